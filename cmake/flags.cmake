@@ -1,0 +1,23 @@
+# Flags for every room. Hardening is always on; warnings are errors in developer presets.
+add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
+                    -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough
+                    -fno-strict-aliasing -ffp-contract=off -fvisibility=hidden -fstack-protector-strong)
+if(RN_DEVELOPER)
+  add_compile_options(-Werror)
+endif()
+if(RN_SANITIZE)
+  add_compile_options(-fsanitize=${RN_SANITIZE} -fno-omit-frame-pointer)
+  if(RN_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=all)
+  endif()
+  add_link_options(-fsanitize=${RN_SANITIZE})
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+add_link_options(-Wl,-z,relro,-z,now)
+add_compile_definitions(_GNU_SOURCE RN_VERSION="${PROJECT_VERSION}")
+include_directories(${CMAKE_SOURCE_DIR})
+include(CheckPIESupported)
+check_pie_supported()
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
