@@ -65,10 +65,13 @@ static void append_head(struct rn_buffer *line, enum rn_log_level level, const c
 {
     char when[25];
     rn_clock_format(when, rn_clock_wall_ms());
-    const char *format =
-        logger.json ? "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\""
-                    : "%s %-5s %s %s";
-    rn_buffer_format(line, format, when, level_names[level], logger.program, event);
+    if (logger.json) {
+        rn_buffer_format(line,
+                         "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\"",
+                         when, level_names[level], logger.program, event);
+    } else {
+        rn_buffer_format(line, "%s %-5s %s %s", when, level_names[level], logger.program, event);
+    }
 }
 
 void rn_log_write(enum rn_log_level level, const char *event, const struct rn_log_item *items,
@@ -83,10 +86,14 @@ void rn_log_write(enum rn_log_level level, const char *event, const struct rn_lo
         if (items[i].field == RN_F_NONE) {
             continue;
         }
-        rn_buffer_format(&line, logger.json ? ",\"%s\":" : " %s=", field_names[items[i].field]);
+        if (logger.json) {
+            rn_buffer_format(&line, ",\"%s\":", field_names[items[i].field]);
+        } else {
+            rn_buffer_format(&line, " %s=", field_names[items[i].field]);
+        }
         append_value(&line, &items[i]);
     }
-    rn_buffer_format(&line, logger.json ? "}\n" : "\n");
+    rn_buffer_format(&line, "%s\n", logger.json ? "}" : "");
     const ssize_t written = write(STDERR_FILENO, line.data, line.length);
     (void)written; /* a full disk must not stop the program */
 }
