@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The plan: what all members agreed to compute, as data (FORMATS.md, "plan.yaml").
+ *
+ * A plan is a closed YAML file. Its hash is taken over its exact bytes and it is never written
+ * again from this struct, so what was signed is what was read. An unknown, missing, repeated or
+ * mistyped key, or a value outside its range, is RN_E_CONFIG with line and field. struct rn_plan is
+ * plain data without pointers: copy it freely, nothing to clear.
+ *
+ * Rounds count from 1. Which matrices a round trains follows from its number alone
+ * (rn_plan_active). Sans-I/O: no file, clock or socket in here.
+ */
+#ifndef RN_POLICY_PLAN_H
+#define RN_POLICY_PLAN_H
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RN_PLAN_VERSION 1
+#define RN_PLAN_BYTES_MAX ((size_t)64 * 1024)
+#define RN_PLAN_NAME_MAX 63    /* federation and plan names, bytes without NUL */
+#define RN_PLAN_HASH_TEXT 64   /* hex digits of a SHA-256 or Ed25519 value */
+#define RN_PLAN_LABELS_MAX 256 /* classes */
+#define RN_PLAN_LABEL_MAX 63
+#define RN_PLAN_TARGETS_MAX 32
+#define RN_PLAN_TARGET_MAX 95
+#define RN_PLAN_LAYERS_MAX 256
+#define RN_PLAN_MEMBERS_MAX 128 /* complete graph; larger cohorts need the sparse one */
+
+enum rn_plan_method {
+    RN_METHOD_ROLORA = 0, /* B, A, B, A ... */
+    RN_METHOD_FFA_LORA,   /* always B */
+    RN_METHOD_FEDAVG_LORA /* always both */
+};
+enum rn_plan_weights { RN_WEIGHTS_UNIFORM = 0, RN_WEIGHTS_EXAMPLES };
+enum rn_plan_metrics { RN_METRICS_HOME = 0, RN_METRICS_SUMMED };
+enum rn_plan_task { RN_TASK_CLASSIFICATION = 0, RN_TASK_REGRESSION };
+enum rn_plan_metric {
+    RN_PLAN_METRIC_ACCURACY = 0,
+    RN_PLAN_METRIC_F1,
+    RN_PLAN_METRIC_MATTHEWS,
+    RN_PLAN_METRIC_PEARSON,
+    RN_PLAN_METRIC_SPEARMAN
+};
+enum rn_plan_lora_init { RN_PLAN_INIT_KAIMING = 0, RN_PLAN_INIT_ORTHONORMAL };
+enum rn_plan_head { RN_PLAN_HEAD_FROZEN = 0, RN_PLAN_HEAD_FEDERATED, RN_PLAN_HEAD_LOCAL };
+enum rn_plan_optimizer { RN_PLAN_ADAMW = 0, RN_PLAN_SGD };
+enum rn_plan_schedule { RN_PLAN_SCHEDULE_CONSTANT = 0, RN_PLAN_SCHEDULE_COSINE };
+
+/* Bits of rn_plan_active; the same values as enum rn_matrix of trainer/trainer.h. */
+#define RN_PLAN_MATRIX_A 1u
+#define RN_PLAN_MATRIX_B 2u
+
+struct rn_plan_model {
+    char hash[RN_PLAN_HASH_TEXT + 1]; /* base model, `rondo model hash`; lower-case hex */
+    uint32_t max_length;              /* tokens per example */
+};
+
+struct rn_plan_task_spec {
+    enum rn_plan_task kind;
+    char labels[RN_PLAN_LABELS_MAX][RN_PLAN_LABEL_MAX + 1]; /* class i's name; none: regression */
+    uint32_t labels_count;
+    enum rn_plan_metric metric;
+};
+
+struct rn_plan_lora {
+    uint32_t rank;
+    double alpha;
+    bool rslora; /* scale alpha/sqrt(rank) instead of alpha/rank */
+    enum rn_plan_lora_init init;
+    char targets[RN_PLAN_TARGETS_MAX][RN_PLAN_TARGET_MAX + 1]; /* suffixes as in peft */
+    uint32_t targets_count;
+    bool all_linear; /* targets was [all-linear]; targets_count is 1 then */
+    uint32_t layers[RN_PLAN_LAYERS_MAX];
+    uint32_t layers_count; /* 0: every layer */
+    enum rn_plan_head head;
+};
+
+struct rn_plan_training {
+    enum rn_plan_optimizer optimizer;
+    double lr_a, lr_b, lr_head;
+    double weight_decay;
+    enum rn_plan_schedule schedule;
+    uint32_t warmup_steps;
+    double clip;    /* gradient norm; 0: no clipping */
+    uint32_t batch; /* examples a step */
+    uint32_t steps; /* local steps a round */
+};
+
+struct rn_plan_secagg {
+    uint32_t colluding;                  /* n_c: members that may work with the coordinator */
+    uint32_t losses;                     /* D: losses after Ready that a round survives */
+    uint32_t honest;                     /* h_min: honest contributors that must remain */
+    uint32_t bits;                       /* q: bits of one quantised value */
+    double scale_a, scale_b, scale_head; /* clip of one element's delta; powers of two */
+    uint32_t train_soft_s, train_hard_s; /* Ready stage: holds the local training */
+    uint32_t stage_soft_s, stage_hard_s; /* every other stage */
+    uint64_t upload_rate;                /* agreed minimum, bytes per second up */
+    uint32_t attempts;                   /* sessions per round before the job stops */
+};
+
+struct rn_plan {
+    uint32_t version;
+    char federation[RN_PLAN_NAME_MAX + 1];
+    char name[RN_PLAN_NAME_MAX + 1];
+    uint64_t seed;
+    uint32_t rounds;
+    enum rn_plan_method method;
+    enum rn_plan_weights weights;
+    uint64_t max_examples; /* largest weight a member may claim; 0 with uniform weights */
+    enum rn_plan_metrics metrics;
+    struct rn_plan_model model;
+    struct rn_plan_task_spec task;
+    struct rn_plan_lora lora;
+    struct rn_plan_training training;
+    struct rn_plan_secagg secagg;
+    struct {
+        char hash[RN_PLAN_HASH_TEXT + 1];        /* SHA-256 of the roster's exact bytes, hex */
+        char coordinator[RN_PLAN_HASH_TEXT + 1]; /* coordinator's Ed25519 key, hex */
+    } roster;
+
+    /* Derived while parsing. */
+    uint8_t hash[32];            /* rn_plan_hash of the exact bytes */
+    uint8_t model_hash[32];      /* model.hash decoded */
+    uint8_t roster_hash[32];     /* roster.hash decoded */
+    uint8_t coordinator_key[32]; /* roster.coordinator decoded */
+};
+
+/* Domain-separated SHA-256 of the exact bytes (tag "rondo/plan/v1"). */
+void rn_plan_hash(struct rn_view exact, uint8_t out_hash[static 32]);
+
+/* Parses and range-checks. source names the file in error sentences. RN_E_CONFIG on any fault. */
+RN_MUST rn_result rn_plan_parse(struct rn_view exact, const char *source, struct rn_plan *out_plan,
+                                struct rn_error *err);
+
+/* Matrices that round (from 1) trains: RN_PLAN_MATRIX_ bits. */
+unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round);
+
+/* Stable texts of the enums as they stand in YAML; never NULL. */
+const char *rn_plan_method_name(enum rn_plan_method method);
+const char *rn_plan_weights_name(enum rn_plan_weights weights);
+const char *rn_plan_metric_name(enum rn_plan_metric metric);
+const char *rn_plan_head_name(enum rn_plan_head head);
+
+/* The ranges of every number, one row each; help, FORMATS.md and the tests come from it. */
+struct rn_plan_limit {
+    const char *field; /* dotted, as in YAML */
+    double least, most;
+    bool real; /* a decimal number, else a whole one */
+};
+const struct rn_plan_limit *rn_plan_limits(size_t *out_count);
+
+/* ---- What follows from a plan and the size of the roster (secagg.md 4.1, 4.4). */
+
+struct rn_plan_numbers {
+    uint32_t members;       /* n = n_max: size of the roster */
+    uint32_t quorum;        /* Q = floor((n + n_c) / 2) + 1 signatures in a certificate */
+    uint32_t threshold;     /* t = Q shares rebuild a secret (complete graph) */
+    uint32_t floor;         /* F = max(Q, n_c + h_min): fewest survivors of a round */
+    uint32_t losses_max;    /* n - F: what this roster could survive at most */
+    uint32_t value_bits;    /* q */
+    uint32_t sum_bits;      /* b = ceil(log2(n (2^q - 1) + 1)) + 1 guard bit: bits sent per value */
+    uint32_t lane_bits;     /* 32 or 64: width of one element in memory */
+    uint64_t value_max;     /* 2^q - 2: largest quantised value */
+    double headroom;        /* (2^b - 1) / (n * value_max): how far the largest sum is from wrap */
+    uint64_t stage_seconds; /* longest time of one attempt without training and upload */
+};
+
+/* RN_E_CONFIG with the reason when the cohort cannot keep its promise: fewer than 3 members, more
+ * than RN_PLAN_MEMBERS_MAX, n < n_c + h_min, n - D < F ("three members survive no loss ..."). The
+ * numbers are filled in either case. */
+RN_MUST rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
+                                   struct rn_plan_numbers *out_numbers, struct rn_error *err);
+
+/* Bytes one member uploads as masked input for d elements: ceil(d * b / 8). Framing not counted. */
+uint64_t rn_plan_upload_bytes(const struct rn_plan_numbers *numbers, uint64_t elements);
+
+/* Seconds after which one attempt of a round has ended in any case. */
+uint64_t rn_plan_attempt_seconds(const struct rn_plan *plan, uint64_t upload_bytes);
+
+#endif
