@@ -8,8 +8,8 @@
 #ifndef RN_TRAINER_DATASET_H
 #define RN_TRAINER_DATASET_H
 
-#include "trainer/dataspec.h"
 #include "trainer/tokenizer.h"
+#include "trainer/trainer.h"
 
 #define RN_DATASET_FILE_BYTES_MAX ((uint64_t)16 << 30) /* uncompressed */
 #define RN_DATASET_LINE_BYTES_MAX ((size_t)16 << 20)
@@ -26,7 +26,17 @@ struct rn_example {
     float target;    /* regression target; 0 otherwise */
 };
 
-struct rn_dataset;
+/* How a label cell becomes a class. With names: the cell equals a name or, when no name is an
+ * integer, is the number of one. Without: it is an integer below count, or, when count is 0, below
+ * RN_TRAINER_LABELS_MAX. */
+#define RN_LABEL_BYTES_MAX 256
+struct rn_label_spec {
+    enum rn_task task;
+    const char *const *names;
+    size_t count;
+};
+
+/* struct rn_dataset is declared in trainer/trainer.h. */
 
 /* Reads and tokenises the whole file. max_length includes the special tokens.
  * RN_E_DATA for an empty file (no record), a wrong line, a label outside the list; RN_E_NO_INPUT

@@ -19,8 +19,8 @@
 #ifndef RN_TRAINER_PEFTFILE_H
 #define RN_TRAINER_PEFTFILE_H
 
-#include "trainer/dataspec.h"
 #include "trainer/safetensors.h"
+#include "trainer/trainertext.h"
 
 #define RN_PEFT_CONFIG_BYTES_MAX ((size_t)4 << 20)
 #define RN_PEFT_RANK_MAX 1024
@@ -53,7 +53,7 @@ struct rn_peft_config {
 /* What PEFT has no field for; rondo.json. Absent: count 0, max_length 0. */
 struct rn_peft_extra {
     struct rn_label_list labels;
-    enum rn_task_kind task;
+    enum rn_task task;
     uint32_t max_length;
 };
 

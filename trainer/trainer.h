@@ -259,4 +259,7 @@ struct rn_trainer_facts {
 };
 void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts *out);
 
+/* Labels, token ids and directory facts, which need no open trainer. */
+#include "trainer/trainertext.h"
+
 #endif
