@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The commands of `rondo`. A command is a function int rn_cmd_<name>(int argc, char **argv) in
+ * services/cli/cmd_<name>.c; argv[0] is the command's name, the return value the exit code. To add
+ * one: declare it here and add its row to the table in main_rondo.c.
+ */
+#ifndef RN_SERVICES_CLI_COMMANDS_H
+#define RN_SERVICES_CLI_COMMANDS_H
+
+/* An engineer's desk, no federation. */
+int rn_cmd_tokenize(int argc, char **argv);
+int rn_cmd_model_inspect(int argc, char **argv);
+
+#endif
