@@ -136,7 +136,8 @@ def make_peft(torch, dtype, layers=None):
     model = get_peft_model(model, lora)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+            if "lora_" in name:
+                parameter.data = parameter.data.float()
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter.data, std=0.02)
     model.train()
