@@ -4,9 +4,9 @@
  * and local training, evaluation and prediction. Plain data in, plain data out; no network, no
  * keys, no federation. This header is all that the services may include of this folder.
  *
- * Life cycle: rn_trainer_open -> rn_dataset_open ... -> train / evaluate / predict / get / set /
- * save in any order -> rn_dataset_close, rn_trainer_close. One trainer is used by one thread at a
- * time; it uses `threads` threads inside.
+ * Life cycle: rn_trainer_open -> rn_trainer_data_open -> train / evaluate / predict / get / set /
+ * save in any order -> rn_trainer_data_close, rn_trainer_close. One trainer is used by one thread
+ * at a time; it uses `threads` threads inside.
  *
  * What is a function of (model directory, struct rn_trainer_spec) alone, and therefore equal on
  * every site bit for bit: the adapter after open (A from the seed, B zero), a head that the
@@ -260,6 +260,9 @@ struct rn_trainer_facts {
 void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts *out);
 
 /* Labels, token ids and directory facts, which need no open trainer. */
+#include "trainer/trainertext.h"
+
+/* Labels, token ids and facts that need no weights. */
 #include "trainer/trainertext.h"
 
 #endif

@@ -37,10 +37,10 @@
 
 #define RN_KERNELS_VERSION 1u
 
-enum rn_dtype { RN_F32 = 0, RN_F64 = 1, RN_BF16 = 2 };
+enum rn_element { RN_F32 = 0, RN_F64 = 1, RN_BF16 = 2 };
 
 /* Bytes of one element. */
-static inline size_t rn_dtype_size(enum rn_dtype type)
+static inline size_t rn_element_size(enum rn_element type)
 {
     return type == RN_F64 ? 8 : type == RN_F32 ? 4 : 2;
 }
@@ -52,7 +52,7 @@ struct rn_mat {
     uint32_t rows;
     uint32_t cols;
     size_t ld;
-    enum rn_dtype type;
+    enum rn_element type;
 };
 
 /* Rows first .. first+count-1 of m. */
@@ -134,12 +134,12 @@ struct rn_adamw {
 };
 
 struct rn_kernels {
-    uint32_t version;         /* RN_KERNELS_VERSION */
-    const char *name;         /* "ref", "cpu", "cuda" */
-    enum rn_dtype activation; /* element type of every rn_mat of this backend */
-    uint32_t block_tokens;    /* tokens per block that this backend likes (a block is never less
-                                 than one sequence) */
-    uint32_t lanes_max;       /* most lanes that help */
+    uint32_t version;           /* RN_KERNELS_VERSION */
+    const char *name;           /* "ref", "cpu", "cuda" */
+    enum rn_element activation; /* element type of every rn_mat of this backend */
+    uint32_t block_tokens;      /* tokens per block that this backend likes (a block is never less
+                                   than one sequence) */
+    uint32_t lanes_max;         /* most lanes that help */
 
     /* ---- Device, lanes, memory. Device memory is zeroed and 64-byte aligned. ---- */
     rn_result (*device_open)(struct rn_device **out, struct rn_error *err);
