@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger of spent updates (PROTOCOL.md, rule A9), one per member identity, and the rule that
+ * (round, attempt) of a plan only goes up. Pure logic over journal records that the member machine
+ * made durable (RN_SA_PERSIST with keep set).
+ *
+ * An update is named by (base hash, adapter hash, active matrices). From the moment Done is in the
+ * journal it is spent: it is encoded again only after an abort certificate for each session that
+ * spent it.
+ */
+#ifndef RN_CRYPTO_SECAGG_SPENT_H
+#define RN_CRYPTO_SECAGG_SPENT_H
+
+#include "crypto/secagg/actions.h"
+#include "crypto/secagg/params.h"
+
+struct rn_sa_spent;
+
+/* Open (not abort-certified) sessions that one ledger holds. */
+#define RN_SA_SPENT_MAX 65536u
+
+struct rn_sa_spent *rn_sa_spent_new(void);
+void rn_sa_spent_free(struct rn_sa_spent *spent);
+
+/* Every journal record of this identity, in the order written, at program start. Records of other
+ * kinds are skipped. RN_E_DATA for a damaged one. */
+RN_MUST rn_result rn_sa_spent_load(struct rn_sa_spent *spent, struct rn_view record,
+                                   struct rn_error *err);
+
+/* May the update of this context be encoded? RN_E_ROUND_SPENT when a session spent it; *out_session
+ * (may be NULL) names one. RN_E_ROUND_STALE when (round, attempt) does not go up. */
+RN_MUST rn_result rn_sa_spent_check(const struct rn_sa_spent *spent,
+                                    const struct rn_sa_context *context, uint8_t *out_session,
+                                    struct rn_error *err);
+
+/* An abort certificate that arrives when the session's machine is gone. Verifies it, and returns a
+ * PERSIST action that must be executed. RN_OK without action when the session is not open here. */
+RN_MUST rn_result rn_sa_spent_receive(struct rn_sa_spent *spent, const struct rn_roster *roster,
+                                      struct rn_view message, struct rn_sa_actions *out_actions,
+                                      struct rn_error *err);
+
+/* Number of sessions with a Done and without an abort certificate. */
+size_t rn_sa_spent_open(const struct rn_sa_spent *spent);
+
+#endif
