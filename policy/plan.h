@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "policy/limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +39,7 @@ enum rn_plan_method {
 };
 enum rn_plan_weights { RN_WEIGHTS_UNIFORM = 0, RN_WEIGHTS_EXAMPLES };
 enum rn_plan_metrics { RN_METRICS_HOME = 0, RN_METRICS_SUMMED };
-enum rn_plan_task { RN_TASK_CLASSIFICATION = 0, RN_TASK_REGRESSION };
+enum rn_plan_task { RN_PLAN_CLASSIFICATION = 0, RN_PLAN_REGRESSION };
 enum rn_plan_metric {
     RN_PLAN_METRIC_ACCURACY = 0,
     RN_PLAN_METRIC_F1,
@@ -103,6 +104,11 @@ struct rn_plan_secagg {
     uint32_t attempts;                   /* sessions per round before the job stops */
 };
 
+struct rn_plan_roster {
+    char hash[RN_PLAN_HASH_TEXT + 1];        /* rn_roster_hash, hex */
+    char coordinator[RN_PLAN_HASH_TEXT + 1]; /* coordinator's Ed25519 key, hex */
+};
+
 struct rn_plan {
     uint32_t version;
     char federation[RN_PLAN_NAME_MAX + 1];
@@ -118,10 +124,7 @@ struct rn_plan {
     struct rn_plan_lora lora;
     struct rn_plan_training training;
     struct rn_plan_secagg secagg;
-    struct {
-        char hash[RN_PLAN_HASH_TEXT + 1];        /* SHA-256 of the roster's exact bytes, hex */
-        char coordinator[RN_PLAN_HASH_TEXT + 1]; /* coordinator's Ed25519 key, hex */
-    } roster;
+    struct rn_plan_roster roster;
 
     /* Derived while parsing. */
     uint8_t hash[32];            /* rn_plan_hash of the exact bytes */
@@ -146,13 +149,8 @@ const char *rn_plan_weights_name(enum rn_plan_weights weights);
 const char *rn_plan_metric_name(enum rn_plan_metric metric);
 const char *rn_plan_head_name(enum rn_plan_head head);
 
-/* The ranges of every number, one row each; help, FORMATS.md and the tests come from it. */
-struct rn_plan_limit {
-    const char *field; /* dotted, as in YAML */
-    double least, most;
-    bool real; /* a decimal number, else a whole one */
-};
-const struct rn_plan_limit *rn_plan_limits(size_t *out_count);
+/* The range of every number. */
+const struct rn_limit *rn_plan_limits(size_t *out_count);
 
 /* ---- What follows from a plan and the size of the roster (secagg.md 4.1, 4.4). */
 
