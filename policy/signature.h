@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Detached signatures over a plan (FORMATS.md, "plan.yaml.sigs"): the coordinator and the members
+ * each sign the plan's hash with their Ed25519 identity; the plan holds the roster's hash, so one
+ * signature covers both files. The file is text with one line per signer, in roster order, the
+ * coordinator first, so that the same set of signatures has one byte form. Sans-I/O.
+ */
+#ifndef RN_POLICY_SIGNATURE_H
+#define RN_POLICY_SIGNATURE_H
+
+#include "base/bytes.h"
+#include "crypto/identity.h"
+#include "crypto/roster.h"
+
+#define RN_SIGNATURES_BYTES_MAX ((size_t)64 * 1024)
+#define RN_SIGNATURES_MAX (RN_ROSTER_MEMBERS_MAX + 1)
+#define RN_SIGNATURES_COORDINATOR "coordinator"
+
+struct rn_plan_signature {
+    struct rn_identity_public key;
+    uint8_t bytes[RN_SIGNATURE_BYTES];
+};
+
+struct rn_plan_signatures {
+    uint8_t plan_hash[32];
+    uint32_t count;
+    struct rn_plan_signature entries[RN_SIGNATURES_MAX];
+};
+
+/* Who has signed, after verification. */
+struct rn_plan_signers {
+    bool coordinator;
+    bool members[RN_ROSTER_MEMBERS_MAX]; /* by place in the roster */
+    uint32_t member_count;
+};
+
+/* An empty set for a plan. */
+void rn_signatures_init(struct rn_plan_signatures *out, const uint8_t plan_hash[static 32]);
+
+/* Signs and adds; an earlier signature of the same key is replaced. RN_E_CONFIG when full. */
+RN_MUST rn_result rn_signatures_add(struct rn_plan_signatures *signatures,
+                                    const struct rn_identity *identity, struct rn_error *err);
+
+/* Takes every signature of from that is not there yet. RN_E_DATA when from is for another plan. */
+RN_MUST rn_result rn_signatures_merge(struct rn_plan_signatures *into,
+                                      const struct rn_plan_signatures *from, struct rn_error *err);
+
+/* Checks every signature against the roster: an unknown key, a wrong signature or another plan's
+ * hash is RN_E_PEER_AUTH. */
+RN_MUST rn_result rn_signatures_verify(const struct rn_plan_signatures *signatures,
+                                       const uint8_t plan_hash[static 32],
+                                       const struct rn_roster *roster,
+                                       struct rn_plan_signers *out_signers, struct rn_error *err);
+
+/* Text to struct and back. RN_E_DATA with the line. */
+RN_MUST rn_result rn_signatures_parse(struct rn_view text, const char *source,
+                                      struct rn_plan_signatures *out, struct rn_error *err);
+RN_MUST rn_result rn_signatures_write(const struct rn_plan_signatures *signatures,
+                                      const struct rn_roster *roster, struct rn_buffer *out,
+                                      struct rn_error *err);
+
+#endif
