@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the two backends in host memory share: "device" memory is plain memory, copies are memcpy,
+ * and every operation is done when it returns.
+ */
+#ifndef RN_TRAINER_KERNELS_HOST_H
+#define RN_TRAINER_KERNELS_HOST_H
+
+#include "trainer/kernels/kernels.h"
+
+rn_result rn_host_memory_new(struct rn_device *device, size_t bytes, void **out,
+                             struct rn_error *err);
+void rn_host_memory_free(struct rn_device *device, void *memory);
+rn_result rn_host_sync(struct rn_lane *lane, struct rn_error *err);
+void rn_host_upload(struct rn_lane *lane, void *to_device, const void *from_host, size_t bytes);
+void rn_host_download(struct rn_lane *lane, void *to_host, const void *from_device, size_t bytes);
+void rn_host_zero(struct rn_lane *lane, void *device_memory, size_t bytes);
+void rn_host_read_mat(struct rn_lane *lane, struct rn_mat m, float *to_host);
+void rn_host_zero_mat(struct rn_lane *lane, struct rn_mat m);
+void rn_host_gather_rows(struct rn_lane *lane, struct rn_mat x, const int32_t *index,
+                         struct rn_mat out);
+
+/* Row i of a matrix of the named element type. */
+static inline float *rn_row_f32(struct rn_mat m, size_t i)
+{
+    return (float *)m.data + i * m.ld;
+}
+static inline double *rn_row_f64(struct rn_mat m, size_t i)
+{
+    return (double *)m.data + i * m.ld;
+}
+
+#endif

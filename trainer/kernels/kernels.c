@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Choice of a backend, and views of matrices.
+ */
+#include "trainer/kernels/kernels.h"
+
+#include "base/guard.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rn_mat rn_mat_rows(struct rn_mat m, uint32_t first, uint32_t count)
+{
+    RN_BUG_IF(first > m.rows || count > m.rows - first);
+    m.data = (uint8_t *)m.data + (size_t)first * m.ld * rn_element_size(m.type);
+    m.rows = count;
+    return m;
+}
+
+struct rn_mat rn_mat_cols(struct rn_mat m, uint32_t first, uint32_t count)
+{
+    RN_BUG_IF(first > m.cols || count > m.cols - first);
+    m.data = (uint8_t *)m.data + (size_t)first * rn_element_size(m.type);
+    m.cols = count;
+    return m;
+}
+
+rn_result rn_kernels_cuda(const struct rn_kernels **out, struct rn_error *err)
+{
+    const char *named = getenv("RONDO_CUDA_LIBRARY");
+    const char *path = named != NULL && named[0] != '\0' ? named : "librondo-cuda.so";
+    /* Kept open for the life of the process: the table points into it. */
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    RN_ENSURE(library != NULL, err, RN_E_UNSUPPORTED,
+              "backend cuda: %s cannot be opened; build it, or name it in RONDO_CUDA_LIBRARY",
+              path);
+    const struct rn_kernels *(*table)(void) = NULL;
+    void *symbol = dlsym(library, "rn_kernels_cuda_table");
+    memcpy(&table, &symbol, sizeof(table));
+    RN_ENSURE(table != NULL, err, RN_E_UNSUPPORTED, "backend cuda: %s is not Rondo's library",
+              path);
+    const struct rn_kernels *kernels = table();
+    RN_ENSURE(kernels != NULL, err, RN_E_UNSUPPORTED, "backend cuda: no device answers");
+    RN_ENSURE(kernels->version == RN_KERNELS_VERSION, err, RN_E_UNSUPPORTED,
+              "backend cuda: %s is of version %u, this program wants %u", path, kernels->version,
+              RN_KERNELS_VERSION);
+    *out = kernels;
+    return rn_ok();
+}
+
+rn_result rn_kernels_find(const char *name, const struct rn_kernels **out, struct rn_error *err)
+{
+    if (name == NULL || strcmp(name, "cpu") == 0) {
+        *out = rn_kernels_cpu();
+        return rn_ok();
+    }
+    if (strcmp(name, "ref") == 0) {
+        *out = rn_kernels_ref();
+        return rn_ok();
+    }
+    if (strcmp(name, "cuda") == 0) {
+        return rn_kernels_cuda(out, err);
+    }
+    return rn_fail(err, RN_E_USAGE, "backend %s is unknown: cpu, ref or cuda", name);
+}
