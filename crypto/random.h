@@ -32,7 +32,9 @@ void rn_stream_clear(struct rn_stream *stream);
 void rn_stream_seek(struct rn_stream *stream, uint64_t position);
 /* The next length bytes; advances. Reading past 2^64 - 1 bytes is a bug. */
 void rn_stream_read(struct rn_stream *stream, void *out, size_t length);
-/* The next 8 bytes, little-endian. */
+/* The next 8 * count bytes as little-endian words. */
+void rn_stream_words(struct rn_stream *stream, uint64_t *out, size_t count);
+/* The next 8 bytes as a little-endian word. */
 uint64_t rn_stream_u64(struct rn_stream *stream);
 /* Uniform in [0, bound) by rejection, bound > 0. Time depends on the stream: not for secrets. */
 uint64_t rn_stream_below(struct rn_stream *stream, uint64_t bound);

@@ -20,6 +20,7 @@
 #define RN_CRYPTO_ROSTER_H
 
 #include "base/bytes.h"
+#include "crypto/calendar.h"
 #include "crypto/identity.h"
 #include "crypto/sha256.h"
 
@@ -31,7 +32,7 @@
 struct rn_roster_member {
     char name[RN_NAME_MAX + 1];
     struct rn_identity_public key;
-    uint32_t valid_from;  /* days since 1970-01-01 */
+    uint32_t valid_from;  /* days since 1970-01-01 (crypto/calendar.h) */
     uint32_t valid_until; /* inclusive */
 };
 
@@ -60,9 +61,5 @@ bool rn_roster_member_valid(const struct rn_roster_member *member, uint64_t wall
 
 /* [a-z0-9-]{1,63} */
 RN_MUST bool rn_name_valid(const char *name);
-/* YYYY-MM-DD to days since 1970-01-01, years 1970 to 9999; false when it is not such a day. */
-RN_MUST bool rn_date_parse(const char *text, uint32_t *out_days);
-/* The reverse; out holds 11 characters. days above 9999-12-31 is a bug. */
-void rn_date_format(char out[static 11], uint32_t days);
 
 #endif
