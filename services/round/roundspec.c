@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/round/roundspec.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/guard.h"
+#include "crypto/quantise.h"
+#include "crypto/sha256.h"
+#include "policy/plan.h"
+
+rn_result rn_round_spec_derive(const struct rn_plan *plan, uint32_t round,
+                               struct rn_round_spec *out_spec, struct rn_error *err)
+{
+    RN_ENSURE(round >= 1 && round <= plan->rounds, err, RN_E_CONFIG,
+              "round %u is not one of the plan's %u", (unsigned)round, (unsigned)plan->rounds);
+    struct rn_round_spec spec = {
+        .round = round,
+        .active = rn_plan_active(plan, round),
+        .with_head = plan->lora.head == RN_PLAN_HEAD_FEDERATED,
+        .bits = plan->secagg.bits,
+        .weighted = plan->weights == RN_WEIGHTS_EXAMPLES,
+        .weight_max = plan->weights == RN_WEIGHTS_EXAMPLES ? plan->max_examples : 1,
+        .metrics = plan->metrics == RN_METRICS_SUMMED,
+    };
+    const double scales[3] = {plan->secagg.scale_a, plan->secagg.scale_b, plan->secagg.scale_head};
+    for (int i = 0; i < 3; i++) {
+        RN_TRY(rn_quantiser_exponent(scales[i], &spec.exponent[i], err));
+        const struct rn_quantiser quantiser = {spec.bits, spec.exponent[i]};
+        RN_TRY(rn_quantiser_check(&quantiser, err));
+    }
+    RN_ENSURE(spec.weight_max >= 1 && spec.weight_max <= UINT32_MAX, err, RN_E_CONFIG,
+              "plan: max_examples must be between 1 and %u", (unsigned)UINT32_MAX);
+    *out_spec = spec;
+    return rn_ok();
+}
+
+uint64_t rn_round_value_max(const struct rn_round_spec *spec)
+{
+    return spec->weight_max * (((uint64_t)1 << spec->bits) - 2);
+}
+
+const char *rn_round_phase_name(unsigned active)
+{
+    switch (active) {
+    case RN_ROUND_A:
+        return "A";
+    case RN_ROUND_B:
+        return "B";
+    case RN_ROUND_A | RN_ROUND_B:
+        return "AB";
+    default:
+        return "-";
+    }
+}
+
+void rn_round_spec_hash(const struct rn_round_spec *spec, uint8_t out_hash[static 32])
+{
+    uint8_t bytes[64];
+    struct rn_writer writer = rn_writer_to(bytes, sizeof(bytes));
+    rn_write_u32(&writer, spec->active);
+    rn_write_u8(&writer, spec->with_head);
+    rn_write_u32(&writer, spec->bits);
+    for (int i = 0; i < 3; i++) {
+        rn_write_u32(&writer, (uint32_t)spec->exponent[i]);
+    }
+    rn_write_u8(&writer, spec->weighted);
+    rn_write_u64(&writer, spec->weight_max);
+    rn_write_u8(&writer, spec->metrics);
+    RN_BUG_IF(!rn_writer_done(&writer));
+    const struct rn_view view = rn_view_of(bytes, writer.position);
+    rn_sha256(out_hash, "rondo/v1 round spec", &view, 1);
+}
