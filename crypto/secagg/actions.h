@@ -32,6 +32,9 @@ enum rn_sa_action_kind {
     RN_SA_SEND_BULK,
     /* Member: the offer is acceptable; train, then call rn_sa_member_input (or decline). */
     RN_SA_WANT_INPUT,
+    /* Member: the session goes on without this member's update or help (reason says why); the
+     * machine follows the public transcript and delivers the sum like any other. */
+    RN_SA_FOLLOWING,
     /* Progress: stage, expected, arrived. Nothing needs to be done. */
     RN_SA_STAGE,
     /* The sum is there: read it with rn_sa_*_sum_read. A member's service computes the next adapter
@@ -77,6 +80,7 @@ enum rn_sa_reason {
     RN_SA_REASON_OPERATOR,      /* rn_sa_aggregator_abort */
     RN_SA_REASON_COORDINATOR,   /* member: the coordinator called the session off */
     RN_SA_REASON_EXCLUDED,      /* member: the session goes on without this member */
+    RN_SA_REASON_RESTART,       /* member: the secrets of the session ended with the old process */
     RN_SA_REASON_TIMEOUT,       /* member: the coordinator fell silent before the upload was done */
     RN_SA_REASON_DECLINED,      /* member: rn_sa_member_decline, or another session was joined */
     RN_SA_REASON_INPUT,         /* member: the input callback failed or gave a value > value_max */
@@ -95,7 +99,7 @@ struct rn_sa_action {
     enum rn_sa_stage stage;    /* STAGE */
     struct rn_sa_set expected; /* STAGE: who must answer for the stage to end at once */
     struct rn_sa_set arrived;  /* STAGE: who has answered */
-    enum rn_sa_reason reason;  /* ABORTED */
+    enum rn_sa_reason reason;  /* ABORTED, FOLLOWING */
     struct rn_sa_set blamed;   /* ABORTED, FINISHED (aggregator): members proven faulty */
 };
 
@@ -114,13 +118,5 @@ bool rn_sa_action_wants(const struct rn_sa_action *action, uint32_t chunk);
 /* For the machines: appends a zeroed action of the kind and returns it, valid until the next
  * append. */
 struct rn_sa_action *rn_sa_actions_add(struct rn_sa_actions *actions, enum rn_sa_action_kind kind);
-
-/* Randomness is handed in, so that a simulation can be repeated from its seed. In a service:
- * rn_sa_random_system(). */
-struct rn_sa_random {
-    void (*bytes)(void *context, void *out, size_t length);
-    void *context;
-};
-struct rn_sa_random rn_sa_random_system(void);
 
 #endif

@@ -28,7 +28,7 @@ struct rn_sa_aggregator_config {
     const struct rn_identity *identity; /* the coordinator's; borrowed */
     struct rn_sa_params params;
     struct rn_sa_context context;
-    struct rn_sa_random random; /* for the nonce */
+    uint8_t nonce[32]; /* fresh from rn_random_bytes; ignored by resume */
     /* Most bytes of uploads that are not complete yet, held in memory; 0: the default. A chunk
      * beyond it is refused with RN_E_BUSY and asked for again later. */
     uint64_t spool_bytes_max;

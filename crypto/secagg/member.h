@@ -31,6 +31,7 @@
 #include "crypto/secagg/params.h"
 
 struct rn_identity;
+struct rn_secret32;
 struct rn_sa_spent;
 struct rn_sa_member;
 
@@ -49,7 +50,9 @@ struct rn_sa_member_config {
     struct rn_sa_params params;
     struct rn_sa_context context;
     struct rn_sa_spent *spent; /* the one ledger of this identity */
-    struct rn_sa_random random;
+    /* 32 fresh bytes from rn_random_bytes; copied into secret memory. Everything random in the
+     * session follows from them and the session id. */
+    const struct rn_secret32 *seed;
     struct rn_sa_input input;
 };
 
