@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Signatures over a plan's hash and their text file.
+ */
+#include "policy/signature.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+#define SIGNATURE_TAG "rondo/v1 plan signature"
+#define HEAD_LINE "rondo-signatures 1"
+#define LINE_MAX_BYTES 512
+
+void rn_signatures_init(struct rn_plan_signatures *out, const uint8_t plan_hash[static 32])
+{
+    *out = (struct rn_plan_signatures){0};
+    memcpy(out->plan_hash, plan_hash, sizeof out->plan_hash);
+}
+
+static struct rn_plan_signature *entry_find(struct rn_plan_signatures *signatures,
+                                            const struct rn_identity_public *key)
+{
+    for (uint32_t i = 0; i < signatures->count; i++) {
+        if (rn_identity_public_equal(&signatures->entries[i].key, key)) {
+            return &signatures->entries[i];
+        }
+    }
+    return NULL;
+}
+
+rn_result rn_signatures_add(struct rn_plan_signatures *signatures,
+                            const struct rn_identity *identity, struct rn_error *err)
+{
+    const struct rn_identity_public *key = rn_identity_public_of(identity);
+    struct rn_plan_signature *entry = entry_find(signatures, key);
+    if (entry == NULL) {
+        RN_ENSURE(signatures->count < RN_SIGNATURES_MAX, err, RN_E_CONFIG,
+                  "the plan carries %d signatures already", RN_SIGNATURES_MAX);
+        entry = &signatures->entries[signatures->count++];
+        entry->key = *key;
+    }
+    rn_identity_sign(identity, SIGNATURE_TAG,
+                     rn_view_of(signatures->plan_hash, sizeof signatures->plan_hash), entry->bytes);
+    return rn_ok();
+}
+
+rn_result rn_signatures_merge(struct rn_plan_signatures *into,
+                              const struct rn_plan_signatures *from, struct rn_error *err)
+{
+    RN_ENSURE(memcmp(into->plan_hash, from->plan_hash, sizeof into->plan_hash) == 0, err, RN_E_DATA,
+              "the signatures are for another plan");
+    for (uint32_t i = 0; i < from->count; i++) {
+        if (entry_find(into, &from->entries[i].key) != NULL) {
+            continue;
+        }
+        RN_ENSURE(into->count < RN_SIGNATURES_MAX, err, RN_E_DATA, "more than %d signatures",
+                  RN_SIGNATURES_MAX);
+        into->entries[into->count++] = from->entries[i];
+    }
+    return rn_ok();
+}
+
+/* Place in the file's order: the coordinator is 0, member i is i + 1; -1 for a stranger. */
+static int signer_place(const struct rn_roster *roster, const struct rn_identity_public *key)
+{
+    if (rn_identity_public_equal(&roster->coordinator, key)) {
+        return 0;
+    }
+    const int member = rn_roster_find_key(roster, key);
+    return member < 0 ? -1 : member + 1;
+}
+
+static const char *signer_name(const struct rn_roster *roster, int place)
+{
+    return place == 0 ? RN_SIGNATURES_COORDINATOR : roster->members[place - 1].name;
+}
+
+rn_result rn_signatures_verify(const struct rn_plan_signatures *signatures,
+                               const uint8_t plan_hash[static 32], const struct rn_roster *roster,
+                               struct rn_plan_signers *out_signers, struct rn_error *err)
+{
+    *out_signers = (struct rn_plan_signers){0};
+    struct rn_plan_signers signers = {0};
+    RN_ENSURE(memcmp(signatures->plan_hash, plan_hash, 32) == 0, err, RN_E_PEER_AUTH,
+              "the signatures are for another plan: sign this one with `rondo plan sign`");
+    for (uint32_t i = 0; i < signatures->count; i++) {
+        const struct rn_plan_signature *entry = &signatures->entries[i];
+        const int place = signer_place(roster, &entry->key);
+        RN_ENSURE(place >= 0, err, RN_E_PEER_AUTH, "signature %u is by a key outside the roster",
+                  i + 1);
+        const rn_result holds = rn_identity_verify(&entry->key, SIGNATURE_TAG,
+                                                   rn_view_of(plan_hash, 32), entry->bytes, NULL);
+        RN_ENSURE(rn_is_ok(holds), err, RN_E_PEER_AUTH, "the plan signature of '%s' does not hold",
+                  signer_name(roster, place));
+        if (place == 0) {
+            signers.coordinator = true;
+        } else if (!signers.members[place - 1]) {
+            signers.members[place - 1] = true;
+            signers.member_count++;
+        }
+    }
+    *out_signers = signers;
+    return rn_ok();
+}
+
+/* ---- Text:
+ *
+ *     rondo-signatures 1
+ *     plan HASH
+ *     NAME KEY SIGNATURE       one line per signer; NAME is for people, KEY counts
+ */
+
+static bool line_next(struct rn_view text, size_t *at, char out[static LINE_MAX_BYTES])
+{
+    const uint8_t *end =
+        *at < text.length ? memchr(text.data + *at, '\n', text.length - *at) : NULL;
+    const size_t length = end == NULL ? 0 : (size_t)(end - (text.data + *at));
+    if (end == NULL || length >= LINE_MAX_BYTES || memchr(text.data + *at, '\0', length) != NULL) {
+        return false;
+    }
+    memcpy(out, text.data + *at, length);
+    out[length] = '\0';
+    *at += length + 1;
+    return true;
+}
+
+static bool hex_lower(const char *text, size_t digits)
+{
+    return strspn(text, "0123456789abcdef") == digits;
+}
+
+static bool entry_parse(char *line, struct rn_plan_signature *out)
+{
+    char *key = strchr(line, ' ');
+    if (key == NULL) {
+        return false;
+    }
+    *key++ = '\0';
+    char *bytes = strchr(key, ' ');
+    if (bytes == NULL) {
+        return false;
+    }
+    *bytes++ = '\0';
+    return rn_name_valid(line) && hex_lower(key, 64) && hex_lower(bytes, 128) &&
+           rn_hex_decode(out->key.bytes, 32, key) &&
+           rn_hex_decode(out->bytes, sizeof out->bytes, bytes) &&
+           rn_identity_public_valid(&out->key);
+}
+
+static rn_result text_parse(struct rn_view text, const char *source, struct rn_plan_signatures *out,
+                            struct rn_error *err)
+{
+    char line[LINE_MAX_BYTES];
+    size_t at = 0;
+    RN_ENSURE(text.length <= RN_SIGNATURES_BYTES_MAX, err, RN_E_DATA, "%s: larger than %zu bytes",
+              source, RN_SIGNATURES_BYTES_MAX);
+    RN_ENSURE(line_next(text, &at, line) && strcmp(line, HEAD_LINE) == 0, err, RN_E_DATA,
+              "%s:1: expected '" HEAD_LINE "'", source);
+    RN_ENSURE(line_next(text, &at, line) && strncmp(line, "plan ", 5) == 0 &&
+                  hex_lower(line + 5, 64) && rn_hex_decode(out->plan_hash, 32, line + 5),
+              err, RN_E_DATA, "%s:2: expected 'plan' and 64 lower-case hex digits", source);
+    while (at < text.length) {
+        struct rn_plan_signature entry;
+        const unsigned number = out->count + 3;
+        RN_ENSURE(out->count < RN_SIGNATURES_MAX, err, RN_E_DATA, "%s:%u: more than %d signatures",
+                  source, number, RN_SIGNATURES_MAX);
+        RN_ENSURE(line_next(text, &at, line) && entry_parse(line, &entry), err, RN_E_DATA,
+                  "%s:%u: expected a name, a key and a signature", source, number);
+        RN_ENSURE(entry_find(out, &entry.key) == NULL, err, RN_E_DATA,
+                  "%s:%u: a second signature by the same key", source, number);
+        out->entries[out->count++] = entry;
+    }
+    return rn_ok();
+}
+
+rn_result rn_signatures_parse(struct rn_view text, const char *source,
+                              struct rn_plan_signatures *out, struct rn_error *err)
+{
+    *out = (struct rn_plan_signatures){0};
+    const rn_result result = text_parse(text, source, out, err);
+    if (!rn_is_ok(result)) {
+        *out = (struct rn_plan_signatures){0};
+    }
+    return result;
+}
+
+static void entry_write(const struct rn_plan_signature *entry, const char *name,
+                        struct rn_buffer *out)
+{
+    char key[2 * RN_IDENTITY_PUBLIC_BYTES + 1];
+    char bytes[2 * RN_SIGNATURE_BYTES + 1];
+    rn_hex_encode(key, entry->key.bytes, sizeof entry->key.bytes);
+    rn_hex_encode(bytes, entry->bytes, sizeof entry->bytes);
+    rn_buffer_format(out, "%s %s %s\n", name, key, bytes);
+}
+
+rn_result rn_signatures_write(const struct rn_plan_signatures *signatures,
+                              const struct rn_roster *roster, struct rn_buffer *out,
+                              struct rn_error *err)
+{
+    char hash[65];
+    rn_hex_encode(hash, signatures->plan_hash, sizeof signatures->plan_hash);
+    out->length = 0;
+    rn_buffer_format(out, HEAD_LINE "\nplan %s\n", hash);
+    uint32_t written = 0;
+    for (int place = 0; place <= (int)roster->count; place++) {
+        for (uint32_t i = 0; i < signatures->count; i++) {
+            const struct rn_plan_signature *entry = &signatures->entries[i];
+            if (signer_place(roster, &entry->key) == place) {
+                entry_write(entry, signer_name(roster, place), out);
+                written++;
+            }
+        }
+    }
+    RN_ENSURE(written == signatures->count, err, RN_E_DATA,
+              "a signature is by a key outside the roster");
+    return rn_ok();
+}
