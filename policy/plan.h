@@ -161,9 +161,9 @@ struct rn_plan_numbers {
     uint32_t floor;         /* F = max(Q, n_c + h_min): fewest survivors of a round */
     uint32_t losses_max;    /* n - F: what this roster could survive at most */
     uint32_t value_bits;    /* q */
-    uint32_t sum_bits;      /* b = ceil(log2(n (2^q - 1) + 1)) + 1 guard bit: bits sent per value */
+    uint32_t sum_bits;      /* b = ceil(log2(n value_max + 1)) + 1 guard bit, sent per value */
     uint32_t lane_bits;     /* 32 or 64: width of one element in memory */
-    uint64_t value_max;     /* 2^q - 2: largest quantised value */
+    uint64_t value_max;     /* of one member's element: 2^q - 2, times max_examples if weighted */
     double headroom;        /* (2^b - 1) / (n * value_max): how far the largest sum is from wrap */
     uint64_t stage_seconds; /* longest time of one attempt without training and upload */
 };
@@ -174,7 +174,8 @@ struct rn_plan_numbers {
 RN_MUST rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
                                    struct rn_plan_numbers *out_numbers, struct rn_error *err);
 
-/* Bytes one member uploads as masked input for d elements: ceil(d * b / 8). Framing not counted. */
+/* Bytes one member uploads as masked input for a vector of d elements, canaries included; framing
+ * not counted. 0 when d is 0 or beyond RN_SA_ELEMENTS_MAX. */
 uint64_t rn_plan_upload_bytes(const struct rn_plan_numbers *numbers, uint64_t elements);
 
 /* Seconds after which one attempt of a round has ended in any case. */

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/guard.h"
+#include "crypto/secagg/params.h"
 #include "policy/plan.h"
 
 unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round)
@@ -20,36 +21,38 @@ unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round)
     }
 }
 
-static uint32_t bits_of(uint64_t value)
+/* What secure aggregation must know to answer for quorum, floor and bits. */
+static struct rn_sa_params params_of(const struct rn_plan *plan, uint32_t members)
 {
-    uint32_t bits = 0;
-    for (; value != 0; value >>= 1) {
-        bits++;
-    }
-    return bits;
+    const uint64_t largest = ((uint64_t)1 << plan->secagg.bits) - 2;
+    const bool weighted = plan->weights == RN_WEIGHTS_EXAMPLES;
+    return (struct rn_sa_params){.members = members,
+                                 .colluding = plan->secagg.colluding,
+                                 .losses = plan->secagg.losses,
+                                 .honest = plan->secagg.honest,
+                                 .value_max = weighted ? plan->max_examples * largest : largest};
 }
 
 static void numbers_fill(const struct rn_plan *plan, uint32_t members,
                          struct rn_plan_numbers *numbers)
 {
-    const struct rn_plan_secagg *secagg = &plan->secagg;
-    const uint32_t honest_floor = secagg->colluding + secagg->honest;
-    *numbers = (struct rn_plan_numbers){.members = members, .value_bits = secagg->bits};
-    numbers->quorum = (members + secagg->colluding) / 2 + 1;
-    numbers->threshold = numbers->quorum;
-    numbers->floor = numbers->quorum > honest_floor ? numbers->quorum : honest_floor;
-    numbers->losses_max = members > numbers->floor ? members - numbers->floor : 0;
-    /* The largest sum is below n (2^q - 1), so bits_of(n (2^q - 1)) = ceil(log2(n (2^q - 1) + 1)).
-     */
-    const uint64_t range = ((uint64_t)1 << secagg->bits) - 1;
-    numbers->value_max = range - 1;
-    numbers->sum_bits = bits_of(members * range) + 1;
+    const struct rn_sa_params params = params_of(plan, members);
+    *numbers = (struct rn_plan_numbers){
+        .members = members,
+        .quorum = rn_sa_quorum(&params, members),
+        .threshold = rn_sa_quorum(&params, members), /* t = Q in the complete graph */
+        .floor = rn_sa_floor(&params, members, 0),
+        .losses_max = rn_sa_spare(&params, members),
+        .value_bits = plan->secagg.bits,
+        .sum_bits = rn_sa_bits(&params),
+        .value_max = params.value_max,
+        .stage_seconds = 5 * (uint64_t)plan->secagg.stage_hard_s,
+    };
     numbers->lane_bits = numbers->sum_bits <= 32 ? 32 : 64;
     if (members > 0) {
         numbers->headroom = (ldexp(1.0, (int)numbers->sum_bits) - 1) /
                             ((double)members * (double)numbers->value_max);
     }
-    numbers->stage_seconds = 5 * (uint64_t)secagg->stage_hard_s;
 }
 
 rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
@@ -75,13 +78,25 @@ rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
               "%u honest must remain)",
               members, secagg->colluding, out_numbers->losses_max, secagg->losses,
               out_numbers->floor, out_numbers->quorum, secagg->colluding, secagg->honest);
+    RN_ENSURE(
+        out_numbers->sum_bits != 0, err, RN_E_CONFIG,
+        "the sum over %u members of values up to max_examples times 2^secagg.bits does not fit "
+        "%u bits: lower secagg.bits or max_examples",
+        members, RN_SA_BITS_MAX);
     return rn_ok();
 }
 
 uint64_t rn_plan_upload_bytes(const struct rn_plan_numbers *numbers, uint64_t elements)
 {
-    /* Elements times bits may pass 64 bits for absurd counts only: whole bytes first. */
-    return elements / 8 * numbers->sum_bits + (elements % 8 * numbers->sum_bits + 7) / 8;
+    const struct rn_sa_params params = {.members = numbers->members,
+                                        .value_max = numbers->value_max};
+    const struct rn_sa_context context = {.elements = elements};
+    struct rn_sa_layout layout;
+    if (elements == 0 || elements > RN_SA_ELEMENTS_MAX) {
+        return 0;
+    }
+    rn_sa_layout_init(&layout, &params, &context);
+    return rn_sa_layout_vector_bytes(&layout);
 }
 
 uint64_t rn_plan_attempt_seconds(const struct rn_plan *plan, uint64_t upload_bytes)
