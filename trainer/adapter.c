@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sites, layout and start values of the adapter and the head.
+ */
+#include "trainer/adapter.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "trainer/generator.h"
+
+#include <math.h>
+#include <string.h>
+
+bool rn_segment_chosen(const struct rn_segment *segment, enum rn_matrix matrices, bool with_head)
+{
+    switch (segment->kind) {
+    case RN_SEGMENT_A:
+        return ((unsigned)matrices & RN_MATRIX_A) != 0;
+    case RN_SEGMENT_B:
+        return ((unsigned)matrices & RN_MATRIX_B) != 0;
+    case RN_SEGMENT_HEAD:
+        return with_head;
+    }
+    return false;
+}
+
+/* Appends a segment; returns its offset. */
+static size_t add_segment(struct rn_adapter *adapter, enum rn_segment_kind kind, uint32_t rows,
+                          uint32_t cols, const char *module, const char *suffix)
+{
+    adapter->segments = rn_realloc(adapter->segments, adapter->segment_count,
+                                   adapter->segment_count + 1, sizeof(*adapter->segments));
+    struct rn_segment *segment = &adapter->segments[adapter->segment_count++];
+    *segment = (struct rn_segment){.rows = rows,
+                                   .cols = cols,
+                                   .kind = kind,
+                                   .offset = adapter->count,
+                                   .count = (size_t)rows * cols};
+    const bool fits = rn_text_format(segment->name, sizeof(segment->name), "%s.%s", module, suffix);
+    RN_BUG_IF(!fits);
+    adapter->count += segment->count;
+    return segment->offset;
+}
+
+static void add_site(struct rn_adapter *adapter, uint32_t layer, enum rn_module module,
+                     const char *name)
+{
+    adapter->sites = rn_realloc(adapter->sites, adapter->site_count, adapter->site_count + 1,
+                                sizeof(*adapter->sites));
+    struct rn_site *site = &adapter->sites[adapter->site_count];
+    const uint32_t rank = adapter->config.rank;
+    *site =
+        (struct rn_site){.layer = layer, .module = module, .transposed = adapter->transposed_count};
+    rn_module_shape(&adapter->encoder->config, module, &site->n, &site->k);
+    site->a = add_segment(adapter, RN_SEGMENT_A, rank, site->k, name, "lora_A.weight");
+    site->b = add_segment(adapter, RN_SEGMENT_B, site->n, rank, name, "lora_B.weight");
+    adapter->transposed_count += (size_t)rank * site->n;
+    adapter->site_of[layer][module] = (int32_t)adapter->site_count++;
+    if (layer < adapter->lowest) {
+        adapter->lowest = layer;
+    }
+}
+
+/* Every listed target must adapt something: a misspelt name is an error here, though peft lets it
+ * pass when another one matches. */
+static rn_result check_targets(const struct rn_adapter *adapter, struct rn_error *err)
+{
+    const struct rn_peft_config *config = &adapter->config;
+    for (size_t i = 0; i < config->layer_count; i++) {
+        RN_ENSURE(config->layers[i] < adapter->encoder->config.layers, err, RN_E_CONFIG,
+                  "lora: layer %u does not exist; the model has layers 0 to %u", config->layers[i],
+                  adapter->encoder->config.layers - 1);
+    }
+    for (size_t i = 0; i < config->targets.count; i++) {
+        const char *target = config->targets.names[i];
+        const size_t length = strlen(target);
+        bool used = false;
+        for (size_t j = 0; j < adapter->site_count && !used; j++) {
+            char name[RN_MODULE_NAME_MAX];
+            rn_module_name(name, &adapter->encoder->config, adapter->sites[j].layer,
+                           adapter->sites[j].module);
+            const size_t full = strlen(name);
+            used = full >= length && strcmp(name + full - length, target) == 0 &&
+                   (full == length || name[full - length - 1] == '.');
+        }
+        RN_ENSURE(used, err, RN_E_CONFIG,
+                  "lora: target module %s matches no linear module of the encoder's layers; the "
+                  "modules are query, key, value, attention.output.dense, intermediate.dense and "
+                  "output.dense",
+                  target);
+    }
+    RN_ENSURE(adapter->site_count > 0, err, RN_E_CONFIG,
+              "lora: the targets match no linear module of the encoder's layers");
+    return rn_ok();
+}
+
+static rn_result find_sites(struct rn_adapter *adapter, struct rn_error *err)
+{
+    const struct rn_model_config *model = &adapter->encoder->config;
+    adapter->lowest = model->layers;
+    adapter->site_of = rn_alloc(model->layers, sizeof(*adapter->site_of));
+    for (uint32_t layer = 0; layer < model->layers; layer++) {
+        for (int module = 0; module < RN_MODULE_COUNT; module++) {
+            adapter->site_of[layer][module] = -1;
+            if (adapter->config.rank == 0) {
+                continue;
+            }
+            char name[RN_MODULE_NAME_MAX];
+            rn_module_name(name, model, layer, (enum rn_module)module);
+            bool match = false;
+            RN_TRY(rn_peft_target_match(&adapter->config, name, &match, err));
+            if (match) {
+                add_site(adapter, layer, (enum rn_module)module, name);
+            }
+        }
+    }
+    return adapter->config.rank == 0 ? rn_ok() : check_targets(adapter, err);
+}
+
+static void lay_out_head(struct rn_adapter *adapter)
+{
+    const uint32_t d = adapter->encoder->config.hidden;
+    const uint32_t labels = adapter->label_count;
+    struct rn_head_places *head = &adapter->head;
+    *head = (struct rn_head_places){SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
+    adapter->head_first = adapter->count;
+    const char *last = "classifier";
+    if (adapter->encoder->config.family == RN_FAMILY_ROBERTA) {
+        head->dense_w = add_segment(adapter, RN_SEGMENT_HEAD, d, d, "classifier.dense", "weight");
+        head->dense_b = add_segment(adapter, RN_SEGMENT_HEAD, 1, d, "classifier.dense", "bias");
+        last = "classifier.out_proj";
+    }
+    head->classifier_w = add_segment(adapter, RN_SEGMENT_HEAD, labels, d, last, "weight");
+    head->classifier_b = add_segment(adapter, RN_SEGMENT_HEAD, 1, labels, last, "bias");
+}
+
+static bool is_bias(const struct rn_segment *segment)
+{
+    const size_t length = strlen(segment->name);
+    return length > 5 && strcmp(segment->name + length - 5, ".bias") == 0;
+}
+
+/* The head from the checkpoint, or, when its first tensor is not there, from the seed. */
+static rn_result fill_head(struct rn_adapter *adapter, uint64_t seed,
+                           const struct rn_safetensors *tensors, float *values,
+                           struct rn_error *err)
+{
+    for (size_t i = 0; i < adapter->segment_count; i++) {
+        const struct rn_segment *segment = &adapter->segments[i];
+        if (segment->kind != RN_SEGMENT_HEAD) {
+            continue;
+        }
+        if (segment->offset == adapter->head_first) {
+            adapter->head_from_seed = rn_safetensors_find(tensors, segment->name) == NULL;
+        }
+        if (!adapter->head_from_seed) {
+            RN_TRY(rn_safetensors_read(
+                tensors, segment->name, is_bias(segment) ? segment->cols : segment->rows,
+                is_bias(segment) ? 0 : segment->cols, values + segment->offset, err));
+        } else if (!is_bias(segment)) {
+            const struct rn_generator generator = rn_generator_of(seed, segment->name);
+            rn_generator_normal(&generator, RN_HEAD_DEVIATION, segment->count,
+                                values + segment->offset);
+        }
+    }
+    return rn_ok();
+}
+
+static void fill_sites(struct rn_adapter *adapter, enum rn_lora_init init, uint64_t seed,
+                       float *values)
+{
+    for (size_t i = 0; i < adapter->segment_count; i++) {
+        const struct rn_segment *segment = &adapter->segments[i];
+        if (segment->kind != RN_SEGMENT_A) {
+            continue;
+        }
+        const struct rn_generator generator = rn_generator_of(seed, segment->name);
+        if (init == RN_LORA_ORTHONORMAL) {
+            rn_generator_orthonormal(&generator, segment->rows, segment->cols,
+                                     values + segment->offset);
+        } else {
+            rn_generator_uniform(&generator, 1.0 / sqrt((double)segment->cols), segment->count,
+                                 values + segment->offset);
+        }
+    }
+}
+
+static rn_result upload_new(const struct rn_adapter *adapter, const float *host, size_t count,
+                            float **out, struct rn_error *err)
+{
+    const struct rn_encoder *encoder = adapter->encoder;
+    void *memory = NULL;
+    RN_TRY(encoder->kernels->memory_new(encoder->device, count * sizeof(float), &memory, err));
+    *out = memory;
+    if (host != NULL) {
+        encoder->kernels->upload(encoder->lane, memory, host, count * sizeof(float));
+    }
+    return rn_ok();
+}
+
+static rn_result load_pooler(struct rn_adapter *adapter, uint64_t seed,
+                             const struct rn_safetensors *tensors, struct rn_error *err)
+{
+    const uint32_t d = adapter->encoder->config.hidden;
+    RN_CLEANUP(rn_free_cleanup) float *w = rn_alloc((size_t)d * d, sizeof(float));
+    RN_CLEANUP(rn_free_cleanup) float *b = rn_alloc(d, sizeof(float));
+    adapter->pooler_from_seed =
+        rn_safetensors_find_prefixed(tensors, "bert", "pooler.dense.weight") == NULL;
+    if (adapter->pooler_from_seed) {
+        const struct rn_generator generator = rn_generator_of(seed, "bert.pooler.dense.weight");
+        rn_generator_normal(&generator, RN_HEAD_DEVIATION, (size_t)d * d, w);
+    } else {
+        RN_TRY(rn_encoder_tensor(adapter->encoder, tensors, "pooler.dense.weight", d, d, w, err));
+        RN_TRY(rn_encoder_tensor(adapter->encoder, tensors, "pooler.dense.bias", d, 0, b, err));
+    }
+    RN_TRY(upload_new(adapter, w, (size_t)d * d, &adapter->pooler_w, err));
+    RN_TRY(upload_new(adapter, b, d, &adapter->pooler_b, err));
+    return adapter->encoder->kernels->sync(adapter->encoder->lane, err);
+}
+
+static rn_result build(struct rn_adapter *adapter, enum rn_lora_init init, uint64_t seed,
+                       const struct rn_safetensors *tensors, struct rn_error *err)
+{
+    RN_TRY(find_sites(adapter, err));
+    lay_out_head(adapter);
+    const uint32_t rank = adapter->config.rank;
+    for (size_t i = 0; i < adapter->site_count && init == RN_LORA_ORTHONORMAL; i++) {
+        RN_ENSURE(rank <= adapter->sites[i].k, err, RN_E_CONFIG,
+                  "lora: rank %u is greater than a module's %u inputs, so its rows cannot be "
+                  "orthonormal",
+                  rank, adapter->sites[i].k);
+    }
+    RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
+    RN_TRY(fill_head(adapter, seed, tensors, values, err));
+    fill_sites(adapter, init, seed, values);
+    RN_TRY(upload_new(adapter, values, adapter->count, &adapter->values, err));
+    RN_TRY(upload_new(adapter, NULL, adapter->transposed_count, &adapter->transposed, err));
+    if (adapter->encoder->config.family == RN_FAMILY_BERT) {
+        RN_TRY(load_pooler(adapter, seed, tensors, err));
+    }
+    rn_adapter_refresh(adapter, adapter->encoder->lane);
+    return adapter->encoder->kernels->sync(adapter->encoder->lane, err);
+}
+
+rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encoder *encoder,
+                          struct rn_peft_config *config, enum rn_lora_init init,
+                          uint32_t label_count, uint64_t seed, const struct rn_safetensors *tensors,
+                          struct rn_error *err)
+{
+    *out = (struct rn_adapter){.encoder = encoder, .config = *config, .label_count = label_count};
+    *config = (struct rn_peft_config){0};
+    out->scale = out->config.rank == 0 ? 0.0f : (float)rn_peft_scale(&out->config);
+    const rn_result result = build(out, init, seed, tensors, err);
+    if (!rn_is_ok(result)) {
+        rn_adapter_clear(out);
+    }
+    return result;
+}
+
+void rn_adapter_clear(struct rn_adapter *adapter)
+{
+    if (adapter == NULL || adapter->encoder == NULL) {
+        return;
+    }
+    const struct rn_encoder *encoder = adapter->encoder;
+    encoder->kernels->memory_free(encoder->device, adapter->values);
+    encoder->kernels->memory_free(encoder->device, adapter->transposed);
+    encoder->kernels->memory_free(encoder->device, adapter->pooler_w);
+    encoder->kernels->memory_free(encoder->device, adapter->pooler_b);
+    rn_peft_config_clear(&adapter->config);
+    rn_free(adapter->sites);
+    rn_free(adapter->site_of);
+    rn_free(adapter->segments);
+    *adapter = (struct rn_adapter){0};
+}
+
+void rn_adapter_refresh(const struct rn_adapter *adapter, struct rn_lane *lane)
+{
+    for (size_t i = 0; i < adapter->site_count; i++) {
+        const struct rn_site *site = &adapter->sites[i];
+        adapter->encoder->kernels->thin_transpose(lane, adapter->values + site->b, site->n,
+                                                  adapter->config.rank, adapter->scale,
+                                                  adapter->transposed + site->transposed);
+    }
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Everything that can train, as one flat float32 vector on the device: LoRA matrices and the head,
+ * with its layout, its start values, and a gradient of the same layout.
+ *
+ * The head of a RoBERTa classifier is classifier.dense (tanh) and classifier.out_proj; of a BERT
+ * classifier it is `classifier`, above the pooler (dense, tanh), which never trains. A pooler or
+ * head that the checkpoint lacks comes from the seed: weights normal with the deviation 0.02
+ * (initializer_range of the families), biases zero; stream = the tensor's name.
+ * A site's A comes from the stream "<module>.lora_A.weight".
+ */
+#ifndef RN_TRAINER_ADAPTER_H
+#define RN_TRAINER_ADAPTER_H
+
+#include "trainer/encoder.h"
+#include "trainer/peftfile.h"
+#include "trainer/trainer.h"
+
+#define RN_HEAD_DEVIATION 0.02
+
+/* One adapted module. Offsets are elements of the flat vector. */
+struct rn_site {
+    uint32_t layer;
+    enum rn_module module;
+    uint32_t n, k;     /* outputs, inputs */
+    size_t a;          /* [rank][k] */
+    size_t b;          /* [n][rank] */
+    size_t transposed; /* [rank][n] = scale B^T in `transposed` memory */
+};
+
+/* Offsets of the head in the flat vector; SIZE_MAX = not there. */
+struct rn_head_places {
+    size_t dense_w, dense_b;           /* RoBERTa: [d][d], [d] */
+    size_t classifier_w, classifier_b; /* [labels][d], [labels] */
+};
+
+struct rn_adapter {
+    const struct rn_encoder *encoder;
+    struct rn_peft_config config; /* rank 0 = no sites */
+    float scale;
+    uint32_t label_count;
+    struct rn_site *sites; /* by layer, then module */
+    size_t site_count;
+    int32_t (*site_of)[RN_MODULE_COUNT]; /* [layers]: index into sites or -1 */
+    uint32_t lowest;                     /* lowest adapted layer; layers when none */
+    struct rn_segment *segments;         /* of the whole vector, in order */
+    size_t segment_count;
+    size_t count;      /* elements */
+    size_t head_first; /* the head is elements head_first .. count-1 */
+    size_t transposed_count;
+    struct rn_head_places head;
+    float *values;     /* device [count] */
+    float *transposed; /* device [transposed_count] */
+    float *pooler_w;   /* BERT: device [d][d], else NULL */
+    float *pooler_b;
+    bool head_from_seed;
+    bool pooler_from_seed;
+};
+
+/* Finds the sites, lays the vector out, fills it from the seed and the checkpoint. Takes config
+ * over (also on failure). RN_E_CONFIG when a target or layer matches nothing. */
+RN_MUST rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encoder *encoder,
+                                  struct rn_peft_config *config, enum rn_lora_init init,
+                                  uint32_t label_count, uint64_t seed,
+                                  const struct rn_safetensors *tensors, struct rn_error *err);
+void rn_adapter_clear(struct rn_adapter *adapter);
+
+/* Brings scale * B^T up to date; needed after any change of values. */
+void rn_adapter_refresh(const struct rn_adapter *adapter, struct rn_lane *lane);
+
+/* Whether a segment belongs to a selection. */
+bool rn_segment_chosen(const struct rn_segment *segment, enum rn_matrix matrices, bool with_head);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One lane's pass over one block of examples: packed tokens in, logits, losses and the gradient of
+ * the trained parameters out. All memory, on the device and on the host, is planned and taken in
+ * rn_pass_init; nothing is allocated after it.
+ *
+ * Exact savings: no padding; backward stops at the lowest adapted module; only active matrices get
+ * gradients; the last layer computes queries, output and feed-forward for the first token of each
+ * sequence only, since the head reads no other (the same bits as the plain path: each row is
+ * computed in an order of its own, and gradients of absent rows are zeros).
+ */
+#ifndef RN_TRAINER_PASS_H
+#define RN_TRAINER_PASS_H
+
+#include "trainer/adapter.h"
+#include "trainer/dataset.h"
+
+struct rn_pass_options {
+    uint32_t tokens;       /* most tokens of a block */
+    uint32_t sequences;    /* most examples of a block */
+    uint32_t length;       /* most tokens of an example */
+    bool training;         /* gradient memory too */
+    bool plain_last_layer; /* compute all rows of the last layer (to compare) */
+};
+
+/* What backward needs of one layer. First dimension: capacity in tokens; rows in use vary. */
+struct rn_pass_layer {
+    struct rn_mat x;              /* [T, d] input */
+    struct rn_mat q, k, v, o;     /* [T, d] */
+    struct rn_mat lse;            /* [T, heads] */
+    struct rn_mat y1, x1;         /* [T, d] */
+    struct rn_mat u, g;           /* [T, f]; g is shared scratch unless output.dense is adapted */
+    struct rn_mat y2;             /* [T, d] */
+    struct rn_mat stats1, stats2; /* [T, 2] */
+    struct rn_mat h[RN_MODULE_COUNT]; /* [T, rank] of each site */
+};
+
+struct rn_pass {
+    const struct rn_adapter *adapter;
+    const struct rn_kernels *kernels;
+    struct rn_lane *lane;
+    struct rn_pass_options options;
+    void *arena; /* device */
+    size_t arena_bytes;
+
+    /* The block. */
+    struct rn_sequences sequences;
+    int32_t *host_ids, *host_types, *host_positions; /* [tokens] */
+    int32_t *host_cu, *host_first, *host_labels;     /* [sequences + 1], ... */
+    float *host_targets;
+    double *host_loss;  /* [sequences] after rn_pass_losses */
+    float *host_logits; /* [sequences][labels] after rn_pass_logits */
+    int32_t *ids, *types, *positions, *cu, *first, *labels; /* device */
+    float *targets;
+    double *loss;
+
+    struct rn_pass_layer *layers;
+    struct rn_mat out;               /* [T, d] output of the last layer (plain path) */
+    struct rn_mat first_x;           /* [S, d] input rows of the last layer's queries */
+    struct rn_mat cls, z, logits;    /* [S, d], [S, d], [S, labels] */
+    struct rn_mat dlogits, dz, dcls; /* the same shapes */
+    struct rn_mat dx, dy, dfirst;    /* [T, d], [T, d], [S, d] */
+    struct rn_mat do_, dq, dk, dv;   /* [T, d] */
+    struct rn_mat du;                /* [T, f] */
+    struct rn_mat dh;                /* [T, rank] */
+    float *gradient;                 /* device [adapter->count] */
+};
+
+/* Which gradients a backward pass forms. */
+struct rn_pass_active {
+    enum rn_matrix matrices;
+    bool head;
+};
+
+RN_MUST rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *adapter,
+                               struct rn_device *device, const struct rn_pass_options *options,
+                               struct rn_error *err);
+void rn_pass_clear(struct rn_pass *pass);
+/* Device bytes that rn_pass_init would take. */
+size_t rn_pass_bytes(const struct rn_adapter *adapter, const struct rn_pass_options *options);
+
+/* Packs count examples (within the limits) and sends them to the device. */
+void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint32_t count);
+/* Embedding to logits. */
+void rn_pass_forward(struct rn_pass *pass);
+/* Losses of the block at the present logits, and with dlogits the start of backward. */
+void rn_pass_loss(struct rn_pass *pass, enum rn_task task, float scale, bool want_gradient);
+/* After rn_pass_loss with want_gradient: overwrites the active parts of `gradient`. */
+void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active);
+/* Copies to the host (waits). */
+RN_MUST rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err);
+RN_MUST rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err);
+
+/* For the parts of this module: the attention of the block, and the dense layer (with tanh) between
+ * the last hidden state and the last layer of the head: pooler of BERT, classifier.dense of
+ * RoBERTa.
+ */
+struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_only);
+void rn_pass_first_dense(const struct rn_pass *pass, const float **out_w, const float **out_b);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Packing of a block and the forward pass.
+ */
+#include "trainer/pass.h"
+
+#include "base/guard.h"
+
+#include <math.h>
+
+/* Position ids as in transformers: BERT counts from 0; RoBERTa counts the tokens that are not
+ * padding from pad_id + 1, and a padding token inside a text keeps pad_id. */
+static void put_positions(const struct rn_model_config *config, const struct rn_example *example,
+                          int32_t *out)
+{
+    int32_t next = config->family == RN_FAMILY_ROBERTA ? (int32_t)config->pad_id + 1 : 0;
+    for (uint32_t t = 0; t < example->length; t++) {
+        const bool padding =
+            config->family == RN_FAMILY_ROBERTA && example->ids[t] == config->pad_id;
+        out[t] = padding ? (int32_t)config->pad_id : next++;
+    }
+}
+
+void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)
+{
+    const struct rn_model_config *config = &pass->adapter->encoder->config;
+    RN_BUG_IF(count == 0 || count > pass->options.sequences);
+    uint32_t tokens = 0;
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct rn_example *example = &examples[i];
+        RN_BUG_IF(example->length > pass->options.length ||
+                  example->length > pass->options.tokens - tokens);
+        pass->host_cu[i] = (int32_t)tokens;
+        pass->host_first[i] = (int32_t)tokens;
+        pass->host_labels[i] = example->label;
+        pass->host_targets[i] = example->target;
+        put_positions(config, example, pass->host_positions + tokens);
+        for (uint32_t t = 0; t < example->length; t++) {
+            pass->host_ids[tokens + t] = (int32_t)example->ids[t];
+            pass->host_types[tokens + t] =
+                config->family == RN_FAMILY_BERT ? (int32_t)example->type_ids[t] : 0;
+        }
+        tokens += example->length;
+        longest = example->length > longest ? example->length : longest;
+    }
+    pass->host_cu[count] = (int32_t)tokens;
+    pass->sequences = (struct rn_sequences){.count = count,
+                                            .tokens = tokens,
+                                            .longest = longest,
+                                            .cu = pass->cu,
+                                            .cu_host = pass->host_cu};
+    const struct rn_kernels *k = pass->kernels;
+    k->upload(pass->lane, pass->ids, pass->host_ids, tokens * sizeof(int32_t));
+    k->upload(pass->lane, pass->types, pass->host_types, tokens * sizeof(int32_t));
+    k->upload(pass->lane, pass->positions, pass->host_positions, tokens * sizeof(int32_t));
+    k->upload(pass->lane, pass->cu, pass->host_cu, (count + 1) * sizeof(int32_t));
+    k->upload(pass->lane, pass->first, pass->host_first, count * sizeof(int32_t));
+    k->upload(pass->lane, pass->labels, pass->host_labels, count * sizeof(int32_t));
+    k->upload(pass->lane, pass->targets, pass->host_targets, count * sizeof(float));
+}
+
+/* y = module(x) with its adapter and the rest of the epilogue. */
+static void project(struct rn_pass *pass, uint32_t index, enum rn_module module, struct rn_mat x,
+                    struct rn_epilogue epilogue, struct rn_mat y)
+{
+    const struct rn_adapter *adapter = pass->adapter;
+    const struct rn_encoder_layer *layer = &adapter->encoder->layers[index];
+    const int32_t number = adapter->site_of[index][module];
+    epilogue.bias = layer->bias[module];
+    if (number >= 0) {
+        const struct rn_site *site = &adapter->sites[number];
+        epilogue.rank_h = rn_mat_rows(pass->layers[index].h[module], 0, x.rows);
+        epilogue.rank_b = adapter->transposed + site->transposed;
+        pass->kernels->thin(pass->lane, x, adapter->values + site->a, epilogue.rank_h);
+    }
+    pass->kernels->linear(pass->lane, layer->weight[module], x, &epilogue, y);
+}
+
+/* One layer; rows of the part after attention: all tokens, or one per sequence. out = x'. */
+static void forward_layer(struct rn_pass *pass, uint32_t index, bool first_only, struct rn_mat out)
+{
+    const struct rn_kernels *k = pass->kernels;
+    const struct rn_encoder *encoder = pass->adapter->encoder;
+    const struct rn_encoder_layer *weights = &encoder->layers[index];
+    const struct rn_pass_layer *l = &pass->layers[index];
+    const uint32_t tokens = pass->sequences.tokens;
+    const uint32_t rows = first_only ? pass->sequences.count : tokens;
+    const float eps = encoder->config.layer_norm_epsilon;
+    const struct rn_epilogue plain = {0};
+    const struct rn_mat x = rn_mat_rows(l->x, 0, tokens);
+    struct rn_mat asking = x;
+    if (first_only) {
+        asking = rn_mat_rows(pass->first_x, 0, rows);
+        k->gather_rows(pass->lane, x, pass->first, asking);
+    }
+    const struct rn_mat q = rn_mat_rows(l->q, 0, rows);
+    const struct rn_mat keys = rn_mat_rows(l->k, 0, tokens);
+    const struct rn_mat values = rn_mat_rows(l->v, 0, tokens);
+    const struct rn_mat o = rn_mat_rows(l->o, 0, rows);
+    project(pass, index, RN_MODULE_QUERY, asking, plain, q);
+    project(pass, index, RN_MODULE_KEY, x, plain, keys);
+    project(pass, index, RN_MODULE_VALUE, x, plain, values);
+    const struct rn_attention attention = rn_pass_attention(pass, first_only);
+    k->attention(pass->lane, &attention, q, keys, values, o, rn_mat_rows(l->lse, 0, rows));
+
+    const struct rn_mat y1 = rn_mat_rows(l->y1, 0, rows);
+    const struct rn_mat x1 = rn_mat_rows(l->x1, 0, rows);
+    project(pass, index, RN_MODULE_ATTENTION_OUTPUT, o, (struct rn_epilogue){.residual = asking},
+            y1);
+    k->norm(pass->lane, y1, weights->gamma1, weights->beta1, eps, x1,
+            rn_mat_rows(l->stats1, 0, rows));
+    const struct rn_mat g = rn_mat_rows(l->g, 0, rows);
+    const struct rn_epilogue gelu = {.pre = rn_mat_rows(l->u, 0, rows),
+                                     .activation = RN_ACTIVATION_GELU};
+    project(pass, index, RN_MODULE_INTERMEDIATE, x1, gelu, g);
+    const struct rn_mat y2 = rn_mat_rows(l->y2, 0, rows);
+    project(pass, index, RN_MODULE_OUTPUT, g, (struct rn_epilogue){.residual = x1}, y2);
+    k->norm(pass->lane, y2, weights->gamma2, weights->beta2, eps, out,
+            rn_mat_rows(l->stats2, 0, rows));
+}
+
+struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_only)
+{
+    const struct rn_model_config *config = &pass->adapter->encoder->config;
+    const uint32_t head_dim = config->hidden / config->heads;
+    return (struct rn_attention){.sequences = pass->sequences,
+                                 .heads = config->heads,
+                                 .head_dim = head_dim,
+                                 .scale = (float)(1.0 / sqrt((double)head_dim)),
+                                 .first_query = first_only};
+}
+
+/* The trained or frozen dense layer below the last one: pooler of BERT, classifier.dense of
+ * RoBERTa. */
+void rn_pass_first_dense(const struct rn_pass *pass, const float **out_w, const float **out_b)
+{
+    const struct rn_adapter *adapter = pass->adapter;
+    const bool pooler = adapter->pooler_w != NULL;
+    *out_w = pooler ? adapter->pooler_w : adapter->values + adapter->head.dense_w;
+    *out_b = pooler ? adapter->pooler_b : adapter->values + adapter->head.dense_b;
+}
+
+void rn_pass_forward(struct rn_pass *pass)
+{
+    const struct rn_kernels *k = pass->kernels;
+    const struct rn_adapter *adapter = pass->adapter;
+    const uint32_t layers = adapter->encoder->config.layers;
+    const uint32_t tokens = pass->sequences.tokens;
+    const uint32_t count = pass->sequences.count;
+    const struct rn_mat cls = rn_mat_rows(pass->cls, 0, count);
+    k->embed(pass->lane, &adapter->encoder->embedding, pass->ids, pass->types, pass->positions,
+             rn_mat_rows(pass->layers[0].x, 0, tokens));
+    for (uint32_t i = 0; i + 1 < layers; i++) {
+        forward_layer(pass, i, false, rn_mat_rows(pass->layers[i + 1].x, 0, tokens));
+    }
+    if (pass->options.plain_last_layer) {
+        const struct rn_mat out = rn_mat_rows(pass->out, 0, tokens);
+        forward_layer(pass, layers - 1, false, out);
+        k->gather_rows(pass->lane, out, pass->first, cls);
+    } else {
+        forward_layer(pass, layers - 1, true, cls);
+    }
+    const float *w = NULL;
+    const float *b = NULL;
+    rn_pass_first_dense(pass, &w, &b);
+    const struct rn_mat z = rn_mat_rows(pass->z, 0, count);
+    k->dense(pass->lane, cls, w, b, RN_ACTIVATION_TANH, z);
+    k->dense(pass->lane, z, adapter->values + adapter->head.classifier_w,
+             adapter->values + adapter->head.classifier_b, RN_ACTIVATION_NONE,
+             rn_mat_rows(pass->logits, 0, count));
+}
+
+void rn_pass_loss(struct rn_pass *pass, enum rn_task task, float scale, bool want_gradient)
+{
+    const uint32_t count = pass->sequences.count;
+    const struct rn_mat none = {0};
+    const struct rn_mat logits = rn_mat_rows(pass->logits, 0, count);
+    const struct rn_mat dlogits = want_gradient ? rn_mat_rows(pass->dlogits, 0, count) : none;
+    if (task == RN_TASK_REGRESSION) {
+        pass->kernels->squared_error(pass->lane, logits, pass->targets, scale, dlogits, pass->loss);
+    } else {
+        pass->kernels->cross_entropy(pass->lane, logits, pass->labels, scale, dlogits, pass->loss);
+    }
+}
+
+rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err)
+{
+    pass->kernels->download(pass->lane, pass->host_loss, pass->loss,
+                            pass->sequences.count * sizeof(double));
+    return pass->kernels->sync(pass->lane, err);
+}
+
+rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err)
+{
+    pass->kernels->read_mat(pass->lane, rn_mat_rows(pass->logits, 0, pass->sequences.count),
+                            pass->host_logits);
+    return pass->kernels->sync(pass->lane, err);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Memory of a pass: one function lays every buffer out, first to count, then to bind.
+ */
+#include "trainer/pass.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+#include <string.h>
+
+/* Carves aligned pieces from memory; counts alone while base is NULL. */
+struct arena {
+    uint8_t *base;
+    size_t used;
+};
+
+static void *take(struct arena *arena, size_t bytes)
+{
+    const size_t at = arena->used;
+    arena->used += (bytes + 63) / 64 * 64;
+    return arena->base == NULL ? NULL : arena->base + at;
+}
+
+static struct rn_mat take_mat(struct arena *arena, const struct rn_pass *pass, size_t rows,
+                              size_t cols)
+{
+    const enum rn_element type = pass->kernels->activation;
+    return (struct rn_mat){.data = take(arena, rows * cols * rn_element_size(type)),
+                           .rows = (uint32_t)rows,
+                           .cols = (uint32_t)cols,
+                           .ld = cols,
+                           .type = type};
+}
+
+static void bind_layer(struct rn_pass *pass, struct arena *arena, uint32_t index,
+                       struct rn_mat shared_g)
+{
+    const struct rn_model_config *c = &pass->adapter->encoder->config;
+    const size_t tokens = pass->options.tokens;
+    struct rn_pass_layer *layer = &pass->layers[index];
+    struct rn_mat *const square[] = {&layer->x, &layer->q,  &layer->k,  &layer->v,
+                                     &layer->o, &layer->y1, &layer->x1, &layer->y2};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(square); i++) {
+        *square[i] = take_mat(arena, pass, tokens, c->hidden);
+    }
+    layer->lse = take_mat(arena, pass, tokens, c->heads);
+    layer->stats1 = take_mat(arena, pass, tokens, 2);
+    layer->stats2 = take_mat(arena, pass, tokens, 2);
+    layer->u = take_mat(arena, pass, tokens, c->intermediate);
+    layer->g = shared_g;
+    for (int module = 0; module < RN_MODULE_COUNT; module++) {
+        if (pass->adapter->site_of[index][module] >= 0) {
+            layer->h[module] = take_mat(arena, pass, tokens, pass->adapter->config.rank);
+            if (module == RN_MODULE_OUTPUT) {
+                layer->g = take_mat(arena, pass, tokens, c->intermediate);
+            }
+        }
+    }
+}
+
+/* Layers below the lowest adapted one keep nothing for backward: two of them take turns. */
+static void bind_layers(struct rn_pass *pass, struct arena *arena, struct rn_mat shared_g)
+{
+    const uint32_t count = pass->adapter->encoder->config.layers;
+    const uint32_t lowest = pass->options.training ? pass->adapter->lowest : count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i < 2 || i >= lowest) {
+            bind_layer(pass, arena, i, shared_g);
+        } else {
+            pass->layers[i] = pass->layers[i - 2];
+            for (int module = 0; module < RN_MODULE_COUNT; module++) {
+                if (pass->adapter->site_of[i][module] >= 0 && pass->layers[i].h[module].cols == 0) {
+                    bind_layer(pass, arena, i, shared_g);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+static void bind_inputs(struct rn_pass *pass, struct arena *arena)
+{
+    const size_t tokens = pass->options.tokens;
+    const size_t sequences = pass->options.sequences;
+    pass->ids = take(arena, tokens * sizeof(int32_t));
+    pass->types = take(arena, tokens * sizeof(int32_t));
+    pass->positions = take(arena, tokens * sizeof(int32_t));
+    pass->cu = take(arena, (sequences + 1) * sizeof(int32_t));
+    pass->first = take(arena, sequences * sizeof(int32_t));
+    pass->labels = take(arena, sequences * sizeof(int32_t));
+    pass->targets = take(arena, sequences * sizeof(float));
+    pass->loss = take(arena, sequences * sizeof(double));
+}
+
+static void bind_gradients(struct rn_pass *pass, struct arena *arena)
+{
+    const struct rn_model_config *c = &pass->adapter->encoder->config;
+    const size_t tokens = pass->options.tokens;
+    const size_t sequences = pass->options.sequences;
+    struct rn_mat *const square[] = {&pass->dx, &pass->dy, &pass->do_,
+                                     &pass->dq, &pass->dk, &pass->dv};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(square); i++) {
+        *square[i] = take_mat(arena, pass, tokens, c->hidden);
+    }
+    pass->du = take_mat(arena, pass, tokens, c->intermediate);
+    pass->dh = take_mat(arena, pass, tokens, pass->adapter->config.rank);
+    pass->dfirst = take_mat(arena, pass, sequences, c->hidden);
+    pass->dlogits = take_mat(arena, pass, sequences, pass->adapter->label_count);
+    pass->dz = take_mat(arena, pass, sequences, c->hidden);
+    pass->dcls = take_mat(arena, pass, sequences, c->hidden);
+    pass->gradient = take(arena, pass->adapter->count * sizeof(float));
+}
+
+static size_t bind_all(struct rn_pass *pass, uint8_t *base)
+{
+    const struct rn_model_config *c = &pass->adapter->encoder->config;
+    const size_t sequences = pass->options.sequences;
+    struct arena arena = {base, 0};
+    bind_inputs(pass, &arena);
+    const struct rn_mat shared_g = take_mat(&arena, pass, pass->options.tokens, c->intermediate);
+    bind_layers(pass, &arena, shared_g);
+    pass->out = take_mat(&arena, pass, pass->options.tokens, c->hidden);
+    pass->first_x = take_mat(&arena, pass, sequences, c->hidden);
+    pass->cls = take_mat(&arena, pass, sequences, c->hidden);
+    pass->z = take_mat(&arena, pass, sequences, c->hidden);
+    pass->logits = take_mat(&arena, pass, sequences, pass->adapter->label_count);
+    if (pass->options.training) {
+        bind_gradients(pass, &arena);
+    }
+    return arena.used;
+}
+
+size_t rn_pass_bytes(const struct rn_adapter *adapter, const struct rn_pass_options *options)
+{
+    struct rn_pass pass = {
+        .adapter = adapter, .kernels = adapter->encoder->kernels, .options = *options};
+    pass.layers = rn_alloc(adapter->encoder->config.layers, sizeof(*pass.layers));
+    const size_t bytes = bind_all(&pass, NULL);
+    rn_free(pass.layers);
+    return bytes;
+}
+
+static uint32_t greatest(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+static rn_result take_device(struct rn_pass *pass, struct rn_device *device, struct rn_error *err)
+{
+    const struct rn_model_config *c = &pass->adapter->encoder->config;
+    const struct rn_lane_limits limits = {
+        .tokens = pass->options.tokens,
+        .sequences = pass->options.sequences,
+        .length = pass->options.length,
+        .width = greatest(greatest(c->hidden, c->intermediate), pass->adapter->label_count),
+        .heads = c->heads,
+        .head_dim = c->hidden / c->heads,
+        .rank = pass->adapter->config.rank,
+    };
+    RN_TRY(pass->kernels->lane_new(device, &limits, &pass->lane, err));
+    pass->arena_bytes = bind_all(pass, NULL);
+    RN_TRY(pass->kernels->memory_new(device, pass->arena_bytes, &pass->arena, err));
+    bind_all(pass, pass->arena);
+    return rn_ok();
+}
+
+rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *adapter,
+                       struct rn_device *device, const struct rn_pass_options *options,
+                       struct rn_error *err)
+{
+    *out = (struct rn_pass){
+        .adapter = adapter, .kernels = adapter->encoder->kernels, .options = *options};
+    const size_t tokens = options->tokens;
+    const size_t sequences = options->sequences;
+    out->layers = rn_alloc(adapter->encoder->config.layers, sizeof(*out->layers));
+    out->host_ids = rn_alloc(tokens, sizeof(int32_t));
+    out->host_types = rn_alloc(tokens, sizeof(int32_t));
+    out->host_positions = rn_alloc(tokens, sizeof(int32_t));
+    out->host_cu = rn_alloc(sequences + 1, sizeof(int32_t));
+    out->host_first = rn_alloc(sequences, sizeof(int32_t));
+    out->host_labels = rn_alloc(sequences, sizeof(int32_t));
+    out->host_targets = rn_alloc(sequences, sizeof(float));
+    out->host_loss = rn_alloc(sequences, sizeof(double));
+    out->host_logits = rn_alloc(sequences * adapter->label_count, sizeof(float));
+    const rn_result result = take_device(out, device, err);
+    if (!rn_is_ok(result)) {
+        rn_pass_clear(out);
+    }
+    return result;
+}
+
+void rn_pass_clear(struct rn_pass *pass)
+{
+    if (pass == NULL || pass->kernels == NULL) {
+        return;
+    }
+    pass->kernels->memory_free(pass->adapter->encoder->device, pass->arena);
+    pass->kernels->lane_free(pass->lane);
+    rn_free(pass->layers);
+    rn_free(pass->host_ids);
+    rn_free(pass->host_types);
+    rn_free(pass->host_positions);
+    rn_free(pass->host_cu);
+    rn_free(pass->host_first);
+    rn_free(pass->host_labels);
+    rn_free(pass->host_targets);
+    rn_free(pass->host_loss);
+    rn_free(pass->host_logits);
+    *pass = (struct rn_pass){0};
+}
