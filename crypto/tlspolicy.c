@@ -43,6 +43,14 @@ static void key_close(EVP_PKEY **key)
     EVP_PKEY_free(*key);
 }
 
+/* Reads borrowed text; never NULL. */
+static BIO *text_open(struct rn_view text)
+{
+    BIO *bio = BIO_new_mem_buf(text.length > 0 ? (const void *)text.data : "", (int)text.length);
+    RN_BUG_IF(bio == NULL);
+    return bio;
+}
+
 /* OpenSSL ignores a command that it does not know, so look at a context that was made under it. */
 static bool policy_holds(void)
 {
@@ -76,9 +84,9 @@ rn_result rn_tls_policy_apply(struct rn_error *err)
 /* All certificates of a PEM text; NULL when there is none or one is broken. */
 static STACK_OF(X509) * certificates_read(struct rn_view pem)
 {
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
+    RN_CLEANUP(bio_close) BIO *bio = text_open(pem);
     RN_CLEANUP(stack_close) STACK_OF(X509) *stack = sk_X509_new_null();
-    RN_BUG_IF(bio == NULL || stack == NULL);
+    RN_BUG_IF(stack == NULL);
     for (int count = 0; count < RN_TLS_CERTIFICATES_MAX; count++) {
         X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
         if (certificate == NULL) {
@@ -146,8 +154,7 @@ static void leaf_facts(X509 *certificate, struct rn_tls_leaf *out)
 
 rn_result rn_tls_leaf_read(struct rn_view pem, struct rn_tls_leaf *out, struct rn_error *err)
 {
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
-    RN_BUG_IF(bio == NULL);
+    RN_CLEANUP(bio_close) BIO *bio = text_open(pem);
     RN_CLEANUP(certificate_close) X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     ERR_clear_error();
     RN_ENSURE(leaf != NULL, err, RN_E_DATA, "no certificate in PEM form found");
@@ -167,8 +174,7 @@ static int no_passphrase(char *out, int size, int writing, void *user)
 
 static rn_result key_check(struct rn_view key_pem, X509 *leaf, struct rn_error *err)
 {
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_mem_buf(key_pem.data, (int)key_pem.length);
-    RN_BUG_IF(bio == NULL);
+    RN_CLEANUP(bio_close) BIO *bio = text_open(key_pem);
     RN_CLEANUP(key_close) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
     ERR_clear_error();
     RN_ENSURE(key != NULL, err, RN_E_IDENTITY,

@@ -187,7 +187,8 @@ RN_MUST rn_result rn_rpc_stream_send(struct rn_rpc_stream *stream, struct rn_vie
 RN_MUST rn_result rn_rpc_stream_send2(struct rn_rpc_stream *stream, struct rn_view head,
                                       struct rn_view body);
 /* Messages and bytes queued and not yet handed to the transport. */
-size_t rn_rpc_stream_queued(const struct rn_rpc_stream *stream);
+void rn_rpc_stream_queued(const struct rn_rpc_stream *stream, size_t *out_messages,
+                          size_t *out_bytes);
 
 /* result OK: what is queued still goes out, then the stream ends cleanly. Otherwise it ends at
  * once; if this side was dialled the peer learns the code's name. on_closed follows later, not from
@@ -235,7 +236,7 @@ RN_MUST rn_result rn_rpc_address_check(const char *address, bool allow_zero, str
 
 /* Blocking, for commands: asks the service behind the unix socket. RN_E_UNAVAILABLE "not running"
  * when nobody listens there; RN_E_TIMEOUT after timeout_ms. */
-RN_MUST rn_result rn_rpc_local_admin(const char *path, struct rn_view request, uint32_t timeout_ms,
+RN_MUST rn_result rn_rpc_local_admin(const char *path, const char *what, uint32_t timeout_ms,
                                      struct rn_buffer *out, struct rn_error *err);
 /* Blocking gRPC health check over the unix socket; service "" is the whole server. */
 RN_MUST rn_result rn_rpc_local_health(const char *path, const char *service, uint32_t timeout_ms,
