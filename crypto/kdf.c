@@ -8,11 +8,18 @@
 
 #define BLOCK crypto_auth_hmacsha256_BYTES
 
+/* libsodium's pointers must not be NULL, a view of nothing may be. */
+static const uint8_t *data_of(struct rn_view view)
+{
+    static const uint8_t nothing[1];
+    return view.length > 0 ? view.data : nothing;
+}
+
 static void extract(uint8_t prk[static BLOCK], struct rn_view salt, struct rn_view ikm)
 {
     crypto_auth_hmacsha256_state state;
-    crypto_auth_hmacsha256_init(&state, salt.data, salt.length);
-    crypto_auth_hmacsha256_update(&state, ikm.data, ikm.length);
+    crypto_auth_hmacsha256_init(&state, data_of(salt), salt.length);
+    crypto_auth_hmacsha256_update(&state, data_of(ikm), ikm.length);
     crypto_auth_hmacsha256_final(&state, prk);
     rn_secret_wipe(&state, sizeof(state));
 }
@@ -26,7 +33,7 @@ static void expand_block(uint8_t t[static BLOCK], const uint8_t prk[static BLOCK
     if (index > 1) {
         crypto_auth_hmacsha256_update(&state, t, BLOCK);
     }
-    crypto_auth_hmacsha256_update(&state, info.data, info.length);
+    crypto_auth_hmacsha256_update(&state, data_of(info), info.length);
     crypto_auth_hmacsha256_update(&state, &index, 1);
     crypto_auth_hmacsha256_final(&state, t);
     rn_secret_wipe(&state, sizeof(state));
