@@ -220,11 +220,6 @@ static rn_result decide_effort(struct decision *d)
     REFUSE_UNLESS(d, plan->secagg.attempts <= policy->upload.attempts_max,
                   RN_POLICY_ATTEMPTS_TOO_MANY, "%u attempts a round exceed upload.attempts_max %u",
                   plan->secagg.attempts, policy->upload.attempts_max);
-    REFUSE_UNLESS(d, d->facts->upload_known, RN_POLICY_UPLOAD_TOO_LARGE,
-                  "the size of an upload is not known: the model could not be opened");
-    REFUSE_UNLESS(d, d->facts->upload_bytes <= policy->upload.bytes_max, RN_POLICY_UPLOAD_TOO_LARGE,
-                  "a round uploads %" PRIu64 " bytes, upload.bytes_max is %" PRIu64,
-                  d->facts->upload_bytes, policy->upload.bytes_max);
     return rn_ok();
 }
 
@@ -270,6 +265,19 @@ rn_result rn_policy_check(const struct rn_policy *policy, const struct rn_plan *
     RN_TRY(decide_effort(&d));
     if (stage == RN_POLICY_RUN) {
         RN_TRY(decide_signers(&d));
+    }
+    return rn_ok();
+}
+
+rn_result rn_policy_check_upload(const struct rn_policy *policy, uint64_t upload_bytes,
+                                 enum rn_policy_reason *out_reason, struct rn_error *err)
+{
+    *out_reason = RN_POLICY_ACCEPTED;
+    if (upload_bytes > policy->upload.bytes_max) {
+        *out_reason = RN_POLICY_UPLOAD_TOO_LARGE;
+        return rn_fail(err, RN_E_REFUSED,
+                       "a round uploads %" PRIu64 " bytes, upload.bytes_max is %" PRIu64,
+                       upload_bytes, policy->upload.bytes_max);
     }
     return rn_ok();
 }

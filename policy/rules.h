@@ -100,8 +100,6 @@ struct rn_policy_facts {
     bool coordinator_signed;
     bool model_known;
     uint8_t model_hash[32]; /* of the files in this member's model directory */
-    bool upload_known;
-    uint64_t upload_bytes; /* largest round of the plan, rn_plan_upload_bytes */
 };
 
 /* How much must hold. PROPOSED: before this member signs (signatures are not counted). RUN:
@@ -145,10 +143,15 @@ enum rn_policy_reason {
 const char *rn_policy_reason_name(enum rn_policy_reason reason);
 
 /* RN_OK, or RN_E_REFUSED with the first broken rule in out_reason and a sentence. roster is parsed
- * from facts->roster_bytes. */
+ * from facts->roster_bytes. The size of an upload is known only once the model is open: call
+ * rn_policy_check_upload then, before the first round. */
 RN_MUST rn_result rn_policy_check(const struct rn_policy *policy, const struct rn_plan *plan,
                                   const struct rn_roster *roster,
                                   const struct rn_policy_facts *facts, enum rn_policy_stage stage,
                                   enum rn_policy_reason *out_reason, struct rn_error *err);
+
+/* upload_bytes: the largest masked input of any round of the plan (rn_plan_upload_bytes). */
+RN_MUST rn_result rn_policy_check_upload(const struct rn_policy *policy, uint64_t upload_bytes,
+                                         enum rn_policy_reason *out_reason, struct rn_error *err);
 
 #endif
