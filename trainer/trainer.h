@@ -262,7 +262,7 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
 /* Labels, token ids and directory facts, which need no open trainer. */
 #include "trainer/trainertext.h"
 
-/* Labels, token ids and facts that need no weights. */
-#include "trainer/trainertext.h"
+/* A skewed split of a data file, for demonstrations and experiments. */
+#include "trainer/datasplit.h"
 
 #endif
