@@ -8,13 +8,11 @@
 #ifndef RN_TRAINER_DATASET_H
 #define RN_TRAINER_DATASET_H
 
+#include "trainer/recordfile.h"
 #include "trainer/tokenizer.h"
 #include "trainer/trainer.h"
 
-#define RN_DATASET_FILE_BYTES_MAX ((uint64_t)16 << 30) /* uncompressed */
-#define RN_DATASET_LINE_BYTES_MAX ((size_t)16 << 20)
 #define RN_DATASET_RECORDS_MAX ((size_t)1 << 28)
-#define RN_DATASET_COLUMNS_MAX 1024
 #define RN_DATASET_TOKENS_MAX ((size_t)1 << 34)
 
 /* One example; ids are borrowed from the set. */

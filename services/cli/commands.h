@@ -9,6 +9,5 @@
 
 /* An engineer's desk, no federation. */
 int rn_cmd_tokenize(int argc, char **argv);
-int rn_cmd_model_inspect(int argc, char **argv);
 
 #endif

@@ -20,6 +20,7 @@ struct command_row {
 /* Order of the help. */
 static const struct command_row commands[] = {
     {NULL, NULL, "At an engineer's desk, without a federation"},
+    {"tokenize", rn_cmd_tokenize, "show the token ids of a data file"},
 };
 
 static void print_usage(FILE *out)
