@@ -80,6 +80,7 @@ enum rn_sa_reason {
     RN_SA_REASON_OPERATOR,      /* rn_sa_aggregator_abort */
     RN_SA_REASON_COORDINATOR,   /* member: the coordinator called the session off */
     RN_SA_REASON_EXCLUDED,      /* member: the session goes on without this member */
+    RN_SA_REASON_POLICY,        /* member: fewer members than its own minimum */
     RN_SA_REASON_RESTART,       /* member: the secrets of the session ended with the old process */
     RN_SA_REASON_TIMEOUT,       /* member: the coordinator fell silent before the upload was done */
     RN_SA_REASON_DECLINED,      /* member: rn_sa_member_decline, or another session was joined */

@@ -87,6 +87,10 @@ struct rn_sa_context {
 RN_MUST rn_result rn_sa_context_check(const struct rn_sa_params *params,
                                       const struct rn_sa_context *context, struct rn_error *err);
 
+/* The hash of the roster's exact text. */
+void rn_sa_context_roster_hash(const struct rn_sa_context *context,
+                               uint8_t out[static RN_HASH_BYTES]);
+
 /* How the vector is cut. Chunk c carries data elements [c * chunk_elements, ...) and then
  * RN_SA_CANARIES zeros; the mask position of its first lane is c * (chunk_elements +
  * RN_SA_CANARIES). */

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/secagg/lanevector.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "crypto/pack.h"
+
+#include <string.h>
+
+void rn_sa_vector_init(struct rn_sa_vector *vector, const struct rn_sa_layout *layout)
+{
+    vector->layout = *layout;
+    vector->lanes = rn_alloc(layout->lanes, layout->lane_bytes);
+}
+
+void rn_sa_vector_clear(struct rn_sa_vector *vector)
+{
+    rn_free(vector->lanes);
+    memset(vector, 0, sizeof *vector);
+}
+
+static size_t chunk_lanes(const struct rn_sa_layout *layout, uint32_t chunk)
+{
+    return (size_t)rn_sa_layout_chunk_elements(layout, chunk) + RN_SA_CANARIES;
+}
+
+/* One unpacked chunk fits this. */
+static void *scratch_new(const struct rn_sa_layout *layout)
+{
+    return rn_alloc((size_t)layout->chunk_elements + RN_SA_CANARIES, layout->lane_bytes);
+}
+
+rn_result rn_sa_vector_add(struct rn_sa_vector *vector, uint32_t chunk, struct rn_view packed,
+                           struct rn_error *err)
+{
+    const struct rn_sa_layout *layout = &vector->layout;
+    const size_t count = chunk_lanes(layout, chunk);
+    const uint64_t first = rn_sa_layout_chunk_lane(layout, chunk);
+    void *RN_CLEANUP(rn_free_cleanup) scratch = scratch_new(layout);
+    if (layout->lane_bytes == 4) {
+        const uint32_t *from = scratch;
+        RN_TRY(rn_unpack_u32(packed, layout->bits, scratch, count, err));
+        uint32_t *to = (uint32_t *)vector->lanes + first;
+        for (size_t i = 0; i < count; i++) {
+            to[i] += from[i];
+        }
+        return rn_ok();
+    }
+    const uint64_t *from = scratch;
+    RN_TRY(rn_unpack_u64(packed, layout->bits, scratch, count, err));
+    uint64_t *to = (uint64_t *)vector->lanes + first;
+    for (size_t i = 0; i < count; i++) {
+        to[i] += from[i];
+    }
+    return rn_ok();
+}
+
+void rn_sa_vector_pack(const struct rn_sa_vector *vector, uint32_t chunk, uint8_t *out)
+{
+    const struct rn_sa_layout *layout = &vector->layout;
+    const size_t count = chunk_lanes(layout, chunk);
+    const uint64_t first = rn_sa_layout_chunk_lane(layout, chunk);
+    if (layout->lane_bytes == 4) {
+        rn_pack_u32(out, layout->bits, (const uint32_t *)vector->lanes + first, count);
+    } else {
+        rn_pack_u64(out, layout->bits, (const uint64_t *)vector->lanes + first, count);
+    }
+}
+
+rn_result rn_sa_vector_mask(struct rn_sa_vector *vector, struct rn_mask_set *masks,
+                            struct rn_error *err)
+{
+    const struct rn_sa_layout *layout = &vector->layout;
+    return layout->lane_bytes == 4
+               ? rn_mask_set_add_u32(masks, vector->lanes, 0, layout->lanes, err)
+               : rn_mask_set_add_u64(masks, vector->lanes, 0, layout->lanes, err);
+}
+
+void rn_sa_vector_reduce(struct rn_sa_vector *vector)
+{
+    const struct rn_sa_layout *layout = &vector->layout;
+    const uint64_t keep = ((uint64_t)1 << layout->bits) - 1; /* bits <= 53 */
+    if (layout->lane_bytes == 4) {
+        uint32_t *lanes = vector->lanes;
+        for (uint64_t i = 0; i < layout->lanes; i++) {
+            lanes[i] &= (uint32_t)keep;
+        }
+        return;
+    }
+    uint64_t *lanes = vector->lanes;
+    for (uint64_t i = 0; i < layout->lanes; i++) {
+        lanes[i] &= keep;
+    }
+}
+
+static uint64_t lane_at(const struct rn_sa_vector *vector, uint64_t lane)
+{
+    return vector->layout.lane_bytes == 4 ? ((const uint32_t *)vector->lanes)[lane]
+                                          : ((const uint64_t *)vector->lanes)[lane];
+}
+
+bool rn_sa_vector_in_range(const struct rn_sa_vector *vector, uint64_t largest)
+{
+    const struct rn_sa_layout *layout = &vector->layout;
+    bool good = true;
+    for (uint32_t chunk = 0; chunk < layout->chunks; chunk++) {
+        const uint64_t first = rn_sa_layout_chunk_lane(layout, chunk);
+        const uint32_t elements = rn_sa_layout_chunk_elements(layout, chunk);
+        for (uint32_t i = 0; i < elements; i++) {
+            good = good && lane_at(vector, first + i) <= largest;
+        }
+        for (uint32_t i = 0; i < RN_SA_CANARIES; i++) {
+            good = good && lane_at(vector, first + elements + i) == 0;
+        }
+    }
+    return good;
+}
+
+void rn_sa_vector_read(const struct rn_sa_vector *vector, uint64_t first, uint32_t count,
+                       uint64_t *out)
+{
+    const struct rn_sa_layout *layout = &vector->layout;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t element = first + i;
+        const uint64_t chunk = element / layout->chunk_elements;
+        out[i] = lane_at(vector, element + chunk * RN_SA_CANARIES);
+    }
+}
+
+rn_result rn_sa_chunk_mask(const struct rn_sa_layout *layout, uint32_t chunk,
+                           const uint64_t *values, struct rn_mask_set *masks, uint8_t *out,
+                           struct rn_error *err)
+{
+    const uint32_t elements = rn_sa_layout_chunk_elements(layout, chunk);
+    const size_t count = chunk_lanes(layout, chunk);
+    const uint64_t first = rn_sa_layout_chunk_lane(layout, chunk);
+    void *RN_CLEANUP(rn_free_cleanup) scratch = scratch_new(layout);
+    if (layout->lane_bytes == 4) {
+        uint32_t *lanes = scratch;
+        for (uint32_t i = 0; i < elements; i++) {
+            lanes[i] = (uint32_t)values[i];
+        }
+        RN_TRY(rn_mask_set_add_u32(masks, lanes, first, count, err));
+        rn_pack_u32(out, layout->bits, lanes, count);
+        return rn_ok();
+    }
+    uint64_t *lanes = scratch;
+    memcpy(lanes, values, (size_t)elements * sizeof *values);
+    RN_TRY(rn_mask_set_add_u64(masks, lanes, first, count, err));
+    rn_pack_u64(out, layout->bits, lanes, count);
+    return rn_ok();
+}

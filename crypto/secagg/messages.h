@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The messages, one file msg_*.c each, both directions together, in the order of the wire. For each
+ * message: _write makes it, _check is the coordinator's check of a member's message, _apply is
+ * everybody's check of a broadcast, which then enters the transcript. Frames (signature, session,
+ * sender, recipient) were checked by the caller. Every failure is class PEER and changes nothing.
+ */
+#ifndef RN_CRYPTO_SECAGG_MESSAGES_H
+#define RN_CRYPTO_SECAGG_MESSAGES_H
+
+#include "crypto/secagg/lanevector.h"
+#include "crypto/secagg/transcript.h"
+
+/* ---- secrets of one member in one session; in secret memory ---- */
+
+/* The one slot per peer: never both shares leave. */
+enum rn_sa_slot_state {
+    RN_SA_SLOT_NONE = 0, /* no valid share, or erased */
+    RN_SA_SLOT_BOTH,
+    RN_SA_SLOT_KEPT_S, /* share_b is erased */
+    RN_SA_SLOT_KEPT_B, /* share_s is erased */
+};
+struct rn_sa_slot {
+    enum rn_sa_slot_state state;
+    struct rn_scalar share_s;
+    struct rn_scalar share_b;
+    uint8_t opening_s[32];
+    uint8_t opening_b[32];
+};
+struct rn_sa_secrets {
+    struct rn_secret32 channel;
+    struct rn_scalar mask; /* s */
+    struct rn_scalar self; /* b */
+    struct rn_stream stream;
+    struct rn_sa_slot slots[RN_SA_MEMBERS_MAX];
+};
+/* Keys and self seed of one session, from the member's 32 fresh bytes and the session id. */
+void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 *seed,
+                        const uint8_t session[static RN_HASH_BYTES]);
+
+/* Commitments: to a self seed, and to a share of kind "s" or "b" of dealer for holder. */
+enum rn_sa_kind { RN_SA_KIND_NONE = 0, RN_SA_KIND_S = 1, RN_SA_KIND_B = 2 };
+void rn_sa_seed_commit(const struct rn_sa_transcript *transcript, uint32_t member,
+                       const struct rn_scalar *seed, uint8_t out[static RN_HASH_BYTES]);
+void rn_sa_share_commit(const struct rn_sa_transcript *transcript, enum rn_sa_kind kind,
+                        uint32_t dealer, uint32_t holder, const struct rn_scalar *share,
+                        const uint8_t opening[static 32], uint8_t out[static RN_HASH_BYTES]);
+
+/* ---- 0 Offer ---- */
+void rn_sa_offer_write(const struct rn_sa_transcript *transcript, const uint8_t nonce[static 32],
+                       const struct rn_identity *identity, struct rn_buffer *out);
+/* Compares with own values (RN_E_ROUND_STALE names the first that differs), then starts the
+ * transcript. */
+RN_MUST rn_result rn_sa_offer_apply(struct rn_sa_transcript *transcript,
+                                    const struct rn_sa_message *message, struct rn_error *err);
+
+/* ---- R0 Ready ---- */
+void rn_sa_ready_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                       const struct rn_sa_secrets *secrets, const struct rn_identity *identity,
+                       struct rn_buffer *out);
+/* Key encodings. */
+RN_MUST rn_result rn_sa_ready_check(const struct rn_sa_message *message, struct rn_error *err);
+/* messages[i]: whole Ready of member i, for members in the set. */
+void rn_sa_ready_set_write(const struct rn_buffer *messages, const struct rn_sa_set *set,
+                           struct rn_buffer *out_body);
+/* Enters JOINED. */
+RN_MUST rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                                        struct rn_error *err);
+
+/* ---- R1 Shares ---- */
+/* Fills own slot in secrets, and the message. */
+RN_MUST rn_result rn_sa_shares_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                                     struct rn_sa_secrets *secrets,
+                                     const struct rn_identity *identity, struct rn_buffer *out,
+                                     struct rn_error *err);
+/* Whole body against the signed root; out_leaves holds n * 32 bytes. */
+RN_MUST rn_result rn_sa_shares_check(const struct rn_sa_transcript *transcript,
+                                     const struct rn_sa_message *message, uint8_t *out_leaves,
+                                     struct rn_error *err);
+/* One dealer's part of the set for one holder. */
+struct rn_sa_dealing {
+    struct rn_buffer message; /* whole Shares */
+    uint8_t *leaves;          /* n * 32 bytes */
+};
+void rn_sa_shares_set_write(const struct rn_sa_transcript *transcript,
+                            const struct rn_sa_dealing *dealings, const struct rn_sa_set *dealers,
+                            uint32_t holder, struct rn_buffer *out_body);
+/* Fixes the dealers and their envelopes; opens every share for self into its slot. The set of
+ * valid ones is what the Ack says; the others are complaints. own_envelope: of own Shares, which
+ * must be there unchanged if self is among the dealers. */
+RN_MUST rn_result rn_sa_shares_set_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                                         uint32_t self, struct rn_sa_secrets *secrets,
+                                         struct rn_view own_envelope, struct rn_sa_set *out_valid,
+                                         struct rn_error *err);
+
+/* ---- R1 Ack ---- */
+void rn_sa_ack_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                     const struct rn_sa_set *valid, const struct rn_identity *identity,
+                     struct rn_buffer *out);
+RN_MUST rn_result rn_sa_ack_check(const struct rn_sa_transcript *transcript,
+                                  const struct rn_sa_message *message, struct rn_error *err);
+/* For the transcript whose dealers are fixed. */
+void rn_sa_ack_set_write(const struct rn_sa_transcript *transcript,
+                         const struct rn_buffer *messages, const struct rn_sa_set *set,
+                         struct rn_buffer *out_body);
+/* U2 that these Acks would give (the coordinator asks before it closes the stage). */
+struct rn_sa_set rn_sa_ack_linked(const struct rn_sa_transcript *transcript,
+                                  const struct rn_buffer *messages, const struct rn_sa_set *set);
+/* Enters LINKED. */
+RN_MUST rn_result rn_sa_ack_set_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                                      struct rn_error *err);
+
+/* ---- R2 Upload ---- */
+/* Chunks of uploads (sender a member, hash T1) and of sums (the coordinator, T2). */
+struct rn_sa_chunk {
+    uint32_t chunk;
+    struct rn_view packed;
+};
+void rn_sa_chunk_write(const struct rn_sa_transcript *transcript, uint32_t sender, uint32_t chunk,
+                       struct rn_view packed, const struct rn_identity *identity,
+                       struct rn_buffer *out);
+RN_MUST rn_result rn_sa_chunk_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                                   struct rn_sa_chunk *out, struct rn_error *err);
+/* Leaf of one chunk, and the root over all layout.chunks leaves. */
+void rn_sa_chunk_leaf(const struct rn_sa_transcript *transcript, uint32_t sender,
+                      const struct rn_sa_chunk *chunk, uint8_t out[static RN_HASH_BYTES]);
+void rn_sa_chunk_root(const struct rn_sa_transcript *transcript, uint32_t sender,
+                      const uint8_t *leaves, uint8_t out[static RN_HASH_BYTES]);
+void rn_sa_done_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                      const uint8_t root[static RN_HASH_BYTES], const struct rn_identity *identity,
+                      struct rn_buffer *out);
+RN_MUST rn_result rn_sa_done_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                                  uint8_t out_root[static RN_HASH_BYTES], struct rn_error *err);
+/* Need: bits of the chunks that are missing. */
+size_t rn_sa_bits_bytes(const struct rn_sa_transcript *transcript);
+void rn_sa_need_write(const struct rn_sa_transcript *transcript, uint32_t recipient,
+                      const uint8_t *bits, const struct rn_identity *identity,
+                      struct rn_buffer *out);
+RN_MUST rn_result rn_sa_need_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                                  struct rn_view *out_bits, struct rn_error *err);
+
+/* ---- R3 Vote ---- */
+enum rn_sa_vote { RN_SA_VOTE_NONE = 0, RN_SA_VOTE_SURVIVORS = 1, RN_SA_VOTE_ABORT = 2 };
+void rn_sa_survivors_write(const struct rn_buffer *messages, const struct rn_sa_set *set,
+                           struct rn_buffer *out_body);
+/* May this set become U3? Floor, subset of U2, and enough holders in it for every member of U2. */
+RN_MUST rn_result rn_sa_survivors_allowed(const struct rn_sa_transcript *transcript,
+                                          const struct rn_sa_set *set, struct rn_error *err);
+/* Enters SURVIVORS. */
+RN_MUST rn_result rn_sa_survivors_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                                        struct rn_error *err);
+void rn_sa_vote_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                      enum rn_sa_vote vote, const struct rn_identity *identity,
+                      struct rn_buffer *out);
+/* A survivors vote must name this transcript's T2, an abort vote no T2. */
+RN_MUST rn_result rn_sa_vote_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                                  enum rn_sa_vote *out_vote, struct rn_error *err);
+/* Body of a certificate or abort certificate. */
+void rn_sa_votes_write(const struct rn_buffer *messages, const struct rn_sa_set *set,
+                       struct rn_buffer *out_body);
+/* Enters CERTIFIED. */
+RN_MUST rn_result rn_sa_certificate_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                                          struct rn_error *err);
+/* What is needed to check an abort certificate, also long after the session. */
+struct rn_sa_abort_claim {
+    const struct rn_roster *roster;
+    uint8_t session[RN_HASH_BYTES];
+    uint64_t round;
+    uint8_t t0[RN_HASH_BYTES];
+    struct rn_sa_set joined;
+    uint32_t quorum;
+};
+RN_MUST rn_result rn_sa_abort_certificate_check(const struct rn_sa_abort_claim *claim,
+                                                struct rn_view body, struct rn_error *err);
+void rn_sa_abort_call_write(const struct rn_sa_transcript *transcript, uint32_t reason,
+                            const struct rn_identity *identity, struct rn_buffer *out);
+
+/* ---- R4 Unmask ---- */
+/* Keeps in every slot the kind that U3 dictates and erases the other. */
+void rn_sa_slots_choose(const struct rn_sa_transcript *transcript, struct rn_sa_secrets *secrets);
+/* After rn_sa_slots_choose; refuses (a bug) slots in state BOTH. */
+void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                        const struct rn_sa_secrets *secrets, const struct rn_identity *identity,
+                        struct rn_buffer *out);
+struct rn_sa_revealed {
+    bool held; /* a share came */
+    struct rn_scalar share;
+    uint8_t opening[32];
+};
+/* One per member of the roster; those outside U2 stay unset. RN_E_PEER_PROTOCOL when the kinds are
+ * not those that U3 dictates, or a share is missing that the sender acknowledged. */
+RN_MUST rn_result rn_sa_reveal_read(const struct rn_sa_transcript *transcript, uint32_t sender,
+                                    struct rn_view body,
+                                    struct rn_sa_revealed out[static RN_SA_MEMBERS_MAX],
+                                    struct rn_error *err);
+
+/* ---- R5 Result ---- */
+/* secrets[i] for members i of U2: b_i of survivors, s_i of the others. */
+void rn_sa_result_write(const struct rn_sa_transcript *transcript,
+                        const uint8_t root[static RN_HASH_BYTES], const struct rn_sa_set *blamed,
+                        const struct rn_scalar *secrets, struct rn_buffer *out_body);
+/* Enters RESULT: secrets checked against their commitments. */
+RN_MUST rn_result rn_sa_result_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                                     struct rn_error *err);
+/* Does the secret match what its member published in R0? */
+bool rn_sa_secret_matches(const struct rn_sa_transcript *transcript, uint32_t member,
+                          const struct rn_scalar *secret);
+void rn_sa_receipt_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                         const uint8_t adapter_hash[static RN_HASH_BYTES],
+                         const struct rn_identity *identity, struct rn_buffer *out);
+/* The sum's root must be ours. */
+RN_MUST rn_result rn_sa_receipt_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                                     uint8_t out_adapter_hash[static RN_HASH_BYTES],
+                                     struct rn_error *err);
+
+/* ---- Follow ---- */
+/* bits: wanted chunks of the sum, at level RESULT; else NULL. */
+void rn_sa_follow_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                        const uint8_t *bits, const struct rn_identity *identity,
+                        struct rn_buffer *out);
+RN_MUST rn_result rn_sa_follow_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                                    enum rn_sa_level *out_level, struct rn_view *out_bits,
+                                    struct rn_error *err);
+
+#endif

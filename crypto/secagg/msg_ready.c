@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * R0. Ready, member to coordinator: fresh channel key, fresh mask key, commitment to the self seed.
+ * Ready set, coordinator to all: every signed Ready by place; it defines T0.
+ */
+#include "base/guard.h"
+#include "crypto/kdf.h"
+#include "crypto/secagg/messages.h"
+
+#include <string.h>
+
+void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 *seed,
+                        const uint8_t session[static RN_HASH_BYTES])
+{
+    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
+    rn_kdf_sha256(&key, rn_view_of(seed->bytes, sizeof seed->bytes),
+                  rn_view_of(session, RN_HASH_BYTES), rn_view_text("rondo/v1 secagg member"));
+    rn_stream_init(&secrets->stream, &key);
+    struct rn_channel_public unused;
+    rn_channel_generate(&secrets->stream, &secrets->channel, &unused);
+    rn_scalar_draw(&secrets->stream, &secrets->mask);
+    rn_scalar_draw(&secrets->stream, &secrets->self);
+}
+
+void rn_sa_seed_commit(const struct rn_sa_transcript *transcript, uint32_t member,
+                       const struct rn_scalar *seed, uint8_t out[static RN_HASH_BYTES])
+{
+    uint8_t bytes[RN_HASH_BYTES + 4 + RN_SCALAR_BYTES];
+    struct rn_writer w = rn_writer_to(bytes, sizeof bytes);
+    rn_write_bytes(&w, transcript->session, RN_HASH_BYTES);
+    rn_write_u32(&w, member);
+    rn_write_bytes(&w, seed->bytes, RN_SCALAR_BYTES);
+    const struct rn_view view = rn_view_of(bytes, w.position);
+    rn_sha256(out, "rondo/v1 secagg self seed", &view, 1);
+    rn_secret_wipe(bytes, sizeof bytes);
+}
+
+void rn_sa_ready_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                       const struct rn_sa_secrets *secrets, const struct rn_identity *identity,
+                       struct rn_buffer *out)
+{
+    struct rn_channel_public channel;
+    rn_channel_public_of(&secrets->channel, &channel);
+    struct rn_point mask;
+    rn_point_of_scalar(&secrets->mask, &mask);
+    uint8_t commitment[RN_HASH_BYTES];
+    rn_sa_seed_commit(transcript, self, &secrets->self, commitment);
+
+    uint8_t body[RN_SA_READY_BODY];
+    struct rn_writer w = rn_writer_to(body, sizeof body);
+    rn_write_bytes(&w, channel.bytes, sizeof channel.bytes);
+    rn_write_bytes(&w, mask.bytes, sizeof mask.bytes);
+    rn_write_bytes(&w, commitment, sizeof commitment);
+    RN_BUG_IF(!rn_writer_done(&w) || w.position != sizeof body);
+    const struct rn_sa_draft draft = {
+        .type = RN_SA_READY,
+        .sender = self,
+        .recipient = RN_SA_COORDINATOR,
+        .hash = transcript->session,
+        .body = rn_view_of(body, sizeof body),
+    };
+    rn_sa_transcript_write(transcript, &draft, identity, out);
+}
+
+static rn_result read_ready(struct rn_view body, struct rn_sa_peer *out, struct rn_error *err)
+{
+    struct rn_reader r = rn_reader_of(body);
+    uint8_t point[RN_POINT_BYTES];
+    rn_read_copy(&r, out->channel.bytes, sizeof out->channel.bytes);
+    rn_read_copy(&r, point, sizeof point);
+    rn_read_copy(&r, out->commitment, sizeof out->commitment);
+    RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "ready: wrong length");
+    RN_ENSURE(rn_channel_public_valid(&out->channel), err, RN_E_PEER_FORMAT,
+              "ready: the channel key is no valid X25519 key");
+    return rn_point_parse(point, &out->mask, err);
+}
+
+rn_result rn_sa_ready_check(const struct rn_sa_message *message, struct rn_error *err)
+{
+    struct rn_sa_peer peer;
+    return read_ready(message->body, &peer, err);
+}
+
+void rn_sa_ready_set_write(const struct rn_buffer *messages, const struct rn_sa_set *set,
+                           struct rn_buffer *out_body)
+{
+    rn_buffer_u32(out_body, rn_sa_set_count(set));
+    for (uint32_t i = rn_sa_set_next(set, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(set, i + 1)) {
+        rn_buffer_append(out_body, messages[i].data, messages[i].length);
+    }
+}
+
+/* Keys of two members, or the two keys of one, must not be equal. */
+static rn_result check_distinct(const struct rn_sa_peer *peers, const struct rn_sa_set *set,
+                                uint32_t last, struct rn_error *err)
+{
+    for (uint32_t i = rn_sa_set_next(set, 0); i < last; i = rn_sa_set_next(set, i + 1)) {
+        const bool equal = memcmp(peers[i].channel.bytes, peers[last].channel.bytes,
+                                  sizeof peers[i].channel.bytes) == 0 ||
+                           rn_point_equal(&peers[i].mask, &peers[last].mask) ||
+                           memcmp(peers[i].commitment, peers[last].commitment, RN_HASH_BYTES) == 0;
+        RN_ENSURE(!equal, err, RN_E_PEER_PROTOCOL,
+                  "ready set: members %u and %u announce the same key", i, last);
+    }
+    return rn_ok();
+}
+
+rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                                struct rn_error *err)
+{
+    struct rn_reader r = rn_reader_of(body);
+    const uint32_t count = rn_read_u32(&r);
+    RN_ENSURE(count <= transcript->context.roster->count &&
+                  rn_reader_left(&r) == (size_t)count * RN_SA_READY_BYTES,
+              err, RN_E_PEER_FORMAT, "ready set: wrong length");
+    const uint32_t floor = rn_sa_floor(&transcript->params, count, 0);
+    RN_ENSURE(count >= floor, err, RN_E_PEER_PROTOCOL, "ready set: %u members are below %u", count,
+              floor);
+    struct rn_sa_peer peers[RN_SA_MEMBERS_MAX] = {0};
+    struct rn_sa_set joined = {{0}};
+    uint32_t least = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        struct rn_sa_message message;
+        RN_TRY(rn_sa_message_parse(rn_read_view(&r, RN_SA_READY_BYTES), &message, err));
+        RN_TRY(
+            rn_sa_transcript_nested(transcript, &message, RN_SA_READY, transcript->session, err));
+        RN_ENSURE(message.sender >= least, err, RN_E_PEER_PROTOCOL,
+                  "ready set: members repeat or are out of order");
+        RN_TRY(read_ready(message.body, &peers[message.sender], err));
+        RN_TRY(check_distinct(peers, &joined, message.sender, err));
+        rn_sa_set_add(&joined, message.sender);
+        least = message.sender + 1;
+    }
+    const struct rn_view parts[] = {rn_view_of(transcript->session, RN_HASH_BYTES), body};
+    rn_sha256(transcript->t0, "rondo/v1 secagg T0", parts, 2);
+    memcpy(transcript->peers, peers, sizeof peers);
+    transcript->joined = joined;
+    transcript->n = count;
+    transcript->quorum = rn_sa_quorum(&transcript->params, count);
+    transcript->level = RN_SA_LEVEL_JOINED;
+    return rn_ok();
+}

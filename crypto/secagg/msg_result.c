@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * R5. Result, coordinator to all: the root of the sum's chunks, the opened secrets, who was blamed.
+ * Receipt, member to coordinator: this sum, and the adapter that this member computed from it.
+ */
+#include "base/guard.h"
+#include "crypto/secagg/messages.h"
+
+#include <string.h>
+
+bool rn_sa_secret_matches(const struct rn_sa_transcript *transcript, uint32_t member,
+                          const struct rn_scalar *secret)
+{
+    if (!rn_sa_set_has(&transcript->survivors, member)) {
+        return rn_point_matches(&transcript->peers[member].mask, secret);
+    }
+    uint8_t commitment[RN_HASH_BYTES];
+    rn_sa_seed_commit(transcript, member, secret, commitment);
+    return memcmp(commitment, transcript->peers[member].commitment, RN_HASH_BYTES) == 0;
+}
+
+void rn_sa_result_write(const struct rn_sa_transcript *transcript,
+                        const uint8_t root[static RN_HASH_BYTES], const struct rn_sa_set *blamed,
+                        const struct rn_scalar *secrets, struct rn_buffer *out_body)
+{
+    rn_buffer_append(out_body, root, RN_HASH_BYTES);
+    rn_sa_set_write(out_body, blamed);
+    rn_buffer_u32(out_body, rn_sa_set_count(&transcript->linked));
+    for (uint32_t i = rn_sa_set_next(&transcript->linked, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&transcript->linked, i + 1)) {
+        const bool survivor = rn_sa_set_has(&transcript->survivors, i);
+        rn_buffer_u32(out_body, i);
+        rn_buffer_u32(out_body, (uint32_t)(survivor ? RN_SA_KIND_B : RN_SA_KIND_S));
+        rn_buffer_append(out_body, secrets[i].bytes, RN_SCALAR_BYTES);
+    }
+}
+
+rn_result rn_sa_result_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                             struct rn_error *err)
+{
+    struct rn_reader r = rn_reader_of(body);
+    uint8_t root[RN_HASH_BYTES];
+    rn_read_copy(&r, root, sizeof root);
+    const struct rn_sa_set blamed = rn_sa_set_read(&r);
+    const uint32_t count = rn_read_u32(&r);
+    RN_ENSURE(count == rn_sa_set_count(&transcript->linked) &&
+                  rn_reader_left(&r) == (size_t)count * RN_SA_RESULT_ENTRY,
+              err, RN_E_PEER_FORMAT, "result: not one secret per member");
+    for (uint32_t i = rn_sa_set_next(&transcript->linked, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&transcript->linked, i + 1)) {
+        const bool survivor = rn_sa_set_has(&transcript->survivors, i);
+        const uint32_t member = rn_read_u32(&r);
+        const uint32_t kind = rn_read_u32(&r);
+        RN_ENSURE(member == i && kind == (uint32_t)(survivor ? RN_SA_KIND_B : RN_SA_KIND_S), err,
+                  RN_E_PEER_PROTOCOL, "result: the wrong secret of member %u is opened", i);
+        struct rn_scalar secret;
+        RN_TRY(rn_scalar_parse(rn_read_view(&r, RN_SCALAR_BYTES).data, false, &secret, err));
+        RN_ENSURE(rn_sa_secret_matches(transcript, i, &secret), err, RN_E_PEER_PROTOCOL,
+                  "result: the secret of member %u is not the one it committed to", i);
+    }
+    RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "result: wrong length");
+    memcpy(transcript->sum_root, root, sizeof root);
+    transcript->blamed = blamed;
+    transcript->level = RN_SA_LEVEL_RESULT;
+    return rn_ok();
+}
+
+void rn_sa_receipt_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                         const uint8_t adapter_hash[static RN_HASH_BYTES],
+                         const struct rn_identity *identity, struct rn_buffer *out)
+{
+    uint8_t body[RN_SA_RECEIPT_BODY];
+    struct rn_writer w = rn_writer_to(body, sizeof body);
+    rn_write_bytes(&w, transcript->sum_root, RN_HASH_BYTES);
+    rn_write_bytes(&w, adapter_hash, RN_HASH_BYTES);
+    const struct rn_sa_draft draft = {
+        .type = RN_SA_RECEIPT,
+        .sender = self,
+        .recipient = RN_SA_COORDINATOR,
+        .hash = transcript->t2,
+        .body = rn_view_of(body, sizeof body),
+    };
+    rn_sa_transcript_write(transcript, &draft, identity, out);
+}
+
+rn_result rn_sa_receipt_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                             uint8_t out_adapter_hash[static RN_HASH_BYTES], struct rn_error *err)
+{
+    struct rn_reader r = rn_reader_of(body);
+    uint8_t root[RN_HASH_BYTES];
+    rn_read_copy(&r, root, sizeof root);
+    rn_read_copy(&r, out_adapter_hash, RN_HASH_BYTES);
+    RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "receipt: wrong length");
+    RN_ENSURE(memcmp(root, transcript->sum_root, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
+              "receipt: for another sum");
+    return rn_ok();
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * R4. Reveal, member to coordinator, under a certificate alone: for every member of U2 exactly one
+ * share: of the self seed b of a survivor, of the mask secret s of a lost member. The other share
+ * is erased before the first byte leaves.
+ */
+#include "base/guard.h"
+#include "crypto/secagg/messages.h"
+
+#include <string.h>
+
+static enum rn_sa_kind kind_of(const struct rn_sa_transcript *transcript, uint32_t member)
+{
+    return rn_sa_set_has(&transcript->survivors, member) ? RN_SA_KIND_B : RN_SA_KIND_S;
+}
+
+static void keep_only(struct rn_sa_slot *slot, enum rn_sa_kind kind)
+{
+    if (slot->state != RN_SA_SLOT_BOTH) {
+        return; /* nothing held, or chosen before: never back */
+    }
+    if (kind == RN_SA_KIND_S) {
+        rn_scalar_clear(&slot->share_b);
+        rn_secret_wipe(slot->opening_b, sizeof slot->opening_b);
+        slot->state = RN_SA_SLOT_KEPT_S;
+    } else {
+        rn_scalar_clear(&slot->share_s);
+        rn_secret_wipe(slot->opening_s, sizeof slot->opening_s);
+        slot->state = RN_SA_SLOT_KEPT_B;
+    }
+}
+
+void rn_sa_slots_choose(const struct rn_sa_transcript *transcript, struct rn_sa_secrets *secrets)
+{
+    RN_BUG_IF(transcript->level < RN_SA_LEVEL_CERTIFIED);
+    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+        if (rn_sa_set_has(&transcript->linked, i)) {
+            keep_only(&secrets->slots[i], kind_of(transcript, i));
+        } else {
+            rn_secret_wipe(&secrets->slots[i], sizeof secrets->slots[i]);
+        }
+    }
+}
+
+void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                        const struct rn_sa_secrets *secrets, const struct rn_identity *identity,
+                        struct rn_buffer *out)
+{
+    static const uint8_t none[32] = {0};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_buffer_u32(&body, rn_sa_set_count(&transcript->linked));
+    for (uint32_t i = rn_sa_set_next(&transcript->linked, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&transcript->linked, i + 1)) {
+        const struct rn_sa_slot *slot = &secrets->slots[i];
+        RN_BUG_IF(slot->state == RN_SA_SLOT_BOTH);
+        const bool s = slot->state == RN_SA_SLOT_KEPT_S;
+        const bool b = slot->state == RN_SA_SLOT_KEPT_B;
+        const enum rn_sa_kind kind = s ? RN_SA_KIND_S : b ? RN_SA_KIND_B : RN_SA_KIND_NONE;
+        rn_buffer_u32(&body, i);
+        rn_buffer_u32(&body, (uint32_t)kind);
+        rn_buffer_append(&body, s ? slot->share_s.bytes : b ? slot->share_b.bytes : none, 32);
+        rn_buffer_append(&body, s ? slot->opening_s : b ? slot->opening_b : none, 32);
+    }
+    RN_BUG_IF(body.failed);
+    const struct rn_sa_draft draft = {
+        .type = RN_SA_REVEAL,
+        .sender = self,
+        .recipient = RN_SA_COORDINATOR,
+        .hash = transcript->t2,
+        .body = rn_buffer_view(&body),
+    };
+    rn_sa_transcript_write(transcript, &draft, identity, out);
+}
+
+rn_result rn_sa_reveal_read(const struct rn_sa_transcript *transcript, uint32_t sender,
+                            struct rn_view body,
+                            struct rn_sa_revealed out[static RN_SA_MEMBERS_MAX],
+                            struct rn_error *err)
+{
+    memset(out, 0, sizeof *out * RN_SA_MEMBERS_MAX);
+    struct rn_reader r = rn_reader_of(body);
+    const uint32_t count = rn_read_u32(&r);
+    RN_ENSURE(count == rn_sa_set_count(&transcript->linked) &&
+                  rn_reader_left(&r) == (size_t)count * RN_SA_REVEAL_ENTRY,
+              err, RN_E_PEER_FORMAT, "reveal: not one entry per member");
+    for (uint32_t i = rn_sa_set_next(&transcript->linked, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&transcript->linked, i + 1)) {
+        const uint32_t member = rn_read_u32(&r);
+        const uint32_t kind = rn_read_u32(&r);
+        const struct rn_view share = rn_read_view(&r, 32);
+        rn_read_copy(&r, out[i].opening, 32);
+        const bool holds = rn_sa_set_has(&transcript->peers[i].holders, sender);
+        const enum rn_sa_kind due = holds ? kind_of(transcript, i) : RN_SA_KIND_NONE;
+        RN_ENSURE(member == i && kind == (uint32_t)due, err, RN_E_PEER_PROTOCOL,
+                  "reveal: not the share of member %u that the certificate asks for", i);
+        if (holds) {
+            RN_TRY(rn_scalar_parse(share.data, true, &out[i].share, err));
+            out[i].held = true;
+        }
+    }
+    RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "reveal: wrong length");
+    return rn_ok();
+}
