@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The adapter as a PEFT directory.
+ *
+ * modules_to_save lists "classifier" when the head goes along, and "pooler" when a BERT pooler came
+ * from the seed: peft then loads both, and never adapts them.
+ */
+#include "trainer/trainerstate.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+#include <math.h>
+#include <string.h>
+
+#define RN_POOLER_W "bert.pooler.dense.weight"
+#define RN_POOLER_B "bert.pooler.dense.bias"
+
+static bool is_bias(const char *name)
+{
+    const size_t length = strlen(name);
+    return length > 5 && strcmp(name + length - 5, ".bias") == 0;
+}
+
+/* A segment's module name: without ".lora_A.weight". */
+static void module_of(const struct rn_segment *segment, char out[static RN_SEGMENT_NAME_MAX])
+{
+    const size_t length = strlen(segment->name) - strlen(".lora_A.weight");
+    memcpy(out, segment->name, length);
+    out[length] = '\0';
+}
+
+static char matrix_of(const struct rn_segment *segment)
+{
+    return segment->kind == RN_SEGMENT_A ? 'A' : segment->kind == RN_SEGMENT_B ? 'B' : '\0';
+}
+
+/* The name of a segment in the file. */
+static rn_result file_name(const struct rn_segment *segment,
+                           char out[static RN_SAFETENSORS_NAME_MAX], struct rn_error *err)
+{
+    char module[RN_SEGMENT_NAME_MAX];
+    if (segment->kind == RN_SEGMENT_HEAD) {
+        return rn_peft_tensor_name(out, segment->name, '\0', err);
+    }
+    module_of(segment, module);
+    return rn_peft_tensor_name(out, module, matrix_of(segment), err);
+}
+
+/* Names and tensors of a file being written; names are owned here. */
+struct writing {
+    struct rn_tensor_out *tensors;
+    char (*names)[RN_SAFETENSORS_NAME_MAX];
+    size_t count;
+};
+
+static void writing_clear(struct writing *writing)
+{
+    rn_free(writing->tensors);
+    rn_free(writing->names);
+}
+
+static void put(struct writing *writing, const struct rn_segment *segment, const float *values)
+{
+    const bool vector = segment->kind == RN_SEGMENT_HEAD && is_bias(segment->name);
+    writing->tensors[writing->count] =
+        (struct rn_tensor_out){.name = writing->names[writing->count],
+                               .rows = vector ? segment->cols : segment->rows,
+                               .columns = vector ? 0 : segment->cols,
+                               .data = values};
+    writing->count++;
+}
+
+static rn_result put_pooler(struct rn_trainer *trainer, struct writing *writing, float *w, float *b,
+                            struct rn_error *err)
+{
+    const size_t d = trainer->encoder.config.hidden;
+    const struct rn_adapter *adapter = &trainer->adapter;
+    trainer->kernels->download(trainer->lane, w, adapter->pooler_w, d * d * sizeof(float));
+    trainer->kernels->download(trainer->lane, b, adapter->pooler_b, d * sizeof(float));
+    RN_TRY(trainer->kernels->sync(trainer->lane, err));
+    RN_TRY(rn_peft_tensor_name(writing->names[writing->count], RN_POOLER_W, '\0', err));
+    writing->tensors[writing->count] = (struct rn_tensor_out){
+        .name = writing->names[writing->count], .rows = d, .columns = d, .data = w};
+    writing->count++;
+    RN_TRY(rn_peft_tensor_name(writing->names[writing->count], RN_POOLER_B, '\0', err));
+    writing->tensors[writing->count] = (struct rn_tensor_out){
+        .name = writing->names[writing->count], .rows = d, .columns = 0, .data = b};
+    writing->count++;
+    return rn_ok();
+}
+
+static bool head_travels(const struct rn_trainer *trainer)
+{
+    return trainer->adapter.head_from_seed || trainer->head_changed;
+}
+
+/* The configuration to write: the trainer's, with modules_to_save as this directory needs it.
+ * Borrows everything; names holds the list. */
+static struct rn_peft_config config_to_write(const struct rn_trainer *trainer, char *names[2])
+{
+    struct rn_peft_config config = trainer->adapter.config;
+    config.saved = (struct rn_peft_names){.names = names};
+    static char classifier[] = "classifier";
+    static char pooler[] = "pooler";
+    if (head_travels(trainer)) {
+        names[config.saved.count++] = classifier;
+    }
+    if (trainer->adapter.pooler_from_seed) {
+        names[config.saved.count++] = pooler;
+    }
+    return config;
+}
+
+rn_result rn_trainer_save(struct rn_trainer *trainer, const char *dir, const char *provenance,
+                          struct rn_error *err)
+{
+    const struct rn_adapter *adapter = &trainer->adapter;
+    const size_t d = trainer->encoder.config.hidden;
+    RN_ENSURE(adapter->config.rank != 0, err, RN_E_USAGE, "%s: this trainer has no adapter to save",
+              dir);
+    RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
+    RN_CLEANUP(rn_free_cleanup) float *pooler_w = rn_alloc(d * d, sizeof(float));
+    RN_CLEANUP(rn_free_cleanup) float *pooler_b = rn_alloc(d, sizeof(float));
+    RN_TRY(rn_trainer_get(trainer, RN_MATRIX_AB, true, values, adapter->count, err));
+    RN_CLEANUP(writing_clear)
+    struct writing writing = {
+        .tensors = rn_alloc(adapter->segment_count + 2, sizeof(struct rn_tensor_out)),
+        .names = rn_alloc(adapter->segment_count + 2, RN_SAFETENSORS_NAME_MAX)};
+    for (size_t i = 0; i < adapter->segment_count; i++) {
+        const struct rn_segment *segment = &adapter->segments[i];
+        if (segment->kind != RN_SEGMENT_HEAD || head_travels(trainer)) {
+            RN_TRY(file_name(segment, writing.names[writing.count], err));
+            put(&writing, segment, values + segment->offset);
+        }
+    }
+    if (adapter->pooler_from_seed) {
+        RN_TRY(put_pooler(trainer, &writing, pooler_w, pooler_b, err));
+    }
+    char *names[2] = {NULL};
+    const struct rn_peft_config config = config_to_write(trainer, names);
+    const struct rn_peft_extra extra = {
+        .labels = trainer->labels, .task = trainer->task, .max_length = trainer->max_length};
+    return rn_peft_write(dir, &config, &extra, writing.tensors, writing.count, provenance, err);
+}
+
+/* Reads one segment; a head tensor may be absent (then the values stay). */
+static rn_result read_segment(const struct rn_peft *peft, const struct rn_segment *segment,
+                              float *values, bool *out_head, struct rn_error *err)
+{
+    if (segment->kind == RN_SEGMENT_HEAD) {
+        const bool vector = is_bias(segment->name);
+        bool found = false;
+        RN_TRY(rn_peft_read_head(peft, segment->name, vector ? segment->cols : segment->rows,
+                                 vector ? 0 : segment->cols, values, &found, err));
+        *out_head = *out_head || found;
+        return rn_ok();
+    }
+    char module[RN_SEGMENT_NAME_MAX];
+    module_of(segment, module);
+    return rn_peft_read(peft, module, matrix_of(segment), segment->rows, segment->cols, values,
+                        err);
+}
+
+static rn_result read_all(struct rn_trainer *trainer, const struct rn_peft *peft, float *values,
+                          bool *out_head, struct rn_error *err)
+{
+    const struct rn_adapter *adapter = &trainer->adapter;
+    const size_t count = adapter->segment_count;
+    RN_CLEANUP(rn_free_cleanup)
+    char(*names)[RN_SAFETENSORS_NAME_MAX] = rn_alloc(count + 2, RN_SAFETENSORS_NAME_MAX);
+    RN_CLEANUP(rn_free_cleanup) const char **pointers = rn_alloc(count + 2, sizeof(char *));
+    for (size_t i = 0; i < count; i++) {
+        const struct rn_segment *segment = &adapter->segments[i];
+        RN_TRY(file_name(segment, names[i], err));
+        pointers[i] = names[i];
+        RN_TRY(read_segment(peft, segment, values + segment->offset, out_head, err));
+    }
+    RN_TRY(rn_peft_tensor_name(names[count], RN_POOLER_W, '\0', err));
+    RN_TRY(rn_peft_tensor_name(names[count + 1], RN_POOLER_B, '\0', err));
+    pointers[count] = names[count];
+    pointers[count + 1] = names[count + 1];
+    const size_t known = adapter->pooler_w != NULL ? count + 2 : count;
+    return rn_peft_check_complete(peft, pointers, known, err);
+}
+
+/* The pooler of the directory, when the model's own is not from the checkpoint. */
+static rn_result read_pooler(struct rn_trainer *trainer, const struct rn_peft *peft,
+                             struct rn_error *err)
+{
+    struct rn_adapter *adapter = &trainer->adapter;
+    if (adapter->pooler_w == NULL) {
+        return rn_ok();
+    }
+    const uint32_t d = trainer->encoder.config.hidden;
+    RN_CLEANUP(rn_free_cleanup) float *w = rn_alloc((size_t)d * d, sizeof(float));
+    RN_CLEANUP(rn_free_cleanup) float *b = rn_alloc(d, sizeof(float));
+    bool found_w = false;
+    bool found_b = false;
+    RN_TRY(rn_peft_read_head(peft, RN_POOLER_W, d, d, w, &found_w, err));
+    RN_TRY(rn_peft_read_head(peft, RN_POOLER_B, d, 0, b, &found_b, err));
+    if (found_w && found_b) {
+        trainer->kernels->upload(trainer->lane, adapter->pooler_w, w,
+                                 (size_t)d * d * sizeof(float));
+        trainer->kernels->upload(trainer->lane, adapter->pooler_b, b, d * sizeof(float));
+        adapter->pooler_from_seed = true; /* not the checkpoint's: it travels with the adapter */
+    }
+    return trainer->kernels->sync(trainer->lane, err);
+}
+
+static rn_result load(struct rn_trainer *trainer, const char *dir, const struct rn_peft *peft,
+                      struct rn_error *err)
+{
+    const struct rn_adapter *adapter = &trainer->adapter;
+    const double scale = rn_peft_scale(&peft->config);
+    RN_ENSURE(peft->config.rank == adapter->config.rank && (float)scale == adapter->scale, err,
+              RN_E_DATA, "%s: rank %u and scaling %g; this trainer has rank %u and scaling %g", dir,
+              peft->config.rank, scale, adapter->config.rank, (double)adapter->scale);
+    RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
+    RN_TRY(rn_trainer_get(trainer, RN_MATRIX_AB, true, values, adapter->count, err));
+    bool head = false;
+    RN_TRY(read_all(trainer, peft, values, &head, err));
+    for (size_t i = 0; i < adapter->count; i++) {
+        RN_ENSURE(isfinite(values[i]), err, RN_E_DATA,
+                  "%s: the adapter holds a value that is not a finite number", dir);
+    }
+    RN_TRY(read_pooler(trainer, peft, err));
+    RN_TRY(rn_trainer_set(trainer, RN_MATRIX_AB, true, values, adapter->count, err));
+    trainer->head_changed = head;
+    return rn_ok();
+}
+
+rn_result rn_trainer_load(struct rn_trainer *trainer, const char *dir, struct rn_error *err)
+{
+    struct rn_peft peft = {0};
+    RN_TRY(rn_peft_open(dir, &peft, err));
+    const rn_result result = load(trainer, dir, &peft, err);
+    rn_peft_close(&peft);
+    return result;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside of struct rn_trainer, shared by the files that implement trainer/trainer.h.
+ */
+#ifndef RN_TRAINER_TRAINERSTATE_H
+#define RN_TRAINER_TRAINERSTATE_H
+
+#include "trainer/adapter.h"
+#include "trainer/pass.h"
+#include "trainer/team.h"
+#include "trainer/tokenizer.h"
+
+#define RN_BLOCK_SEQUENCES_MAX 512
+
+/* One cached answer of rn_trainer_layout per selection (matrices, with_head). */
+struct rn_layout {
+    struct rn_segment *segments;
+    size_t segment_count;
+    size_t element_count;
+};
+#define RN_LAYOUT_COUNT 8
+
+struct rn_trainer {
+    char *model_dir;
+    enum rn_task task;
+    enum rn_head_mode head_mode;
+    struct rn_label_list labels; /* empty for regression */
+    uint32_t label_count;        /* rows of the classifier */
+    uint32_t max_length;
+    uint32_t threads;
+    char **files; /* rn_trainer_model_files */
+    size_t file_count;
+
+    const struct rn_kernels *kernels;
+    struct rn_device *device;
+    struct rn_lane *lane; /* for work between passes */
+    struct rn_encoder encoder;
+    struct rn_adapter adapter;
+    struct rn_tokenizer *tokenizer;
+    struct rn_team *team;
+    struct rn_pass *passes; /* [threads]; NULL until first needed */
+    bool passes_train;
+    bool plain_last_layer; /* environment RONDO_PLAIN_LAST_LAYER: for comparisons */
+    float *gradient;       /* device [adapter.count], with the training passes */
+    float *moment1;
+    float *moment2;
+    bool head_changed; /* trained or set: no longer the checkpoint's */
+    struct rn_layout layouts[RN_LAYOUT_COUNT];
+};
+
+/* Plans and takes the passes' memory, once; training: gradients and optimiser state too. */
+RN_MUST rn_result rn_trainer_prepare(struct rn_trainer *trainer, bool training,
+                                     struct rn_error *err);
+void rn_trainer_release(struct rn_trainer *trainer);
+
+/* Cuts examples in order into blocks for the lanes; out_first holds count + 1 numbers, the last is
+ * count. The cut depends on the lengths and the backend alone, never on the threads. Returns the
+ * number of blocks. */
+uint32_t rn_blocks_cut(const struct rn_trainer *trainer, const struct rn_example *examples,
+                       uint32_t count, uint32_t *out_first);
+/* Tokens that the largest possible block holds. */
+uint32_t rn_blocks_tokens_max(const struct rn_trainer *trainer);
+
+/* Factor of the learning rate at a step (from 0), as transformers'
+ * get_constant_schedule_with_warmup, get_linear_schedule_with_warmup,
+ * get_cosine_schedule_with_warmup. */
+double rn_schedule_factor(enum rn_schedule schedule, uint64_t step, uint64_t warmup,
+                          uint64_t total);
+
+#endif
