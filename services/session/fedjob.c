@@ -88,9 +88,9 @@ static struct rn_train_spec train_spec(const struct rn_fed_site *site, uint32_t 
 static bool on_progress(void *context, const struct rn_train_progress *progress)
 {
     struct rn_fed_train_job *job = context;
-    if (job->progress != NULL) {
-        job->progress(job->progress_context, progress->step, progress->steps, progress->loss);
-    }
+    atomic_store(&job->steps, progress->steps);
+    atomic_store(&job->loss, progress->loss);
+    atomic_store(&job->step, progress->step);
     return !atomic_load(&job->cancel) && !rn_worker_stopping(job->worker);
 }
 

@@ -13,11 +13,11 @@
 #include <stdatomic.h>
 
 struct rn_fed_train_job {
-    /* Set by the caller after rn_fed_train_job_new. */
-    void (*progress)(void *context, uint32_t step, uint32_t steps,
-                     double loss); /* worker's thread */
-    void *progress_context;
     atomic_bool cancel;
+    /* Written by the worker, read by the loop whenever it likes. */
+    atomic_uint step;
+    atomic_uint steps;
+    _Atomic double loss; /* of the last batch */
 
     uint32_t round;
     float *before;     /* adapter the round starts from */

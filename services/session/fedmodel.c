@@ -99,11 +99,26 @@ static rn_result read_layouts(struct rn_fed_model *model, struct rn_error *err)
     return rn_ok();
 }
 
-static rn_result open_all(struct rn_fed_model *model, bool with_train, struct rn_error *err)
+rn_result rn_fed_model_open(const struct rn_fed_site *site, struct rn_fed_model **out,
+                            struct rn_error *err)
+{
+    struct rn_fed_model *model = rn_alloc(1, sizeof(*model));
+    model->site = site;
+    rn_result result = open_trainer(model, err);
+    if (rn_is_ok(result)) {
+        result = read_layouts(model, err);
+    }
+    if (!rn_is_ok(result)) {
+        rn_fed_model_free(model);
+        return result;
+    }
+    *out = model;
+    return rn_ok();
+}
+
+rn_result rn_fed_model_open_data(struct rn_fed_model *model, bool with_train, struct rn_error *err)
 {
     const struct rn_site_data *data = &model->site->site.data;
-    RN_TRY(open_trainer(model, err));
-    RN_TRY(read_layouts(model, err));
     if (with_train) {
         RN_ENSURE(data->train[0] != '\0', err, RN_E_CONFIG, "%s/site.yaml: data.train is missing",
                   model->site->directory);
@@ -113,20 +128,6 @@ static rn_result open_all(struct rn_fed_model *model, bool with_train, struct rn
     if (data->dev[0] != '\0') {
         RN_TRY(open_data(model, data->dev, &model->dev, err));
     }
-    return rn_ok();
-}
-
-rn_result rn_fed_model_open(const struct rn_fed_site *site, bool with_train,
-                            struct rn_fed_model **out, struct rn_error *err)
-{
-    struct rn_fed_model *model = rn_alloc(1, sizeof(*model));
-    model->site = site;
-    const rn_result result = open_all(model, with_train, err);
-    if (!rn_is_ok(result)) {
-        rn_fed_model_free(model);
-        return result;
-    }
-    *out = model;
     return rn_ok();
 }
 
