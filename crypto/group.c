@@ -17,10 +17,8 @@ _Static_assert(RN_POINT_BYTES == crypto_core_ristretto255_BYTES, "point size");
 void rn_scalar_draw(struct rn_stream *stream, struct rn_scalar *out)
 {
     uint8_t wide[WIDE_BYTES];
-    do {
-        rn_stream_read(stream, wide, sizeof(wide));
-        crypto_core_ristretto255_scalar_reduce(out->bytes, wide);
-    } while (rn_scalar_is_zero(out)); /* once in 2^252 */
+    rn_stream_read(stream, wide, sizeof(wide));
+    crypto_core_ristretto255_scalar_reduce(out->bytes, wide);
     rn_secret_wipe(wide, sizeof(wide));
 }
 

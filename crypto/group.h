@@ -27,7 +27,8 @@ struct rn_point {
     uint8_t bytes[RN_POINT_BYTES];
 };
 
-/* Uniform in [1, L): 64 bytes of the stream reduced modulo L. */
+/* Uniform: 64 bytes of the stream reduced modulo L. Zero has chance 2^-252; nothing looks for it,
+ * so that no branch depends on the result. */
 void rn_scalar_draw(struct rn_stream *stream, struct rn_scalar *out);
 /* Canonical (< L). Zero is allowed when allow_zero (a share may be zero, a key or seed may not).
  * RN_E_PEER_FORMAT otherwise; *out is zeroed then. Constant time except for the verdict. */
