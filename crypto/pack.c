@@ -7,7 +7,10 @@
 
 #include "base/guard.h"
 
-/* Bits not yet written or consumed: at most 7 from before and 64 new ones. */
+#include <endian.h>
+#include <string.h>
+
+/* Bits not yet written or consumed: fewer than 64 from before and at most 64 new ones. */
 __extension__ typedef unsigned __int128 wide;
 
 static uint64_t low_bits(unsigned bits)
@@ -64,14 +67,17 @@ static void pack_any(uint8_t *out, unsigned bits, struct source source, size_t c
     for (size_t e = 0; e < count; e++) {
         pending |= (wide)(load(source, e) & mask) << held;
         held += bits;
-        while (held >= 8) {
-            *out++ = (uint8_t)pending;
-            pending >>= 8;
-            held -= 8;
+        while (held >= 32) {
+            const uint32_t word = htole32((uint32_t)pending);
+            memcpy(out, &word, sizeof(word));
+            out += sizeof(word);
+            pending >>= 32;
+            held -= 32;
         }
     }
-    if (held > 0) {
-        *out = (uint8_t)pending;
+    for (unsigned written = 0; written < held; written += 8) {
+        *out++ = (uint8_t)pending;
+        pending >>= 8;
     }
 }
 
@@ -98,12 +104,21 @@ static void unpack_bytes(const uint8_t *in, unsigned bytes, struct target target
 static void unpack_any(const uint8_t *in, unsigned bits, struct target target, size_t count)
 {
     const uint64_t mask = low_bits(bits);
+    const uint8_t *const end = in + (count * bits + 7) / 8;
     wide pending = 0;
     unsigned held = 0;
     for (size_t e = 0; e < count; e++) {
         while (held < bits) {
-            pending |= (wide)*in++ << held;
-            held += 8;
+            if (end - in >= 4) {
+                uint32_t word = 0;
+                memcpy(&word, in, sizeof(word));
+                pending |= (wide)le32toh(word) << held;
+                in += 4;
+                held += 32;
+            } else {
+                pending |= (wide)*in++ << held;
+                held += 8;
+            }
         }
         store(target, e, (uint64_t)pending & mask);
         pending >>= bits;
