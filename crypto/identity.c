@@ -34,7 +34,7 @@ struct rn_identity *rn_identity_from_seed(const struct rn_secret32 *seed)
 
 rn_result rn_identity_generate(struct rn_identity **out_identity, struct rn_error *err)
 {
-    RN_CLEANUP(rn_secret32_clear) struct rn_secret32 seed;
+    RN_CLEANUP(rn_secret32_clear) struct rn_secret32 seed = {{0}};
     RN_TRY(rn_random_bytes(seed.bytes, sizeof(seed.bytes), err));
     *out_identity = rn_identity_from_seed(&seed);
     return rn_ok();
@@ -43,7 +43,7 @@ rn_result rn_identity_generate(struct rn_identity **out_identity, struct rn_erro
 rn_result rn_identity_load(const char *path, struct rn_identity **out_identity,
                            struct rn_error *err)
 {
-    RN_CLEANUP(rn_secret32_clear) struct rn_secret32 seed;
+    RN_CLEANUP(rn_secret32_clear) struct rn_secret32 seed = {{0}};
     RN_TRY(rn_keyfile_read(path, &seed, err));
     *out_identity = rn_identity_from_seed(&seed);
     return rn_ok();

@@ -7,10 +7,10 @@
 
 #include "base/result.h"
 
-/* Initialises libsodium, raises the locked-memory limit as far as the system allows and proves that
- * memory can be locked, and forbids core dumps and debugger attachment, so that no secret reaches a
- * disk. Checks that OpenSSL offers SHA-256 and AES-256-CTR and that the operating system gives
- * randomness.
+/* Initialises libsodium (which picks its fast implementations only then), raises the locked-memory
+ * limit as far as the system allows and proves that memory can be locked, and forbids core dumps
+ * and debugger attachment, so that no secret reaches a disk. Checks that OpenSSL offers SHA-256 and
+ * AES-256-CTR and that the operating system gives randomness.
  *
  * Returns RN_E_SYSTEM with a sentence naming the limit or facility that is missing. Calling it
  * again is harmless. */

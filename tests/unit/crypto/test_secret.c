@@ -19,6 +19,30 @@ static void setup_forbids_core_dumps(void **state)
     assert_int_equal(limit.rlim_max, 0);
 }
 
+/* A user without privileges whose limit is 0 gets a refusal that names the limit. */
+static void setup_refuses_without_locked_memory(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* sanitisers replace mlock by nothing */
+#endif
+    (void)fflush(NULL);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit none = {0, 0};
+        struct rn_error err = {""};
+        const bool ready =
+            setrlimit(RLIMIT_MEMLOCK, &none) == 0 && (geteuid() != 0 || setuid(65534) == 0);
+        const rn_result result = rn_crypto_setup(&err);
+        _exit(ready && result.code == RN_E_SYSTEM && strstr(err.text, "ulimit -l") != NULL ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void secret_memory_is_zeroed_and_aligned(void **state)
 {
     (void)state;
@@ -134,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(setup_forbids_core_dumps),
+        cmocka_unit_test(setup_refuses_without_locked_memory),
         cmocka_unit_test(secret_memory_is_zeroed_and_aligned),
         cmocka_unit_test(equality),
         cmocka_unit_test(system_randomness),
