@@ -58,10 +58,7 @@ static rn_result read_simple_normalizer(const json_t *normalizer, const char *na
     } simple[] = {
         {"NFC", RN_NORMAL_NFC},
         {"NFD", RN_NORMAL_NFD},
-        {"NFKC", RN_NORMAL_NFKC},
-        {"NFKD", RN_NORMAL_NFKD},
         {"Lowercase", RN_NORMAL_LOWERCASE},
-        {"StripAccents", RN_NORMAL_STRIP_ACCENTS},
     };
     const char *type = json_string_value(json_object_get(normalizer, "type"));
 

@@ -4,7 +4,7 @@
  *
  * Supported:
  *   model           WordPiece; BPE on bytes (merges as "a b" or ["a","b"], dropout null or 0)
- *   normalizer      none, BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Sequence
+ *   normalizer      none, BertNormalizer, NFC, NFD, Lowercase, Sequence of these
  *   pre_tokenizer   BertPreTokenizer (WordPiece), ByteLevel (BPE)
  *   post_processor  none, BertProcessing, RobertaProcessing, TemplateProcessing, ByteLevel
  *   added_tokens    special and plain ones, with lstrip, rstrip, single_word, normalized

@@ -28,15 +28,12 @@ bool rn_unicode_is_punctuation(uint32_t point);
 
 /* One step of a normalizer. */
 enum rn_normal_step {
-    RN_NORMAL_BERT_CLEAN,    /* drop NUL, U+FFFD and category C; any white space becomes ' ' */
-    RN_NORMAL_BERT_CJK,      /* ' ' on both sides of a CJK ideograph */
-    RN_NORMAL_BERT_ACCENTS,  /* NFD, then drop category Mn */
-    RN_NORMAL_LOWERCASE,     /* full lower-case mapping, character by character */
-    RN_NORMAL_STRIP_ACCENTS, /* drop category M */
+    RN_NORMAL_BERT_CLEAN,   /* drop NUL, U+FFFD and category C; any white space becomes ' ' */
+    RN_NORMAL_BERT_CJK,     /* ' ' on both sides of a CJK ideograph */
+    RN_NORMAL_BERT_ACCENTS, /* NFD, then drop category Mn */
+    RN_NORMAL_LOWERCASE,    /* full lower-case mapping, character by character */
     RN_NORMAL_NFC,
     RN_NORMAL_NFD,
-    RN_NORMAL_NFKC,
-    RN_NORMAL_NFKD,
 };
 
 /* Replaces out by the transformed text. RN_E_DATA when it grows beyond out's maximum. */

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares `rondo tokenize` with Hugging Face `tokenizers`, id by id.
+
+    tests/parity/tokenizer_parity.py --rondo build/release/bin/rondo --data ../shared/data
+
+Tokenizers: encoder-small, roberta-base and bert-base-uncased from the data directory, and the two
+small ones of tests/parity/tokenizer. Texts: real data sets (single sentences and pairs, with and
+without truncation), the torture list, random Unicode, and every assigned character. Exit code 0 when
+all ids are equal, 1 otherwise, 77 when something is missing.
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unicodedata
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import tokenizer_torture as torture  # noqa: E402
+
+try:
+    import tokenizers
+except ImportError:
+    print("skipped: the Python package tokenizers is missing")
+    sys.exit(77)
+
+HERE = pathlib.Path(__file__).parent
+SETS = [  # file, columns, number of them without header, rows
+    ("glue-sst2/dev.tsv.gz", ["sentence"], 872),
+    ("glue-sst2/train.tsv.gz", ["sentence"], 6000),
+    ("glue-qnli/dev.tsv.gz", ["question", "sentence"], 2000),
+    ("glue-mrpc/train.tsv.gz", ["sentence1", "sentence2"], 2000),
+    ("agnews/test.tsv.gz", ["text"], 2000),
+    ("multidomain-sentiment/books-dev.tsv.gz", ["sentence"], 300),
+]
+
+
+def read_texts(path, columns, rows):
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
+        reader = csv.reader((line.rstrip("\n") for line in file), delimiter="\t", quoting=csv.QUOTE_NONE)
+        header = next(reader)
+        places = [header.index(c) for c in columns]
+        for number, row in enumerate(reader):
+            if number == rows:
+                return
+            yield tuple(row[p] for p in places)
+
+
+def make_directories(data, work):
+    """Model directories with a tokenizer.json each: name -> directory."""
+    found = {}
+    for name in ("bpe", "wordpiece"):
+        folder = work / name
+        folder.mkdir()
+        (folder / "tokenizer.json").write_bytes((HERE / "tokenizer" / f"{name}.json").read_bytes())
+        found[name] = folder
+    if data is None:
+        return found
+    found["encoder-small"] = data / "encoder-small"
+    folder = work / "roberta-base"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_bytes(
+        gzip.decompress((data / "tokenizers/roberta-base-tokenizer.json.gz").read_bytes()))
+    found["roberta-base"] = folder
+    words = gzip.decompress((data / "tokenizers/bert-base-uncased-vocab.txt.gz").read_bytes()).decode()
+    vocabulary = {word: i for i, word in enumerate(words.split("\n")) if word}
+    for cased in (False, True):
+        bert = tokenizers.BertWordPieceTokenizer(vocabulary, lowercase=not cased)
+        folder = work / ("bert-lower" if not cased else "bert-keep-case")
+        folder.mkdir()
+        bert.save(str(folder / "tokenizer.json"))
+        found[folder.name] = folder
+    return found
+
+
+def reference(folder, max_length):
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    if max_length:
+        tokenizer.enable_truncation(max_length, strategy="longest_first")
+    return tokenizer
+
+
+def rondo_ids(rondo, folder, texts, max_length, work):
+    path = work / "texts.jsonl"
+    with open(path, "w", encoding="utf-8") as file:
+        for text in texts:
+            file.write(json.dumps(dict(zip(("a", "b"), text)), ensure_ascii=False) + "\n")
+    columns = ",".join(("a", "b")[:len(texts[0])])
+    out = subprocess.run([rondo, "tokenize", "--model", folder, "--data", path, "--text", columns,
+                          "--max-length", str(max_length), "--format", "jsonl"],
+                         check=True, stdout=subprocess.PIPE).stdout
+    return [json.loads(line)["ids"] for line in out.decode().splitlines()]
+
+
+def compare(rondo, name, folder, label, texts, max_length, work):
+    """Number of texts whose ids differ; prints the first few."""
+    texts = list(texts)
+    tokenizer = reference(folder, max_length)
+    ours = rondo_ids(rondo, folder, texts, max_length, work)
+    theirs = [e.ids for e in tokenizer.encode_batch([t[0] if len(t) == 1 else t for t in texts])]
+    wrong = [i for i in range(len(texts)) if ours[i] != theirs[i]]
+    print(f"{name:15} {label:34} max {max_length:4}: {len(texts):7} texts, {sum(map(len, theirs)):8} ids, "
+          f"{len(wrong)} differ", flush=True)
+    for i in wrong[:5]:
+        names = [unicodedata.name(c, f"U+{ord(c):04X}") for c in texts[i][0] if ord(c) > 126][:4]
+        print(f"    {texts[i]!a:.100}\n      {names}\n      ours   {ours[i][:24]}\n      theirs {theirs[i][:24]}")
+    return len(wrong)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rondo", required=True)
+    parser.add_argument("--data", type=pathlib.Path)
+    parser.add_argument("--every-character", action="store_true", help="also every assigned character (slow)")
+    args = parser.parse_args()
+    wrong = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        work = pathlib.Path(temporary)
+        hand = [(t,) for t in torture.HAND]
+        random = [(t,) for t in torture.random_texts(3000, 1)]
+        for name, folder in make_directories(args.data, work).items():
+            wrong += compare(args.rondo, name, folder, "torture list", hand, 0, work)
+            wrong += compare(args.rondo, name, folder, "random Unicode", random, 0, work)
+            for length in (4, 5, 8, 9, 17):
+                wrong += compare(args.rondo, name, folder, "torture pairs",
+                                 torture.pairs(torture.HAND), length, work)
+            if args.every_character:
+                wrong += compare(args.rondo, name, folder, "every character",
+                                 [(t,) for t in torture.every_character()], 0, work)
+            for file, columns, rows in SETS if args.data else []:
+                texts = list(read_texts(args.data / file, columns, rows))
+                wrong += compare(args.rondo, name, folder, file, texts, 0, work)
+                wrong += compare(args.rondo, name, folder, file, texts, 32, work)
+    print("all ids equal" if wrong == 0 else f"{wrong} texts differ")
+    return 0 if wrong == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
