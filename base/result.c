@@ -72,18 +72,17 @@ rn_result rn_fail_context(struct rn_error *err, rn_result result, const char *fo
     if (err == NULL) {
         return result;
     }
-    char sentence[RN_ERROR_TEXT_MAX];
-    memcpy(sentence, err->text, sizeof(sentence));
-    sentence[sizeof(sentence) - 1] = '\0';
+    char context[RN_ERROR_TEXT_MAX / 2];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(err->text, sizeof(err->text), format, arguments);
+    (void)vsnprintf(context, sizeof(context), format, arguments);
     va_end(arguments);
-    if (length >= 0 && (size_t)length < sizeof(err->text)) {
-        const size_t left = sizeof(err->text) - (size_t)length;
-        const int written = snprintf(err->text + length, left, ": %s", sentence);
-        (void)written; /* a cut sentence is still a sentence */
-    }
+    const size_t length = strlen(context);
+    const size_t kept = strnlen(err->text, sizeof(err->text) - length - 3);
+    memmove(err->text + length + 2, err->text, kept);
+    err->text[length + 2 + kept] = '\0';
+    memcpy(err->text, context, length);
+    memcpy(err->text + length, ": ", 2);
     return result;
 }
 
