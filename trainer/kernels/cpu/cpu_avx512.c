@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The CPU backend's bodies for AVX-512.
+ */
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+
+#define RN_SET_AVX512
+#define RN_CPU_TABLE rn_cpu_table_avx512
+#define RN_CPU_NAME "avx512"
+#include "trainer/kernels/cpu/cpu_bodies.h"
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The CPU backend: float32. Each instruction set (AVX-512, AVX2 with FMA, scalar) compiles the same
+ * bodies (cpu_bodies.h and the files that it includes) over its own 16-lane vector type
+ * (cpu_vector.h) into a table of its own. All give the same bits: every sum is one chain of fused
+ * multiply-adds in rising index, or sixteen such chains added in one fixed tree.
+ *
+ * Environment: RONDO_CPU_KERNELS = avx512 | avx2 | scalar asks for a set (ignored when the machine
+ * lacks it); RONDO_CPU_GEMM = openblas takes the products with frozen weights from OpenBLAS, to
+ * compare: its bits depend on the batch.
+ */
+#ifndef RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
+#define RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
+
+#include "trainer/kernels/host.h"
+
+#define RN_CPU_PANEL 32    /* columns of a weight panel */
+#define RN_CPU_BLOCK_K 512 /* k per pass over packed rows; sums go on across passes */
+#define RN_CPU_BLOCK_M 192 /* rows packed at once; a multiple of every tile height */
+
+/* A frozen matrix in panels: panel j holds columns 32j .. of the right factor, row after row;
+ * columns beyond the last are zero. plain is there for OpenBLAS alone. */
+struct rn_weight {
+    uint32_t n, k;
+    float *forward;  /* right factor W^T: [ceil(n/32)][k][32] */
+    float *backward; /* right factor W:   [ceil(k/32)][n][32] */
+    float *plain;    /* [n][k], NULL unless OpenBLAS computes */
+};
+
+struct rn_lane {
+    float *packed; /* [BLOCK_K][rows of a tile] per tile, BLOCK_M rows */
+    float *sums;   /* [panels][BLOCK_M][32] */
+    float *attend; /* attention scratch, see cpu_attention.h */
+};
+
+/* Floats of attention scratch for a sequence length and head width. */
+size_t rn_cpu_attend_floats(size_t length, size_t head_dim);
+
+enum rn_cpu_set { RN_CPU_SCALAR, RN_CPU_AVX2, RN_CPU_AVX512 };
+/* The table over one set; NULL when this machine lacks it. */
+const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set);
+
+/* The table with its products by OpenBLAS. */
+const struct rn_kernels *rn_cpu_with_openblas(const struct rn_kernels *table);
+
+/* Tables of the sets (x86-64 has all three). */
+extern const struct rn_kernels rn_cpu_table_scalar;
+extern const struct rn_kernels rn_cpu_table_avx2;
+extern const struct rn_kernels rn_cpu_table_avx512;
+
+/* Operations that are the same for every set. */
+rn_result rn_cpu_device_open(struct rn_device **out, struct rn_error *err);
+void rn_cpu_device_close(struct rn_device *device);
+rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits *limits,
+                          struct rn_lane **out, struct rn_error *err);
+void rn_cpu_lane_free(struct rn_lane *lane);
+rn_result rn_cpu_weight_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
+                            struct rn_weight **out, struct rn_error *err);
+void rn_cpu_weight_free(struct rn_device *device, struct rn_weight *weight);
+size_t rn_cpu_weight_bytes(const struct rn_weight *weight);
+void rn_cpu_thin_transpose(struct rn_lane *lane, const float *b, uint32_t n, uint32_t r,
+                           float scale, float *out);
+void rn_cpu_column_sum(struct rn_lane *lane, struct rn_mat m, float *out);
+void rn_cpu_cross_entropy(struct rn_lane *lane, struct rn_mat logits, const int32_t *labels,
+                          float scale, struct rn_mat dlogits, double *loss);
+void rn_cpu_squared_error(struct rn_lane *lane, struct rn_mat logits, const float *targets,
+                          float scale, struct rn_mat dlogits, double *loss);
+void rn_cpu_vector_add(struct rn_lane *lane, size_t n, const float *x, float *y);
+void rn_cpu_vector_scale(struct rn_lane *lane, size_t n, float factor, float *x);
+double rn_cpu_vector_square_sum(struct rn_lane *lane, size_t n, const float *x);
+void rn_cpu_sgd(struct rn_lane *lane, size_t n, float lr, float weight_decay, const float *g,
+                float *p);
+void rn_cpu_adamw(struct rn_lane *lane, size_t n, const struct rn_adamw *o, const float *g,
+                  float *m, float *v, float *p);
+
+#endif

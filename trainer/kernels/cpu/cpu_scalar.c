@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The CPU backend's bodies for scalar C.
+ */
+#define RN_SET_SCALAR
+#define RN_CPU_TABLE rn_cpu_table_scalar
+#define RN_CPU_NAME "scalar"
+#include "trainer/kernels/cpu/cpu_bodies.h"
