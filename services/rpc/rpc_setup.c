@@ -13,11 +13,10 @@
 /* Variables by which the environment could print decrypted bytes, reroute connections or swap
  * roots. */
 static const char *const forbidden[] = {
-    "GRPC_TRACE",        "GRPC_VERBOSITY", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
-    "http_proxy",        "https_proxy",    "grpc_proxy",
-    "no_proxy",          "no_grpc_proxy",  "GRPC_SSL_CIPHER_SUITES",
-    "HTTP_PROXY",        "HTTPS_PROXY",    "GRPC_EXPERIMENTAL_AUTOFLOWCONTROL",
-    "GRPC_DNS_RESOLVER",
+    "GRPC_TRACE", "GRPC_VERBOSITY", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "http_proxy", "https_proxy",    "grpc_proxy",
+    "no_proxy",   "no_grpc_proxy",  "GRPC_SSL_CIPHER_SUITES",
+    "HTTP_PROXY", "HTTPS_PROXY",    "GRPC_EXPERIMENTAL_AUTOFLOWCONTROL",
 };
 
 static atomic_uint_fast64_t core_lines;
@@ -35,6 +34,9 @@ rn_result rn_rpc_setup(struct rn_error *err)
         RN_ENSURE(unsetenv(forbidden[i]) == 0, err, RN_E_SYSTEM,
                   "the environment cannot be cleaned");
     }
+    /* Names resolve as everywhere else on this machine (nsswitch, /etc/hosts), not by c-ares. */
+    RN_ENSURE(setenv("GRPC_DNS_RESOLVER", "native", 1) == 0, err, RN_E_SYSTEM,
+              "the environment cannot be cleaned");
     gpr_set_log_function(count_line);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);
