@@ -133,7 +133,7 @@ static void test_server_of_foreign_ca(void **state)
     struct rn_rpc_config config = end_config(&impostor);
     assert_true(
         rn_is_ok(end_open_with(&impostor, &config, "foreigncoordinator", "foreignca", NULL)));
-    end_serve(&impostor, NULL, 0);
+    end_serve(&impostor, "coordinator", 0);
     struct end client;
     end_open(&client, "alpha");
     end_dial(&client, impostor.port, COORDINATOR, false);
@@ -399,7 +399,7 @@ static void test_quota(void **state)
     struct rn_rpc_config config = end_config(&small);
     config.quota_bytes = (size_t)32 << 20;
     assert_true(rn_is_ok(end_open_with(&small, &config, "coordinator", "ca", NULL)));
-    end_serve(&small, NULL, 0);
+    end_serve(&small, "coordinator", 0);
     const size_t length = (size_t)100 << 20;
     uint8_t *message = rn_alloc(length, 1);
     struct raw raw;
