@@ -30,17 +30,19 @@ static bool holds(const struct rn_label_list *list, struct rn_view name)
     return false;
 }
 
-/* False when the list is full. */
-static bool append(struct rn_label_list *list, struct rn_view name)
+bool rn_label_list_append(struct rn_label_list *list, const char *name, size_t length)
 {
     if (list->count == RN_TRAINER_LABELS_MAX) {
         return false;
     }
-    if (list->names == NULL) {
-        list->names = rn_alloc(RN_TRAINER_LABELS_MAX, sizeof *list->names);
-    }
-    list->names[list->count++] = rn_text_copy((const char *)name.data, name.length);
+    list->names = rn_realloc(list->names, list->count, list->count + 1, sizeof *list->names);
+    list->names[list->count++] = rn_text_copy(name, length);
     return true;
+}
+
+static bool append(struct rn_label_list *list, struct rn_view name)
+{
+    return rn_label_list_append(list, (const char *)name.data, name.length);
 }
 
 static rn_result parse(const char *text, struct rn_label_list *list, struct rn_error *err)

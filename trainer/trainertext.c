@@ -4,7 +4,10 @@
  */
 #include "trainer/trainertext.h"
 
+#include "base/alloc.h"
 #include "base/guard.h"
+#include "trainer/modelconfig.h"
+#include "trainer/peftfile.h"
 #include "trainer/recordfile.h"
 #include "trainer/tokenizer.h"
 
@@ -34,4 +37,84 @@ rn_result rn_text_tokenize(const char *model_dir, const struct rn_data_spec *spe
         }
         RN_TRY(each(context, index, encoding.ids, encoding.length, err));
     }
+}
+
+/* ---- Facts
+ * ------------------------------------------------------------------------------------------ */
+
+rn_result rn_model_facts_read(const char *model_dir, struct rn_model_facts *out,
+                              struct rn_error *err)
+{
+    RN_CLEANUP(rn_tokenizer_cleanup) struct rn_tokenizer *tokenizer = NULL;
+    RN_CLEANUP(rn_safetensors_cleanup) struct rn_safetensors *tensors = NULL;
+    struct rn_model_config config;
+
+    RN_TRY(rn_modelconfig_read(model_dir, &config, err));
+    RN_TRY(rn_tokenizer_open(model_dir, &tokenizer, err));
+    RN_TRY(rn_safetensors_open_model(model_dir, &tensors, err));
+    *out = (struct rn_model_facts){
+        .family = rn_modelconfig_family_name(config.family),
+        .layers = config.layers,
+        .heads = config.heads,
+        .hidden = config.hidden,
+        .intermediate = config.intermediate,
+        .vocabulary = config.vocabulary,
+        .positions = config.positions,
+        .length_max = rn_modelconfig_length_max(&config),
+        .tokenizer_vocabulary = rn_tokenizer_vocabulary(tokenizer),
+        .tensors = rn_safetensors_count(tensors),
+        .files = (uint32_t)rn_safetensors_file_count(tensors),
+    };
+    for (size_t i = 0; i < rn_safetensors_count(tensors); i++) {
+        out->parameters += rn_safetensors_at(tensors, i)->elements;
+        out->weight_bytes += rn_safetensors_at(tensors, i)->bytes;
+    }
+    return rn_ok();
+}
+
+/* "query,value", the pattern, or "all-linear". */
+static char *targets_text(const struct rn_peft_config *config)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+
+    if (config->all_linear || config->targets.pattern != NULL) {
+        rn_buffer_format(&text, "%s", config->all_linear ? "all-linear" : config->targets.pattern);
+    }
+    for (size_t i = 0; i < config->targets.count; i++) {
+        rn_buffer_format(&text, "%s%s", i == 0 ? "" : ",", config->targets.names[i]);
+    }
+    return rn_text_copy(rn_buffer_text(&text), text.length);
+}
+
+rn_result rn_adapter_facts_read(const char *adapter_dir, struct rn_adapter_facts *out,
+                                struct rn_error *err)
+{
+    struct rn_peft peft = {0};
+
+    RN_TRY(rn_peft_open(adapter_dir, &peft, err));
+    *out = (struct rn_adapter_facts){
+        .rank = peft.config.rank,
+        .alpha = peft.config.alpha,
+        .use_rslora = peft.config.use_rslora,
+        .targets = targets_text(&peft.config),
+        .base_model = RN_TAKE(peft.config.base_model),
+        .labels = peft.extra.labels,
+        .task = peft.extra.task,
+        .max_length = peft.extra.max_length,
+        .tensors = rn_safetensors_count(peft.tensors),
+    };
+    peft.extra.labels = (struct rn_label_list){0};
+    for (size_t i = 0; i < rn_safetensors_count(peft.tensors); i++) {
+        out->parameters += rn_safetensors_at(peft.tensors, i)->elements;
+    }
+    rn_peft_close(&peft);
+    return rn_ok();
+}
+
+void rn_adapter_facts_clear(struct rn_adapter_facts *facts)
+{
+    rn_free(facts->targets);
+    rn_free(facts->base_model);
+    rn_label_list_clear(&facts->labels);
+    *facts = (struct rn_adapter_facts){0};
 }

@@ -18,6 +18,8 @@ struct rn_label_list {
     size_t count;
 };
 void rn_label_list_clear(struct rn_label_list *list);
+/* Appends a copy; false when the list holds RN_TRAINER_LABELS_MAX. */
+bool rn_label_list_append(struct rn_label_list *list, const char *name, size_t length);
 /* "negative,positive": at least two distinct names without spaces around; RN_E_USAGE otherwise. */
 RN_MUST rn_result rn_label_list_parse(const char *text, struct rn_label_list *out,
                                       struct rn_error *err);
