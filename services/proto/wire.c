@@ -252,6 +252,15 @@ static rn_result secagg_decode(pb_istream_t *stream, struct rn_view in,
     return rn_ok();
 }
 
+/* A payload beside another body. */
+static bool refuse_field(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)stream;
+    (void)field;
+    (void)argument;
+    return false;
+}
+
 rn_result rn_wire_envelope_decode(struct rn_view in, struct rn_wire_envelope *out,
                                   struct rn_error *err)
 {
@@ -269,6 +278,7 @@ rn_result rn_wire_envelope_decode(struct rn_view in, struct rn_wire_envelope *ou
     RN_ENSURE(in.length <= RN_WIRE_ENVELOPE_MAX, err, RN_E_PEER_LIMIT,
               "an envelope has %zu bytes (limit %d)", in.length, RN_WIRE_ENVELOPE_MAX);
     rondo_v1_Envelope message = rondo_v1_Envelope_init_zero;
+    message.secagg.funcs.decode = refuse_field;
     stream = pb_istream_from_buffer(in.data, in.length);
     RN_ENSURE(pb_decode(&stream, rondo_v1_Envelope_fields, &message) && body_in(&message, out), err,
               RN_E_PEER_FORMAT, "an envelope is malformed");
