@@ -10,4 +10,12 @@
 /* An engineer's desk, no federation. */
 int rn_cmd_tokenize(int argc, char **argv);
 
+/* Setting up a federation. */
+int rn_cmd_init(int argc, char **argv);
+int rn_cmd_invite(int argc, char **argv);
+int rn_cmd_join(int argc, char **argv);
+int rn_cmd_plan_check(int argc, char **argv);
+int rn_cmd_plan_show(int argc, char **argv);
+int rn_cmd_plan_sign(int argc, char **argv);
+
 #endif

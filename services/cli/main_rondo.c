@@ -21,6 +21,13 @@ struct command_row {
 static const struct command_row commands[] = {
     {NULL, NULL, "At an engineer's desk, without a federation"},
     {"tokenize", rn_cmd_tokenize, "show the token ids of a data file"},
+    {NULL, NULL, "Setting up a federation"},
+    {"init", rn_cmd_init, "make the operator's directory: CA, coordinator, plan, invitations"},
+    {"invite", rn_cmd_invite, "invite members, and accept their requests"},
+    {"join", rn_cmd_join, "join a federation with an invitation, then with a welcome"},
+    {"plan check", rn_cmd_plan_check, "check a plan against cohort, base model and own policy"},
+    {"plan show", rn_cmd_plan_show, "show a plan and what follows from it"},
+    {"plan sign", rn_cmd_plan_sign, "sign the plan, and take over others' signatures"},
 };
 
 static void print_usage(FILE *out)
