@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The classifier above the first token's row: few rows, float32 parameters that may train, losses.
+ */
+#include "trainer/kernels/cuda/cudakernel.h"
+
+enum { LANES = 32, ROWS = RN_CUDA_DENSE_ROWS };
+
+/* Block n has output n; its warps take the rows in turn. */
+RN_KERNEL(rn_cuda_dense, struct rn_dense_args)
+{
+    const int32_t warps = (int32_t)(blockDim.x / LANES), lane = (int32_t)(threadIdx.x % LANES);
+    const int32_t n = (int32_t)blockIdx.x;
+    const float *w = a.w + (int64_t)n * a.k;
+    if ((int32_t)(threadIdx.x / LANES) >= warps) {
+        return;
+    }
+    for (int32_t row = (int32_t)(threadIdx.x / LANES); row < a.rows; row += warps) {
+        float sum = 0.0f;
+        for (int32_t k = lane; k < a.k; k += LANES) {
+            sum = fmaf(rn_get(a.x, row, k), w[k], sum);
+        }
+        sum = rn_warp_sum(sum);
+        if (lane == 0) {
+            rn_put(a.y, row, n, rn_activate(a.activation, a.bias ? sum + a.bias[n] : sum));
+        }
+    }
+}
+
+/* Block (ROWS rows, tile of columns); a thread has one column of the rows; the sum over n is in order. */
+RN_KERNEL(rn_cuda_dense_back, struct rn_dense_back_args)
+{
+    const int32_t k = (int32_t)(blockIdx.y * blockDim.x + threadIdx.x);
+    const int64_t first = (int64_t)blockIdx.x * ROWS;
+    float sum[ROWS];
+    if (k >= a.k) {
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+        sum[i] = 0.0f;
+    }
+    for (int32_t n = 0; n < a.n; n++) {
+        const float w = a.w[(int64_t)n * a.k + k];
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) {
+            if (first + i < a.rows) {
+                sum[i] = fmaf(rn_get(a.dy, first + i, n), w, sum[i]);
+            }
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+        if (first + i < a.rows) {
+            const float slope =
+                a.gate.data ? rn_slope(a.gate_of, rn_get(a.gate, first + i, k)) : 1.0f;
+            rn_put(a.dx, first + i, k, sum[i] * slope);
+        }
+    }
+}
+
+RN_KERNEL(rn_cuda_column_sum, struct rn_column_sum_args)
+{
+    const int32_t c = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (c >= a.cols) {
+        return;
+    }
+    float sum = a.out[c];
+    for (int32_t row = 0; row < a.rows; row++) {
+        sum += rn_get(a.m, row, c);
+    }
+    a.out[c] = sum;
+}
+
+/* loss = log sum exp - logit of the label; dlogits = scale (softmax - one hot). */
+RN_KERNEL(rn_cuda_cross_entropy, struct rn_loss_args)
+{
+    const int32_t row = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (row >= a.rows) {
+        return;
+    }
+    float most = rn_get(a.logits, row, 0);
+    for (int32_t c = 1; c < a.cols; c++) {
+        most = fmaxf(most, rn_get(a.logits, row, c));
+    }
+    double sum = 0.0;
+    for (int32_t c = 0; c < a.cols; c++) {
+        sum += exp((double)(rn_get(a.logits, row, c) - most));
+    }
+    const double log_sum = (double)most + log(sum);
+    a.loss[row] = log_sum - (double)rn_get(a.logits, row, a.labels[row]);
+    if (!a.dlogits.data) {
+        return;
+    }
+    for (int32_t c = 0; c < a.cols; c++) {
+        const double p = exp((double)rn_get(a.logits, row, c) - log_sum);
+        rn_put(a.dlogits, row, c, (float)((double)a.scale * (p - (c == a.labels[row] ? 1.0 : 0.0))));
+    }
+}
+
+RN_KERNEL(rn_cuda_squared_error, struct rn_loss_args)
+{
+    const int32_t row = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (row >= a.rows) {
+        return;
+    }
+    const double difference = (double)rn_get(a.logits, row, 0) - (double)a.targets[row];
+    a.loss[row] = difference * difference;
+    if (a.dlogits.data) {
+        rn_put(a.dlogits, row, 0, (float)(2.0 * (double)a.scale * difference));
+    }
+}

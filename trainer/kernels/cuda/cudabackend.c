@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The CUDA backend's table, its device, lanes and memory.
+ */
+#include "trainer/kernels/cuda/cudabackend.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+/* Tokens that fill a large device; the trainer's buffers grow with it. */
+enum { BLOCK_TOKENS = 8192 };
+
+static rn_result device_open(struct rn_device **out, struct rn_error *err)
+{
+    struct rn_port *port = NULL;
+    RN_TRY(rn_port_open(&port, err));
+    *out = rn_alloc(1, sizeof(**out));
+    (*out)->port = port;
+    return rn_ok();
+}
+
+static void device_close(struct rn_device *device)
+{
+    if (device != NULL) {
+        rn_port_close(device->port);
+        rn_free(device);
+    }
+}
+
+static const char *device_describe(const struct rn_device *device)
+{
+    return rn_port_describe(device->port);
+}
+
+static rn_result memory_new(struct rn_device *device, size_t bytes, void **out,
+                            struct rn_error *err)
+{
+    return rn_port_alloc(device->port, bytes, out, err);
+}
+
+static void memory_free(struct rn_device *device, void *memory)
+{
+    rn_port_release(device->port, memory);
+}
+
+static void lane_free(struct rn_lane *lane)
+{
+    if (lane == NULL) {
+        return;
+    }
+    rn_port_release(lane->port, lane->partial);
+    rn_port_release(lane->port, lane->row_lse);
+    rn_port_release(lane->port, lane->row_delta);
+    rn_port_release(lane->port, lane->square_parts);
+    rn_port_release(lane->port, lane->bias);
+    rn_port_release(lane->port, lane->rows_f32);
+    rn_free(lane->square_parts_host);
+    rn_free(lane);
+}
+
+static rn_result lane_memory(struct rn_lane *lane, size_t count, size_t size, void *out_pointer,
+                             struct rn_error *err)
+{
+    return rn_port_alloc(lane->port, count * size, (void **)out_pointer, err);
+}
+
+static rn_result lane_allocate(struct rn_lane *lane, struct rn_error *err)
+{
+    const struct rn_lane_limits *l = &lane->limits;
+    const size_t rows = l->tokens > l->sequences ? l->tokens : l->sequences;
+    const size_t gradient = (size_t)l->width * l->rank;
+    const size_t fit = RN_CUDA_PARTIAL_BYTES / sizeof(float) / gradient;
+    const size_t sequences = fit > l->sequences ? l->sequences : fit < 1 ? 1 : fit;
+    lane->partial_count = sequences * gradient;
+    lane->square_parts_host = rn_alloc(RN_CUDA_SQUARE_PARTS, sizeof(double));
+    RN_TRY(lane_memory(lane, lane->partial_count, sizeof(float), &lane->partial, err));
+    RN_TRY(lane_memory(lane, rows * l->heads, sizeof(float), &lane->row_lse, err));
+    RN_TRY(lane_memory(lane, rows * l->heads, sizeof(float), &lane->row_delta, err));
+    RN_TRY(lane_memory(lane, RN_CUDA_SQUARE_PARTS, sizeof(double), &lane->square_parts, err));
+    RN_TRY(lane_memory(lane, l->width, sizeof(struct rn_bf16), &lane->bias, err));
+    return lane_memory(lane, l->width, sizeof(float), &lane->rows_f32, err);
+}
+
+static rn_result lane_new(struct rn_device *device, const struct rn_lane_limits *limits,
+                          struct rn_lane **out, struct rn_error *err)
+{
+    struct rn_lane *lane = rn_alloc(1, sizeof(*lane));
+    lane->port = device->port;
+    lane->limits = *limits;
+    /* An operation with no adapters still adds head gradients, one row a sequence. */
+    lane->limits.rank = limits->rank > 0 ? limits->rank : 1;
+    const rn_result result = lane_allocate(lane, err);
+    if (!rn_is_ok(result)) {
+        lane_free(lane);
+        return result;
+    }
+    *out = lane;
+    return rn_ok();
+}
+
+static rn_result lane_sync(struct rn_lane *lane, struct rn_error *err)
+{
+    return rn_port_sync(lane->port, err);
+}
+
+static void upload(struct rn_lane *lane, void *to_device, const void *from_host, size_t bytes)
+{
+    rn_port_upload(lane->port, to_device, from_host, bytes);
+}
+
+static void download(struct rn_lane *lane, void *to_host, const void *from_device, size_t bytes)
+{
+    rn_port_download(lane->port, to_host, from_device, bytes);
+}
+
+static void zero(struct rn_lane *lane, void *device_memory, size_t bytes)
+{
+    rn_port_zero(lane->port, device_memory, bytes);
+}
+
+struct rn_cuda_mat rn_cuda_view(struct rn_mat m)
+{
+    RN_BUG_IF(m.data != NULL && m.type != RN_BF16 && m.type != RN_F32);
+    return (struct rn_cuda_mat){.data = m.data, .ld = (int64_t)m.ld, .is_bf16 = m.type == RN_BF16};
+}
+
+bool rn_cuda_vectors(struct rn_mat m)
+{
+    return m.type == RN_BF16 && m.cols % 8 == 0 && m.ld % 8 == 0 && (uintptr_t)m.data % 16 == 0;
+}
+
+void rn_cuda_launch_elements(struct rn_lane *lane, enum rn_cuda_kernel kernel, size_t n,
+                             const void *args)
+{
+    if (n > 0) {
+        const size_t blocks = (n + RN_CUDA_THREADS - 1) / RN_CUDA_THREADS;
+        RN_BUG_IF(blocks > INT32_MAX);
+        rn_port_launch(lane->port, kernel,
+                       (struct rn_port_grid){(unsigned)blocks, 1, 1, RN_CUDA_THREADS}, args);
+    }
+}
+
+void rn_cuda_launch_rows(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
+                         uint32_t cols, const void *args)
+{
+    if (rows > 0 && cols > 0) {
+        const unsigned tiles = (cols + RN_CUDA_THREADS - 1) / RN_CUDA_THREADS;
+        rn_port_launch(lane->port, kernel,
+                       (struct rn_port_grid){rows, tiles, 1, RN_CUDA_THREADS}, args);
+    }
+}
+
+static const struct rn_kernels table = {
+    .version = RN_KERNELS_VERSION,
+    .name = "cuda",
+    .activation = RN_BF16,
+    .block_tokens = BLOCK_TOKENS,
+    .lanes_max = 1,
+    .device_open = device_open,
+    .device_close = device_close,
+    .device_describe = device_describe,
+    .memory_new = memory_new,
+    .memory_free = memory_free,
+    .lane_new = lane_new,
+    .lane_free = lane_free,
+    .sync = lane_sync,
+    .upload = upload,
+    .download = download,
+    .zero = zero,
+    .read_mat = rn_cuda_read_mat_op,
+    .weight_new = rn_cuda_weight_new,
+    .weight_free = rn_cuda_weight_free,
+    .weight_bytes = rn_cuda_weight_bytes,
+    .linear = rn_cuda_linear_op,
+    .linear_back = rn_cuda_linear_back_op,
+    .embed = rn_cuda_embed_op,
+    .norm = rn_cuda_norm_op,
+    .norm_back = rn_cuda_norm_back_op,
+    .attention = rn_cuda_attention_op,
+    .attention_back = rn_cuda_attention_back_op,
+    .gather_rows = rn_cuda_gather_rows_op,
+    .scatter_add_rows = rn_cuda_scatter_add_rows_op,
+    .zero_mat = rn_cuda_zero_mat_op,
+    .thin = rn_cuda_thin_op,
+    .thin_transpose = rn_cuda_thin_transpose_op,
+    .outer_sum = rn_cuda_outer_sum_op,
+    .dense = rn_cuda_dense_op,
+    .dense_back = rn_cuda_dense_back_op,
+    .column_sum = rn_cuda_column_sum_op,
+    .cross_entropy = rn_cuda_cross_entropy_op,
+    .squared_error = rn_cuda_squared_error_op,
+    .vector_add = rn_cuda_vector_add_op,
+    .vector_scale = rn_cuda_vector_scale_op,
+    .vector_square_sum = rn_cuda_vector_square_sum_op,
+    .sgd = rn_cuda_sgd_op,
+    .adamw = rn_cuda_adamw_op,
+};
+
+const struct rn_kernels *rn_kernels_cuda_table(void)
+{
+    struct rn_port *port = NULL;
+    const bool answers = rn_is_ok(rn_port_open(&port, NULL));
+    rn_port_close(port);
+    return answers ? &table : NULL;
+}

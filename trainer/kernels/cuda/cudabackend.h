@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The operations of the CUDA backend; contracts in trainer/kernels/kernels.h.
+ *
+ * Activations are bf16; sums, statistics, softmax, losses, adapters and the optimiser float32 (losses
+ * and the gradient's norm float64). Frozen weights are bf16. One lane: one stream. A statistics
+ * matrix of type bf16 holds float32 bits (cuda_norm.cu), so its content is the backend's own.
+ */
+#ifndef RN_TRAINER_KERNELS_CUDA_CUDABACKEND_H
+#define RN_TRAINER_KERNELS_CUDA_CUDABACKEND_H
+
+#include "trainer/kernels/cuda/cudaport.h"
+#include "trainer/kernels/kernels.h"
+
+struct rn_device {
+    struct rn_port *port;
+};
+
+struct rn_lane {
+    struct rn_port *port;
+    struct rn_lane_limits limits;
+    float *partial; /* gradients of some sequences, before they are added */
+    size_t partial_count;
+    float *row_lse, *row_delta; /* [heads][rows] between the two kernels of attention's gradient */
+    double *square_parts;
+    double *square_parts_host;
+    struct rn_bf16 *bias; /* [width] a bias in the form that the products want */
+    float *rows_f32;      /* read_mat: one row */
+};
+
+/* Partial gradients are kept for as many sequences as fit into this, at least for one. */
+#define RN_CUDA_PARTIAL_BYTES ((size_t)64 << 20)
+/* Blocks of one square-sum launch. */
+#define RN_CUDA_SQUARE_PARTS 65536
+
+struct rn_cuda_mat rn_cuda_view(struct rn_mat m);
+/* Whether rows of m can be read eight bf16 at a time. */
+bool rn_cuda_vectors(struct rn_mat m);
+/* A kernel that wants one thread per element of a vector. */
+void rn_cuda_launch_elements(struct rn_lane *lane, enum rn_cuda_kernel kernel, size_t n,
+                             const void *args);
+/* A kernel with block (row, tile of columns). */
+void rn_cuda_launch_rows(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
+                         uint32_t cols, const void *args);
+/* Threads of a block everywhere but in attention. */
+enum { RN_CUDA_THREADS = 256, RN_CUDA_WARPS = RN_CUDA_THREADS / 32 };
+
+/* cudalinear.c */
+rn_result rn_cuda_weight_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
+                             struct rn_weight **out, struct rn_error *err);
+void rn_cuda_weight_free(struct rn_device *device, struct rn_weight *weight);
+size_t rn_cuda_weight_bytes(const struct rn_weight *weight);
+void rn_cuda_linear_op(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat x,
+                       const struct rn_epilogue *epilogue, struct rn_mat y);
+void rn_cuda_linear_back_op(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat dy,
+                            const struct rn_epilogue *epilogue, struct rn_mat dx);
+void rn_cuda_thin_op(struct rn_lane *lane, struct rn_mat x, const float *a, struct rn_mat h);
+void rn_cuda_thin_transpose_op(struct rn_lane *lane, const float *b, uint32_t n, uint32_t r,
+                               float scale, float *out);
+void rn_cuda_outer_sum_op(struct rn_lane *lane, const struct rn_sequences *sequences,
+                          struct rn_mat u, struct rn_mat v, float scale, bool transposed,
+                          size_t per_sequence, float *out);
+
+/* cudaencoder.c */
+void rn_cuda_embed_op(struct rn_lane *lane, const struct rn_embedding *e, const int32_t *ids,
+                      const int32_t *type_ids, const int32_t *position_ids, struct rn_mat y);
+void rn_cuda_norm_op(struct rn_lane *lane, struct rn_mat x, const float *gamma, const float *beta,
+                     float eps, struct rn_mat y, struct rn_mat stats);
+void rn_cuda_norm_back_op(struct rn_lane *lane, struct rn_mat x, struct rn_mat stats,
+                          const float *gamma, struct rn_mat dy, struct rn_mat dx);
+void rn_cuda_attention_op(struct rn_lane *lane, const struct rn_attention *a, struct rn_mat q,
+                          struct rn_mat k, struct rn_mat v, struct rn_mat out, struct rn_mat lse);
+void rn_cuda_attention_back_op(struct rn_lane *lane, const struct rn_attention *a, struct rn_mat q,
+                               struct rn_mat k, struct rn_mat v, struct rn_mat out,
+                               struct rn_mat lse, struct rn_mat dout, struct rn_mat dq,
+                               struct rn_mat dk, struct rn_mat dv);
+void rn_cuda_gather_rows_op(struct rn_lane *lane, struct rn_mat x, const int32_t *index,
+                            struct rn_mat out);
+void rn_cuda_scatter_add_rows_op(struct rn_lane *lane, struct rn_mat x, const int32_t *index,
+                                 struct rn_mat y);
+void rn_cuda_zero_mat_op(struct rn_lane *lane, struct rn_mat m);
+void rn_cuda_read_mat_op(struct rn_lane *lane, struct rn_mat m, float *to_host);
+
+/* cudahead.c */
+void rn_cuda_dense_op(struct rn_lane *lane, struct rn_mat x, const float *w, const float *bias,
+                      enum rn_activation activation, struct rn_mat y);
+void rn_cuda_dense_back_op(struct rn_lane *lane, struct rn_mat dy, const float *w,
+                           struct rn_mat gate, enum rn_activation gate_of, struct rn_mat dx);
+void rn_cuda_column_sum_op(struct rn_lane *lane, struct rn_mat m, float *out);
+void rn_cuda_cross_entropy_op(struct rn_lane *lane, struct rn_mat logits, const int32_t *labels,
+                              float scale, struct rn_mat dlogits, double *loss);
+void rn_cuda_squared_error_op(struct rn_lane *lane, struct rn_mat logits, const float *targets,
+                              float scale, struct rn_mat dlogits, double *loss);
+void rn_cuda_vector_add_op(struct rn_lane *lane, size_t n, const float *x, float *y);
+void rn_cuda_vector_scale_op(struct rn_lane *lane, size_t n, float factor, float *x);
+double rn_cuda_vector_square_sum_op(struct rn_lane *lane, size_t n, const float *x);
+void rn_cuda_sgd_op(struct rn_lane *lane, size_t n, float lr, float weight_decay, const float *g,
+                    float *p);
+void rn_cuda_adamw_op(struct rn_lane *lane, size_t n, const struct rn_adamw *o, const float *g,
+                      float *m, float *v, float *p);
+
+/* What the shared object exports; NULL when no device answers. */
+__attribute__((visibility("default"))) const struct rn_kernels *rn_kernels_cuda_table(void);
+
+#endif

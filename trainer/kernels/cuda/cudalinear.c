@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Matrix products of the CUDA backend: frozen weights with their epilogue, and LoRA's thin ones.
+ */
+#include "trainer/kernels/cuda/cudabackend.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+#include <math.h>
+#include <string.h>
+
+struct rn_weight {
+    uint32_t n, k;
+    struct rn_bf16 *w; /* device [n][k] */
+};
+
+/* To nearest, ties to even, as on the device. */
+static struct rn_bf16 narrow(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    const uint32_t odd = bits >> 16 & 1;
+    return (struct rn_bf16){isnan(value) ? 0x7fff : (uint16_t)((bits + 0x7fff + odd) >> 16)};
+}
+
+rn_result rn_cuda_weight_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
+                             struct rn_weight **out, struct rn_error *err)
+{
+    RN_ENSURE(n % 8 == 0 && k % 8 == 0, err, RN_E_UNSUPPORTED,
+              "backend cuda: a weight of %u x %u; both must be multiples of 8", n, k);
+    const size_t count = (size_t)n * k;
+    void *memory = NULL;
+    RN_TRY(rn_port_alloc(device->port, count * sizeof(struct rn_bf16), &memory, err));
+    struct rn_bf16 *host = rn_alloc(count, sizeof(*host));
+    for (size_t i = 0; i < count; i++) {
+        host[i] = narrow(host_w[i]);
+    }
+    rn_port_upload(device->port, memory, host, count * sizeof(*host));
+    const rn_result result = rn_port_sync(device->port, err);
+    rn_free(host);
+    if (!rn_is_ok(result)) {
+        rn_port_release(device->port, memory);
+        return result;
+    }
+    *out = rn_alloc(1, sizeof(**out));
+    **out = (struct rn_weight){.n = n, .k = k, .w = memory};
+    return rn_ok();
+}
+
+void rn_cuda_weight_free(struct rn_device *device, struct rn_weight *weight)
+{
+    if (weight != NULL) {
+        rn_port_release(device->port, weight->w);
+        rn_free(weight);
+    }
+}
+
+size_t rn_cuda_weight_bytes(const struct rn_weight *weight)
+{
+    return (size_t)weight->n * weight->k * sizeof(struct rn_bf16);
+}
+
+/* Whether something is left to do after product, bias and residual. */
+static bool needs_pass(const struct rn_epilogue *e)
+{
+    return e->rank_b != NULL || e->pre.data != NULL || e->activation != RN_ACTIVATION_NONE ||
+           e->gate.data != NULL;
+}
+
+static void launch_epilogue(struct rn_lane *lane, const struct rn_epilogue *e, struct rn_mat y)
+{
+    const struct rn_epilogue_args args = {
+        .source = rn_cuda_view(y),
+        .h = rn_cuda_view(e->rank_h),
+        .pre = rn_cuda_view(e->pre),
+        .gate = rn_cuda_view(e->gate),
+        .y = rn_cuda_view(y),
+        .bias = e->bias,
+        .b = e->rank_b,
+        .rows = (int32_t)y.rows,
+        .cols = (int32_t)y.cols,
+        .rank = e->rank_b != NULL ? (int32_t)e->rank_h.cols : 0,
+        .activation = (int32_t)e->activation,
+        .gate_of = (int32_t)e->gate_of,
+    };
+    const uintptr_t floats = (uintptr_t)e->bias | (uintptr_t)e->rank_b;
+    const bool vectors = rn_cuda_vectors(y) && (e->pre.data == NULL || rn_cuda_vectors(e->pre)) &&
+                         (e->gate.data == NULL || rn_cuda_vectors(e->gate)) && floats % 16 == 0;
+    if (vectors) {
+        const unsigned threads = y.cols / 8 <= RN_CUDA_THREADS / 2 ? RN_CUDA_THREADS / 2
+                                                                  : RN_CUDA_THREADS;
+        const struct rn_port_grid grid = {(y.rows + 3) / 4, (y.cols / 8 + threads - 1) / threads, 1,
+                                          threads};
+        rn_port_launch(lane->port, RN_ID_rn_cuda_epilogue, grid, &args);
+    } else {
+        rn_cuda_launch_rows(lane, RN_ID_rn_cuda_epilogue_any, y.rows, y.cols, &args);
+    }
+}
+
+/* y = x op(w), epilogue. The residual goes into the product's float32 sum; the bias too, unless a
+ * pass over y follows anyway, which then adds it in float32. */
+static void multiply(struct rn_lane *lane, const struct rn_weight *w, bool transposed,
+                     struct rn_mat x, const struct rn_epilogue *e, struct rn_mat y)
+{
+    RN_BUG_IF(y.cols != (transposed ? w->n : w->k) || x.cols != (transposed ? w->k : w->n));
+    RN_BUG_IF(x.rows != y.rows || !rn_cuda_vectors(x) || !rn_cuda_vectors(y));
+    RN_BUG_IF(e->residual.data != NULL && !rn_cuda_vectors(e->residual));
+    if (y.rows == 0) {
+        return;
+    }
+    const bool pass = needs_pass(e);
+    const bool fused_bias = e->bias != NULL && !pass;
+    if (fused_bias) {
+        RN_BUG_IF(y.cols > lane->limits.width);
+        const struct rn_narrow_args args = {.x = e->bias, .to = lane->bias, .n = y.cols};
+        rn_cuda_launch_elements(lane, RN_ID_rn_cuda_narrow, y.cols, &args);
+    }
+    rn_port_multiply(lane->port, &(struct rn_port_product){
+                                     .m = y.rows,
+                                     .n = y.cols,
+                                     .k = x.cols,
+                                     .a = x.data,
+                                     .lda = (int64_t)x.ld,
+                                     .b = w->w,
+                                     .ldb = w->k,
+                                     .by_rows = transposed,
+                                     .bias = fused_bias ? lane->bias : NULL,
+                                     .c = e->residual.data,
+                                     .ldc = (int64_t)e->residual.ld,
+                                     .d = y.data,
+                                     .ldd = (int64_t)y.ld,
+                                 });
+    if (pass) {
+        launch_epilogue(lane, e, y);
+    }
+}
+
+void rn_cuda_linear_op(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat x,
+                       const struct rn_epilogue *epilogue, struct rn_mat y)
+{
+    multiply(lane, w, true, x, epilogue, y);
+}
+
+void rn_cuda_linear_back_op(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat dy,
+                            const struct rn_epilogue *epilogue, struct rn_mat dx)
+{
+    multiply(lane, w, false, dy, epilogue, dx);
+}
+
+void rn_cuda_thin_op(struct rn_lane *lane, struct rn_mat x, const float *a, struct rn_mat h)
+{
+    const struct rn_thin_args args = {.x = rn_cuda_view(x),
+                                      .h = rn_cuda_view(h),
+                                      .w = a,
+                                      .rows = (int32_t)x.rows,
+                                      .cols = (int32_t)x.cols,
+                                      .rank = (int32_t)h.cols};
+    const bool vectors = rn_cuda_vectors(x) && (uintptr_t)a % 16 == 0;
+    const uint32_t rows_of_block = RN_CUDA_WARPS * RN_CUDA_THIN_ROWS;
+    if (x.rows > 0) {
+        rn_port_launch(lane->port, vectors ? RN_ID_rn_cuda_thin : RN_ID_rn_cuda_thin_any,
+                       (struct rn_port_grid){(x.rows + rows_of_block - 1) / rows_of_block, 1, 1,
+                                             RN_CUDA_THREADS},
+                       &args);
+    }
+}
+
+void rn_cuda_thin_transpose_op(struct rn_lane *lane, const float *b, uint32_t n, uint32_t r,
+                               float scale, float *out)
+{
+    const struct rn_thin_transpose_args args = {
+        .b = b, .out = out, .n = (int32_t)n, .rank = (int32_t)r, .scale = scale};
+    const unsigned tiles = (n + RN_CUDA_THREADS - 1) / RN_CUDA_THREADS;
+    rn_port_launch(lane->port, RN_ID_rn_cuda_thin_transpose,
+                   (struct rn_port_grid){tiles, r, 1, RN_CUDA_THREADS}, &args);
+}
+
+/* The gradients of sequences first .. first+count-1, `stride` elements apart. */
+static void launch_outer(struct rn_lane *lane, const struct rn_outer_args *common, uint32_t first,
+                         uint32_t count, float *out)
+{
+    enum { THREADS = 128, SEQUENCES_MAX = 65535 };
+    for (uint32_t done = 0; done < count;) {
+        const uint32_t now = count - done < SEQUENCES_MAX ? count - done : SEQUENCES_MAX;
+        struct rn_outer_args args = *common;
+        args.first = (int32_t)(first + done);
+        args.out = out + (size_t)done * (size_t)common->stride;
+        const struct rn_port_grid grid = {
+            ((unsigned)args.cols + THREADS - 1) / THREADS,
+            ((unsigned)args.rank + RN_CUDA_OUTER_RANKS - 1) / RN_CUDA_OUTER_RANKS, now, THREADS};
+        rn_port_launch(lane->port, RN_ID_rn_cuda_outer, grid, &args);
+        done += now;
+    }
+}
+
+void rn_cuda_outer_sum_op(struct rn_lane *lane, const struct rn_sequences *sequences,
+                          struct rn_mat u, struct rn_mat v, float scale, bool transposed,
+                          size_t per_sequence, float *out)
+{
+    const uint32_t count = sequences != NULL ? sequences->count : u.rows;
+    const size_t elements = (size_t)u.cols * v.cols;
+    struct rn_outer_args args = {
+        .u = rn_cuda_view(u),
+        .v = rn_cuda_view(v),
+        .cu = sequences != NULL ? sequences->cu : NULL,
+        .stride = (int64_t)per_sequence,
+        .step_p = transposed ? 1 : (int64_t)v.cols,
+        .step_c = transposed ? (int64_t)u.cols : 1,
+        .rank = (int32_t)u.cols,
+        .cols = (int32_t)v.cols,
+        .scale = scale,
+    };
+    if (per_sequence != 0) {
+        launch_outer(lane, &args, 0, count, out);
+        return;
+    }
+    if (sequences == NULL) {
+        const struct rn_outer_rows_args rows = {
+            .u = args.u,
+            .v = args.v,
+            .out = out,
+            .step_p = args.step_p,
+            .step_c = args.step_c,
+            .rows = (int32_t)u.rows,
+            .cols = args.cols,
+            .scale = scale,
+        };
+        rn_cuda_launch_rows(lane, RN_ID_rn_cuda_outer_rows, u.cols, v.cols, &rows);
+        return;
+    }
+    /* A group of sequences at a time; the additions happen in the same order however many fit. */
+    const uint32_t group = (uint32_t)(lane->partial_count / elements);
+    RN_BUG_IF(group == 0);
+    args.stride = (int64_t)elements;
+    for (uint32_t first = 0; first < count; first += group) {
+        const uint32_t now = count - first < group ? count - first : group;
+        launch_outer(lane, &args, first, now, lane->partial);
+        const struct rn_outer_sum_args sum = {
+            .part = lane->partial, .out = out, .n = (int64_t)elements, .count = (int32_t)now};
+        rn_cuda_launch_elements(lane, RN_ID_rn_cuda_outer_sum, elements, &sum);
+    }
+}
