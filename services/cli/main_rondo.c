@@ -28,6 +28,8 @@ static const struct command_row commands[] = {
     {"plan check", rn_cmd_plan_check, "check a plan against cohort, base model and own policy"},
     {"plan show", rn_cmd_plan_show, "show a plan and what follows from it"},
     {"plan sign", rn_cmd_plan_sign, "sign the plan, and take over others' signatures"},
+    {NULL, NULL, "Running it"},
+    {"run", rn_cmd_run, "run the service of a site, coordinator or member"},
 };
 
 static void print_usage(FILE *out)

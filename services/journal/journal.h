@@ -37,6 +37,7 @@ enum rn_journal_kind {
     RN_JOURNAL_RECEIPT = 9,    /* a member's signed receipt */
     RN_JOURNAL_ATTEMPT = 10,   /* an attempt at a round began: the number is used up */
     RN_JOURNAL_EVIDENCE = 11,  /* signed proof of a peer's misbehaviour */
+    RN_JOURNAL_METRICS = 12,   /* evaluation of the adapter after a round */
     RN_JOURNAL_KIND_LAST_,
 };
 

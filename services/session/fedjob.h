@@ -45,6 +45,7 @@ struct rn_fed_publish_job {
     struct rn_metrics metrics;   /* out, when evaluate */
     char directory[RN_PATH_MAX]; /* written atomically; "" for none */
     char provenance[1024];
+    bool final; /* for the owner */
     rn_result result;
     struct rn_error err;
     void *owner;

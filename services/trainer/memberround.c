@@ -238,6 +238,7 @@ void rn_member_take_sum(struct rn_member *member, struct rn_sa_actions *out_acti
             member->next_round = session->round + 1;
             forget_update(&member->update);
             report_round(member, &result);
+            rn_member_send_status(member, member->next_round, 0, RN_SA_STAGE_FINISHED, 0, 0, RN_OK);
         }
     }
     if (rn_is_ok(status)) {
