@@ -5,6 +5,7 @@
  * Ack set, coordinator to all: all R1 envelopes and all Acks; it defines U2 and T1.
  */
 #include "base/guard.h"
+#include "crypto/roster.h"
 #include "crypto/secagg/messages.h"
 
 #include <string.h>

@@ -5,6 +5,7 @@
  */
 #include "base/guard.h"
 #include "crypto/kdf.h"
+#include "crypto/roster.h"
 #include "crypto/secagg/messages.h"
 
 #include <string.h>

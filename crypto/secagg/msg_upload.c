@@ -46,8 +46,12 @@ rn_result rn_sa_chunk_read(const struct rn_sa_transcript *transcript, struct rn_
     RN_ENSURE(count == rn_sa_layout_chunk_elements(layout, chunk) &&
                   rn_reader_left(&r) == rn_sa_layout_chunk_bytes(layout, chunk),
               err, RN_E_PEER_PROTOCOL, "chunk %u: wrong number of elements", chunk);
+    const struct rn_view packed = rn_read_view(&r, rn_reader_left(&r));
+    const uint64_t bits = (count + RN_SA_CANARIES) * (uint64_t)layout->bits;
+    RN_ENSURE(bits % 8 == 0 || packed.data[packed.length - 1] >> (bits % 8) == 0, err,
+              RN_E_PEER_FORMAT, "chunk %u: padding bits are set", chunk);
     out->chunk = chunk;
-    out->packed = rn_read_view(&r, rn_reader_left(&r));
+    out->packed = packed;
     return rn_ok();
 }
 

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The stages of the coordinator: what each message adds, when a stage closes, what is then fixed.
+ * What is fixed is journalled before it is sent, so that a restarted coordinator never says two
+ * different things.
+ */
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "crypto/secagg/aggregator_state.h"
+
+#include <string.h>
+
+/* ---- sending ---- */
+
+struct rn_buffer *rn_sa_aggregator_record(const struct rn_sa_aggregator *a,
+                                          enum rn_sa_record_kind kind,
+                                          struct rn_sa_actions *actions)
+{
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_PERSIST);
+    rn_sa_record_begin(&action->bytes, kind, a->t.session);
+    return &action->bytes;
+}
+
+void rn_sa_aggregator_broadcast(struct rn_sa_aggregator *a, enum rn_sa_type type,
+                                struct rn_view body)
+{
+    const struct rn_sa_draft draft = {
+        .type = type,
+        .sender = RN_SA_COORDINATOR,
+        .recipient = RN_SA_EVERYONE,
+        .hash = type == RN_SA_ABORT_CERTIFICATE ? a->t.t0 : rn_sa_transcript_hash(&a->t),
+        .body = body,
+    };
+    rn_sa_transcript_write(&a->t, &draft, a->config.identity, &a->sent[type]);
+}
+
+void rn_sa_aggregator_send(const struct rn_sa_aggregator *a, enum rn_sa_type type,
+                           const struct rn_sa_set *to, struct rn_sa_actions *actions)
+{
+    if (a->sent[type].length > 0 && !rn_sa_set_empty(to)) {
+        struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND);
+        action->to = *to;
+        rn_buffer_append(&action->bytes, a->sent[type].data, a->sent[type].length);
+    }
+}
+
+void rn_sa_aggregator_send_shares(const struct rn_sa_aggregator *a, uint32_t member,
+                                  struct rn_sa_actions *actions)
+{
+    if (rn_sa_set_empty(&a->t.dealers) || !rn_sa_set_has(&a->t.joined, member)) {
+        return;
+    }
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_sa_shares_set_write(&a->t, a->dealings, &a->t.dealers, member, &body);
+    const struct rn_sa_draft draft = {
+        .type = RN_SA_SHARES_SET,
+        .sender = RN_SA_COORDINATOR,
+        .recipient = member,
+        .hash = a->t.t0,
+        .body = rn_buffer_view(&body),
+    };
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND);
+    action->to = rn_sa_set_only(member);
+    rn_sa_transcript_write(&a->t, &draft, a->config.identity, &action->bytes);
+}
+
+void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type type, uint32_t member,
+                            struct rn_sa_actions *actions)
+{
+    const struct rn_sa_set to = rn_sa_set_only(member);
+    if (a->stage == RN_SA_STAGE_ABORTING || a->stage == RN_SA_STAGE_ABORTED) {
+        const bool certified = a->sent[RN_SA_ABORT_CERTIFICATE].length > 0;
+        if (a->sent[RN_SA_ABORT_CALL].length > 0) {
+            rn_sa_aggregator_send(a, certified ? RN_SA_ABORT_CERTIFICATE : RN_SA_ABORT_CALL, &to,
+                                  actions);
+            return;
+        }
+    }
+    switch (type) {
+    case RN_SA_READY:
+        rn_sa_aggregator_send(a, RN_SA_READY_SET, &to, actions);
+        return;
+    case RN_SA_SHARES:
+        rn_sa_aggregator_send_shares(a, member, actions);
+        return;
+    case RN_SA_ACK:
+        rn_sa_aggregator_send(a, RN_SA_ACK_SET, &to, actions);
+        return;
+    case RN_SA_DONE:
+        if (a->stage == RN_SA_STAGE_UPLOAD && !a->uploads[member].complete) {
+            rn_sa_aggregator_send_need(a, member, actions);
+        }
+        rn_sa_aggregator_send(a, RN_SA_SURVIVORS, &to, actions);
+        return;
+    case RN_SA_VOTE:
+        rn_sa_aggregator_send(a, RN_SA_CERTIFICATE, &to, actions);
+        return;
+    case RN_SA_REVEAL:
+        rn_sa_aggregator_send(a, RN_SA_RESULT, &to, actions);
+        return;
+    default:
+        return;
+    }
+}
+
+/* ---- what each message adds ---- */
+
+void rn_sa_aggregator_keep(struct rn_sa_aggregator *a, const struct rn_sa_message *message)
+{
+    struct rn_buffer *slot = &a->inbox[message->type][message->sender];
+    rn_buffer_clear(slot);
+    rn_buffer_append(slot, message->whole.data, message->whole.length);
+    rn_sa_set_add(&a->got[message->type], message->sender);
+}
+
+/* A key that another member announced already would let T0 name one key twice. */
+rn_result rn_sa_aggregator_on_ready(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
+                                    struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)actions;
+    RN_TRY(rn_sa_ready_check(message, err));
+    const struct rn_sa_set *got = &a->got[RN_SA_READY];
+    for (uint32_t i = rn_sa_set_next(got, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(got, i + 1)) {
+        const uint8_t *other = a->inbox[RN_SA_READY][i].data + RN_SA_ENVELOPE_BYTES;
+        for (size_t at = 0; at < RN_SA_READY_BODY; at += RN_HASH_BYTES) {
+            RN_ENSURE(memcmp(other + at, message->body.data + at, RN_HASH_BYTES) != 0, err,
+                      RN_E_PEER_PROTOCOL, "ready: a key of member %u is announced again", i);
+        }
+    }
+    rn_sa_aggregator_keep(a, message);
+    return rn_ok();
+}
+
+rn_result rn_sa_aggregator_on_shares(struct rn_sa_aggregator *a,
+                                     const struct rn_sa_message *message,
+                                     struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)actions;
+    const uint32_t member = message->sender;
+    RN_ENSURE(rn_sa_set_has(&a->t.joined, member), err, RN_E_PEER_PROTOCOL,
+              "shares: their sender is not of this session");
+    uint8_t *RN_CLEANUP(rn_free_cleanup) leaves = rn_alloc(a->t.n, RN_HASH_BYTES);
+    RN_TRY(rn_sa_shares_check(&a->t, message, leaves, err));
+    a->dealings[member].leaves = RN_TAKE(leaves);
+    rn_buffer_append(&a->dealings[member].message, message->whole.data, message->whole.length);
+    rn_sa_aggregator_keep(a, message);
+    return rn_ok();
+}
+
+rn_result rn_sa_aggregator_on_ack(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
+                                  struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)actions;
+    RN_ENSURE(rn_sa_set_has(&a->t.joined, message->sender), err, RN_E_PEER_PROTOCOL,
+              "ack: its sender is not of this session");
+    RN_TRY(rn_sa_ack_check(&a->t, message, err));
+    rn_sa_aggregator_keep(a, message);
+    return rn_ok();
+}
+
+rn_result rn_sa_aggregator_on_vote(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
+                                   struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)actions;
+    const uint32_t member = message->sender;
+    enum rn_sa_vote vote = RN_SA_VOTE_NONE;
+    RN_TRY(rn_sa_vote_read(&a->t, message->body, &vote, err));
+    const struct rn_sa_set *entitled =
+        vote == RN_SA_VOTE_SURVIVORS ? &a->t.survivors : &a->t.joined;
+    RN_ENSURE(rn_sa_set_has(entitled, member), err, RN_E_PEER_PROTOCOL,
+              "vote: its sender is not entitled to it");
+    rn_sa_aggregator_keep(a, message);
+    rn_sa_set_add(vote == RN_SA_VOTE_SURVIVORS ? &a->for_survivors : &a->for_abort, member);
+    return rn_ok();
+}
+
+rn_result rn_sa_aggregator_on_receipt(struct rn_sa_aggregator *a,
+                                      const struct rn_sa_message *message,
+                                      struct rn_sa_actions *actions, struct rn_error *err)
+{
+    uint8_t adapter[RN_HASH_BYTES];
+    RN_TRY(rn_sa_receipt_read(&a->t, message->body, adapter, err));
+    const uint32_t first = rn_sa_set_next(&a->receipts_agreeing, 0);
+    bool agrees = true;
+    if (first < RN_SA_MEMBERS_MAX) {
+        const uint8_t *body = a->inbox[RN_SA_RECEIPT][first].data + RN_SA_ENVELOPE_BYTES;
+        agrees = memcmp(body + RN_HASH_BYTES, adapter, RN_HASH_BYTES) == 0;
+        if (!agrees) { /* two sites computed two adapters from one sum */
+            struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
+            rn_sa_evidence_write(rn_buffer_view(&a->inbox[RN_SA_RECEIPT][first]), message->envelope,
+                                 &action->bytes);
+        }
+    }
+    rn_sa_set_add(agrees ? &a->receipts_agreeing : &a->receipts_differing, message->sender);
+    rn_sa_aggregator_keep(a, message);
+    return rn_ok();
+}
+
+/* ---- closing ---- */
+
+static struct rn_buffer *record_message(struct rn_sa_aggregator *a, enum rn_sa_record_kind kind,
+                                        enum rn_sa_type type, struct rn_sa_actions *actions)
+{
+    struct rn_buffer *record = rn_sa_aggregator_record(a, kind, actions);
+    rn_buffer_blob(record, rn_buffer_view(&a->sent[type]));
+    return record;
+}
+
+static void record_vector(const struct rn_sa_aggregator *a, struct rn_buffer *record)
+{
+    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
+        uint8_t *out = rn_buffer_grow(record, rn_sa_layout_chunk_bytes(&a->t.layout, i));
+        RN_BUG_IF(out == NULL);
+        rn_sa_vector_pack(&a->vector, i, out);
+    }
+}
+
+static void close_ready(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_sa_ready_set_write(a->inbox[RN_SA_READY], &a->got[RN_SA_READY], &body);
+    const rn_result applied = rn_sa_ready_set_apply(&a->t, rn_buffer_view(&body), NULL);
+    RN_BUG_IF(!rn_is_ok(applied)); /* every part was checked when it came */
+    rn_sa_aggregator_broadcast(a, RN_SA_READY_SET, rn_buffer_view(&body));
+    record_message(a, RN_SA_RECORD_READY_SET, RN_SA_READY_SET, actions);
+    const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
+    rn_sa_aggregator_send(a, RN_SA_READY_SET, &all, actions);
+    rn_sa_aggregator_enter(a, RN_SA_STAGE_SHARES, actions);
+}
+
+static void close_shares(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    struct rn_buffer *record = rn_sa_aggregator_record(a, RN_SA_RECORD_SHARES, actions);
+    const struct rn_sa_set *dealers = &a->got[RN_SA_SHARES];
+    rn_buffer_u32(record, rn_sa_set_count(dealers));
+    for (uint32_t i = rn_sa_set_next(dealers, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(dealers, i + 1)) {
+        rn_buffer_blob(record, rn_buffer_view(&a->dealings[i].message));
+        memcpy(a->t.peers[i].shares_envelope, a->dealings[i].message.data, RN_SA_ENVELOPE_BYTES);
+    }
+    a->t.dealers = *dealers;
+    for (uint32_t i = rn_sa_set_next(&a->t.joined, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&a->t.joined, i + 1)) {
+        rn_sa_aggregator_send_shares(a, i, actions);
+    }
+    rn_sa_aggregator_enter(a, RN_SA_STAGE_ACKS, actions);
+}
+
+static void close_acks(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_sa_ack_set_write(&a->t, a->inbox[RN_SA_ACK], &a->got[RN_SA_ACK], &body);
+    const rn_result applied = rn_sa_ack_set_apply(&a->t, rn_buffer_view(&body), NULL);
+    RN_BUG_IF(!rn_is_ok(applied));
+    rn_sa_aggregator_broadcast(a, RN_SA_ACK_SET, rn_buffer_view(&body));
+    record_message(a, RN_SA_RECORD_ACK_SET, RN_SA_ACK_SET, actions);
+    rn_sa_aggregator_send(a, RN_SA_ACK_SET, &a->t.joined, actions);
+    rn_sa_vector_init(&a->vector, &a->t.layout);
+    rn_sa_aggregator_enter(a, RN_SA_STAGE_UPLOAD, actions);
+}
+
+static void close_upload(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_sa_survivors_write(a->inbox[RN_SA_DONE], &a->complete, &body);
+    const rn_result applied = rn_sa_survivors_apply(&a->t, rn_buffer_view(&body), NULL);
+    RN_BUG_IF(!rn_is_ok(applied));
+    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+        rn_sa_upload_clear(a, i); /* half uploads are forgotten */
+    }
+    rn_sa_aggregator_broadcast(a, RN_SA_SURVIVORS, rn_buffer_view(&body));
+    record_vector(a, record_message(a, RN_SA_RECORD_SURVIVORS, RN_SA_SURVIVORS, actions));
+    rn_sa_aggregator_send(a, RN_SA_SURVIVORS, &a->t.joined, actions);
+    rn_sa_aggregator_enter(a, RN_SA_STAGE_VOTE, actions);
+}
+
+static void close_vote(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_sa_votes_write(a->inbox[RN_SA_VOTE], &a->for_survivors, &body);
+    const rn_result applied = rn_sa_certificate_apply(&a->t, rn_buffer_view(&body), NULL);
+    RN_BUG_IF(!rn_is_ok(applied));
+    rn_sa_aggregator_broadcast(a, RN_SA_CERTIFICATE, rn_buffer_view(&body));
+    record_message(a, RN_SA_RECORD_CERTIFICATE, RN_SA_CERTIFICATE, actions);
+    rn_sa_aggregator_send(a, RN_SA_CERTIFICATE, &a->t.joined, actions);
+    rn_sa_aggregator_enter(a, RN_SA_STAGE_UNMASK, actions);
+}
+
+static void close_unmask(struct rn_sa_aggregator *a, const struct rn_scalar *secrets,
+                         struct rn_sa_actions *actions)
+{
+    uint8_t root[RN_HASH_BYTES];
+    rn_sa_aggregator_sum_root(a, root);
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_sa_result_write(&a->t, root, &a->blamed, secrets, &body);
+    const rn_result applied = rn_sa_result_apply(&a->t, rn_buffer_view(&body), NULL);
+    RN_BUG_IF(!rn_is_ok(applied));
+    rn_sa_aggregator_broadcast(a, RN_SA_RESULT, rn_buffer_view(&body));
+    record_vector(a, record_message(a, RN_SA_RECORD_RESULT, RN_SA_RESULT, actions));
+    rn_sa_actions_add(actions, RN_SA_SUM);
+    rn_sa_aggregator_send(a, RN_SA_RESULT, &a->t.joined, actions);
+    rn_sa_aggregator_enter(a, RN_SA_STAGE_SUM, actions);
+}
+
+static void finish(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    rn_sa_aggregator_enter(a, RN_SA_STAGE_FINISHED, actions);
+    rn_sa_actions_add(actions, RN_SA_FINISHED)->blamed = a->blamed;
+}
+
+/* ---- ending without a sum ---- */
+
+void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
+                          struct rn_sa_actions *actions)
+{
+    const bool certified =
+        a->sent[RN_SA_ABORT_CERTIFICATE].length > 0 || a->sent[RN_SA_ACK_SET].length == 0;
+    rn_sa_aggregator_enter(a, RN_SA_STAGE_ABORTED, actions);
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
+    action->reason = reason;
+    action->blamed = a->blamed;
+    action->certified = certified;
+}
+
+void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
+                               struct rn_sa_actions *actions)
+{
+    a->reason = reason;
+    rn_sa_abort_call_write(&a->t, (uint32_t)reason, a->config.identity, &a->sent[RN_SA_ABORT_CALL]);
+    struct rn_buffer *record = rn_sa_aggregator_record(a, RN_SA_RECORD_ABORT_CALL, actions);
+    rn_buffer_u32(record, (uint32_t)reason);
+    rn_buffer_blob(record, rn_buffer_view(&a->sent[RN_SA_ABORT_CALL]));
+    const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
+    rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &all, actions);
+    if (a->sent[RN_SA_ACK_SET].length == 0) { /* no T1, so nobody has uploaded anything */
+        rn_sa_aggregator_end(a, reason, actions);
+    } else {
+        rn_sa_aggregator_enter(a, RN_SA_STAGE_ABORTING, actions);
+    }
+}
+
+static void certify_abort(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_sa_votes_write(a->inbox[RN_SA_VOTE], &a->for_abort, &body);
+    rn_sa_aggregator_broadcast(a, RN_SA_ABORT_CERTIFICATE, rn_buffer_view(&body));
+    record_message(a, RN_SA_RECORD_ABORT_CERTIFICATE, RN_SA_ABORT_CERTIFICATE, actions);
+    const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
+    rn_sa_aggregator_send(a, RN_SA_ABORT_CERTIFICATE, &all, actions);
+    rn_sa_aggregator_end(a, a->reason, actions);
+}
+
+/* ---- when does a stage close? ---- */
+
+struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a)
+{
+    switch (a->stage) {
+    case RN_SA_STAGE_READY:
+        return rn_sa_set_first(a->config.params.members);
+    case RN_SA_STAGE_SHARES:
+    case RN_SA_STAGE_ABORTING:
+        return a->t.joined;
+    case RN_SA_STAGE_ACKS:
+        return a->t.dealers;
+    case RN_SA_STAGE_UPLOAD:
+        return a->t.linked;
+    case RN_SA_STAGE_VOTE:
+    case RN_SA_STAGE_UNMASK:
+    case RN_SA_STAGE_SUM:
+        return a->t.survivors;
+    default:
+        return (struct rn_sa_set){{0}};
+    }
+}
+
+struct rn_sa_set rn_sa_aggregator_arrived(const struct rn_sa_aggregator *a)
+{
+    switch (a->stage) {
+    case RN_SA_STAGE_READY:
+        return a->got[RN_SA_READY];
+    case RN_SA_STAGE_SHARES:
+        return a->got[RN_SA_SHARES];
+    case RN_SA_STAGE_ACKS:
+        return a->got[RN_SA_ACK];
+    case RN_SA_STAGE_UPLOAD:
+        return a->complete;
+    case RN_SA_STAGE_VOTE:
+        return a->for_survivors;
+    case RN_SA_STAGE_UNMASK:
+        return a->got[RN_SA_REVEAL];
+    case RN_SA_STAGE_SUM:
+        return a->got[RN_SA_RECEIPT];
+    case RN_SA_STAGE_ABORTING:
+        return a->for_abort;
+    default:
+        return (struct rn_sa_set){{0}};
+    }
+}
+
+void rn_sa_aggregator_progress(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_STAGE);
+    action->stage = a->stage;
+    action->expected = rn_sa_aggregator_expected(a);
+    action->arrived = rn_sa_aggregator_arrived(a);
+}
+
+void rn_sa_aggregator_enter(struct rn_sa_aggregator *a, enum rn_sa_stage stage,
+                            struct rn_sa_actions *actions)
+{
+    a->stage = stage;
+    a->stage_since_ms = a->now_ms;
+    rn_sa_aggregator_progress(a, actions);
+}
+
+static struct rn_sa_timeout timeout_of(const struct rn_sa_aggregator *a)
+{
+    const struct rn_sa_params *p = &a->config.params;
+    switch (a->stage) {
+    case RN_SA_STAGE_READY:
+        return p->ready;
+    case RN_SA_STAGE_SHARES:
+        return p->shares;
+    case RN_SA_STAGE_ACKS:
+        return p->acks;
+    case RN_SA_STAGE_UPLOAD:
+        return p->upload;
+    case RN_SA_STAGE_UNMASK:
+        return p->unmask;
+    case RN_SA_STAGE_SUM:
+        return p->receipts;
+    default: /* votes, abort votes */
+        return p->vote;
+    }
+}
+
+/* Would the session stay within its rules if the stage closed now? */
+static bool may_close(const struct rn_sa_aggregator *a)
+{
+    struct rn_sa_set set = rn_sa_aggregator_arrived(a);
+    switch (a->stage) {
+    case RN_SA_STAGE_READY: {
+        const uint32_t n = rn_sa_set_count(&set);
+        return n >= rn_sa_floor(&a->config.params, n, 0);
+    }
+    case RN_SA_STAGE_ACKS:
+        set = rn_sa_ack_linked(&a->t, a->inbox[RN_SA_ACK], &a->got[RN_SA_ACK]);
+        return rn_sa_set_count(&set) >= rn_sa_floor(&a->config.params, a->t.n, 0);
+    case RN_SA_STAGE_SHARES:
+        return rn_sa_set_count(&set) >= rn_sa_floor(&a->config.params, a->t.n, 0);
+    case RN_SA_STAGE_UPLOAD:
+        return rn_is_ok(rn_sa_survivors_allowed(&a->t, &set, NULL));
+    default:
+        return true;
+    }
+}
+
+/* One of the stages that wait for everybody, or for soft_ms and the rules. */
+static bool close_collecting(struct rn_sa_aggregator *a, bool soft, bool hard,
+                             struct rn_sa_actions *actions)
+{
+    static const struct {
+        void (*close)(struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
+        enum rn_sa_reason reason;
+    } collecting[RN_SA_STAGE_LAST_] = {
+        [RN_SA_STAGE_READY] = {close_ready, RN_SA_REASON_READY_QUORUM},
+        [RN_SA_STAGE_SHARES] = {close_shares, RN_SA_REASON_SHARES_QUORUM},
+        [RN_SA_STAGE_ACKS] = {close_acks, RN_SA_REASON_ACKS_QUORUM},
+        [RN_SA_STAGE_UPLOAD] = {close_upload, RN_SA_REASON_UPLOAD_QUORUM},
+    };
+    const struct rn_sa_set expected = rn_sa_aggregator_expected(a);
+    const struct rn_sa_set arrived = rn_sa_aggregator_arrived(a);
+    const bool all = rn_sa_set_within(&expected, &arrived);
+    if ((all || soft) && may_close(a)) {
+        collecting[a->stage].close(a, actions);
+        return true;
+    }
+    if (hard || all) {
+        rn_sa_aggregator_call_off(a, collecting[a->stage].reason, actions);
+        return true;
+    }
+    return false;
+}
+
+static bool close_voting(struct rn_sa_aggregator *a, bool hard, struct rn_sa_actions *actions)
+{
+    if (rn_sa_set_count(&a->for_survivors) >= a->t.quorum) {
+        close_vote(a, actions);
+        return true;
+    }
+    const struct rn_sa_set lost = rn_sa_set_both(&a->for_abort, &a->t.survivors);
+    if (hard || rn_sa_set_count(&a->t.survivors) - rn_sa_set_count(&lost) < a->t.quorum) {
+        rn_sa_aggregator_call_off(a, RN_SA_REASON_VOTE_QUORUM, actions);
+        return true;
+    }
+    return false;
+}
+
+static bool close_unmasking(struct rn_sa_aggregator *a, bool hard, struct rn_sa_actions *actions)
+{
+    if (rn_sa_set_count(&a->got[RN_SA_REVEAL]) >= a->t.quorum) {
+        struct rn_scalar secrets[RN_SA_MEMBERS_MAX] = {{{0}}};
+        switch (rn_sa_aggregator_unmask(a, secrets)) {
+        case RN_SA_UNMASK_DONE:
+            close_unmask(a, secrets, actions);
+            return true;
+        case RN_SA_UNMASK_DEALER:
+            rn_sa_aggregator_end(a, RN_SA_REASON_DEALER, actions);
+            return true;
+        case RN_SA_UNMASK_RANGE:
+            rn_sa_aggregator_end(a, RN_SA_REASON_RANGE, actions);
+            return true;
+        case RN_SA_UNMASK_WAIT:
+            break;
+        }
+    }
+    if (hard || rn_sa_set_within(&a->t.survivors, &a->got[RN_SA_REVEAL])) {
+        rn_sa_aggregator_end(a, RN_SA_REASON_UNMASK_QUORUM, actions);
+        return true;
+    }
+    return false;
+}
+
+static bool close_aborting(struct rn_sa_aggregator *a, bool hard, struct rn_sa_actions *actions)
+{
+    if (rn_sa_set_count(&a->for_abort) >= a->t.quorum) {
+        certify_abort(a, actions);
+        return true;
+    }
+    if (hard && a->stage == RN_SA_STAGE_ABORTING) {
+        rn_sa_aggregator_end(a, a->reason, actions);
+        return true;
+    }
+    return false;
+}
+
+static bool close_stage(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    const struct rn_sa_timeout timeout = timeout_of(a);
+    const uint64_t waited = a->now_ms - a->stage_since_ms;
+    const bool soft = waited >= timeout.soft_ms;
+    const bool hard = waited >= timeout.hard_ms;
+    switch (a->stage) {
+    case RN_SA_STAGE_READY:
+    case RN_SA_STAGE_SHARES:
+    case RN_SA_STAGE_ACKS:
+    case RN_SA_STAGE_UPLOAD:
+        return close_collecting(a, soft, hard, actions);
+    case RN_SA_STAGE_VOTE:
+        return close_voting(a, hard, actions);
+    case RN_SA_STAGE_UNMASK:
+        return close_unmasking(a, hard, actions);
+    case RN_SA_STAGE_SUM: {
+        if (soft || rn_sa_set_within(&a->t.survivors, &a->got[RN_SA_RECEIPT])) {
+            finish(a, actions);
+        }
+        return false;
+    }
+    case RN_SA_STAGE_ABORTING:
+        return close_aborting(a, hard, actions);
+    case RN_SA_STAGE_ABORTED: /* late votes may still certify a called off session */
+        if (a->sent[RN_SA_ACK_SET].length > 0 && a->sent[RN_SA_ABORT_CALL].length > 0 &&
+            a->sent[RN_SA_ABORT_CERTIFICATE].length == 0) {
+            return close_aborting(a, false, actions);
+        }
+        return false;
+    default:
+        return false;
+    }
+}
+
+void rn_sa_aggregator_advance(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    while (close_stage(a, actions)) {
+    }
+}

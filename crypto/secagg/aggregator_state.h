@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside of the aggregator: what its files share.
+ */
+#ifndef RN_CRYPTO_SECAGG_AGGREGATOR_STATE_H
+#define RN_CRYPTO_SECAGG_AGGREGATOR_STATE_H
+
+#include "crypto/secagg/aggregator.h"
+#include "crypto/secagg/member.h"
+#include "crypto/secagg/messages.h"
+#include "crypto/secagg/sarecord.h"
+
+/* One member's upload while it comes in. */
+struct rn_sa_upload {
+    struct rn_buffer *chunks; /* [layout.chunks] packed; NULL before the first and after the last */
+    uint8_t *leaves;          /* [layout.chunks][32] */
+    uint32_t have;
+    bool complete; /* Done came, its root holds, and it was added to the masked sum */
+};
+
+/* Shares that one member revealed, those whose commitments hold. */
+struct rn_sa_answers {
+    struct rn_sa_revealed of[RN_SA_MEMBERS_MAX];
+};
+
+struct rn_sa_aggregator {
+    struct rn_sa_aggregator_config config;
+    struct rn_sa_transcript t;
+    enum rn_sa_stage stage;
+    uint64_t stage_since_ms;
+    uint64_t retry_at_ms;
+    uint64_t now_ms;
+    enum rn_sa_reason reason;
+    /* First message of each type from each member, whole. Votes: one slot for both kinds. */
+    struct rn_buffer inbox[RN_SA_TYPE_LAST_][RN_SA_MEMBERS_MAX];
+    struct rn_sa_set got[RN_SA_TYPE_LAST_];
+    /* Own broadcasts, whole; the share sets are made from the dealings each time. */
+    struct rn_buffer sent[RN_SA_TYPE_LAST_];
+    struct rn_sa_dealing dealings[RN_SA_MEMBERS_MAX];
+    struct rn_sa_set for_survivors, for_abort; /* votes */
+    struct rn_sa_upload uploads[RN_SA_MEMBERS_MAX];
+    struct rn_sa_set complete; /* uploads in the masked sum */
+    uint64_t spool_bytes;
+    struct rn_sa_vector vector; /* masked sum, then the sum */
+    struct rn_sa_answers *answers[RN_SA_MEMBERS_MAX];
+    struct rn_sa_set blamed;
+    struct rn_sa_set receipts_agreeing, receipts_differing;
+    bool certified_abort;
+};
+
+typedef rn_result rn_sa_aggregator_handler(struct rn_sa_aggregator *a,
+                                           const struct rn_sa_message *message,
+                                           struct rn_sa_actions *actions, struct rn_error *err);
+
+/* In which stage which message is taken, and the stage that follows when enough of them came. In
+ * earlier stages the message cannot exist; in later ones its sender is told what it missed. */
+struct rn_sa_aggregator_rule {
+    enum rn_sa_stage stage;
+    enum rn_sa_type type;
+    rn_sa_aggregator_handler *handle;
+    enum rn_sa_stage next;
+};
+/* Ends with handle == NULL. */
+extern const struct rn_sa_aggregator_rule rn_sa_aggregator_rules[];
+
+rn_sa_aggregator_handler rn_sa_aggregator_on_ready, rn_sa_aggregator_on_shares,
+    rn_sa_aggregator_on_ack, rn_sa_aggregator_on_chunk, rn_sa_aggregator_on_done,
+    rn_sa_aggregator_on_vote, rn_sa_aggregator_on_reveal, rn_sa_aggregator_on_receipt;
+
+/* Keeps the first message of its type. */
+void rn_sa_aggregator_keep(struct rn_sa_aggregator *a, const struct rn_sa_message *message);
+/* Closes the stage if its rules say so, again and again until they do not. */
+void rn_sa_aggregator_advance(struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
+void rn_sa_aggregator_enter(struct rn_sa_aggregator *a, enum rn_sa_stage stage,
+                            struct rn_sa_actions *actions);
+void rn_sa_aggregator_progress(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
+/* Who must answer in this stage, and who has. */
+struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a);
+struct rn_sa_set rn_sa_aggregator_arrived(const struct rn_sa_aggregator *a);
+/* Calls the session off, for the reason. */
+void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
+                               struct rn_sa_actions *actions);
+/* Ends it without a sum. */
+void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
+                          struct rn_sa_actions *actions);
+
+/* Makes sent[type] from a body under the current transcript hash. */
+void rn_sa_aggregator_broadcast(struct rn_sa_aggregator *a, enum rn_sa_type type,
+                                struct rn_view body);
+void rn_sa_aggregator_send(const struct rn_sa_aggregator *a, enum rn_sa_type type,
+                           const struct rn_sa_set *to, struct rn_sa_actions *actions);
+void rn_sa_aggregator_send_shares(const struct rn_sa_aggregator *a, uint32_t member,
+                                  struct rn_sa_actions *actions);
+/* What follows on a message of this type, if it is there already. */
+void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type type, uint32_t member,
+                            struct rn_sa_actions *actions);
+void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t member,
+                                struct rn_sa_actions *actions);
+
+void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member);
+/* If Done and all chunks are there: checks the root and adds the vector. */
+RN_MUST rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member,
+                                      struct rn_error *err);
+
+/* R4: rebuilds every secret, takes the masks off, checks the range. */
+enum rn_sa_unmask {
+    RN_SA_UNMASK_WAIT, /* shares are missing */
+    RN_SA_UNMASK_DONE,
+    RN_SA_UNMASK_DEALER, /* blamed: dealers of no valid secret */
+    RN_SA_UNMASK_RANGE,
+};
+enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a,
+                                          struct rn_scalar secrets[static RN_SA_MEMBERS_MAX]);
+/* Root over the chunks of the sum. */
+void rn_sa_aggregator_sum_root(const struct rn_sa_aggregator *a, uint8_t out[static RN_HASH_BYTES]);
+
+/* Starts a PERSIST action; the caller appends the body. */
+struct rn_buffer *rn_sa_aggregator_record(const struct rn_sa_aggregator *a,
+                                          enum rn_sa_record_kind kind,
+                                          struct rn_sa_actions *actions);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * R2 at the coordinator: chunks in any order, kept until Done's root proves them, then added to the
+ * masked sum and forgotten. Chunks lie in memory up to the spool limit; a spool on disk would take
+ * the place of rn_sa_upload.chunks.
+ */
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "crypto/secagg/aggregator_state.h"
+
+#include <string.h>
+
+void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member)
+{
+    struct rn_sa_upload *upload = &a->uploads[member];
+    for (uint32_t i = 0; upload->chunks != NULL && i < a->t.layout.chunks; i++) {
+        a->spool_bytes -= upload->chunks[i].length;
+        rn_buffer_clear(&upload->chunks[i]);
+    }
+    rn_free(RN_TAKE(upload->chunks));
+    rn_free(RN_TAKE(upload->leaves));
+    upload->have = 0;
+}
+
+static rn_result keep_chunk(struct rn_sa_aggregator *a, uint32_t member,
+                            const struct rn_sa_chunk *part, struct rn_error *err)
+{
+    struct rn_sa_upload *upload = &a->uploads[member];
+    const struct rn_sa_layout *layout = &a->t.layout;
+    if (upload->chunks == NULL) {
+        upload->chunks = rn_alloc(layout->chunks, sizeof *upload->chunks);
+        upload->leaves = rn_alloc(layout->chunks, RN_HASH_BYTES);
+    }
+    struct rn_buffer *chunk = &upload->chunks[part->chunk];
+    uint8_t *leaf = upload->leaves + (size_t)part->chunk * RN_HASH_BYTES;
+    uint8_t hash[RN_HASH_BYTES];
+    rn_sa_chunk_leaf(&a->t, member, part, hash);
+    if (chunk->length > 0) {
+        RN_ENSURE(memcmp(leaf, hash, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
+                  "chunk %u: differs from the one sent before", part->chunk);
+        return rn_ok();
+    }
+    const uint64_t limit = a->config.spool_bytes_max;
+    RN_ENSURE(part->packed.length <= limit - a->spool_bytes, err, RN_E_BUSY,
+              "the spool for uploads is full (%llu bytes)", (unsigned long long)limit);
+    rn_buffer_append(chunk, part->packed.data, part->packed.length);
+    a->spool_bytes += part->packed.length;
+    memcpy(leaf, hash, RN_HASH_BYTES);
+    upload->have++;
+    return rn_ok();
+}
+
+rn_result rn_sa_aggregator_on_chunk(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
+                                    struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)actions;
+    const uint32_t member = message->sender;
+    RN_ENSURE(rn_sa_set_has(&a->t.linked, member), err, RN_E_PEER_PROTOCOL,
+              "chunk: its sender is not among the members that may upload");
+    struct rn_sa_chunk part;
+    RN_TRY(rn_sa_chunk_read(&a->t, message->body, &part, err));
+    if (a->uploads[member].complete) {
+        return rn_ok();
+    }
+    RN_TRY(keep_chunk(a, member, &part, err));
+    return rn_sa_upload_finish(a, member, err);
+}
+
+rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
+{
+    struct rn_sa_upload *upload = &a->uploads[member];
+    const struct rn_buffer *done = &a->inbox[RN_SA_DONE][member];
+    if (done->length == 0 || upload->have != a->t.layout.chunks) {
+        return rn_ok();
+    }
+    uint8_t signed_root[RN_HASH_BYTES];
+    uint8_t root[RN_HASH_BYTES];
+    const struct rn_view body = rn_view_of(done->data + RN_SA_ENVELOPE_BYTES, RN_SA_DONE_BODY);
+    RN_TRY(rn_sa_done_read(&a->t, body, signed_root, err));
+    rn_sa_chunk_root(&a->t, member, upload->leaves, root);
+    if (memcmp(root, signed_root, RN_HASH_BYTES) != 0) {
+        rn_sa_upload_clear(a, member); /* its Done stays: other chunks may still fit it */
+        return rn_fail(err, RN_E_PEER_PROTOCOL, "done: the chunks are not the ones it signs");
+    }
+    struct rn_sa_vector *vector = &a->vector;
+    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
+        RN_TRY(rn_sa_vector_add(vector, i, rn_buffer_view(&upload->chunks[i]), err));
+    }
+    rn_sa_upload_clear(a, member);
+    upload->complete = true;
+    rn_sa_set_add(&a->complete, member);
+    return rn_ok();
+}
+
+rn_result rn_sa_aggregator_on_done(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
+                                   struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)actions;
+    const uint32_t member = message->sender;
+    RN_ENSURE(rn_sa_set_has(&a->t.linked, member), err, RN_E_PEER_PROTOCOL,
+              "done: its sender is not among the members that may upload");
+    uint8_t root[RN_HASH_BYTES];
+    RN_TRY(rn_sa_done_read(&a->t, message->body, root, err));
+    rn_sa_aggregator_keep(a, message);
+    return rn_sa_upload_finish(a, member, err);
+}
+
+void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t member,
+                                struct rn_sa_actions *actions)
+{
+    const struct rn_sa_upload *upload = &a->uploads[member];
+    uint8_t *RN_CLEANUP(rn_free_cleanup) bits = rn_alloc(rn_sa_bits_bytes(&a->t), 1);
+    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
+        if (upload->chunks == NULL || upload->chunks[i].length == 0) {
+            bits[i / 8] |= (uint8_t)(1u << (i % 8));
+        }
+    }
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND);
+    action->to = rn_sa_set_only(member);
+    rn_sa_need_write(&a->t, member, bits, a->config.identity, &action->bytes);
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a member does with each message of the coordinator, in the order of the wire. Frames were
+ * checked; a handler that fails has changed nothing.
+ */
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "crypto/maskkey.h"
+#include "crypto/roster.h"
+#include "crypto/secagg/member_state.h"
+
+#include <string.h>
+
+/* Does the member's own policy forbid so few contributors? */
+static bool below_minimum(const struct rn_sa_member *m, const struct rn_sa_set *set)
+{
+    return rn_sa_set_count(set) < rn_sa_floor(&m->config.params, m->t.n, m->config.local_minimum);
+}
+
+rn_result rn_sa_member_on_offer(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                struct rn_sa_actions *actions, struct rn_error *err)
+{
+    RN_TRY(rn_sa_spent_check(m->config.spent, &m->t.context, NULL, err));
+    RN_TRY(rn_sa_offer_apply(&m->t, message, err));
+    rn_buffer_append(&m->offer, message->whole.data, message->whole.length);
+    rn_sa_actions_add(actions, RN_SA_WANT_INPUT);
+    return rn_ok();
+}
+
+static bool own_keys_unchanged(const struct rn_sa_member *m, const struct rn_sa_transcript *t)
+{
+    struct rn_channel_public channel;
+    rn_channel_public_of(&m->vault->session.channel, &channel);
+    const struct rn_sa_peer *own = &t->peers[m->config.self];
+    return memcmp(own->channel.bytes, channel.bytes, sizeof channel.bytes) == 0 &&
+           rn_point_matches(&own->mask, &m->vault->session.mask);
+}
+
+static rn_result deal(struct rn_sa_member *m, const struct rn_sa_message *message,
+                      struct rn_sa_actions *actions, struct rn_error *err)
+{
+    RN_TRY(rn_sa_shares_write(&m->t, m->config.self, &m->vault->session, m->config.identity,
+                              &m->shares, err));
+    struct rn_buffer set = {.data = NULL};
+    rn_buffer_append(&set, message->whole.data, message->whole.length);
+    rn_sa_member_persist(m, RN_SA_RECORD_DEALT, &set, actions);
+    rn_buffer_clear(&set);
+    rn_sa_member_send(m, &m->shares, actions);
+    return rn_ok();
+}
+
+rn_result rn_sa_member_on_ready_set(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                    struct rn_sa_actions *actions, struct rn_error *err)
+{
+    struct rn_sa_transcript *t = &m->t;
+    const struct rn_sa_transcript before = *t;
+    RN_TRY(rn_sa_ready_set_apply(t, message->body, err));
+    const bool joined = rn_sa_set_has(&t->joined, m->config.self);
+    rn_result result = rn_ok();
+    if (memcmp(message->transcript, t->t0, RN_HASH_BYTES) != 0) {
+        result = rn_fail(err, RN_E_PEER_PROTOCOL, "ready set: does not hash to its T0");
+    } else if (joined && !own_keys_unchanged(m, t)) {
+        result = rn_fail(err, RN_E_PEER_PROTOCOL,
+                         "ready set: a key of this member was replaced; is another trainer running "
+                         "with the same identity?");
+    }
+    if (!rn_is_ok(result)) {
+        *t = before;
+        return result;
+    }
+    if (!joined) {
+        rn_sa_member_go_following(m, RN_SA_REASON_EXCLUDED, actions);
+        return rn_ok();
+    }
+    if (below_minimum(m, &t->joined)) {
+        rn_sa_member_go_following(m, RN_SA_REASON_POLICY, actions);
+        return rn_ok();
+    }
+    result = deal(m, message, actions, err);
+    if (!rn_is_ok(result)) {
+        *t = before;
+    }
+    return result;
+}
+
+rn_result rn_sa_member_on_shares_set(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                     struct rn_sa_actions *actions, struct rn_error *err)
+{
+    RN_ENSURE(message->recipient == m->config.self &&
+                  memcmp(message->transcript, m->t.t0, RN_HASH_BYTES) == 0,
+              err, RN_E_PEER_PROTOCOL, "share set: for another member or session");
+    const struct rn_view own = rn_view_of(m->shares.data, RN_SA_ENVELOPE_BYTES);
+    RN_TRY(rn_sa_shares_set_apply(&m->t, message->body, m->config.self, &m->vault->session, own,
+                                  &m->valid, err));
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) ack = {0};
+    rn_sa_ack_write(&m->t, m->config.self, &m->valid, m->config.identity, &ack);
+    rn_sa_member_send(m, &ack, actions);
+    return rn_ok();
+}
+
+/* Keys of the own upload: the self mask, and a pair mask with every other member of U2. */
+static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, struct rn_error *err)
+{
+    const struct rn_sa_transcript *t = &m->t;
+    const struct rn_sa_secrets *secrets = &m->vault->session;
+    struct rn_mask_context context;
+    memcpy(context.session, t->session, RN_HASH_BYTES);
+    memcpy(context.transcript, t->t1, RN_HASH_BYTES);
+    struct rn_mask_set *RN_CLEANUP(rn_mask_set_free_cleanup) masks =
+        rn_mask_set_new(rn_sa_set_count(&t->linked));
+    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
+    for (uint32_t i = rn_sa_set_next(&t->linked, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&t->linked, i + 1)) {
+        int sign = 1;
+        if (i == m->config.self) {
+            rn_mask_key_self(&context, &secrets->self, i, &key);
+        } else {
+            sign = rn_mask_sign(m->config.self, i);
+            RN_TRY(rn_mask_key_pair(&context, &secrets->mask, m->config.self, &t->peers[i].mask, i,
+                                    &key, err));
+        }
+        RN_TRY(rn_mask_set_insert(masks, &key, sign, err));
+    }
+    *out = RN_TAKE(masks);
+    return rn_ok();
+}
+
+static void ask_for_chunks(const struct rn_sa_member *m, const uint8_t *bits,
+                           struct rn_sa_actions *actions)
+{
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND_BULK);
+    action->chunks = m->t.layout.chunks;
+    const size_t size = rn_sa_bits_bytes(&m->t);
+    uint8_t *wanted = rn_buffer_grow(&action->bytes, size);
+    RN_BUG_IF(wanted == NULL);
+    if (bits == NULL) {
+        memset(wanted, 0xff, size);
+    } else {
+        memcpy(wanted, bits, size);
+    }
+}
+
+/* The Ack set, checked against the hash it claims and, after a restart, the own T1. */
+static rn_result apply_ack_set(struct rn_sa_member *m, const struct rn_sa_message *message,
+                               struct rn_error *err)
+{
+    const struct rn_sa_transcript before = m->t;
+    RN_TRY(rn_sa_ack_set_apply(&m->t, message->body, err));
+    rn_result result = rn_ok();
+    if (memcmp(message->transcript, m->t.t1, RN_HASH_BYTES) != 0) {
+        result = rn_fail(err, RN_E_PEER_PROTOCOL, "ack set: does not hash to its T1");
+    } else if (m->spent && memcmp(m->own_t1, m->t.t1, RN_HASH_BYTES) != 0) {
+        result = rn_fail(err, RN_E_PEER_PROTOCOL, "ack set: not the one under which Done was sent");
+    }
+    if (!rn_is_ok(result)) {
+        m->t = before;
+    }
+    return result;
+}
+
+rn_result rn_sa_member_on_ack_set(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                  struct rn_sa_actions *actions, struct rn_error *err)
+{
+    RN_TRY(apply_ack_set(m, message, err));
+    if (!rn_sa_set_has(&m->t.linked, m->config.self)) {
+        rn_sa_member_go_following(m, RN_SA_REASON_EXCLUDED, actions);
+        return rn_ok();
+    }
+    if (below_minimum(m, &m->t.linked)) {
+        rn_sa_member_go_following(m, RN_SA_REASON_POLICY, actions);
+        return rn_ok();
+    }
+    const rn_result made = make_masks(m, &m->masks, NULL);
+    RN_BUG_IF(!rn_is_ok(made)); /* every key was checked in R0 */
+    m->leaves = rn_alloc(m->t.layout.chunks, RN_HASH_BYTES);
+    m->leaf_set = rn_alloc(m->t.layout.chunks, 1);
+    rn_buffer_clear(&m->outbox); /* the Ack is answered; Done follows after the upload */
+    ask_for_chunks(m, NULL, actions);
+    return rn_ok();
+}
+
+rn_result rn_sa_member_on_need(struct rn_sa_member *m, const struct rn_sa_message *message,
+                               struct rn_sa_actions *actions, struct rn_error *err)
+{
+    RN_ENSURE(message->recipient == m->config.self &&
+                  memcmp(message->transcript, m->t.t1, RN_HASH_BYTES) == 0,
+              err, RN_E_PEER_PROTOCOL, "need: for another member or session");
+    struct rn_view bits;
+    RN_TRY(rn_sa_need_read(&m->t, message->body, &bits, err));
+    if (m->masks != NULL) {
+        ask_for_chunks(m, bits.data, actions);
+        rn_sa_member_send(m, &m->outbox, actions); /* Done, for a coordinator that restarted */
+    }
+    return rn_ok();
+}
+
+static rn_result apply_survivors(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                 struct rn_error *err)
+{
+    const struct rn_sa_transcript before = m->t;
+    RN_TRY(rn_sa_survivors_apply(&m->t, message->body, err));
+    const bool own = rn_sa_set_has(&m->t.survivors, m->config.self);
+    rn_result result = rn_ok();
+    if (memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) != 0) {
+        result = rn_fail(err, RN_E_PEER_PROTOCOL, "survivors: do not hash to their T2");
+    } else if (own &&
+               !rn_view_equal(rn_buffer_view(&m->done),
+                              rn_view_of(m->t.peers[m->config.self].done, RN_SA_DONE_BYTES))) {
+        result = rn_fail(err, RN_E_PEER_PROTOCOL, "survivors: this member's Done is not its own");
+    }
+    if (!rn_is_ok(result)) {
+        m->t = before;
+    }
+    return result;
+}
+
+/* The one vote of this member in this session: durable before it is sent. */
+static void cast_vote(struct rn_sa_member *m, enum rn_sa_vote vote, struct rn_sa_actions *actions)
+{
+    RN_BUG_IF(m->vote != RN_SA_VOTE_NONE || m->revealed);
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
+    rn_sa_vote_write(&m->t, m->config.self, vote, m->config.identity, &message);
+    m->vote = vote;
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_PERSIST);
+    rn_sa_record_begin(&action->bytes, RN_SA_RECORD_VOTED, m->t.session);
+    rn_buffer_u32(&action->bytes, (uint32_t)vote);
+    rn_buffer_blob(&action->bytes, rn_buffer_view(&message));
+    rn_sa_member_send(m, &message, actions);
+}
+
+rn_result rn_sa_member_on_survivors(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                    struct rn_sa_actions *actions, struct rn_error *err)
+{
+    RN_TRY(apply_survivors(m, message, err));
+    if (!rn_sa_set_has(&m->t.survivors, m->config.self)) {
+        rn_sa_member_go_following(m, RN_SA_REASON_EXCLUDED, actions);
+        return rn_ok();
+    }
+    if (below_minimum(m, &m->t.survivors)) {
+        rn_sa_member_go_following(m, RN_SA_REASON_POLICY, actions);
+        return rn_ok();
+    }
+    cast_vote(m, RN_SA_VOTE_SURVIVORS, actions);
+    return rn_ok();
+}
+
+static rn_result apply_certificate(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                   struct rn_error *err)
+{
+    RN_ENSURE(memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
+              "certificate: over another T2");
+    return rn_sa_certificate_apply(&m->t, message->body, err);
+}
+
+rn_result rn_sa_member_on_certificate(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                      struct rn_sa_actions *actions, struct rn_error *err)
+{
+    RN_BUG_IF(m->vote != RN_SA_VOTE_SURVIVORS || m->vault == NULL);
+    RN_TRY(apply_certificate(m, message, err));
+    struct rn_sa_secrets *secrets = &m->vault->session;
+    rn_sa_slots_choose(&m->t, secrets);
+    rn_sa_reveal_write(&m->t, m->config.self, secrets, m->config.identity, &m->reveal);
+    rn_sa_member_erase(m); /* before the first byte leaves */
+    m->revealed = true;
+    memcpy(m->own_t2, m->t.t2, RN_HASH_BYTES);
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_PERSIST);
+    rn_sa_record_begin(&action->bytes, RN_SA_RECORD_REVEALED, m->t.session);
+    rn_buffer_append(&action->bytes, m->own_t2, RN_HASH_BYTES);
+    rn_buffer_blob(&action->bytes, rn_buffer_view(&m->reveal));
+    rn_sa_member_send(m, &m->reveal, actions);
+    return rn_ok();
+}
+
+rn_result rn_sa_member_on_result(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                 struct rn_sa_actions *actions, struct rn_error *err)
+{
+    if (m->t.level != RN_SA_LEVEL_CERTIFIED) {
+        m->next = m->state; /* early, for a follower */
+        m->ignored = true;
+        return rn_ok();
+    }
+    RN_ENSURE(memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
+              "result: of another T2");
+    RN_TRY(rn_sa_result_apply(&m->t, message->body, err));
+    const struct rn_sa_layout *layout = &m->t.layout;
+    rn_sa_vector_init(&m->sum, layout);
+    m->sum_leaves = rn_alloc(layout->chunks, RN_HASH_BYTES);
+    m->sum_bits = rn_alloc(rn_sa_bits_bytes(&m->t), 1);
+    for (uint32_t i = 0; i < layout->chunks; i++) {
+        m->sum_bits[i / 8] |= (uint8_t)(1u << (i % 8));
+    }
+    m->sum_left = layout->chunks;
+    rn_sa_member_ask(m, actions);
+    return rn_ok();
+}
+
+/* All chunks came: the root, then every element's range. */
+static rn_result finish_sum(struct rn_sa_member *m, struct rn_sa_actions *actions,
+                            struct rn_error *err)
+{
+    const struct rn_sa_layout *layout = &m->t.layout;
+    uint8_t root[RN_HASH_BYTES];
+    rn_sa_chunk_root(&m->t, RN_SA_COORDINATOR, m->sum_leaves, root);
+    const uint64_t largest = rn_sa_set_count(&m->t.survivors) * m->config.params.value_max;
+    const bool same = memcmp(root, m->t.sum_root, RN_HASH_BYTES) == 0;
+    rn_sa_vector_reduce(&m->sum);
+    if (!same || !rn_sa_vector_in_range(&m->sum, largest)) {
+        rn_sa_member_go_aborted(m, RN_SA_REASON_RANGE, false, actions);
+        return rn_ok();
+    }
+    (void)layout;
+    (void)err;
+    m->next = RN_SA_M_SUMMED;
+    rn_sa_actions_add(actions, RN_SA_SUM);
+    return rn_ok();
+}
+
+rn_result rn_sa_member_on_sum_chunk(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                    struct rn_sa_actions *actions, struct rn_error *err)
+{
+    RN_ENSURE(memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
+              "sum chunk: of another T2");
+    struct rn_sa_chunk part;
+    RN_TRY(rn_sa_chunk_read(&m->t, message->body, &part, err));
+    const uint8_t bit = (uint8_t)(1u << (part.chunk % 8));
+    if ((m->sum_bits[part.chunk / 8] & bit) == 0) {
+        return rn_ok(); /* came before */
+    }
+    RN_TRY(rn_sa_vector_add(&m->sum, part.chunk, part.packed, err));
+    rn_sa_chunk_leaf(&m->t, RN_SA_COORDINATOR, &part,
+                     m->sum_leaves + (size_t)part.chunk * RN_HASH_BYTES);
+    m->sum_bits[part.chunk / 8] &= (uint8_t)~bit;
+    m->sum_left--;
+    return m->sum_left == 0 ? finish_sum(m, actions, err) : rn_ok();
+}
+
+/* One step of the public transcript for a member without a part; out of order is ignored. */
+rn_result rn_sa_member_on_follow(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                 struct rn_sa_actions *actions, struct rn_error *err)
+{
+    struct rn_sa_transcript *t = &m->t;
+    if (message->type == RN_SA_READY_SET && t->level == RN_SA_LEVEL_SESSION) {
+        RN_TRY(rn_sa_ready_set_apply(t, message->body, err));
+    } else if (message->type == RN_SA_ACK_SET && t->level == RN_SA_LEVEL_JOINED) {
+        RN_TRY(apply_ack_set(m, message, err));
+    } else if (message->type == RN_SA_SURVIVORS && t->level == RN_SA_LEVEL_LINKED) {
+        RN_TRY(apply_survivors(m, message, err));
+    } else if (message->type == RN_SA_CERTIFICATE && t->level == RN_SA_LEVEL_SURVIVORS) {
+        RN_TRY(apply_certificate(m, message, err));
+        if (m->revealed && memcmp(m->own_t2, t->t2, RN_HASH_BYTES) == 0) {
+            rn_sa_member_send(m, &m->reveal, actions); /* the bytes of before the restart */
+        }
+    } else {
+        m->ignored = true;
+    }
+    return rn_ok();
+}
+
+rn_result rn_sa_member_on_abort_call(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                     struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)message;
+    (void)err;
+    if (m->t.level >= RN_SA_LEVEL_CERTIFIED) {
+        m->next = m->state; /* too late: the survivors are certified */
+        return rn_ok();
+    }
+    const bool may_vote = m->t.level >= RN_SA_LEVEL_JOINED &&
+                          rn_sa_set_has(&m->t.joined, m->config.self) &&
+                          m->vote == RN_SA_VOTE_NONE && !m->revealed;
+    rn_sa_member_erase(m);
+    if (may_vote) {
+        cast_vote(m, RN_SA_VOTE_ABORT, actions);
+    }
+    if (m->spent) {
+        m->next = m->vote == RN_SA_VOTE_ABORT ? RN_SA_M_ABORTING : m->state;
+        return rn_ok();
+    }
+    rn_sa_member_go_aborted(m, RN_SA_REASON_COORDINATOR, false, actions);
+    return rn_ok();
+}
+
+/* The vote is cast: say so again. */
+rn_result rn_sa_member_on_late_abort(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                     struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)message;
+    (void)err;
+    if (m->outbox.length > 0) {
+        rn_sa_member_send(m, &m->outbox, actions);
+    }
+    return rn_ok();
+}
+
+rn_result rn_sa_member_on_abort_certificate(struct rn_sa_member *m,
+                                            const struct rn_sa_message *message,
+                                            struct rn_sa_actions *actions, struct rn_error *err)
+{
+    if (m->t.level < RN_SA_LEVEL_JOINED) {
+        m->next = m->state;
+        return rn_ok();
+    }
+    struct rn_sa_abort_claim claim = {
+        .roster = m->t.context.roster,
+        .round = m->t.context.round,
+        .joined = m->t.joined,
+        .quorum = m->t.quorum,
+    };
+    memcpy(claim.session, m->t.session, RN_HASH_BYTES);
+    memcpy(claim.t0, m->t.t0, RN_HASH_BYTES);
+    RN_TRY(rn_sa_abort_certificate_check(&claim, message->body, err));
+    if (m->spent) {
+        rn_sa_spent_close(m->config.spent, m->t.session, message->whole, actions);
+    }
+    rn_sa_member_go_aborted(m, RN_SA_REASON_COORDINATOR, true, actions);
+    return rn_ok();
+}

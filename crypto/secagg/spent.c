@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/secagg/spent.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "crypto/roster.h"
+#include "crypto/secagg/spentjournal.h"
+
+#include <string.h>
+
+/* One session that spent an update and has no abort certificate. */
+struct open_session {
+    uint8_t session[RN_HASH_BYTES];
+    uint8_t base[RN_HASH_BYTES];
+    uint8_t adapter[RN_HASH_BYTES];
+    uint32_t active;
+    uint64_t round;
+    uint8_t t0[RN_HASH_BYTES];
+    struct rn_sa_set joined;
+    uint32_t quorum;
+};
+
+/* The last session that was joined under one plan. */
+struct plan {
+    uint8_t hash[RN_HASH_BYTES];
+    uint64_t round;
+    uint32_t attempt;
+};
+
+struct rn_sa_spent {
+    struct open_session *open;
+    size_t open_count, open_capacity;
+    struct plan *plans;
+    size_t plan_count, plan_capacity;
+    uint8_t current[RN_HASH_BYTES]; /* session joined last; earlier ones may not upload any more */
+};
+
+struct rn_sa_spent *rn_sa_spent_new(void)
+{
+    return rn_alloc(1, sizeof(struct rn_sa_spent));
+}
+
+void rn_sa_spent_free(struct rn_sa_spent *spent)
+{
+    if (spent != NULL) {
+        rn_free(spent->open);
+        rn_free(spent->plans);
+        rn_free(spent);
+    }
+}
+
+size_t rn_sa_spent_open(const struct rn_sa_spent *spent)
+{
+    return spent->open_count;
+}
+
+bool rn_sa_spent_current(const struct rn_sa_spent *spent,
+                         const uint8_t session[static RN_HASH_BYTES])
+{
+    return memcmp(spent->current, session, RN_HASH_BYTES) == 0;
+}
+
+static struct plan *find_plan(const struct rn_sa_spent *spent, const uint8_t *hash)
+{
+    for (size_t i = 0; i < spent->plan_count; i++) {
+        if (memcmp(spent->plans[i].hash, hash, RN_HASH_BYTES) == 0) {
+            return &spent->plans[i];
+        }
+    }
+    return NULL;
+}
+
+static struct open_session *find_open(const struct rn_sa_spent *spent, const uint8_t *session)
+{
+    for (size_t i = 0; i < spent->open_count; i++) {
+        if (memcmp(spent->open[i].session, session, RN_HASH_BYTES) == 0) {
+            return &spent->open[i];
+        }
+    }
+    return NULL;
+}
+
+static rn_result load_joined(struct rn_sa_spent *spent, struct rn_sa_record *record,
+                             struct rn_error *err)
+{
+    struct rn_reader *r = &record->body;
+    struct plan plan;
+    rn_read_copy(r, plan.hash, RN_HASH_BYTES);
+    plan.round = rn_read_u64(r);
+    plan.attempt = rn_read_u32(r);
+    RN_ENSURE(!r->failed, err, RN_E_DATA, "journal: a joined session is cut short");
+    memcpy(spent->current, record->session, RN_HASH_BYTES);
+    struct plan *known = find_plan(spent, plan.hash);
+    if (known != NULL) {
+        *known = plan;
+        return rn_ok();
+    }
+    if (spent->plan_count == spent->plan_capacity) {
+        const size_t capacity = spent->plan_capacity == 0 ? 4 : 2 * spent->plan_capacity;
+        spent->plans =
+            rn_realloc(spent->plans, spent->plan_capacity, capacity, sizeof *spent->plans);
+        spent->plan_capacity = capacity;
+    }
+    spent->plans[spent->plan_count++] = plan;
+    return rn_ok();
+}
+
+static rn_result load_spent(struct rn_sa_spent *spent, struct rn_sa_record *record,
+                            struct rn_error *err)
+{
+    struct rn_reader *r = &record->body;
+    struct open_session entry = {0};
+    memcpy(entry.session, record->session, RN_HASH_BYTES);
+    rn_read_copy(r, entry.base, RN_HASH_BYTES);
+    rn_read_copy(r, entry.adapter, RN_HASH_BYTES);
+    entry.active = rn_read_u32(r);
+    entry.round = rn_read_u64(r);
+    rn_read_copy(r, entry.t0, RN_HASH_BYTES);
+    entry.quorum = rn_read_u32(r);
+    entry.joined = rn_sa_set_read(r);
+    RN_ENSURE(!r->failed, err, RN_E_DATA, "journal: a spent update is cut short");
+    if (find_open(spent, entry.session) != NULL) {
+        return rn_ok();
+    }
+    RN_ENSURE(spent->open_count < RN_SA_SPENT_MAX, err, RN_E_DATA,
+              "journal: more than %u sessions without an end", RN_SA_SPENT_MAX);
+    if (spent->open_count == spent->open_capacity) {
+        const size_t capacity = spent->open_capacity == 0 ? 4 : 2 * spent->open_capacity;
+        spent->open = rn_realloc(spent->open, spent->open_capacity, capacity, sizeof *spent->open);
+        spent->open_capacity = capacity;
+    }
+    spent->open[spent->open_count++] = entry;
+    return rn_ok();
+}
+
+static void close_session(struct rn_sa_spent *spent, const uint8_t *session)
+{
+    struct open_session *entry = find_open(spent, session);
+    if (entry != NULL) {
+        *entry = spent->open[--spent->open_count];
+    }
+}
+
+rn_result rn_sa_spent_load(struct rn_sa_spent *spent, struct rn_view bytes, struct rn_error *err)
+{
+    struct rn_sa_record record;
+    RN_TRY(rn_sa_record_read(bytes, &record, err));
+    switch (record.kind) {
+    case RN_SA_RECORD_JOINED:
+        return load_joined(spent, &record, err);
+    case RN_SA_RECORD_SPENT:
+        return load_spent(spent, &record, err);
+    case RN_SA_RECORD_CLOSED: /* verified before it was written */
+        close_session(spent, record.session);
+        return rn_ok();
+    default:
+        return rn_ok();
+    }
+}
+
+rn_result rn_sa_spent_check(const struct rn_sa_spent *spent, const struct rn_sa_context *context,
+                            uint8_t *out_session, struct rn_error *err)
+{
+    for (size_t i = 0; i < spent->open_count; i++) {
+        const struct open_session *entry = &spent->open[i];
+        const bool same = memcmp(entry->base, context->base_hash, RN_HASH_BYTES) == 0 &&
+                          memcmp(entry->adapter, context->adapter_hash, RN_HASH_BYTES) == 0 &&
+                          entry->active == context->active;
+        if (same && out_session != NULL) {
+            memcpy(out_session, entry->session, RN_HASH_BYTES);
+        }
+        RN_ENSURE(!same, err, RN_E_ROUND_SPENT,
+                  "this update was uploaded in a session of round %llu that ended without an abort "
+                  "certificate; it may not be sent again",
+                  (unsigned long long)entry->round);
+    }
+    const struct plan *plan = find_plan(spent, context->plan_hash);
+    RN_ENSURE(plan == NULL || context->round > plan->round ||
+                  (context->round == plan->round && context->attempt > plan->attempt),
+              err, RN_E_ROUND_STALE, "round and attempt do not go up under this plan");
+    return rn_ok();
+}
+
+rn_result rn_sa_spent_receive(struct rn_sa_spent *spent, const struct rn_roster *roster,
+                              struct rn_view bytes, struct rn_sa_actions *out_actions,
+                              struct rn_error *err)
+{
+    struct rn_sa_message message;
+    RN_TRY(rn_sa_message_parse(bytes, &message, err));
+    RN_ENSURE(message.type == RN_SA_ABORT_CERTIFICATE && message.sender == RN_SA_COORDINATOR, err,
+              RN_E_PEER_PROTOCOL, "not an abort certificate");
+    const struct open_session *entry = find_open(spent, message.session);
+    if (entry == NULL) {
+        return rn_ok();
+    }
+    RN_TRY(rn_sa_message_verify(&message, &roster->coordinator, err));
+    struct rn_sa_abort_claim claim = {
+        .roster = roster,
+        .round = entry->round,
+        .joined = entry->joined,
+        .quorum = entry->quorum,
+    };
+    memcpy(claim.session, entry->session, RN_HASH_BYTES);
+    memcpy(claim.t0, entry->t0, RN_HASH_BYTES);
+    RN_TRY(rn_sa_abort_certificate_check(&claim, message.body, err));
+    rn_sa_spent_close(spent, message.session, bytes, out_actions);
+    return rn_ok();
+}
+
+void rn_sa_spent_close(struct rn_sa_spent *spent, const uint8_t session[static RN_HASH_BYTES],
+                       struct rn_view certificate, struct rn_sa_actions *out_actions)
+{
+    struct rn_sa_action *action = rn_sa_actions_add(out_actions, RN_SA_PERSIST);
+    action->keep = true;
+    rn_sa_record_begin(&action->bytes, RN_SA_RECORD_CLOSED, session);
+    rn_buffer_blob(&action->bytes, certificate);
+    close_session(spent, session);
+}
+
+void rn_sa_spent_join(struct rn_sa_spent *spent, const struct rn_sa_transcript *transcript,
+                      struct rn_view offer, struct rn_view ready, struct rn_sa_actions *out_actions)
+{
+    const struct rn_sa_context *context = &transcript->context;
+    struct rn_sa_action *action = rn_sa_actions_add(out_actions, RN_SA_PERSIST);
+    action->keep = true;
+    struct rn_buffer *record = &action->bytes;
+    rn_sa_record_begin(record, RN_SA_RECORD_JOINED, transcript->session);
+    rn_buffer_append(record, context->plan_hash, RN_HASH_BYTES);
+    rn_buffer_u64(record, context->round);
+    rn_buffer_u32(record, context->attempt);
+    rn_buffer_blob(record, offer);
+    rn_buffer_blob(record, ready);
+    const rn_result loaded = rn_sa_spent_load(spent, rn_buffer_view(record), NULL);
+    RN_BUG_IF(!rn_is_ok(loaded));
+}
+
+rn_result rn_sa_spent_spend(struct rn_sa_spent *spent, const struct rn_sa_transcript *transcript,
+                            struct rn_view done, struct rn_sa_actions *out_actions,
+                            struct rn_error *err)
+{
+    const struct rn_sa_context *context = &transcript->context;
+    RN_ENSURE(spent->open_count < RN_SA_SPENT_MAX, err, RN_E_ROUND_SPENT,
+              "more than %u sessions without an end", RN_SA_SPENT_MAX);
+    struct rn_sa_action *action = rn_sa_actions_add(out_actions, RN_SA_PERSIST);
+    action->keep = true;
+    struct rn_buffer *record = &action->bytes;
+    rn_sa_record_begin(record, RN_SA_RECORD_SPENT, transcript->session);
+    rn_buffer_append(record, context->base_hash, RN_HASH_BYTES);
+    rn_buffer_append(record, context->adapter_hash, RN_HASH_BYTES);
+    rn_buffer_u32(record, context->active);
+    rn_buffer_u64(record, context->round);
+    rn_buffer_append(record, transcript->t0, RN_HASH_BYTES);
+    rn_buffer_u32(record, transcript->quorum);
+    rn_sa_set_write(record, &transcript->joined);
+    rn_buffer_append(record, transcript->t1, RN_HASH_BYTES);
+    rn_buffer_blob(record, done);
+    const rn_result loaded = rn_sa_spent_load(spent, rn_buffer_view(record), NULL);
+    RN_BUG_IF(!rn_is_ok(loaded));
+    return rn_ok();
+}
