@@ -58,8 +58,8 @@ void rn_fed_train_job_free(struct rn_fed_train_job *job)
     rn_free(job);
 }
 
-/* The schedule spans the whole job; optimiser state is fresh in every round, batches go on where
- * the round before stopped, and every member shuffles by its own seed. */
+/* Optimiser state and schedule are fresh in every round, batches go on where the round before
+ * stopped, and every member shuffles by its own seed. */
 static struct rn_train_spec train_spec(const struct rn_fed_site *site, uint32_t round)
 {
     const struct rn_plan_training *training = &site->plan.training;
@@ -74,8 +74,6 @@ static struct rn_train_spec train_spec(const struct rn_fed_site *site, uint32_t 
         .schedule = training->schedule == RN_PLAN_SCHEDULE_COSINE ? RN_SCHEDULE_COSINE
                                                                   : RN_SCHEDULE_CONSTANT,
         .warmup_steps = training->warmup_steps,
-        .schedule_steps = site->plan.rounds * training->steps,
-        .schedule_offset = (uint32_t)before,
         .clip = training->clip,
         .batch = training->batch,
         .steps = training->steps,
