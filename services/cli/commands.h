@@ -8,7 +8,12 @@
 #define RN_SERVICES_CLI_COMMANDS_H
 
 /* An engineer's desk, no federation. */
+int rn_cmd_train(int argc, char **argv);
+int rn_cmd_evaluate(int argc, char **argv);
+int rn_cmd_predict(int argc, char **argv);
 int rn_cmd_tokenize(int argc, char **argv);
+int rn_cmd_model_hash(int argc, char **argv);
+int rn_cmd_model_inspect(int argc, char **argv);
 
 /* Setting up a federation. */
 int rn_cmd_init(int argc, char **argv);

@@ -20,7 +20,12 @@ struct command_row {
 /* Order of the help. */
 static const struct command_row commands[] = {
     {NULL, NULL, "At an engineer's desk, without a federation"},
+    {"train", rn_cmd_train, "fine-tune a LoRA adapter on one machine"},
+    {"evaluate", rn_cmd_evaluate, "metrics of a model and adapter on labelled data"},
+    {"predict", rn_cmd_predict, "label and logits of every record"},
     {"tokenize", rn_cmd_tokenize, "show the token ids of a data file"},
+    {"model hash", rn_cmd_model_hash, "the hash by which a plan names its base model"},
+    {"model inspect", rn_cmd_model_inspect, "say what a model or adapter directory holds"},
     {NULL, NULL, "Setting up a federation"},
     {"init", rn_cmd_init, "make the operator's directory: CA, coordinator, plan, invitations"},
     {"invite", rn_cmd_invite, "invite members, and accept their requests"},

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Options to an open trainer.
+ */
+#include "services/cli/desktrainer.h"
+
+#include "base/bytes.h"
+#include "base/guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void rn_desk_init(struct rn_desk *out)
+{
+    *out = (struct rn_desk){.task = "classification", .seed = 1, .backend = "cpu"};
+}
+
+/* "query,value" cut at the commas; the list borrows from text, which is changed. */
+static rn_result split_targets(char *text, const char **list, size_t *out_count,
+                               struct rn_error *err)
+{
+    char *rest = text;
+    size_t count = 0;
+
+    for (char *part = strsep(&rest, ","); part != NULL; part = strsep(&rest, ",")) {
+        RN_ENSURE(part[0] != '\0', err, RN_E_USAGE, "--target holds an empty name");
+        RN_ENSURE(count < RN_TRAINER_TARGETS_MAX, err, RN_E_USAGE, "--target names more than %d",
+                  RN_TRAINER_TARGETS_MAX);
+        list[count++] = part;
+    }
+    *out_count = count;
+    return rn_ok();
+}
+
+static rn_result split_layers(const char *text, uint32_t *list, size_t *out_count,
+                              struct rn_error *err)
+{
+    size_t count = 0;
+
+    for (const char *at = text; at != NULL;) {
+        char *end = NULL;
+        const unsigned long layer = strtoul(at, &end, 10);
+        RN_ENSURE(at[0] >= '0' && at[0] <= '9' && (*end == ',' || *end == '\0') &&
+                      layer < RN_TRAINER_LAYERS_MAX && count < RN_TRAINER_LAYERS_MAX,
+                  err, RN_E_USAGE, "--layers takes layer numbers from 0 to %d, as 0,1,2",
+                  RN_TRAINER_LAYERS_MAX - 1);
+        list[count++] = (uint32_t)layer;
+        at = *end == ',' ? end + 1 : NULL;
+    }
+    *out_count = count;
+    return rn_ok();
+}
+
+static rn_result settle_labels(const struct rn_desk *desk, const struct rn_data_spec *data,
+                               struct rn_desk_session *session, struct rn_error *err)
+{
+    if (strcmp(desk->task, "regression") == 0) {
+        return rn_ok();
+    }
+    if (desk->labels != NULL) {
+        return rn_label_list_parse(desk->labels, &session->labels, err);
+    }
+    if (session->adapter.labels.count > 0 || data->label_column == NULL) {
+        return rn_ok(); /* the trainer takes the adapter's, or the model's */
+    }
+    return rn_label_list_discover(data, &session->labels, err);
+}
+
+static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session *session,
+                              struct rn_error *err)
+{
+    const char *targets[RN_TRAINER_TARGETS_MAX];
+    uint32_t layers[RN_TRAINER_LAYERS_MAX];
+    char target_text[RN_DESK_TARGET_BYTES_MAX];
+    struct rn_lora_spec lora = desk->lora;
+
+    if (desk->targets != NULL) {
+        RN_ENSURE(rn_text_format(target_text, sizeof target_text, "%s", desk->targets), err,
+                  RN_E_USAGE, "--target is longer than %d bytes", RN_DESK_TARGET_BYTES_MAX - 1);
+        RN_TRY(split_targets(target_text, targets, &lora.target_count, err));
+        lora.targets = targets;
+    }
+    if (desk->layers != NULL) {
+        RN_TRY(split_layers(desk->layers, layers, &lora.layer_count, err));
+        lora.layers = layers;
+    }
+    const bool regression = strcmp(desk->task, "regression") == 0;
+    const struct rn_trainer_spec spec = {
+        .model_dir = desk->model,
+        .adapter_dir = desk->adapter,
+        .max_length =
+            desk->max_length == 0 ? session->adapter.max_length : (uint32_t)desk->max_length,
+        .task = regression ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION,
+        .labels = (const char *const *)session->labels.names,
+        .label_count = regression ? 1 : session->labels.count,
+        .lora = lora,
+        .head = desk->head,
+        .seed = desk->seed,
+        .backend = desk->backend,
+        .threads = (uint32_t)desk->threads,
+    };
+    return rn_trainer_open(&spec, &session->trainer, err);
+}
+
+static rn_result open_all(struct rn_desk *desk, struct rn_desk_session *session,
+                          struct rn_error *err)
+{
+    struct rn_data_spec data;
+
+    RN_TRY(rn_data_columns_spec(&desk->columns, &data, err));
+    if (desk->adapter != NULL) {
+        RN_TRY(rn_adapter_facts_read(desk->adapter, &session->adapter, err));
+    }
+    RN_TRY(settle_labels(desk, &data, session, err));
+    RN_TRY(open_trainer(desk, session, err));
+    return rn_trainer_data_open(session->trainer, &data, &session->data, err);
+}
+
+rn_result rn_desk_open(struct rn_desk *desk, struct rn_desk_session *out, struct rn_error *err)
+{
+    struct rn_desk_session session = {0};
+
+    const rn_result result = open_all(desk, &session, err);
+    if (!rn_is_ok(result)) {
+        rn_desk_close(&session);
+        return result;
+    }
+    *out = session;
+    return rn_ok();
+}
+
+void rn_desk_close(struct rn_desk_session *session)
+{
+    rn_trainer_data_close(session->data);
+    rn_trainer_close(session->trainer);
+    rn_label_list_clear(&session->labels);
+    rn_adapter_facts_clear(&session->adapter);
+    *session = (struct rn_desk_session){0};
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The options of `rondo train`, `predict` and `evaluate` about model, labels and machine, and the
+ * trainer that they open.
+ */
+#ifndef RN_SERVICES_CLI_DESKTRAINER_H
+#define RN_SERVICES_CLI_DESKTRAINER_H
+
+#include "services/cli/datacolumns.h"
+#include "services/cli/options.h"
+#include "trainer/trainer.h"
+
+#define RN_DESK_TARGET_BYTES_MAX 4096
+
+/* What the options fill; rn_desk_init sets the defaults. */
+struct rn_desk {
+    const char *model;
+    const char *adapter; /* to start from, to use; NULL: none */
+    uint64_t max_length;
+    const char *task;
+    const char *labels; /* "a,b", NULL: from the adapter, or from the data */
+    uint64_t seed;
+    const char *backend;
+    uint64_t threads;
+    struct rn_data_columns columns;
+    struct rn_lora_spec lora; /* rank 0: as the adapter has it, or none */
+    const char *targets;      /* "query,value" */
+    const char *layers;       /* "0,1,2", NULL: all */
+    enum rn_head_mode head;
+};
+void rn_desk_init(struct rn_desk *out);
+
+/* Rows for an option table; desk is a struct rn_desk. The commands add --adapter or --init-adapter.
+ */
+#define RN_DESK_MODEL_OPTION(desk)                                                          \
+    {                                                                                       \
+        "model", "DIR", RN_OPTION_TEXT, &(desk).model, .required = true,                    \
+                                                       .help = "Hugging Face directory of " \
+                                                               "a BERT or RoBERTa encoder"  \
+    }
+#define RN_DESK_OPTIONS(desk)                                                                     \
+    {"max-length",                                                                                \
+     "N",                                                                                         \
+     RN_OPTION_COUNT,                                                                             \
+     &(desk).max_length,                                                                          \
+     .most = 65536,                                                                               \
+     .help = "tokens per record, special ones included;\n0: the adapter's, or the model's most"}, \
+        {"task",                                                                                  \
+         NULL,                                                                                    \
+         RN_OPTION_CHOICE,                                                                        \
+         &(desk).task,                                                                            \
+         .choices = "classification|regression",                                                  \
+         .help = "what the label column holds"},                                                  \
+        {"labels", "A,B", RN_OPTION_TEXT, &(desk).labels,                                         \
+         .help = "label names in class order; without: the adapter's,\nor what the data hold"},   \
+        {"seed", "N", RN_OPTION_COUNT, &(desk).seed,                                              \
+         .help = "of everything random: start values, order of the batches"},                     \
+        {"backend",                                                                               \
+         NULL,                                                                                    \
+         RN_OPTION_CHOICE,                                                                        \
+         &(desk).backend,                                                                         \
+         .choices = "cpu|ref|cuda",                                                               \
+         .help = "what computes"},                                                                \
+    {                                                                                             \
+        "threads", "N", RN_OPTION_COUNT, &(desk).threads, .most = RN_TRAINER_THREADS_MAX,         \
+                                                          .help = "0: one per core"               \
+    }
+
+/* An opened trainer and its data. */
+struct rn_desk_session {
+    struct rn_trainer *trainer;
+    struct rn_dataset *data;
+    struct rn_label_list labels;
+    struct rn_adapter_facts adapter;
+};
+
+/* Settles labels (the option, the adapter, the data when there is a label column, else the model),
+ * opens the trainer, reads the data. */
+RN_MUST rn_result rn_desk_open(struct rn_desk *desk, struct rn_desk_session *out,
+                               struct rn_error *err);
+void rn_desk_close(struct rn_desk_session *session);
+
+#endif
