@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared by the tests of the CUDA backend: matrices in the backend's form and in the reference's, runs
- * in several thread orders, comparison element by element.
+ * Shared by the tests of the CUDA backend: matrices in the backend's form and in the reference's,
+ * runs in several thread orders, comparison element by element.
  */
 #ifndef RN_TESTS_UNIT_CUDA_CUDACHECK_H
 #define RN_TESTS_UNIT_CUDA_CUDACHECK_H
@@ -147,8 +147,7 @@ static inline void check_orders(check_op *op, void *context, const struct check_
                 first[i] = rn_alloc(outs[i].bytes, 1);
                 memcpy(first[i], outs[i].data, outs[i].bytes);
             } else if (memcmp(first[i], outs[i].data, outs[i].bytes) != 0) {
-                fail_msg("output %zu depends on the order of the threads (order %s)", i,
-                         orders[o]);
+                fail_msg("output %zu depends on the order of the threads (order %s)", i, orders[o]);
             }
         }
     }
@@ -165,8 +164,8 @@ static inline int check_ordinal(struct rn_bf16 v)
     return (v.bits & 0x8000) != 0 ? -(int)(v.bits & 0x7fff) : (int)v.bits;
 }
 
-/* Every element within `ulps` units in the last place of the rounded reference, or within `slack` of
- * the reference; NaN never passes. Padding between rows must be untouched poison. */
+/* Every element within `ulps` units in the last place of the rounded reference, or within `slack`
+ * of the reference; NaN never passes. Padding between rows must be untouched poison. */
 static inline void check_close(const char *what, struct check_pair p, int ulps, double slack)
 {
     for (size_t i = 0; i < p.cuda.rows; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The harness that runs kernels on the CPU finds what it promises to find: each kernel below has one
- * fault, and the same kernel without it passes.
+ * The harness that runs kernels on the CPU finds what it promises to find: each kernel below has
+ * one fault, and the same kernel without it passes.
  */
 #include "tests/unit/cuda/cudacheck.h"
 
@@ -63,8 +63,8 @@ RN_KERNEL(copy, struct fault_args)
     }
 }
 
-/* Whether the launch goes through in every order, with the same bits each time. The harness explains
- * a fault on stderr, which is silenced here: the fault is wanted. */
+/* Whether the launch goes through in every order, with the same bits each time. The harness
+ * explains a fault on stderr, which is silenced here: the fault is wanted. */
 static bool passes(rn_cudahost_kernel *kernel, unsigned threads, int32_t fault)
 {
     static float x[256], y[256], first[256];
@@ -198,8 +198,8 @@ static void tensor_core_fragments_are_those_of_the_manual(void **state)
             for (int n = 0; n < 8; n++) {
                 double wanted = 0.0;
                 for (int k = 0; k < 16; k++) {
-                    wanted += (double)rn_from_bf16(x[row * 16 + k]) *
-                              (double)rn_from_bf16(y[n * 16 + k]);
+                    wanted +=
+                        (double)rn_from_bf16(x[row * 16 + k]) * (double)rn_from_bf16(y[n * 16 + k]);
                 }
                 assert_true(fabs((double)plain[row * 8 + n] - wanted) < 1e-6);
                 assert_true(fabs((double)transposed[row * 8 + n] - wanted) < 1e-6);

@@ -28,7 +28,8 @@ static void both_ways(const struct rn_kernels *kernels, struct rn_lane *lane, vo
                        PICK(kernels, n->dy), PICK(kernels, n->dx));
 }
 
-/* Rows of ordinary numbers, of tiny variance around a large mean, and of zeros: eps decides there. */
+/* Rows of ordinary numbers, of tiny variance around a large mean, and of zeros: eps decides there.
+ */
 static void fill_hard_rows(struct check_pair x)
 {
     for (size_t c = 0; c < x.cuda.cols; c++) {
@@ -141,9 +142,14 @@ static void odd_block_sizes(void **state)
     static const unsigned sizes[] = {32, 40, 63, 100, 255, 256};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(sizes); i++) {
         const struct rn_norm_args args = {
-            .x = {x.cuda.data, 64, 1}, .y = {y.cuda.data, 64, 1}, .stats = {stats, 2, 0},
-            .gamma = gamma,            .beta = beta,              .rows = ROWS,
-            .cols = 64,                .eps = 1e-5f,
+            .x = {x.cuda.data, 64, 1},
+            .y = {y.cuda.data, 64, 1},
+            .stats = {stats, 2, 0},
+            .gamma = gamma,
+            .beta = beta,
+            .rows = ROWS,
+            .cols = 64,
+            .eps = 1e-5f,
         };
         const unsigned warps = sizes[i] / 32;
         const struct rn_dim grid = {(ROWS + warps - 1) / warps, 1, 1}, block = {sizes[i], 1, 1};
@@ -206,9 +212,9 @@ static void embeddings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_in_registers),   cmocka_unit_test(long_rows_in_registers),
-        cmocka_unit_test(rows_of_any_length),  cmocka_unit_test(statistics_in_float),
-        cmocka_unit_test(odd_block_sizes),     cmocka_unit_test(embeddings),
+        cmocka_unit_test(rows_in_registers),  cmocka_unit_test(long_rows_in_registers),
+        cmocka_unit_test(rows_of_any_length), cmocka_unit_test(statistics_in_float),
+        cmocka_unit_test(odd_block_sizes),    cmocka_unit_test(embeddings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

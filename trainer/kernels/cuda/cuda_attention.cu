@@ -69,7 +69,8 @@ static __device__ __forceinline__ float quad_max(float v)
 #include "trainer/kernels/cuda/cuda_attention_tile.h"
 #undef RN_HEAD
 
-/* ---- any head size and element type: one warp a query or key, block (group, head, sequence) ---- */
+/* ---- any head size and element type: one warp a query or key, block (group, head, sequence) ----
+ */
 
 static __device__ __forceinline__ float dot_rows(struct rn_cuda_mat x, int64_t x_row,
                                                  struct rn_cuda_mat y, int64_t y_row, int32_t at,
@@ -119,8 +120,7 @@ RN_KERNEL(rn_cuda_attention_any, struct rn_attention_args)
     for (int32_t c = lane; c < a.head_dim; c += LANES) {
         float sum = 0.0f;
         for (int32_t j = 0; j < at.keys; j++) {
-            const float s =
-                a.scale * dot_rows(a.q, row, a.k, at.key_first + j, column, a.head_dim);
+            const float s = a.scale * dot_rows(a.q, row, a.k, at.key_first + j, column, a.head_dim);
             sum = fmaf(expf(s - lse), rn_get(a.v, at.key_first + j, column + c), sum);
         }
         rn_put(a.out, row, column + c, sum);

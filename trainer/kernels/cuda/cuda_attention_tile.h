@@ -14,8 +14,8 @@
 enum {
     TILE = RN_HEAD <= 64 ? 64 : 32,
     PITCH = RN_HEAD + 8,
-    STEPS = RN_HEAD / 16,  /* mma steps along the head */
-    GROUPS = TILE / 8,     /* groups of 8 columns of a tile of scores */
+    STEPS = RN_HEAD / 16, /* mma steps along the head */
+    GROUPS = TILE / 8,    /* groups of 8 columns of a tile of scores */
     THREADS = TILE / 16 * 32,
 };
 
@@ -41,24 +41,23 @@ static __device__ __forceinline__ void RN_NAMED(load_tile_)(struct rn_bf16 *tile
 /* Row of the tile, or column, that this lane names for ldmatrix: the left operand of a product
  * (16 rows by 16 along the sum), and the right one (16 columns by 16 along the sum) when its rows
  * lie along the columns. The transposed right operand uses the left one's addresses. */
-static __device__ __forceinline__ const struct rn_bf16 *
-RN_NAMED(left_)(const struct rn_bf16 *tile, int row, int column)
+static __device__ __forceinline__ const struct rn_bf16 *RN_NAMED(left_)(const struct rn_bf16 *tile,
+                                                                        int row, int column)
 {
     const int lane = (int)(threadIdx.x % LANES);
     return tile + (row + lane % 16) * PITCH + column + lane / 16 * 8;
 }
 
-static __device__ __forceinline__ const struct rn_bf16 *
-RN_NAMED(right_)(const struct rn_bf16 *tile, int row, int column)
+static __device__ __forceinline__ const struct rn_bf16 *RN_NAMED(right_)(const struct rn_bf16 *tile,
+                                                                         int row, int column)
 {
     const int lane = (int)(threadIdx.x % LANES);
     return tile + (row + lane / 16 * 8 + lane % 8) * PITCH + column + lane / 8 % 2 * 8;
 }
 
 /* s[16 rows from `row`][TILE] = x y^T over the head. */
-static __device__ __forceinline__ void RN_NAMED(scores_)(const struct rn_bf16 *x, int row,
-                                                         const struct rn_bf16 *y,
-                                                         float s[GROUPS][4])
+static __device__ __forceinline__ void
+RN_NAMED(scores_)(const struct rn_bf16 *x, int row, const struct rn_bf16 *y, float s[GROUPS][4])
 {
 #pragma unroll
     for (int n = 0; n < GROUPS; n++) {
@@ -78,8 +77,7 @@ static __device__ __forceinline__ void RN_NAMED(scores_)(const struct rn_bf16 *x
 }
 
 /* sum[16][RN_HEAD] += p[16][TILE] y, y's rows along the sum. */
-static __device__ __forceinline__ void RN_NAMED(weigh_)(float p[GROUPS][4],
-                                                        const struct rn_bf16 *y,
+static __device__ __forceinline__ void RN_NAMED(weigh_)(float p[GROUPS][4], const struct rn_bf16 *y,
                                                         float sum[STEPS * 2][4])
 {
 #pragma unroll
@@ -106,7 +104,8 @@ static __device__ __forceinline__ void RN_NAMED(clear_)(float sum[STEPS * 2][4])
     }
 }
 
-/* Rows `row` and row+8 of this lane, times their factors, to m; rows from `count` on are dropped. */
+/* Rows `row` and row+8 of this lane, times their factors, to m; rows from `count` on are dropped.
+ */
 static __device__ __forceinline__ void RN_NAMED(store_)(float sum[STEPS * 2][4], float low,
                                                         float high, struct rn_cuda_mat m,
                                                         int32_t base, int32_t row, int32_t count)
@@ -129,8 +128,8 @@ static __device__ __forceinline__ void RN_NAMED(store_)(float sum[STEPS * 2][4],
  * rows of this lane up to date and turns the scores into exp(s - maximum). rescale: what the sums
  * so far have to be multiplied with. The sum is this lane's share of the row. */
 static __device__ __forceinline__ void RN_NAMED(soften_)(float s[GROUPS][4], float scale,
-                                                         int32_t count, float most[2],
-                                                         float sum[2], float rescale[2])
+                                                         int32_t count, float most[2], float sum[2],
+                                                         float rescale[2])
 {
     const int32_t column = (int32_t)(threadIdx.x % 4) * 2;
     float peak[2];
@@ -161,7 +160,8 @@ static __device__ __forceinline__ void RN_NAMED(soften_)(float s[GROUPS][4], flo
     }
 }
 
-/* p = exp(scale s - lse) and s = p (dp - delta) scale, per element; columns from `count` on are 0. */
+/* p = exp(scale s - lse) and s = p (dp - delta) scale, per element; columns from `count` on are 0.
+ */
 static __device__ __forceinline__ void RN_NAMED(slope_)(float s[GROUPS][4], float p[GROUPS][4],
                                                         float dp[GROUPS][4], int n, int i,
                                                         float scale, float lse, float delta,
@@ -232,8 +232,8 @@ static __device__ __forceinline__ void RN_NAMED(delta_)(struct rn_attention_args
         float sum = 0.0f;
         if (first + mine < at.queries) {
             for (int c = lane % 4; c < RN_HEAD; c += 4) {
-                const float o = rn_get(a.out, at.query_first + first + mine,
-                                       (int32_t)blockIdx.y * RN_HEAD + c);
+                const float o =
+                    rn_get(a.out, at.query_first + first + mine, (int32_t)blockIdx.y * RN_HEAD + c);
                 sum = fmaf(o, rn_from_bf16(dout[mine * PITCH + c]), sum);
             }
         }
@@ -283,8 +283,9 @@ RN_KERNEL(RN_NAMED(rn_cuda_attention_back_queries_), struct rn_attention_args)
         for (int n = 0; n < GROUPS; n++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                RN_NAMED(slope_)(s, p, dp, n, i, a.scale, lse[i / 2], delta[i / 2],
-                                 key + n * 8 + column + i % 2 < at.keys);
+                RN_NAMED(slope_)
+                (s, p, dp, n, i, a.scale, lse[i / 2], delta[i / 2],
+                 key + n * 8 + column + i % 2 < at.keys);
             }
         }
         RN_NAMED(weigh_)(s, k, dq);
@@ -343,8 +344,7 @@ RN_KERNEL(RN_NAMED(rn_cuda_attention_back_keys_), struct rn_attention_args)
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 const int32_t c = n * 8 + column + i % 2;
-                RN_NAMED(slope_)(s, p, dp, n, i, a.scale, lse[c], delta[c],
-                                 query + c < at.queries);
+                RN_NAMED(slope_)(s, p, dp, n, i, a.scale, lse[c], delta[c], query + c < at.queries);
             }
         }
         RN_NAMED(weigh_)(p, dout, dv);

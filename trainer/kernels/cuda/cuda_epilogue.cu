@@ -27,8 +27,9 @@ static __device__ __forceinline__ void finish_chunk(struct rn_epilogue_args a, i
     rn_store8(s, rn_at(a.y, row, c));
 }
 
-/* Block (4 rows, tile of columns). A thread has 8 columns of the 4 rows, so that each element of b is read once for 4 rows. Columns in
- * multiples of 8, every matrix bf16 and aligned to 16 bytes; h of either type. */
+/* Block (4 rows, tile of columns). A thread has 8 columns of the 4 rows, so that each element of b
+ * is read once for 4 rows. Columns in multiples of 8, every matrix bf16 and aligned to 16 bytes; h
+ * of either type. */
 RN_KERNEL(rn_cuda_epilogue, struct rn_epilogue_args)
 {
     const int32_t c = (int32_t)(blockIdx.y * blockDim.x + threadIdx.x) * CHUNK;

@@ -27,7 +27,8 @@ RN_KERNEL(rn_cuda_dense, struct rn_dense_args)
     }
 }
 
-/* Block (ROWS rows, tile of columns); a thread has one column of the rows; the sum over n is in order. */
+/* Block (ROWS rows, tile of columns); a thread has one column of the rows; the sum over n is in
+ * order. */
 RN_KERNEL(rn_cuda_dense_back, struct rn_dense_back_args)
 {
     const int32_t k = (int32_t)(blockIdx.y * blockDim.x + threadIdx.x);
@@ -94,7 +95,8 @@ RN_KERNEL(rn_cuda_cross_entropy, struct rn_loss_args)
     }
     for (int32_t c = 0; c < a.cols; c++) {
         const double p = exp((double)rn_get(a.logits, row, c) - log_sum);
-        rn_put(a.dlogits, row, c, (float)((double)a.scale * (p - (c == a.labels[row] ? 1.0 : 0.0))));
+        rn_put(a.dlogits, row, c,
+               (float)((double)a.scale * (p - (c == a.labels[row] ? 1.0 : 0.0))));
     }
 }
 

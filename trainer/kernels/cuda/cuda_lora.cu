@@ -5,8 +5,13 @@
  */
 #include "trainer/kernels/cuda/cudakernel.h"
 
-enum { LANES = 32, CHUNK = 8, ROWS = RN_CUDA_THIN_ROWS, RANKS = RN_CUDA_OUTER_RANKS,
-       TOKENS = RN_CUDA_OUTER_TOKENS };
+enum {
+    LANES = 32,
+    CHUNK = 8,
+    ROWS = RN_CUDA_THIN_ROWS,
+    RANKS = RN_CUDA_OUTER_RANKS,
+    TOKENS = RN_CUDA_OUTER_TOKENS
+};
 
 /* First of this warp's rows, or -1. */
 static __device__ __forceinline__ int64_t rows_of_warp(int32_t rows)

@@ -183,46 +183,46 @@ struct rn_adamw_args {
 };
 
 /* X(name, argument struct): every kernel. Attention comes once a head size. */
-#define RN_CUDA_ATTENTION_KERNELS(X, head)                            \
-    X(rn_cuda_attention_##head, struct rn_attention_args)             \
+#define RN_CUDA_ATTENTION_KERNELS(X, head)                             \
+    X(rn_cuda_attention_##head, struct rn_attention_args)              \
     X(rn_cuda_attention_back_queries_##head, struct rn_attention_args) \
     X(rn_cuda_attention_back_keys_##head, struct rn_attention_args)
-#define RN_CUDA_KERNELS(X)                                 \
-    X(rn_cuda_norm_1024, struct rn_norm_args)              \
-    X(rn_cuda_norm_2048, struct rn_norm_args)              \
-    X(rn_cuda_norm_any, struct rn_norm_args)               \
-    X(rn_cuda_norm_back_1024, struct rn_norm_back_args)    \
-    X(rn_cuda_norm_back_2048, struct rn_norm_back_args)    \
-    X(rn_cuda_norm_back_any, struct rn_norm_back_args)     \
-    X(rn_cuda_embed, struct rn_embed_args)                 \
-    X(rn_cuda_epilogue, struct rn_epilogue_args)           \
-    X(rn_cuda_epilogue_any, struct rn_epilogue_args)       \
-    RN_CUDA_ATTENTION_KERNELS(X, 16)                       \
-    RN_CUDA_ATTENTION_KERNELS(X, 32)                       \
-    RN_CUDA_ATTENTION_KERNELS(X, 64)                       \
-    RN_CUDA_ATTENTION_KERNELS(X, 96)                       \
-    RN_CUDA_ATTENTION_KERNELS(X, 128)                      \
-    RN_CUDA_ATTENTION_KERNELS(X, any)                      \
-    X(rn_cuda_thin, struct rn_thin_args)                   \
-    X(rn_cuda_thin_any, struct rn_thin_args)               \
+#define RN_CUDA_KERNELS(X)                                   \
+    X(rn_cuda_norm_1024, struct rn_norm_args)                \
+    X(rn_cuda_norm_2048, struct rn_norm_args)                \
+    X(rn_cuda_norm_any, struct rn_norm_args)                 \
+    X(rn_cuda_norm_back_1024, struct rn_norm_back_args)      \
+    X(rn_cuda_norm_back_2048, struct rn_norm_back_args)      \
+    X(rn_cuda_norm_back_any, struct rn_norm_back_args)       \
+    X(rn_cuda_embed, struct rn_embed_args)                   \
+    X(rn_cuda_epilogue, struct rn_epilogue_args)             \
+    X(rn_cuda_epilogue_any, struct rn_epilogue_args)         \
+    RN_CUDA_ATTENTION_KERNELS(X, 16)                         \
+    RN_CUDA_ATTENTION_KERNELS(X, 32)                         \
+    RN_CUDA_ATTENTION_KERNELS(X, 64)                         \
+    RN_CUDA_ATTENTION_KERNELS(X, 96)                         \
+    RN_CUDA_ATTENTION_KERNELS(X, 128)                        \
+    RN_CUDA_ATTENTION_KERNELS(X, any)                        \
+    X(rn_cuda_thin, struct rn_thin_args)                     \
+    X(rn_cuda_thin_any, struct rn_thin_args)                 \
     X(rn_cuda_thin_transpose, struct rn_thin_transpose_args) \
-    X(rn_cuda_outer, struct rn_outer_args)                 \
-    X(rn_cuda_outer_sum, struct rn_outer_sum_args)         \
-    X(rn_cuda_outer_rows, struct rn_outer_rows_args)       \
-    X(rn_cuda_dense, struct rn_dense_args)                 \
-    X(rn_cuda_dense_back, struct rn_dense_back_args)       \
-    X(rn_cuda_column_sum, struct rn_column_sum_args)       \
-    X(rn_cuda_cross_entropy, struct rn_loss_args)          \
-    X(rn_cuda_squared_error, struct rn_loss_args)          \
-    X(rn_cuda_gather_rows, struct rn_rows_args)            \
-    X(rn_cuda_scatter_add_rows, struct rn_rows_args)       \
-    X(rn_cuda_zero_mat, struct rn_rows_args)               \
-    X(rn_cuda_read_mat, struct rn_rows_args)               \
-    X(rn_cuda_vector_add, struct rn_vector_args)           \
-    X(rn_cuda_vector_scale, struct rn_vector_args)         \
-    X(rn_cuda_narrow, struct rn_narrow_args)               \
-    X(rn_cuda_square_sum, struct rn_square_sum_args)       \
-    X(rn_cuda_sgd, struct rn_sgd_args)                     \
+    X(rn_cuda_outer, struct rn_outer_args)                   \
+    X(rn_cuda_outer_sum, struct rn_outer_sum_args)           \
+    X(rn_cuda_outer_rows, struct rn_outer_rows_args)         \
+    X(rn_cuda_dense, struct rn_dense_args)                   \
+    X(rn_cuda_dense_back, struct rn_dense_back_args)         \
+    X(rn_cuda_column_sum, struct rn_column_sum_args)         \
+    X(rn_cuda_cross_entropy, struct rn_loss_args)            \
+    X(rn_cuda_squared_error, struct rn_loss_args)            \
+    X(rn_cuda_gather_rows, struct rn_rows_args)              \
+    X(rn_cuda_scatter_add_rows, struct rn_rows_args)         \
+    X(rn_cuda_zero_mat, struct rn_rows_args)                 \
+    X(rn_cuda_read_mat, struct rn_rows_args)                 \
+    X(rn_cuda_vector_add, struct rn_vector_args)             \
+    X(rn_cuda_vector_scale, struct rn_vector_args)           \
+    X(rn_cuda_narrow, struct rn_narrow_args)                 \
+    X(rn_cuda_square_sum, struct rn_square_sum_args)         \
+    X(rn_cuda_sgd, struct rn_sgd_args)                       \
     X(rn_cuda_adamw, struct rn_adamw_args)
 
 #define RN_CUDA_KERNEL_ID(name, type) RN_ID_##name,

@@ -145,8 +145,8 @@ void rn_cuda_launch_rows(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint3
 {
     if (rows > 0 && cols > 0) {
         const unsigned tiles = (cols + RN_CUDA_THREADS - 1) / RN_CUDA_THREADS;
-        rn_port_launch(lane->port, kernel,
-                       (struct rn_port_grid){rows, tiles, 1, RN_CUDA_THREADS}, args);
+        rn_port_launch(lane->port, kernel, (struct rn_port_grid){rows, tiles, 1, RN_CUDA_THREADS},
+                       args);
     }
 }
 

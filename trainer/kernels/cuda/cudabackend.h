@@ -2,9 +2,10 @@
  *
  * The operations of the CUDA backend; contracts in trainer/kernels/kernels.h.
  *
- * Activations are bf16; sums, statistics, softmax, losses, adapters and the optimiser float32 (losses
- * and the gradient's norm float64). Frozen weights are bf16. One lane: one stream. A statistics
- * matrix of type bf16 holds float32 bits (cuda_norm.cu), so its content is the backend's own.
+ * Activations are bf16; sums, statistics, softmax, losses, adapters and the optimiser float32
+ * (losses and the gradient's norm float64). Frozen weights are bf16. One lane: one stream. A
+ * statistics matrix of type bf16 holds float32 bits (cuda_norm.cu), so its content is the backend's
+ * own.
  */
 #ifndef RN_TRAINER_KERNELS_CUDA_CUDABACKEND_H
 #define RN_TRAINER_KERNELS_CUDA_CUDABACKEND_H

@@ -76,9 +76,8 @@ void rn_cuda_norm_op(struct rn_lane *lane, struct rn_mat x, const float *gamma, 
 void rn_cuda_norm_back_op(struct rn_lane *lane, struct rn_mat x, struct rn_mat stats,
                           const float *gamma, struct rn_mat dy, struct rn_mat dx)
 {
-    static const enum rn_cuda_kernel forms[] = {RN_ID_rn_cuda_norm_back_any,
-                                                RN_ID_rn_cuda_norm_back_1024,
-                                                RN_ID_rn_cuda_norm_back_2048};
+    static const enum rn_cuda_kernel forms[] = {
+        RN_ID_rn_cuda_norm_back_any, RN_ID_rn_cuda_norm_back_1024, RN_ID_rn_cuda_norm_back_2048};
     const struct rn_norm_back_args args = {
         .x = rn_cuda_view(x),
         .stats = rn_cuda_view(stats),
@@ -99,11 +98,10 @@ struct attention_form {
     enum rn_cuda_kernel forward, queries, keys;
 };
 
-#define FORM(head, tile_rows)                                                          \
-    {                                                                                  \
-        head, tile_rows, (tile_rows) * 2, RN_ID_rn_cuda_attention_##head,              \
-            RN_ID_rn_cuda_attention_back_queries_##head,                               \
-            RN_ID_rn_cuda_attention_back_keys_##head                                   \
+#define FORM(head, tile_rows)                                                                     \
+    {                                                                                             \
+        head, tile_rows, (tile_rows)*2, RN_ID_rn_cuda_attention_##head,                           \
+            RN_ID_rn_cuda_attention_back_queries_##head, RN_ID_rn_cuda_attention_back_keys_##head \
     }
 static const struct attention_form tiled[] = {FORM(16, 64), FORM(32, 64), FORM(64, 64),
                                               FORM(96, 32), FORM(128, 32)};

@@ -65,7 +65,7 @@ void rn_cudahost_copy_wait(void);
 #define __shfl_xor_sync(mask, value, distance) \
     rn_cudahost_shuffle((mask), (value), rn_cudahost_lane() ^ (unsigned)(distance), __LINE__)
 #define __shfl_sync(mask, value, lane) \
-    rn_cudahost_shuffle((mask), (value), (unsigned)(lane) & 31u, __LINE__)
+    rn_cudahost_shuffle((mask), (value), (unsigned)(lane)&31u, __LINE__)
 
 /* All static shared memory lies in one section, so that it can be poisoned before each block. */
 #define RN_SHARED static __attribute__((section("device_shared"), aligned(16)))

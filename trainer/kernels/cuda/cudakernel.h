@@ -71,7 +71,8 @@ static __device__ __forceinline__ uint32_t rn_pack(float low, float high)
 
 /* Sixteen bytes moved at once; the address must be aligned to them. */
 #ifdef __CUDACC__
-struct __align__(16) rn_word4 {
+struct __align__(16) rn_word4
+{
     uint32_t x, y, z, w;
 };
 #else
@@ -105,7 +106,8 @@ static __device__ __forceinline__ void rn_store8(const float v[8], struct rn_bf1
 
 /* Eight floats; the address must be aligned to 16 bytes. */
 #ifdef __CUDACC__
-struct __align__(16) rn_float4 {
+struct __align__(16) rn_float4
+{
     float x, y, z, w;
 };
 #else

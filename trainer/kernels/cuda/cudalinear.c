@@ -88,8 +88,8 @@ static void launch_epilogue(struct rn_lane *lane, const struct rn_epilogue *e, s
     const bool vectors = rn_cuda_vectors(y) && (e->pre.data == NULL || rn_cuda_vectors(e->pre)) &&
                          (e->gate.data == NULL || rn_cuda_vectors(e->gate)) && floats % 16 == 0;
     if (vectors) {
-        const unsigned threads = y.cols / 8 <= RN_CUDA_THREADS / 2 ? RN_CUDA_THREADS / 2
-                                                                  : RN_CUDA_THREADS;
+        const unsigned threads =
+            y.cols / 8 <= RN_CUDA_THREADS / 2 ? RN_CUDA_THREADS / 2 : RN_CUDA_THREADS;
         const struct rn_port_grid grid = {(y.rows + 3) / 4, (y.cols / 8 + threads - 1) / threads, 1,
                                           threads};
         rn_port_launch(lane->port, RN_ID_rn_cuda_epilogue, grid, &args);

@@ -2,10 +2,10 @@
  *
  * The CUDA runtime and cuBLASLt behind cudaport.h.
  *
- * Products: one algorithm is chosen for each (n, k, operand order, epilogue), at PLAN_ROWS rows, from
- * those without split sums, and used for every number of rows. So a row's bits do not depend on the
- * batch, which the privacy proof needs. RONDO_CUDA_PRODUCTS=timed gives that up for speed: the
- * fastest of the first candidates is chosen by timing for each multiple of PLAN_STEP rows.
+ * Products: one algorithm is chosen for each (n, k, operand order, epilogue), at PLAN_ROWS rows,
+ * from those without split sums, and used for every number of rows. So a row's bits do not depend
+ * on the batch, which the privacy proof needs. RONDO_CUDA_PRODUCTS=timed gives that up for speed:
+ * the fastest of the first candidates is chosen by timing for each multiple of PLAN_STEP rows.
  */
 #include "trainer/kernels/cuda/cudaport.h"
 
@@ -151,10 +151,11 @@ rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct r
     if (cudaMalloc(out, bytes == 0 ? 1 : bytes) != cudaSuccess) {
         (void)cudaGetLastError(); /* not sticky: the caller hears of it now */
         (void)cudaMemGetInfo(&left, &total);
-        return rn_fail(err, RN_E_MEMORY,
-                       "backend cuda: %zu MiB wanted, %zu of %zu MiB free on %s; a smaller batch or "
-                       "max_length needs less",
-                       bytes >> 20, left >> 20, total >> 20, port->name);
+        return rn_fail(
+            err, RN_E_MEMORY,
+            "backend cuda: %zu MiB wanted, %zu of %zu MiB free on %s; a smaller batch or "
+            "max_length needs less",
+            bytes >> 20, left >> 20, total >> 20, port->name);
     }
     check(port, "zero", cudaMemsetAsync(*out, 0, bytes == 0 ? 1 : bytes, port->stream));
     return rn_ok();
@@ -248,18 +249,17 @@ static bool set_epilogue(struct rn_port *port, cublasLtMatmulDesc_t operation,
                            cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_TRANSA,
                                                           &transposed, sizeof transposed));
     if (p->bias != NULL) {
-        good = good &&
-               check_blas(port, "product",
-                          cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
-                                                         &epilogue, sizeof epilogue)) &&
-               check_blas(port, "product",
-                          cublasLtMatmulDescSetAttribute(operation,
-                                                         CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &type,
-                                                         sizeof type)) &&
-               check_blas(port, "product",
-                          cublasLtMatmulDescSetAttribute(operation,
-                                                         CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                                                         &p->bias, sizeof p->bias));
+        good =
+            good &&
+            check_blas(port, "product",
+                       cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
+                                                      &epilogue, sizeof epilogue)) &&
+            check_blas(port, "product",
+                       cublasLtMatmulDescSetAttribute(
+                           operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &type, sizeof type)) &&
+            check_blas(port, "product",
+                       cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                      &p->bias, sizeof p->bias));
     }
     return good;
 }
@@ -277,15 +277,15 @@ static bool describe(struct rn_port *port, const struct rn_port_product *p, int6
                       cublasLtMatmulDescCreate(&out->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F)) &&
            check_blas(port, "product",
                       cublasLtMatrixLayoutCreate(&out->b, type, b_rows, b_cols, p->ldb)) &&
-           check_blas(port, "product",
-                      cublasLtMatrixLayoutCreate(&out->a, type, (uint64_t)p->k, (uint64_t)rows,
-                                                 p->lda)) &&
-           check_blas(port, "product",
-                      cublasLtMatrixLayoutCreate(&out->c, type, (uint64_t)p->n, (uint64_t)rows,
-                                                 ldc)) &&
-           check_blas(port, "product",
-                      cublasLtMatrixLayoutCreate(&out->d, type, (uint64_t)p->n, (uint64_t)rows,
-                                                 p->ldd)) &&
+           check_blas(
+               port, "product",
+               cublasLtMatrixLayoutCreate(&out->a, type, (uint64_t)p->k, (uint64_t)rows, p->lda)) &&
+           check_blas(
+               port, "product",
+               cublasLtMatrixLayoutCreate(&out->c, type, (uint64_t)p->n, (uint64_t)rows, ldc)) &&
+           check_blas(
+               port, "product",
+               cublasLtMatrixLayoutCreate(&out->d, type, (uint64_t)p->n, (uint64_t)rows, p->ldd)) &&
            set_epilogue(port, out->operation, p);
 }
 
@@ -309,15 +309,16 @@ static int find_candidates(struct rn_port *port, const struct descriptors *set,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
     int found = 0;
-    bool good = check_blas(port, "plan", cublasLtMatmulPreferenceCreate(&preference)) &&
-                check_blas(port, "plan",
-                           cublasLtMatmulPreferenceSetAttribute(
-                               preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
-                               sizeof workspace)) &&
-                check_blas(port, "plan",
-                           cublasLtMatmulPreferenceSetAttribute(
-                               preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
-                               sizeof schemes));
+    bool good =
+        check_blas(port, "plan", cublasLtMatmulPreferenceCreate(&preference)) &&
+        check_blas(port, "plan",
+                   cublasLtMatmulPreferenceSetAttribute(preference,
+                                                        CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                        &workspace, sizeof workspace)) &&
+        check_blas(port, "plan",
+                   cublasLtMatmulPreferenceSetAttribute(preference,
+                                                        CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                                        &schemes, sizeof schemes));
     for (size_t i = 0; i < RN_ARRAY_LENGTH(aligned) && good; i++) {
         good = check_blas(port, "plan",
                           cublasLtMatmulPreferenceSetAttribute(preference, aligned[i], &alignment,

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Products with frozen weights and every kind of epilogue, forward and backward, and LoRA's thin
+ * products, against the reference backend.
+ */
+#include "tests/unit/cuda/cudacheck.h"
+
+#include "base/guard.h"
+
+#define PICK(kernels, pair) ((kernels)->activation == RN_BF16 ? (pair).cuda : (pair).ref)
+
+/* One linear operation; which parts of the epilogue it has is in `parts`. */
+enum { BIAS = 1, RANK = 2, RESIDUAL = 4, PRE = 8, ACTIVATE = 16, GATE = 32, PARTS = 64 };
+
+struct linear {
+    uint32_t n, k, rank;
+    bool back;
+    unsigned parts;
+    enum rn_activation activation, gate_of;
+    float *w, *bias, *rank_b;
+    struct check_pair x, h, residual, pre, gate, y;
+};
+
+static struct rn_epilogue epilogue_of(const struct rn_kernels *kernels, const struct linear *l)
+{
+    struct rn_epilogue e = {0};
+    if ((l->parts & BIAS) != 0) {
+        e.bias = l->bias;
+    }
+    if ((l->parts & RANK) != 0) {
+        e.rank_h = PICK(kernels, l->h);
+        e.rank_b = l->rank_b;
+    }
+    if ((l->parts & RESIDUAL) != 0) {
+        e.residual = PICK(kernels, l->residual);
+    }
+    if ((l->parts & PRE) != 0) {
+        e.pre = PICK(kernels, l->pre);
+    }
+    if ((l->parts & ACTIVATE) != 0) {
+        e.activation = l->activation;
+    }
+    if ((l->parts & GATE) != 0) {
+        e.gate = PICK(kernels, l->gate);
+        e.gate_of = l->gate_of;
+    }
+    return e;
+}
+
+/* check_run hands out the lane alone; a weight wants a device, so this opens its own. */
+static void run_linear(const struct rn_kernels *kernels, struct linear *l)
+{
+    struct rn_device *device = NULL;
+    struct rn_lane *lane = NULL;
+    struct rn_weight *weight = NULL;
+    assert_true(rn_is_ok(kernels->device_open(&device, NULL)));
+    assert_true(rn_is_ok(kernels->lane_new(device, &check_limits, &lane, NULL)));
+    assert_true(rn_is_ok(kernels->weight_new(device, l->w, l->n, l->k, &weight, NULL)));
+    const struct rn_epilogue e = epilogue_of(kernels, l);
+    (l->back ? kernels->linear_back : kernels->linear)(lane, weight, PICK(kernels, l->x), &e,
+                                                       PICK(kernels, l->y));
+    assert_true(rn_is_ok(kernels->sync(lane, NULL)));
+    kernels->weight_free(device, weight);
+    kernels->lane_free(lane);
+    kernels->device_close(device);
+}
+
+static struct linear make(uint32_t rows, uint32_t n, uint32_t k, bool back)
+{
+    const uint32_t in = back ? n : k, out = back ? k : n;
+    struct linear l = {
+        .n = n,
+        .k = k,
+        .rank = 5,
+        .back = back,
+        .w = check_floats((size_t)n * k, 0.3f, 0.0f),
+        .bias = check_floats(out, 1.0f, 0.0f),
+        .rank_b = check_floats((size_t)5 * out, 1.0f, 0.0f),
+        .x = check_filled_ld(rows, in, in + 8, 1.0f, 0.0f),
+        .h = check_filled_ld(rows, 5, 5, 1.0f, 0.0f),
+        .residual = check_filled_ld(rows, out, out + 16, 1.0f, 0.0f),
+        .pre = check_empty(rows, out),
+        .gate = check_filled_ld(rows, out, out, 1.0f, 0.0f),
+        .y = check_empty_ld(rows, out, out + 8),
+    };
+    /* both backends start from the same bf16 weights */
+    for (size_t i = 0; i < (size_t)n * k; i++) {
+        l.w[i] = rn_from_bf16(rn_to_bf16(l.w[i]));
+    }
+    return l;
+}
+
+static void clear(struct linear *l)
+{
+    rn_free(l->w);
+    rn_free(l->bias);
+    rn_free(l->rank_b);
+    check_free(l->x);
+    check_free(l->h);
+    check_free(l->residual);
+    check_free(l->pre);
+    check_free(l->gate);
+    check_free(l->y);
+}
+
+/* The product is rounded to bf16 once, and once more by the pass after it; a factor of 2^-8 of the
+ * largest term covers both where terms cancel. */
+static void compare(struct linear *l)
+{
+    memset(l->y.cuda.data, 0xff, l->y.cuda.rows * l->y.cuda.ld * 2);
+    run_linear(rn_kernels_cuda_table(), l);
+    run_linear(rn_kernels_ref(), l);
+    const double slack = check_peak(l->y) / 256 + 2.0 / 256;
+    check_close("y", l->y, 1, slack);
+    assert_true(check_relative(l->y) <= 4e-3);
+    if ((l->parts & PRE) != 0) {
+        check_close("pre", l->pre, 1, slack);
+    }
+}
+
+static void every_combination(bool back)
+{
+    for (unsigned parts = 0; parts < PARTS; parts++) {
+        struct linear l = make(13, 24, 40, back);
+        l.parts = parts;
+        l.activation = RN_ACTIVATION_GELU;
+        l.gate_of = parts % 2 == 0 ? RN_ACTIVATION_GELU : RN_ACTIVATION_TANH;
+        compare(&l);
+        clear(&l);
+    }
+}
+
+static void forward(void **state)
+{
+    (void)state;
+    every_combination(false);
+}
+
+static void backward(void **state)
+{
+    (void)state;
+    every_combination(true);
+}
+
+/* More columns than one block of the pass has, rows that are no multiple of four. */
+static void wide_rows(void **state)
+{
+    (void)state;
+    struct linear l = make(6, 2304, 16, false);
+    l.parts = BIAS | RANK | PRE | ACTIVATE;
+    l.activation = RN_ACTIVATION_GELU;
+    compare(&l);
+    clear(&l);
+}
+
+static void residual_may_be_the_output(void **state)
+{
+    (void)state;
+    struct linear l = make(9, 16, 32, true);
+    const size_t bytes = l.y.cuda.rows * l.y.cuda.ld;
+    struct check_pair start = check_filled_ld(9, 32, 40, 1.0f, 0.0f);
+    l.parts = RESIDUAL | RANK;
+    memcpy(l.y.cuda.data, start.cuda.data, bytes * 2);
+    memcpy(l.y.ref.data, start.ref.data, bytes * 8);
+    check_free(l.residual);
+    l.residual = l.y;
+    run_linear(rn_kernels_cuda_table(), &l);
+    run_linear(rn_kernels_ref(), &l);
+    check_close("y", l.y, 1, check_peak(l.y) / 256);
+    l.residual = start;
+    clear(&l);
+}
+
+static void odd_weights_are_refused(void **state)
+{
+    (void)state;
+    const struct rn_kernels *kernels = rn_kernels_cuda_table();
+    struct rn_device *device = NULL;
+    struct rn_weight *weight = NULL;
+    float w[12 * 8] = {0};
+    assert_true(rn_is_ok(kernels->device_open(&device, NULL)));
+    assert_int_equal(kernels->weight_new(device, w, 12, 8, &weight, NULL).code, RN_E_UNSUPPORTED);
+    assert_int_equal(kernels->weight_new(device, w, 8, 12, &weight, NULL).code, RN_E_UNSUPPORTED);
+    assert_true(rn_is_ok(kernels->weight_new(device, w, 8, 8, &weight, NULL)));
+    assert_int_equal(kernels->weight_bytes(weight), 128);
+    kernels->weight_free(device, weight);
+    kernels->device_close(device);
+}
+
+/* ---- GELU: one operation over many values, far out and near zero ---- */
+
+static void gelu_is_the_erf_form(void **state)
+{
+    (void)state;
+    enum { N = 64, ROWS = 64 };
+    struct linear l = make(ROWS, N, N, false);
+    for (size_t i = 0; i < (size_t)N * N; i++) {
+        l.w[i] = i % (N + 1) == 0 ? 1.0f : 0.0f;
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        for (size_t c = 0; c < N; c++) {
+            const float v = ((float)(i * N + c) / (ROWS * N / 2) - 1.0f) * 9.0f;
+            check_set(l.x, i, c, v);
+            check_set(l.gate, i, c, v);
+        }
+    }
+    l.parts = ACTIVATE;
+    l.activation = RN_ACTIVATION_GELU;
+    run_linear(rn_kernels_cuda_table(), &l);
+    run_linear(rn_kernels_ref(), &l);
+    check_close("gelu", l.y, 1, 1e-6);
+    l.parts = GATE;
+    l.gate_of = RN_ACTIVATION_GELU;
+    run_linear(rn_kernels_cuda_table(), &l);
+    run_linear(rn_kernels_ref(), &l);
+    check_close("gelu gradient", l.y, 1, 1e-6);
+    l.parts = ACTIVATE;
+    l.activation = RN_ACTIVATION_TANH;
+    run_linear(rn_kernels_cuda_table(), &l);
+    run_linear(rn_kernels_ref(), &l);
+    check_close("tanh", l.y, 1, 1e-6);
+    clear(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forward),
+        cmocka_unit_test(backward),
+        cmocka_unit_test(wide_rows),
+        cmocka_unit_test(residual_may_be_the_output),
+        cmocka_unit_test(odd_weights_are_refused),
+        cmocka_unit_test(gelu_is_the_erf_form),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
