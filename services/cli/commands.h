@@ -14,6 +14,7 @@ int rn_cmd_predict(int argc, char **argv);
 int rn_cmd_tokenize(int argc, char **argv);
 int rn_cmd_model_hash(int argc, char **argv);
 int rn_cmd_model_inspect(int argc, char **argv);
+int rn_cmd_data_split(int argc, char **argv);
 
 /* Setting up a federation. */
 int rn_cmd_init(int argc, char **argv);
@@ -25,5 +26,7 @@ int rn_cmd_plan_sign(int argc, char **argv);
 
 /* Running it. */
 int rn_cmd_run(int argc, char **argv);
+int rn_cmd_curves(int argc, char **argv);
+int rn_cmd_demo(int argc, char **argv);
 
 #endif

@@ -25,6 +25,7 @@ static const struct command_row commands[] = {
     {"predict", rn_cmd_predict, "label and logits of every record"},
     {"tokenize", rn_cmd_tokenize, "show the token ids of a data file"},
     {"model hash", rn_cmd_model_hash, "the hash by which a plan names its base model"},
+    {"data split", rn_cmd_data_split, "cut a data file into skewed parts, for experiments"},
     {"model inspect", rn_cmd_model_inspect, "say what a model or adapter directory holds"},
     {NULL, NULL, "Setting up a federation"},
     {"init", rn_cmd_init, "make the operator's directory: CA, coordinator, plan, invitations"},
@@ -35,6 +36,8 @@ static const struct command_row commands[] = {
     {"plan sign", rn_cmd_plan_sign, "sign the plan, and take over others' signatures"},
     {NULL, NULL, "Running it"},
     {"run", rn_cmd_run, "run the service of a site, coordinator or member"},
+    {"curves", rn_cmd_curves, "draw the rounds of one or more jobs as an SVG"},
+    {"demo", rn_cmd_demo, "run a whole federation on this machine"},
 };
 
 static void print_usage(FILE *out)
