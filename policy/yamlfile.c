@@ -87,6 +87,17 @@ static void field_note(struct scan *scan, const yaml_event_t *event, const char 
     field->line = (uint32_t)event->start_mark.line + 1;
 }
 
+/* Below a sequence, fields of its entries share their path. */
+static bool in_sequence(const struct scan *scan)
+{
+    for (unsigned depth = 1; depth <= scan->depth; depth++) {
+        if (!scan->mapping[depth]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static rn_result scan_scalar(struct scan *scan, const yaml_event_t *event, struct rn_error *err)
 {
     const yaml_char_t *text = event->data.scalar.value;
@@ -102,6 +113,10 @@ static rn_result scan_scalar(struct scan *scan, const yaml_event_t *event, struc
         if (!rn_text_format(scan->key, sizeof scan->key, "%s%s%s", scan->path[at],
                             scan->path[at][0] == '\0' ? "" : ".", (const char *)text)) {
             return scan_fail(scan, event, "key too long", err);
+        }
+        if (rn_yaml_has(scan->index, scan->key) && !in_sequence(scan)) {
+            return rn_fail(err, RN_E_CONFIG, "%s:%zu: the key '%s' stands there twice",
+                           scan->index->source, event->start_mark.line + 1, (const char *)text);
         }
         scan->want_key[at] = false;
         return rn_ok();
@@ -127,6 +142,9 @@ static rn_result scan_open(struct scan *scan, const yaml_event_t *event, bool ma
     const unsigned at = scan->depth;
     if (anchor != NULL || tag != NULL) {
         return scan_fail(scan, event, "anchors and tags are not allowed", err);
+    }
+    if (at == 0 && !mapping) {
+        return scan_fail(scan, event, "expected 'key: value' lines", err);
     }
     if (at == RN_YAML_DEPTH_MAX) {
         return scan_fail(scan, event, "nested too deeply", err);
@@ -270,32 +288,68 @@ __attribute__((format(printf, 3, 0))) static void complaint_log(cyaml_log_t leve
 static rn_result complaint_report(const struct complaint *complaint, const char *source,
                                   cyaml_err_t code, struct rn_error *err)
 {
-    char what[192];
-    const char *detail = complaint->filled ? complaint->what : cyaml_strerror(code);
-    const char *named = strrchr(detail, ' ');
-    switch (code) {
-    case CYAML_ERR_INVALID_KEY:
-        (void)rn_text_format(what, sizeof what, "unknown key '%s'", named ? named + 1 : "");
-        break;
-    case CYAML_ERR_MAPPING_FIELD_MISSING:
-        (void)rn_text_format(what, sizeof what, "the key '%s' is missing", named ? named + 1 : "");
-        return rn_fail(err, RN_E_CONFIG, "%s: %s", source, what);
-    case CYAML_ERR_UNEXPECTED_EVENT:
-        if (strstr(detail, "already seen") != NULL) {
-            return rn_fail(err, RN_E_CONFIG, "%s:%u: the key '%s' stands there twice", source,
-                           complaint->line, named ? named + 1 : "");
+    const char *what = complaint->filled ? complaint->what : cyaml_strerror(code);
+    return rn_fail(err, RN_E_CONFIG, "%s:%u: %s%s%s", source, complaint->line, complaint->path,
+                   complaint->path[0] == '\0' ? "" : ": ", what);
+}
+
+/* ---- Keys against the schema, because libcyaml names neither the line of an unknown key nor the
+ * section of a missing one. Mappings inside sequences are left to libcyaml. */
+
+static const struct cyaml_schema_field *key_find(const struct cyaml_schema_field *fields,
+                                                 const char *key, size_t length)
+{
+    for (; fields->key != NULL; fields++) {
+        if (strlen(fields->key) == length && memcmp(fields->key, key, length) == 0) {
+            return fields;
         }
-        (void)rn_text_format(what, sizeof what, "%s", detail);
-        break;
-    default:
-        (void)rn_text_format(what, sizeof what, "%s", detail);
-        break;
     }
-    if (complaint->path[0] == '\0') {
-        return rn_fail(err, RN_E_CONFIG, "%s:%u: %s", source, complaint->line, what);
+    return NULL;
+}
+
+static rn_result unknown_check(const struct rn_yaml_index *index,
+                               const struct cyaml_schema_field *fields,
+                               const struct rn_yaml_field *field, struct rn_error *err)
+{
+    for (const char *at = field->path; *at != '\0';) {
+        const size_t length = strcspn(at, ".");
+        const struct cyaml_schema_field *known = key_find(fields, at, length);
+        RN_ENSURE(known != NULL, err, RN_E_CONFIG, "%s:%u: unknown key '%.*s'", index->source,
+                  field->line, (int)((size_t)(at - field->path) + length), field->path);
+        if (at[length] == '\0' || known->value.type != CYAML_MAPPING) {
+            return rn_ok();
+        }
+        fields = known->value.mapping.fields;
+        at += length + 1;
     }
-    return rn_fail(err, RN_E_CONFIG, "%s:%u: %s: %s", source, complaint->line, complaint->path,
-                   what);
+    return rn_ok();
+}
+
+static rn_result missing_check(const struct rn_yaml_index *index,
+                               const struct cyaml_schema_field *fields, const char *section,
+                               struct rn_error *err)
+{
+    for (; fields->key != NULL; fields++) {
+        char path[RN_YAML_PATH_MAX];
+        (void)rn_text_format(path, sizeof path, "%s%s%s", section, section[0] == '\0' ? "" : ".",
+                             fields->key);
+        if (!rn_yaml_has(index, path)) {
+            RN_ENSURE((fields->value.flags & CYAML_FLAG_OPTIONAL) != 0, err, RN_E_CONFIG,
+                      "%s: the key '%s' is missing", index->source, path);
+        } else if (fields->value.type == CYAML_MAPPING) {
+            RN_TRY(missing_check(index, fields->value.mapping.fields, path, err));
+        }
+    }
+    return rn_ok();
+}
+
+static rn_result keys_check(const struct rn_yaml_index *index,
+                            const struct cyaml_schema_value *schema, struct rn_error *err)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        RN_TRY(unknown_check(index, schema->mapping.fields, &index->fields[i], err));
+    }
+    return missing_check(index, schema->mapping.fields, "", err);
 }
 
 rn_result rn_yaml_load(struct rn_view text, const char *source,
@@ -309,6 +363,7 @@ rn_result rn_yaml_load(struct rn_view text, const char *source,
               source, RN_YAML_BYTES_MAX);
     out_index->fields = rn_alloc(RN_YAML_FIELDS_MAX, sizeof *out_index->fields);
     RN_TRY(scan_text(text, out_index, err));
+    RN_TRY(keys_check(out_index, schema, err));
 
     struct complaint complaint = {0};
     const cyaml_config_t config = {.log_fn = complaint_log,

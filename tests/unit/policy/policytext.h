@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Example files of the tests in this folder, and edits of them.
+ */
+#ifndef RN_TESTS_POLICYTEXT_H
+#define RN_TESTS_POLICYTEXT_H
+
+#include "base/bytes.h"
+#include "base/guard.h"
+#include "policy/limits.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define HEX_C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+#define HEX_D "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+
+static const char plan_example[] = "version: 1\n"
+                                   "federation: clinics\n"
+                                   "name: triage\n"
+                                   "seed: 7\n"
+                                   "rounds: 4\n"
+                                   "method: rolora\n"
+                                   "weights: uniform\n"
+                                   "max_examples: 0\n"
+                                   "metrics: home\n"
+                                   "model:\n"
+                                   "  hash: " HEX_A "\n"
+                                   "  max_length: 64\n"
+                                   "task:\n"
+                                   "  kind: classification\n"
+                                   "  labels: [\"no\", \"yes\"]\n"
+                                   "  metric: accuracy\n"
+                                   "lora:\n"
+                                   "  rank: 4\n"
+                                   "  alpha: 8\n"
+                                   "  rslora: false\n"
+                                   "  init: kaiming\n"
+                                   "  targets: [query, value]\n"
+                                   "  layers: [0, 2]\n"
+                                   "  head: federated\n"
+                                   "training:\n"
+                                   "  optimizer: adamw\n"
+                                   "  lr_a: 0.001\n"
+                                   "  lr_b: 1e-3\n"
+                                   "  lr_head: 0.01\n"
+                                   "  weight_decay: 0\n"
+                                   "  schedule: cosine\n"
+                                   "  warmup_steps: 0\n"
+                                   "  clip: 1.0\n"
+                                   "  batch: 16\n"
+                                   "  steps: 20\n"
+                                   "secagg:\n"
+                                   "  colluding: 1\n"
+                                   "  losses: 1\n"
+                                   "  honest: 2\n"
+                                   "  bits: 16\n"
+                                   "  scale_a: 0.125\n"
+                                   "  scale_b: 0.25\n"
+                                   "  scale_head: 0.5\n"
+                                   "  train_soft_s: 60\n"
+                                   "  train_hard_s: 600\n"
+                                   "  stage_soft_s: 10\n"
+                                   "  stage_hard_s: 60\n"
+                                   "  upload_rate: 1000000\n"
+                                   "  attempts: 3\n"
+                                   "roster:\n"
+                                   "  hash: " HEX_B "\n"
+                                   "  coordinator: " HEX_C "\n";
+
+static const char policy_example[] = "version: 1\n"
+                                     "federation: clinics\n"
+                                     "coordinator: " HEX_C "\n"
+                                     "plan:\n"
+                                     "  hashes: []\n"
+                                     "  signers: 3\n"
+                                     "  signed_by: []\n"
+                                     "cohort:\n"
+                                     "  members_min: 3\n"
+                                     "  members_max: 10\n"
+                                     "  colluding_min: 1\n"
+                                     "  honest_min: 2\n"
+                                     "  losses_max: 1\n"
+                                     "  threshold_min: 3\n"
+                                     "  survivors_min: 3\n"
+                                     "method:\n"
+                                     "  allowed: [rolora, ffa-lora]\n"
+                                     "  weights: [uniform]\n"
+                                     "  metrics: [home]\n"
+                                     "  heads: [federated, frozen]\n"
+                                     "model:\n"
+                                     "  hashes: [" HEX_A "]\n"
+                                     "  max_length_max: 64\n"
+                                     "lora:\n"
+                                     "  targets: [query, value]\n"
+                                     "  rank_max: 8\n"
+                                     "training:\n"
+                                     "  rounds_max: 10\n"
+                                     "  steps_max: 50\n"
+                                     "  batch_max: 32\n"
+                                     "upload:\n"
+                                     "  bytes_max: 1000000\n"
+                                     "  attempts_max: 3\n"
+                                     "  repeats_max: 0\n";
+
+static const char site_example[] = "version: 1\n"
+                                   "role: member\n"
+                                   "federation: clinics\n"
+                                   "name: north\n"
+                                   "network:\n"
+                                   "  direction: dial\n"
+                                   "  dial: \"fed.example.org:8443\"\n"
+                                   "state: state\n"
+                                   "model: /srv/model\n"
+                                   "data:\n"
+                                   "  train: train.tsv\n"
+                                   "  text: sentence\n"
+                                   "  label: label\n"
+                                   "compute:\n"
+                                   "  backend: cpu\n"
+                                   "  threads: 2\n"
+                                   "log:\n"
+                                   "  format: json\n"
+                                   "  level: info\n";
+
+#define EDITED_MAX 8192
+
+/* text with the first `from` replaced by `to`; aborts the test program when it is not there. */
+static inline const char *edited(char out[static EDITED_MAX], const char *text, const char *from,
+                                 const char *to)
+{
+    const char *at = strstr(text, from);
+    RN_BUG_IF(at == NULL);
+    RN_BUG_IF(!rn_text_format(out, EDITED_MAX, "%.*s%s%s", (int)(at - text), text, to,
+                              at + strlen(from)));
+    return out;
+}
+
+/* text with the value of a dotted field replaced. */
+static inline const char *with_field(char out[static EDITED_MAX], const char *text,
+                                     const char *field, const char *value)
+{
+    char head[128];
+    const char *dot = strchr(field, '.');
+    const char *at = text;
+    if (dot != NULL) {
+        (void)rn_text_format(head, sizeof head, "\n%.*s:\n", (int)(dot - field), field);
+        at = strstr(text, head);
+        RN_BUG_IF(at == NULL);
+        at += strlen(head) - 1;
+    }
+    (void)rn_text_format(head, sizeof head, "%s%s: ", dot == NULL ? "" : "\n  ",
+                         dot == NULL ? field : dot + 1);
+    at = strstr(at, head);
+    RN_BUG_IF(at == NULL);
+    at += strlen(head);
+    const char *rest = strchr(at, '\n');
+    RN_BUG_IF(!rn_text_format(out, EDITED_MAX, "%.*s%s%s", (int)(at - text), text, value, rest));
+    return out;
+}
+
+/* The texts of a limit and of one beyond it; false when there is nothing beyond. */
+static inline bool limit_texts(const struct rn_limit *limit, bool upper, char inside[static 40],
+                               char outside[static 40])
+{
+    const double edge = upper ? limit->most : limit->least;
+    if (limit->kind == RN_LIMIT_REAL) {
+        const double beyond = upper ? edge * 1.0001 : edge > 0 ? edge * 0.9999 : -1e-9;
+        (void)rn_text_format(inside, 40, "%.17g", edge);
+        (void)rn_text_format(outside, 40, "%.17g", beyond);
+        return true;
+    }
+    (void)rn_text_format(inside, 40, "%.0f", edge);
+    /* Above 2^53 a double has no next whole number; the least one beyond is two away. */
+    (void)rn_text_format(outside, 40, "%.0f",
+                         upper ? (edge < 0x1p53 ? edge + 1 : edge + 2) : edge - 1);
+    return upper || edge > 0;
+}
+
+#endif
