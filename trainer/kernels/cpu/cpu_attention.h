@@ -147,8 +147,9 @@ static float exponentiate(const struct head *h, float shift, float *p)
     return v_sum(sum);
 }
 
-static void attend_row(const struct head *h, float scale, const float *q, float *out,
-                       float *out_lse)
+/* p = softmax(scale q k^T) of one row; returns log sum exp. Backward does the same again instead of
+ * e^(s - lse), whose rounding grows with the size of the scores. */
+static float softmax_row(const struct head *h, float scale, const float *q)
 {
     row_products(h, q, h->kt, h->p);
     const float most = scale_scores(h, scale, h->p);
@@ -157,9 +158,15 @@ static void attend_row(const struct head *h, float scale, const float *q, float 
     for (size_t j = 0; j < h->s; j += RN_LANES) {
         v_store(h->p + j, v_mul(v_load(h->p + j), share));
     }
+    return most + logf(sum);
+}
+
+static void attend_row(const struct head *h, float scale, const float *q, float *out,
+                       float *out_lse)
+{
+    *out_lse = softmax_row(h, scale, q);
     weighted_rows(h, h->p, h->v, h->dq);
     memcpy(out, h->dq, h->width * sizeof(float));
-    *out_lse = most + logf(sum);
 }
 
 static void attention(struct rn_lane *lane, const struct rn_attention *a, struct rn_mat q,
@@ -196,7 +203,7 @@ static void add_outer(const struct head *h, const float *weight, const float *x,
 
 /* One query row: dq out, dk and dv add. */
 static void attend_row_back(const struct head *h, float scale, const float *q, const float *out,
-                            float lse, const float *dout, float *dq)
+                            const float *dout, float *dq)
 {
     pad_row(q, h->width, h->d, h->q);
     pad_row(dout, h->width, h->d, h->dout);
@@ -206,9 +213,7 @@ static void attend_row_back(const struct head *h, float scale, const float *q, c
         products = v_fma(v_load(h->dq + c), v_load(h->dout + c), products);
     }
     const float delta = v_sum(products);
-    row_products(h, h->q, h->kt, h->p);
-    scale_scores(h, scale, h->p);
-    exponentiate(h, lse, h->p);
+    softmax_row(h, scale, h->q);
     row_products(h, h->dout, h->vt, h->ds);
     for (size_t j = 0; j < h->s; j += RN_LANES) {
         const v16 centred = v_sub(v_load(h->ds + j), v_set(delta));
@@ -232,6 +237,7 @@ static void attention_back(struct rn_lane *lane, const struct rn_attention *a, s
                            struct rn_mat k, struct rn_mat v, struct rn_mat out, struct rn_mat lse,
                            struct rn_mat dout, struct rn_mat dq, struct rn_mat dk, struct rn_mat dv)
 {
+    (void)lse;
     for (size_t i = 0; i < a->sequences.count; i++) {
         const size_t first = (size_t)a->sequences.cu[i];
         const size_t length = (size_t)a->sequences.cu[i + 1] - first;
@@ -245,8 +251,7 @@ static void attention_back(struct rn_lane *lane, const struct rn_attention *a, s
             for (size_t t = 0; t < (a->first_query ? 1 : length); t++) {
                 const size_t row = a->first_query ? i : first + t;
                 attend_row_back(&h, a->scale, rn_row_f32(q, row) + at, rn_row_f32(out, row) + at,
-                                rn_row_f32(lse, row)[n], rn_row_f32(dout, row) + at,
-                                rn_row_f32(dq, row) + at);
+                                rn_row_f32(dout, row) + at, rn_row_f32(dq, row) + at);
             }
             put_head(&h, h.dk, first, at, dk);
             put_head(&h, h.dv, first, at, dv);
