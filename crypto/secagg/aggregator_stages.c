@@ -68,13 +68,14 @@ void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type ty
                             struct rn_sa_actions *actions)
 {
     const struct rn_sa_set to = rn_sa_set_only(member);
-    if (a->stage == RN_SA_STAGE_ABORTING || a->stage == RN_SA_STAGE_ABORTED) {
-        const bool certified = a->sent[RN_SA_ABORT_CERTIFICATE].length > 0;
-        if (a->sent[RN_SA_ABORT_CALL].length > 0) {
-            rn_sa_aggregator_send(a, certified ? RN_SA_ABORT_CERTIFICATE : RN_SA_ABORT_CALL, &to,
-                                  actions);
-            return;
-        }
+    const bool over = a->stage == RN_SA_STAGE_ABORTING || a->stage == RN_SA_STAGE_ABORTED;
+    if (a->sent[RN_SA_ABORT_CERTIFICATE].length > 0) {
+        rn_sa_aggregator_send(a, RN_SA_ABORT_CERTIFICATE, &to, actions);
+        return;
+    }
+    if (over && type != RN_SA_VOTE) { /* a vote is the answer to this call: no echo */
+        rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &to, actions);
+        return;
     }
     switch (type) {
     case RN_SA_READY:
@@ -316,6 +317,11 @@ void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
 {
     const bool certified =
         a->sent[RN_SA_ABORT_CERTIFICATE].length > 0 || a->sent[RN_SA_ACK_SET].length == 0;
+    if (a->t.level >= RN_SA_LEVEL_CERTIFIED) { /* nobody can vote any more: tell them it is over */
+        rn_sa_abort_call_write(&a->t, (uint32_t)reason, a->config.identity,
+                               &a->sent[RN_SA_ABORT_CALL]);
+        rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &a->t.joined, actions);
+    }
     rn_sa_aggregator_enter(a, RN_SA_STAGE_ABORTED, actions);
     struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
     action->reason = reason;
@@ -560,7 +566,7 @@ static bool close_stage(struct rn_sa_aggregator *a, struct rn_sa_actions *action
     case RN_SA_STAGE_ABORTING:
         return close_aborting(a, hard, actions);
     case RN_SA_STAGE_ABORTED: /* late votes may still certify a called off session */
-        if (a->sent[RN_SA_ACK_SET].length > 0 && a->sent[RN_SA_ABORT_CALL].length > 0 &&
+        if (a->sent[RN_SA_ACK_SET].length > 0 && a->t.level < RN_SA_LEVEL_CERTIFIED &&
             a->sent[RN_SA_ABORT_CERTIFICATE].length == 0) {
             return close_aborting(a, false, actions);
         }

@@ -362,7 +362,8 @@ rn_result rn_sa_member_on_abort_call(struct rn_sa_member *m, const struct rn_sa_
     (void)message;
     (void)err;
     if (m->t.level >= RN_SA_LEVEL_CERTIFIED) {
-        m->next = m->state; /* too late: the survivors are certified */
+        /* The survivors are certified: no vote any more, the update stays spent. */
+        rn_sa_member_go_aborted(m, RN_SA_REASON_COORDINATOR, false, actions);
         return rn_ok();
     }
     const bool may_vote = m->t.level >= RN_SA_LEVEL_JOINED &&
