@@ -63,6 +63,7 @@ struct rn_rpc_stream {
     bool failed;      /* ends now, drop everything */
     bool local;       /* this side ended it */
     bool ended;       /* the end tag came */
+    bool reported;    /* ... and its user knows */
     rn_result close_result;
 
     struct outgoing *first; /* in flight when SEND_MESSAGE */
@@ -135,7 +136,7 @@ static void batch(struct rn_rpc_stream *stream, const grpc_op *ops, size_t count
 
 static void receive_start(struct rn_rpc_stream *stream)
 {
-    if (stream->receiving || stream->paused || stream->input_done) {
+    if (stream->receiving || stream->paused || stream->input_done || stream->reported) {
         return;
     }
     grpc_op op;
@@ -232,9 +233,10 @@ static struct rn_rpc_end end_of(const struct rn_rpc_stream *stream)
 
 static void report_when_over(struct rn_rpc_stream *stream)
 {
-    if (!stream->ended || stream->receiving) {
+    if (!stream->ended || stream->receiving || stream->reported) {
         return;
     }
+    stream->reported = true;
     struct rn_rpc *rpc = stream->rpc;
     if (stream->previous != NULL) {
         stream->previous->next = stream->next;

@@ -88,6 +88,8 @@ static void test_refused_by_authorize(void **state)
     assert_int_equal(client.down.peer_said, RN_E_PEER_REPLAY);
     assert_int_equal(rn_class_of(client.down.result), RN_CLASS_RETRY);
     assert_int_equal(client.opened, 0);
+    WAIT_FOR(&server, &client, client.links_down >= 5); /* each refusal is reported once */
+    assert_in_range(server.authorized, client.links_down + 1, client.links_down + 2);
     server.allow = rn_ok();
     WAIT_FOR(&server, &client, client.opened == 1); /* it tried again by itself */
     end_close(&client);
