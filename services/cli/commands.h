@@ -26,6 +26,7 @@ int rn_cmd_plan_sign(int argc, char **argv);
 
 /* Running it. */
 int rn_cmd_run(int argc, char **argv);
+int rn_cmd_status(int argc, char **argv);
 int rn_cmd_curves(int argc, char **argv);
 int rn_cmd_demo(int argc, char **argv);
 

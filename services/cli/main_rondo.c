@@ -36,6 +36,7 @@ static const struct command_row commands[] = {
     {"plan sign", rn_cmd_plan_sign, "sign the plan, and take over others' signatures"},
     {NULL, NULL, "Running it"},
     {"run", rn_cmd_run, "run the service of a site, coordinator or member"},
+    {"status", rn_cmd_status, "ask a running coordinator or trainer where it stands"},
     {"curves", rn_cmd_curves, "draw the rounds of one or more jobs as an SVG"},
     {"demo", rn_cmd_demo, "run a whole federation on this machine"},
 };
