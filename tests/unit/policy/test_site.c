@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * site.yaml and the bundles of the set-up.
+ */
+#include "base/alloc.h"
+#include "policy/bundle.h"
+#include "policy/site.h"
+
+#include "tests/unit/policy/policytext.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct rn_site site;
+static struct rn_error error;
+
+static void reads(void **state)
+{
+    (void)state;
+    if (!rn_is_ok(rn_site_parse(rn_view_text(site_example), "site.yaml", &site, &error))) {
+        fail_msg("%s", error.text);
+    }
+    assert_int_equal(site.role, RN_SITE_MEMBER);
+    assert_string_equal(site.network.dial, "fed.example.org:8443");
+    assert_string_equal(site.data.pair, "");
+    assert_true(site.data.header);
+    assert_int_equal(site.log.format, RN_SITE_LOG_JSON);
+    assert_null(rn_site_format_name(site.data.format));
+    assert_string_equal(rn_site_backend_name(site.compute.backend), "cpu");
+}
+
+static void coordinator_with_peers(void **state)
+{
+    (void)state;
+    static const char text[] = "version: 1\nrole: coordinator\nfederation: clinics\n"
+                               "name: coordinator\nnetwork:\n  direction: both\n"
+                               "  listen: \"[::1]:8443\"\n  peers:\n"
+                               "    - name: north\n      address: \"north.example:1\"\n"
+                               "    - name: south\n      address: \"10.0.0.2:2\"\n"
+                               "state: state\nmodel: m\n"
+                               "compute:\n  backend: cpu\n  threads: 0\n"
+                               "log:\n  format: text\n  level: warn\n";
+    char edit[EDITED_MAX];
+    if (!rn_is_ok(rn_site_parse(rn_view_text(text), "site.yaml", &site, &error))) {
+        fail_msg("%s", error.text);
+    }
+    assert_int_equal(site.network.peers_count, 2);
+    assert_string_equal(site.network.peers[1].address, "10.0.0.2:2");
+    edited(edit, text, "      address: \"north.example:1\"\n", "");
+    assert_false(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
+    edited(edit, text, "address: \"10.0.0.2:2\"", "address: \"10.0.0.2\"");
+    assert_false(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
+    edited(edit, text, "name: south\n", "name: south\n      nick: s\n");
+    assert_false(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to, *expected;
+    } rows[] = {
+        {"role: member", "role: boss", "site.yaml:2: role"},
+        {"name: north", "name: North", "site.yaml:4: name"},
+        {"direction: dial", "direction: listen", "this direction needs network.listen"},
+        {"direction: dial", "direction: both", "this direction needs network.listen"},
+        {"  dial: \"fed.example.org:8443\"\n", "", "this direction needs network.dial"},
+        {"fed.example.org:8443", "fed.example.org", "network.dial: expected host:port"},
+        {"fed.example.org:8443", "fed.example.org:65536", "network.dial: expected host:port"},
+        {"fed.example.org:8443", "::1:8443", "network.dial: expected host:port"},
+        {"fed.example.org:8443", "http://x:1", "network.dial: expected host:port"},
+        {"fed.example.org:8443", ":1", "network.dial: expected host:port"},
+        {"direction: dial", "direction: dial\n  peers: [{name: a, address: \"a:1\"}]",
+         "only a coordinator has peers"},
+        {"role: member", "role: coordinator", "needs network.peers"},
+        {"data:\n  train: train.tsv\n  text: sentence\n  label: label\n", "",
+         "a member needs the section 'data'"},
+        {"  label: label\n", "", "'data.label' is missing"},
+        {"threads: 2", "threads: 65", "compute.threads: must be between"},
+        {"threads: 2", "threads: two", "compute.threads"},
+        {"backend: cpu", "backend: gpu", "compute.backend"},
+        {"level: info", "level: loud", "log.level"},
+        {"state: state", "state: \"\"", "state"},
+    };
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
+        char text[EDITED_MAX];
+        edited(text, site_example, rows[i].from, rows[i].to);
+        const rn_result result = rn_site_parse(rn_view_text(text), "site.yaml", &site, &error);
+        if (result.code != RN_E_CONFIG || strstr(error.text, rows[i].expected) == NULL) {
+            fail_msg("expected \"%s\", got \"%s\"", rows[i].expected, error.text);
+        }
+    }
+}
+
+static void paths(void **state)
+{
+    (void)state;
+    char out[RN_PATH_MAX];
+    assert_true(rn_is_ok(rn_site_path(out, "/srv/site", "data/a.tsv", &error)));
+    assert_string_equal(out, "/srv/site/data/a.tsv");
+    assert_true(rn_is_ok(rn_site_path(out, "/srv/site", "/data/a.tsv", &error)));
+    assert_string_equal(out, "/data/a.tsv");
+}
+
+/* ---- Bundles. */
+
+static const char *const names[] = {"who", "+file.txt", "last"};
+
+static rn_result bundle_parse(const void *text, size_t length, struct rn_bundle *out)
+{
+    return rn_bundle_parse(rn_view_of(text, length), "b", RN_BUNDLE_INVITE, names, 3, out, &error);
+}
+
+static void bundle_round_trip(void **state)
+{
+    (void)state;
+    struct rn_bundle bundle;
+    struct rn_buffer out = {0};
+    rn_bundle_begin(&out, RN_BUNDLE_INVITE);
+    rn_bundle_put(&out, "who", "north");
+    rn_bundle_put_file(&out, "file.txt", rn_view_text("two\nlines"));
+    rn_bundle_put(&out, "last", "x");
+    rn_bundle_end(&out);
+    assert_true(rn_bundle_is(rn_buffer_view(&out), RN_BUNDLE_INVITE));
+    assert_false(rn_bundle_is(rn_buffer_view(&out), RN_BUNDLE_WELCOME));
+    if (!rn_is_ok(bundle_parse(out.data, out.length, &bundle))) {
+        fail_msg("%s", error.text);
+    }
+    assert_string_equal(rn_bundle_value(&bundle, 0), "north");
+    assert_true(rn_view_equal(rn_bundle_file(&bundle, 1), rn_view_text("two\nlines")));
+    assert_memory_equal(out.data + bundle.items[2].start, "field last x\n", 13);
+    for (size_t cut = 0; cut < out.length; cut++) {
+        assert_int_equal(bundle_parse(out.data, cut, &bundle).code, RN_E_DATA);
+    }
+    rn_buffer_append(&out, "\n", 1);
+    assert_int_equal(bundle_parse(out.data, out.length, &bundle).code, RN_E_DATA);
+    rn_buffer_clear(&out);
+}
+
+static void bundle_refusals(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "rondo-invite 2\nfield who a\nfile file.txt 1\na\nfield last x\nend\n",
+        "rondo-invite 1\nfield whom a\nfile file.txt 1\na\nfield last x\nend\n",
+        "rondo-invite 1\nfield who a\nfield who a\nfile file.txt 1\na\nfield last x\nend\n",
+        "rondo-invite 1\nfield who \nfile file.txt 1\na\nfield last x\nend\n",
+        "rondo-invite 1\nfield who a\nfile file.txt 01\na\nfield last x\nend\n",
+        "rondo-invite 1\nfield who a\nfile file.txt -1\na\nfield last x\nend\n",
+        "rondo-invite 1\nfield who a\nfile file.txt 2\na\nfield last x\nend\n",
+        "rondo-invite 1\nfield who a\nfile file.txt 9999999\na\nfield last x\nend\n",
+        "rondo-invite 1\nfield who a\nfile file.txt 1\na\nfield last x\nfield more x\nend\n",
+        "rondo-invite 1\nfield who \x80\nfile file.txt 1\na\nfield last x\nend\n",
+        "rondo-invite 1\r\nfield who a\nfile file.txt 1\na\nfield last x\nend\n",
+    };
+    struct rn_bundle bundle;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(texts); i++) {
+        if (bundle_parse(texts[i], strlen(texts[i]), &bundle).code != RN_E_DATA) {
+            fail_msg("accepted text %zu", i);
+        }
+    }
+}
+
+/* A value of the given length, in a bundle of one field; the result's code. */
+static enum rn_code value_of_length(size_t length)
+{
+    static const char *const one[] = {"who"};
+    struct rn_bundle bundle;
+    struct rn_buffer out = {0};
+    rn_buffer_format(&out, RN_BUNDLE_INVITE "\nfield who ");
+    memset(rn_buffer_grow(&out, length), 'x', length);
+    rn_buffer_format(&out, "\nend\n");
+    const rn_result result =
+        rn_bundle_parse(rn_buffer_view(&out), "b", RN_BUNDLE_INVITE, one, 1, &bundle, &error);
+    rn_buffer_clear(&out);
+    return result.code;
+}
+
+static enum rn_code file_of_length(size_t length)
+{
+    static const char *const one[] = {"+f"};
+    struct rn_bundle bundle;
+    struct rn_buffer out = {0};
+    rn_buffer_format(&out, RN_BUNDLE_INVITE "\nfile f %zu\n", length);
+    memset(rn_buffer_grow(&out, length), 'x', length);
+    rn_buffer_format(&out, "\nend\n");
+    const rn_result result =
+        rn_bundle_parse(rn_buffer_view(&out), "b", RN_BUNDLE_INVITE, one, 1, &bundle, &error);
+    rn_buffer_clear(&out);
+    return result.code;
+}
+
+static void bundle_limits(void **state)
+{
+    (void)state;
+    assert_int_equal(value_of_length(RN_BUNDLE_VALUE_MAX), RN_OK);
+    assert_int_equal(value_of_length(RN_BUNDLE_VALUE_MAX + 1), RN_E_DATA);
+    assert_int_equal(file_of_length(RN_BUNDLE_FILE_MAX), RN_OK);
+    assert_int_equal(file_of_length(RN_BUNDLE_FILE_MAX + 1), RN_E_DATA);
+    assert_int_equal(file_of_length(RN_BUNDLE_BYTES_MAX + 1), RN_E_DATA);
+    assert_int_equal(file_of_length(0), RN_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads),
+        cmocka_unit_test(coordinator_with_peers),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(paths),
+        cmocka_unit_test(bundle_round_trip),
+        cmocka_unit_test(bundle_refusals),
+        cmocka_unit_test(bundle_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
