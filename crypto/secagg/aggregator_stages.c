@@ -73,7 +73,8 @@ void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type ty
         rn_sa_aggregator_send(a, RN_SA_ABORT_CERTIFICATE, &to, actions);
         return;
     }
-    if (over && type != RN_SA_VOTE) { /* a vote is the answer to this call: no echo */
+    /* A vote is the answer to the first call: no echo. */
+    if (over && (type != RN_SA_VOTE || a->stage == RN_SA_STAGE_ABORTED)) {
         rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &to, actions);
         return;
     }
@@ -317,8 +318,8 @@ void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
 {
     const bool certified =
         a->sent[RN_SA_ABORT_CERTIFICATE].length > 0 || a->sent[RN_SA_ACK_SET].length == 0;
-    if (a->t.level >= RN_SA_LEVEL_CERTIFIED) { /* nobody can vote any more: tell them it is over */
-        rn_sa_abort_call_write(&a->t, (uint32_t)reason, a->config.identity,
+    if (!certified) { /* nobody shall wait for a certificate that does not come */
+        rn_sa_abort_call_write(&a->t, (uint32_t)reason, true, a->config.identity,
                                &a->sent[RN_SA_ABORT_CALL]);
         rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &a->t.joined, actions);
     }
@@ -333,7 +334,8 @@ void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason rea
                                struct rn_sa_actions *actions)
 {
     a->reason = reason;
-    rn_sa_abort_call_write(&a->t, (uint32_t)reason, a->config.identity, &a->sent[RN_SA_ABORT_CALL]);
+    rn_sa_abort_call_write(&a->t, (uint32_t)reason, false, a->config.identity,
+                           &a->sent[RN_SA_ABORT_CALL]);
     struct rn_buffer *record = rn_sa_aggregator_record(a, RN_SA_RECORD_ABORT_CALL, actions);
     rn_buffer_u32(record, (uint32_t)reason);
     rn_buffer_blob(record, rn_buffer_view(&a->sent[RN_SA_ABORT_CALL]));

@@ -34,7 +34,7 @@ static const struct {
     [RN_SA_SURVIVORS] = {"survivors", true, 4, 4 + N *RN_SA_DONE_BYTES},
     [RN_SA_VOTE] = {"vote", false, RN_SA_VOTE_BODY, RN_SA_VOTE_BODY},
     [RN_SA_CERTIFICATE] = {"certificate", true, 4, 4 + N *RN_SA_VOTE_BYTES},
-    [RN_SA_ABORT_CALL] = {"abort-call", true, 4, 4},
+    [RN_SA_ABORT_CALL] = {"abort-call", true, RN_SA_ABORT_CALL_BODY, RN_SA_ABORT_CALL_BODY},
     [RN_SA_ABORT_CERTIFICATE] = {"abort-certificate", true, 4, 4 + N *RN_SA_VOTE_BYTES},
     [RN_SA_REVEAL] = {"reveal", false, 4, 4 + N *RN_SA_REVEAL_ENTRY},
     [RN_SA_RESULT] = {"result", true, 32 + RN_SA_SET_BYTES + 4,

@@ -68,6 +68,7 @@ struct rn_sa_message {
 #define RN_SA_REVEAL_ENTRY (4u + 4u + 32u + 32u)
 #define RN_SA_RESULT_ENTRY (4u + 4u + 32u)
 #define RN_SA_RECEIPT_BODY (2u * 32u)
+#define RN_SA_ABORT_CALL_BODY (2u * 4u)
 #define RN_SA_CHUNK_HEAD (8u + 4u)
 
 /* Most bytes of any message. */

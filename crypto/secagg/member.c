@@ -39,8 +39,8 @@ const struct rn_sa_member_rule rn_sa_member_rules[] = {
     {RN_SA_M_UPLOADING, RN_SA_ABORT_CALL, rn_sa_member_on_abort_call, RN_SA_M_ABORTED},
     {RN_SA_M_FOLLOWING, RN_SA_ABORT_CALL, rn_sa_member_on_abort_call, RN_SA_M_ABORTED},
     {RN_SA_M_DONE, RN_SA_ABORT_CALL, rn_sa_member_on_abort_call, RN_SA_M_ABORTING},
-    {RN_SA_M_REVEALED, RN_SA_ABORT_CALL, rn_sa_member_on_abort_call, RN_SA_M_ABORTED},
     {RN_SA_M_VOTED, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_VOTED},
+    {RN_SA_M_REVEALED, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_REVEALED},
     {RN_SA_M_ABORTING, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_ABORTING},
 
     {RN_SA_M_DONE, RN_SA_ABORT_CERTIFICATE, rn_sa_member_on_abort_certificate, RN_SA_M_ABORTED},

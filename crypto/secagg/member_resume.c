@@ -142,6 +142,7 @@ rn_result rn_sa_member_resume(const struct rn_sa_member_config *config,
         RN_TRY(load_record(m, records[i], &closed, err));
     }
     m->now_ms = now_ms;
+    m->closed = closed;
     if (closed) {
         rn_sa_member_go_aborted(m, RN_SA_REASON_COORDINATOR, true, out_actions);
     } else if (m->vote == RN_SA_VOTE_ABORT) {

@@ -45,6 +45,7 @@ struct rn_sa_member {
     bool input_given;
     bool spent;                    /* Done is in the journal */
     bool revealed;                 /* Reveal is in the journal */
+    bool closed;                   /* an abort certificate came */
     bool ignored;                  /* the handler had no use for the message: it may come again */
     uint8_t own_t1[RN_HASH_BYTES]; /* when spent */
     uint8_t own_t2[RN_HASH_BYTES]; /* when revealed */

@@ -295,10 +295,8 @@ rn_result rn_sa_member_on_result(struct rn_sa_member *m, const struct rn_sa_mess
 }
 
 /* All chunks came: the root, then every element's range. */
-static rn_result finish_sum(struct rn_sa_member *m, struct rn_sa_actions *actions,
-                            struct rn_error *err)
+static void finish_sum(struct rn_sa_member *m, struct rn_sa_actions *actions)
 {
-    const struct rn_sa_layout *layout = &m->t.layout;
     uint8_t root[RN_HASH_BYTES];
     rn_sa_chunk_root(&m->t, RN_SA_COORDINATOR, m->sum_leaves, root);
     const uint64_t largest = rn_sa_set_count(&m->t.survivors) * m->config.params.value_max;
@@ -306,13 +304,10 @@ static rn_result finish_sum(struct rn_sa_member *m, struct rn_sa_actions *action
     rn_sa_vector_reduce(&m->sum);
     if (!same || !rn_sa_vector_in_range(&m->sum, largest)) {
         rn_sa_member_go_aborted(m, RN_SA_REASON_RANGE, false, actions);
-        return rn_ok();
+        return;
     }
-    (void)layout;
-    (void)err;
     m->next = RN_SA_M_SUMMED;
     rn_sa_actions_add(actions, RN_SA_SUM);
-    return rn_ok();
 }
 
 rn_result rn_sa_member_on_sum_chunk(struct rn_sa_member *m, const struct rn_sa_message *message,
@@ -331,7 +326,10 @@ rn_result rn_sa_member_on_sum_chunk(struct rn_sa_member *m, const struct rn_sa_m
                      m->sum_leaves + (size_t)part.chunk * RN_HASH_BYTES);
     m->sum_bits[part.chunk / 8] &= (uint8_t)~bit;
     m->sum_left--;
-    return m->sum_left == 0 ? finish_sum(m, actions, err) : rn_ok();
+    if (m->sum_left == 0) {
+        finish_sum(m, actions);
+    }
+    return rn_ok();
 }
 
 /* One step of the public transcript for a member without a part; out of order is ignored. */
@@ -359,21 +357,20 @@ rn_result rn_sa_member_on_follow(struct rn_sa_member *m, const struct rn_sa_mess
 rn_result rn_sa_member_on_abort_call(struct rn_sa_member *m, const struct rn_sa_message *message,
                                      struct rn_sa_actions *actions, struct rn_error *err)
 {
-    (void)message;
-    (void)err;
-    if (m->t.level >= RN_SA_LEVEL_CERTIFIED) {
-        /* The survivors are certified: no vote any more, the update stays spent. */
-        rn_sa_member_go_aborted(m, RN_SA_REASON_COORDINATOR, false, actions);
-        return rn_ok();
-    }
-    const bool may_vote = m->t.level >= RN_SA_LEVEL_JOINED &&
+    bool last = false;
+    RN_TRY(rn_sa_abort_call_read(message->body, &last, err));
+    const bool may_vote = m->t.level >= RN_SA_LEVEL_JOINED && m->t.level < RN_SA_LEVEL_CERTIFIED &&
                           rn_sa_set_has(&m->t.joined, m->config.self) &&
                           m->vote == RN_SA_VOTE_NONE && !m->revealed;
+    if (m->t.level >= RN_SA_LEVEL_CERTIFIED && !last) {
+        m->next = m->state; /* too late: the survivors are certified */
+        return rn_ok();
+    }
     rn_sa_member_erase(m);
     if (may_vote) {
         cast_vote(m, RN_SA_VOTE_ABORT, actions);
     }
-    if (m->spent) {
+    if (m->spent && !last) {
         m->next = m->vote == RN_SA_VOTE_ABORT ? RN_SA_M_ABORTING : m->state;
         return rn_ok();
     }
@@ -381,13 +378,15 @@ rn_result rn_sa_member_on_abort_call(struct rn_sa_member *m, const struct rn_sa_
     return rn_ok();
 }
 
-/* The vote is cast: say so again. */
+/* The vote is cast: say so again, or end with the coordinator. */
 rn_result rn_sa_member_on_late_abort(struct rn_sa_member *m, const struct rn_sa_message *message,
                                      struct rn_sa_actions *actions, struct rn_error *err)
 {
-    (void)message;
-    (void)err;
-    if (m->outbox.length > 0) {
+    bool last = false;
+    RN_TRY(rn_sa_abort_call_read(message->body, &last, err));
+    if (last) {
+        rn_sa_member_go_aborted(m, RN_SA_REASON_COORDINATOR, false, actions);
+    } else if (m->outbox.length > 0) {
         rn_sa_member_send(m, &m->outbox, actions);
     }
     return rn_ok();
@@ -397,7 +396,8 @@ rn_result rn_sa_member_on_abort_certificate(struct rn_sa_member *m,
                                             const struct rn_sa_message *message,
                                             struct rn_sa_actions *actions, struct rn_error *err)
 {
-    if (m->t.level < RN_SA_LEVEL_JOINED) {
+    if (m->t.level < RN_SA_LEVEL_JOINED || m->closed ||
+        (m->state == RN_SA_M_ABORTED && !m->spent)) {
         m->next = m->state;
         return rn_ok();
     }
@@ -410,6 +410,7 @@ rn_result rn_sa_member_on_abort_certificate(struct rn_sa_member *m,
     memcpy(claim.session, m->t.session, RN_HASH_BYTES);
     memcpy(claim.t0, m->t.t0, RN_HASH_BYTES);
     RN_TRY(rn_sa_abort_certificate_check(&claim, message->body, err));
+    m->closed = true;
     if (m->spent) {
         rn_sa_spent_close(m->config.spent, m->t.session, message->whole, actions);
     }

@@ -172,8 +172,10 @@ struct rn_sa_abort_claim {
 };
 RN_MUST rn_result rn_sa_abort_certificate_check(const struct rn_sa_abort_claim *claim,
                                                 struct rn_view body, struct rn_error *err);
-void rn_sa_abort_call_write(const struct rn_sa_transcript *transcript, uint32_t reason,
+/* last: the coordinator has given the session up and does not wait for votes. */
+void rn_sa_abort_call_write(const struct rn_sa_transcript *transcript, uint32_t reason, bool last,
                             const struct rn_identity *identity, struct rn_buffer *out);
+RN_MUST rn_result rn_sa_abort_call_read(struct rn_view body, bool *out_last, struct rn_error *err);
 
 /* ---- R4 Unmask ---- */
 /* Keeps in every slot the kind that U3 dictates and erases the other. */

@@ -196,12 +196,13 @@ rn_result rn_sa_abort_certificate_check(const struct rn_sa_abort_claim *claim, s
     return check_votes(&list, body, err);
 }
 
-void rn_sa_abort_call_write(const struct rn_sa_transcript *transcript, uint32_t reason,
+void rn_sa_abort_call_write(const struct rn_sa_transcript *transcript, uint32_t reason, bool last,
                             const struct rn_identity *identity, struct rn_buffer *out)
 {
-    uint8_t body[4];
+    uint8_t body[RN_SA_ABORT_CALL_BODY];
     struct rn_writer w = rn_writer_to(body, sizeof body);
     rn_write_u32(&w, reason);
+    rn_write_u32(&w, last ? 1 : 0);
     const struct rn_sa_draft draft = {
         .type = RN_SA_ABORT_CALL,
         .sender = RN_SA_COORDINATOR,
@@ -210,4 +211,14 @@ void rn_sa_abort_call_write(const struct rn_sa_transcript *transcript, uint32_t 
         .body = rn_view_of(body, sizeof body),
     };
     rn_sa_transcript_write(transcript, &draft, identity, out);
+}
+
+rn_result rn_sa_abort_call_read(struct rn_view body, bool *out_last, struct rn_error *err)
+{
+    struct rn_reader r = rn_reader_of(body);
+    (void)rn_read_u32(&r); /* the reason is the coordinator's word */
+    const uint32_t last = rn_read_u32(&r);
+    RN_ENSURE(rn_reader_done(&r) && last <= 1, err, RN_E_PEER_FORMAT, "abort call: wrong form");
+    *out_last = last == 1;
+    return rn_ok();
 }

@@ -465,7 +465,7 @@ static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *
         break;
     case RN_SA_ABORTED:
         node->aborted = true;
-        node->certified = action->certified;
+        node->certified = node->certified || action->certified;
         node->reason = action->reason;
         node->blamed = action->blamed;
         break;
@@ -542,6 +542,11 @@ static void restart(struct sim *sim, uint32_t i)
         fail_msg("member resume: %s", err.text);
     }
     execute(sim, i, &actions);
+    rn_sa_actions_clear(&actions);
+    if (sim->nodes[SIM_COORDINATOR].up) { /* a connection comes up */
+        rn_sa_aggregator_resend(sim->aggregator, i, &actions);
+        execute(sim, SIM_COORDINATOR, &actions);
+    }
 }
 
 static void deliver(struct sim *sim, struct sim_packet *packet)

@@ -1,45 +1,287 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Whole rounds of secure aggregation: everybody alive, members silent or crashed at every stage, a
- * coordinator that restarts.
+ * coordinator that restarts. RONDO_LONG=1 runs more schedules.
  */
 #include "tests/simulation/simulator.c"
 
-#include <stdlib.h>
+/* What a member sends last before it falls silent; each stage loses it at another point. */
+static const enum rn_sa_type silent_at[] = {RN_SA_READY, RN_SA_SHARES, RN_SA_ACK,    RN_SA_CHUNK,
+                                            RN_SA_DONE,  RN_SA_VOTE,   RN_SA_REVEAL, RN_SA_FOLLOW};
+#define STAGES RN_ARRAY_LENGTH(silent_at)
 
-static void run_all_alive(uint32_t n, uint32_t colluding, uint32_t losses, uint64_t value_max)
+/* n members, n_c, D: what the table of PROTOCOL.md promises. */
+static const struct {
+    uint32_t members, colluding, losses;
+} cohorts[] = {{3, 1, 0}, {4, 1, 1}, {5, 1, 1}, {7, 2, 2}, {10, 3, 3}};
+
+static bool is_long(void)
+{
+    return getenv("RONDO_LONG") != NULL;
+}
+
+static struct sim *new_sim(const struct sim_options *options)
 {
     struct sim *sim = rn_alloc(1, sizeof *sim);
-    const struct sim_options options = {
-        .members = n,
-        .colluding = colluding,
-        .losses = losses,
-        .value_max = value_max,
-        .seed = n,
-    };
-    sim_init(sim, &options);
-    sim_run(sim, 200000);
-    assert_int_equal(sim->refused, 0);
-    assert_true(sim->nodes[SIM_COORDINATOR].finished);
-    assert_int_equal(sim->nodes[SIM_COORDINATOR].contributors, n);
-    assert_int_equal(sim_check_sums(sim), n);
+    sim_init(sim, options);
+    return sim;
+}
+
+static void free_sim(struct sim *sim)
+{
     sim_clear(sim);
     rn_free(sim);
+}
+
+static struct sim_options options_of(size_t cohort, uint64_t seed)
+{
+    return (struct sim_options){
+        .members = cohorts[cohort].members,
+        .colluding = cohorts[cohort].colluding,
+        .losses = cohorts[cohort].losses,
+        .seed = seed,
+    };
 }
 
 static void test_all_alive(void **state)
 {
     (void)state;
-    run_all_alive(3, 1, 0, 65534);
-    run_all_alive(4, 1, 1, 65534);
-    run_all_alive(5, 1, 1, ((uint64_t)1 << 45) - 1);
-    run_all_alive(10, 3, 3, 1);
+    for (size_t c = 0; c < RN_ARRAY_LENGTH(cohorts); c++) {
+        for (uint32_t wide = 0; wide < 2; wide++) {
+            struct sim_options options = options_of(c, c + 1);
+            options.value_max = wide != 0 ? ((uint64_t)1 << 45) - 1 : 65534;
+            struct sim *sim = new_sim(&options);
+            sim_run(sim, 200000);
+            assert_int_equal(sim->refused, 0);
+            assert_true(sim->nodes[SIM_COORDINATOR].finished);
+            assert_int_equal(sim->nodes[SIM_COORDINATOR].contributors, options.members);
+            assert_int_equal(sim_check_sums(sim), options.members);
+            free_sim(sim);
+        }
+    }
+}
+
+static void test_large_cohort(void **state)
+{
+    (void)state;
+    const struct sim_options options = {
+        .members = is_long() ? 128 : 24, .colluding = 8, .losses = 6, .seed = 3, .elements = 40};
+    struct sim *sim = new_sim(&options);
+    sim->nodes[1].silent_from = RN_SA_DONE;
+    sim->nodes[5].silent_from = RN_SA_SHARES;
+    sim_run(sim, 400000);
+    assert_int_equal(sim_check_sums(sim), options.members - 2);
+    free_sim(sim);
+}
+
+/* Did the session do what the number of losses lets it do? */
+static void check_outcome(struct sim *sim, bool must_sum)
+{
+    const struct sim_node *coordinator = &sim->nodes[SIM_COORDINATOR];
+    const uint32_t summed = sim_check_sums(sim); /* silent ones aside, all of them: see below */
+    if (must_sum) {
+        assert_true(coordinator->finished);
+    }
+    if (!coordinator->summed) {
+        assert_true(coordinator->aborted);
+        assert_int_equal(summed, 0);
+    }
+    for (uint32_t i = 0; i < sim->params.members; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        if (node->silent || !node->up) {
+            continue;
+        }
+        /* all live members are told: a sum, or an end */
+        if (!(node->finished || node->aborted)) {
+            print_error("seed %llu: member %u stays in stage %s\n",
+                        (unsigned long long)sim->options.seed, i,
+                        rn_sa_stage_name(rn_sa_member_stage(sim->members[i])));
+        }
+        assert_true(node->finished || node->aborted);
+        assert_true(node->summed == coordinator->summed);
+    }
+}
+
+static void test_one_silent(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < RN_ARRAY_LENGTH(cohorts); c++) {
+        for (size_t s = 0; s < STAGES; s++) {
+            const struct sim_options options = options_of(c, 100 * c + s);
+            struct sim *sim = new_sim(&options);
+            sim->nodes[s % options.members].silent_from = silent_at[s];
+            sim_run(sim, 400000);
+            check_outcome(sim, options.losses >= 1 || silent_at[s] == RN_SA_FOLLOW);
+            free_sim(sim);
+        }
+    }
+}
+
+static void test_two_silent(void **state)
+{
+    (void)state;
+    for (size_t c = 2; c < RN_ARRAY_LENGTH(cohorts); c++) {
+        for (size_t s = 0; s < STAGES; s++) {
+            for (size_t t = s; t < STAGES; t++) {
+                const struct sim_options options = options_of(c, 1000 * c + 10 * s + t);
+                struct sim *sim = new_sim(&options);
+                sim->nodes[0].silent_from = silent_at[s];
+                sim->nodes[options.members - 1].silent_from = silent_at[t];
+                sim_run(sim, 400000);
+                check_outcome(sim, options.losses >= 2 || silent_at[s] == RN_SA_READY);
+                free_sim(sim);
+            }
+        }
+    }
+}
+
+/* D at once is survived at every stage; D + 1 is a clean end wherever F cannot be met. */
+static void test_losses_at_limit(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < RN_ARRAY_LENGTH(cohorts); c++) {
+        for (size_t s = 1; s < STAGES - 1; s++) { /* losses after R0 */
+            for (uint32_t more = 0; more < 2; more++) {
+                const struct sim_options options = options_of(c, 10000 * c + 10 * s + more);
+                struct sim *sim = new_sim(&options);
+                const uint32_t spare = rn_sa_spare(&sim->params, options.members);
+                assert_true(spare >= options.losses);
+                for (uint32_t i = 0; i < spare + more; i++) {
+                    sim->nodes[i].silent_from = silent_at[s];
+                }
+                sim_run(sim, 400000);
+                check_outcome(sim, more == 0);
+                assert_true(sim->nodes[SIM_COORDINATOR].summed == (more == 0));
+                const bool spent = silent_at[s] == RN_SA_DONE || silent_at[s] == RN_SA_VOTE ||
+                                   silent_at[s] == RN_SA_REVEAL;
+                for (uint32_t i = spare + more; more == 1 && i < options.members; i++) {
+                    assert_true(sim->nodes[i].aborted);
+                    assert_true(spent || rn_sa_spent_open(sim->spent[i]) == 0 ||
+                                !sim->nodes[i].certified);
+                    assert_true((sim->nodes[i].reveal != NULL) == (silent_at[s] == RN_SA_REVEAL));
+                }
+                free_sim(sim);
+            }
+        }
+    }
+}
+
+/* A late upload: the Done of one member arrives after the survivors were fixed. */
+static bool hold_done(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    (void)to;
+    struct rn_sa_message m;
+    assert_true(rn_is_ok(rn_sa_message_parse(rn_buffer_view(message), &m, NULL)));
+    const bool fixed =
+        sim->aggregator != NULL && rn_sa_aggregator_stage(sim->aggregator) > RN_SA_STAGE_UPLOAD;
+    return from != 1 || m.type != RN_SA_DONE || fixed;
+}
+
+static void test_late_upload(void **state)
+{
+    (void)state;
+    struct sim_options options = options_of(1, 5);
+    options.tamper = hold_done;
+    struct sim *sim = new_sim(&options);
+    sim_run(sim, 400000);
+    assert_true(sim->nodes[SIM_COORDINATOR].finished);
+    assert_false(rn_sa_set_has(&sim->nodes[SIM_COORDINATOR].survivors, 1));
+    assert_true(sim->nodes[1].following);
+    assert_true(sim->nodes[1].summed); /* it follows to the sum of the others */
+    assert_null(sim->nodes[1].reveal);
+    assert_int_equal(rn_sa_spent_open(sim->spent[1]), 1);
+    assert_int_equal(sim_check_sums(sim), 4);
+    free_sim(sim);
+}
+
+/* Every crash point of one member, until the run has no such point any more. */
+static void test_member_crashes(void **state)
+{
+    (void)state;
+    for (size_t c = 1; c < 3; c++) {
+        bool crashed = true;
+        for (uint64_t point = 0; crashed; point++) {
+            const struct sim_options options = options_of(c, 70 + point);
+            struct sim *sim = new_sim(&options);
+            sim->nodes[1].crash_at = point;
+            sim->nodes[1].restart_ms = point % 2 == 0 ? 500 : 12000;
+            sim_run(sim, 400000);
+            crashed = sim->nodes[1].resumed;
+            check_outcome(sim, true);
+            assert_true(sim->nodes[1].summed);
+            free_sim(sim);
+        }
+    }
+}
+
+static void test_coordinator_crashes(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < 3; c++) {
+        bool crashed = true;
+        for (uint64_t point = 0; crashed; point++) {
+            const struct sim_options options = options_of(c, 90 + point);
+            struct sim *sim = new_sim(&options);
+            sim->nodes[SIM_COORDINATOR].crash_at = point;
+            sim->nodes[SIM_COORDINATOR].restart_ms = 700;
+            sim_run(sim, 400000);
+            crashed = sim->nodes[SIM_COORDINATOR].resumed;
+            check_outcome(sim, true);
+            free_sim(sim);
+        }
+    }
+}
+
+/* Random schedules: lossy network, silent members, crashes on both sides. */
+static void run_random(uint64_t seed)
+{
+    struct sim_options options = options_of(seed % RN_ARRAY_LENGTH(cohorts), seed);
+    if (seed % 25 != 0 && options.members == 10) {
+        options = options_of(1, seed);
+    }
+    options.drop_percent = (uint32_t)(seed % 4) * 6;
+    options.duplicate_percent = (uint32_t)(seed % 3) * 10;
+    options.delay_ms = seed % 5 * 400;
+    struct sim *sim = new_sim(&options);
+    const uint32_t troubles = sim_below(sim, 3);
+    for (uint32_t k = 0; k < troubles; k++) {
+        struct sim_node *node = &sim->nodes[sim_below(sim, options.members)];
+        if (sim_below(sim, 2) == 0) {
+            node->silent_from = silent_at[sim_below(sim, STAGES)];
+        } else {
+            node->crash_at = sim_below(sim, 30);
+            node->restart_ms = sim_below(sim, 4) == 0 ? SIM_NEVER : sim_below(sim, 15000);
+        }
+    }
+    if (sim_below(sim, 3) == 0) {
+        sim->nodes[SIM_COORDINATOR].crash_at = sim_below(sim, 60);
+        sim->nodes[SIM_COORDINATOR].restart_ms = sim_below(sim, 10000);
+    }
+    sim_run(sim, 600000);
+    const uint32_t summed = sim_check_sums(sim);
+    if (!sim->nodes[SIM_COORDINATOR].summed) {
+        assert_int_equal(summed, 0);
+    }
+    free_sim(sim);
+}
+
+static void test_random_schedules(void **state)
+{
+    (void)state;
+    const uint64_t count = is_long() ? 20000 : 250;
+    for (uint64_t seed = 0; seed < count; seed++) {
+        run_random(seed);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_alive),
+        cmocka_unit_test(test_all_alive),        cmocka_unit_test(test_large_cohort),
+        cmocka_unit_test(test_one_silent),       cmocka_unit_test(test_two_silent),
+        cmocka_unit_test(test_losses_at_limit),  cmocka_unit_test(test_late_upload),
+        cmocka_unit_test(test_member_crashes),   cmocka_unit_test(test_coordinator_crashes),
+        cmocka_unit_test(test_random_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
