@@ -112,14 +112,17 @@ struct rn_rpc_material {
 
 struct rn_rpc_config {
     struct rn_rpc_material material; /* copied */
-    const char *federation;          /* every peer's id must name it; NULL: not checked */
-    size_t quota_bytes;              /* 0: RN_RPC_QUOTA_DEFAULT */
-    uint32_t stream_seconds;         /* a dialled stream renews itself after this; 0: 45 minutes */
-    uint32_t keepalive_ms;           /* 0: 60 000 */
+    const char *federation;          /* own and every peer's id must name it; NULL: not checked */
+    size_t quota_bytes;      /* memory for what arrives; 0: RN_RPC_QUOTA_COORDINATOR or _MEMBER */
+    uint32_t stream_seconds; /* a dialled stream renews itself after this; 0: 45 minutes */
+    uint32_t keepalive_ms;   /* 0: 60 000 */
     uint32_t backoff_ms; /* first delay before a link tries again; 0: 500; at most 20 times that */
     struct rn_rpc_callbacks callbacks;
 };
-#define RN_RPC_QUOTA_DEFAULT ((size_t)128 << 20)
+/* 32 MiB and two messages for each stream that may be receiving: 128 members, or one coordinator.
+ */
+#define RN_RPC_QUOTA_COORDINATOR ((size_t)320 << 20)
+#define RN_RPC_QUOTA_MEMBER ((size_t)128 << 20)
 
 /* --- process ---------------------------------------------------------------------------------- */
 

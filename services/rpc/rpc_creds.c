@@ -36,7 +36,7 @@ static void snapshot_free(struct rn_rpc_snapshot *snapshot)
 }
 
 static rn_result snapshot_new(const struct rn_rpc_material *material, struct rn_rpc_snapshot **out,
-                              struct rn_error *err)
+                              struct rn_peer *out_self, struct rn_error *err)
 {
     RN_ENSURE(material->key_pem.length <= RN_RPC_PEM_MAX &&
                   material->chain_pem.length <= RN_RPC_PEM_MAX &&
@@ -44,10 +44,10 @@ static rn_result snapshot_new(const struct rn_rpc_material *material, struct rn_
               err, RN_E_IDENTITY, "a key, certificate or CA file is larger than %zu bytes",
               (size_t)RN_RPC_PEM_MAX);
     struct rn_tls_leaf leaf;
-    struct rn_peer self;
     RN_TRY(rn_tls_material_check(material->key_pem, material->chain_pem, material->ca_pem,
                                  rn_clock_wall_ms(), &leaf, err));
-    RN_ENSURE(rn_is_ok(rn_peer_parse(leaf.uri, strlen(leaf.uri), &self, NULL)), err, RN_E_IDENTITY,
+    RN_ENSURE(rn_is_ok(rn_peer_parse(leaf.uri, strlen(leaf.uri), out_self, NULL)), err,
+              RN_E_IDENTITY,
               "the URI of the TLS certificate must read spiffe://FEDERATION/coordinator or "
               "spiffe://FEDERATION/member/NAME");
     struct rn_rpc_snapshot *snapshot = rn_alloc(1, sizeof(*snapshot));
@@ -65,7 +65,7 @@ rn_result rn_rpc_creds_init(struct rn_rpc_creds *creds, const struct rn_rpc_mate
                             struct rn_error *err)
 {
     memset(creds, 0, sizeof(*creds));
-    RN_TRY(snapshot_new(material, &creds->snapshot, err));
+    RN_TRY(snapshot_new(material, &creds->snapshot, &creds->self, err));
     creds->generation = 1;
     pthread_mutex_init(&creds->lock, NULL);
     return rn_ok();
@@ -75,7 +75,13 @@ rn_result rn_rpc_creds_replace(struct rn_rpc_creds *creds, const struct rn_rpc_m
                                struct rn_error *err)
 {
     struct rn_rpc_snapshot *fresh = NULL;
-    RN_TRY(snapshot_new(material, &fresh, err));
+    struct rn_peer self;
+    RN_TRY(snapshot_new(material, &fresh, &self, err));
+    if (strcmp(self.id, creds->self.id) != 0) {
+        snapshot_free(fresh);
+        return rn_fail(err, RN_E_IDENTITY, "the new certificate is for %s, this service is %s",
+                       self.id, creds->self.id);
+    }
     pthread_mutex_lock(&creds->lock);
     struct rn_rpc_snapshot *old = creds->snapshot;
     creds->snapshot = fresh;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the files of services/rpc share. Reading order: rpc_loop.c (queue, posted work, timers,
- * shutdown), rpc_server.c (armed slots), rpc_stream.c (one stream's life), rpc_link.c (dialling),
+ * shutdown), rpc_server.c (armed slots), rpc_stream*.c (one stream), rpc_link.c (dialling),
  * rpc_unary.c (health, admin, refusals), rpc_creds.c, rpc_args.c, rpc_peer.c, rpc_status.c.
  *
  * Everything that travels through core's void* is a struct rn_rpc_tag with a magic number. Whatever
@@ -65,6 +65,7 @@ struct rn_rpc_snapshot;
 struct rn_rpc_creds {
     pthread_mutex_t lock;
     struct rn_rpc_snapshot *snapshot;
+    struct rn_peer self; /* of the first snapshot; a later one must name the same */
     uint64_t generation; /* of snapshot, from 1 */
     uint64_t handed;     /* generation that the server's fetcher gave out last */
 };

@@ -175,6 +175,9 @@ void rn_rpc_link_stream_open(struct rn_rpc_link *link, struct rn_rpc_stream *str
 
 static void session_ended(struct rn_rpc_link *link)
 {
+    if (link->session_open) {
+        channel_drop(link); /* each session proves its identity anew, on its own connection */
+    }
     link->session_open = false;
     rn_rpc_timer_cancel(link->rpc, link->timers[RN_RPC_BULK]);
     link->timers[RN_RPC_BULK] = 0;

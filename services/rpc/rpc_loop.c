@@ -153,12 +153,38 @@ static void inspect(void *argument)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static void defaults(struct rn_rpc_config *config)
+static void defaults(struct rn_rpc_config *config, enum rn_peer_role role)
 {
-    config->quota_bytes = config->quota_bytes != 0 ? config->quota_bytes : RN_RPC_QUOTA_DEFAULT;
+    const size_t quota =
+        role == RN_PEER_COORDINATOR ? RN_RPC_QUOTA_COORDINATOR : RN_RPC_QUOTA_MEMBER;
+    config->quota_bytes = config->quota_bytes != 0 ? config->quota_bytes : quota;
     config->stream_seconds = config->stream_seconds != 0 ? config->stream_seconds : 45 * 60;
     config->keepalive_ms = config->keepalive_ms != 0 ? config->keepalive_ms : 60000;
     config->backoff_ms = config->backoff_ms != 0 ? config->backoff_ms : 500;
+}
+
+static rn_result identity_check(struct rn_rpc *rpc, const struct rn_rpc_config *config,
+                                struct rn_error *err)
+{
+    RN_TRY(rn_rpc_creds_init(&rpc->creds, &config->material, err));
+    const char *federation = config->federation != NULL ? config->federation : "";
+    if (!rn_text_format(rpc->federation, sizeof(rpc->federation), "%s", federation) ||
+        (federation[0] != '\0' && strcmp(federation, rpc->creds.self.federation) != 0)) {
+        rn_rpc_creds_clear(&rpc->creds);
+        return rn_fail(err, RN_E_IDENTITY,
+                       "the TLS certificate is for federation %s, the configuration says %s",
+                       rpc->creds.self.federation, federation);
+    }
+    return rn_ok();
+}
+
+static void core_begin(struct rn_rpc *rpc)
+{
+    grpc_init();
+    rpc->queue = grpc_completion_queue_create_for_next(NULL);
+    rpc->waker = grpc_lame_client_channel_create("wake", GRPC_STATUS_UNAVAILABLE, "wake");
+    rpc->quota = grpc_resource_quota_create("rondo");
+    grpc_resource_quota_resize(rpc->quota, rpc->config.quota_bytes);
 }
 
 rn_result rn_rpc_open(const struct rn_rpc_config *config, struct rn_rpc **out, struct rn_error *err)
@@ -166,24 +192,14 @@ rn_result rn_rpc_open(const struct rn_rpc_config *config, struct rn_rpc **out, s
     RN_ENSURE(config->callbacks.authorize != NULL, err, RN_E_INTERNAL,
               "rpc cannot open without an authorize callback");
     struct rn_rpc *rpc = rn_alloc(1, sizeof(*rpc));
-    rpc->config = *config;
-    defaults(&rpc->config);
-    if (config->federation != NULL &&
-        !rn_text_format(rpc->federation, sizeof(rpc->federation), "%s", config->federation)) {
-        rn_free(rpc);
-        return rn_fail(err, RN_E_CONFIG, "the federation's name is longer than %d characters",
-                       RN_PEER_FEDERATION_MAX);
-    }
-    const rn_result usable = rn_rpc_creds_init(&rpc->creds, &config->material, err);
+    const rn_result usable = identity_check(rpc, config, err);
     if (!rn_is_ok(usable)) {
         rn_free(rpc);
         return usable;
     }
-    grpc_init();
-    rpc->queue = grpc_completion_queue_create_for_next(NULL);
-    rpc->waker = grpc_lame_client_channel_create("wake", GRPC_STATUS_UNAVAILABLE, "wake");
-    rpc->quota = grpc_resource_quota_create("rondo");
-    grpc_resource_quota_resize(rpc->quota, rpc->config.quota_bytes);
+    rpc->config = *config;
+    defaults(&rpc->config, rpc->creds.self.role);
+    core_begin(rpc);
     rpc->inbox = rn_alloc(RN_RPC_MESSAGE_MAX, 1);
     rpc->server_down = true; /* until there is one */
     pthread_mutex_init(&rpc->post_lock, NULL);

@@ -10,203 +10,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "services/rpc/rpc_internal.h"
-
-#define STREAM_MAGIC 0x7274736dU
-/* A dialled stream that its peer has not accepted by then is given up. */
-#define OPEN_MS_MAX 20000U
-/* After an orderly close the peer may take this long to finish its side. */
-#define CLOSE_MS_MAX 30000U
-/* authorize(renewal) about once in so long. */
-#define RENEWAL_MS 60000U
-
-/* What the outstanding send batch carries. */
-enum sending { SEND_NOTHING = 0, SEND_METADATA, SEND_MESSAGE, SEND_FINISH };
-
-struct outgoing {
-    struct outgoing *next;
-    grpc_byte_buffer *buffer;
-    size_t bytes;
-};
-
-struct rn_rpc_stream {
-    uint32_t magic;
-    struct rn_rpc *rpc;
-    struct rn_rpc_stream *previous;
-    struct rn_rpc_stream *next;
-    struct rn_rpc_link *link; /* NULL when accepted */
-    const struct rn_rpc_method *method;
-    enum rn_rpc_kind kind;
-    uint64_t number;
-    struct rn_peer peer;
-    void *user;
-    uint64_t born_ms;
-    uint64_t closing_ms;
-    uint64_t renewed_ms;
-
-    grpc_call *call;
-    unsigned references; /* one until reported, one for each batch */
-    struct rn_rpc_tag open_tag;
-    struct rn_rpc_tag receive_tag;
-    struct rn_rpc_tag send_tag;
-    struct rn_rpc_tag end_tag;
-
-    bool opened;    /* on_open was called */
-    bool receiving; /* a receive batch is outstanding */
-    enum sending sending;
-    bool paused;
-    bool input_done;  /* no message will come any more */
-    bool input_clean; /* ... because the peer said so */
-    bool closing;     /* send what is queued, then end in order */
-    bool finishing;   /* half-close or status is on its way */
-    bool failed;      /* ends now, drop everything */
-    bool local;       /* this side ended it */
-    bool ended;       /* the end tag came */
-    bool reported;    /* ... and its user knows */
-    rn_result close_result;
-
-    struct outgoing *first; /* in flight when SEND_MESSAGE */
-    struct outgoing *last;
-    size_t queued_messages;
-    size_t queued_bytes;
-    uint64_t sent_bytes;
-    uint64_t received_bytes;
-
-    grpc_byte_buffer *incoming;
-    grpc_metadata_array initial;
-    grpc_metadata_array trailing;
-    grpc_status_code status;
-    grpc_slice status_text;
-    int cancelled;
-};
-
-/* --- memory ----------------------------------------------------------------------------------- */
-
-static void queue_pop(struct rn_rpc_stream *stream)
-{
-    struct outgoing *head = stream->first;
-    stream->first = head->next;
-    if (stream->first == NULL) {
-        stream->last = NULL;
-    }
-    stream->queued_messages--;
-    stream->queued_bytes -= head->bytes;
-    grpc_byte_buffer_destroy(head->buffer);
-    rn_free(head);
-}
-
-static void stream_release(struct rn_rpc_stream *stream)
-{
-    if (--stream->references > 0) {
-        return;
-    }
-    while (stream->first != NULL) {
-        queue_pop(stream);
-    }
-    if (stream->incoming != NULL) {
-        grpc_byte_buffer_destroy(stream->incoming);
-    }
-    grpc_metadata_array_destroy(&stream->initial);
-    grpc_metadata_array_destroy(&stream->trailing);
-    grpc_slice_unref(stream->status_text);
-    grpc_call_unref(stream->call);
-    stream->rpc->live_calls--;
-    stream->magic = 0;
-    rn_free(stream);
-}
+#include "services/rpc/rpc_stream.h"
 
 static struct rn_rpc_stream *stream_of(void *owner)
 {
     struct rn_rpc_stream *stream = owner;
-    RN_BUG_IF(stream->magic != STREAM_MAGIC);
+    RN_BUG_IF(stream->magic != RN_RPC_STREAM_MAGIC);
     return stream;
-}
-
-/* --- batches ---------------------------------------------------------------------------------- */
-
-static void batch(struct rn_rpc_stream *stream, const grpc_op *ops, size_t count,
-                  struct rn_rpc_tag *tag)
-{
-    stream->references++;
-    /* A refused batch delivers no tag, so a wait for one would never end. Only misuse is refused.
-     */
-    RN_BUG_IF(grpc_call_start_batch(stream->call, ops, count, tag, NULL) != GRPC_CALL_OK);
-}
-
-static void receive_start(struct rn_rpc_stream *stream)
-{
-    if (stream->receiving || stream->paused || stream->input_done || stream->reported) {
-        return;
-    }
-    grpc_op op;
-    memset(&op, 0, sizeof(op));
-    op.op = GRPC_OP_RECV_MESSAGE;
-    op.data.recv_message.recv_message = &stream->incoming;
-    stream->incoming = NULL;
-    stream->receiving = true;
-    batch(stream, &op, 1, &stream->receive_tag);
-}
-
-static void send_head(struct rn_rpc_stream *stream)
-{
-    grpc_op op;
-    memset(&op, 0, sizeof(op));
-    op.op = GRPC_OP_SEND_MESSAGE;
-    op.data.send_message.send_message = stream->first->buffer;
-    stream->sending = SEND_MESSAGE;
-    batch(stream, &op, 1, &stream->send_tag);
-}
-
-static void send_half_close(struct rn_rpc_stream *stream)
-{
-    grpc_op op;
-    memset(&op, 0, sizeof(op));
-    op.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
-    stream->sending = SEND_FINISH;
-    stream->finishing = true;
-    batch(stream, &op, 1, &stream->send_tag);
-}
-
-/* Ends an accepted stream. with_initial: it was refused before it was opened. */
-static void send_status(struct rn_rpc_stream *stream, rn_result result, bool with_initial)
-{
-    grpc_slice text = grpc_slice_from_static_string(rn_rpc_status_text(result));
-    grpc_metadata reason;
-    memset(&reason, 0, sizeof(reason));
-    reason.key = grpc_slice_from_static_string(RN_RPC_REASON_KEY);
-    reason.value = grpc_slice_from_static_string(rn_code_name(result.code));
-    grpc_op ops[2];
-    memset(ops, 0, sizeof(ops));
-    size_t count = 0;
-    if (with_initial) {
-        ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
-    }
-    ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
-    ops[count].data.send_status_from_server.status = rn_rpc_status_of(result);
-    ops[count].data.send_status_from_server.status_details = &text;
-    ops[count].data.send_status_from_server.trailing_metadata = &reason;
-    ops[count].data.send_status_from_server.trailing_metadata_count = 1;
-    count++;
-    stream->status = rn_rpc_status_of(result);
-    stream->sending = SEND_FINISH;
-    stream->finishing = true;
-    batch(stream, ops, count, &stream->send_tag);
-}
-
-/* Sends the next thing that is due. */
-static void pump(struct rn_rpc_stream *stream)
-{
-    if (stream->sending != SEND_NOTHING || stream->finishing || stream->ended || stream->failed) {
-        return;
-    }
-    if (stream->first != NULL) {
-        send_head(stream);
-    } else if (stream->closing && stream->link != NULL) {
-        send_half_close(stream);
-    } else if (stream->closing) {
-        send_status(stream, rn_ok(), false);
-    }
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -254,20 +64,20 @@ static void report_when_over(struct rn_rpc_stream *stream)
     if (stream->link != NULL) {
         rn_rpc_link_stream_ended(stream->link, stream, &end, stream->opened ? lived : 0);
     }
-    stream_release(stream);
+    rn_rpc_stream_release(stream);
 }
 
 /* Ends the stream now. On an accepted stream the peer learns the reason if the send side is free.
  */
-static void fail(struct rn_rpc_stream *stream, rn_result result)
+void rn_rpc_stream_fail(struct rn_rpc_stream *stream, rn_result result)
 {
     if (stream->failed || stream->ended) {
         return;
     }
     stream->failed = true;
     stream->close_result = result;
-    if (stream->link == NULL && stream->sending == SEND_NOTHING && !stream->finishing) {
-        send_status(stream, result, false);
+    if (stream->link == NULL && stream->sending == RN_RPC_SEND_NOTHING && !stream->finishing) {
+        rn_rpc_stream_status_send(stream, result, false);
     } else {
         grpc_call_cancel_with_status(stream->call, rn_rpc_status_of(result),
                                      rn_rpc_status_text(result), NULL);
@@ -283,9 +93,9 @@ void rn_rpc_stream_close(struct rn_rpc_stream *stream, rn_result result)
     stream->closing_ms = rn_rpc_now_ms();
     if (rn_is_ok(result)) {
         stream->closing = true;
-        pump(stream);
+        rn_rpc_stream_pump(stream);
     } else {
-        fail(stream, result);
+        rn_rpc_stream_fail(stream, result);
     }
 }
 
@@ -298,7 +108,7 @@ static void on_end(void *owner, bool ok)
     stream->ended = true;
     stream->paused = false;
     report_when_over(stream);
-    stream_release(stream);
+    rn_rpc_stream_release(stream);
 }
 
 static void deliver(struct rn_rpc_stream *stream)
@@ -313,7 +123,7 @@ static void deliver(struct rn_rpc_stream *stream)
     }
     if (!rn_is_ok(read) || !stream->opened) {
         stream->local = true;
-        fail(stream, rn_is_ok(read) ? (rn_result){RN_E_PEER_PROTOCOL} : read);
+        rn_rpc_stream_fail(stream, rn_is_ok(read) ? (rn_result){RN_E_PEER_PROTOCOL} : read);
         return;
     }
     stream->received_bytes += length;
@@ -335,40 +145,40 @@ static void on_receive(void *owner, bool ok)
         stream->input_done = true;
         stream->input_clean = true;
         stream->closing = stream->closing || stream->link == NULL;
-        pump(stream);
+        rn_rpc_stream_pump(stream);
         break;
     case RN_RPC_BROKEN:
     default:
         stream->input_done = true;
         if (stream->link == NULL && !stream->ended) {
-            fail(stream, (rn_result){RN_E_UNAVAILABLE});
+            rn_rpc_stream_fail(stream, (rn_result){RN_E_UNAVAILABLE});
         }
         break;
     }
-    receive_start(stream);
+    rn_rpc_stream_receive_start(stream);
     report_when_over(stream);
-    stream_release(stream);
+    rn_rpc_stream_release(stream);
 }
 
 static void on_send(void *owner, bool ok)
 {
     struct rn_rpc_stream *stream = stream_of(owner);
-    const enum sending done = stream->sending;
-    stream->sending = SEND_NOTHING;
-    if (done == SEND_MESSAGE) {
+    const enum rn_rpc_sending done = stream->sending;
+    stream->sending = RN_RPC_SEND_NOTHING;
+    if (done == RN_RPC_SEND_MESSAGE) {
         stream->sent_bytes += ok ? stream->first->bytes : 0;
-        queue_pop(stream);
+        rn_rpc_stream_queue_pop(stream);
     }
     /* A failed send means that the call is over: the end tag says how. */
-    if (ok && done != SEND_FINISH) {
-        pump(stream);
+    if (ok && done != RN_RPC_SEND_FINISH) {
+        rn_rpc_stream_pump(stream);
         const struct rn_rpc_callbacks *callbacks = &stream->rpc->config.callbacks;
         if (stream->first == NULL && stream->opened && !stream->closing && !stream->failed &&
             !stream->ended && callbacks->on_writable != NULL) {
             callbacks->on_writable(callbacks->user, stream);
         }
     }
-    stream_release(stream);
+    rn_rpc_stream_release(stream);
 }
 
 static void open_now(struct rn_rpc_stream *stream)
@@ -411,11 +221,11 @@ static void on_open(void *owner, bool ok)
             open_now(stream);
         } else {
             stream->local = true;
-            fail(stream, allowed);
+            rn_rpc_stream_fail(stream, allowed);
         }
     }
-    receive_start(stream);
-    stream_release(stream);
+    rn_rpc_stream_receive_start(stream);
+    rn_rpc_stream_release(stream);
 }
 
 /* --- beginning -------------------------------------------------------------------------------- */
@@ -423,7 +233,7 @@ static void on_open(void *owner, bool ok)
 static struct rn_rpc_stream *stream_new(struct rn_rpc *rpc, grpc_call *call, enum rn_rpc_kind kind)
 {
     struct rn_rpc_stream *stream = rn_alloc(1, sizeof(*stream));
-    stream->magic = STREAM_MAGIC;
+    stream->magic = RN_RPC_STREAM_MAGIC;
     stream->rpc = rpc;
     stream->kind = kind;
     stream->method = &rn_rpc_methods[kind];
@@ -458,8 +268,8 @@ static void send_acceptance(struct rn_rpc_stream *stream)
     op.op = GRPC_OP_SEND_INITIAL_METADATA;
     op.data.send_initial_metadata.count = 1;
     op.data.send_initial_metadata.metadata = &accepted;
-    stream->sending = SEND_METADATA;
-    batch(stream, &op, 1, &stream->send_tag);
+    stream->sending = RN_RPC_SEND_METADATA;
+    rn_rpc_stream_batch(stream, &op, 1, &stream->send_tag);
 }
 
 void rn_rpc_stream_accept(struct rn_rpc *rpc, struct rn_rpc_incoming *incoming)
@@ -473,19 +283,19 @@ void rn_rpc_stream_accept(struct rn_rpc *rpc, struct rn_rpc_incoming *incoming)
     memset(&op, 0, sizeof(op));
     op.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
     op.data.recv_close_on_server.cancelled = &stream->cancelled;
-    batch(stream, &op, 1, &stream->end_tag);
+    rn_rpc_stream_batch(stream, &op, 1, &stream->end_tag);
 
     const rn_result allowed = rpc->stopping ? (rn_result){RN_E_UNAVAILABLE} : may_open(stream);
     if (!rn_is_ok(allowed)) {
         stream->local = true;
         stream->failed = true;
         stream->close_result = allowed;
-        send_status(stream, allowed, true);
+        rn_rpc_stream_status_send(stream, allowed, true);
         return;
     }
     send_acceptance(stream);
     open_now(stream);
-    receive_start(stream);
+    rn_rpc_stream_receive_start(stream);
 }
 
 struct rn_rpc_stream *rn_rpc_stream_dial(struct rn_rpc *rpc, struct rn_rpc_link *link,
@@ -504,162 +314,13 @@ struct rn_rpc_stream *rn_rpc_stream_dial(struct rn_rpc *rpc, struct rn_rpc_link 
     op.data.recv_status_on_client.trailing_metadata = &stream->trailing;
     op.data.recv_status_on_client.status = &stream->status;
     op.data.recv_status_on_client.status_details = &stream->status_text;
-    batch(stream, &op, 1, &stream->end_tag);
+    rn_rpc_stream_batch(stream, &op, 1, &stream->end_tag);
 
     grpc_op both[2];
     memset(both, 0, sizeof(both));
     both[0].op = GRPC_OP_SEND_INITIAL_METADATA;
     both[1].op = GRPC_OP_RECV_INITIAL_METADATA;
     both[1].data.recv_initial_metadata.recv_initial_metadata = &stream->initial;
-    batch(stream, both, 2, &stream->open_tag);
+    rn_rpc_stream_batch(stream, both, 2, &stream->open_tag);
     return stream;
-}
-
-/* --- sending ---------------------------------------------------------------------------------- */
-
-rn_result rn_rpc_stream_send2(struct rn_rpc_stream *stream, struct rn_view head,
-                              struct rn_view body)
-{
-    const size_t bytes = head.length + body.length;
-    if (!stream->opened || stream->closing || stream->failed || stream->ended) {
-        return (rn_result){RN_E_UNAVAILABLE};
-    }
-    if (head.length > RN_RPC_MESSAGE_MAX || body.length > RN_RPC_MESSAGE_MAX ||
-        bytes > RN_RPC_MESSAGE_MAX) {
-        return (rn_result){RN_E_PEER_LIMIT};
-    }
-    if (stream->queued_messages >= RN_RPC_QUEUE_MESSAGES_MAX ||
-        stream->queued_bytes + bytes > RN_RPC_QUEUE_BYTES_MAX) {
-        return (rn_result){RN_E_BUSY};
-    }
-    struct outgoing *last = rn_alloc(1, sizeof(*last));
-    last->buffer = rn_rpc_buffer_of(head, body);
-    last->bytes = bytes;
-    if (stream->last != NULL) {
-        stream->last->next = last;
-    } else {
-        stream->first = last;
-    }
-    stream->last = last;
-    stream->queued_messages++;
-    stream->queued_bytes += bytes;
-    pump(stream);
-    return rn_ok();
-}
-
-rn_result rn_rpc_stream_send(struct rn_rpc_stream *stream, struct rn_view message)
-{
-    return rn_rpc_stream_send2(stream, message, rn_view_of(NULL, 0));
-}
-
-void rn_rpc_stream_queued(const struct rn_rpc_stream *stream, size_t *out_messages,
-                          size_t *out_bytes)
-{
-    *out_messages = stream->queued_messages;
-    *out_bytes = stream->queued_bytes;
-}
-
-void rn_rpc_stream_pause(struct rn_rpc_stream *stream)
-{
-    stream->paused = !stream->ended;
-}
-
-void rn_rpc_stream_resume(struct rn_rpc_stream *stream)
-{
-    stream->paused = false;
-    receive_start(stream);
-}
-
-/* --- looking after them ----------------------------------------------------------------------- */
-
-static void inspect(struct rn_rpc_stream *stream, uint64_t now)
-{
-    const struct rn_rpc_callbacks *callbacks = &stream->rpc->config.callbacks;
-    const uint64_t age = now - stream->born_ms;
-    if (stream->local && now - stream->closing_ms > CLOSE_MS_MAX) {
-        fail(stream, (rn_result){RN_E_TIMEOUT});
-        return;
-    }
-    if ((!stream->opened && age > OPEN_MS_MAX) ||
-        (stream->link == NULL && age > (uint64_t)stream->method->seconds_max * 1000U)) {
-        rn_rpc_stream_close(stream, (rn_result){RN_E_TIMEOUT});
-        return;
-    }
-    if (!stream->opened || now - stream->renewed_ms < RENEWAL_MS) {
-        return;
-    }
-    stream->renewed_ms = now;
-    rn_result allowed = {RN_E_PEER_AUTH};
-    if (rn_rpc_peer_in_date(&stream->peer, rn_clock_wall_ms())) {
-        allowed = callbacks->authorize(callbacks->user, &stream->peer, stream->kind, true);
-    }
-    if (!rn_is_ok(allowed)) {
-        rn_rpc_stream_close(stream, allowed);
-    }
-}
-
-void rn_rpc_streams_inspect(struct rn_rpc *rpc)
-{
-    const uint64_t now = rn_rpc_now_ms();
-    struct rn_rpc_stream *next = NULL;
-    /* Nothing here frees a stream: that happens on tags alone. */
-    for (struct rn_rpc_stream *stream = rpc->streams; stream != NULL; stream = next) {
-        next = stream->next;
-        if (!stream->failed && !stream->ended) {
-            inspect(stream, now);
-        }
-    }
-}
-
-void rn_rpc_streams_cancel_all(struct rn_rpc *rpc)
-{
-    struct rn_rpc_stream *next = NULL;
-    for (struct rn_rpc_stream *stream = rpc->streams; stream != NULL; stream = next) {
-        next = stream->next;
-        stream->paused = false;
-        rn_rpc_stream_close(stream, (rn_result){RN_E_UNAVAILABLE});
-        /* A status that the peer does not read would hold up the shutdown. */
-        if (!stream->ended) {
-            grpc_call_cancel(stream->call, NULL);
-        }
-    }
-}
-
-/* --- facts ------------------------------------------------------------------------------------ */
-
-const struct rn_peer *rn_rpc_stream_peer(const struct rn_rpc_stream *stream)
-{
-    return &stream->peer;
-}
-
-enum rn_rpc_kind rn_rpc_stream_kind(const struct rn_rpc_stream *stream)
-{
-    return stream->kind;
-}
-
-struct rn_rpc_link *rn_rpc_stream_link(const struct rn_rpc_stream *stream)
-{
-    return stream->link;
-}
-
-uint64_t rn_rpc_stream_number(const struct rn_rpc_stream *stream)
-{
-    return stream->number;
-}
-
-void rn_rpc_stream_set_user(struct rn_rpc_stream *stream, void *user)
-{
-    stream->user = user;
-}
-
-void *rn_rpc_stream_user(const struct rn_rpc_stream *stream)
-{
-    return stream->user;
-}
-
-void rn_rpc_stream_traffic(const struct rn_rpc_stream *stream, uint64_t *out_sent,
-                           uint64_t *out_received)
-{
-    *out_sent = stream->sent_bytes;
-    *out_received = stream->received_bytes;
 }

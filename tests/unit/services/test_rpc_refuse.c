@@ -161,6 +161,7 @@ static void test_own_material(void **state)
         {"twouris", "ca", "exactly one URI"},
         {"nouri", "ca", "exactly one URI"},
         {"otherform", "ca", "spiffe://FEDERATION"},
+        {"otherfed", "ca", "is for federation fed-b"},
         {"alpha", "beta", "no CA certificate"},
     };
     for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
@@ -192,6 +193,11 @@ static void test_key_does_not_fit(void **state)
     assert_non_null(strstr(err.text, "does not belong"));
     /* The same on reload: the old pair stays in use. */
     assert_int_equal(rn_rpc_reload(server.rpc, &config.material, &err).code, RN_E_IDENTITY);
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer own_key;
+    pem_read("alpha", ".key", &own_key);
+    config.material.key_pem = rn_buffer_view(&own_key); /* fits, but names another site */
+    assert_int_equal(rn_rpc_reload(server.rpc, &config.material, &err).code, RN_E_IDENTITY);
+    assert_non_null(strstr(err.text, COORDINATOR));
     config.material.key_pem = rn_view_text("garbage");
     assert_int_equal(rn_rpc_open(&config, &end.rpc, &err).code, RN_E_IDENTITY);
     config.material.key_pem = rn_view_of(NULL, 0);
