@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Bits that must not move: packed = one by one, one thread = two, the short last layer = the plain
+ * one, every instruction set; an example's own gradient when others join or leave; a frozen matrix
+ * over a round.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+#include "tests/unit/trainer/goldenmodel.h"
+
+static const char *const folders[] = {"roberta-24", "bert-40"};
+
+static struct rn_pass *pass_of(struct rn_trainer *trainer)
+{
+    struct rn_error err;
+    must(rn_trainer_prepare(trainer, true, &err), &err);
+    return &trainer->passes[0];
+}
+
+/* Logits and gradient of examples[0 .. count-1] as one block. */
+static void run_block(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)
+{
+    const struct rn_pass_active active = {RN_MATRIX_AB, true};
+    struct rn_error err;
+    rn_pass_load(pass, examples, count);
+    rn_pass_forward(pass);
+    must(rn_pass_logits(pass, &err), &err);
+    rn_pass_loss(pass, RN_TASK_CLASSIFICATION, 0.25f, true);
+    rn_pass_backward(pass, &active);
+    must(rn_pass_losses(pass, &err), &err);
+}
+
+static void packed_equals_one_by_one(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders); f++) {
+        struct rn_trainer *trainer = golden_trainer(folders[f], "cpu", 1, RN_HEAD_FEDERATED);
+        struct rn_dataset *data = golden_data(trainer, folders[f]);
+        struct rn_pass *pass = pass_of(trainer);
+        const size_t labels = trainer->label_count;
+        struct rn_example all[18];
+        float logits[18 * 3];
+        double loss[18];
+        for (size_t i = 0; i < 18; i++) {
+            all[i] = rn_dataset_at(data, i);
+        }
+        run_block(pass, all, 18);
+        memcpy(logits, pass->host_logits, 18 * labels * sizeof(float));
+        memcpy(loss, pass->host_loss, sizeof(loss));
+        for (size_t i = 0; i < 18; i++) {
+            run_block(pass, &all[i], 1);
+            assert_memory_equal(pass->host_logits, logits + i * labels, labels * sizeof(float));
+            assert_memory_equal(pass->host_loss, &loss[i], sizeof(double));
+        }
+        rn_trainer_data_close(data);
+        rn_trainer_close(trainer);
+    }
+}
+
+/* Gradient of a block = the sum over examples of each one's own gradient, in example order, where
+ * each one's own comes from a block of its own: so no other example touches its bits. */
+static void gradients_of_examples_keep_their_bits(void **state)
+{
+    (void)state;
+    struct rn_trainer *trainer = golden_trainer("bert-40", "cpu", 1, RN_HEAD_FROZEN);
+    struct rn_dataset *data = golden_data(trainer, "bert-40");
+    struct rn_pass *pass = pass_of(trainer);
+    const size_t count = trainer->adapter.head_first;
+    struct rn_example some[3] = {rn_dataset_at(data, 9), rn_dataset_at(data, 2),
+                                 rn_dataset_at(data, 17)};
+    float *sum = rn_alloc(count, sizeof(float));
+    for (size_t i = 0; i < 3; i++) {
+        run_block(pass, &some[i], 1);
+        for (size_t j = 0; j < count; j++) {
+            sum[j] += pass->gradient[j];
+        }
+    }
+    run_block(pass, some, 3);
+    assert_memory_equal(sum, pass->gradient, count * sizeof(float));
+    rn_free(sum);
+    rn_trainer_data_close(data);
+    rn_trainer_close(trainer);
+}
+
+static void short_last_layer_equals_the_plain_one(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders); f++) {
+        struct rn_trainer *trainer = golden_trainer(folders[f], "cpu", 1, RN_HEAD_FEDERATED);
+        struct rn_dataset *data = golden_data(trainer, folders[f]);
+        struct rn_pass *pass = pass_of(trainer);
+        const size_t count = trainer->adapter.count;
+        struct rn_example examples[5];
+        for (size_t i = 0; i < 5; i++) {
+            examples[i] = rn_dataset_at(data, 3 * i);
+        }
+        float *gradient = rn_alloc(count, sizeof(float));
+        run_block(pass, examples, 5);
+        memcpy(gradient, pass->gradient, count * sizeof(float));
+        float logits[15];
+        memcpy(logits, pass->host_logits, 5 * trainer->label_count * sizeof(float));
+        pass->options.plain_last_layer = true;
+        run_block(pass, examples, 5);
+        assert_memory_equal(logits, pass->host_logits, 5 * trainer->label_count * sizeof(float));
+        for (size_t j = 0; j < count; j++) { /* -0 and 0 are one value */
+            assert_true(gradient[j] == pass->gradient[j]);
+        }
+        rn_free(gradient);
+        rn_trainer_data_close(data);
+        rn_trainer_close(trainer);
+    }
+}
+
+static const struct rn_train_spec training = {.active = RN_MATRIX_AB,
+                                              .optimizer = RN_OPTIMIZER_ADAMW,
+                                              .lr_a = 3e-3,
+                                              .lr_b = 5e-3,
+                                              .weight_decay = 0.1,
+                                              .schedule = RN_SCHEDULE_COSINE,
+                                              .warmup_steps = 1,
+                                              .clip = 0.5,
+                                              .batch = 13,
+                                              .steps = 6,
+                                              .shuffle = true,
+                                              .seed = 5};
+
+/* The adapter and head after training; the caller frees. */
+static float *trained(const char *folder, const char *backend, uint32_t threads,
+                      const struct rn_train_spec *spec, enum rn_head_mode head, size_t *out_count)
+{
+    struct rn_trainer *trainer = golden_trainer(folder, backend, threads, head);
+    struct rn_dataset *data = golden_data(trainer, folder);
+    struct rn_error err;
+    must(rn_trainer_train(trainer, data, spec, NULL, NULL, NULL, &err), &err);
+    *out_count = trainer->adapter.count;
+    float *out = rn_alloc(*out_count, sizeof(float));
+    must(rn_trainer_get(trainer, RN_MATRIX_AB, true, out, *out_count, &err), &err);
+    rn_trainer_data_close(data);
+    rn_trainer_close(trainer);
+    return out;
+}
+
+static void threads_do_not_change_bits(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders); f++) {
+        size_t count = 0;
+        float *one = trained(folders[f], "cpu", 1, &training, RN_HEAD_FEDERATED, &count);
+        for (uint32_t threads = 2; threads <= 5; threads++) {
+            float *more = trained(folders[f], "cpu", threads, &training, RN_HEAD_FEDERATED, &count);
+            assert_memory_equal(one, more, count * sizeof(float));
+            rn_free(more);
+        }
+        rn_free(one);
+    }
+}
+
+static void instruction_sets_do_not_change_bits(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"avx2", "scalar"};
+    size_t count = 0;
+    float *best = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(sets); i++) {
+        setenv("RONDO_CPU_KERNELS", sets[i], 1);
+        float *other = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
+        unsetenv("RONDO_CPU_KERNELS");
+        assert_memory_equal(best, other, count * sizeof(float));
+        rn_free(other);
+    }
+    rn_free(best);
+}
+
+/* The comparison path by OpenBLAS computes the same model. */
+static void openblas_agrees(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    float *own = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
+    setenv("RONDO_CPU_GEMM", "openblas", 1);
+    float *blas = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
+    unsetenv("RONDO_CPU_GEMM");
+    double difference = 0.0;
+    double size = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        difference += pow((double)own[i] - (double)blas[i], 2.0);
+        size += pow((double)own[i], 2.0);
+    }
+    assert_true(sqrt(difference / size) < 1e-4);
+    rn_free(own);
+    rn_free(blas);
+}
+
+/* One round of one matrix: the other and a frozen head keep their bytes, whatever the optimiser. */
+static void frozen_bytes_stay(void **state)
+{
+    (void)state;
+    static const enum rn_matrix active[] = {RN_MATRIX_A, RN_MATRIX_B, RN_MATRIX_NONE};
+    for (size_t i = 0; i < 6; i++) {
+        const bool none = active[i / 2] == RN_MATRIX_NONE;
+        struct rn_trainer *trainer =
+            golden_trainer("roberta-24", "cpu", 2, none ? RN_HEAD_LOCAL : RN_HEAD_FROZEN);
+        struct rn_dataset *data = golden_data(trainer, "roberta-24");
+        struct rn_train_spec spec = training;
+        spec.active = active[i / 2];
+        spec.optimizer = i % 2 == 0 ? RN_OPTIMIZER_ADAMW : RN_OPTIMIZER_SGD;
+        const struct rn_adapter *adapter = &trainer->adapter;
+        float *before = rn_alloc(adapter->count, sizeof(float));
+        memcpy(before, adapter->values, adapter->count * sizeof(float));
+        struct rn_error err;
+        must(rn_trainer_train(trainer, data, &spec, NULL, NULL, NULL, &err), &err);
+        for (size_t s = 0; s < adapter->segment_count; s++) {
+            const struct rn_segment *segment = &adapter->segments[s];
+            const int same = memcmp(before + segment->offset, adapter->values + segment->offset,
+                                    segment->count * sizeof(float));
+            assert_int_equal(same != 0, rn_segment_chosen(segment, spec.active, none));
+        }
+        rn_free(before);
+        rn_trainer_data_close(data);
+        rn_trainer_close(trainer);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packed_equals_one_by_one),
+        cmocka_unit_test(gradients_of_examples_keep_their_bits),
+        cmocka_unit_test(short_last_layer_equals_the_plain_one),
+        cmocka_unit_test(threads_do_not_change_bits),
+        cmocka_unit_test(instruction_sets_do_not_change_bits),
+        cmocka_unit_test(openblas_agrees),
+        cmocka_unit_test(frozen_bytes_stay),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
