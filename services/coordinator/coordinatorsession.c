@@ -287,24 +287,19 @@ static rn_result fill(struct rn_coordinator *coordinator, uint32_t round, uint32
     return rn_fed_model_layout(coordinator->model, round, &session->layout, err);
 }
 
-rn_result rn_coordinator_session_start(struct rn_coordinator *coordinator, struct rn_error *err)
+/* The number is used up before anybody hears of it. */
+static rn_result journal_attempt(struct rn_coordinator *coordinator,
+                                 const struct rn_coordinator_session *session, struct rn_error *err)
 {
-    struct rn_coordinator_session *session = &coordinator->session;
-    struct rn_sa_aggregator_config config;
-    const uint8_t *before = coordinator->model->adapter_hash;
-    rn_coordinator_past_keep(coordinator);
-    coordinator->attempt++;
-    RN_TRY(machine_config(coordinator, coordinator->round, coordinator->attempt, before, &config,
-                          err));
-    RN_TRY(rn_random_bytes(config.nonce, sizeof(config.nonce), err));
-    RN_TRY(rn_sa_aggregator_new(&config, &session->machine, err));
-    RN_TRY(
-        fill(coordinator, coordinator->round, coordinator->attempt, before, &config, session, err));
-    /* The number is used up before anybody hears of it. */
     struct rn_journal_key key = {
         .kind = RN_JOURNAL_ATTEMPT, .round = session->round, .attempt = session->attempt};
     memcpy(key.session, session->id, sizeof(key.session));
-    RN_TRY(rn_journal_append(coordinator->journal, &key, rn_view_of(session->before, 32), err));
+    return rn_journal_append(coordinator->journal, &key, rn_view_of(session->before, 32), err);
+}
+
+static void begin_round(struct rn_coordinator *coordinator)
+{
+    const struct rn_coordinator_session *session = &coordinator->session;
     for (uint32_t i = 0; i < coordinator->peer_count; i++) {
         struct rn_coordinator_peer *peer = &coordinator->peers[i];
         peer->progress_ms = session->began_ms;
@@ -317,10 +312,32 @@ rn_result rn_coordinator_session_start(struct rn_coordinator *coordinator, struc
            RN_LOG_NUMBER(RN_F_ATTEMPT, session->attempt),
            RN_LOG_TEXT(RN_F_PHASE, rn_round_phase_name(session->layout.spec.active)),
            RN_LOG_NUMBER(RN_F_MEMBERS, rn_coordinator_present(coordinator)));
+}
+
+rn_result rn_coordinator_session_start(struct rn_coordinator *coordinator, struct rn_error *err)
+{
+    struct rn_coordinator_session *session = &coordinator->session;
+    struct rn_sa_aggregator_config config;
+    const uint8_t *before = coordinator->model->adapter_hash;
+    rn_coordinator_past_keep(coordinator);
+    coordinator->attempt++;
+    RN_TRY(machine_config(coordinator, coordinator->round, coordinator->attempt, before, &config,
+                          err));
+    RN_TRY(rn_random_bytes(config.nonce, sizeof(config.nonce), err));
+    RN_TRY(rn_sa_aggregator_new(&config, &session->machine, err));
     struct rn_sa_actions actions = {0};
     rn_sa_aggregator_start(session->machine, rn_coordinator_now(coordinator), &actions);
-    rn_coordinator_execute(coordinator, session, &actions);
-    return rn_ok();
+    rn_result result =
+        fill(coordinator, coordinator->round, coordinator->attempt, before, &config, session, err);
+    if (rn_is_ok(result)) {
+        result = journal_attempt(coordinator, session, err);
+    }
+    if (rn_is_ok(result)) {
+        begin_round(coordinator);
+        rn_coordinator_execute(coordinator, session, &actions);
+    }
+    rn_sa_actions_clear(&actions);
+    return result;
 }
 
 rn_result rn_coordinator_session_load(struct rn_coordinator *coordinator, uint32_t round,

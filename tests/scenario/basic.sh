@@ -35,6 +35,7 @@ finish() {
     fi
 }
 trap finish EXIT
+trap 'exit 1' INT TERM
 fail() {
     echo "FAILED: $*"
     exit 1
@@ -54,14 +55,18 @@ while [ "$i" -le "$members" ]; do
 done
 gzip -dc "$data/glue-sst2/dev.tsv.gz" > "$work/dev.tsv"
 
+case ${WEIGHTS:-uniform} in
+examples) weights="--weights examples --max-examples 1000" ;;
+*) weights="--weights uniform" ;;
+esac
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 "$bin/rondo" init "$work/coordinator" --federation basic --address "127.0.0.1:$port" \
     --model "$data/encoder-small" --members "$names" --labels negative,positive \
     --rounds "$rounds" --method "${METHOD:-rolora}" --targets query,value --rank 4 --alpha 8 \
     --head "${HEAD_MODE:-federated}" --metrics summed --lr 0.002 --batch 16 --steps 10 \
-    --max-length 64 --weights "${WEIGHTS:-uniform}" --max-examples 1000 \
+    --max-length 64 $weights \
     --train-soft 60 --train-hard 300 --stage-soft 10 --stage-hard 60 \
-    --dev "$work/dev.tsv" --text sentence --label label --log json > "$work/setup.log" 2>&1 ||
+    > "$work/setup.log" 2>&1 ||
     fail "init: $(tail -1 "$work/setup.log")"
 for name in $(echo "$names" | tr , ' '); do
     "$bin/rondo" join "$work/coordinator/invitations/$name.invite" --dir "$work/$name" \
@@ -86,6 +91,18 @@ for name in $(echo "$names" | tr , ' '); do
     "$bin/rondo" plan sign "$work/$name" "$work/coordinator/plan.yaml.sigs" \
         >> "$work/setup.log" 2>&1 || fail "plan sign at $name"
 done
+
+# The coordinator judges each round's adapter, and logs like the members.
+sed -i 's/^  format: text/  format: json/' "$work/coordinator/site.yaml"
+cat >> "$work/coordinator/site.yaml" <<END
+
+data:
+  train: "$work/dev.tsv"
+  dev: "$work/dev.tsv"
+  format: tsv
+  text: sentence
+  label: label
+END
 
 "$bin/rondo-coordinator" "$work/coordinator" > "$work/coordinator.log" 2>&1 &
 coordinator=$!
