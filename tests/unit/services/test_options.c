@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The option parser: types, bounds, near matches.
+ */
+#include "base/bytes.h"
+#include "base/guard.h"
+#include "services/cli/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct {
+    bool flag;
+    const char *text;
+    uint64_t count;
+    double number;
+    const char *choice;
+} values;
+
+static const struct rn_option options[] = {
+    {"flag", NULL, RN_OPTION_FLAG, &values.flag, .help = "a flag"},
+    {"text", "T", RN_OPTION_TEXT, &values.text, .required = true, .help = "a text"},
+    {"batch-size", "N", RN_OPTION_COUNT, &values.count, .least = 2, .most = 5, .help = "a count"},
+    {"seed", "N", RN_OPTION_COUNT, &values.count, .help = "a count without bounds"},
+    {"rate", "X", RN_OPTION_NUMBER, &values.number, .least = 0, .most = 1, .help = "a number"},
+    {"kind", NULL, RN_OPTION_CHOICE, &values.choice, .choices = "red|green", .help = "a choice"},
+};
+static const struct rn_command_text text = {
+    .name = "thing do",
+    .summary = "a test",
+    .options = options,
+    .option_count = RN_ARRAY_LENGTH(options),
+    .operands = "FILE",
+    .operands_least = 0,
+    .operands_most = 2,
+    .extra_formats = "|jsonl",
+};
+
+static struct rn_command command;
+static struct rn_error err;
+
+/* Parses words between spaces. */
+static rn_result parse(const char *line, bool *out_help)
+{
+    static char copy[512];
+    char *argv[32] = {copy};
+    int argc = 1;
+    char *rest = copy;
+
+    memset(&values, 0, sizeof values);
+    err.text[0] = '\0';
+    (void)rn_text_format(copy, sizeof copy, "%s", line);
+    for (char *word = strsep(&rest, " "); word != NULL; word = strsep(&rest, " ")) {
+        argv[argc++] = word;
+    }
+    return rn_command_parse(&command, &text, argc, argv, out_help, &err);
+}
+
+static void accepted(const char *line)
+{
+    bool help = true;
+
+    if (!rn_is_ok(parse(line, &help)) || help) {
+        print_error("%s: %s\n", line, err.text);
+        fail();
+    }
+}
+
+static void refused(const char *line, const char *part)
+{
+    bool help = false;
+
+    const rn_result result = parse(line, &help);
+    if (result.code != RN_E_USAGE || strstr(err.text, part) == NULL) {
+        print_error("%s: %s\nexpected \"%s\"\n", line, err.text, part);
+        fail();
+    }
+}
+
+static void values_are_read(void **state)
+{
+    (void)state;
+    accepted("--text a --batch-size 5 --rate=0.25 --kind green --flag x y");
+    assert_string_equal(values.text, "a");
+    assert_int_equal(values.count, 5);
+    assert_true(values.number == 0.25);
+    assert_string_equal(values.choice, "green");
+    assert_true(values.flag);
+    assert_int_equal(command.operand_count, 2);
+    assert_string_equal(command.operands[1], "y");
+    assert_true(rn_command_given(&command, "rate"));
+    assert_false(rn_command_given(&command, "seed"));
+    accepted("--seed=18446744073709551615 --text=b");
+    assert_true(values.count == UINT64_MAX);
+    accepted("--text a --format jsonl -- --flag");
+    assert_string_equal(command.format, "jsonl");
+    assert_string_equal(command.operands[0], "--flag");
+    assert_false(values.flag);
+    accepted("--text a --format json --quiet");
+    assert_true(command.json && command.quiet);
+}
+
+static void mistakes_are_named(void **state)
+{
+    (void)state;
+    refused("--batch-size 2", "--text is missing");
+    refused("--text a --batch 2", "did you mean --batch-size");
+    refused("--text a --sede 2", "did you mean --seed");
+    refused("--text a --formta json", "did you mean --format");
+    refused("--text a --zzzzzzzz 2", "see rondo thing do --help");
+    refused("--text a --batch-size 1", "from 2 to 5");
+    refused("--text a --batch-size 6", "from 2 to 5");
+    refused("--text a --batch-size -3", "whole number");
+    refused("--text a --batch-size 3x", "whole number");
+    refused("--text a --seed 18446744073709551616", "whole number");
+    refused("--text a --rate 1.01", "from 0 to 1");
+    refused("--text a --rate nan", "number");
+    refused("--text a --rate inf", "number");
+    refused("--text a --kind blue", "red|green");
+    refused("--text a --kind red|green", "red|green");
+    refused("--text a --format yaml", "text|json|jsonl");
+    refused("--text a --text b", "twice");
+    refused("--text a --flag=1", "no value");
+    refused("--text --flag", "needs a value");
+    refused("--text", "needs a value");
+    refused("--text=", "empty");
+    refused("--text a x y z", "unexpected word \"z\"");
+    refused("--text a -x y z", "unexpected word");
+}
+
+static void help_wins(void **state)
+{
+    bool help = false;
+
+    (void)state;
+    assert_true(rn_is_ok(parse("--help --nonsense", &help)));
+    assert_true(help);
+    assert_true(rn_is_ok(parse("--text a -h", &help)));
+    assert_true(help);
+}
+
+static void near_names(void **state)
+{
+    static const char *const names[] = {"train", "tokenize", "plan check"};
+
+    (void)state;
+    assert_string_equal(rn_nearest_name("trian", names, 3), "train");
+    assert_string_equal(rn_nearest_name("tokenise", names, 3), "tokenize");
+    assert_string_equal(rn_nearest_name("plan chekc", names, 3), "plan check");
+    assert_null(rn_nearest_name("xyzzy", names, 3));
+    assert_null(rn_nearest_name("", names, 3));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_read),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(help_wins),
+        cmocka_unit_test(near_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
