@@ -73,6 +73,10 @@ RN_MUST rn_result rn_sa_shares_write(const struct rn_sa_transcript *transcript, 
                                      struct rn_sa_secrets *secrets,
                                      const struct rn_identity *identity, struct rn_buffer *out,
                                      struct rn_error *err);
+/* The signed root over a whole body of n entries; out_leaves holds n * 32 bytes. */
+void rn_sa_shares_root(const struct rn_sa_transcript *transcript, uint32_t dealer,
+                       struct rn_view body, uint8_t *out_leaves,
+                       uint8_t out_root[static RN_HASH_BYTES]);
 /* Whole body against the signed root; out_leaves holds n * 32 bytes. */
 RN_MUST rn_result rn_sa_shares_check(const struct rn_sa_transcript *transcript,
                                      const struct rn_sa_message *message, uint8_t *out_leaves,

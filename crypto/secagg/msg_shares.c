@@ -174,21 +174,29 @@ rn_result rn_sa_shares_write(const struct rn_sa_transcript *transcript, uint32_t
     return rn_ok();
 }
 
-rn_result rn_sa_shares_check(const struct rn_sa_transcript *transcript,
-                             const struct rn_sa_message *message, uint8_t *out_leaves,
-                             struct rn_error *err)
+void rn_sa_shares_root(const struct rn_sa_transcript *transcript, uint32_t dealer,
+                       struct rn_view body, uint8_t *out_leaves,
+                       uint8_t out_root[static RN_HASH_BYTES])
 {
-    RN_ENSURE(message->body.length == (size_t)transcript->n * RN_SA_ENTRY_BYTES, err,
-              RN_E_PEER_FORMAT, "shares: not one entry per member");
-    struct rn_reader r = rn_reader_of(message->body);
+    RN_BUG_IF(body.length != (size_t)transcript->n * RN_SA_ENTRY_BYTES);
+    struct rn_reader r = rn_reader_of(body);
     uint8_t *leaf = out_leaves;
     for (uint32_t i = rn_sa_set_next(&transcript->joined, 0); i < RN_SA_MEMBERS_MAX;
          i = rn_sa_set_next(&transcript->joined, i + 1)) {
         hash_leaf(i, rn_read_view(&r, RN_SA_ENTRY_BYTES), leaf);
         leaf += RN_HASH_BYTES;
     }
+    hash_root(transcript, dealer, out_leaves, out_root);
+}
+
+rn_result rn_sa_shares_check(const struct rn_sa_transcript *transcript,
+                             const struct rn_sa_message *message, uint8_t *out_leaves,
+                             struct rn_error *err)
+{
+    RN_ENSURE(message->body.length == (size_t)transcript->n * RN_SA_ENTRY_BYTES, err,
+              RN_E_PEER_FORMAT, "shares: not one entry per member");
     uint8_t root[RN_HASH_BYTES];
-    hash_root(transcript, message->sender, out_leaves, root);
+    rn_sa_shares_root(transcript, message->sender, message->body, out_leaves, root);
     RN_ENSURE(memcmp(root, message->body_hash, RN_HASH_BYTES) == 0, err, RN_E_PEER_AUTH,
               "shares: the entries are not the signed ones");
     return rn_ok();
