@@ -23,6 +23,7 @@ int rn_cmd_join(int argc, char **argv);
 int rn_cmd_plan_check(int argc, char **argv);
 int rn_cmd_plan_show(int argc, char **argv);
 int rn_cmd_plan_sign(int argc, char **argv);
+int rn_cmd_doctor(int argc, char **argv);
 
 /* Running it. */
 int rn_cmd_run(int argc, char **argv);

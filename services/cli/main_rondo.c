@@ -34,6 +34,7 @@ static const struct command_row commands[] = {
     {"plan check", rn_cmd_plan_check, "check a plan against cohort, base model and own policy"},
     {"plan show", rn_cmd_plan_show, "show a plan and what follows from it"},
     {"plan sign", rn_cmd_plan_sign, "sign the plan, and take over others' signatures"},
+    {"doctor", rn_cmd_doctor, "check whether a site is ready to run"},
     {NULL, NULL, "Running it"},
     {"run", rn_cmd_run, "run the service of a site, coordinator or member"},
     {"status", rn_cmd_status, "ask a running coordinator or trainer where it stands"},

@@ -84,3 +84,40 @@ rn_result rn_plan_cost_compute(const struct rn_plan *plan, const struct rn_plan_
     rn_trainer_close(trainer);
     return result;
 }
+
+static rn_result file_count(struct rn_trainer *trainer, const char *directory, const char *file,
+                            const struct rn_site_data *data, size_t *out_count,
+                            struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    struct rn_dataset *examples = NULL;
+    RN_TRY(rn_site_path(path, directory, file, err));
+    const struct rn_data_spec spec = {
+        .path = path,
+        .format = rn_site_format_name(data->format),
+        .text_column = data->text,
+        .pair_column = data->pair[0] == '\0' ? NULL : data->pair,
+        .label_column = data->label,
+        .no_header = !data->header,
+    };
+    RN_TRY(rn_trainer_data_open(trainer, &spec, &examples, err));
+    *out_count = rn_trainer_data_count(examples);
+    rn_trainer_data_close(examples);
+    return rn_ok();
+}
+
+rn_result rn_plan_data_count(const struct rn_plan *plan, const char *model_dir,
+                             const char *directory, const struct rn_site_data *data,
+                             size_t *out_train, size_t *out_dev, struct rn_error *err)
+{
+    struct rn_trainer *trainer = NULL;
+    *out_train = 0;
+    *out_dev = 0;
+    RN_TRY(model_open(plan, model_dir, &trainer, err));
+    rn_result result = file_count(trainer, directory, data->train, data, out_train, err);
+    if (rn_is_ok(result) && data->dev[0] != '\0') {
+        result = file_count(trainer, directory, data->dev, data, out_dev, err);
+    }
+    rn_trainer_close(trainer);
+    return result;
+}

@@ -94,7 +94,7 @@ rn_result rn_setup_identity(const char *directory, struct rn_identity **out, str
 
 /* ---- A directory. */
 
-static rn_result load_site(struct rn_setup *setup, struct rn_error *err)
+rn_result rn_setup_load_site(struct rn_setup *setup, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
@@ -108,7 +108,7 @@ static rn_result load_site(struct rn_setup *setup, struct rn_error *err)
     return rn_site_parse(rn_buffer_view(&text), path, &setup->site, err);
 }
 
-static rn_result load_plan(struct rn_setup *setup, struct rn_error *err)
+rn_result rn_setup_load_plan(struct rn_setup *setup, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     RN_TRY(rn_path_join(path, setup->directory, "plan.yaml", err));
@@ -119,7 +119,7 @@ static rn_result load_plan(struct rn_setup *setup, struct rn_error *err)
     return rn_plan_parse(rn_buffer_view(&setup->plan_bytes), path, &setup->plan, err);
 }
 
-static rn_result load_roster(struct rn_setup *setup, struct rn_error *err)
+rn_result rn_setup_load_roster(struct rn_setup *setup, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     RN_TRY(rn_path_join(path, setup->directory, "roster", err));
@@ -133,7 +133,7 @@ static rn_result load_roster(struct rn_setup *setup, struct rn_error *err)
     return rn_is_ok(parsed) ? parsed : rn_fail_context(err, parsed, "%s", path);
 }
 
-static rn_result load_signatures(struct rn_setup *setup, struct rn_error *err)
+rn_result rn_setup_load_signatures(struct rn_setup *setup, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
@@ -150,7 +150,7 @@ static rn_result load_signatures(struct rn_setup *setup, struct rn_error *err)
     return rn_ok();
 }
 
-static rn_result load_policy(struct rn_setup *setup, struct rn_error *err)
+rn_result rn_setup_load_policy(struct rn_setup *setup, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
@@ -164,21 +164,31 @@ static rn_result load_policy(struct rn_setup *setup, struct rn_error *err)
     return rn_ok();
 }
 
-static rn_result load_all(struct rn_setup *setup, const char *directory, struct rn_error *err)
+rn_result rn_setup_begin(const char *directory, struct rn_setup **out, struct rn_error *err)
 {
-    RN_ENSURE(rn_text_format(setup->directory, RN_PATH_MAX, "%s", directory), err, RN_E_USAGE,
-              "the directory's path is too long");
-    RN_TRY(load_site(setup, err));
-    RN_TRY(load_plan(setup, err));
-    RN_TRY(load_roster(setup, err));
-    RN_TRY(load_signatures(setup, err));
-    return load_policy(setup, err);
+    struct rn_setup *setup = rn_alloc(1, sizeof *setup);
+    if (!rn_text_format(setup->directory, RN_PATH_MAX, "%s", directory)) {
+        rn_setup_free(setup);
+        return rn_fail(err, RN_E_USAGE, "the directory's path is too long");
+    }
+    *out = setup;
+    return rn_ok();
+}
+
+static rn_result load_all(struct rn_setup *setup, struct rn_error *err)
+{
+    RN_TRY(rn_setup_load_site(setup, err));
+    RN_TRY(rn_setup_load_plan(setup, err));
+    RN_TRY(rn_setup_load_roster(setup, err));
+    RN_TRY(rn_setup_load_signatures(setup, err));
+    return rn_setup_load_policy(setup, err);
 }
 
 rn_result rn_setup_open(const char *directory, struct rn_setup **out, struct rn_error *err)
 {
-    struct rn_setup *setup = rn_alloc(1, sizeof *setup);
-    const rn_result result = load_all(setup, directory, err);
+    struct rn_setup *setup = NULL;
+    RN_TRY(rn_setup_begin(directory, &setup, err));
+    const rn_result result = load_all(setup, err);
     if (!rn_is_ok(result)) {
         rn_setup_free(setup);
         return result;

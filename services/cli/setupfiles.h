@@ -54,6 +54,15 @@ struct rn_setup {
 /* Reads site.yaml and, where they are there, plan.yaml, roster, plan.yaml.sigs and policy.yaml.
  * Signatures of another plan are dropped. Free with rn_setup_free. */
 RN_MUST rn_result rn_setup_open(const char *directory, struct rn_setup **out, struct rn_error *err);
+/* The same one by one, for `rondo doctor`: begin, then each file whose absence is no failure but
+ * site.yaml's. Signatures come after the plan. */
+RN_MUST rn_result rn_setup_begin(const char *directory, struct rn_setup **out,
+                                 struct rn_error *err);
+RN_MUST rn_result rn_setup_load_site(struct rn_setup *setup, struct rn_error *err);
+RN_MUST rn_result rn_setup_load_plan(struct rn_setup *setup, struct rn_error *err);
+RN_MUST rn_result rn_setup_load_roster(struct rn_setup *setup, struct rn_error *err);
+RN_MUST rn_result rn_setup_load_signatures(struct rn_setup *setup, struct rn_error *err);
+RN_MUST rn_result rn_setup_load_policy(struct rn_setup *setup, struct rn_error *err);
 void rn_setup_free(struct rn_setup *setup);
 void rn_setup_free_cleanup(struct rn_setup **setup);
 
