@@ -30,11 +30,13 @@ _Static_assert(rondo_v1_RoundSummary_size + 16 <= RN_WIRE_ENVELOPE_MAX, "an enve
         (field).size = (hash).present ? RN_WIRE_HASH_BYTES : 0;  \
         memcpy((field).bytes, (hash).bytes, RN_WIRE_HASH_BYTES); \
     } while (0)
-#define HASH_IN(hash, field, ok)                                                  \
-    do {                                                                          \
-        (hash).present = (field).size != 0;                                       \
-        (ok) = (ok) && ((field).size == 0 || (field).size == RN_WIRE_HASH_BYTES); \
-        memcpy((hash).bytes, (field).bytes, RN_WIRE_HASH_BYTES);                  \
+#define HASH_IN(hash, field, ok)                                     \
+    do {                                                             \
+        (hash).present = (field).size == RN_WIRE_HASH_BYTES;         \
+        (ok) = (ok) && ((field).size == 0 || (hash).present);        \
+        if ((hash).present) {                                        \
+            memcpy((hash).bytes, (field).bytes, RN_WIRE_HASH_BYTES); \
+        }                                                            \
     } while (0)
 
 /* Names and versions end up in logs: printable ASCII only. */
@@ -73,8 +75,9 @@ static bool hello_in(const rondo_v1_Hello *in, struct rn_wire_hello *out)
     bool ok = in->incarnation.size == RN_WIRE_INCARNATION_BYTES && text_is_plain(in->name) &&
               text_is_plain(in->software);
     out->protocol = in->protocol;
-    memcpy(out->name, in->name, sizeof(out->name));
-    memcpy(out->software, in->software, sizeof(out->software));
+    memcpy(out->name, in->name,
+           strlen(in->name)); /* nanopb closes it; a repeated field may trail */
+    memcpy(out->software, in->software, strlen(in->software));
     HASH_IN(out->plan_hash, in->plan_hash, ok);
     HASH_IN(out->roster_hash, in->roster_hash, ok);
     HASH_IN(out->adapter_hash, in->adapter_hash, ok);
