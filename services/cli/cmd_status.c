@@ -26,7 +26,10 @@ static rn_result socket_of(const char *directory, char out[static RN_PATH_MAX],
     char state[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     RN_TRY(rn_path_join(path, directory, "site.yaml", err));
-    RN_TRY(rn_file_read(path, SITE_FILE_MAX, &text, err));
+    const rn_result read = rn_file_read(path, SITE_FILE_MAX, &text, err);
+    if (!rn_is_ok(read)) {
+        return rn_fail_context(err, read, "%s is no site directory", directory);
+    }
     RN_CLEANUP(rn_free_cleanup) struct rn_site *site = rn_alloc(1, sizeof(*site));
     RN_TRY(rn_site_parse(rn_buffer_view(&text), path, site, err));
     RN_TRY(rn_site_path(state, directory, site->state, err));
@@ -75,8 +78,10 @@ static void print_text(const json_t *status)
     const unsigned long long rounds = number_of(status, "rounds");
     printf("federation  %s\n", text_of(status, "federation"));
     printf("plan        %s\n", text_of(status, "plan"));
-    printf("service     %s %s, version %s\n", text_of(status, "role"), text_of(status, "name"),
-           text_of(status, "version"));
+    const char *role = text_of(status, "role");
+    const char *name = text_of(status, "name");
+    printf("service     %s%s%s, version %s\n", role, strcmp(role, name) == 0 ? "" : " ",
+           strcmp(role, name) == 0 ? "" : name, text_of(status, "version"));
     if (round > rounds) {
         printf("round       all %llu done\n", rounds);
     } else {

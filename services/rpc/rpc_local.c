@@ -2,11 +2,13 @@
  *
  * Blocking unary calls over the unix socket, for commands.
  */
+#include <errno.h>
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
 #include <pb_decode.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "services/rpc/address.h"
@@ -98,13 +100,23 @@ static rn_result reply_take(struct reply *reply, struct rn_buffer *out, struct r
     return rn_ok();
 }
 
-static rn_result local_call(const char *path, const char *method, struct rn_view request,
-                            uint32_t timeout_ms, struct rn_buffer *out, struct rn_error *err)
+/* Says apart what core would call "unavailable" alike. */
+static rn_result socket_find(const char *path, struct rn_error *err)
 {
     struct stat info;
     RN_TRY(rn_rpc_socket_path_check(path, err));
-    RN_ENSURE(stat(path, &info) == 0 && S_ISSOCK(info.st_mode), err, RN_E_UNAVAILABLE,
-              "the service is not running: there is no socket %s", path);
+    const bool there = stat(path, &info) == 0 && S_ISSOCK(info.st_mode);
+    const bool mine = there ? access(path, R_OK | W_OK) == 0 : errno != EACCES;
+    RN_ENSURE(mine, err, RN_E_PERMISSION, "%s: only the service's own user may ask it", path);
+    RN_ENSURE(there, err, RN_E_UNAVAILABLE, "the service is not running: there is no socket %s",
+              path);
+    return rn_ok();
+}
+
+static rn_result local_call(const char *path, const char *method, struct rn_view request,
+                            uint32_t timeout_ms, struct rn_buffer *out, struct rn_error *err)
+{
+    RN_TRY(socket_find(path, err));
     char target[RN_RPC_ADDRESS_MAX + 1];
     RN_BUG_IF(!rn_text_format(target, sizeof(target), "unix:%s", path));
     grpc_init();
