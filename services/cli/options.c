@@ -270,6 +270,8 @@ rn_result rn_command_parse(struct rn_command *out, const struct rn_command_text 
                                 &next_used, err));
             i += next_used ? 1 : 0;
         } else {
+            RN_ENSURE(options_ended || argv[i][0] != '-' || argv[i][1] == '\0', err, RN_E_USAGE,
+                      "unknown option %.40s; see rondo %s --help", argv[i], text->name);
             RN_ENSURE(out->operand_count < text->operands_most, err, RN_E_USAGE,
                       "unexpected word \"%.40s\"; see rondo %s --help", argv[i], text->name);
             out->operands[out->operand_count++] = argv[i];
