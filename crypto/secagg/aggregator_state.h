@@ -15,7 +15,8 @@ struct rn_sa_upload {
     struct rn_buffer *chunks; /* [layout.chunks] packed; NULL before the first and after the last */
     uint8_t *leaves;          /* [layout.chunks][32] */
     uint32_t have;
-    bool complete; /* Done came, its root holds, and it was added to the masked sum */
+    uint64_t last_ms; /* when its last chunk came */
+    bool complete;    /* Done came, its root holds, and it was added to the masked sum */
 };
 
 /* Shares that one member revealed, those whose commitments hold. */
@@ -39,8 +40,8 @@ struct rn_sa_aggregator {
     struct rn_sa_dealing dealings[RN_SA_MEMBERS_MAX];
     struct rn_sa_set for_survivors, for_abort; /* votes */
     struct rn_sa_upload uploads[RN_SA_MEMBERS_MAX];
-    struct rn_sa_set complete; /* uploads in the masked sum */
-    uint64_t spool_bytes;
+    struct rn_sa_set complete;  /* uploads in the masked sum */
+    uint64_t spool_bytes;       /* reserved: whole vectors of the uploads under way */
     struct rn_sa_vector vector; /* masked sum, then the sum */
     struct rn_sa_answers *answers[RN_SA_MEMBERS_MAX];
     struct rn_sa_set blamed;

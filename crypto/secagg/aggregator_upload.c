@@ -13,13 +13,41 @@
 void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member)
 {
     struct rn_sa_upload *upload = &a->uploads[member];
-    for (uint32_t i = 0; upload->chunks != NULL && i < a->t.layout.chunks; i++) {
-        a->spool_bytes -= upload->chunks[i].length;
+    if (upload->chunks == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
         rn_buffer_clear(&upload->chunks[i]);
     }
+    a->spool_bytes -= rn_sa_layout_vector_bytes(&a->t.layout);
     rn_free(RN_TAKE(upload->chunks));
     rn_free(RN_TAKE(upload->leaves));
     upload->have = 0;
+}
+
+/* Uploads without a chunk for this long make room for others; their members send again. */
+static uint64_t idle_ms(const struct rn_sa_aggregator *a)
+{
+    const uint64_t retry = a->config.params.retry_ms;
+    return retry == 0 ? a->config.params.upload.soft_ms / 4 : 2 * retry;
+}
+
+/* Reserves room for a whole upload: half uploads that block each other would never end. */
+static bool reserve(struct rn_sa_aggregator *a)
+{
+    const uint64_t size = rn_sa_layout_vector_bytes(&a->t.layout);
+    const uint64_t limit = a->config.spool_bytes_max;
+    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX && size > limit - a->spool_bytes; i++) {
+        const struct rn_sa_upload *upload = &a->uploads[i];
+        if (upload->chunks != NULL && a->now_ms - upload->last_ms >= idle_ms(a)) {
+            rn_sa_upload_clear(a, i);
+        }
+    }
+    if (size > limit - a->spool_bytes) {
+        return false;
+    }
+    a->spool_bytes += size;
+    return true;
 }
 
 static rn_result keep_chunk(struct rn_sa_aggregator *a, uint32_t member,
@@ -28,6 +56,8 @@ static rn_result keep_chunk(struct rn_sa_aggregator *a, uint32_t member,
     struct rn_sa_upload *upload = &a->uploads[member];
     const struct rn_sa_layout *layout = &a->t.layout;
     if (upload->chunks == NULL) {
+        RN_ENSURE(reserve(a), err, RN_E_BUSY, "the spool for uploads is full (%llu bytes)",
+                  (unsigned long long)a->config.spool_bytes_max);
         upload->chunks = rn_alloc(layout->chunks, sizeof *upload->chunks);
         upload->leaves = rn_alloc(layout->chunks, RN_HASH_BYTES);
     }
@@ -40,11 +70,8 @@ static rn_result keep_chunk(struct rn_sa_aggregator *a, uint32_t member,
                   "chunk %u: differs from the one sent before", part->chunk);
         return rn_ok();
     }
-    const uint64_t limit = a->config.spool_bytes_max;
-    RN_ENSURE(part->packed.length <= limit - a->spool_bytes, err, RN_E_BUSY,
-              "the spool for uploads is full (%llu bytes)", (unsigned long long)limit);
     rn_buffer_append(chunk, part->packed.data, part->packed.length);
-    a->spool_bytes += part->packed.length;
+    upload->last_ms = a->now_ms;
     memcpy(leaf, hash, RN_HASH_BYTES);
     upload->have++;
     return rn_ok();

@@ -48,6 +48,9 @@ const struct rn_sa_member_rule rn_sa_member_rules[] = {
     {RN_SA_M_FOLLOWING, RN_SA_ABORT_CERTIFICATE, rn_sa_member_on_abort_certificate,
      RN_SA_M_ABORTED},
     {RN_SA_M_ABORTING, RN_SA_ABORT_CERTIFICATE, rn_sa_member_on_abort_certificate, RN_SA_M_ABORTED},
+    {RN_SA_M_ABORTED, RN_SA_ABORT_CERTIFICATE, rn_sa_member_on_abort_certificate, RN_SA_M_ABORTED},
+    {RN_SA_M_REVEALED, RN_SA_ABORT_CERTIFICATE, rn_sa_member_on_abort_certificate,
+     RN_SA_M_REVEALED},
     {RN_SA_M_LAST_, RN_SA_TYPE_LAST_, NULL, RN_SA_M_LAST_},
 };
 
@@ -217,8 +220,8 @@ static bool is_unique(enum rn_sa_type type)
            type == RN_SA_SURVIVORS || type == RN_SA_RESULT;
 }
 
-static void give_evidence(const uint8_t *first, struct rn_view second,
-                          struct rn_sa_actions *actions)
+void rn_sa_member_give_evidence(const uint8_t *first, struct rn_view second,
+                                struct rn_sa_actions *actions)
 {
     struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
     rn_sa_evidence_write(rn_view_of(first, RN_SA_ENVELOPE_BYTES), second, &action->bytes);
@@ -234,7 +237,7 @@ static rn_result check_repeated(const struct rn_sa_member *m, const struct rn_sa
     if (is_unique(type) && m->seen_set[type]) {
         *out_repeated = memcmp(m->seen[type], message->envelope.data, RN_SA_ENVELOPE_BYTES) == 0;
         if (!*out_repeated) {
-            give_evidence(m->seen[type], message->envelope, actions);
+            rn_sa_member_give_evidence(m->seen[type], message->envelope, actions);
             return rn_fail(err, RN_E_PEER_PROTOCOL, "%s: contradicts an earlier one",
                            rn_sa_type_name(type));
         }
@@ -242,7 +245,7 @@ static rn_result check_repeated(const struct rn_sa_member *m, const struct rn_sa
     const bool other_survivors = type == RN_SA_CERTIFICATE && m->seen_set[RN_SA_SURVIVORS] &&
                                  memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) != 0;
     if (other_survivors) {
-        give_evidence(m->seen[RN_SA_SURVIVORS], message->envelope, actions);
+        rn_sa_member_give_evidence(m->seen[RN_SA_SURVIVORS], message->envelope, actions);
         return rn_fail(err, RN_E_PEER_PROTOCOL, "certificate: over other survivors");
     }
     return rn_ok();
@@ -290,7 +293,7 @@ rn_result rn_sa_member_receive(struct rn_sa_member *m, struct rn_view bytes, uin
     m->next = rule->next;
     m->ignored = false;
     RN_TRY(rule->handle(m, &message, out_actions, err));
-    if (is_unique(message.type) && !m->ignored) {
+    if ((is_unique(message.type) || message.type == RN_SA_CERTIFICATE) && !m->ignored) {
         memcpy(m->seen[message.type], message.envelope.data, RN_SA_ENVELOPE_BYTES);
         m->seen_set[message.type] = true;
     }

@@ -106,6 +106,9 @@ void rn_sa_member_go_aborted(struct rn_sa_member *m, enum rn_sa_reason reason, b
 /* Enters a state: progress, deadlines. */
 void rn_sa_member_enter(struct rn_sa_member *m, enum rn_sa_member_state state,
                         struct rn_sa_actions *actions);
+/* first is an envelope that was accepted before. */
+void rn_sa_member_give_evidence(const uint8_t *first, struct rn_view second,
+                                struct rn_sa_actions *actions);
 /* Sends Follow for what is missing. */
 void rn_sa_member_ask(struct rn_sa_member *m, struct rn_sa_actions *actions);
 
