@@ -126,15 +126,14 @@ static rn_result write_json(const char *dir, const char *name, const json_t *roo
                             struct rn_error *err)
 {
     char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
     char *text = json_dumps(root, JSON_INDENT(2));
 
     RN_ENSURE(text != NULL, err, RN_E_DATA, "%s: a field of %s is not valid UTF-8", dir, name);
-    rn_result result = rn_path_join(path, dir, name, err);
-    if (rn_is_ok(result)) {
-        result = rn_file_write(path, rn_view_text(text), 0644, err);
-    }
+    rn_buffer_format(&bytes, "%s\n", text);
     free(text);
-    return result;
+    RN_TRY(rn_path_join(path, dir, name, err));
+    return rn_file_write(path, rn_buffer_view(&bytes), 0644, err);
 }
 
 static rn_result write_extra(const char *dir, const struct rn_peft_extra *extra,
