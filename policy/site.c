@@ -51,7 +51,7 @@ static const cyaml_schema_field_t network_fields[] = {
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t data_fields[] = {
-    TEXT(NEED, struct rn_site_data, train),
+    TEXT(MAY, struct rn_site_data, train),
     TEXT(MAY, struct rn_site_data, dev),
     WORD(MAY, struct rn_site_data, format, formats),
     TEXT(NEED, struct rn_site_data, text),
@@ -169,6 +169,9 @@ static rn_result site_check(const struct rn_yaml_index *index, struct rn_site *s
     }
     if (site->role == RN_SITE_MEMBER && !rn_yaml_has(index, "data")) {
         return rn_yaml_fail(index, "role", err, "a member needs the section 'data'");
+    }
+    if (site->role == RN_SITE_MEMBER && site->data.train[0] == '\0') {
+        return rn_yaml_fail(index, "data", err, "a member needs the key 'data.train'");
     }
     if (!rn_yaml_has(index, "data.header")) {
         site->data.header = true;

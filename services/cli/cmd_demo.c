@@ -183,14 +183,15 @@ static void print_text(const struct rn_demo *demo, const struct outcome *out)
                                      : "no organisation lost");
     (void)printf("accuracy on the development set: %.1f %% untrained, %.1f %% now\n",
                  100.0 * out->accuracy_before, 100.0 * out->accuracy_after);
-    (void)printf("sent by each organisation: %.0f KiB (%.0f %% of plain LoRA in float32)\n",
-                 (double)demo->uplink_bytes / 1024.0,
-                 100.0 * (double)demo->uplink_bytes / (double)demo->uplink_lora_bytes);
+    (void)printf(
+        "sent by each organisation: %.0f KiB (%.0f %% of plain LoRA: both matrices every round)\n",
+        (double)demo->uplink_bytes / 1024.0,
+        100.0 * (double)demo->uplink_bytes / (double)demo->uplink_lora_bytes);
     (void)printf("adapter (loads in peft): %s\n", out->adapter);
     (void)printf("\nTry next:\n"
                  "  rondo predict --model %s \\\n      --adapter %s \\\n"
                  "      --data %s --text %s --format jsonl\n"
-                 "  rondo curves %s/coordinator/state/rounds.csv --column metric --out curve.svg\n"
+                 "  rondo curves %s/coordinator/state/rounds.csv --out curve.svg\n"
                  "  rondo plan show %s/north\n"
                  "  deploy/demo --model DIR --train FILE --dev FILE --text COL --label COL\n",
                  s->model, out->adapter, s->dev, s->text, demo->directory, demo->directory);

@@ -21,7 +21,9 @@
 
 struct init_settings {
     struct rn_plan_template plan;
-    const char *address, *listen, *model, *members, *plan_file;
+    const char *address, *listen, *model, *members, *plan_file, *dev, *log;
+    struct rn_setup_columns columns;
+    uint64_t threads;
     double lr;
     bool losses_given;
 };
@@ -164,6 +166,18 @@ static rn_result certificates_write(struct init_job *job, struct rn_error *err)
     return rn_setup_write(directory, "tls.crt", rn_buffer_view(&certificate), 0644, err);
 }
 
+/* The coordinator may measure each round's adapter on public data of its own. */
+static rn_result dev_fill(const struct init_settings *settings, struct rn_site_data *data,
+                          struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_ENSURE(settings->columns.text != NULL && settings->columns.label != NULL, err, RN_E_USAGE,
+              "--dev also needs --text and --label, the columns of that file");
+    RN_TRY(rn_setup_absolute(settings->dev, path, err));
+    (void)rn_text_format(data->dev, sizeof data->dev, "%s", path);
+    return rn_setup_columns(&settings->columns, data, err);
+}
+
 static rn_result site_write(struct init_job *job, struct rn_error *err)
 {
     const struct init_settings *settings = job->settings;
@@ -172,8 +186,13 @@ static rn_result site_write(struct init_job *job, struct rn_error *err)
     char model[RN_PATH_MAX];
     site->role = RN_SITE_COORDINATOR;
     site->log.level = RN_SITE_INFO;
+    site->log.format = strcmp(settings->log, "json") == 0 ? RN_SITE_LOG_JSON : RN_SITE_LOG_TEXT;
+    site->compute.threads = (uint32_t)settings->threads;
     site->network.direction = RN_SITE_LISTEN;
     rn_result result = rn_setup_absolute(settings->model, model, err);
+    if (rn_is_ok(result) && settings->dev != NULL) {
+        result = dev_fill(settings, &site->data, err);
+    }
     if (rn_is_ok(result)) {
         (void)rn_text_format(site->federation, sizeof site->federation, "%s",
                              settings->plan.federation);
@@ -290,6 +309,7 @@ int rn_cmd_init(int argc, char **argv)
                  .upload_rate = 1000000,
                  .attempts = 3},
         .lr = 1e-3,
+        .log = "text",
     };
     const struct rn_option options[] = {
         {"federation", "NAME", RN_OPTION_TEXT, &s.plan.federation, .required = true,
@@ -302,6 +322,16 @@ int rn_cmd_init(int argc, char **argv)
          .help = "base model, a Hugging Face directory"},
         {"members", "NAME,...", RN_OPTION_TEXT, &s.members,
          .help = "members to invite at once; others with rondo invite"},
+        {"dev", "FILE", RN_OPTION_TEXT, &s.dev,
+         .help = "public data on which the coordinator measures each round's adapter"},
+        {"text", "COL[,COL]", RN_OPTION_TEXT, &s.columns.text, .help = "text column(s) of --dev"},
+        {"label", "COL", RN_OPTION_TEXT, &s.columns.label, .help = "label column of --dev"},
+        {"data-format", NULL, RN_OPTION_CHOICE, &s.columns.format, .choices = "tsv|csv|jsonl",
+         .help = "of --dev, when its name does not tell"},
+        {"no-header", NULL, RN_OPTION_FLAG, &s.columns.no_header,
+         .help = "--dev has no header: columns are numbers from 0"},
+        {"threads", "N", RN_OPTION_COUNT, &s.threads, .most = 64, .help = "0: one per core"},
+        {"log", NULL, RN_OPTION_CHOICE, &s.log, .choices = "text|json", .help = "log format"},
         {"plan", "FILE", RN_OPTION_TEXT, &s.plan_file,
          .help = "start from this plan instead of the options below"},
         {"name", "NAME", RN_OPTION_TEXT, &s.plan.name, .help = "the plan's name"},

@@ -126,31 +126,16 @@ static rn_result site_fill(struct join_job *job, struct rn_site *site, struct rn
     return rn_ok();
 }
 
-static rn_result columns_fill(const struct join_settings *s, struct rn_site_data *data,
-                              struct rn_error *err)
-{
-    const size_t first = strcspn(s->text, ",");
-    const char *second = s->text[first] == ',' ? s->text + first + 1 : "";
-    RN_ENSURE(first > 0 &&
-                  rn_text_format(data->text, sizeof data->text, "%.*s", (int)first, s->text) &&
-                  rn_text_format(data->pair, sizeof data->pair, "%s", second) &&
-                  rn_text_format(data->label, sizeof data->label, "%s", s->label),
-              err, RN_E_USAGE, "--text or --label: the column's name is empty or too long");
-    data->header = !s->no_header;
-    data->format = s->data_format == NULL               ? RN_SITE_FORMAT_AUTO
-                   : strcmp(s->data_format, "tsv") == 0 ? RN_SITE_FORMAT_TSV
-                   : strcmp(s->data_format, "csv") == 0 ? RN_SITE_FORMAT_CSV
-                                                        : RN_SITE_FORMAT_JSONL;
-    return rn_ok();
-}
-
 static rn_result site_write(struct join_job *job, struct rn_error *err)
 {
     struct rn_site *site = rn_alloc(1, sizeof *site);
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     rn_result result = site_fill(job, site, err);
     if (rn_is_ok(result)) {
-        result = columns_fill(job->settings, &site->data, err);
+        const struct join_settings *given = job->settings;
+        const struct rn_setup_columns columns = {given->text, given->label, given->data_format,
+                                                 given->no_header};
+        result = rn_setup_columns(&columns, &site->data, err);
     }
     if (rn_is_ok(result)) {
         rn_setup_site_text(site, &text);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define POLL_MS 100
+#define POLL_VICTIM_MS 3
 #define LOG_BYTES_MAX ((size_t)256 << 20)
 #define STOP_WAIT_MS 10000
 
@@ -40,21 +41,22 @@ void rn_demo_stop(struct rn_demo *demo)
     rn_child_stop(&demo->coordinator, SIGTERM, STOP_WAIT_MS);
 }
 
-/* Has the victim's log a line that says it stands in the upload stage of the chosen round? */
-static bool in_upload(const struct rn_demo *demo)
+/* Has the victim's log a line that says it has shared its secrets in the chosen round? From then on
+ * the others have to finish without it. */
+static bool in_round(const struct rn_demo *demo)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer log = {0};
     char wanted[64];
     const struct rn_child *victim = &demo->trainers[demo->victim];
     (void)rn_text_format(wanted, sizeof(wanted), "\"event\":\"stage.enter\",\"round\":%u,",
-                         demo->victim_round);
+                         (unsigned)demo->victim_round);
     if (!rn_is_ok(rn_file_read(victim->output, LOG_BYTES_MAX, &log, NULL))) {
         return false;
     }
     const char *line = rn_buffer_text(&log);
     while ((line = strstr(line, wanted)) != NULL) {
         const char *end = strchr(line, '\n');
-        const char *stage = strstr(line, "\"stage\":\"R2\"");
+        const char *stage = strstr(line, "\"stage\":\"R1\"");
         if (stage != NULL && (end == NULL || stage < end)) {
             return true;
         }
@@ -65,13 +67,14 @@ static bool in_upload(const struct rn_demo *demo)
 
 static void maybe_kill_victim(struct rn_demo *demo)
 {
-    if (demo->victim >= demo->members || demo->victim_killed || !in_upload(demo)) {
+    if (demo->victim >= demo->members || demo->victim_killed || !in_round(demo)) {
         return;
     }
     char line[128];
     rn_child_stop(&demo->trainers[demo->victim], SIGKILL, STOP_WAIT_MS);
     demo->victim_killed = true;
-    (void)rn_text_format(line, sizeof(line), "round %u: killed the trainer of \"%s\" in its upload",
+    (void)rn_text_format(line, sizeof(line),
+                         "round %u: killed the trainer of \"%s\" in the middle of it",
                          demo->victim_round, demo->names[demo->victim]);
     rn_progress_line(&demo->progress, line);
 }
@@ -155,7 +158,9 @@ rn_result rn_demo_run(struct rn_demo *demo, struct rn_error *err)
     RN_TRY(start_all(demo, err));
     rn_result result = rn_ok();
     while (!over && rn_is_ok(result)) {
-        (void)usleep(POLL_MS * 1000);
+        const bool near = !demo->victim_killed && demo->victim < demo->members &&
+                          demo->rounds_done + 1 >= demo->victim_round;
+        (void)usleep((near ? POLL_VICTIM_MS : POLL_MS) * 1000);
         maybe_kill_victim(demo);
         result = check_coordinator(demo, &over, err);
         if (rn_is_ok(result)) {

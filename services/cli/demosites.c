@@ -76,6 +76,18 @@ static rn_result run(struct rn_demo *demo, const char *const *arguments, struct 
     return rn_child_run("rondo", arguments, demo->output, COMMAND_LIMIT_MS, err);
 }
 
+/* At most three more arguments from `count` on: how the user's data files are read. */
+static void add_format(const struct rn_demo *demo, const char **arguments, size_t count)
+{
+    if (demo->settings->format != NULL) {
+        arguments[count++] = "--data-format";
+        arguments[count++] = demo->settings->format;
+    }
+    if (demo->settings->no_header) {
+        arguments[count] = "--no-header";
+    }
+}
+
 static rn_result split_data(struct rn_demo *demo, struct rn_error *err)
 {
     const struct rn_demo_settings *s = demo->settings;
@@ -92,14 +104,7 @@ static rn_result split_data(struct rn_demo *demo, struct rn_error *err)
                                "--out",   out,
                                NULL,      NULL,
                                NULL,      NULL};
-    size_t count = 16;
-    if (s->format != NULL) {
-        arguments[count++] = "--data-format";
-        arguments[count++] = s->format;
-    }
-    if (s->no_header) {
-        arguments[count++] = "--no-header";
-    }
+    add_format(demo, arguments, 16);
     return run(demo, arguments, err);
 }
 
@@ -126,49 +131,34 @@ static rn_result init(struct rn_demo *demo, struct rn_error *err)
     (void)rn_text_format(address, sizeof(address), "127.0.0.1:%u", port);
     member_list(demo, members, sizeof(members));
     RN_TRY(rn_demo_path(demo, site, err, "coordinator"));
-    const char *arguments[] = {"init",
-                               site,
-                               "--federation",
-                               "demo",
-                               "--address",
-                               address,
-                               "--model",
-                               s->model,
-                               "--members",
-                               members,
-                               "--labels",
-                               s->labels,
-                               "--rounds",
-                               whole(&n, s->rounds),
-                               "--method",
-                               s->method,
-                               "--weights",
-                               s->weights,
-                               "--head",
-                               s->head,
-                               "--targets",
-                               s->targets,
-                               "--rank",
-                               whole(&n, s->rank),
-                               "--alpha",
-                               real(&n, s->alpha),
-                               "--lr",
-                               real(&n, s->lr),
-                               "--batch",
-                               whole(&n, s->batch),
-                               "--steps",
-                               whole(&n, s->steps),
-                               "--seed",
-                               whole(&n, s->seed),
-                               "--max-length",
-                               whole(&n, s->max_length),
-                               "--scale",
-                               real(&n, s->scale),
-                               "--train-soft",
-                               "20",
-                               "--stage-soft",
-                               "5",
-                               NULL};
+    const char *arguments[] = {"init",         site,
+                               "--federation", "demo",
+                               "--address",    address,
+                               "--model",      s->model,
+                               "--members",    members,
+                               "--labels",     s->labels,
+                               "--rounds",     whole(&n, s->rounds),
+                               "--method",     s->method,
+                               "--weights",    s->weights,
+                               "--head",       s->head,
+                               "--targets",    s->targets,
+                               "--rank",       whole(&n, s->rank),
+                               "--alpha",      real(&n, s->alpha),
+                               "--lr",         real(&n, s->lr),
+                               "--batch",      whole(&n, s->batch),
+                               "--steps",      whole(&n, s->steps),
+                               "--seed",       whole(&n, s->seed),
+                               "--max-length", whole(&n, s->max_length),
+                               "--scale",      real(&n, s->scale),
+                               "--train-soft", "20",
+                               "--stage-soft", "5",
+                               "--dev",        s->dev,
+                               "--text",       s->text,
+                               "--label",      s->label,
+                               "--log",        "json",
+                               NULL,           NULL,
+                               NULL,           NULL};
+    add_format(demo, arguments, RN_ARRAY_LENGTH(arguments) - 4);
     return run(demo, arguments, err);
 }
 
@@ -183,9 +173,9 @@ static rn_result join(struct rn_demo *demo, size_t member, struct rn_error *err)
                         demo->names[member]));
     RN_TRY(rn_demo_path(demo, site, err, "%s", demo->names[member]));
     RN_TRY(rn_demo_path(demo, data, err, "data/part-%zu.jsonl", member + 1));
-    const char *arguments[] = {"join",    invitation, "--dir", site,     "--model",
-                               s->model,  "--data",   data,    "--text", "text",
-                               "--label", "label",    NULL};
+    const char *arguments[] = {"join",      invitation, "--dir",  site,   "--model", s->model,
+                               "--data",    data,       "--text", "text", "--label", "label",
+                               "--threads", "1",        "--log",  "json", NULL};
     return run(demo, arguments, err);
 }
 

@@ -226,7 +226,7 @@ void rn_setup_site_text(const struct rn_site *site, struct rn_buffer *out)
     rn_buffer_format(out, "\nmodel: ");
     rn_setup_quote(out, site->model);
     rn_buffer_format(out, "\n");
-    if (!coordinator) {
+    if (!coordinator || site->data.dev[0] != '\0') {
         site_data_text(&site->data, out);
     }
     rn_buffer_format(out,
@@ -235,4 +235,24 @@ void rn_setup_site_text(const struct rn_site *site, struct rn_buffer *out)
                      rn_site_backend_name(site->compute.backend), site->compute.threads,
                      site->log.format == RN_SITE_LOG_JSON ? "json" : "text",
                      levels[site->log.level]);
+}
+
+rn_result rn_setup_columns(const struct rn_setup_columns *columns, struct rn_site_data *data,
+                           struct rn_error *err)
+{
+    const size_t first = strcspn(columns->text, ",");
+    const char *second = columns->text[first] == ',' ? columns->text + first + 1 : "";
+    const char *format = columns->format;
+    RN_ENSURE(
+        first > 0 &&
+            rn_text_format(data->text, sizeof data->text, "%.*s", (int)first, columns->text) &&
+            rn_text_format(data->pair, sizeof data->pair, "%s", second) &&
+            rn_text_format(data->label, sizeof data->label, "%s", columns->label),
+        err, RN_E_USAGE, "--text or --label: the column's name is empty or too long");
+    data->header = !columns->no_header;
+    data->format = format == NULL               ? RN_SITE_FORMAT_AUTO
+                   : strcmp(format, "tsv") == 0 ? RN_SITE_FORMAT_TSV
+                   : strcmp(format, "csv") == 0 ? RN_SITE_FORMAT_CSV
+                                                : RN_SITE_FORMAT_JSONL;
+    return rn_ok();
 }

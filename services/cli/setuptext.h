@@ -43,6 +43,14 @@ void rn_setup_plan_text(const struct rn_plan_template *plan, struct rn_buffer *o
 /* A policy whose bounds just hold the plan, for the member to narrow. */
 void rn_setup_policy_text(const struct rn_plan *plan, struct rn_buffer *out);
 
+/* --text, --label, --data-format and --no-header into the data section of site.yaml. */
+struct rn_setup_columns {
+    const char *text, *label, *format;
+    bool no_header;
+};
+RN_MUST rn_result rn_setup_columns(const struct rn_setup_columns *columns,
+                                   struct rn_site_data *data, struct rn_error *err);
+
 /* site.yaml of a struct. */
 void rn_setup_site_text(const struct rn_site *site, struct rn_buffer *out);
 
