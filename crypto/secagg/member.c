@@ -54,6 +54,21 @@ const struct rn_sa_member_rule rn_sa_member_rules[] = {
     {RN_SA_M_LAST_, RN_SA_TYPE_LAST_, NULL, RN_SA_M_LAST_},
 };
 
+const char *rn_sa_member_state_name(enum rn_sa_member_state state)
+{
+    static const char *const names[RN_SA_M_LAST_] = {
+        [RN_SA_M_IDLE] = "idle",         [RN_SA_M_TRAINING] = "training",
+        [RN_SA_M_READY] = "ready",       [RN_SA_M_DEALT] = "dealt",
+        [RN_SA_M_ACKED] = "acked",       [RN_SA_M_UPLOADING] = "uploading",
+        [RN_SA_M_DONE] = "done",         [RN_SA_M_VOTED] = "voted",
+        [RN_SA_M_REVEALED] = "revealed", [RN_SA_M_FOLLOWING] = "following",
+        [RN_SA_M_FETCHING] = "fetching", [RN_SA_M_SUMMED] = "summed",
+        [RN_SA_M_FINISHED] = "finished", [RN_SA_M_ABORTING] = "aborting",
+        [RN_SA_M_ABORTED] = "aborted",
+    };
+    return names[state];
+}
+
 rn_result rn_sa_member_new(const struct rn_sa_member_config *config, struct rn_sa_member **out,
                            struct rn_error *err)
 {

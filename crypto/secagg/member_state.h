@@ -29,6 +29,9 @@ enum rn_sa_member_state {
     RN_SA_M_LAST_,
 };
 
+/* As in PROTOCOL.md. */
+const char *rn_sa_member_state_name(enum rn_sa_member_state state);
+
 /* In secret memory. */
 struct rn_sa_vault {
     struct rn_secret32 seed;
