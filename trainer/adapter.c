@@ -74,7 +74,8 @@ static rn_result check_targets(const struct rn_adapter *adapter, struct rn_error
     for (size_t i = 0; i < config->targets.count; i++) {
         const char *target = config->targets.names[i];
         const size_t length = strlen(target);
-        bool used = false;
+        /* A list that peft wrote may also name parts of a head that modules_to_save takes out. */
+        bool used = config->saved.count != 0;
         for (size_t j = 0; j < adapter->site_count && !used; j++) {
             char name[RN_MODULE_NAME_MAX];
             rn_module_name(name, &adapter->encoder->config, adapter->sites[j].layer,
@@ -91,6 +92,24 @@ static rn_result check_targets(const struct rn_adapter *adapter, struct rn_error
     }
     RN_ENSURE(adapter->site_count > 0, err, RN_E_CONFIG,
               "lora: the targets match no linear module of the encoder's layers");
+    return rn_ok();
+}
+
+/* A target such as "dense" would make peft adapt a linear module above the layers too: that one is
+ * named in exclude_modules. (A head that is saved whole is excluded by peft itself.) */
+static rn_result exclude_above(struct rn_adapter *adapter, struct rn_error *err)
+{
+    struct rn_peft_config *config = &adapter->config;
+    const char *above = adapter->encoder->config.family == RN_FAMILY_BERT ? "bert.pooler.dense"
+                                                                          : "classifier.dense";
+    bool match = false;
+    RN_TRY(rn_peft_target_match(config, above, &match, err));
+    if (!match || config->excluded.pattern != NULL) {
+        return rn_ok();
+    }
+    struct rn_peft_names *names = &config->excluded;
+    names->names = rn_realloc(names->names, names->count, names->count + 1, sizeof(*names->names));
+    names->names[names->count++] = rn_text_copy(above, strlen(above));
     return rn_ok();
 }
 
@@ -114,7 +133,11 @@ static rn_result find_sites(struct rn_adapter *adapter, struct rn_error *err)
             }
         }
     }
-    return adapter->config.rank == 0 ? rn_ok() : check_targets(adapter, err);
+    if (adapter->config.rank == 0) {
+        return rn_ok();
+    }
+    RN_TRY(exclude_above(adapter, err));
+    return check_targets(adapter, err);
 }
 
 static void lay_out_head(struct rn_adapter *adapter)
