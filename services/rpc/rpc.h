@@ -145,7 +145,8 @@ RN_MUST rn_result rn_rpc_open(const struct rn_rpc_config *config, struct rn_rpc 
 RN_MUST rn_result rn_rpc_listen(struct rn_rpc *rpc, const char *address, uint16_t *out_port,
                                 struct rn_error *err);
 /* A unix socket with mode 0600 for health probes and `rondo status`: no certificate is asked for,
- * and Session and Bulk are refused there. The path is at most 100 bytes. */
+ * and Session and Bulk are refused there. The directory must exist. RN_E_BUSY when another process
+ * serves the socket; a dead one's is replaced. */
 RN_MUST rn_result rn_rpc_listen_local(struct rn_rpc *rpc, const char *path, struct rn_error *err);
 RN_MUST rn_result rn_rpc_start(struct rn_rpc *rpc, struct rn_error *err);
 

@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 #include "base/guard.h"
+#include "services/rpc/address.h"
 #include "services/rpc/rpc.h"
 
 #define RN_RPC_TAG_MAGIC 0x72746167U
@@ -81,6 +82,8 @@ struct rn_rpc {
     grpc_server *server; /* NULL until the first listen */
     void *registered[RN_RPC_METHODS];
     unsigned listeners;
+    struct rn_rpc_socket sockets[RN_RPC_LISTENERS_MAX];
+    unsigned socket_count;
     unsigned slots; /* armed and not yet back */
     bool started;
     bool server_down; /* shutdown's tag arrived, or there is no server */

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "services/rpc/address.h"
 #include "services/rpc/rpc_internal.h"
 
 struct reply {
@@ -104,7 +103,6 @@ static rn_result reply_take(struct reply *reply, struct rn_buffer *out, struct r
 static rn_result socket_find(const char *path, struct rn_error *err)
 {
     struct stat info;
-    RN_TRY(rn_rpc_socket_path_check(path, err));
     const bool there = stat(path, &info) == 0 && S_ISSOCK(info.st_mode);
     const bool mine = there ? access(path, R_OK | W_OK) == 0 : errno != EACCES;
     RN_ENSURE(mine, err, RN_E_PERMISSION, "%s: only the service's own user may ask it", path);
@@ -113,13 +111,10 @@ static rn_result socket_find(const char *path, struct rn_error *err)
     return rn_ok();
 }
 
-static rn_result local_call(const char *path, const char *method, struct rn_view request,
-                            uint32_t timeout_ms, struct rn_buffer *out, struct rn_error *err)
+static grpc_channel *channel_open(const char *alias)
 {
-    RN_TRY(socket_find(path, err));
     char target[RN_RPC_ADDRESS_MAX + 1];
-    RN_BUG_IF(!rn_text_format(target, sizeof(target), "unix:%s", path));
-    grpc_init();
+    RN_BUG_IF(!rn_text_format(target, sizeof(target), "unix:%s", alias));
     grpc_arg limit;
     memset(&limit, 0, sizeof(limit));
     limit.type = GRPC_ARG_INTEGER;
@@ -128,7 +123,19 @@ static rn_result local_call(const char *path, const char *method, struct rn_view
     const grpc_channel_args args = {1, &limit};
     grpc_channel_credentials *credentials = grpc_local_credentials_create(UDS);
     grpc_channel *channel = grpc_channel_create(target, credentials, &args);
+    grpc_channel_credentials_release(credentials);
+    return channel;
+}
+
+static rn_result local_call(const char *path, const char *method, struct rn_view request,
+                            uint32_t timeout_ms, struct rn_buffer *out, struct rn_error *err)
+{
+    struct rn_rpc_socket socket;
     struct reply reply;
+    RN_TRY(socket_find(path, err));
+    RN_TRY(rn_rpc_socket_open(path, &socket, err));
+    grpc_init();
+    grpc_channel *channel = channel_open(socket.alias);
     memset(&reply, 0, sizeof(reply));
     reply.text = grpc_empty_slice();
     grpc_metadata_array_init(&reply.initial);
@@ -140,8 +147,8 @@ static rn_result local_call(const char *path, const char *method, struct rn_view
     }
     reply_clear(&reply);
     grpc_channel_destroy(channel);
-    grpc_channel_credentials_release(credentials);
     grpc_shutdown();
+    rn_rpc_socket_close(&socket);
     return result;
 }
 

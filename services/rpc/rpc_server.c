@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "services/rpc/address.h"
 #include "services/rpc/rpc_internal.h"
 
 const struct rn_rpc_method rn_rpc_methods[RN_RPC_METHODS] = {
@@ -173,24 +172,37 @@ static bool socket_is_served(const struct sockaddr_un *name)
     return served;
 }
 
-rn_result rn_rpc_listen_local(struct rn_rpc *rpc, const char *path, struct rn_error *err)
+/* The alias that core binds; its directory stays open as long as the server. */
+static rn_result socket_bind(struct rn_rpc *rpc, const char *path, const char *alias,
+                             struct rn_error *err)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    RN_TRY(rn_rpc_socket_path_check(path, err));
-    RN_BUG_IF(!rn_text_format(name.sun_path, sizeof(name.sun_path), "%s", path));
+    char target[RN_RPC_ADDRESS_MAX + 1];
+    RN_BUG_IF(!rn_text_format(name.sun_path, sizeof(name.sun_path), "%s", alias) ||
+              !rn_text_format(target, sizeof(target), "unix:%s", alias));
     RN_ENSURE(!socket_is_served(&name), err, RN_E_BUSY,
               "%s: another process already serves this socket", path);
-    RN_TRY(listen_begin(rpc, err));
-    char target[RN_RPC_ADDRESS_MAX + 1];
-    RN_BUG_IF(!rn_text_format(target, sizeof(target), "unix:%s", path));
     grpc_server_credentials *credentials = grpc_local_server_credentials_create(UDS);
     const mode_t mask = umask(0177); /* the socket is born with mode 0600 */
     const int bound = grpc_server_add_http2_port(rpc->server, target, credentials);
     umask(mask);
     grpc_server_credentials_release(credentials);
     RN_ENSURE(bound > 0, err, RN_E_SYSTEM,
-              "%s: the socket cannot be made: does the directory exist, may this user write to it?",
-              path);
+              "%s: the socket cannot be made: may this user write to its directory?", path);
+    return rn_ok();
+}
+
+rn_result rn_rpc_listen_local(struct rn_rpc *rpc, const char *path, struct rn_error *err)
+{
+    struct rn_rpc_socket socket;
+    RN_TRY(listen_begin(rpc, err));
+    RN_TRY(rn_rpc_socket_open(path, &socket, err));
+    const rn_result bound = socket_bind(rpc, path, socket.alias, err);
+    if (!rn_is_ok(bound)) {
+        rn_rpc_socket_close(&socket);
+        return bound;
+    }
+    rpc->sockets[rpc->socket_count++] = socket;
     rpc->listeners++;
     return rn_ok();
 }
@@ -238,5 +250,8 @@ void rn_rpc_server_destroy(struct rn_rpc *rpc)
     if (rpc->server != NULL) {
         grpc_server_destroy(rpc->server);
         rpc->server = NULL;
+    }
+    while (rpc->socket_count > 0) {
+        rn_rpc_socket_close(&rpc->sockets[--rpc->socket_count]);
     }
 }

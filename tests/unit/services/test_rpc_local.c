@@ -164,10 +164,12 @@ static void test_socket_file(void **state)
     assert_int_equal(rn_rpc_listen_local(second.rpc, server.socket_path, &err).code, RN_E_BUSY);
     assert_int_equal(rn_rpc_listen_local(second.rpc, "/nonexistent/s.sock", &err).code,
                      RN_E_SYSTEM);
-    char path[RN_RPC_SOCKET_PATH_MAX + 2];
-    memset(path, 'x', sizeof(path));
-    path[RN_RPC_SOCKET_PATH_MAX + 1] = '\0';
-    assert_int_equal(rn_rpc_listen_local(second.rpc, path, &err).code, RN_E_CONFIG);
+    char file[RN_RPC_SOCKET_FILE_MAX + 2];
+    memset(file, 'x', sizeof(file));
+    file[RN_RPC_SOCKET_FILE_MAX + 1] = '\0';
+    assert_int_equal(rn_rpc_listen_local(second.rpc, file, &err).code, RN_E_CONFIG);
+    assert_int_equal(rn_rpc_listen_local(second.rpc, "/tmp/a b", &err).code, RN_E_CONFIG);
+    assert_int_equal(rn_rpc_listen_local(second.rpc, "/tmp/", &err).code, RN_E_CONFIG);
     /* ... but replaces what a dead one left. */
     char stale[RN_PATH_MAX];
     RN_BUG_IF(!rn_text_format(stale, sizeof(stale), "%s/stale.sock", certs));
@@ -178,6 +180,29 @@ static void test_socket_file(void **state)
     close(descriptor);
     assert_true(rn_is_ok(rn_rpc_listen_local(second.rpc, stale, &err)));
     end_close(&second);
+}
+
+/* A state directory deeper than a socket's name may be, with characters of a URI in it. */
+static void test_long_socket_path(void **state)
+{
+    (void)state;
+    char name[RN_RPC_SOCKET_FILE_MAX + 1];
+    char path[RN_PATH_MAX];
+    memset(name, 'y', RN_RPC_SOCKET_FILE_MAX);
+    name[RN_RPC_SOCKET_FILE_MAX] = '\0';
+    RN_BUG_IF(!rn_text_format(path, sizeof(path), "%s/a b%%20#c?d/%s/%s", certs, name, name));
+    assert_true(rn_is_ok(rn_directory_make(path, 0700, NULL)));
+    end_close(&server);
+    end_open(&server, "coordinator");
+    RN_BUG_IF(!rn_text_format(server.socket_path, sizeof(server.socket_path), "%s/%s", path, name));
+    assert_true(strlen(server.socket_path) > 150);
+    assert_true(rn_is_ok(rn_rpc_listen_local(server.rpc, server.socket_path, NULL)));
+    assert_true(rn_is_ok(rn_rpc_start(server.rpc, NULL)));
+    assert_true(rn_file_exists(server.socket_path));
+    struct local local = {.text = "", .health = true};
+    local_call(&local);
+    assert_true(rn_is_ok(local.result));
+    assert_true(local.serving);
 }
 
 /* A raw client on the unix socket: what may be called there. */
@@ -321,13 +346,10 @@ static void test_timers(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, server_up, server_down)
 
 static const struct CMUnitTest tests[] = {
-    TEST(test_health_local),
-    TEST(test_admin_local),
-    TEST(test_not_running),
-    TEST(test_socket_file),
-    TEST(test_session_refused_on_socket),
-    TEST(test_health_over_tls),
-    TEST(test_post),
+    TEST(test_health_local),     TEST(test_admin_local),
+    TEST(test_not_running),      TEST(test_socket_file),
+    TEST(test_long_socket_path), TEST(test_session_refused_on_socket),
+    TEST(test_health_over_tls),  TEST(test_post),
     TEST(test_timers),
 };
 
