@@ -290,11 +290,6 @@ static rn_result welcome_take(struct join_job *job, struct rn_setup *setup, stru
     const struct rn_view roster = rn_bundle_file(&job->bundle, RN_WELCOME_ROSTER);
     struct rn_plan_signers signers;
     RN_CLEANUP(rn_identity_free_cleanup) struct rn_identity *identity = NULL;
-    RN_ENSURE(
-        strcmp(rn_bundle_value(&job->bundle, RN_WELCOME_FEDERATION), setup->site.federation) == 0 &&
-            strcmp(rn_bundle_value(&job->bundle, RN_WELCOME_MEMBER), setup->site.name) == 0,
-        err, RN_E_CONFIG, "%s: is for another member than '%s' of '%s'", job->source,
-        setup->site.name, setup->site.federation);
     RN_TRY(rn_plan_parse(plan, "plan.yaml of the welcome", &setup->plan, err));
     RN_TRY(rn_roster_parse(roster, &setup->roster, err));
     RN_ENSURE(setup->has_policy &&
@@ -334,6 +329,11 @@ static rn_result join_welcomed(struct join_job *job, struct rn_error *err)
     RN_ENSURE(setup->site.role == RN_SITE_MEMBER, err, RN_E_USAGE,
               "%s is the operator's directory; a welcome is for a member's",
               job->settings->directory);
+    RN_ENSURE(
+        strcmp(rn_bundle_value(&job->bundle, RN_WELCOME_FEDERATION), setup->site.federation) == 0 &&
+            strcmp(rn_bundle_value(&job->bundle, RN_WELCOME_MEMBER), setup->site.name) == 0,
+        err, RN_E_CONFIG, "%s: is for another member than '%s' of '%s'", job->source,
+        setup->site.name, setup->site.federation);
     memcpy(job->member, setup->site.name, sizeof job->member);
     RN_TRY(certificate_check(job, setup, err));
     RN_TRY(welcome_take(job, setup, err));
