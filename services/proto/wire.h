@@ -24,8 +24,8 @@
 #define RN_WIRE_INCARNATION_BYTES 16
 /* One signed protocol message. */
 #define RN_WIRE_SECAGG_MAX ((size_t)1 << 20)
-/* Payload of one chunk. */
-#define RN_WIRE_CHUNK_MAX ((size_t)1 << 20)
+/* Payload of one chunk: 1 MiB of lanes and the signed message's header around them. */
+#define RN_WIRE_CHUNK_MAX (((size_t)1 << 20) + 2048)
 /* Room for a chunk's fields before its data. */
 #define RN_WIRE_CHUNK_HEAD_MAX 96
 /* An envelope without secagg. */

@@ -10,7 +10,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "services/proto/wire.h"
 #include "services/rpc/rpc_internal.h"
+
+_Static_assert(RN_WIRE_CHUNK_MAX + RN_WIRE_CHUNK_HEAD_MAX <= RN_RPC_MESSAGE_MAX, "a chunk fits");
+_Static_assert(RN_WIRE_SECAGG_MAX + 16 <= RN_RPC_MESSAGE_MAX, "a protocol message fits");
 
 const struct rn_rpc_method rn_rpc_methods[RN_RPC_METHODS] = {
     {.path = "/rondo.v1.Federation/Session",

@@ -274,7 +274,7 @@ static void test_chunks(void **state)
     assert_true(rn_is_ok(rn_wire_chunk_head(&in, head, &length, NULL)));
     rn_buffer_clear(&bytes);
     rn_buffer_append(&bytes, head, length - 1);
-    rn_buffer_append(&bytes, "\x81\x80\x40", 3);
+    rn_buffer_append(&bytes, "\x81\x90\x40", 3);
     rn_buffer_append(&bytes, data, RN_WIRE_CHUNK_MAX + 1);
     assert_int_equal(rn_wire_chunk_decode(rn_buffer_view(&bytes), &out, NULL).code,
                      RN_E_PEER_LIMIT);
