@@ -254,6 +254,9 @@ static void take_status(struct rn_coordinator *coordinator, struct rn_coordinato
         if (peer->next_round < coordinator->round) {
             rn_coordinator_help(coordinator, peer);
         }
+    } else if (status->reason == RN_E_ROUND_ABORTED) {
+        peer->follows_round = (uint32_t)status->round;
+        peer->follows_attempt = (uint32_t)status->attempt;
     } else if (status->reason != RN_OK) {
         rn_log(RN_LOG_WARN, "member.declined",
                RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, peer->index)),

@@ -122,9 +122,9 @@ static uint64_t soft_of(const struct rn_coordinator_session *session)
     }
 }
 
-/* When all that the stage still waits for are members that are away (or stuck), its soft time-out
- * need not be sat through: the machine's clock jumps there. The machine's own rules decide whether
- * the stage may then advance. */
+/* When all that the stage still waits for are members that are away (or stuck, or only follow), its
+ * soft time-out need not be sat through: the machine's clock jumps there. The machine's own rules
+ * decide whether the stage may then advance. */
 static void skip_waiting(struct rn_coordinator *coordinator)
 {
     const struct rn_coordinator_session *session = &coordinator->session;
@@ -139,7 +139,11 @@ static void skip_waiting(struct rn_coordinator *coordinator)
         const struct rn_coordinator_peer *peer = &coordinator->peers[i];
         const bool stuck = session->stage == RN_SA_STAGE_READY && peer->session_stream != NULL &&
                            now - peer->progress_ms >= STALL_MS;
-        if (!is_absent(peer, now, ABSENT_MS) && !stuck) {
+        /* A follower still sends its receipt. */
+        const bool follows = peer->follows_round == session->round &&
+                             peer->follows_attempt == session->attempt &&
+                             session->stage != RN_SA_STAGE_SUM;
+        if (!is_absent(peer, now, ABSENT_MS) && !stuck && !follows) {
             return;
         }
     }

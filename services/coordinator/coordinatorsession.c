@@ -243,6 +243,9 @@ void rn_coordinator_secagg(struct rn_coordinator *coordinator, struct rn_coordin
     peer->progress_ms = rn_clock_monotonic_ms();
     const rn_result result = rn_sa_aggregator_receive(
         session->machine, peer->index, message, rn_coordinator_now(coordinator), &actions, &err);
+    rn_log(RN_LOG_DEBUG, "message.taken", RN_LOG_NUMBER(RN_F_ROUND, session->round),
+           RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, peer->index)),
+           RN_LOG_NUMBER(RN_F_BYTES, message.length));
     if (!rn_is_ok(result)) {
         rn_log(RN_LOG_WARN, "message.refused", RN_LOG_NUMBER(RN_F_ROUND, session->round),
                RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, peer->index)),

@@ -37,8 +37,10 @@ struct rn_coordinator_peer {
     uint64_t progress_done;
     uint64_t received_before;   /* bytes of streams that are closed */
     uint64_t received_at_start; /* total when the round began */
-    struct rn_fed_bulk bulk;    /* chunks of a sum on their way to this member */
-    bool resend;                /* a message was lost to a full queue: repeat when writable */
+    uint32_t follows_round;     /* the member only follows this session: nothing to wait for */
+    uint32_t follows_attempt;
+    struct rn_fed_bulk bulk; /* chunks of a sum on their way to this member */
+    bool resend;             /* a message was lost to a full queue: repeat when writable */
 };
 
 struct rn_coordinator_session {

@@ -101,8 +101,10 @@ static void on_open(void *user, struct rn_rpc_stream *stream)
         member->welcome = (struct rn_wire_welcome){0};
         rn_log(RN_LOG_INFO, "coordinator.connected");
         send_hello(member);
-    } else {
-        rn_member_upload_pump(member);
+    } else if (member->greeted) {
+        /* What the old stream carried may be lost: said again, Done makes the coordinator name the
+         * chunks that it lacks. */
+        rn_member_session_resend(member);
     }
 }
 
@@ -176,7 +178,9 @@ static void take_welcome(struct rn_member *member, const struct rn_wire_welcome 
                                                  .present = welcome->members,
                                                  .members = member->site->roster.count});
     rn_member_session_resend(member);
-    rn_member_upload_pump(member);
+    if (member->bulk_stream != NULL) {
+        rn_member_session_resend(member); /* as when the bulk stream comes second */
+    }
 }
 
 static void take_clone(struct rn_member *member)

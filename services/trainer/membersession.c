@@ -131,6 +131,16 @@ static void want_input(struct rn_member *member)
     }
 }
 
+/* So that nobody waits for this member in this session. */
+static void tell_following(struct rn_member *member)
+{
+    const struct rn_member_session *session = &member->session;
+    if (session->following && member->greeted) {
+        rn_member_send_status(member, session->round, session->attempt, session->stage, 0, 0,
+                              RN_E_ROUND_ABORTED);
+    }
+}
+
 static rn_result execute_one(struct rn_member *member, const struct rn_sa_action *action,
                              struct rn_sa_actions *more, struct rn_error *err)
 {
@@ -146,6 +156,8 @@ static rn_result execute_one(struct rn_member *member, const struct rn_sa_action
     case RN_SA_SEND_BULK:
         rn_fed_bulk_add(&session->upload, session->id, action);
         session->uploading = true;
+        rn_log(RN_LOG_DEBUG, "upload.asked", RN_LOG_NUMBER(RN_F_ROUND, session->round),
+               RN_LOG_NUMBER(RN_F_COUNT, session->upload.left));
         return rn_ok();
     case RN_SA_WANT_INPUT:
         want_input(member);
@@ -154,6 +166,8 @@ static rn_result execute_one(struct rn_member *member, const struct rn_sa_action
         forget_vector(session);
         rn_log(RN_LOG_INFO, "round.following", RN_LOG_NUMBER(RN_F_ROUND, session->round),
                RN_LOG_TEXT(RN_F_REASON, rn_sa_reason_name(action->reason)));
+        session->following = true;
+        tell_following(member);
         return rn_ok();
     case RN_SA_SUM:
         rn_member_take_sum(member, more);
@@ -222,6 +236,7 @@ void rn_member_upload_pump(struct rn_member *member)
         return;
     }
     session->uploading = false;
+    rn_log(RN_LOG_DEBUG, "upload.handed-over", RN_LOG_NUMBER(RN_F_ROUND, session->round));
     struct rn_sa_actions actions = {0};
     if (rn_is_ok(result)) {
         result = rn_sa_member_bulk_sent(session->machine, rn_clock_monotonic_ms(), &actions, &err);
@@ -413,6 +428,7 @@ void rn_member_session_resend(struct rn_member *member)
         return;
     }
     struct rn_sa_actions actions = {0};
+    tell_following(member);
     rn_sa_member_resend(member->session.machine, rn_clock_monotonic_ms(), &actions);
     rn_member_execute(member, &actions);
 }

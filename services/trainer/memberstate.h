@@ -32,6 +32,7 @@ struct rn_member_session {
     enum rn_sa_stage stage; /* last one that was logged */
     struct rn_fed_bulk upload;
     bool uploading; /* tell the machine when the last chunk is handed over */
+    bool following; /* without an update of this member */
     bool over;      /* finished or aborted; kept to answer what comes late */
     uint64_t began_ms;
     uint64_t traffic_before;
