@@ -151,6 +151,31 @@ static void only_the_first_token_asks(void **state)
     compare(ragged, 5, 40, true, true);
 }
 
+/* Scores of about -128: exp of what is hidden beyond the sequence must not overflow. */
+static void scores_far_below_zero(void **state)
+{
+    (void)state;
+    static const int32_t cu[] = {0, 5, 75};
+    struct attention c = make(cu, 2, 64, false);
+    check_free(c.q);
+    check_free(c.k);
+    c.q = check_filled_ld(75, 128, 128, 0.2f, 4.0f);
+    c.k = check_filled_ld(75, 128, 128, 0.2f, -4.0f);
+    const struct check_out outs[] = {check_out_mat(c.out.cuda), check_out_mat(c.dq.cuda),
+                                     check_out_mat(c.dk.cuda), check_out_mat(c.dv.cuda)};
+    check_orders(both_ways, &c, outs, RN_ARRAY_LENGTH(outs));
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(outs); i++) {
+        const struct rn_bf16 *values = outs[i].data;
+        for (size_t n = 0; n < 75 * 128; n++) {
+            if (i > 0 && i != 2) { /* without gaps between the rows */
+                assert_true(isfinite(rn_from_bf16(values[n])));
+            }
+        }
+    }
+    run_reference(&c, 6e-3);
+    clear(&c);
+}
+
 /* Columns that are not aligned to 16 bytes must take the other kernels, not fault. */
 static void unaligned_columns(void **state)
 {
@@ -216,6 +241,7 @@ int main(void)
         cmocka_unit_test(other_heads_with_tensor_cores),
         cmocka_unit_test(heads_without_tensor_cores),
         cmocka_unit_test(only_the_first_token_asks),
+        cmocka_unit_test(scores_far_below_zero),
         cmocka_unit_test(unaligned_columns),
         cmocka_unit_test(packed_equals_one_by_one),
     };

@@ -10,21 +10,33 @@
 /* Tokens that fill a large device; the trainer's buffers grow with it. */
 enum { BLOCK_TOKENS = 8192 };
 
+static void device_close(struct rn_device *device)
+{
+    if (device != NULL) {
+        rn_port_release(device->port, device->square_parts);
+        rn_free(device->square_parts_host);
+        rn_port_close(device->port);
+        rn_free(device);
+    }
+}
+
 static rn_result device_open(struct rn_device **out, struct rn_error *err)
 {
     struct rn_port *port = NULL;
     RN_TRY(rn_port_open(&port, err));
-    *out = rn_alloc(1, sizeof(**out));
-    (*out)->port = port;
-    return rn_ok();
-}
-
-static void device_close(struct rn_device *device)
-{
-    if (device != NULL) {
-        rn_port_close(device->port);
-        rn_free(device);
+    struct rn_device *device = rn_alloc(1, sizeof(*device));
+    device->port = port;
+    device->square_parts_host = rn_alloc(RN_CUDA_SQUARE_PARTS, sizeof(double));
+    void *parts = NULL;
+    const rn_result result =
+        rn_port_alloc(port, RN_CUDA_SQUARE_PARTS * sizeof(double), &parts, err);
+    device->square_parts = parts;
+    if (!rn_is_ok(result)) {
+        device_close(device);
+        return result;
     }
+    *out = device;
+    return result;
 }
 
 static const char *device_describe(const struct rn_device *device)
@@ -51,10 +63,8 @@ static void lane_free(struct rn_lane *lane)
     rn_port_release(lane->port, lane->partial);
     rn_port_release(lane->port, lane->row_lse);
     rn_port_release(lane->port, lane->row_delta);
-    rn_port_release(lane->port, lane->square_parts);
     rn_port_release(lane->port, lane->bias);
     rn_port_release(lane->port, lane->rows_f32);
-    rn_free(lane->square_parts_host);
     rn_free(lane);
 }
 
@@ -72,11 +82,9 @@ static rn_result lane_allocate(struct rn_lane *lane, struct rn_error *err)
     const size_t fit = RN_CUDA_PARTIAL_BYTES / sizeof(float) / gradient;
     const size_t sequences = fit > l->sequences ? l->sequences : fit < 1 ? 1 : fit;
     lane->partial_count = sequences * gradient;
-    lane->square_parts_host = rn_alloc(RN_CUDA_SQUARE_PARTS, sizeof(double));
     RN_TRY(lane_memory(lane, lane->partial_count, sizeof(float), &lane->partial, err));
     RN_TRY(lane_memory(lane, rows * l->heads, sizeof(float), &lane->row_lse, err));
     RN_TRY(lane_memory(lane, rows * l->heads, sizeof(float), &lane->row_delta, err));
-    RN_TRY(lane_memory(lane, RN_CUDA_SQUARE_PARTS, sizeof(double), &lane->square_parts, err));
     RN_TRY(lane_memory(lane, l->width, sizeof(struct rn_bf16), &lane->bias, err));
     return lane_memory(lane, l->width, sizeof(float), &lane->rows_f32, err);
 }
@@ -86,6 +94,8 @@ static rn_result lane_new(struct rn_device *device, const struct rn_lane_limits 
 {
     struct rn_lane *lane = rn_alloc(1, sizeof(*lane));
     lane->port = device->port;
+    lane->square_parts = device->square_parts;
+    lane->square_parts_host = device->square_parts_host;
     lane->limits = *limits;
     /* An operation with no adapters still adds head gradients, one row a sequence. */
     lane->limits.rank = limits->rank > 0 ? limits->rank : 1;

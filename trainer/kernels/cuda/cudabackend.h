@@ -15,6 +15,8 @@
 
 struct rn_device {
     struct rn_port *port;
+    double *square_parts; /* device [RN_CUDA_SQUARE_PARTS], and on the host */
+    double *square_parts_host;
 };
 
 struct rn_lane {
@@ -23,8 +25,7 @@ struct rn_lane {
     float *partial; /* gradients of some sequences, before they are added */
     size_t partial_count;
     float *row_lse, *row_delta; /* [heads][rows] between the two kernels of attention's gradient */
-    double *square_parts;
-    double *square_parts_host;
+    double *square_parts, *square_parts_host; /* the device's */
     struct rn_bf16 *bias; /* [width] a bias in the form that the products want */
     float *rows_f32;      /* read_mat: one row */
 };

@@ -230,9 +230,11 @@ void rn_cuda_read_mat_op(struct rn_lane *lane, struct rn_mat m, float *to_host)
 {
     RN_BUG_IF(m.cols > lane->limits.width);
     for (uint32_t row = 0; row < m.rows; row++) {
+        struct rn_mat one = m;
+        one.data = (uint8_t *)m.data + row * m.ld * rn_element_size(m.type);
         const struct rn_mat out = {
             .data = lane->rows_f32, .rows = 1, .cols = m.cols, .ld = m.cols, .type = RN_F32};
-        move_rows(lane, RN_ID_rn_cuda_read_mat, rn_mat_rows(m, row, 1), NULL, out, 1);
+        move_rows(lane, RN_ID_rn_cuda_read_mat, one, NULL, out, 1);
         rn_port_download(lane->port, to_host + (size_t)row * m.cols, lane->rows_f32,
                          m.cols * sizeof(float));
     }
