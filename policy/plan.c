@@ -163,7 +163,7 @@ static const struct rn_limit limits[] = {
     F64("training.weight_decay", training.weight_decay, 0, 1),
     U32("training.warmup_steps", training.warmup_steps, 0, 1000000),
     F64("training.clip", training.clip, 0, 1000000),
-    U32("training.batch", training.batch, 1, 65536),
+    U32("training.batch", training.batch, 1, 4096),
     U32("training.steps", training.steps, 1, 1000000),
     U32("secagg.colluding", secagg.colluding, 1, RN_PLAN_MEMBERS_MAX - 2),
     U32("secagg.losses", secagg.losses, 0, RN_PLAN_MEMBERS_MAX - 3),

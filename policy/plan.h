@@ -133,7 +133,7 @@ struct rn_plan {
     uint8_t coordinator_key[32]; /* roster.coordinator decoded */
 };
 
-/* Domain-separated SHA-256 of the exact bytes (tag "rondo/plan/v1"). */
+/* Domain-separated SHA-256 of the exact bytes (tag "rondo/v1 plan"). */
 void rn_plan_hash(struct rn_view exact, uint8_t out_hash[static 32]);
 
 /* Parses and range-checks. source names the file in error sentences. RN_E_CONFIG on any fault. */

@@ -116,7 +116,7 @@ static const struct rn_limit limits[] = {
     U32(lora.rank_max, 1, 512),
     U32(training.rounds_max, 1, 100000),
     U32(training.steps_max, 1, 1000000),
-    U32(training.batch_max, 1, 65536),
+    U32(training.batch_max, 1, 4096),
     U64(upload.bytes_max, 1, 0x1p40),
     U32(upload.attempts_max, 1, 100),
     U32(upload.repeats_max, 0, 100),

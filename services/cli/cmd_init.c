@@ -376,7 +376,7 @@ int rn_cmd_init(int argc, char **argv)
         {"warmup-steps", "N", RN_OPTION_COUNT, &s.plan.warmup_steps, .help = "of each round"},
         {"clip", "X", RN_OPTION_NUMBER, &s.plan.clip, .least = 0, .most = 1000000,
          .help = "gradient norm; 0: no clipping"},
-        {"batch", "N", RN_OPTION_COUNT, &s.plan.batch, .least = 1, .most = 65536,
+        {"batch", "N", RN_OPTION_COUNT, &s.plan.batch, .least = 1, .most = 4096,
          .help = "examples a step"},
         {"steps", "N", RN_OPTION_COUNT, &s.plan.steps, .least = 1, .most = 1000000,
          .help = "local steps a round"},
