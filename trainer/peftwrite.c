@@ -8,7 +8,6 @@
 #include "trainer/jsonfile.h"
 #include "trainer/peftfile.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Linear modules that peft sees and Rondo never adapts; when the targets would match one of them,
@@ -122,18 +121,23 @@ static json_t *config_json(const struct rn_peft_config *config, bool list_module
     return root;
 }
 
+static int append_text(const char *text, size_t length, void *buffer)
+{
+    rn_buffer_append(buffer, text, length);
+    return 0;
+}
+
 static rn_result write_json(const char *dir, const char *name, const json_t *root,
                             struct rn_error *err)
 {
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     char path[RN_PATH_MAX];
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
-    char *text = json_dumps(root, JSON_INDENT(2));
 
-    RN_ENSURE(text != NULL, err, RN_E_DATA, "%s: a field of %s is not valid UTF-8", dir, name);
-    rn_buffer_format(&bytes, "%s\n", text);
-    free(text);
+    RN_ENSURE(json_dump_callback(root, append_text, &text, JSON_INDENT(2)) == 0 && !text.failed,
+              err, RN_E_DATA, "%s: a field of %s is not valid UTF-8", dir, name);
+    rn_buffer_u8(&text, '\n');
     RN_TRY(rn_path_join(path, dir, name, err));
-    return rn_file_write(path, rn_buffer_view(&bytes), 0644, err);
+    return rn_file_write(path, rn_buffer_view(&text), 0644, err);
 }
 
 static rn_result write_extra(const char *dir, const struct rn_peft_extra *extra,
