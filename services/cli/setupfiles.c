@@ -237,8 +237,9 @@ rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *section, con
     (void)rn_text_format(head, sizeof head, "%s:", key);
     (void)rn_buffer_text(text); /* closes the text with a NUL */
     char *line = section_find((char *)text->data, section);
-    while (line != NULL && (line = strchr(line, '\n')) != NULL) {
-        line++;
+    for (char *end = line == NULL ? NULL : strchr(line, '\n'); end != NULL;
+         end = strchr(line, '\n')) {
+        line = end + 1;
         const size_t indent = strspn(line, " ");
         if (indent == 0 && *line != '#' && *line != '\n') {
             break; /* the next section */
