@@ -122,8 +122,9 @@ static void deliver(struct rn_rpc_stream *stream)
         return;
     }
     if (!rn_is_ok(read) || !stream->opened) {
+        const rn_result too_early = {RN_E_PEER_PROTOCOL};
         stream->local = true;
-        rn_rpc_stream_fail(stream, rn_is_ok(read) ? (rn_result){RN_E_PEER_PROTOCOL} : read);
+        rn_rpc_stream_fail(stream, rn_is_ok(read) ? too_early : read);
         return;
     }
     stream->received_bytes += length;
@@ -285,7 +286,8 @@ void rn_rpc_stream_accept(struct rn_rpc *rpc, struct rn_rpc_incoming *incoming)
     op.data.recv_close_on_server.cancelled = &stream->cancelled;
     rn_rpc_stream_batch(stream, &op, 1, &stream->end_tag);
 
-    const rn_result allowed = rpc->stopping ? (rn_result){RN_E_UNAVAILABLE} : may_open(stream);
+    const rn_result stopping = {RN_E_UNAVAILABLE};
+    const rn_result allowed = rpc->stopping ? stopping : may_open(stream);
     if (!rn_is_ok(allowed)) {
         stream->local = true;
         stream->failed = true;

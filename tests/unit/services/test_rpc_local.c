@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "services/rpc/address.h"
+#include "services/rpc/rpc_internal.h"
 #include "tests/unit/services/rpc_raw.h"
 
 static struct end server;
@@ -278,6 +278,46 @@ static void test_health_over_tls(void **state)
     raw_close(&raw);
 }
 
+/* --- tables and environment --------------------------------------------------------------------
+ */
+
+/* Every rpc of rondo.proto has a row, and every row but health's stands there. */
+static void test_methods_match_schema(void **state)
+{
+    (void)state;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer schema = {0};
+    assert_true(rn_is_ok(
+        rn_file_read(RN_SOURCE_DIR "/services/proto/rondo.proto", (size_t)1 << 20, &schema, NULL)));
+    char service[64] = "";
+    char method[64];
+    char path[160];
+    unsigned found = 0;
+    const char *line = rn_buffer_text(&schema);
+    for (; line != NULL; line = strchr(line, '\n') != NULL ? strchr(line, '\n') + 1 : NULL) {
+        (void)sscanf(line, "service %63[A-Za-z]", service);
+        if (sscanf(line, "  rpc %63[A-Za-z]", method) != 1) {
+            continue;
+        }
+        RN_BUG_IF(!rn_text_format(path, sizeof(path), "/rondo.v1.%s/%s", service, method));
+        unsigned rows = 0;
+        for (unsigned i = 0; i < RN_RPC_METHODS; i++) {
+            rows += strcmp(rn_rpc_methods[i].path, path) == 0 ? 1U : 0U;
+        }
+        assert_int_equal(rows, 1);
+        found++;
+    }
+    assert_int_equal(found, RN_RPC_METHODS - 1);
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    assert_null(getenv("http_proxy"));
+    assert_null(getenv("GRPC_TRACE"));
+    assert_null(getenv("GRPC_VERBOSITY"));
+    assert_null(getenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"));
+}
+
 /* --- the loop --------------------------------------------------------------------------------- */
 
 #define POSTS 1000U
@@ -355,6 +395,11 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
+    /* What a hostile or careless environment holds; every test here runs after it. */
+    (void)setenv("http_proxy", "http://127.0.0.1:1", 1);
+    (void)setenv("GRPC_TRACE", "all", 1);
+    (void)setenv("GRPC_VERBOSITY", "DEBUG", 1);
+    (void)setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "/dev/null", 1);
     if (!rn_is_ok(rn_rpc_setup(NULL))) {
         return 1;
     }
