@@ -390,7 +390,8 @@ static const struct CMUnitTest tests[] = {
     TEST(test_not_running),      TEST(test_socket_file),
     TEST(test_long_socket_path), TEST(test_session_refused_on_socket),
     TEST(test_health_over_tls),  TEST(test_post),
-    TEST(test_timers),
+    TEST(test_timers),           TEST(test_methods_match_schema),
+    TEST(test_environment),
 };
 
 int main(void)
