@@ -18,6 +18,29 @@
 
 #include <cmocka.h>
 
+/* Zeroed memory that kernels may read and write: plain on the CPU; on a device (RN_CHECK_DEVICE)
+ * memory of the host at the same address for both. */
+#ifdef RN_CHECK_DEVICE
+void *check_memory(size_t count, size_t size);
+void check_release(void *memory);
+#else
+static inline void *check_memory(size_t count, size_t size)
+{
+    return rn_alloc(count, size);
+}
+static inline void check_release(void *memory)
+{
+    rn_free(memory);
+}
+#endif
+
+static inline void *check_copy(const void *from, size_t bytes)
+{
+    void *out = check_memory(bytes, 1);
+    memcpy(out, from, bytes);
+    return out;
+}
+
 static inline uint64_t *check_state(void)
 {
     static uint64_t state = 88172645463325252u;
@@ -40,7 +63,7 @@ struct check_pair {
 static inline struct check_pair check_empty_ld(uint32_t rows, uint32_t cols, size_t ld)
 {
     struct check_pair p;
-    p.cuda = (struct rn_mat){rn_alloc((size_t)rows * ld + 8, 2), rows, cols, ld, RN_BF16};
+    p.cuda = (struct rn_mat){check_memory((size_t)rows * ld + 8, 2), rows, cols, ld, RN_BF16};
     p.ref = (struct rn_mat){rn_alloc((size_t)rows * ld + 8, 8), rows, cols, ld, RN_F64};
     memset(p.cuda.data, 0xff, (size_t)rows * ld * 2);
     return p;
@@ -77,13 +100,13 @@ static inline struct check_pair check_filled(uint32_t rows, uint32_t cols, float
 
 static inline void check_free(struct check_pair p)
 {
-    rn_free(p.cuda.data);
+    check_release(p.cuda.data);
     rn_free(p.ref.data);
 }
 
 static inline float *check_floats(size_t n, float scale, float offset)
 {
-    float *out = rn_alloc(n, sizeof(float));
+    float *out = check_memory(n, sizeof(float));
     for (size_t i = 0; i < n; i++) {
         out[i] = scale * check_random() + offset;
     }
@@ -154,6 +177,16 @@ static inline void check_orders(check_op *op, void *context, const struct check_
     for (size_t i = 0; i < count; i++) {
         rn_free(first[i]);
     }
+}
+
+/* Runs the tests; skipped where no device answers. */
+static inline int check_main(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    if (rn_kernels_cuda_table() == NULL) {
+        printf("skipped: no device answers\n");
+        return 77;
+    }
+    return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
 }
 
 /* ---- comparison ---- */

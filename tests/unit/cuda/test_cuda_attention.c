@@ -11,6 +11,7 @@ enum { HEADS = 2, SEQUENCES_MAX = 8 };
 
 struct attention {
     struct rn_attention a;
+    int32_t *cu;
     struct check_pair q, k, v, out, lse, dout, dq, dk, dv;
 };
 
@@ -53,7 +54,7 @@ static void run_reference(struct attention *c, double part)
     check_run(rn_kernels_ref(), backward, c);
 }
 
-/* cu must live as long as the result. q, k, v lie side by side in one matrix, as columns. */
+/* q, k, v lie side by side in one matrix, as columns. */
 static struct attention make(const int32_t *cu, uint32_t count, uint32_t head_dim, bool first_query)
 {
     struct attention c = {.a = {.heads = HEADS,
@@ -62,8 +63,9 @@ static struct attention make(const int32_t *cu, uint32_t count, uint32_t head_di
                                 .first_query = first_query}};
     const uint32_t tokens = (uint32_t)cu[count], cols = HEADS * head_dim;
     const uint32_t queries = first_query ? count : tokens;
+    c.cu = check_copy(cu, (count + 1) * sizeof(*cu));
     c.a.sequences =
-        (struct rn_sequences){.count = count, .tokens = tokens, .cu = cu, .cu_host = cu};
+        (struct rn_sequences){.count = count, .tokens = tokens, .cu = c.cu, .cu_host = c.cu};
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t length = (uint32_t)(cu[i + 1] - cu[i]);
         c.a.sequences.longest = length > c.a.sequences.longest ? length : c.a.sequences.longest;
@@ -82,6 +84,7 @@ static struct attention make(const int32_t *cu, uint32_t count, uint32_t head_di
 
 static void clear(struct attention *c)
 {
+    check_release(c->cu);
     check_free(c->q);
     check_free(c->k);
     check_free(c->v);
@@ -245,5 +248,5 @@ int main(void)
         cmocka_unit_test(unaligned_columns),
         cmocka_unit_test(packed_equals_one_by_one),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return check_main("attention", tests, RN_ARRAY_LENGTH(tests));
 }

@@ -52,15 +52,15 @@ static void dense_layers(void **state)
     check_free(h.dy);
     check_free(h.gate);
     check_free(h.dx);
-    rn_free(h.w);
-    rn_free(h.bias);
+    check_release(h.w);
+    check_release(h.bias);
 }
 
 struct loss {
     struct check_pair logits, dlogits;
-    int32_t labels[ROWS];
-    float targets[ROWS];
-    double cuda[ROWS], ref[ROWS];
+    int32_t *labels; /* [ROWS] each */
+    float *targets;
+    double *cuda, *ref;
     bool regression, alone;
 };
 
@@ -80,12 +80,17 @@ static void compare_loss(uint32_t classes, bool regression, float scale)
 {
     struct loss l = {.logits = check_filled(ROWS, classes, scale),
                      .dlogits = check_empty(ROWS, classes),
+                     .labels = check_memory(ROWS, sizeof(int32_t)),
+                     .targets = check_memory(ROWS, sizeof(float)),
+                     .cuda = check_memory(ROWS, sizeof(double)),
+                     .ref = check_memory(ROWS, sizeof(double)),
                      .regression = regression};
     for (int i = 0; i < ROWS; i++) {
         l.labels[i] = i % (int)classes;
         l.targets[i] = check_random() * 5.0f;
     }
-    const struct check_out outs[] = {check_out_mat(l.dlogits.cuda), {l.cuda, sizeof(l.cuda), NULL}};
+    const struct check_out outs[] = {check_out_mat(l.dlogits.cuda),
+                                     {l.cuda, ROWS * sizeof(double), NULL}};
     check_orders(loss, &l, outs, RN_ARRAY_LENGTH(outs));
     check_run(rn_kernels_ref(), loss, &l);
     check_close("dlogits", l.dlogits, 1, 1e-7);
@@ -96,6 +101,10 @@ static void compare_loss(uint32_t classes, bool regression, float scale)
     memset(l.dlogits.cuda.data, 0xff, ROWS * classes * 2);
     check_run(rn_kernels_cuda_table(), loss, &l);
     assert_int_equal(((const struct rn_bf16 *)l.dlogits.cuda.data)[0].bits, 0xffff);
+    check_release(l.labels);
+    check_release(l.targets);
+    check_release(l.cuda);
+    check_release(l.ref);
     check_free(l.logits);
     check_free(l.dlogits);
 }
@@ -111,7 +120,7 @@ static void losses(void **state)
 
 struct rows {
     struct check_pair x, gathered, added, zeroed;
-    int32_t index[6];
+    int32_t *index; /* [6] */
     float *cuda, *ref;
     float *sum_cuda, *sum_ref;
 };
@@ -131,16 +140,17 @@ static void rows_move(void **state)
 {
     (void)state;
     enum { COLS = 270 };
+    static const int32_t index[] = {20, 0, 3, 19, 7, 8};
     struct rows r = {
         .x = check_filled_ld(ROWS, COLS, COLS + 2, 1.0f, 0.0f),
         .gathered = check_empty(6, COLS),
         .added = check_filled(ROWS, COLS, 1.0f),
         .zeroed = check_empty_ld(4, COLS, COLS + 3),
-        .index = {20, 0, 3, 19, 7, 8},
-        .cuda = rn_alloc(ROWS * COLS, sizeof(float)),
-        .ref = rn_alloc(ROWS * COLS, sizeof(float)),
+        .index = check_copy(index, sizeof(index)),
+        .cuda = check_memory(ROWS * COLS, sizeof(float)),
+        .ref = check_memory(ROWS * COLS, sizeof(float)),
         .sum_cuda = check_floats(COLS, 1.0f, 0.0f),
-        .sum_ref = rn_alloc(COLS, sizeof(float)),
+        .sum_ref = check_memory(COLS, sizeof(float)),
     };
     memcpy(r.sum_ref, r.sum_cuda, COLS * sizeof(float));
     check_run(rn_kernels_cuda_table(), rows, &r);
@@ -151,14 +161,15 @@ static void rows_move(void **state)
     check_close("zeroed", r.zeroed, 0, 0.0);
     assert_memory_equal(r.cuda, r.ref, ROWS * COLS * sizeof(float));
     check_close_floats("column sum", r.sum_cuda, r.sum_ref, COLS, 1e-6, 1e-5);
+    check_release(r.index);
     check_free(r.x);
     check_free(r.gathered);
     check_free(r.added);
     check_free(r.zeroed);
-    rn_free(r.cuda);
-    rn_free(r.ref);
-    rn_free(r.sum_cuda);
-    rn_free(r.sum_ref);
+    check_release(r.cuda);
+    check_release(r.ref);
+    check_release(r.sum_cuda);
+    check_release(r.sum_ref);
 }
 
 enum { SIZE = 10000 };
@@ -189,12 +200,12 @@ static struct vectors make_vectors(void)
 
 static void clear_vectors(struct vectors *v)
 {
-    rn_free(v->g);
-    rn_free(v->p);
-    rn_free(v->m);
-    rn_free(v->v);
-    rn_free(v->q);
-    rn_free(v->y);
+    check_release(v->g);
+    check_release(v->p);
+    check_release(v->m);
+    check_release(v->v);
+    check_release(v->q);
+    check_release(v->y);
 }
 
 static void vectors(const struct rn_kernels *kernels, struct rn_lane *lane, void *context)
@@ -258,5 +269,5 @@ int main(void)
         cmocka_unit_test(optimisers),
         cmocka_unit_test(a_norm_shows_what_is_not_finite),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return check_main("head", tests, RN_ARRAY_LENGTH(tests));
 }

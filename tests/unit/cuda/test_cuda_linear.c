@@ -92,9 +92,9 @@ static struct linear make(uint32_t rows, uint32_t n, uint32_t k, bool back)
 
 static void clear(struct linear *l)
 {
-    rn_free(l->w);
-    rn_free(l->bias);
-    rn_free(l->rank_b);
+    check_release(l->w);
+    check_release(l->bias);
+    check_release(l->rank_b);
     check_free(l->x);
     check_free(l->h);
     check_free(l->residual);
@@ -232,5 +232,5 @@ int main(void)
         cmocka_unit_test(odd_weights_are_refused),
         cmocka_unit_test(gelu_is_the_erf_form),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return check_main("linear", tests, RN_ARRAY_LENGTH(tests));
 }

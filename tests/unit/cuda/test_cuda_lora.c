@@ -31,7 +31,7 @@ static void compare_thin(uint32_t rows, uint32_t cols, uint32_t rank, size_t ld)
     check_close("thin", t.h, 1, 1e-5);
     check_free(t.x);
     check_free(t.h);
-    rn_free(t.a);
+    check_release(t.a);
 }
 
 static void thin_products(void **state)
@@ -59,7 +59,7 @@ static void transposes(void **state)
 {
     (void)state;
     struct transpose t = {.n = 300, .r = 7, .b = check_floats(2100, 1.0f, 0.0f)};
-    t.out = rn_alloc(2100, sizeof(float));
+    t.out = check_memory(2100, sizeof(float));
     const struct check_out out = {t.out, 2100 * sizeof(float), NULL};
     check_orders(transpose, &t, &out, 1);
     for (size_t r = 0; r < t.r; r++) {
@@ -67,12 +67,13 @@ static void transposes(void **state)
             assert_true(t.out[r * t.n + n] == 0.25f * t.b[n * t.r + r]);
         }
     }
-    rn_free(t.b);
-    rn_free(t.out);
+    check_release(t.b);
+    check_release(t.out);
 }
 
 struct outer {
     struct rn_sequences sequences;
+    int32_t *cu;
     bool rows; /* one row a sequence */
     struct check_pair u, v;
     bool transposed;
@@ -95,37 +96,40 @@ static struct outer make(uint32_t rank, uint32_t cols, bool transposed, bool eac
 {
     const size_t elements = (size_t)rank * cols, total = each ? elements * COUNT : elements;
     struct outer o = {
-        .sequences = {COUNT, TOKENS, 65, cu, cu},
+        .sequences = {COUNT, TOKENS, 65, NULL, cu},
         .u = check_filled_ld(TOKENS, rank, rank + 2, 1.0f, 0.0f),
         .v = check_filled_ld(TOKENS, cols, cols, 1.0f, 0.0f),
         .transposed = transposed,
         .per_sequence = each ? elements : 0,
         .cuda = check_floats(total, 1.0f, 0.0f),
     };
-    o.ref = rn_alloc(total, sizeof(float));
+    o.cu = check_copy(cu, sizeof(cu));
+    o.sequences.cu = o.cu;
+    o.ref = check_memory(total, sizeof(float));
     memcpy(o.ref, o.cuda, total * sizeof(float));
     return o;
 }
 
 static void clear(struct outer *o)
 {
+    check_release(o->cu);
     check_free(o->u);
     check_free(o->v);
-    rn_free(o->cuda);
-    rn_free(o->ref);
+    check_release(o->cuda);
+    check_release(o->ref);
 }
 
 static void compare_outer(uint32_t rank, uint32_t cols, bool transposed, bool each)
 {
     struct outer o = make(rank, cols, transposed, each);
     const size_t total = (size_t)rank * cols * (each ? COUNT : 1);
-    float *start = rn_alloc(total, sizeof(float));
+    float *start = check_memory(total, sizeof(float));
     memcpy(start, o.cuda, total * sizeof(float));
     const struct check_out out = {o.cuda, total * sizeof(float), each ? NULL : start};
     check_orders(outer, &o, &out, 1);
     check_run(rn_kernels_ref(), outer, &o);
     check_close_floats("gradient", o.cuda, o.ref, total, 1e-5, 1e-5);
-    rn_free(start);
+    check_release(start);
     clear(&o);
 }
 
@@ -163,15 +167,16 @@ static void a_sequence_keeps_its_bits(void **state)
     (void)state;
     enum { RANK = 8, COLS = 72, SIZE = RANK * COLS };
     struct outer each = make(RANK, COLS, false, true), batch = each, alone = each;
-    float sum[SIZE], one[SIZE];
+    float sum[SIZE], *one = check_memory(SIZE, sizeof(float));
+    int32_t *own = check_memory(2, sizeof(int32_t));
     check_run(rn_kernels_cuda_table(), outer, &each);
     memset(sum, 0, sizeof(sum));
     batch.per_sequence = 0;
-    batch.cuda = rn_alloc(SIZE, sizeof(float));
+    batch.cuda = check_memory(SIZE, sizeof(float));
     check_run(rn_kernels_cuda_table(), outer, &batch);
     for (int i = 0; i < COUNT; i++) {
-        const int32_t own[] = {0, cu[i + 1] - cu[i]};
-        const uint32_t first = (uint32_t)cu[i], count = (uint32_t)own[1];
+        const uint32_t first = (uint32_t)cu[i], count = (uint32_t)(cu[i + 1] - cu[i]);
+        own[1] = (int32_t)count;
         for (int e = 0; e < SIZE; e++) {
             sum[e] += each.cuda[i * SIZE + e];
         }
@@ -180,10 +185,12 @@ static void a_sequence_keeps_its_bits(void **state)
         alone.v.cuda = rn_mat_rows(each.v.cuda, first, count);
         alone.cuda = one;
         check_run(rn_kernels_cuda_table(), outer, &alone);
-        assert_memory_equal(one, each.cuda + (size_t)i * SIZE, sizeof(one));
+        assert_memory_equal(one, each.cuda + (size_t)i * SIZE, SIZE * sizeof(float));
     }
     assert_memory_equal(sum, batch.cuda, sizeof(sum));
-    rn_free(batch.cuda);
+    check_release(batch.cuda);
+    check_release(one);
+    check_release(own);
     clear(&each);
 }
 
@@ -197,5 +204,5 @@ int main(void)
         cmocka_unit_test(heads_have_a_row_a_sequence),
         cmocka_unit_test(a_sequence_keeps_its_bits),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return check_main("lora", tests, RN_ARRAY_LENGTH(tests));
 }
