@@ -99,8 +99,9 @@ static rn_result read_offsets(const json_t *entry, const char *path, struct rn_v
     const json_int_t from = json_integer_value(start);
     const json_int_t to = json_integer_value(end);
     RN_ENSURE(from >= 0 && to >= from && (uint64_t)to <= data.length, err, RN_E_DATA,
-              "%s: tensor %.200s: data_offsets lie outside the file's %zu data bytes", path,
-              out->name, data.length);
+              "%s: tensor %.200s: data_offsets lie outside the file's %zu data bytes (is the file "
+              "cut?)",
+              path, out->name, data.length);
     RN_ENSURE(rn_size_mul((size_t)out->elements, element_bytes, &bytes) &&
                   bytes == (uint64_t)(to - from),
               err, RN_E_DATA, "%s: tensor %.200s: data_offsets do not agree with shape and dtype",

@@ -194,6 +194,39 @@ rn_result rn_tokenizer_parse(struct rn_view json, const char *name, struct rn_to
     return make(root, name, out, err);
 }
 
+/* transformers lets some fields of tokenizer_config.json override tokenizer.json. Where the two
+ * differ it would give other ids than the file itself, so neither is guessed. */
+static rn_result check_override(const json_t *config, const char *key, const json_t *part,
+                                const char *field, const char *path, struct rn_error *err)
+{
+    const json_t *wanted = json_object_get(config, key);
+    const json_t *actual = json_object_get(part, field);
+
+    RN_ENSURE(!json_is_boolean(wanted) || !json_is_boolean(actual) || json_equal(wanted, actual),
+              err, RN_E_DATA, "%s: %s contradicts %s of tokenizer.json; make them agree", path, key,
+              field);
+    return rn_ok();
+}
+
+static rn_result check_overrides(const char *dir, const json_t *root, struct rn_error *err)
+{
+    RN_CLEANUP(rn_json_cleanup) json_t *config = NULL;
+    const json_t *normalizer = json_object_get(root, "normalizer");
+    const json_t *before = json_object_get(root, "pre_tokenizer");
+    char path[RN_PATH_MAX];
+
+    RN_TRY(rn_path_join(path, dir, "tokenizer_config.json", err));
+    if (!rn_file_exists(path)) {
+        return rn_ok();
+    }
+    RN_TRY(rn_json_read(path, RN_TOKENIZER_BYTES_MAX, &config, err));
+    RN_TRY(check_override(config, "do_lower_case", normalizer, "lowercase", path, err));
+    RN_TRY(check_override(config, "strip_accents", normalizer, "strip_accents", path, err));
+    RN_TRY(check_override(config, "tokenize_chinese_chars", normalizer, "handle_chinese_chars",
+                          path, err));
+    return check_override(config, "add_prefix_space", before, "add_prefix_space", path, err);
+}
+
 rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out, struct rn_error *err)
 {
     RN_CLEANUP(rn_json_cleanup) json_t *root = NULL;
@@ -201,6 +234,7 @@ rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out, struct r
 
     RN_TRY(rn_path_join(path, dir, "tokenizer.json", err));
     RN_TRY(rn_json_read(path, RN_TOKENIZER_BYTES_MAX, &root, err));
+    RN_TRY(check_overrides(dir, root, err));
     return make(root, path, out, err);
 }
 

@@ -41,7 +41,8 @@ struct rn_encoding {
 };
 void rn_encoding_clear(struct rn_encoding *encoding);
 
-/* Reads dir/tokenizer.json. */
+/* Reads dir/tokenizer.json. A tokenizer_config.json beside it that contradicts it (do_lower_case,
+ * strip_accents, tokenize_chinese_chars, add_prefix_space) is RN_E_DATA. */
 RN_MUST rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out,
                                     struct rn_error *err);
 /* The same from bytes; name is the file's name for error sentences. */

@@ -338,7 +338,7 @@ int rn_command_end(const struct rn_command *command, rn_result result, const str
     }
     const char *code = rn_code_name(result.code);
     const char *sentence = err == NULL || err->text[0] == '\0' ? code : err->text;
-    if (command->json) {
+    if (command->format != NULL && strcmp(command->format, "text") != 0) {
         print_error_json(code, sentence);
         return rn_exit_code(result);
     }

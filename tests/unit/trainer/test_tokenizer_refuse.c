@@ -191,6 +191,32 @@ static void max_length_must_hold_the_special_tokens(void **state)
     assert_int_equal(encoding.length, 3);
 }
 
+static void a_contradicting_tokenizer_config_is_refused(void **state)
+{
+    static const struct {
+        const char *config;
+        enum rn_code code;
+    } cases[] = {
+        {"{\"do_lower_case\":true,\"model_max_length\":5,\"strip_accents\":null}", RN_OK},
+        {"{\"do_lower_case\":false}", RN_E_DATA},
+        {"{\"tokenize_chinese_chars\":true}", RN_E_DATA},
+        {"{", RN_E_DATA},
+    };
+    struct rn_error err = {{0}};
+
+    (void)state;
+    (void)fixture_text("tokenizer.json",
+                       WORDS ",\"normalizer\":{\"type\":\"BertNormalizer\",\"lowercase\":true,"
+                             "\"handle_chinese_chars\":false}}");
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
+        RN_CLEANUP(rn_tokenizer_cleanup) struct rn_tokenizer *tokenizer = NULL;
+        (void)fixture_text("tokenizer_config.json", cases[i].config);
+        assert_int_equal(rn_tokenizer_open(fixture_folder, &tokenizer, &err).code, cases[i].code);
+    }
+    assert_failure(rn_tokenizer_open("/nonexistent", &(struct rn_tokenizer *){NULL}, &err),
+                   RN_E_NO_INPUT, &err, "/nonexistent/tokenizer.json");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +227,7 @@ int main(void)
         cmocka_unit_test(texts_must_be_utf8_and_bounded),
         cmocka_unit_test(longest_first),
         cmocka_unit_test(max_length_must_hold_the_special_tokens),
+        cmocka_unit_test(a_contradicting_tokenizer_config_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
 }
