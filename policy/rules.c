@@ -119,7 +119,7 @@ static const struct rn_limit limits[] = {
     U32(training.batch_max, 1, 4096),
     U64(upload.bytes_max, 1, 0x1p40),
     U32(upload.attempts_max, 1, 100),
-    U32(upload.repeats_max, 0, 100),
+    U32(upload.repeats_max, 0, 0), /* the protocol offers none yet (PROTOCOL.md, rule A9) */
 };
 
 const struct rn_limit *rn_policy_limits(size_t *out_count)

@@ -70,7 +70,7 @@ struct rn_policy_training {
 struct rn_policy_upload {
     uint64_t bytes_max;    /* masked input of one round */
     uint32_t attempts_max; /* sessions of one round */
-    uint32_t repeats_max;  /* how often a spent update may be encoded again after an abort; 0 */
+    uint32_t repeats_max;  /* encodings of a spent update without an abort certificate: 0 */
 };
 
 struct rn_policy {

@@ -85,6 +85,8 @@ static void field_note(struct scan *scan, const yaml_event_t *event, const char 
         (void)rn_text_format(field->value, sizeof field->value, "?"); /* too long for a number */
     }
     field->line = (uint32_t)event->start_mark.line + 1;
+    field->quoted =
+        event->type == YAML_SCALAR_EVENT && event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 }
 
 /* Below a sequence, fields of its entries share their path. */
@@ -466,7 +468,7 @@ rn_result rn_yaml_check_whole(const struct rn_yaml_index *index, const char *pat
         if (strcmp(index->fields[i].path, path) != 0) {
             continue;
         }
-        if (!first && !whole_is_plain(index->fields[i].value)) {
+        if (!first && (index->fields[i].quoted || !whole_is_plain(index->fields[i].value))) {
             return rn_yaml_fail(index, path, err, "expected whole numbers in plain decimal digits");
         }
         first = false;
@@ -500,7 +502,7 @@ static rn_result limit_check(const struct rn_yaml_index *index, const void *data
         return rn_ok();
     }
     const bool real = limit->kind == RN_LIMIT_REAL;
-    if (real ? !real_is_plain(field->value) : !whole_is_plain(field->value)) {
+    if (field->quoted || (real ? !real_is_plain(field->value) : !whole_is_plain(field->value))) {
         return rn_yaml_fail(index, limit->field, err,
                             "expected a %s number in plain decimal digits",
                             real ? "decimal" : "whole");

@@ -27,6 +27,7 @@ struct rn_yaml_field {
     char path[RN_YAML_PATH_MAX]; /* "lora.rank"; entries of a sequence share its path */
     char value[RN_YAML_VALUE_MAX];
     uint32_t line; /* from 1 */
+    bool quoted;   /* a text, whatever it looks like */
 };
 
 /* Where each field stood. */

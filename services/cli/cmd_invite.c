@@ -29,14 +29,31 @@ struct invite_outcome {
     bool welcomes;
 };
 
+/* What members dial: an address that only means "every interface here" is of no use to them. */
+static rn_result address_choose(const struct rn_setup *setup, const char *given,
+                                const char **out_address, struct rn_error *err)
+{
+    char host[256];
+    char port[8];
+    *out_address = given == NULL ? setup->site.network.listen : given;
+    RN_TRY(rn_setup_address_split(*out_address, host, port, err));
+    RN_ENSURE(strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0, err, RN_E_USAGE,
+              "the coordinator listens on every interface: say with --address where members reach "
+              "it");
+    return rn_ok();
+}
+
 /* Invites every name, or nobody. */
-static rn_result invite_names(struct rn_setup *setup, const char *address, const char *const *names,
+static rn_result invite_names(struct rn_setup *setup, const char *given, const char *const *names,
                               size_t count, struct rn_error *err)
 {
+    const char *address = NULL;
+    const struct rn_roster *roster = setup->has_roster ? &setup->roster : NULL;
     RN_ENSURE(count > 0, err, RN_E_USAGE, "name the members to invite");
+    RN_TRY(address_choose(setup, given, &address, err));
+    RN_TRY(rn_enrol_names_check(setup->directory, roster, names, count, err));
     for (size_t i = 0; i < count; i++) {
-        RN_TRY(rn_enrol_invite(setup->directory, &setup->plan,
-                               setup->has_roster ? &setup->roster : NULL, names[i], address,
+        RN_TRY(rn_enrol_invite(setup->directory, &setup->plan, roster, names[i], address,
                                rn_clock_wall_ms(), err));
     }
     return rn_ok();
@@ -66,7 +83,9 @@ static rn_result invite_run(const struct rn_command *command,
     RN_CLEANUP(rn_setup_free_cleanup) struct rn_setup *setup = NULL;
     const char *const *operands = command->operands + 1;
     const size_t count = command->operand_count - 1;
+    RN_CLEANUP(rn_file_unlock) int lock = -1;
     RN_TRY(rn_crypto_setup(err));
+    RN_TRY(rn_setup_lock(command->operands[0], &lock, err));
     RN_TRY(rn_setup_open(command->operands[0], &setup, err));
     RN_ENSURE(setup->site.role == RN_SITE_COORDINATOR, err, RN_E_USAGE,
               "%s is a member's directory; invitations come from the operator's",
@@ -76,9 +95,7 @@ static rn_result invite_run(const struct rn_command *command,
     if (settings->accept) {
         return accept_files(setup, settings, operands, count, outcome, err);
     }
-    const char *address =
-        settings->address == NULL ? setup->site.network.listen : settings->address;
-    RN_TRY(invite_names(setup, address, operands, count, err));
+    RN_TRY(invite_names(setup, settings->address, operands, count, err));
     return rn_enrol_pending(setup->directory, &outcome->pending, outcome->pending_names,
                             sizeof outcome->pending_names, err);
 }

@@ -325,6 +325,8 @@ static rn_result join_welcomed(struct join_job *job, struct rn_error *err)
     RN_CLEANUP(rn_setup_free_cleanup) struct rn_setup *setup = NULL;
     RN_TRY(rn_bundle_parse(rn_buffer_view(&job->text), job->source, RN_BUNDLE_WELCOME,
                            rn_welcome_items, RN_WELCOME_ITEMS, &job->bundle, err));
+    RN_CLEANUP(rn_file_unlock) int lock = -1;
+    RN_TRY(rn_setup_lock(job->settings->directory, &lock, err));
     RN_TRY(rn_setup_open(job->settings->directory, &setup, err));
     RN_ENSURE(setup->site.role == RN_SITE_MEMBER, err, RN_E_USAGE,
               "%s is the operator's directory; a welcome is for a member's",

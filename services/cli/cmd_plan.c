@@ -210,7 +210,9 @@ int rn_cmd_plan_show(int argc, char **argv)
 static rn_result sign_run(const struct rn_command *command, struct rn_setup **out_setup,
                           struct rn_plan_signers *out_signers, struct rn_error *err)
 {
+    RN_CLEANUP(rn_file_unlock) int lock = -1;
     RN_TRY(rn_crypto_setup(err));
+    RN_TRY(rn_setup_lock(command->operands[0], &lock, err));
     RN_TRY(rn_setup_open(command->operands[0], out_setup, err));
     return rn_plan_sign(*out_setup, command->operands + 1, command->operand_count - 1, out_signers,
                         err);

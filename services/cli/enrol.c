@@ -31,6 +31,20 @@ static rn_result name_check(const char *directory, const struct rn_roster *roste
     return rn_ok();
 }
 
+rn_result rn_enrol_names_check(const char *directory, const struct rn_roster *roster,
+                               const char *const *names, size_t count, struct rn_error *err)
+{
+    char file[128];
+    for (size_t i = 0; i < count; i++) {
+        RN_TRY(name_check(directory, roster, names[i], file, err));
+        for (size_t j = 0; j < i; j++) {
+            RN_ENSURE(strcmp(names[i], names[j]) != 0, err, RN_E_USAGE, "'%s' is named twice",
+                      names[i]);
+        }
+    }
+    return rn_ok();
+}
+
 rn_result rn_enrol_invite(const char *directory, const struct rn_plan *plan,
                           const struct rn_roster *roster, const char *name, const char *address,
                           uint64_t now_wall_ms, struct rn_error *err)

@@ -26,6 +26,11 @@ RN_MUST rn_result rn_enrol_invite(const char *directory, const struct rn_plan *p
                                   const struct rn_roster *roster, const char *name,
                                   const char *address, uint64_t now_wall_ms, struct rn_error *err);
 
+/* The same check without writing. names[0..count) must also be distinct. */
+RN_MUST rn_result rn_enrol_names_check(const char *directory, const struct rn_roster *roster,
+                                       const char *const *names, size_t count,
+                                       struct rn_error *err);
+
 /* Checks every request file, then issues certificates and extends roster and plan. All or none. */
 RN_MUST rn_result rn_enrol_accept(struct rn_setup *setup, const char *const *files, size_t count,
                                   uint64_t now_wall_ms, uint32_t days, struct rn_error *err);

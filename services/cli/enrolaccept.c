@@ -49,14 +49,27 @@ static void acceptance_clear(struct acceptance *acceptance)
 
 /* ---- Checks. */
 
+/* Both hold the token in text. */
+static void text_wipe(struct rn_buffer *text)
+{
+    if (text->data != NULL) {
+        rn_secret_wipe(text->data, text->length);
+    }
+    rn_buffer_clear(text);
+}
+static void bundle_wipe(struct rn_bundle *bundle)
+{
+    rn_secret_wipe(bundle, sizeof *bundle);
+}
+
 /* The token that the operator gave to this member, from the invitation that is still open. */
 static rn_result token_load(const struct acceptance *a, const struct candidate *candidate,
                             struct rn_secret32 *out, struct rn_error *err)
 {
     char file[128];
     uint32_t expires = 0;
-    struct rn_bundle bundle;
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    struct rn_bundle RN_CLEANUP(bundle_wipe) bundle = {0};
+    struct rn_buffer RN_CLEANUP(text_wipe) text = {0};
     RN_BUG_IF(!rn_text_format(file, sizeof file, "invitations/%s.invite", candidate->name));
     RN_ENSURE(rn_setup_has(a->setup->directory, file), err, RN_E_PEER_AUTH,
               "%s: '%s' has no open invitation (rondo invite %s %s)", candidate->source,
@@ -71,8 +84,6 @@ static rn_result token_load(const struct acceptance *a, const struct candidate *
     RN_ENSURE(
         rn_hex_decode(out->bytes, sizeof out->bytes, rn_bundle_value(&bundle, RN_INVITE_TOKEN)),
         err, RN_E_DATA, "%s: the invitation's token is damaged", file);
-    rn_secret_wipe(text.data, text.length);
-    rn_secret_wipe(&bundle, sizeof bundle);
     return rn_ok();
 }
 

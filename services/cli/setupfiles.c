@@ -92,6 +92,15 @@ rn_result rn_setup_identity(const char *directory, struct rn_identity **out, str
     return rn_identity_load(path, out, err);
 }
 
+rn_result rn_setup_lock(const char *directory, int *out_lock, struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_ENSURE(rn_setup_has(directory, "site.yaml"), err, RN_E_NO_INPUT,
+              "%s is no site's directory (make one with rondo init or rondo join)", directory);
+    RN_TRY(rn_path_join(path, directory, ".setup.lock", err));
+    return rn_file_lock(path, out_lock, err);
+}
+
 /* ---- A directory. */
 
 rn_result rn_setup_load_site(struct rn_setup *setup, struct rn_error *err)

@@ -38,6 +38,10 @@ bool rn_setup_has(const char *directory, const char *name);
 RN_MUST rn_result rn_setup_identity(const char *directory, struct rn_identity **out,
                                     struct rn_error *err);
 
+/* Keeps a second set-up command out of the same directory until it is unlocked (rn_file_unlock).
+ * RN_E_BUSY when one is at work there. */
+RN_MUST rn_result rn_setup_lock(const char *directory, int *out_lock, struct rn_error *err);
+
 /* ---- What a directory says so far. Plain data and buffers; clear in every case. */
 struct rn_setup {
     char directory[RN_PATH_MAX];
