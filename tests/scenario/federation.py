@@ -1,0 +1,508 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole federation for scenario tests: sites made by the real `rondo` commands, real coordinator
+and trainer processes over real mutual TLS on loopback, stopped at exactly the place a test names.
+
+    with Scenario("losses") as scenario:
+        fed = scenario.federation(members=4, rounds=2)
+        fed.start()
+        fed.trainers["north"].kill_at(event="stage.enter", round=1, stage="R2")
+        fed.finish()
+
+How a process is stopped at a place: its log is a pipe that holds one line. The test looks at a line
+without taking it (tee), so the process cannot get past its next line until the test says so.
+Nothing here depends on how fast anything is: the test waits for events, up to LIMIT seconds, and
+LIMIT only decides how long a hang takes to be called one.
+
+RONDO_BIN     folder of the programs (default: build/release/bin)
+RONDO_PYTHON  a python3 with torch, transformers and peft (default: python3)
+RONDO_LONG    not empty: every combination instead of a selection
+RONDO_KEEP    not empty: keep the files of a failed test
+"""
+
+import ctypes
+import fcntl
+import gzip
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/release/bin")).resolve()
+PYTHON = os.environ.get("RONDO_PYTHON", "python3")
+LONG = bool(os.environ.get("RONDO_LONG"))
+MODEL = ROOT / "deploy/embedded/model"
+TRAIN = ROOT / "deploy/embedded/train.tsv.gz"
+DEV = ROOT / "deploy/embedded/dev.tsv.gz"
+LABELS = "complaint,praise"
+NAMES = ("north", "south", "east", "west", "centre", "harbour")
+LIMIT = 300
+
+USAGE, DATA, NO_INPUT, UNSUPPORTED, SYSTEM, IO, RETRY, PEER = 64, 65, 66, 69, 71, 74, 75, 76
+PERMISSION, CONFIG, REFUSED, IDENTITY, MEMORY, INCOMPLETE = 77, 78, 79, 80, 81, 82
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Failure(Exception):
+    """What went wrong, in one sentence."""
+
+
+class Skip(Exception):
+    """Why this machine cannot run the scenario."""
+
+
+def check(condition, sentence):
+    if not condition:
+        raise Failure(sentence)
+
+
+# ---- Commands
+
+
+def rondo(*arguments, program="rondo"):
+    """Runs a command; returns (exit code, stdout, stderr)."""
+    done = subprocess.run(
+        [BIN / program, *map(str, arguments)],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def ok(*arguments, program="rondo"):
+    code, out, err = rondo(*arguments, program=program)
+    check(code == 0, f"{program} {' '.join(map(str, arguments))}: exit {code}\n{out}{err}")
+    return out
+
+
+def refused(expected_code, expected_text, *arguments, program="rondo"):
+    """The command must fail with this exit code and say this; returns what it said."""
+    code, out, err = rondo(*arguments, program=program)
+    line = f"{program} {' '.join(map(str, arguments))}"
+    check(code == expected_code, f"{line}: exit {code}, not {expected_code}\n{out}{err}")
+    check(expected_text in err, f"{line}: does not say {expected_text!r} but\n{err}")
+    return err
+
+
+def free_port():
+    """Free now, and outside the range from which the system takes ports by itself."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+
+
+class Relay:
+    """A TCP relay on a port of its own that counts what passes: bytes as they are on the socket."""
+
+    def __init__(self, target):
+        self.target = target
+        self.sent = self.received = 0
+        self.lock = threading.Lock()
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            client, _ = self.server.accept()
+            try:
+                service = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()  # the service is not up yet: the client tries again
+                continue
+            for source, drain, up in ((client, service, True), (service, client, False)):
+                threading.Thread(target=self._pump, args=(source, drain, up), daemon=True).start()
+
+    def _pump(self, source, drain, up):
+        try:
+            while data := source.recv(65536):
+                with self.lock:
+                    self.sent += len(data) if up else 0
+                    self.received += 0 if up else len(data)
+                drain.sendall(data)
+            drain.shutdown(socket.SHUT_WR)
+        except OSError:
+            drain.close()
+
+
+# ---- Files
+
+
+def lines(path):
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+def tensors(directory):
+    """{name: (dtype, shape, bytes)} of an adapter directory."""
+    raw = (directory / "adapter_model.safetensors").read_bytes()
+    size = struct.unpack_from("<Q", raw)[0]
+    header = json.loads(raw[8 : 8 + size])
+    header.pop("__metadata__", None)
+    found = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        found[name] = (entry["dtype"], tuple(entry["shape"]), raw[8 + size + begin : 8 + size + end])
+    return found
+
+
+def matrices(found, kind):
+    """The tensors of "A", "B" or "head"."""
+
+    def kind_of(name):
+        return "A" if ".lora_A." in name else "B" if ".lora_B." in name else "head"
+
+    return {name: value for name, value in found.items() if kind_of(name) == kind}
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    check(old in text, f"{path} does not hold {old!r}")
+    path.write_text(text.replace(old, new, 1))
+
+
+# ---- Processes
+
+
+class Gate:
+    """A place in a process's log. reached: the process stands there (or runs to its next line)."""
+
+    def __init__(self, fields):
+        self.fields = fields
+        self.reached = False
+        self.open = False
+
+    def matches(self, event):
+        return all(event.get(key) == value for key, value in self.fields.items())
+
+
+def matches(event, fields):
+    return all(event.get(key) == value for key, value in fields.items())
+
+
+class Process:
+    """One service; it can be killed and started again, the log goes on."""
+
+    def __init__(self, program, directory):
+        self.program = program
+        self.directory = directory
+        self.name = directory.name
+        self.events = []
+        self.child = None
+        self.gates = []
+        self.changed = threading.Condition()
+        self.starts = 0
+
+    def start(self):
+        check(self.child is None, f"{self.name} is running already")
+        read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+        fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, 4096)
+        with self.changed:
+            self.starts += 1
+            self.since_start = len(self.events)
+        self.child = subprocess.Popen(
+            [BIN / self.program, self.directory],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write_end,
+        )  # fmt: skip
+        os.close(write_end)
+        self.reader = threading.Thread(target=self._read, args=(read_end,), daemon=True)
+        self.reader.start()
+        return self
+
+    def _read(self, log):
+        look_out, look_in = os.pipe2(os.O_CLOEXEC)
+        while libc.tee(log, look_in, 4096, 0) > 0:
+            text = os.read(look_out, 65536).decode("utf-8", "replace")
+            for line in text.splitlines():
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    event = {"event": "text", "text": line}
+                self._take(event)
+            os.read(log, 65536)
+        for end in (log, look_out, look_in):
+            os.close(end)
+
+    def _take(self, event):
+        with self.changed:
+            self.events.append(event)
+            gate = next((gate for gate in self.gates if gate.matches(event)), None)
+            if gate is not None:
+                gate.reached = True
+                self.gates.remove(gate)
+            self.changed.notify_all()
+            while gate is not None and not gate.open:
+                self.changed.wait()
+
+    def gate(self, **fields):
+        """Stops the process at the first future line with these fields."""
+        with self.changed:
+            gate = Gate(fields)
+            self.gates.append(gate)
+        return gate
+
+    def wait_gate(self, gate):
+        self._wait(lambda: gate.reached, f"gets to {gate.fields}")
+
+    def open_gate(self, gate):
+        with self.changed:
+            gate.open = True
+            self.changed.notify_all()
+
+    def _wait(self, condition, what, limit=LIMIT):
+        end = time.monotonic() + limit
+        with self.changed:
+            while not condition():
+                ended = not self.reader.is_alive()
+                check(not ended or condition(), f"{self.name} ended before it {what}: {self.last_words()}")
+                check(time.monotonic() < end, f"{self.name}: nothing that {what} in {limit} s")
+                self.changed.wait(0.2)
+
+    def find(self, since=0, **fields):
+        with self.changed:
+            return next((event for event in self.events[since:] if matches(event, fields)), None)
+
+    def wait_for(self, since=0, **fields):
+        """The first line with these fields, from line `since` on, now or in future."""
+        self._wait(lambda: self.find(since, **fields) is not None, f"says {fields}")
+        return self.find(since, **fields)
+
+    def signal(self, number):
+        if self.child is not None and self.child.poll() is None:
+            self.child.send_signal(number)
+
+    def kill(self):
+        """SIGKILL; returns when the process is gone and its log is read."""
+        self.signal(signal.SIGKILL)
+        self.collect()
+
+    def kill_at(self, **fields):
+        gate = self.gate(**fields)
+        self.wait_gate(gate)
+        self.signal(signal.SIGKILL)
+        self.child.wait()
+        self.open_gate(gate)
+        self.collect()
+
+    def collect(self):
+        """Waits for the end; returns the exit code (negative: a signal)."""
+        child, self.child = self.child, None
+        try:
+            code = child.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            self.child = child
+            raise Failure(f"{self.name} does not end") from None
+        self.reader.join(LIMIT)
+        return code
+
+    def last_words(self):
+        texts = [event["text"] for event in self.events if event.get("event") == "text"]
+        return texts[-1] if texts else (self.events[-1] if self.events else "nothing")
+
+    def tail(self, count=25):
+        return [json.dumps(event) for event in self.events[-count:]]
+
+    def discard(self):
+        with self.changed:
+            self.gates.clear()
+        self.signal(signal.SIGKILL)
+        self.signal(signal.SIGCONT)
+
+
+# ---- Federations
+
+SMALL = {  # seconds become milliseconds: a round is about the protocol here, not about learning
+    "targets": "query,value", "rank": 2, "alpha": 4, "steps": 2, "batch": 4, "max-length": 32,
+    "head": "federated", "metrics": "summed", "lr": 0.005,
+    "train-soft": 60, "train-hard": 240, "stage-soft": 5, "stage-hard": 120,
+}  # fmt: skip
+
+
+class Federation:
+    """Sites below `directory`, ready to start."""
+
+    def __init__(self, directory, members=3, rounds=2, listening=(), examples=60, dev=False, relay=False,
+                 **options):  # fmt: skip
+        self.directory = directory
+        self.names = list(NAMES[:members])
+        self.rounds = rounds
+        self.options = {**SMALL, **{key.replace("_", "-"): value for key, value in options.items()}}
+        self.examples = examples
+        self.port = free_port()
+        self.relay = Relay(self.port) if relay else None
+        directory.mkdir()
+        self._data()
+        self._init(dev)
+        for name in self.names:
+            self._join(name, name in listening)
+        self._enrol()
+        self.coordinator = Process("rondo-coordinator", directory / "coordinator")
+        self.trainers = {name: Process("rondo-trainer", directory / name) for name in self.names}
+
+    def _data(self):
+        rows = lines(TRAIN)
+        count = self.examples
+        for place, name in enumerate(self.names):
+            part = rows[1 + place * count : 1 + (place + 1) * count]
+            (self.directory / f"{name}.tsv").write_text("\n".join([rows[0], *part]) + "\n")
+
+    def _init(self, dev):
+        options = [str(item) for key, value in self.options.items() for item in (f"--{key}", value)]
+        if dev:
+            options += ["--dev", DEV, "--text", "sentence", "--label", "label"]
+        if self.relay is not None:
+            options += ["--listen", f"127.0.0.1:{self.port}"]
+        address = self.port if self.relay is None else self.relay.port
+        ok("init", self.directory / "coordinator", "--federation", "scenario", "--address",
+           f"127.0.0.1:{address}", "--model", MODEL, "--members", ",".join(self.names), "--labels", LABELS,
+           "--rounds", self.rounds, "--threads", 1, "--log", "json", *options)  # fmt: skip
+
+    def _join(self, name, listens):
+        more = ["--listen", f"127.0.0.1:{free_port()}"] if listens else []
+        ok("join", self.directory / f"coordinator/invitations/{name}.invite", "--dir", self.directory / name,
+           "--model", MODEL, "--data", self.directory / f"{name}.tsv", "--text", "sentence", "--label", "label",
+           "--threads", 1, "--log", "json", *more)  # fmt: skip
+
+    def _enrol(self):
+        operator = self.directory / "coordinator"
+        ok("invite", operator, "--accept", *[self.directory / f"{name}/{name}.request" for name in self.names])
+        for name in self.names:
+            ok("join", operator / f"welcome/{name}.welcome", "--dir", self.directory / name, "--sign")
+        ok("plan", "sign", operator, *[self.directory / f"{name}/{name}.signature" for name in self.names])
+        for name in self.names:
+            ok("plan", "sign", self.directory / name, operator / "plan.yaml.sigs")
+
+    def processes(self):
+        return [self.coordinator, *self.trainers.values()]
+
+    def start(self):
+        for process in self.processes():
+            process.start()
+        return self
+
+    def reset(self):
+        """Everything as after enrolment: no state, no log. Only between runs."""
+        for process in self.processes():
+            process.discard()
+            shutil.rmtree(process.directory / "state", ignore_errors=True)
+            (process.directory / "state").mkdir(mode=0o700)
+            process.__init__(process.program, process.directory)
+
+    def rows(self):
+        """rounds.jsonl of the coordinator by round."""
+        path = self.directory / "coordinator/state/rounds.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        return {row["round"]: row for row in rows if row["round"] > 0}
+
+    def adapter(self, site, name="final"):
+        return tensors(self.directory / site / "state/adapters" / name)
+
+    def finish(self, expected=0):
+        """Waits until every running process has ended by itself, all with this exit code."""
+        codes = {process.name: process.collect() for process in self.processes() if process.child is not None}
+        wrong = {name: code for name, code in codes.items() if code != expected}
+        check(not wrong, f"exit codes {wrong}, expected {expected}")
+
+    def check_agreement(self):
+        """The coordinator and every member hold the same adapter, round by round and at the end, and
+        each sum is that of the members it says it is of."""
+        rows = self.rows()
+        for process in self.processes():
+            alarms = [event for event in process.events if str(event.get("event")).startswith("alarm.")]
+            check(not alarms, f"{process.name}: {alarms}")
+            for event in process.events:
+                if event.get("event") == "round.done":
+                    row = rows[event["round"]]
+                    check(event["hash"] == row["adapter"],
+                          f"round {row['round']}: {process.name} has {event['hash']}, not {row['adapter']}")
+        for row in rows.values():
+            if row["outcome"] == "ok" and self.options["metrics"] == "summed":
+                expected = row["members"] * self.options["steps"] * self.options["batch"]
+                check(row["examples"] == expected,
+                      f"round {row['round']}: the sum of {row['members']} members holds {row['examples']} "
+                      f"examples, not {expected}")  # fmt: skip
+        shared = ("A", "B") if self.options["head"] == "local" else ("A", "B", "head")
+        reference = self.adapter("coordinator")
+        for name in self.names:
+            found = self.adapter(name)
+            for kind in shared:
+                check(matrices(found, kind) == matrices(reference, kind), f"{name}'s final {kind} differs")
+
+    def report(self):
+        for process in self.processes():
+            print(f"--- {process.name} ({process.starts} starts)")
+            print("\n".join(process.tail()))
+
+
+# ---- A test
+
+
+class Scenario:
+    """Folder and processes of one script; nothing of them outlives it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.federations = []
+        self.began = time.monotonic()
+
+    def __enter__(self):
+        for program in ("rondo", "rondo-coordinator", "rondo-trainer"):
+            if not (BIN / program).exists():
+                raise Skip(f"{BIN / program} is not built (set RONDO_BIN)")
+        self.work = pathlib.Path(tempfile.mkdtemp(prefix=f"rondo-{self.name}-"))
+        return self
+
+    def federation(self, name="fed", **options):
+        fed = Federation(self.work / name, **options)
+        self.federations.append(fed)
+        return fed
+
+    def say(self, text):
+        print(f"[{time.monotonic() - self.began:6.1f} s] {text}", flush=True)
+
+    def __exit__(self, kind, error, trace):
+        for fed in self.federations:
+            for process in fed.processes():
+                process.discard()
+            for process in fed.processes():
+                if process.child is not None:
+                    process.child.wait()
+        if kind is not None and self.federations:
+            self.federations[-1].report()
+        if kind is not None and os.environ.get("RONDO_KEEP"):
+            print(f"files are kept in {self.work}")
+        else:
+            shutil.rmtree(self.work, ignore_errors=True)
+
+
+def main(name, run):
+    """Exit code of a script: 0 passed, 77 skipped, 1 failed."""
+    try:
+        with Scenario(name) as scenario:
+            run(scenario)
+            scenario.say("passed")
+            return 0
+    except Skip as reason:
+        print(f"skipped: {reason}")
+        return 77
+    except Failure as failure:
+        print(f"FAILED: {failure}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit("this is a library; run test_*.py")
