@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The engineer's desk: `rondo train`, `evaluate`, `predict`, `tokenize` and `model` on the embedded
+encoder, and what bad input gets.
+
+RONDO_BIN is the folder of the programs (default: build/debug/bin).
+"""
+
+import gzip
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RONDO = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).resolve() / "rondo"
+MODEL = ROOT / "deploy/embedded/model"
+TRAIN = ROOT / "deploy/embedded/train.tsv.gz"
+DEV = ROOT / "deploy/embedded/dev.tsv.gz"
+COLUMNS = ("--text", "sentence", "--label", "label")
+USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG = 64, 65, 66, 74, 78
+
+
+def rondo(*arguments):
+    done = subprocess.run([RONDO, *map(str, arguments)], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=300)
+    return done.returncode, done.stdout, done.stderr
+
+
+def ok(*arguments):
+    code, out, err = rondo(*arguments)
+    assert code == 0, f"{arguments}: exit {code}\n{out}{err}"
+    return out
+
+
+def refused(expected_code, expected_text, *arguments):
+    code, out, err = rondo(*arguments)
+    assert code == expected_code, f"{arguments}: exit {code}, expected {expected_code}\n{out}{err}"
+    assert expected_text in err, f"{arguments}: no {expected_text!r} in\n{err}"
+    assert len(err.splitlines()) == 1, f"{arguments}: more than one line\n{err}"
+
+
+def train(out, *more):
+    return ok("train", "--model", MODEL, "--data", TRAIN, *COLUMNS, "--rank", 4, "--batch", 16, "--lr", 3e-3,
+              "--max-length", 48, "--out", out, "--quiet", *more)
+
+
+def learns_and_is_used(work):
+    before = json.loads(ok("evaluate", "--model", MODEL, "--data", DEV, *COLUMNS, "--format", "json"))
+    report = json.loads(train(work / "one", "--steps", 60, "--dev", DEV, "--format", "json"))
+    assert report["steps"] == 60 and report["examples"] == 960
+    assert report["loss_last"] < report["loss_first"]
+    assert report["dev"]["accuracy"] > before["accuracy"] + 0.1, (before, report)
+    after = json.loads(ok("evaluate", "--model", MODEL, "--adapter", work / "one", "--data", DEV, *COLUMNS,
+                          "--format", "json"))
+    assert after == report["dev"], (after, report["dev"])  # labels and length come with the adapter
+
+    lines = [json.loads(line) for line in ok("predict", "--model", MODEL, "--adapter", work / "one", "--data", DEV,
+                                             "--text", "sentence", "--format", "jsonl").splitlines()]
+    with gzip.open(DEV, "rt", encoding="utf-8") as file:
+        labels = [row.rstrip("\n").split("\t")[1] for row in file][1:]
+    assert len(lines) == len(labels) == after["count"]
+    right = sum(line["label"] == label for line, label in zip(lines, labels))
+    assert abs(right / len(labels) - after["accuracy"]) < 1e-9
+    assert all(max(line["logits"]) == line["logits"][line["class"]] for line in lines)
+
+
+def same_options_same_bytes(work):
+    for name in ("a", "b"):
+        train(work / name, "--steps", 5, "--seed", 9)
+    train(work / "c", "--steps", 5, "--seed", 10)
+    bytes_of = {n: (work / n / "adapter_model.safetensors").read_bytes() for n in "abc"}
+    assert bytes_of["a"] == bytes_of["b"] != bytes_of["c"]
+
+
+def tensors(folder):
+    data = (folder / "adapter_model.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + length])
+    return {name: data[8 + length + entry["data_offsets"][0]:8 + length + entry["data_offsets"][1]]
+            for name, entry in header.items() if name != "__metadata__"}
+
+
+def the_frozen_matrix_keeps_its_bytes(work):
+    train(work / "start", "--steps", 3)
+    train(work / "only_b", "--steps", 3, "--init-adapter", work / "start", "--active", "B", "--head", "frozen")
+    train(work / "only_a", "--steps", 3, "--init-adapter", work / "start", "--active", "A")
+    start, only_b, only_a = (tensors(work / n) for n in ("start", "only_b", "only_a"))
+    assert start.keys() == only_b.keys() == only_a.keys()
+    for name, value in start.items():
+        assert (only_b[name] == value) == ("lora_B" not in name), name
+        assert (only_a[name] == value) == ("lora_B" in name), name
+
+
+def facts(work):
+    hash_line = ok("model", "hash", MODEL).strip()
+    assert len(hash_line) == 64 and int(hash_line, 16) >= 0
+    assert json.loads(ok("model", "inspect", MODEL, "--format", "json"))["family"] == "roberta"
+    assert json.loads(ok("model", "inspect", work / "one", "--format", "json"))["rank"] == 4
+    totals = json.loads(ok("tokenize", "--model", MODEL, "--data", DEV, "--text", "sentence", "--format", "json"))
+    lines = ok("tokenize", "--model", MODEL, "--data", DEV, "--text", "sentence").splitlines()
+    assert totals["records"] == len(lines) and totals["tokens"] == sum(len(line.split()) for line in lines)
+
+
+def bad_input(work):
+    data = ("--data", TRAIN, *COLUMNS, "--steps", 1, "--quiet", "--out", work / "never")
+    refused(USAGE, "did you mean \"train\"", "trian")
+    refused(USAGE, "did you mean --batch", "train", "--model", MODEL, *data, "--btach", 3)
+    refused(USAGE, "no column \"text\"", "train", "--model", MODEL, "--data", TRAIN, "--text", "text",
+            "--label", "label", "--out", work / "never")
+    refused(NO_INPUT, "/nonexistent/config.json", "train", "--model", "/nonexistent", *data)
+    refused(CONFIG, "qeury", "train", "--model", MODEL, *data, "--target", "qeury")
+    refused(DATA_WRONG, "train.tsv.gz:2: column \"label\"", "train", "--model", MODEL, *data, "--labels", "x,y")
+    broken = work / "broken"
+    shutil.copytree(MODEL, broken)
+    weights = broken / "model.safetensors"
+    whole = (MODEL / "model.safetensors").read_bytes()
+    weights.write_bytes(whole[:-1000])
+    refused(DATA_WRONG, "model.safetensors", "train", "--model", broken, *data)
+    weights.write_bytes(whole + b"x")
+    refused(DATA_WRONG, "data bytes", "train", "--model", broken, *data)
+    weights.write_bytes(b"\xff" * 8 + whole[8:])
+    refused(DATA_WRONG, "the limit is", "train", "--model", broken, *data)
+    weights.write_bytes(whole)
+    config = json.loads((MODEL / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
+    refused(69, "relu", "train", "--model", broken, *data)
+    (broken / "config.json").write_text(json.dumps({**config, "intermediate_size": config["intermediate_size"] + 4}))
+    refused(DATA_WRONG, "has shape", "train", "--model", broken, *data)
+    (broken / "config.json").write_text(json.dumps({**config, "num_hidden_layers": config["num_hidden_layers"] + 1}))
+    refused(DATA_WRONG, "is missing", "train", "--model", broken, *data)
+    (broken / "config.json").write_text(json.dumps(config))
+    (broken / "tokenizer.json").write_text('{"model": {"type": "Unigram"}}')
+    refused(69, "Unigram", "train", "--model", broken, *data)
+    assert not (work / "never").exists()
+    (work / "empty.tsv").write_text("sentence\tlabel\n")
+    refused(DATA_WRONG, "empty.tsv", "tokenize", "--model", MODEL, "--data", work / "empty.tsv", "--text", "sentence")
+    (work / "latin.tsv").write_bytes(b"sentence\tlabel\nna\xefve\tx\n")
+    refused(DATA_WRONG, "latin.tsv:2", "tokenize", "--model", MODEL, "--data", work / "latin.tsv", "--text",
+            "sentence")
+    code, _, err = rondo("evaluate", "--model", MODEL, "--adapter", "/nonexistent", "--data", DEV, *COLUMNS,
+                         "--format", "json")
+    assert code == NO_INPUT and json.loads(err)["error"]["code"] == "no-input", err
+
+
+def main():
+    if not RONDO.exists():
+        print(f"skipped: {RONDO} is not built")
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        for step in (learns_and_is_used, same_options_same_bytes, the_frozen_matrix_keeps_its_bytes, facts, bad_input):
+            step(pathlib.Path(folder))
+            print(f"{step.__name__}: good")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
