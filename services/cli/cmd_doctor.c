@@ -94,7 +94,7 @@ int rn_cmd_doctor(int argc, char **argv)
         .operands_most = 1,
         .detail = "Changes nothing. The exit code is that of the first check that failed; "
                   "warnings do not count.",
-        .examples = "  rondo doctor north\n  rondo doctor consortium --format json\n"};
+        .examples = "  rondo doctor north\n  rondo doctor consortium --format json"};
     struct rn_command command;
     struct rn_error err = {{0}};
     if (!rn_command_begin(&command, &text, argc, argv)) {

@@ -292,7 +292,7 @@ int rn_cmd_init(int argc, char **argv)
                  .optimizer = "adamw",
                  .lr_a = -1,
                  .lr_b = -1,
-                 .lr_head = -1,
+                 .lr_head = 1e-3,
                  .weight_decay = 0,
                  .schedule = "constant",
                  .clip = 1,
@@ -368,7 +368,7 @@ int rn_cmd_init(int argc, char **argv)
         {"lr", "X", RN_OPTION_NUMBER, &s.lr, .least = 0, .most = 100,
          .help = "learning rate of A, B and head"},
         {"lr-head", "X", RN_OPTION_NUMBER, &s.plan.lr_head, .least = 0, .most = 100,
-         .help = "learning rate of the head alone"},
+         .help = "learning rate of the head (as --lr)"},
         {"weight-decay", "X", RN_OPTION_NUMBER, &s.plan.weight_decay, .least = 0, .most = 1,
          .help = "weight decay"},
         {"schedule", NULL, RN_OPTION_CHOICE, &s.plan.schedule, .choices = "constant|cosine",
@@ -413,14 +413,14 @@ int rn_cmd_init(int argc, char **argv)
                   "read. Nothing is\nleft behind when it fails.",
         .examples = "  rondo init consortium --federation clinics --address fed.example.org:8443 "
                     "\\\n      --model encoder --labels negative,positive --members north,south,"
-                    "east,west\n"};
+                    "east,west"};
     struct rn_command command;
     struct rn_error err = {{0}};
     if (!rn_command_begin(&command, &text, argc, argv)) {
         return command.exit_code;
     }
     s.plan.lr_a = s.plan.lr_b = s.lr;
-    s.plan.lr_head = s.plan.lr_head < 0 ? s.lr : s.plan.lr_head;
+    s.plan.lr_head = rn_command_given(&command, "lr-head") ? s.plan.lr_head : s.lr;
     s.losses_given = rn_command_given(&command, "losses");
     struct init_job RN_CLEANUP(job_clear)
         job = {.settings = &s, .now_ms = rn_clock_wall_ms(), .parsed = NULL};

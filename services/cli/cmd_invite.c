@@ -159,7 +159,7 @@ int rn_cmd_invite(int argc, char **argv)
         .operands_most = RN_OPERANDS_MAX,
         .detail = "Either all requests given are accepted or none. A request is accepted once.",
         .examples = "  rondo invite consortium north south\n"
-                    "  rondo invite consortium --accept north.request south.request\n"};
+                    "  rondo invite consortium --accept north.request south.request"};
     struct rn_command command;
     struct rn_error err = {{0}};
     if (!rn_command_begin(&command, &text, argc, argv)) {

@@ -455,7 +455,7 @@ int rn_cmd_join(int argc, char **argv)
                   "fails.",
         .examples = "  rondo join north.invite --dir north --model encoder --data train.tsv \\\n"
                     "      --text sentence --label label\n"
-                    "  rondo join north.welcome --dir north --sign\n"};
+                    "  rondo join north.welcome --dir north --sign"};
     struct rn_command command;
     struct rn_error err = {{0}};
     bool welcome = false;

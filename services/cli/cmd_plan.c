@@ -186,7 +186,7 @@ int rn_cmd_plan_check(int argc, char **argv)
         .operands_most = 1,
         .detail = "Given a site's directory it also checks roster, signatures and policy. Exit "
                   "code 78: the plan is\nwrong; 79: this member's policy refuses it.",
-        .examples = "  rondo plan check plan.yaml --members 4\n  rondo plan check north\n"};
+        .examples = "  rondo plan check plan.yaml --members 4\n  rondo plan check north"};
     return judge_command(&text, &s, false, argc, argv);
 }
 
@@ -203,7 +203,7 @@ int rn_cmd_plan_show(int argc, char **argv)
         .operands_least = 1,
         .operands_most = 1,
         .examples = "  rondo plan show consortium\n  rondo plan show plan.yaml --members 10 "
-                    "--format json\n"};
+                    "--format json"};
     return judge_command(&text, &s, true, argc, argv);
 }
 
@@ -262,7 +262,7 @@ int rn_cmd_plan_sign(int argc, char **argv)
         .detail = "A member's policy is asked first. Files are NAME.signature or plan.yaml.sigs; "
                   "every signature in\nthem is verified.",
         .examples = "  rondo plan sign consortium north.signature south.signature "
-                    "east.signature\n  rondo plan sign north plan.yaml.sigs\n"};
+                    "east.signature\n  rondo plan sign north plan.yaml.sigs"};
     struct rn_command command;
     struct rn_error err = {{0}};
     struct rn_plan_signers signers = {0};
