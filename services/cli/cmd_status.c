@@ -103,6 +103,11 @@ static void print_text(const json_t *status)
     printf("\n");
 }
 
+static void json_drop(json_t **value)
+{
+    json_decref(*value);
+}
+
 static rn_result show(const char *directory, uint32_t timeout_ms, bool json, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
@@ -110,7 +115,7 @@ static rn_result show(const char *directory, uint32_t timeout_ms, bool json, str
     RN_TRY(rn_rpc_setup(err));
     RN_TRY(socket_of(directory, path, err));
     RN_TRY(rn_rpc_local_admin(path, "status", timeout_ms, &answer, err));
-    json_t *status = json_loadb((const char *)answer.data, answer.length, 0, NULL);
+    RN_CLEANUP(json_drop) json_t *status = json_loads(rn_buffer_text(&answer), 0, NULL);
     RN_ENSURE(json_is_object(status), err, RN_E_INTERNAL,
               "the service's answer is no JSON object: do both programs have the same version?");
     if (json) {
@@ -119,7 +124,6 @@ static rn_result show(const char *directory, uint32_t timeout_ms, bool json, str
     } else {
         print_text(status);
     }
-    json_decref(status);
     RN_ENSURE(fflush(stdout) == 0, err, RN_E_IO, "cannot write to standard output");
     return rn_ok();
 }
