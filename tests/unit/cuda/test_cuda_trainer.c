@@ -144,8 +144,8 @@ static void logits_of(struct bench *b, size_t first, uint32_t count, float *out)
     memcpy(out, pass->host_logits, count * b->trainer->label_count * sizeof(float));
 }
 
-/* The gradient of the mean loss of the same examples. */
-static float *gradient_of(struct bench *b, size_t first, uint32_t count)
+/* The gradient of `scale` times the loss of the same examples. */
+static float *gradient_of(struct bench *b, size_t first, uint32_t count, float scale)
 {
     const struct rn_pass_active active = {RN_MATRIX_AB, true};
     const size_t n = b->trainer->adapter.count;
@@ -153,7 +153,7 @@ static float *gradient_of(struct bench *b, size_t first, uint32_t count)
     float *logits = rn_alloc((size_t)count * b->trainer->label_count, sizeof(float));
     float *out = rn_alloc(n, sizeof(float));
     logits_of(b, first, count, logits);
-    rn_pass_loss(pass, b->trainer->task, 1.0f / (float)count, true);
+    rn_pass_loss(pass, b->trainer->task, scale, true);
     rn_pass_backward(pass, &active);
     b->trainer->kernels->download(pass->lane, out, pass->gradient, n * sizeof(float));
     rn_free(logits);
@@ -177,7 +177,7 @@ static void values_are_those_of_peft(void **state)
         assert_true(distance(logits, wanted, count * labels) <= 2e-2);
         rn_free(wanted);
         rn_free(logits);
-        float *gradient = gradient_of(&b, 0, 4);
+        float *gradient = gradient_of(&b, 0, 4, 0.25f);
         float *whole = rn_alloc(b.trainer->adapter.count, sizeof(float));
         for (size_t i = 0; i < b.trainer->adapter.segment_count; i++) {
             const struct rn_segment *s = &b.trainer->adapter.segments[i];
@@ -220,6 +220,36 @@ static void packed_equals_one_by_one(void **state)
         assert_memory_equal(packed, alone, count * labels * sizeof(float));
         rn_free(packed);
         rn_free(alone);
+        close_bench(&b);
+    }
+}
+
+/* What differential privacy rests on: an example's gradient has the same bits whoever is beside it,
+ * so the batch's gradient is exactly the sum of the gradients alone, in their order. */
+static void a_gradient_keeps_its_bits_in_company(void **state)
+{
+    (void)state;
+    enum { COUNT = 5 };
+    for (size_t m = 0; m < RN_ARRAY_LENGTH(models); m++) {
+        struct bench b;
+        struct rn_error err;
+        open_bench(&b, &models[m], "cuda", RN_HEAD_FEDERATED);
+        must(rn_trainer_prepare(b.trainer, true, &err), &err);
+        const size_t n = b.trainer->adapter.count;
+        float *together = gradient_of(&b, 3, COUNT, 0.125f);
+        float *sum = rn_alloc(n, sizeof(float));
+        for (size_t i = 0; i < COUNT; i++) {
+            float *alone = gradient_of(&b, 3 + i, 1, 0.125f);
+            for (size_t e = 0; e < n; e++) {
+                sum[e] += alone[e];
+            }
+            rn_free(alone);
+        }
+        for (size_t e = 0; e < n; e++) {
+            assert_true(sum[e] == together[e]); /* -0 equals 0 */
+        }
+        rn_free(together);
+        rn_free(sum);
         close_bench(&b);
     }
 }
@@ -303,6 +333,7 @@ static int run_with(const char *library)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_those_of_peft),
         cmocka_unit_test(packed_equals_one_by_one),
+        cmocka_unit_test(a_gradient_keeps_its_bits_in_company),
         cmocka_unit_test(training_is_near_the_reference),
         cmocka_unit_test(training_repeats),
     };

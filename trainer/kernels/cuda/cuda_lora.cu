@@ -150,7 +150,7 @@ RN_KERNEL(rn_cuda_outer, struct rn_outer_args)
 #pragma unroll
         for (int p = 0; p < RANKS; p++) {
             if (p0 + p < a.rank) {
-                out[(p0 + p) * a.step_p] = a.scale * sum[p];
+                out[(p0 + p) * a.step_p] = rn_multiply(a.scale, sum[p]);
             }
         }
     }
@@ -164,12 +164,13 @@ RN_KERNEL(rn_cuda_outer_sum, struct rn_outer_sum_args)
     }
     float sum = a.out[i];
     for (int32_t s = 0; s < a.count; s++) {
-        sum += a.part[s * a.n + i];
+        sum = rn_add(sum, a.part[s * a.n + i]);
     }
     a.out[i] = sum;
 }
 
-/* Block (p, tile of columns): the gradient of a matrix whose rows of u and v are one a sequence. */
+/* Block (p, tile of columns): the gradient of a matrix whose rows of u and v are one a sequence,
+ * with the bits that rn_cuda_outer and rn_cuda_outer_sum would give. */
 RN_KERNEL(rn_cuda_outer_rows, struct rn_outer_rows_args)
 {
     const int32_t p = (int32_t)blockIdx.x;
@@ -180,7 +181,8 @@ RN_KERNEL(rn_cuda_outer_rows, struct rn_outer_rows_args)
     float *out = a.out + p * a.step_p + c * a.step_c;
     float sum = *out;
     for (int32_t row = 0; row < a.rows; row++) {
-        sum = fmaf(a.scale * rn_get(a.u, row, p), rn_get(a.v, row, c), sum);
+        const float product = rn_multiply(rn_get(a.u, row, p), rn_get(a.v, row, c));
+        sum = rn_add(sum, rn_multiply(a.scale, product));
     }
     *out = sum;
 }

@@ -176,6 +176,26 @@ static __device__ __forceinline__ float rn_warp_max(float value)
 
 /* ---- mathematics ---- */
 
+/* A product and a sum that the compiler may not fuse: where bits must equal those of two kernels.
+ */
+static __device__ __forceinline__ float rn_multiply(float x, float y)
+{
+#ifdef __CUDACC__
+    return __fmul_rn(x, y);
+#else
+    return x * y; /* this build does not contract */
+#endif
+}
+
+static __device__ __forceinline__ float rn_add(float x, float y)
+{
+#ifdef __CUDACC__
+    return __fadd_rn(x, y);
+#else
+    return x + y;
+#endif
+}
+
 static __device__ __forceinline__ float rn_gelu(float u)
 {
     return 0.5f * u * (1.0f + erff(u * 0.70710678118654752f));

@@ -385,6 +385,36 @@ static int fastest(struct rn_port *port, const struct rn_port_product *p,
     return best;
 }
 
+/* Whether the algorithm takes few rows as well as many: it is used for every number of them. */
+static bool takes_all(struct rn_port *port, const struct rn_port_product *p,
+                      const cublasLtMatmulAlgo_t *algorithm)
+{
+    static const int64_t rows[] = {1, 8, 100, PLAN_ROWS + 1};
+    bool good = true;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(rows) && good; i++) {
+        struct descriptors set;
+        cublasLtMatmulHeuristicResult_t result;
+        good = describe(port, p, rows[i], &set) &&
+               cublasLtMatmulAlgoCheck(port->blas, set.operation, set.b, set.a, set.c, set.d,
+                                       algorithm, &result) == CUBLAS_STATUS_SUCCESS &&
+               result.workspaceSize <= WORKSPACE_BYTES;
+        clear_descriptors(&set);
+    }
+    return good;
+}
+
+static int first_that_takes_all(struct rn_port *port, const struct rn_port_product *p,
+                                const cublasLtMatmulHeuristicResult_t candidates[CANDIDATES],
+                                int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (takes_all(port, p, &candidates[i].algo)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 static const cublasLtMatmulAlgo_t *make_plan(struct rn_port *port, const struct rn_port_product *p,
                                              const struct plan_key *key)
 {
@@ -402,7 +432,8 @@ static const cublasLtMatmulAlgo_t *make_plan(struct rn_port *port, const struct 
         note(port, "product", "cuBLASLt knows no algorithm for this shape");
         return NULL;
     }
-    const int chosen = port->timed ? fastest(port, p, candidates, count) : 0;
+    const int chosen = port->timed ? fastest(port, p, candidates, count)
+                                   : first_that_takes_all(port, p, candidates, count);
     struct plan *plan = &port->plans[port->plan_count++];
     plan->key = *key;
     plan->algorithm = candidates[chosen].algo;
