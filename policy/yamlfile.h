@@ -39,6 +39,11 @@ struct rn_yaml_index {
 
 void rn_yaml_index_clear(struct rn_yaml_index *index);
 
+/* The first pass alone: fills index->fields (RN_YAML_FIELDS_MAX allocated by the caller) and count.
+ * index->source is set. */
+RN_MUST rn_result rn_yaml_scan(struct rn_view text, struct rn_yaml_index *index,
+                               struct rn_error *err);
+
 /* Loads text into *out_data (size bytes, a mapping struct without pointers, zeroed first). schema
  * is the top-level mapping with CYAML_FLAG_POINTER. The index is filled for later checks; clear it
  * in every case. */

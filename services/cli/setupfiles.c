@@ -237,21 +237,16 @@ static char *section_find(char *text, const char *section)
     return NULL;
 }
 
-rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *section, const char *key,
-                                const uint8_t value[static 32], struct rn_error *err)
+/* In the section that begins at line, the 64 hex digits after "key:"; NULL when there are none. */
+static char *digits_find(char *line, const char *key)
 {
     char head[64];
-    char hex[RN_PLAN_HASH_TEXT + 1];
-    rn_hex_encode(hex, value, 32);
     (void)rn_text_format(head, sizeof head, "%s:", key);
-    (void)rn_buffer_text(text); /* closes the text with a NUL */
-    char *line = section_find((char *)text->data, section);
-    for (char *end = line == NULL ? NULL : strchr(line, '\n'); end != NULL;
-         end = strchr(line, '\n')) {
+    for (char *end = strchr(line, '\n'); end != NULL; end = strchr(line, '\n')) {
         line = end + 1;
         const size_t indent = strspn(line, " ");
         if (indent == 0 && *line != '#' && *line != '\n') {
-            break; /* the next section */
+            return NULL; /* the next section */
         }
         if (strncmp(line + indent, head, strlen(head)) != 0) {
             continue;
@@ -259,15 +254,27 @@ rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *section, con
         char *digits = line + indent + strlen(head);
         digits += strspn(digits, " \"'");
         if (strspn(digits, "0123456789abcdefABCDEF") == RN_PLAN_HASH_TEXT) {
-            memcpy(digits, hex, RN_PLAN_HASH_TEXT);
-            return rn_ok();
+            return digits;
         }
     }
-    return rn_fail(
-        err, RN_E_CONFIG,
-        "plan.yaml: the line '%s: 64 hex digits' of section '%s' was not found; write it "
-        "on a line of its own",
+    return NULL;
+}
+
+rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *section, const char *key,
+                                const uint8_t value[static 32], struct rn_error *err)
+{
+    char hex[RN_PLAN_HASH_TEXT + 1];
+    rn_hex_encode(hex, value, 32);
+    (void)rn_buffer_text(text); /* closes the text with a NUL */
+    char *line = section_find((char *)text->data, section);
+    char *digits = line == NULL ? NULL : digits_find(line, key);
+    RN_ENSURE(
+        digits != NULL, err, RN_E_CONFIG,
+        "plan.yaml: the line '%s: 64 hex digits' of section '%s' was not found; write it on a "
+        "line of its own",
         key, section);
+    memcpy(digits, hex, RN_PLAN_HASH_TEXT);
+    return rn_ok();
 }
 
 rn_result rn_setup_absolute(const char *path, char out[static RN_PATH_MAX], struct rn_error *err)
