@@ -27,7 +27,7 @@ static void own_offer(const struct rn_sa_transcript *transcript, struct offer *o
 {
     const struct rn_sa_context *context = &transcript->context;
     memcpy(out->plan, context->plan_hash, RN_HASH_BYTES);
-    rn_sa_context_roster_hash(context, out->roster);
+    memcpy(out->roster, transcript->roster_hash, RN_HASH_BYTES);
     memcpy(out->base, context->base_hash, RN_HASH_BYTES);
     memcpy(out->adapter, context->adapter_hash, RN_HASH_BYTES);
     memcpy(out->layout, context->layout_hash, RN_HASH_BYTES);
@@ -113,7 +113,8 @@ rn_result rn_sa_offer_apply(struct rn_sa_transcript *transcript,
                   "offer: the coordinator's %s is not the one this site computed", checks[i].name);
     }
     uint8_t session[RN_HASH_BYTES];
-    rn_sa_session_id(session, &transcript->params, &transcript->context, theirs.nonce);
+    rn_sa_session_id(session, &transcript->params, &transcript->context, transcript->roster_hash,
+                     theirs.nonce);
     RN_ENSURE(same(session, message->session) && same(session, message->transcript), err,
               RN_E_PEER_PROTOCOL, "offer: the session id does not follow from its content");
     rn_sa_transcript_start(transcript, theirs.nonce);

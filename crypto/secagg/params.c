@@ -189,11 +189,11 @@ void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_par
 }
 
 void rn_sa_session_id(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_params *params,
-                      const struct rn_sa_context *context, const uint8_t nonce[static 32])
+                      const struct rn_sa_context *context,
+                      const uint8_t roster_hash[static RN_HASH_BYTES],
+                      const uint8_t nonce[static 32])
 {
-    uint8_t roster_hash[RN_HASH_BYTES];
     uint8_t params_hash[RN_HASH_BYTES];
-    rn_sa_context_roster_hash(context, roster_hash);
     rn_sa_params_hash(params_hash, params, context);
     uint8_t bytes[320];
     struct rn_writer w = rn_writer_to(bytes, sizeof bytes);

@@ -115,7 +115,10 @@ uint64_t rn_sa_layout_vector_bytes(const struct rn_sa_layout *layout);
 
 void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_params *params,
                        const struct rn_sa_context *context);
+/* roster_hash is rn_sa_context_roster_hash's: making it checks every key, so it is made once. */
 void rn_sa_session_id(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_params *params,
-                      const struct rn_sa_context *context, const uint8_t nonce[static 32]);
+                      const struct rn_sa_context *context,
+                      const uint8_t roster_hash[static RN_HASH_BYTES],
+                      const uint8_t nonce[static 32]);
 
 #endif

@@ -13,11 +13,13 @@ void rn_sa_transcript_init(struct rn_sa_transcript *transcript, const struct rn_
     transcript->params = *params;
     transcript->context = *context;
     rn_sa_layout_init(&transcript->layout, params, context);
+    rn_sa_context_roster_hash(context, transcript->roster_hash);
 }
 
 void rn_sa_transcript_start(struct rn_sa_transcript *transcript, const uint8_t nonce[static 32])
 {
-    rn_sa_session_id(transcript->session, &transcript->params, &transcript->context, nonce);
+    rn_sa_session_id(transcript->session, &transcript->params, &transcript->context,
+                     transcript->roster_hash, nonce);
     transcript->level = RN_SA_LEVEL_SESSION;
 }
 

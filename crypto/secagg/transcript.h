@@ -38,6 +38,7 @@ struct rn_sa_transcript {
     struct rn_sa_params params;
     struct rn_sa_context context;
     struct rn_sa_layout layout;
+    uint8_t roster_hash[RN_HASH_BYTES];
     enum rn_sa_level level;
     uint8_t session[RN_HASH_BYTES];
     uint8_t t0[RN_HASH_BYTES];
