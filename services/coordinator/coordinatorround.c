@@ -341,5 +341,11 @@ rn_result rn_coordinator_resume(struct rn_coordinator *coordinator, struct rn_er
            RN_LOG_TEXT(RN_F_STAGE, rn_fed_stage_code(rn_sa_aggregator_stage(session->machine))));
     set_phase(coordinator, RN_COORDINATOR_SESSION);
     rn_coordinator_execute(coordinator, session, &actions);
+    if (session->machine != NULL && !session->over &&
+        rn_sa_aggregator_stage(session->machine) == RN_SA_STAGE_ABORTED) {
+        /* Its journal ends with an abort certificate; nothing more will come from it. */
+        session->over = true;
+        rn_coordinator_aborted(coordinator, RN_SA_STAGE_UPLOAD, RN_SA_REASON_VOTE_QUORUM, true);
+    }
     return rn_ok();
 }

@@ -11,7 +11,7 @@
 
 rn_result rn_service_setup(struct rn_error *err)
 {
-    rn_sigwatch_block();
+    RN_TRY(rn_sigwatch_setup(err));
     RN_TRY(rn_crypto_setup(err));
     return rn_rpc_setup(err);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * SIGTERM and SIGINT as a call on the event loop: the first asks to drain, later ones to stop now.
+ *
+ * A handler and a pipe, not blocked signals and sigwait: numerical libraries start threads before
+ * main, which block nothing and would take the signal's default action.
  */
 #ifndef RN_SERVICES_SESSION_SIGWATCH_H
 #define RN_SERVICES_SESSION_SIGWATCH_H
@@ -10,10 +13,10 @@
 struct rn_rpc;
 struct rn_sigwatch;
 
-/* Blocks the signals for every thread that starts later: first thing in main. */
-void rn_sigwatch_block(void);
+/* Catches the signals from here on: first thing in main. */
+RN_MUST rn_result rn_sigwatch_setup(struct rn_error *err);
 
-/* fn(context, count) runs on the loop for the count-th signal, from 1. */
+/* fn(context, count) runs on the loop for the count-th signal, from 1. One watch at a time. */
 RN_MUST rn_result rn_sigwatch_new(struct rn_rpc *rpc, void (*fn)(void *context, unsigned count),
                                   void *context, struct rn_sigwatch **out, struct rn_error *err);
 /* NULL is fine. */

@@ -11,7 +11,7 @@
 
 /* How long "this identity is connected already" may be an old connection of our own that the other
  * side has not noticed yet (keepalive), before it must be a second process. */
-#define CLONE_MS 240000
+#define CLONE_MS 100000
 
 static rn_result authorize(void *user, const struct rn_peer *peer, enum rn_rpc_kind kind,
                            bool renewal)
