@@ -64,7 +64,7 @@ static void lane_free(struct rn_lane *lane)
     rn_port_release(lane->port, lane->row_lse);
     rn_port_release(lane->port, lane->row_delta);
     rn_port_release(lane->port, lane->bias);
-    rn_port_release(lane->port, lane->rows_f32);
+    rn_port_release(lane->port, lane->read);
     rn_free(lane);
 }
 
@@ -86,7 +86,8 @@ static rn_result lane_allocate(struct rn_lane *lane, struct rn_error *err)
     RN_TRY(lane_memory(lane, rows * l->heads, sizeof(float), &lane->row_lse, err));
     RN_TRY(lane_memory(lane, rows * l->heads, sizeof(float), &lane->row_delta, err));
     RN_TRY(lane_memory(lane, l->width, sizeof(struct rn_bf16), &lane->bias, err));
-    return lane_memory(lane, l->width, sizeof(float), &lane->rows_f32, err);
+    lane->read_count = l->width > RN_CUDA_READ_COUNT ? l->width : RN_CUDA_READ_COUNT;
+    return lane_memory(lane, lane->read_count, sizeof(float), &lane->read, err);
 }
 
 static rn_result lane_new(struct rn_device *device, const struct rn_lane_limits *limits,

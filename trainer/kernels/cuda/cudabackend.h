@@ -27,11 +27,14 @@ struct rn_lane {
     float *row_lse, *row_delta; /* [heads][rows] between the two kernels of attention's gradient */
     double *square_parts, *square_parts_host; /* the device's */
     struct rn_bf16 *bias; /* [width] a bias in the form that the products want */
-    float *rows_f32;      /* read_mat: one row */
+    float *read;          /* read_mat: rows in float32 */
+    size_t read_count;
 };
 
 /* Partial gradients are kept for as many sequences as fit into this, at least for one. */
 #define RN_CUDA_PARTIAL_BYTES ((size_t)64 << 20)
+/* Elements that read_mat moves at a time, at least one row. */
+#define RN_CUDA_READ_COUNT ((size_t)65536)
 /* Blocks of one square-sum launch. */
 #define RN_CUDA_SQUARE_PARTS 65536
 

@@ -225,17 +225,22 @@ void rn_cuda_zero_mat_op(struct rn_lane *lane, struct rn_mat m)
     move_rows(lane, RN_ID_rn_cuda_zero_mat, (struct rn_mat){0}, NULL, m, m.rows);
 }
 
-/* Row by row through one row of float32: for tests and small results. */
+/* As many rows at a time as the lane's float32 memory holds. */
 void rn_cuda_read_mat_op(struct rn_lane *lane, struct rn_mat m, float *to_host)
 {
-    RN_BUG_IF(m.cols > lane->limits.width);
-    for (uint32_t row = 0; row < m.rows; row++) {
-        struct rn_mat one = m;
-        one.data = (uint8_t *)m.data + row * m.ld * rn_element_size(m.type);
+    RN_BUG_IF(m.cols > lane->read_count);
+    if (m.cols == 0) {
+        return;
+    }
+    const uint32_t most = (uint32_t)(lane->read_count / m.cols);
+    for (uint32_t row = 0; row < m.rows; row += most) {
+        const uint32_t count = m.rows - row < most ? m.rows - row : most;
+        struct rn_mat some = m;
+        some.data = (uint8_t *)m.data + row * m.ld * rn_element_size(m.type);
         const struct rn_mat out = {
-            .data = lane->rows_f32, .rows = 1, .cols = m.cols, .ld = m.cols, .type = RN_F32};
-        move_rows(lane, RN_ID_rn_cuda_read_mat, one, NULL, out, 1);
-        rn_port_download(lane->port, to_host + (size_t)row * m.cols, lane->rows_f32,
-                         m.cols * sizeof(float));
+            .data = lane->read, .rows = count, .cols = m.cols, .ld = m.cols, .type = RN_F32};
+        move_rows(lane, RN_ID_rn_cuda_read_mat, some, NULL, out, count);
+        rn_port_download(lane->port, to_host + (size_t)row * m.cols, lane->read,
+                         (size_t)count * m.cols * sizeof(float));
     }
 }
