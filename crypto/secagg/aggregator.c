@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The aggregator: life cycle, table of stages, calls of the service. When a stage closes and what
- * happens then stands in aggregator_stages.c.
+ * happens then stands in aggregator_stages.c, what a message adds in aggregator_steps.c.
  */
 #include "crypto/secagg/aggregator.h"
 

@@ -47,7 +47,8 @@ void rn_sa_aggregator_free(struct rn_sa_aggregator *aggregator);
 
 void rn_sa_aggregator_start(struct rn_sa_aggregator *aggregator, uint64_t now_ms,
                             struct rn_sa_actions *out_actions);
-/* Class PEER: refused, nothing changed, drop or warn this member; RN_E_BUSY: later. */
+/* Class PEER: refused, nothing changed, drop or warn this member; RN_E_BUSY: later. Execute the
+ * actions in every case: a refused message may be evidence. */
 RN_MUST rn_result rn_sa_aggregator_receive(struct rn_sa_aggregator *aggregator, uint32_t from,
                                            struct rn_view message, uint64_t now_ms,
                                            struct rn_sa_actions *out_actions, struct rn_error *err);

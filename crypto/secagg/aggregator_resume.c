@@ -172,7 +172,13 @@ static rn_result load_record(struct rn_sa_aggregator *a, struct rn_view bytes, s
         }
         RN_ENSURE(a->stage >= loaders[i].least && a->stage <= loaders[i].most, err, RN_E_DATA,
                   "journal: the records of this session are out of order");
-        RN_TRY(loaders[i].load(a, &record.body, err));
+        const rn_result loaded = loaders[i].load(a, &record.body, err);
+        if (rn_class_of(loaded) ==
+            RN_CLASS_PEER) { /* whoever signed it: what stands in the own journal is data */
+            (void)rn_fail_context(err, loaded, "journal");
+            return (rn_result){RN_E_DATA};
+        }
+        RN_TRY(loaded);
         RN_ENSURE(rn_reader_done(&record.body) &&
                       memcmp(record.session, a->t.session, RN_HASH_BYTES) == 0,
                   err, RN_E_DATA, "journal: a record is damaged or of another session");

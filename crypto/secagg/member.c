@@ -380,7 +380,9 @@ rn_result rn_sa_member_input(struct rn_sa_member *m, uint64_t now_ms,
 void rn_sa_member_decline(struct rn_sa_member *m, struct rn_sa_actions *out_actions)
 {
     if (m->state <= RN_SA_M_UPLOADING) {
-        rn_sa_member_go_aborted(m, RN_SA_REASON_DECLINED, false, out_actions);
+        const enum rn_sa_reason reason =
+            m->input_failed ? RN_SA_REASON_INPUT : RN_SA_REASON_DECLINED;
+        rn_sa_member_go_aborted(m, reason, false, out_actions);
     }
 }
 
@@ -415,7 +417,9 @@ rn_result rn_sa_member_chunk(struct rn_sa_member *m, uint32_t chunk, struct rn_b
     uint64_t *RN_CLEANUP(rn_free_cleanup) values =
         rn_alloc(m->t.layout.chunk_elements, sizeof *values);
     uint8_t *RN_CLEANUP(rn_free_cleanup) packed = rn_alloc(size, 1);
-    RN_TRY(read_input(m, chunk, values, err));
+    const rn_result read = read_input(m, chunk, values, err);
+    m->input_failed = !rn_is_ok(read);
+    RN_TRY(read);
     RN_TRY(rn_sa_chunk_mask(&m->t.layout, chunk, values, m->masks, packed, err));
     const struct rn_sa_chunk part = {chunk, rn_view_of(packed, size)};
     uint8_t leaf[RN_HASH_BYTES];

@@ -21,8 +21,9 @@
  * bytes again. It still follows the public transcript, gets the sum, and may vote ABORT if it had
  * not voted.
  *
- * A failed receive is the other side's fault (class PEER), says why, and changed nothing. Messages
- * may come late, twice, or out of order.
+ * A failed receive is the other side's fault (class PEER), says why, and changed nothing; it may
+ * still give an EVIDENCE action, so execute the actions in every case. Messages may come late,
+ * twice, or out of order.
  */
 #ifndef RN_CRYPTO_SECAGG_MEMBER_H
 #define RN_CRYPTO_SECAGG_MEMBER_H
@@ -95,7 +96,8 @@ void rn_sa_member_tick(struct rn_sa_member *member, uint64_t now_ms,
 void rn_sa_member_resend(struct rn_sa_member *member, uint64_t now_ms,
                          struct rn_sa_actions *out_actions);
 
-/* Answers to WANT_INPUT: the update is trained and can be read; or: not this time (ABORTED); or:
+/* Answers to WANT_INPUT: the update is trained and can be read; or: not this time (ABORTED; also
+ * until bulk_sent, later it does nothing); or:
  * do not take part, but follow the session to its sum. */
 RN_MUST rn_result rn_sa_member_input(struct rn_sa_member *member, uint64_t now_ms,
                                      struct rn_sa_actions *out_actions, struct rn_error *err);
@@ -104,7 +106,8 @@ void rn_sa_member_follow(struct rn_sa_member *member, uint64_t now_ms,
                          struct rn_sa_actions *out_actions);
 
 /* Masks, packs and signs one chunk of the upload into out (replacing its content). RN_E_USAGE when
- * no upload is asked for; the input callback's own failure ends the session (ABORTED). */
+ * no upload is asked for. When the input callback fails, or gives a value above value_max
+ * (RN_E_ROUND_NUMERIC), call rn_sa_member_decline. */
 RN_MUST rn_result rn_sa_member_chunk(struct rn_sa_member *member, uint32_t chunk,
                                      struct rn_buffer *out, struct rn_error *err);
 /* All wanted chunks were handed to the transport: -> PERSIST, SEND Done. */

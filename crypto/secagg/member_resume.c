@@ -116,6 +116,11 @@ static rn_result load_record(struct rn_sa_member *m, struct rn_view bytes, bool 
         result = rn_fail(err, RN_E_DATA, "journal: a record that a member does not write");
         break;
     }
+    if (rn_class_of(result) ==
+        RN_CLASS_PEER) { /* whoever signed it: what stands in the own journal is data */
+        (void)rn_fail_context(err, result, "journal");
+        return (rn_result){RN_E_DATA};
+    }
     RN_TRY(result);
     RN_ENSURE(rn_reader_done(&record.body) &&
                   memcmp(record.session, m->t.session, RN_HASH_BYTES) == 0,

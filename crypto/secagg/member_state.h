@@ -45,7 +45,7 @@ struct rn_sa_member {
     enum rn_sa_member_state next; /* of the message being handled */
     struct rn_sa_vault *vault;    /* NULL once erased */
     enum rn_sa_vote vote;
-    bool input_given;
+    bool input_failed;
     bool spent;                    /* Done is in the journal */
     bool revealed;                 /* Reveal is in the journal */
     bool closed;                   /* an abort certificate came */

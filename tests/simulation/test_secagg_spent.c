@@ -182,6 +182,58 @@ static void test_second_session_closes_first(void **state)
     free_sim(sim);
 }
 
+/* A member whose own policy asks for more contributors than the plan leaves, gives up its part. */
+static void test_local_minimum(void **state)
+{
+    (void)state;
+    for (uint32_t minimum = 4; minimum < 6; minimum++) {
+        struct sim *sim = new_sim(5, 1, 1, 7);
+        sim->members[0]->config.local_minimum = minimum;
+        sim->nodes[1].silent_from = RN_SA_READY;
+        sim_run(sim, 400000);
+        assert_true(sim->nodes[0].following == (minimum == 5));
+        assert_true(rn_sa_set_has(&sim->nodes[SIM_COORDINATOR].survivors, 0) == (minimum == 4));
+        free_sim(sim);
+    }
+}
+
+/* Damaged journals are refused; a shorter one is an earlier crash. */
+static void test_damaged_journals(void **state)
+{
+    (void)state;
+    struct sim *sim = new_sim(4, 1, 1, 8);
+    sim_run(sim, 400000);
+    assert_int_equal(sim_check_sums(sim), 4);
+    const struct sim_node *node = &sim->nodes[SIM_COORDINATOR];
+    struct rn_view views[64];
+    assert_true(node->records <= 64);
+    for (size_t k = 0; k < node->records; k++) {
+        views[k] = rn_buffer_view(&node->journal[k]);
+    }
+    const struct rn_sa_aggregator_config config = sim->aggregator->config;
+    for (size_t cut = 0; cut <= node->records; cut++) {
+        struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+        struct rn_sa_aggregator *again = NULL;
+        const rn_result result =
+            rn_sa_aggregator_resume(&config, views, cut, 0, &actions, &again, NULL);
+        assert_int_equal(result.code, cut == 0 ? RN_E_DATA : RN_OK);
+        rn_sa_aggregator_free(again);
+    }
+    for (size_t k = 1; k < node->records; k++) {
+        const struct rn_view whole = views[k];
+        for (size_t at = 0; at < whole.length; at += 1 + whole.length / 20) {
+            struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+            struct rn_sa_aggregator *again = NULL;
+            views[k] = rn_view_of(whole.data, at);
+            const rn_result result =
+                rn_sa_aggregator_resume(&config, views, node->records, 0, &actions, &again, NULL);
+            assert_int_equal(result.code, RN_E_DATA);
+        }
+        views[k] = whole;
+    }
+    free_sim(sim);
+}
+
 static struct rn_sa_params good_params(void)
 {
     struct rn_sa_params params = {
@@ -317,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_after_a_sum),      cmocka_unit_test(test_after_an_abort),
         cmocka_unit_test(test_late_certificate), cmocka_unit_test(test_second_session_closes_first),
+        cmocka_unit_test(test_local_minimum),    cmocka_unit_test(test_damaged_journals),
         cmocka_unit_test(test_feasible_plans),   cmocka_unit_test(test_parameter_limits),
         cmocka_unit_test(test_vector_limits),    cmocka_unit_test(test_spool_limit),
     };
