@@ -163,6 +163,7 @@ static rn_result certificates_write(struct init_job *job, struct rn_error *err)
     RN_TRY(rn_x509_issue(ca_key, rn_buffer_view(&authority), rn_buffer_view(&request), &subject,
                          job->now_ms, RN_ENROL_DAYS, &certificate, err));
     RN_TRY(rn_setup_write(directory, "ca.crt", rn_buffer_view(&authority), 0644, err));
+    RN_TRY(rn_setup_write(directory, "tls.csr", rn_buffer_view(&request), 0644, err));
     return rn_setup_write(directory, "tls.crt", rn_buffer_view(&certificate), 0644, err);
 }
 

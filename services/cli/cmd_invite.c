@@ -16,7 +16,7 @@
 #define NAMES_BYTES 4096
 
 struct invite_settings {
-    bool accept, final;
+    bool accept, final, renew;
     const char *address;
     uint64_t days;
 };
@@ -92,6 +92,13 @@ static rn_result invite_run(const struct rn_command *command,
               command->operands[0]);
     RN_ENSURE(setup->plan_bytes.length > 0, err, RN_E_NO_INPUT, "%s/plan.yaml is missing",
               command->operands[0]);
+    if (settings->renew) {
+        RN_ENSURE(count == 0 && !settings->accept, err, RN_E_USAGE, "--renew stands alone");
+        RN_TRY(rn_enrol_renew(setup, rn_clock_wall_ms(), (uint32_t)settings->days, err));
+        outcome->members = setup->roster.count;
+        outcome->welcomes = true;
+        return rn_enrol_finish(setup, err);
+    }
     if (settings->accept) {
         return accept_files(setup, settings, operands, count, outcome, err);
     }
@@ -116,14 +123,18 @@ static void report(const struct rn_command *command, const struct invite_setting
     if (command->quiet) {
         return;
     }
-    if (!settings->accept) {
+    if (!settings->accept && !settings->renew) {
         printf("Send each member its file of %s/invitations over a channel you trust.\n"
                "Open invitations: %s\n",
                directory, outcome->pending_names);
         return;
     }
-    printf("Accepted %zu request(s); the roster has %u member(s).\n", outcome->accepted,
-           outcome->members);
+    if (settings->renew) {
+        printf("New certificates for the coordinator and %u member(s).\n", outcome->members);
+    } else {
+        printf("Accepted %zu request(s); the roster has %u member(s).\n", outcome->accepted,
+               outcome->members);
+    }
     if (!outcome->welcomes) {
         printf("Still open: %s. Accept their requests, or finish without them with --final.\n",
                outcome->pending_names);
@@ -144,6 +155,9 @@ int rn_cmd_invite(int argc, char **argv)
                  "roster and plan; when nobody is missing, sign the plan and write welcomes"},
         {"final", NULL, RN_OPTION_FLAG, &s.final,
          .help = "with --accept: finish although invitations are open"},
+        {"renew", NULL, RN_OPTION_FLAG, &s.renew,
+         .help = "new certificates and roster entries for everybody, from the requests that\n"
+                 "were accepted; the members take their new welcomes and sign again"},
         {"address", "HOST:PORT", RN_OPTION_TEXT, &s.address,
          .help = "where members reach the coordinator, when not where it listens"},
         {"days", "N", RN_OPTION_COUNT, &s.days, .least = 1, .most = 3650,

@@ -104,6 +104,21 @@ rn_result rn_enrol_pending(const char *directory, size_t *out_count, char *out_n
     return rn_ok();
 }
 
+rn_result rn_enrol_bind(struct rn_setup *setup, struct rn_error *err)
+{
+    uint8_t hash[RN_HASH_BYTES];
+    rn_roster_hash(rn_buffer_view(&setup->roster_bytes), hash);
+    if (memcmp(hash, setup->plan.roster_hash, sizeof hash) == 0) {
+        return rn_ok();
+    }
+    RN_TRY(rn_setup_replace_hash(&setup->plan_bytes, "roster", "hash", hash, err));
+    RN_TRY(rn_plan_parse(rn_buffer_view(&setup->plan_bytes), "plan.yaml", &setup->plan, err));
+    RN_TRY(rn_setup_write(setup->directory, "plan.yaml", rn_buffer_view(&setup->plan_bytes), 0644,
+                          err));
+    rn_signatures_init(&setup->signatures, setup->plan.hash);
+    return rn_ok();
+}
+
 static rn_result welcome_write(const struct rn_setup *setup, const char *name,
                                struct rn_view signatures, struct rn_error *err)
 {

@@ -35,6 +35,15 @@ RN_MUST rn_result rn_enrol_names_check(const char *directory, const struct rn_ro
 RN_MUST rn_result rn_enrol_accept(struct rn_setup *setup, const char *const *files, size_t count,
                                   uint64_t now_wall_ms, uint32_t days, struct rn_error *err);
 
+/* Brings the roster hash in plan.yaml in line with the roster, before anybody signs. */
+RN_MUST rn_result rn_enrol_bind(struct rn_setup *setup, struct rn_error *err);
+
+/* Certificates of the coordinator and of every member anew, from the requests that were accepted,
+ * and roster entries until `days` from now. The roster is another one then, so is the plan: every
+ * member takes its new welcome and signs. */
+RN_MUST rn_result rn_enrol_renew(struct rn_setup *setup, uint64_t now_wall_ms, uint32_t days,
+                                 struct rn_error *err);
+
 /* Invitations without an answer. */
 RN_MUST rn_result rn_enrol_pending(const char *directory, size_t *out_count, char *out_names,
                                    size_t capacity, struct rn_error *err);

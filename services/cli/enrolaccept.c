@@ -311,22 +311,6 @@ static rn_result members_write(struct acceptance *a, struct rn_error *err)
     return rn_ok();
 }
 
-/* Brings the plan's roster hash in line with the roster. */
-static rn_result plan_bind(struct rn_setup *setup, struct rn_error *err)
-{
-    uint8_t hash[RN_HASH_BYTES];
-    rn_roster_hash(rn_buffer_view(&setup->roster_bytes), hash);
-    if (memcmp(hash, setup->plan.roster_hash, sizeof hash) == 0) {
-        return rn_ok();
-    }
-    RN_TRY(rn_setup_replace_hash(&setup->plan_bytes, "roster", "hash", hash, err));
-    RN_TRY(rn_plan_parse(rn_buffer_view(&setup->plan_bytes), "plan.yaml", &setup->plan, err));
-    RN_TRY(rn_setup_write(setup->directory, "plan.yaml", rn_buffer_view(&setup->plan_bytes), 0644,
-                          err));
-    rn_signatures_init(&setup->signatures, setup->plan.hash);
-    return rn_ok();
-}
-
 /* Invitations of members are used up. */
 static void invitations_close(const struct rn_setup *setup)
 {
@@ -352,7 +336,7 @@ static rn_result acceptance_write(struct acceptance *a, struct rn_error *err)
         a->setup->has_roster = true;
     }
     if (a->setup->has_roster) {
-        RN_TRY(plan_bind(a->setup, err));
+        RN_TRY(rn_enrol_bind(a->setup, err));
         invitations_close(a->setup);
     }
     return rn_ok();

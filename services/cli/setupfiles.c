@@ -290,7 +290,7 @@ rn_result rn_setup_address_split(const char *address, char out_host[static 256],
     const char *colon = strrchr(address, ':');
     const bool bracketed = address[0] == '[' && colon != NULL && colon[-1] == ']';
     const size_t length = colon == NULL ? 0 : (size_t)(colon - address) - (bracketed ? 2 : 0);
-    RN_ENSURE(colon != NULL && colon != address && length < 256 &&
+    RN_ENSURE(colon != NULL && colon != address && length > 0 && length < 256 &&
                   strspn(colon + 1, "0123456789") == strlen(colon + 1) && colon[1] != '\0' &&
                   rn_text_format(out_port, 8, "%s", colon + 1) &&
                   (bracketed || memchr(address, ':', length) == NULL),

@@ -297,6 +297,27 @@ def listening_member(work):
     assert code == CONFIG and failed == ["signatures"], out
 
 
+def renewal(work, operator):
+    """Everybody gets a new certificate; a new period is a new roster, hence a new plan to sign."""
+    def state():
+        return tree(operator)
+
+    before = state()
+    answer = json.loads(ok("invite", operator, "--renew", "--days", "700", "--format", "json"))
+    assert answer["complete"] and answer["members"] == 4, answer
+    changed = {name for name, value in state().items() if before.get(name) != value}
+    expected = {"tls.crt", "roster", "plan.yaml", "plan.yaml.sigs"}
+    for name in "north", "south", "east", "west":
+        expected |= {f"members/{name}.crt", f"welcome/{name}.welcome"}
+    assert changed == expected, changed ^ expected
+    refused(PEER, "another plan", "plan", "sign", operator, work / "north/north.signature")
+    for name in "north", "south", "east", "west":
+        ok("join", operator / f"welcome/{name}.welcome", "--dir", work / name, "--sign")
+    ok("plan", "sign", operator, *[work / n / f"{n}.signature" for n in ("north", "south", "east", "west")])
+    ok("plan", "sign", work / "north", operator / "plan.yaml.sigs")
+    assert json.loads(ok("doctor", work / "north", "--offline", "--format", "json"))["ready"]
+
+
 def own_plan(work):
     operator = work / "own"
     source = work / "operator/plan.yaml"
@@ -325,6 +346,7 @@ def main():
         wrong_policies(work, operator)
         infeasible(work)
         listening_member(work)
+        renewal(work, operator)
         own_plan(work)
     return 0
 
