@@ -674,3 +674,61 @@ uint32_t sim_check_sums(struct sim *sim)
     }
     return count;
 }
+
+bool sim_is_long(void)
+{
+    return getenv("RONDO_LONG") != NULL;
+}
+
+struct sim *sim_new(const struct sim_options *options)
+{
+    struct sim *sim = rn_alloc(1, sizeof *sim);
+    sim_init(sim, options);
+    return sim;
+}
+
+void sim_free(struct sim *sim)
+{
+    sim_clear(sim);
+    rn_free(sim);
+}
+
+/* ---- lies ---- */
+
+struct rn_sa_message sim_parse(const struct rn_buffer *bytes)
+{
+    struct rn_sa_message m;
+    assert_true(rn_is_ok(rn_sa_message_parse(rn_buffer_view(bytes), &m, NULL)));
+    return m;
+}
+
+void sim_sign_again(struct sim *sim, const struct rn_sa_message *m, struct rn_view body,
+                    const uint8_t *hash, const uint8_t *body_hash, struct rn_buffer *out)
+{
+    const struct rn_sa_outgoing outgoing = {
+        .type = m->type,
+        .session = m->session,
+        .round = m->round,
+        .sender = m->sender,
+        .recipient = m->recipient,
+        .transcript = hash == NULL ? m->transcript : hash,
+        .body = body,
+        .body_hash = body_hash,
+    };
+    const uint32_t signer = m->sender == RN_SA_COORDINATOR ? SIM_COORDINATOR : m->sender;
+    rn_sa_message_write(&outgoing, sim->identities[signer], out);
+}
+
+void sim_expect_refused(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    const rn_result result =
+        to == SIM_COORDINATOR
+            ? rn_sa_aggregator_receive(sim->aggregator, from, bytes, sim->now, &actions, NULL)
+            : rn_sa_member_receive(sim->members[to], bytes, sim->now, &actions, NULL);
+    assert_false(rn_is_ok(result));
+    assert_true(rn_class_of(result) == RN_CLASS_PEER || result.code == RN_E_ROUND_STALE);
+    for (size_t k = 0; k < actions.count; k++) {
+        assert_int_equal(actions.items[k].kind, RN_SA_EVIDENCE);
+    }
+}

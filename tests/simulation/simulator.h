@@ -95,12 +95,18 @@ struct sim {
     uint32_t quorum;
 };
 
+/* RONDO_LONG is set: more schedules, larger cohorts. */
+bool sim_is_long(void);
+
 uint64_t sim_random(struct sim *sim);
 uint32_t sim_below(struct sim *sim, uint32_t bound);
 
 /* Builds roster and machines; nothing runs yet. sim is zeroed by it. */
 void sim_init(struct sim *sim, const struct sim_options *options);
 void sim_clear(struct sim *sim);
+/* The same on the heap. */
+struct sim *sim_new(const struct sim_options *options);
+void sim_free(struct sim *sim);
 /* Another attempt or round with the same members, ledgers and journals. */
 void sim_next_session(struct sim *sim, uint64_t round, uint32_t attempt);
 /* Starts the aggregator (if it is not running) and lets time pass until all live nodes are done, or
@@ -112,5 +118,14 @@ uint64_t sim_value(const struct sim *sim, uint32_t member, uint64_t element);
 /* Asserts on every node that has a sum: equal to the plain sum over the survivors it names. Returns
  * how many members have it. */
 uint32_t sim_check_sums(struct sim *sim);
+
+/* For tests that lie. */
+struct rn_sa_message sim_parse(const struct rn_buffer *bytes);
+/* The message with another body and transcript hash (NULL: the old one), signed by the one whom it
+ * names as sender. */
+void sim_sign_again(struct sim *sim, const struct rn_sa_message *m, struct rn_view body,
+                    const uint8_t *hash, const uint8_t *body_hash, struct rn_buffer *out);
+/* Hands bytes to the machine; it must refuse them, do nothing, and blame the other side. */
+void sim_expect_refused(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes);
 
 #endif

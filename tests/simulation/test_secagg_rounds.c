@@ -15,28 +15,10 @@ static const struct {
     uint32_t members, colluding, losses;
 } cohorts[] = {{3, 1, 0}, {4, 1, 1}, {5, 1, 1}, {7, 2, 2}, {10, 3, 3}};
 
-static bool is_long(void)
-{
-    return getenv("RONDO_LONG") != NULL;
-}
-
 /* The largest cohort is for the long run. */
 static size_t cohort_count(void)
 {
-    return RN_ARRAY_LENGTH(cohorts) - (is_long() ? 0 : 1);
-}
-
-static struct sim *new_sim(const struct sim_options *options)
-{
-    struct sim *sim = rn_alloc(1, sizeof *sim);
-    sim_init(sim, options);
-    return sim;
-}
-
-static void free_sim(struct sim *sim)
-{
-    sim_clear(sim);
-    rn_free(sim);
+    return RN_ARRAY_LENGTH(cohorts) - (sim_is_long() ? 0 : 1);
 }
 
 static struct sim_options options_of(size_t cohort, uint64_t seed)
@@ -56,13 +38,13 @@ static void test_all_alive(void **state)
         for (uint32_t wide = 0; wide < 2; wide++) {
             struct sim_options options = options_of(c, c + 1);
             options.value_max = wide != 0 ? ((uint64_t)1 << 45) - 1 : 65534;
-            struct sim *sim = new_sim(&options);
+            struct sim *sim = sim_new(&options);
             sim_run(sim, 200000);
             assert_int_equal(sim->refused, 0);
             assert_true(sim->nodes[SIM_COORDINATOR].finished);
             assert_int_equal(sim->nodes[SIM_COORDINATOR].contributors, options.members);
             assert_int_equal(sim_check_sums(sim), options.members);
-            free_sim(sim);
+            sim_free(sim);
         }
     }
 }
@@ -70,14 +52,17 @@ static void test_all_alive(void **state)
 static void test_large_cohort(void **state)
 {
     (void)state;
-    const struct sim_options options = {
-        .members = is_long() ? 128 : 24, .colluding = 8, .losses = 6, .seed = 3, .elements = 40};
-    struct sim *sim = new_sim(&options);
+    const struct sim_options options = {.members = sim_is_long() ? 128 : 24,
+                                        .colluding = 8,
+                                        .losses = 6,
+                                        .seed = 3,
+                                        .elements = 40};
+    struct sim *sim = sim_new(&options);
     sim->nodes[1].silent_from = RN_SA_DONE;
     sim->nodes[5].silent_from = RN_SA_SHARES;
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), options.members - 2);
-    free_sim(sim);
+    sim_free(sim);
 }
 
 /* Did the session do what the number of losses lets it do? */
@@ -114,11 +99,11 @@ static void test_one_silent(void **state)
     for (size_t c = 0; c < RN_ARRAY_LENGTH(cohorts); c++) {
         for (size_t s = 0; s < STAGES; s++) {
             const struct sim_options options = options_of(c, 100 * c + s);
-            struct sim *sim = new_sim(&options);
+            struct sim *sim = sim_new(&options);
             sim->nodes[s % options.members].silent_from = silent_at[s];
             sim_run(sim, 400000);
             check_outcome(sim, options.losses >= 1 || silent_at[s] == RN_SA_FOLLOW);
-            free_sim(sim);
+            sim_free(sim);
         }
     }
 }
@@ -130,12 +115,12 @@ static void test_two_silent(void **state)
         for (size_t s = 0; s < STAGES; s++) {
             for (size_t t = s; t < STAGES; t++) {
                 const struct sim_options options = options_of(c, 1000 * c + 10 * s + t);
-                struct sim *sim = new_sim(&options);
+                struct sim *sim = sim_new(&options);
                 sim->nodes[0].silent_from = silent_at[s];
                 sim->nodes[options.members - 1].silent_from = silent_at[t];
                 sim_run(sim, 400000);
                 check_outcome(sim, options.losses >= 2 || silent_at[s] == RN_SA_READY);
-                free_sim(sim);
+                sim_free(sim);
             }
         }
     }
@@ -149,7 +134,7 @@ static void test_losses_at_limit(void **state)
         for (size_t s = 1; s < STAGES - 1; s++) { /* losses after R0 */
             for (uint32_t more = 0; more < 2; more++) {
                 const struct sim_options options = options_of(c, 10000 * c + 10 * s + more);
-                struct sim *sim = new_sim(&options);
+                struct sim *sim = sim_new(&options);
                 const uint32_t spare = rn_sa_spare(&sim->params, options.members);
                 assert_true(spare >= options.losses);
                 for (uint32_t i = 0; i < spare + more; i++) {
@@ -166,7 +151,7 @@ static void test_losses_at_limit(void **state)
                                 !sim->nodes[i].certified);
                     assert_true((sim->nodes[i].reveal != NULL) == (silent_at[s] == RN_SA_REVEAL));
                 }
-                free_sim(sim);
+                sim_free(sim);
             }
         }
     }
@@ -188,7 +173,7 @@ static void test_late_upload(void **state)
     (void)state;
     struct sim_options options = options_of(1, 5);
     options.tamper = hold_done;
-    struct sim *sim = new_sim(&options);
+    struct sim *sim = sim_new(&options);
     sim_run(sim, 400000);
     assert_true(sim->nodes[SIM_COORDINATOR].finished);
     assert_false(rn_sa_set_has(&sim->nodes[SIM_COORDINATOR].survivors, 1));
@@ -197,25 +182,25 @@ static void test_late_upload(void **state)
     assert_null(sim->nodes[1].reveal);
     assert_int_equal(rn_sa_spent_open(sim->spent[1]), 1);
     assert_int_equal(sim_check_sums(sim), 4);
-    free_sim(sim);
+    sim_free(sim);
 }
 
 /* Every crash point of one member, until the run has no such point any more. */
 static void test_member_crashes(void **state)
 {
     (void)state;
-    for (size_t c = 1; c < 2 + (is_long() ? 2u : 0u); c++) {
+    for (size_t c = 1; c < 2 + (sim_is_long() ? 2u : 0u); c++) {
         bool crashed = true;
         for (uint64_t point = 0; crashed; point++) {
             const struct sim_options options = options_of(c, 70 + point);
-            struct sim *sim = new_sim(&options);
+            struct sim *sim = sim_new(&options);
             sim->nodes[1].crash_at = point;
             sim->nodes[1].restart_ms = point % 2 == 0 ? 500 : 12000;
             sim_run(sim, 400000);
             crashed = sim->nodes[1].resumed;
             check_outcome(sim, true);
             assert_true(sim->nodes[1].summed);
-            free_sim(sim);
+            sim_free(sim);
         }
     }
 }
@@ -223,17 +208,17 @@ static void test_member_crashes(void **state)
 static void test_coordinator_crashes(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < 2 + (is_long() ? 2u : 0u); c++) {
+    for (size_t c = 0; c < 2 + (sim_is_long() ? 2u : 0u); c++) {
         bool crashed = true;
         for (uint64_t point = 0; crashed; point++) {
             const struct sim_options options = options_of(c, 90 + point);
-            struct sim *sim = new_sim(&options);
+            struct sim *sim = sim_new(&options);
             sim->nodes[SIM_COORDINATOR].crash_at = point;
             sim->nodes[SIM_COORDINATOR].restart_ms = 700;
             sim_run(sim, 400000);
             crashed = sim->nodes[SIM_COORDINATOR].resumed;
             check_outcome(sim, true);
-            free_sim(sim);
+            sim_free(sim);
         }
     }
 }
@@ -249,7 +234,7 @@ static void run_random(uint64_t seed)
     options.duplicate_percent = (uint32_t)(seed % 3) * 10;
     options.delay_ms = seed % 5 * 400;
     options.value_max = seed % 7 == 0 ? (uint64_t)1 << 44 : 0;
-    struct sim *sim = new_sim(&options);
+    struct sim *sim = sim_new(&options);
     const uint32_t troubles = sim_below(sim, 3);
     for (uint32_t k = 0; k < troubles; k++) {
         struct sim_node *node = &sim->nodes[sim_below(sim, options.members)];
@@ -269,13 +254,13 @@ static void run_random(uint64_t seed)
     if (!sim->nodes[SIM_COORDINATOR].summed) {
         assert_int_equal(summed, 0);
     }
-    free_sim(sim);
+    sim_free(sim);
 }
 
 static void test_random_schedules(void **state)
 {
     (void)state;
-    const uint64_t count = is_long() ? 20000 : 200;
+    const uint64_t count = sim_is_long() ? 20000 : 200;
     for (uint64_t seed = 0; seed < count; seed++) {
         run_random(seed);
     }

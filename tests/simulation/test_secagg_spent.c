@@ -12,15 +12,7 @@ static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses
 {
     const struct sim_options options = {
         .members = members, .colluding = colluding, .losses = losses, .seed = seed};
-    struct sim *sim = rn_alloc(1, sizeof *sim);
-    sim_init(sim, &options);
-    return sim;
-}
-
-static void free_sim(struct sim *sim)
-{
-    sim_clear(sim);
-    rn_free(sim);
+    return sim_new(&options);
 }
 
 static void check_all(const struct sim *sim, enum rn_code code)
@@ -51,7 +43,7 @@ static void test_after_a_sum(void **state)
     check_all(sim, RN_OK);
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 4);
-    free_sim(sim);
+    sim_free(sim);
 }
 
 /* The operator calls the session off while some have uploaded: with the abort certificate the
@@ -102,7 +94,7 @@ static void test_after_an_abort(void **state)
         check_all(sim, RN_OK);
         sim_run(sim, 400000);
         assert_int_equal(sim_check_sums(sim), n);
-        free_sim(sim);
+        sim_free(sim);
     }
 }
 
@@ -154,7 +146,7 @@ static void test_late_certificate(void **state)
     assert_true(actions.items[0].kind == RN_SA_PERSIST && actions.items[0].keep);
     assert_int_equal(rn_sa_spent_open(reloaded), 0);
     rn_sa_spent_free(reloaded);
-    free_sim(sim);
+    sim_free(sim);
 }
 
 /* Joining another session closes the first for good, if it had not uploaded. */
@@ -179,7 +171,7 @@ static void test_second_session_closes_first(void **state)
     assert_int_equal(sim->nodes[0].reason, RN_SA_REASON_DECLINED);
     assert_int_equal(rn_sa_spent_open(sim->spent[0]), 0);
     assert_int_equal(sim_check_sums(sim), 3);
-    free_sim(sim);
+    sim_free(sim);
 }
 
 /* A member whose own policy asks for more contributors than the plan leaves, gives up its part. */
@@ -193,7 +185,7 @@ static void test_local_minimum(void **state)
         sim_run(sim, 400000);
         assert_true(sim->nodes[0].following == (minimum == 5));
         assert_true(rn_sa_set_has(&sim->nodes[SIM_COORDINATOR].survivors, 0) == (minimum == 4));
-        free_sim(sim);
+        sim_free(sim);
     }
 }
 
@@ -231,7 +223,7 @@ static void test_damaged_journals(void **state)
         }
         views[k] = whole;
     }
-    free_sim(sim);
+    sim_free(sim);
 }
 
 static struct rn_sa_params good_params(void)
@@ -361,7 +353,7 @@ static void test_spool_limit(void **state)
     rn_sa_aggregator_free(other);
     config.spool_bytes_max = one - 1;
     assert_int_equal(rn_sa_aggregator_new(&config, &other, NULL).code, RN_E_MEMORY);
-    free_sim(sim);
+    sim_free(sim);
 }
 
 int main(void)
