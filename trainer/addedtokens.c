@@ -19,7 +19,6 @@
 struct reading {
     struct rn_added_token token;
     bool normalized;
-    size_t order;
     struct rn_buffer text; /* what to look for */
 };
 
@@ -49,7 +48,6 @@ static rn_result read_one(const json_t *entry, size_t index, const char *name,
     const char *content = NULL;
     uint32_t id = RN_TOKEN_NONE;
 
-    out->order = index;
     out->normalized = true;
     RN_TRY(rn_json_get_text(entry, name, "content", &content, err));
     RN_TRY(rn_json_get_count(entry, name, "id", 0, RN_TOKENIZER_VOCABULARY_MAX - 1, &id, err));
@@ -73,7 +71,7 @@ static rn_result read_one(const json_t *entry, size_t index, const char *name,
     return rn_ok();
 }
 
-/* By first byte, then longest first, then the order of the file. */
+/* By first byte, then longest first, then content. */
 static int compare_reading(const void *left, const void *right)
 {
     const struct reading *a = left;
@@ -85,7 +83,25 @@ static int compare_reading(const void *left, const void *right)
     if (a->text.length != b->text.length) {
         return a->text.length > b->text.length ? -1 : 1;
     }
-    return a->order < b->order ? -1 : 1;
+    const int content = memcmp(a->text.data, b->text.data, a->text.length);
+    if (content != 0 || a->normalized == b->normalized) {
+        return content;
+    }
+    return a->normalized ? 1 : -1;
+}
+
+/* list is sorted: equal patterns of one kind stand together. */
+static rn_result check_distinct(const struct reading *list, size_t count, const char *name,
+                                struct rn_error *err)
+{
+    for (size_t i = 1; i < count; i++) {
+        const bool same =
+            list[i - 1].normalized == list[i].normalized &&
+            rn_view_equal(rn_buffer_view(&list[i - 1].text), rn_buffer_view(&list[i].text));
+        RN_ENSURE(!same, err, RN_E_DATA, "%s: added_tokens: ids %u and %u have one content", name,
+                  list[i - 1].token.id, list[i].token.id);
+    }
+    return rn_ok();
 }
 
 static void build_set(const struct reading *list, size_t count, bool normalized,
@@ -165,6 +181,9 @@ rn_result rn_added_read(const json_t *added, const char *name, struct rn_tokeniz
     }
     if (rn_is_ok(result)) {
         qsort(list, count, sizeof *list, compare_reading);
+        result = check_distinct(list, count, name, err);
+    }
+    if (rn_is_ok(result)) {
         build_set(list, count, false, &tokenizer->plain);
         build_set(list, count, true, &tokenizer->normalized);
     }

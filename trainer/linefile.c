@@ -30,7 +30,10 @@ rn_result rn_lines_open(const char *path, struct rn_lines *out, struct rn_error 
         (void)close(descriptor);
         return rn_fail(err, RN_E_MEMORY, "%s: no memory for reading", path);
     }
-    *out = (struct rn_lines){.path = path, .file = file, .chunk = rn_alloc(CHUNK_BYTES, 1)};
+    *out = (struct rn_lines){.path = path,
+                             .file = file,
+                             .chunk = rn_alloc(CHUNK_BYTES, 1),
+                             .bytes_max = RN_DATASET_FILE_BYTES_MAX};
     return rn_ok();
 }
 
@@ -57,9 +60,9 @@ static rn_result refill(struct rn_lines *lines, struct rn_error *err)
     lines->chunk_at = 0;
     lines->bytes += (uint64_t)got;
     lines->ended = got == 0;
-    RN_ENSURE(lines->bytes <= RN_DATASET_FILE_BYTES_MAX, err, RN_E_DATA,
+    RN_ENSURE(lines->bytes <= lines->bytes_max, err, RN_E_DATA,
               "%s: the file has more than %llu bytes uncompressed", lines->path,
-              (unsigned long long)RN_DATASET_FILE_BYTES_MAX);
+              (unsigned long long)lines->bytes_max);
     return rn_ok();
 }
 

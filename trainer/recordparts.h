@@ -17,7 +17,8 @@ struct rn_lines {
     uint8_t *chunk;
     size_t chunk_length, chunk_at;
     uint64_t bytes; /* read so far, uncompressed */
-    uint64_t line;  /* number of the line last handed out */
+    uint64_t bytes_max;
+    uint64_t line; /* number of the line last handed out */
     bool ended;
 };
 

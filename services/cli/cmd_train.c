@@ -10,6 +10,7 @@
 #include "services/cli/options.h"
 #include "services/cli/progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ static void set_defaults(struct train_settings *s)
     s->optimizer = "adamw";
     s->schedule = "linear";
     s->lr = 1e-3;
+    s->lr_a = s->lr_b = s->lr_head = NAN; /* as lr */
     s->clip = 1.0;
     s->batch = 32;
 }
@@ -234,7 +236,8 @@ int rn_cmd_train(int argc, char **argv)
          .help = "whether the classifier is trained"},
         {"active", NULL, RN_OPTION_CHOICE, &s.active, .choices = "both|A|B",
          .help = "which LoRA matrices are trained"},
-        {"optimizer", NULL, RN_OPTION_CHOICE, &s.optimizer, .choices = "adamw|sgd", .help = "rule"},
+        {"optimizer", NULL, RN_OPTION_CHOICE, &s.optimizer, .choices = "adamw|sgd",
+         .help = "update rule"},
         {"lr", "X", RN_OPTION_NUMBER, &s.lr, .least = 0, .most = 1000, .help = "learning rate"},
         {"lr-a", "X", RN_OPTION_NUMBER, &s.lr_a, .least = 0, .most = 1000,
          .help = "of A, where it differs"},

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/guard.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,12 +53,20 @@ static void print_default(const struct rn_option *option)
             printf(" [%s]", *(const char *const *)option->value);
         }
         return;
-    case RN_OPTION_COUNT:
-        printf(" [%llu]", (unsigned long long)*(const uint64_t *)option->value);
+    case RN_OPTION_COUNT: {
+        const uint64_t value = *(const uint64_t *)option->value;
+        if ((double)value >= option->least) { /* below: not set */
+            printf(" [%llu]", (unsigned long long)value);
+        }
         return;
-    case RN_OPTION_NUMBER:
-        printf(" [%g]", *(const double *)option->value);
+    }
+    case RN_OPTION_NUMBER: {
+        const double value = *(const double *)option->value;
+        if (isfinite(value) && value >= option->least) {
+            printf(" [%g]", value);
+        }
         return;
+    }
     }
 }
 

@@ -14,7 +14,8 @@
  *     ...
  *     return rn_command_end(&command, result, &err);
  *
- * A default is what the variable holds before the call. Every command also takes --format, --quiet
+ * A default is what the variable holds before the call; one outside its bounds, or NaN, means "not
+ * set" and is not shown. Every command also takes --format, --quiet
  * and --help. Both "--name value" and "--name=value" are read, "--" ends the options, an option
  * given twice is refused. Unknown options and choices are refused with the nearest known one.
  */

@@ -121,6 +121,31 @@ static void limits_of_rank_and_names(void **state)
     }
 }
 
+static void limits_of_patterns_and_layers(void **state)
+{
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer pattern = {0};
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer layers = {0};
+        struct rn_peft_config config = {0};
+        struct rn_error err = {{0}};
+        const enum rn_code expected = extra == 0 ? RN_OK : RN_E_DATA;
+        rn_buffer_format(&pattern, "{" BASE ",\"target_modules\":\"");
+        const size_t length = RN_PEFT_PATTERN_BYTES_MAX + extra;
+        memset(rn_buffer_grow(&pattern, length), 'p', length);
+        rn_buffer_format(&pattern, "\"}");
+        assert_int_equal(parse(rn_buffer_text(&pattern), &config, &err).code, expected);
+        rn_peft_config_clear(&config);
+        rn_buffer_format(&layers, "{" BASE "," TARGET ",\"layers_to_transform\":[0");
+        for (size_t i = 1; i < RN_PEFT_NAMES_MAX + extra; i++) {
+            rn_buffer_format(&layers, ",%zu", i % RN_PEFT_NAMES_MAX);
+        }
+        rn_buffer_format(&layers, "]}");
+        assert_int_equal(parse(rn_buffer_text(&layers), &config, &err).code, expected);
+        rn_peft_config_clear(&config);
+    }
+}
+
 #define QUERY0 "roberta.encoder.layer.0.attention.self.query"
 #define DENSE11 "roberta.encoder.layer.11.attention.output.dense"
 
@@ -274,6 +299,7 @@ int main(void)
         cmocka_unit_test(harmless_and_unknown_fields_are_read_over),
         cmocka_unit_test(wrong_values_are_data_errors),
         cmocka_unit_test(limits_of_rank_and_names),
+        cmocka_unit_test(limits_of_patterns_and_layers),
         cmocka_unit_test(modules_match_as_in_peft),
         cmocka_unit_test(hostile_patterns_end),
         cmocka_unit_test(a_written_directory_reads_back),

@@ -5,7 +5,7 @@
 #include "textfixture.h"
 
 #include "trainer/dataset.h"
-#include "trainer/recordfile.h"
+#include "trainer/recordparts.h"
 
 #include <zlib.h>
 
@@ -197,6 +197,61 @@ static void columns_stop_at_their_limit(void **state)
     }
 }
 
+/* The limit of a whole file, set low: exactly so many bytes are read, one more is refused. */
+static void files_stop_at_their_limit(void **state)
+{
+    (void)state;
+    for (uint64_t missing = 0; missing < 2; missing++) {
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
+        struct rn_lines lines = {0};
+        struct rn_error err = {{0}};
+        bool any = false;
+        assert_ok(rn_lines_open(fixture_text("f.tsv", "abc\ndef\n"), &lines, &err), &err);
+        assert_true(lines.bytes_max == RN_DATASET_FILE_BYTES_MAX);
+        lines.bytes_max = 8 - missing;
+        assert_int_equal(rn_lines_next(&lines, &line, &any, &err).code,
+                         missing == 0 ? RN_OK : RN_E_DATA);
+        rn_lines_close(&lines);
+    }
+}
+
+static void column_names_stop_at_their_limit(void **state)
+{
+    char name[RN_DATASET_COLUMN_BYTES_MAX + 2];
+    struct rn_error err = {{0}};
+
+    (void)state;
+    memset(name, 'c', sizeof name);
+    for (size_t length = RN_DATASET_COLUMN_BYTES_MAX; length < sizeof name; length++) {
+        RN_CLEANUP(rn_records_cleanup) struct rn_records *records = NULL;
+        name[length] = '\0';
+        const struct rn_data_spec spec = {.path = fixture_text("c.tsv", name), .text_column = name};
+        assert_int_equal(rn_records_open(&spec, &records, &err).code,
+                         length == RN_DATASET_COLUMN_BYTES_MAX ? RN_OK : RN_E_USAGE);
+        name[length] = 'c';
+    }
+}
+
+static void label_lists_stop_at_their_limits(void **state)
+{
+    (void)state;
+    for (unsigned extra = 0; extra < 2; extra++) {
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer many = {0};
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer wide = {0};
+        RN_CLEANUP(rn_label_list_clear) struct rn_label_list list = {0};
+        RN_CLEANUP(rn_label_list_clear) struct rn_label_list second = {0};
+        struct rn_error err = {{0}};
+        for (unsigned i = 0; i < RN_TRAINER_LABELS_MAX + extra; i++) {
+            rn_buffer_format(&many, "%s%u", i == 0 ? "" : ",", i);
+        }
+        rn_buffer_format(&wide, "a,");
+        memset(rn_buffer_grow(&wide, RN_LABEL_BYTES_MAX + extra), 'b', RN_LABEL_BYTES_MAX + extra);
+        const enum rn_code expected = extra == 0 ? RN_OK : RN_E_USAGE;
+        assert_int_equal(rn_label_list_parse(rn_buffer_text(&many), &list, &err).code, expected);
+        assert_int_equal(rn_label_list_parse(rn_buffer_text(&wide), &second, &err).code, expected);
+    }
+}
+
 static rn_result load(const char *content, const struct rn_label_spec *labels,
                       struct rn_dataset **out, struct rn_error *err)
 {
@@ -290,6 +345,9 @@ int main(void)
         cmocka_unit_test(gzip_is_recognised_and_a_cut_one_noticed),
         cmocka_unit_test(lines_stop_at_their_limit),
         cmocka_unit_test(columns_stop_at_their_limit),
+        cmocka_unit_test(files_stop_at_their_limit),
+        cmocka_unit_test(column_names_stop_at_their_limit),
+        cmocka_unit_test(label_lists_stop_at_their_limits),
         cmocka_unit_test(examples_keep_order_ids_and_labels),
         cmocka_unit_test(labels_outside_the_list_are_refused),
         cmocka_unit_test(labels_are_discovered),

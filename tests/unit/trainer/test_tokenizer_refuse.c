@@ -4,7 +4,7 @@
  */
 #include "textfixture.h"
 
-#include "trainer/tokenizer.h"
+#include "trainer/tokenizerparts.h"
 
 #define BPE_START "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},"
 #define BYTE_LEVEL "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
@@ -65,6 +65,8 @@ static void broken_files_are_data_errors(void **state)
     refused(WORDS ",\"added_tokens\":[{\"id\":7,\"content\":\"x\"}]}", RN_E_DATA, "expected 3");
     refused(WORDS ",\"added_tokens\":[{\"id\":2,\"content\":\"a\"}]}", RN_E_DATA, "entry 0");
     refused(WORDS ",\"added_tokens\":[{\"content\":\"x\"}]}", RN_E_DATA, "entry 0");
+    refused(WORDS ",\"added_tokens\":[{\"id\":3,\"content\":\"x\"},{\"id\":4,\"content\":\"x\"}]}",
+            RN_E_DATA, "ids 3 and 4");
     refused(WORDS ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"s\",9],"
                   "\"cls\":[\"c\",0]}}",
             RN_E_DATA, "id 9");
@@ -111,6 +113,51 @@ static void token_length_stops_at_its_limit(void **state)
         const rn_result result = rn_tokenizer_parse(rn_buffer_view(&json), "t", &tokenizer, &err);
         assert_int_equal(result.code, length > RN_TOKENIZER_TOKEN_BYTES_MAX ? RN_E_DATA : RN_OK);
     }
+}
+
+/* The code that a tokenizer gets whose last list has count copies of item (# stands for its
+ * number).
+ */
+static enum rn_code code_of_list(const char *start, const char *item, size_t count, const char *end)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer json = {0};
+    RN_CLEANUP(rn_tokenizer_cleanup) struct rn_tokenizer *tokenizer = NULL;
+    struct rn_error err = {{0}};
+
+    rn_buffer_format(&json, "%s", start);
+    for (size_t i = 0; i < count; i++) {
+        rn_buffer_format(&json, "%s", i == 0 ? "" : ",");
+        for (const char *c = item; *c != '\0'; c++) {
+            if (*c == '#') {
+                rn_buffer_format(&json, "%zu", i + 3);
+            } else {
+                rn_buffer_u8(&json, (uint8_t)*c);
+            }
+        }
+    }
+    rn_buffer_format(&json, "%s", end);
+    return rn_tokenizer_parse(rn_buffer_view(&json), "t.json", &tokenizer, &err).code;
+}
+
+static void lists_stop_at_their_limits(void **state)
+{
+    static const char added[] = WORDS ",\"added_tokens\":[";
+    static const char token[] = "{\"content\":\"t#\",\"normalized\":false,\"id\":#}";
+    static const char steps[] = WORDS ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[";
+    static const char template[] =
+        WORDS ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"pair\":[{\"Sequence\":"
+              "{\"id\":\"A\"}},{\"Sequence\":{\"id\":\"B\"}}],\"special_tokens\":{\"s\":{\"ids\":"
+              "[1]}},\"single\":[{\"Sequence\":{\"id\":\"A\"}},";
+    static const char special[] = "{\"SpecialToken\":{\"id\":\"s\"}}";
+
+    (void)state;
+    assert_int_equal(code_of_list(added, token, RN_TOKENIZER_ADDED_MAX, "]}"), RN_OK);
+    assert_int_equal(code_of_list(added, token, RN_TOKENIZER_ADDED_MAX + 1, "]}"), RN_E_DATA);
+    assert_int_equal(code_of_list(steps, "{\"type\":\"NFC\"}", RN_NORMAL_STEPS_MAX, "]}}"), RN_OK);
+    assert_int_equal(code_of_list(steps, "{\"type\":\"NFC\"}", RN_NORMAL_STEPS_MAX + 1, "]}}"),
+                     RN_E_DATA);
+    assert_int_equal(code_of_list(template, special, RN_TOKENIZER_TEMPLATE_MAX - 1, "]}}"), RN_OK);
+    assert_int_equal(code_of_list(template, special, RN_TOKENIZER_TEMPLATE_MAX, "]}}"), RN_E_DATA);
 }
 
 static void texts_must_be_utf8_and_bounded(void **state)
@@ -224,6 +271,7 @@ int main(void)
         cmocka_unit_test(broken_files_are_data_errors),
         cmocka_unit_test(vocabulary_ids_stop_at_their_limit),
         cmocka_unit_test(token_length_stops_at_its_limit),
+        cmocka_unit_test(lists_stop_at_their_limits),
         cmocka_unit_test(texts_must_be_utf8_and_bounded),
         cmocka_unit_test(longest_first),
         cmocka_unit_test(max_length_must_hold_the_special_tokens),
