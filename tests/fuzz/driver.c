@@ -53,7 +53,9 @@ static void run_copy(const uint8_t *data, size_t size)
     if (exact == NULL) {
         return;
     }
-    memcpy(exact, data, size);
+    if (size > 0) {
+        memcpy(exact, data, size);
+    }
     (void)LLVMFuzzerTestOneInput(exact, size);
     free(exact);
 }
@@ -62,7 +64,7 @@ static void run_mutations(const uint8_t *data, size_t size, unsigned rounds)
 {
     uint64_t state = 0x9e3779b97f4a7c15u ^ size;
     uint8_t *work = malloc(size * 2 + 1);
-    for (unsigned i = 0; work != NULL && i < rounds; i++) {
+    for (unsigned i = 0; work != NULL && size > 0 && i < rounds; i++) {
         size_t length = size;
         memcpy(work, data, size);
         const unsigned edits = 1 + (unsigned)(next_random(&state) % 4);
