@@ -251,7 +251,7 @@ static void take_status(struct rn_coordinator *coordinator, struct rn_coordinato
     } else if (status->stage == RN_SA_STAGE_FINISHED && status->round > peer->next_round &&
                status->round <= (uint64_t)coordinator->site->plan.rounds + 1) {
         peer->next_round = (uint32_t)status->round;
-        if (peer->next_round < coordinator->round) {
+        if (peer->next_round <= coordinator->round) { /* it lacks a sum, or the offer */
             rn_coordinator_help(coordinator, peer);
         }
     } else if (status->reason == RN_E_ROUND_ABORTED) {
