@@ -4,8 +4,10 @@ and trainer processes over real mutual TLS on loopback, stopped at exactly the p
 
     with Scenario("losses") as scenario:
         fed = scenario.federation(members=4, rounds=2)
+        north = fed.trainers["north"]
+        trap = north.gate(event="stage.enter", round=1, stage="R2")
         fed.start()
-        fed.trainers["north"].kill_at(event="stage.enter", round=1, stage="R2")
+        north.kill_at(trap)
         fed.finish()
 
 How a process is stopped at a place: its log is a pipe that holds one line. The test looks at a line
@@ -183,11 +185,9 @@ class Gate:
 
     def __init__(self, fields):
         self.fields = fields
+        self.event = None
         self.reached = False
         self.open = False
-
-    def matches(self, event):
-        return all(event.get(key) == value for key, value in self.fields.items())
 
 
 def matches(event, fields):
@@ -240,8 +240,9 @@ class Process:
     def _take(self, event):
         with self.changed:
             self.events.append(event)
-            gate = next((gate for gate in self.gates if gate.matches(event)), None)
+            gate = next((gate for gate in self.gates if matches(event, gate.fields)), None)
             if gate is not None:
+                gate.event = event
                 gate.reached = True
                 self.gates.remove(gate)
             self.changed.notify_all()
@@ -290,13 +291,21 @@ class Process:
         self.signal(signal.SIGKILL)
         self.collect()
 
-    def kill_at(self, **fields):
-        gate = self.gate(**fields)
+    def kill_at(self, gate):
         self.wait_gate(gate)
         self.signal(signal.SIGKILL)
         self.child.wait()
         self.open_gate(gate)
         self.collect()
+
+    def hold_at(self, event, rounds):
+        """Stops at this event of every round; wait_held, then open_gate."""
+        self.held = {(event, number): self.gate(event=event, round=number) for number in rounds}
+
+    def wait_held(self, event, number):
+        gate = self.held[event, number]
+        self.wait_gate(gate)
+        return gate
 
     def collect(self):
         """Waits for the end; returns the exit code (negative: a signal)."""
@@ -313,8 +322,14 @@ class Process:
         texts = [event["text"] for event in self.events if event.get("event") == "text"]
         return texts[-1] if texts else (self.events[-1] if self.events else "nothing")
 
-    def tail(self, count=25):
-        return [json.dumps(event) for event in self.events[-count:]]
+    def tail(self, count=14):
+        """The last lines, short."""
+        quiet = ("level", "program", "event", "time")
+        return [
+            f"  {event.get('time', '')[11:]} {event.get('event')} "
+            + " ".join(f"{key}={value}" for key, value in event.items() if key not in quiet)
+            for event in self.events[-count:]
+        ]
 
     def discard(self):
         with self.changed:
@@ -491,6 +506,7 @@ class Scenario:
 
 def main(name, run):
     """Exit code of a script: 0 passed, 77 skipped, 1 failed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     try:
         with Scenario(name) as scenario:
             run(scenario)
