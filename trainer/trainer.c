@@ -9,9 +9,9 @@
 #include "base/guard.h"
 #include "trainer/safetensors.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static rn_result check_lora(const struct rn_lora_spec *lora, struct rn_error *err)
 {
@@ -138,8 +138,10 @@ static rn_result settle_length(struct rn_trainer *trainer, const struct rn_model
 
 static uint32_t settle_threads(const struct rn_trainer_spec *spec, const struct rn_kernels *kernels)
 {
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint32_t threads = spec->threads != 0 ? spec->threads : cores > 0 ? (uint32_t)cores : 1;
+    cpu_set_t allowed;
+    const bool known = sched_getaffinity(0, sizeof(allowed), &allowed) == 0;
+    const uint32_t cores = known ? (uint32_t)CPU_COUNT(&allowed) : 1;
+    uint32_t threads = spec->threads != 0 ? spec->threads : cores;
     threads = threads > RN_TRAINER_THREADS_MAX ? RN_TRAINER_THREADS_MAX : threads;
     return threads > kernels->lanes_max ? kernels->lanes_max : threads;
 }

@@ -4,11 +4,13 @@
  */
 #include "trainer/kernels/kernels.h"
 
+#include "base/file.h"
 #include "base/guard.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct rn_mat rn_mat_rows(struct rn_mat m, uint32_t first, uint32_t count)
 {
@@ -26,10 +28,35 @@ struct rn_mat rn_mat_cols(struct rn_mat m, uint32_t first, uint32_t count)
     return m;
 }
 
+/* The library's path: named in the environment, beside the running program, or left to the loader.
+ */
+static const char *library_path(char buffer[static RN_PATH_MAX])
+{
+    static const char name[] = "librondo-cuda.so";
+    const char *named = getenv("RONDO_CUDA_LIBRARY");
+    if (named != NULL && named[0] != '\0') {
+        return named;
+    }
+    char program[RN_PATH_MAX];
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    if (length <= 0) {
+        return name;
+    }
+    program[length] = '\0';
+    char *slash = strrchr(program, '/');
+    if (slash == NULL) {
+        return name;
+    }
+    *slash = '\0';
+    const bool there =
+        rn_is_ok(rn_path_join(buffer, program, name, NULL)) && rn_file_exists(buffer);
+    return there ? buffer : name;
+}
+
 rn_result rn_kernels_cuda(const struct rn_kernels **out, struct rn_error *err)
 {
-    const char *named = getenv("RONDO_CUDA_LIBRARY");
-    const char *path = named != NULL && named[0] != '\0' ? named : "librondo-cuda.so";
+    char buffer[RN_PATH_MAX];
+    const char *path = library_path(buffer);
     /* Kept open for the life of the process: the table points into it. */
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     RN_ENSURE(library != NULL, err, RN_E_UNSUPPORTED,

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The real encoder on real data: the CPU backend agrees with the reference, and a few steps bring
+ * the training loss down. Needs the folder of real data (RONDO_DATA, or shared/data beside the
+ * source); skipped without it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+#include "tests/unit/trainer/goldenmodel.h"
+
+static char data_dir[RN_PATH_MAX];
+
+static bool find_data(void)
+{
+    const char *named = getenv("RONDO_DATA");
+    char config[RN_PATH_MAX];
+    const bool fits = named != NULL ? rn_text_format(data_dir, sizeof(data_dir), "%s", named)
+                                    : rn_text_format(data_dir, sizeof(data_dir),
+                                                     "%s/../shared/data", RN_SOURCE_DIR);
+    return fits &&
+           rn_is_ok(rn_path_join(config, data_dir, "encoder-small/model.safetensors", NULL)) &&
+           rn_file_exists(config);
+}
+
+static struct rn_trainer *open_real(const char *backend, bool pairs, struct rn_dataset **out_data)
+{
+    struct rn_error err;
+    char model[RN_PATH_MAX];
+    char file[RN_PATH_MAX];
+    must(rn_path_join(model, data_dir, "encoder-small", &err), &err);
+    must(rn_path_join(file, data_dir, pairs ? "glue-rte/dev.tsv.gz" : "glue-sst2/dev.tsv.gz", &err),
+         &err);
+    static const char *const rte[] = {"entailment", "not_entailment"};
+    static const char *const sst2[] = {"0", "1"};
+    static const char *const targets[] = {"query", "value"};
+    const struct rn_trainer_spec spec = {
+        .model_dir = model,
+        .max_length = 96,
+        .labels = pairs ? rte : sst2,
+        .label_count = 2,
+        .lora = {.rank = 4, .alpha = 8, .targets = targets, .target_count = 2},
+        .head = RN_HEAD_FEDERATED,
+        .seed = 3,
+        .backend = backend,
+        .threads = 2};
+    const struct rn_data_spec data = {.path = file,
+                                      .text_column = pairs ? "sentence1" : "sentence",
+                                      .pair_column = pairs ? "sentence2" : NULL,
+                                      .label_column = "label"};
+    struct rn_trainer *trainer = NULL;
+    must(rn_trainer_open(&spec, &trainer, &err), &err);
+    must(rn_trainer_data_open(trainer, &data, out_data, &err), &err);
+    assert_int_equal(rn_trainer_data_count(*out_data), pairs ? 277 : 872);
+    return trainer;
+}
+
+static void cpu_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    float logits[2][2 * 2];
+    static const char *const backends[] = {"ref", "cpu"};
+    for (int i = 0; i < 2; i++) {
+        struct rn_error err;
+        struct rn_dataset *data = NULL;
+        struct rn_trainer *trainer = open_real(backends[i], true, &data);
+        must(rn_trainer_prepare(trainer, false, &err), &err);
+        struct rn_pass *pass = &trainer->passes[0];
+        const struct rn_example examples[2] = {rn_dataset_at(data, 0), rn_dataset_at(data, 4)};
+        rn_pass_load(pass, examples, 2);
+        rn_pass_forward(pass);
+        must(rn_pass_logits(pass, &err), &err);
+        memcpy(logits[i], pass->host_logits, sizeof(logits[i]));
+        rn_trainer_data_close(data);
+        rn_trainer_close(trainer);
+    }
+    for (int i = 0; i < 4; i++) {
+        assert_true(fabsf(logits[0][i] - logits[1][i]) <= 1e-5f * fabsf(logits[0][i]) + 1e-6f);
+    }
+}
+
+static void training_lowers_the_loss(void **state)
+{
+    (void)state;
+    struct rn_error err;
+    struct rn_dataset *data = NULL;
+    struct rn_trainer *trainer = open_real("cpu", false, &data);
+    struct rn_metrics before;
+    struct rn_metrics after;
+    must(rn_trainer_evaluate(trainer, data, &before, &err), &err);
+    const struct rn_train_spec spec = {.active = RN_MATRIX_AB,
+                                       .optimizer = RN_OPTIMIZER_ADAMW,
+                                       .lr_a = 2e-3,
+                                       .lr_b = 2e-3,
+                                       .clip = 1.0,
+                                       .batch = 32,
+                                       .epochs = 1,
+                                       .shuffle = true,
+                                       .seed = 1};
+    struct rn_train_report report;
+    must(rn_trainer_train(trainer, data, &spec, NULL, NULL, &report, &err), &err);
+    assert_int_equal(report.steps, 28);
+    assert_int_equal(report.examples, 872);
+    must(rn_trainer_evaluate(trainer, data, &after, &err), &err);
+    assert_true(after.loss < before.loss);
+    assert_true(after.accuracy > 0.5 && after.accuracy <= 1.0);
+    assert_int_equal(after.count, 872);
+    rn_trainer_data_close(data);
+    rn_trainer_close(trainer);
+}
+
+int main(void)
+{
+    if (!find_data()) {
+        printf("skipped: the real data directory is not here (set RONDO_DATA)\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpu_agrees_with_the_reference),
+        cmocka_unit_test(training_lowers_the_loss),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
