@@ -266,9 +266,81 @@ static void test_random_schedules(void **state)
     }
 }
 
+/* Soft and hard deadlines, to the millisecond; a clock that jumps back is no deadline. */
+static enum rn_sa_stage stage_at(struct sim *sim, uint64_t now)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    rn_sa_aggregator_tick(sim->aggregator, now, &actions);
+    execute(sim, SIM_COORDINATOR, &actions);
+    return rn_sa_aggregator_stage(sim->aggregator);
+}
+
+static void test_deadlines(void **state)
+{
+    (void)state;
+    for (uint32_t silent = 1; silent < 3; silent++) { /* of 4, of whom 3 are enough */
+        const struct sim_options options = options_of(1, 11);
+        struct sim *sim = sim_new(&options);
+        for (uint32_t i = 0; i < silent; i++) {
+            sim->nodes[i].silent_from = RN_SA_READY;
+        }
+        const uint64_t soft = sim->params.ready.soft_ms;
+        const uint64_t hard = sim->params.ready.hard_ms;
+        sim_run(sim, 4000);
+        assert_int_equal(stage_at(sim, 5000), RN_SA_STAGE_READY);
+        assert_int_equal(stage_at(sim, 0), RN_SA_STAGE_READY);
+        assert_int_equal(stage_at(sim, soft - 1), RN_SA_STAGE_READY);
+        assert_int_equal(stage_at(sim, soft), silent == 1 ? RN_SA_STAGE_SHARES : RN_SA_STAGE_READY);
+        if (silent == 2) {
+            assert_int_equal(stage_at(sim, hard - 1), RN_SA_STAGE_READY);
+            assert_int_equal(stage_at(sim, hard), RN_SA_STAGE_ABORTED);
+        }
+        sim_free(sim);
+    }
+}
+
+/* The bytes of a whole session with fixed seeds. They change only with the version of the protocol:
+ * a member of an older build could not take part any more. */
+struct wire {
+    struct rn_sha256 state;
+    size_t messages;
+};
+
+static bool hash_wire(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    (void)from;
+    (void)to;
+    struct wire *wire = sim->options.tamper_context;
+    rn_sha256_update(&wire->state, message->data, message->length);
+    wire->messages++;
+    return true;
+}
+
+static void test_golden_session(void **state)
+{
+    (void)state;
+    struct wire wire = {.messages = 0};
+    rn_sha256_init(&wire.state, "golden session");
+    struct sim_options options = options_of(1, 1);
+    options.tamper = hash_wire;
+    options.tamper_context = &wire;
+    struct sim *sim = sim_new(&options);
+    sim->nodes[3].crash_at = 14; /* after Done */
+    sim->nodes[3].restart_ms = SIM_NEVER;
+    sim_run(sim, 400000);
+    assert_int_equal(sim_check_sums(sim), 3);
+    uint8_t hash[RN_HASH_BYTES];
+    rn_sha256_final(&wire.state, hash);
+    char text[2 * RN_HASH_BYTES + 1];
+    rn_hex_encode(text, hash, sizeof hash);
+    assert_string_equal(text, "62f0d0295c7f6439690ebeead9d4b097b366be536568ad293574ee89be51560f");
+    sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_deadlines),        cmocka_unit_test(test_golden_session),
         cmocka_unit_test(test_all_alive),        cmocka_unit_test(test_large_cohort),
         cmocka_unit_test(test_one_silent),       cmocka_unit_test(test_two_silent),
         cmocka_unit_test(test_losses_at_limit),  cmocka_unit_test(test_late_upload),
