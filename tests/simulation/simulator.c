@@ -454,7 +454,7 @@ static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *
         send_bulk(sim, i, action);
         break;
     case RN_SA_WANT_INPUT:
-        node->input_at = sim->now + sim_below(sim, 2000);
+        node->input_at = sim->now + 1 + sim_below(sim, 2000); /* 0: not asked */
         break;
     case RN_SA_SUM:
         take_sum(sim, i);
