@@ -147,9 +147,11 @@ static rn_result start(struct rn_coordinator *coordinator, const struct rn_servi
 static void clear(struct rn_coordinator *coordinator)
 {
     coordinator->stopped = true;
-    rn_sigwatch_free(coordinator->signals);
-    rn_worker_free(coordinator->worker);
+    rn_sigwatch_stop(coordinator->signals);
+    rn_worker_stop(coordinator->worker);
     rn_rpc_close(coordinator->rpc);
+    rn_worker_free(coordinator->worker);
+    rn_sigwatch_free(coordinator->signals);
     rn_coordinator_session_clear(&coordinator->session);
     for (size_t i = 0; i < RN_COORDINATOR_PAST_MAX; i++) {
         rn_coordinator_session_clear(&coordinator->past[i]);

@@ -18,6 +18,7 @@
 struct rn_sigwatch {
     struct rn_rpc *rpc;
     pthread_t thread;
+    bool joined;
     unsigned count; /* loop's thread */
     void (*fn)(void *context, unsigned count);
     void *context;
@@ -95,12 +96,18 @@ rn_result rn_sigwatch_new(struct rn_rpc *rpc, void (*fn)(void *context, unsigned
     return rn_ok();
 }
 
-void rn_sigwatch_free(struct rn_sigwatch *watch)
+void rn_sigwatch_stop(struct rn_sigwatch *watch)
 {
-    if (watch == NULL) {
+    if (watch == NULL || watch->joined) {
         return;
     }
     put(BYTE_END);
     (void)pthread_join(watch->thread, NULL);
+    watch->joined = true;
+}
+
+void rn_sigwatch_free(struct rn_sigwatch *watch)
+{
+    rn_sigwatch_stop(watch);
     rn_free(watch);
 }

@@ -19,7 +19,9 @@ RN_MUST rn_result rn_sigwatch_setup(struct rn_error *err);
 /* fn(context, count) runs on the loop for the count-th signal, from 1. One watch at a time. */
 RN_MUST rn_result rn_sigwatch_new(struct rn_rpc *rpc, void (*fn)(void *context, unsigned count),
                                   void *context, struct rn_sigwatch **out, struct rn_error *err);
-/* NULL is fine. */
+/* Ends the thread; what it posted may still run. NULL is fine. */
+void rn_sigwatch_stop(struct rn_sigwatch *watch);
+/* After rn_rpc_close. NULL is fine. */
 void rn_sigwatch_free(struct rn_sigwatch *watch);
 
 #endif

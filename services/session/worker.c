@@ -23,6 +23,7 @@ struct rn_worker {
     struct entry *waiting;  /* not yet run, oldest first; under lock */
     struct entry *finished; /* run, but the loop did not take them; under lock */
     bool stopping;          /* under lock */
+    bool joined;            /* loop's thread */
     unsigned pending;       /* loop's thread */
 };
 
@@ -119,9 +120,9 @@ bool rn_worker_stopping(struct rn_worker *worker)
     return stopping;
 }
 
-void rn_worker_free(struct rn_worker *worker)
+void rn_worker_stop(struct rn_worker *worker)
 {
-    if (worker == NULL) {
+    if (worker == NULL || worker->joined) {
         return;
     }
     (void)pthread_mutex_lock(&worker->lock);
@@ -129,6 +130,15 @@ void rn_worker_free(struct rn_worker *worker)
     (void)pthread_cond_signal(&worker->wake);
     (void)pthread_mutex_unlock(&worker->lock);
     (void)pthread_join(worker->thread, NULL);
+    worker->joined = true;
+}
+
+void rn_worker_free(struct rn_worker *worker)
+{
+    if (worker == NULL) {
+        return;
+    }
+    rn_worker_stop(worker);
     struct entry *const lists[2] = {worker->finished, worker->waiting};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(lists); i++) {
         for (struct entry *entry = lists[i]; entry != NULL;) {

@@ -77,7 +77,7 @@ static void training_done(void *argument)
     member->training = NULL;
     member->discard_training = false;
     const struct rn_member_session *session = &member->session;
-    if (member->ending || session->machine == NULL || session->over) {
+    if (member->stopped || member->ending || session->machine == NULL || session->over) {
         rn_fed_train_job_free(job);
         return;
     }

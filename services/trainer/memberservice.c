@@ -146,9 +146,11 @@ static rn_result start(struct rn_member *member, const struct rn_service_options
 static void clear(struct rn_member *member)
 {
     member->stopped = true;
-    rn_sigwatch_free(member->signals);
-    rn_worker_free(member->worker);
+    rn_sigwatch_stop(member->signals);
+    rn_worker_stop(member->worker);
     rn_rpc_close(member->rpc);
+    rn_worker_free(member->worker);
+    rn_sigwatch_free(member->signals);
     rn_member_session_clear(member);
     rn_free(member->update.delta);
     rn_sa_spent_free(member->spent);
