@@ -254,6 +254,17 @@ static void run_random(uint64_t seed)
     if (!sim->nodes[SIM_COORDINATOR].summed) {
         assert_int_equal(summed, 0);
     }
+    for (uint32_t i = 0; i < options.members; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        /* told, or (its offer was lost after a restart) never asked */
+        const bool told = node->finished || node->aborted || node->silent || !node->up ||
+                          rn_sa_member_stage(sim->members[i]) == RN_SA_STAGE_OFFER;
+        if (!told) {
+            print_error("seed %llu: member %u waits in stage %s\n", (unsigned long long)seed, i,
+                        rn_sa_stage_name(rn_sa_member_stage(sim->members[i])));
+        }
+        assert_true(told);
+    }
     sim_free(sim);
 }
 
