@@ -63,8 +63,8 @@ struct check_pair {
 static inline struct check_pair check_empty_ld(uint32_t rows, uint32_t cols, size_t ld)
 {
     struct check_pair p;
-    p.cuda = (struct rn_mat){check_memory((size_t)rows * ld + 8, 2), rows, cols, ld, RN_BF16};
-    p.ref = (struct rn_mat){rn_alloc((size_t)rows * ld + 8, 8), rows, cols, ld, RN_F64};
+    p.cuda = (struct rn_mat){check_memory((size_t)rows * ld, 2), rows, cols, ld, RN_BF16};
+    p.ref = (struct rn_mat){rn_alloc((size_t)rows * ld, 8), rows, cols, ld, RN_F64};
     memset(p.cuda.data, 0xff, (size_t)rows * ld * 2);
     return p;
 }
