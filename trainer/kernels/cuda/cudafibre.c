@@ -8,11 +8,20 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1 /* clang's name for what gcc defines */
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if !defined(__x86_64__)
+/* RN_CUDAFIBRE_UCONTEXT chooses the portable switch on x86-64 too, to test it. */
+#if defined(__x86_64__) && !defined(RN_CUDAFIBRE_UCONTEXT)
+#define BY_HAND 1
+#else
+#define BY_HAND 0
 #include <ucontext.h>
 #endif
 
@@ -81,7 +90,7 @@ static void forget_stack(int which)
 
 static void fibre_main(void);
 
-#if defined(__x86_64__)
+#if BY_HAND
 static void *main_pointer;
 static void *pointers[RN_CUDAFIBRE_MAX];
 

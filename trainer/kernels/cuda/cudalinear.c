@@ -10,6 +10,11 @@
 #include <math.h>
 #include <string.h>
 
+/* Kernels cannot include the table's header. */
+_Static_assert((int)RN_ACTIVATION_GELU == (int)RN_CUDA_GELU &&
+                   (int)RN_ACTIVATION_TANH == (int)RN_CUDA_TANH,
+               "activations are numbered alike");
+
 struct rn_weight {
     uint32_t n, k;
     struct rn_bf16 *w; /* device [n][k] */
