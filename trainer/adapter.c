@@ -42,23 +42,29 @@ static size_t add_segment(struct rn_adapter *adapter, enum rn_segment_kind kind,
     return segment->offset;
 }
 
-static void add_site(struct rn_adapter *adapter, uint32_t layer, enum rn_module module,
-                     const char *name)
+/* Appends a site with both its matrices; returns its number. */
+static int32_t add_site(struct rn_adapter *adapter, const char *name, struct rn_site site)
 {
     adapter->sites = rn_realloc(adapter->sites, adapter->site_count, adapter->site_count + 1,
                                 sizeof(*adapter->sites));
-    struct rn_site *site = &adapter->sites[adapter->site_count];
     const uint32_t rank = adapter->config.rank;
-    *site =
-        (struct rn_site){.layer = layer, .module = module, .transposed = adapter->transposed_count};
-    rn_module_shape(&adapter->encoder->config, module, &site->n, &site->k);
-    site->a = add_segment(adapter, RN_SEGMENT_A, rank, site->k, name, "lora_A.weight");
-    site->b = add_segment(adapter, RN_SEGMENT_B, site->n, rank, name, "lora_B.weight");
-    adapter->transposed_count += (size_t)rank * site->n;
-    adapter->site_of[layer][module] = (int32_t)adapter->site_count++;
-    if (layer < adapter->lowest) {
-        adapter->lowest = layer;
+    site.transposed = adapter->transposed_count;
+    site.a = add_segment(adapter, RN_SEGMENT_A, rank, site.k, name, "lora_A.weight");
+    site.b = add_segment(adapter, RN_SEGMENT_B, site.n, rank, name, "lora_B.weight");
+    adapter->transposed_count += (size_t)rank * site.n;
+    adapter->sites[adapter->site_count] = site;
+    return (int32_t)adapter->site_count++;
+}
+
+static void site_name(char out[static RN_MODULE_NAME_MAX], const struct rn_adapter *adapter,
+                      const struct rn_site *site)
+{
+    if (site->pooler) {
+        const bool fits = rn_text_format(out, RN_MODULE_NAME_MAX, "%s", RN_POOLER_NAME);
+        RN_BUG_IF(!fits);
+        return;
     }
+    rn_module_name(out, &adapter->encoder->config, site->layer, site->module);
 }
 
 /* Every listed target must adapt something: a misspelt name is an error here, though peft lets it
@@ -78,8 +84,7 @@ static rn_result check_targets(const struct rn_adapter *adapter, struct rn_error
         bool used = config->saved.count != 0;
         for (size_t j = 0; j < adapter->site_count && !used; j++) {
             char name[RN_MODULE_NAME_MAX];
-            rn_module_name(name, &adapter->encoder->config, adapter->sites[j].layer,
-                           adapter->sites[j].module);
+            site_name(name, adapter, &adapter->sites[j]);
             const size_t full = strlen(name);
             used = full >= length && strcmp(name + full - length, target) == 0 &&
                    (full == length || name[full - length - 1] == '.');
@@ -95,21 +100,21 @@ static rn_result check_targets(const struct rn_adapter *adapter, struct rn_error
     return rn_ok();
 }
 
-/* A target such as "dense" would make peft adapt a linear module above the layers too: that one is
- * named in exclude_modules. (A head that is saved whole is excluded by peft itself.) */
-static rn_result exclude_above(struct rn_adapter *adapter, struct rn_error *err)
+/* peft adapts the pooler of BERT where a target matches it. A pooler from the seed travels whole
+ * instead (modules_to_save), which peft never adapts. */
+static rn_result find_pooler_site(struct rn_adapter *adapter, struct rn_error *err)
 {
-    struct rn_peft_config *config = &adapter->config;
-    const char *above = adapter->encoder->config.family == RN_FAMILY_BERT ? "bert.pooler.dense"
-                                                                          : "classifier.dense";
-    bool match = false;
-    RN_TRY(rn_peft_target_match(config, above, &match, err));
-    if (!match || config->excluded.pattern != NULL) {
+    const struct rn_model_config *model = &adapter->encoder->config;
+    adapter->pooler_site = -1;
+    if (adapter->config.rank == 0 || model->family != RN_FAMILY_BERT || adapter->pooler_from_seed) {
         return rn_ok();
     }
-    struct rn_peft_names *names = &config->excluded;
-    names->names = rn_realloc(names->names, names->count, names->count + 1, sizeof(*names->names));
-    names->names[names->count++] = rn_text_copy(above, strlen(above));
+    bool match = false;
+    RN_TRY(rn_peft_target_match(&adapter->config, RN_POOLER_NAME, &match, err));
+    if (match) {
+        const struct rn_site site = {.pooler = true, .n = model->hidden, .k = model->hidden};
+        adapter->pooler_site = add_site(adapter, RN_POOLER_NAME, site);
+    }
     return rn_ok();
 }
 
@@ -129,15 +134,15 @@ static rn_result find_sites(struct rn_adapter *adapter, struct rn_error *err)
             bool match = false;
             RN_TRY(rn_peft_target_match(&adapter->config, name, &match, err));
             if (match) {
-                add_site(adapter, layer, (enum rn_module)module, name);
+                struct rn_site site = {.layer = layer, .module = (enum rn_module)module};
+                rn_module_shape(model, site.module, &site.n, &site.k);
+                adapter->site_of[layer][module] = add_site(adapter, name, site);
+                adapter->lowest = layer < adapter->lowest ? layer : adapter->lowest;
             }
         }
     }
-    if (adapter->config.rank == 0) {
-        return rn_ok();
-    }
-    RN_TRY(exclude_above(adapter, err));
-    return check_targets(adapter, err);
+    RN_TRY(find_pooler_site(adapter, err));
+    return adapter->config.rank == 0 ? rn_ok() : check_targets(adapter, err);
 }
 
 static void lay_out_head(struct rn_adapter *adapter)
@@ -221,29 +226,46 @@ static rn_result upload_new(const struct rn_adapter *adapter, const float *host,
     return rn_ok();
 }
 
+rn_result rn_adapter_set_pooler(struct rn_adapter *adapter, const float *w, const float *b,
+                                struct rn_error *err)
+{
+    const struct rn_encoder *encoder = adapter->encoder;
+    const uint32_t d = encoder->config.hidden;
+    struct rn_weight *packed = NULL;
+    RN_TRY(encoder->kernels->weight_new(encoder->device, w, d, d, &packed, err));
+    encoder->kernels->weight_free(encoder->device, adapter->pooler);
+    adapter->pooler = packed;
+    memmove(adapter->pooler_host, w, (size_t)d * d * sizeof(float));
+    memmove(adapter->pooler_host + (size_t)d * d, b, d * sizeof(float));
+    encoder->kernels->upload(encoder->lane, adapter->pooler_b, b, d * sizeof(float));
+    return encoder->kernels->sync(encoder->lane, err);
+}
+
 static rn_result load_pooler(struct rn_adapter *adapter, uint64_t seed,
                              const struct rn_safetensors *tensors, struct rn_error *err)
 {
     const uint32_t d = adapter->encoder->config.hidden;
-    RN_CLEANUP(rn_free_cleanup) float *w = rn_alloc((size_t)d * d, sizeof(float));
-    RN_CLEANUP(rn_free_cleanup) float *b = rn_alloc(d, sizeof(float));
-    adapter->pooler_from_seed =
-        rn_safetensors_find_prefixed(tensors, "bert", "pooler.dense.weight") == NULL;
+    const size_t square = (size_t)d * d;
+    adapter->pooler_host = rn_alloc(square + d, sizeof(float));
+    float *w = adapter->pooler_host;
     if (adapter->pooler_from_seed) {
-        const struct rn_generator generator = rn_generator_of(seed, "bert.pooler.dense.weight");
-        rn_generator_normal(&generator, RN_HEAD_DEVIATION, (size_t)d * d, w);
+        const struct rn_generator generator = rn_generator_of(seed, RN_POOLER_NAME ".weight");
+        rn_generator_normal(&generator, RN_HEAD_DEVIATION, square, w);
     } else {
         RN_TRY(rn_encoder_tensor(adapter->encoder, tensors, "pooler.dense.weight", d, d, w, err));
-        RN_TRY(rn_encoder_tensor(adapter->encoder, tensors, "pooler.dense.bias", d, 0, b, err));
+        RN_TRY(rn_encoder_tensor(adapter->encoder, tensors, "pooler.dense.bias", d, 0, w + square,
+                                 err));
     }
-    RN_TRY(upload_new(adapter, w, (size_t)d * d, &adapter->pooler_w, err));
-    RN_TRY(upload_new(adapter, b, d, &adapter->pooler_b, err));
-    return adapter->encoder->kernels->sync(adapter->encoder->lane, err);
+    RN_TRY(upload_new(adapter, w + square, d, &adapter->pooler_b, err));
+    return rn_adapter_set_pooler(adapter, w, w + square, err);
 }
 
 static rn_result build(struct rn_adapter *adapter, enum rn_lora_init init, uint64_t seed,
                        const struct rn_safetensors *tensors, struct rn_error *err)
 {
+    adapter->pooler_from_seed =
+        adapter->encoder->config.family == RN_FAMILY_BERT &&
+        rn_safetensors_find_prefixed(tensors, "bert", "pooler.dense.weight") == NULL;
     RN_TRY(find_sites(adapter, err));
     lay_out_head(adapter);
     const uint32_t rank = adapter->config.rank;
@@ -288,9 +310,10 @@ void rn_adapter_clear(struct rn_adapter *adapter)
     const struct rn_encoder *encoder = adapter->encoder;
     encoder->kernels->memory_free(encoder->device, adapter->values);
     encoder->kernels->memory_free(encoder->device, adapter->transposed);
-    encoder->kernels->memory_free(encoder->device, adapter->pooler_w);
+    encoder->kernels->weight_free(encoder->device, adapter->pooler);
     encoder->kernels->memory_free(encoder->device, adapter->pooler_b);
     rn_peft_config_clear(&adapter->config);
+    rn_free(adapter->pooler_host);
     rn_free(adapter->sites);
     rn_free(adapter->site_of);
     rn_free(adapter->segments);

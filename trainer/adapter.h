@@ -4,7 +4,8 @@
  * with its layout, its start values, and a gradient of the same layout.
  *
  * The head of a RoBERTa classifier is classifier.dense (tanh) and classifier.out_proj; of a BERT
- * classifier it is `classifier`, above the pooler (dense, tanh), which never trains. A pooler or
+ * classifier it is `classifier`, above the pooler (dense, tanh), whose
+ * own weights never train. A pooler or
  * head that the checkpoint lacks comes from the seed: weights normal with the deviation 0.02
  * (initializer_range of the families), biases zero; stream = the tensor's name.
  * A site's A comes from the stream "<module>.lora_A.weight".
@@ -18,10 +19,14 @@
 
 #define RN_HEAD_DEVIATION 0.02
 
+/* The one linear module above the layers that LoRA may adapt: the pooler of BERT. */
+#define RN_POOLER_NAME "bert.pooler.dense"
+
 /* One adapted module. Offsets are elements of the flat vector. */
 struct rn_site {
     uint32_t layer;
     enum rn_module module;
+    bool pooler;       /* then layer and module mean nothing */
     uint32_t n, k;     /* outputs, inputs */
     size_t a;          /* [rank][k] */
     size_t b;          /* [n][rank] */
@@ -49,10 +54,12 @@ struct rn_adapter {
     size_t head_first; /* the head is elements head_first .. count-1 */
     size_t transposed_count;
     struct rn_head_places head;
-    float *values;     /* device [count] */
-    float *transposed; /* device [transposed_count] */
-    float *pooler_w;   /* BERT: device [d][d], else NULL */
-    float *pooler_b;
+    float *values;            /* device [count] */
+    float *transposed;        /* device [transposed_count] */
+    struct rn_weight *pooler; /* BERT, else NULL */
+    float *pooler_b;          /* device [d] */
+    float *pooler_host;       /* host [d][d], [d]: what the two above hold */
+    int32_t pooler_site;      /* number of its site, or -1 */
     bool head_from_seed;
     bool pooler_from_seed;
 };
@@ -64,6 +71,10 @@ RN_MUST rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encode
                                   uint32_t label_count, uint64_t seed,
                                   const struct rn_safetensors *tensors, struct rn_error *err);
 void rn_adapter_clear(struct rn_adapter *adapter);
+
+/* Replaces the pooler's weight [d][d] and bias [d] (host memory). */
+RN_MUST rn_result rn_adapter_set_pooler(struct rn_adapter *adapter, const float *w, const float *b,
+                                        struct rn_error *err);
 
 /* Brings scale * B^T up to date; needed after any change of values. */
 void rn_adapter_refresh(const struct rn_adapter *adapter, struct rn_lane *lane);

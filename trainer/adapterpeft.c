@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-#define RN_POOLER_W "bert.pooler.dense.weight"
-#define RN_POOLER_B "bert.pooler.dense.bias"
+#define RN_POOLER_W RN_POOLER_NAME ".weight"
+#define RN_POOLER_B RN_POOLER_NAME ".bias"
 
 static bool is_bias(const char *name)
 {
@@ -71,21 +71,18 @@ static void put(struct writing *writing, const struct rn_segment *segment, const
     writing->count++;
 }
 
-static rn_result put_pooler(struct rn_trainer *trainer, struct writing *writing, float *w, float *b,
+static rn_result put_pooler(const struct rn_trainer *trainer, struct writing *writing,
                             struct rn_error *err)
 {
     const size_t d = trainer->encoder.config.hidden;
-    const struct rn_adapter *adapter = &trainer->adapter;
-    trainer->kernels->download(trainer->lane, w, adapter->pooler_w, d * d * sizeof(float));
-    trainer->kernels->download(trainer->lane, b, adapter->pooler_b, d * sizeof(float));
-    RN_TRY(trainer->kernels->sync(trainer->lane, err));
+    const float *values = trainer->adapter.pooler_host;
     RN_TRY(rn_peft_tensor_name(writing->names[writing->count], RN_POOLER_W, '\0', err));
     writing->tensors[writing->count] = (struct rn_tensor_out){
-        .name = writing->names[writing->count], .rows = d, .columns = d, .data = w};
+        .name = writing->names[writing->count], .rows = d, .columns = d, .data = values};
     writing->count++;
     RN_TRY(rn_peft_tensor_name(writing->names[writing->count], RN_POOLER_B, '\0', err));
     writing->tensors[writing->count] = (struct rn_tensor_out){
-        .name = writing->names[writing->count], .rows = d, .columns = 0, .data = b};
+        .name = writing->names[writing->count], .rows = d, .columns = 0, .data = values + d * d};
     writing->count++;
     return rn_ok();
 }
@@ -116,12 +113,9 @@ rn_result rn_trainer_save(struct rn_trainer *trainer, const char *dir, const cha
                           struct rn_error *err)
 {
     const struct rn_adapter *adapter = &trainer->adapter;
-    const size_t d = trainer->encoder.config.hidden;
     RN_ENSURE(adapter->config.rank != 0, err, RN_E_USAGE, "%s: this trainer has no adapter to save",
               dir);
     RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
-    RN_CLEANUP(rn_free_cleanup) float *pooler_w = rn_alloc(d * d, sizeof(float));
-    RN_CLEANUP(rn_free_cleanup) float *pooler_b = rn_alloc(d, sizeof(float));
     RN_TRY(rn_trainer_get(trainer, RN_MATRIX_AB, true, values, adapter->count, err));
     RN_CLEANUP(writing_clear)
     struct writing writing = {
@@ -135,7 +129,7 @@ rn_result rn_trainer_save(struct rn_trainer *trainer, const char *dir, const cha
         }
     }
     if (adapter->pooler_from_seed) {
-        RN_TRY(put_pooler(trainer, &writing, pooler_w, pooler_b, err));
+        RN_TRY(put_pooler(trainer, &writing, err));
     }
     char *names[2] = {NULL};
     const struct rn_peft_config config = config_to_write(trainer, names);
@@ -180,7 +174,7 @@ static rn_result read_all(struct rn_trainer *trainer, const struct rn_peft *peft
     RN_TRY(rn_peft_tensor_name(names[count + 1], RN_POOLER_B, '\0', err));
     pointers[count] = names[count];
     pointers[count + 1] = names[count + 1];
-    const size_t known = adapter->pooler_w != NULL ? count + 2 : count;
+    const size_t known = adapter->pooler != NULL ? count + 2 : count;
     return rn_peft_check_complete(peft, pointers, known, err);
 }
 
@@ -189,7 +183,7 @@ static rn_result read_pooler(struct rn_trainer *trainer, const struct rn_peft *p
                              struct rn_error *err)
 {
     struct rn_adapter *adapter = &trainer->adapter;
-    if (adapter->pooler_w == NULL) {
+    if (adapter->pooler == NULL) {
         return rn_ok();
     }
     const uint32_t d = trainer->encoder.config.hidden;
@@ -200,12 +194,10 @@ static rn_result read_pooler(struct rn_trainer *trainer, const struct rn_peft *p
     RN_TRY(rn_peft_read_head(peft, RN_POOLER_W, d, d, w, &found_w, err));
     RN_TRY(rn_peft_read_head(peft, RN_POOLER_B, d, 0, b, &found_b, err));
     if (found_w && found_b) {
-        trainer->kernels->upload(trainer->lane, adapter->pooler_w, w,
-                                 (size_t)d * d * sizeof(float));
-        trainer->kernels->upload(trainer->lane, adapter->pooler_b, b, d * sizeof(float));
+        RN_TRY(rn_adapter_set_pooler(adapter, w, b, err));
         adapter->pooler_from_seed = true; /* not the checkpoint's: it travels with the adapter */
     }
-    return trainer->kernels->sync(trainer->lane, err);
+    return rn_ok();
 }
 
 static rn_result load(struct rn_trainer *trainer, const char *dir, const struct rn_peft *peft,

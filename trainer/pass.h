@@ -58,6 +58,7 @@ struct rn_pass {
     struct rn_mat out;               /* [T, d] output of the last layer (plain path) */
     struct rn_mat first_x;           /* [S, d] input rows of the last layer's queries */
     struct rn_mat cls, z, logits;    /* [S, d], [S, d], [S, labels] */
+    struct rn_mat pooler_h;          /* [S, rank] of the pooler's site */
     struct rn_mat dlogits, dz, dcls; /* the same shapes */
     struct rn_mat dx, dy, dfirst;    /* [T, d], [T, d], [S, d] */
     struct rn_mat do_, dq, dk, dv;   /* [T, d] */
@@ -91,11 +92,7 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active)
 RN_MUST rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err);
 RN_MUST rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err);
 
-/* For the parts of this module: the attention of the block, and the dense layer (with tanh) between
- * the last hidden state and the last layer of the head: pooler of BERT, classifier.dense of
- * RoBERTa.
- */
+/* For the parts of this module: the attention of the block. */
 struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_only);
-void rn_pass_first_dense(const struct rn_pass *pass, const float **out_w, const float **out_b);
 
 #endif

@@ -24,22 +24,17 @@ struct step {
     const struct rn_sequences *sequences;
 };
 
-/* Gradients of the site, if there is one, and its share of dx as an epilogue. */
+/* Gradients of a site whose forward pass kept h, and its share of dx as an epilogue. */
 static void back_site(struct rn_pass *pass, const struct rn_pass_active *active,
-                      const struct step *s, bool want_dx, struct rn_epilogue *epilogue)
+                      const struct rn_site *site, struct rn_mat h, const struct step *s,
+                      bool want_dx, struct rn_epilogue *epilogue)
 {
-    const struct rn_adapter *adapter = pass->adapter;
-    const int32_t number = adapter->site_of[s->layer][s->module];
-    if (number < 0) {
-        return;
-    }
     const struct rn_kernels *k = pass->kernels;
-    const struct rn_site *site = &adapter->sites[number];
+    const struct rn_adapter *adapter = pass->adapter;
     const bool want_a = ((unsigned)active->matrices & RN_MATRIX_A) != 0;
     if (((unsigned)active->matrices & RN_MATRIX_B) != 0) {
-        k->outer_sum(pass->lane, s->sequences,
-                     rn_mat_rows(pass->layers[s->layer].h[s->module], 0, s->dy.rows), s->dy,
-                     adapter->scale, true, 0, pass->gradient + site->b);
+        k->outer_sum(pass->lane, s->sequences, rn_mat_rows(h, 0, s->dy.rows), s->dy, adapter->scale,
+                     true, 0, pass->gradient + site->b);
     }
     if (!want_a && !want_dx) {
         return;
@@ -57,11 +52,15 @@ static void back_site(struct rn_pass *pass, const struct rn_pass_active *active,
 static void back(struct rn_pass *pass, const struct rn_pass_active *active, struct step s,
                  struct rn_epilogue epilogue, struct rn_mat dx)
 {
-    back_site(pass, active, &s, dx.data != NULL, &epilogue);
+    const struct rn_adapter *adapter = pass->adapter;
+    const int32_t number = adapter->site_of[s.layer][s.module];
+    if (number >= 0) {
+        back_site(pass, active, &adapter->sites[number], pass->layers[s.layer].h[s.module], &s,
+                  dx.data != NULL, &epilogue);
+    }
     if (dx.data != NULL) {
-        pass->kernels->linear_back(pass->lane,
-                                   pass->adapter->encoder->layers[s.layer].weight[s.module], s.dy,
-                                   &epilogue, dx);
+        pass->kernels->linear_back(pass->lane, adapter->encoder->layers[s.layer].weight[s.module],
+                                   s.dy, &epilogue, dx);
     }
 }
 
@@ -148,8 +147,25 @@ static void back_attention(struct rn_pass *pass, const struct rn_pass_active *ac
          deeper ? dx : none);
 }
 
+/* From dz to dcls through the pooler, with the gradients of its site. */
+static void back_pooler(struct rn_pass *pass, const struct rn_pass_active *active,
+                        struct rn_mat cls, struct rn_mat dz, bool want_dcls, struct rn_mat dcls)
+{
+    const struct rn_adapter *adapter = pass->adapter;
+    struct rn_epilogue epilogue = {0};
+    if (adapter->pooler_site >= 0 && active->matrices != RN_MATRIX_NONE) {
+        const struct step s = {.x = cls, .dy = dz};
+        back_site(pass, active, &adapter->sites[adapter->pooler_site], pass->pooler_h, &s,
+                  want_dcls, &epilogue);
+    }
+    if (want_dcls) {
+        pass->kernels->linear_back(pass->lane, adapter->pooler, dz, &epilogue, dcls);
+    }
+}
+
 /* From dlogits to dcls; the head's gradients when it trains. */
-static void back_head(struct rn_pass *pass, bool train, bool want_dcls, struct rn_mat dcls)
+static void back_head(struct rn_pass *pass, const struct rn_pass_active *active, bool want_dcls,
+                      struct rn_mat dcls)
 {
     const struct rn_kernels *k = pass->kernels;
     const struct rn_adapter *adapter = pass->adapter;
@@ -160,26 +176,24 @@ static void back_head(struct rn_pass *pass, bool train, bool want_dcls, struct r
     const struct rn_mat z = rn_mat_rows(pass->z, 0, count);
     const struct rn_mat dlogits = rn_mat_rows(pass->dlogits, 0, count);
     const struct rn_mat dz = rn_mat_rows(pass->dz, 0, count);
-    const bool dense_trains = train && head->dense_w != SIZE_MAX;
-    if (train) {
+    if (active->head) {
         k->outer_sum(pass->lane, NULL, dlogits, z, 1.0f, false, 0,
                      pass->gradient + head->classifier_w);
         k->column_sum(pass->lane, dlogits, pass->gradient + head->classifier_b);
     }
-    if (!dense_trains && !want_dcls) {
-        return;
-    }
     k->dense_back(pass->lane, dlogits, adapter->values + head->classifier_w, z, RN_ACTIVATION_TANH,
                   dz);
-    if (dense_trains) {
+    if (adapter->pooler != NULL) {
+        back_pooler(pass, active, cls, dz, want_dcls, dcls);
+        return;
+    }
+    if (active->head) {
         k->outer_sum(pass->lane, NULL, dz, cls, 1.0f, false, 0, pass->gradient + head->dense_w);
         k->column_sum(pass->lane, dz, pass->gradient + head->dense_b);
     }
     if (want_dcls) {
-        const float *w = NULL;
-        const float *b = NULL;
-        rn_pass_first_dense(pass, &w, &b);
-        k->dense_back(pass->lane, dz, w, none, RN_ACTIVATION_NONE, dcls);
+        k->dense_back(pass->lane, dz, adapter->values + head->dense_w, none, RN_ACTIVATION_NONE,
+                      dcls);
     }
 }
 
@@ -192,7 +206,7 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active)
     const uint32_t count = pass->sequences.count;
     const struct rn_mat dcls = rn_mat_rows(last_first ? pass->dx : pass->dcls, 0, count);
     pass->kernels->zero(pass->lane, pass->gradient, adapter->count * sizeof(float));
-    back_head(pass, active->head, sites, dcls);
+    back_head(pass, active, sites, dcls);
     if (!sites) {
         return;
     }

@@ -131,14 +131,24 @@ struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_onl
                                  .first_query = first_only};
 }
 
-/* The trained or frozen dense layer below the last one: pooler of BERT, classifier.dense of
- * RoBERTa. */
-void rn_pass_first_dense(const struct rn_pass *pass, const float **out_w, const float **out_b)
+/* z = tanh(dense(cls)): the pooler of BERT with its site, or classifier.dense of RoBERTa. */
+static void forward_first_dense(struct rn_pass *pass, struct rn_mat cls, struct rn_mat z)
 {
+    const struct rn_kernels *k = pass->kernels;
     const struct rn_adapter *adapter = pass->adapter;
-    const bool pooler = adapter->pooler_w != NULL;
-    *out_w = pooler ? adapter->pooler_w : adapter->values + adapter->head.dense_w;
-    *out_b = pooler ? adapter->pooler_b : adapter->values + adapter->head.dense_b;
+    if (adapter->pooler == NULL) {
+        k->dense(pass->lane, cls, adapter->values + adapter->head.dense_w,
+                 adapter->values + adapter->head.dense_b, RN_ACTIVATION_TANH, z);
+        return;
+    }
+    struct rn_epilogue epilogue = {.bias = adapter->pooler_b, .activation = RN_ACTIVATION_TANH};
+    if (adapter->pooler_site >= 0) {
+        const struct rn_site *site = &adapter->sites[adapter->pooler_site];
+        epilogue.rank_h = rn_mat_rows(pass->pooler_h, 0, cls.rows);
+        epilogue.rank_b = adapter->transposed + site->transposed;
+        k->thin(pass->lane, cls, adapter->values + site->a, epilogue.rank_h);
+    }
+    k->linear(pass->lane, adapter->pooler, cls, &epilogue, z);
 }
 
 void rn_pass_forward(struct rn_pass *pass)
@@ -161,11 +171,8 @@ void rn_pass_forward(struct rn_pass *pass)
     } else {
         forward_layer(pass, layers - 1, true, cls);
     }
-    const float *w = NULL;
-    const float *b = NULL;
-    rn_pass_first_dense(pass, &w, &b);
     const struct rn_mat z = rn_mat_rows(pass->z, 0, count);
-    k->dense(pass->lane, cls, w, b, RN_ACTIVATION_TANH, z);
+    forward_first_dense(pass, cls, z);
     k->dense(pass->lane, z, adapter->values + adapter->head.classifier_w,
              adapter->values + adapter->head.classifier_b, RN_ACTIVATION_NONE,
              rn_mat_rows(pass->logits, 0, count));

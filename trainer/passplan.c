@@ -124,6 +124,7 @@ static size_t bind_all(struct rn_pass *pass, uint8_t *base)
     pass->first_x = take_mat(&arena, pass, sequences, c->hidden);
     pass->cls = take_mat(&arena, pass, sequences, c->hidden);
     pass->z = take_mat(&arena, pass, sequences, c->hidden);
+    pass->pooler_h = take_mat(&arena, pass, sequences, pass->adapter->config.rank);
     pass->logits = take_mat(&arena, pass, sequences, pass->adapter->label_count);
     if (pass->options.training) {
         bind_gradients(pass, &arena);

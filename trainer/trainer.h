@@ -49,8 +49,8 @@ struct rn_lora_spec {
     enum rn_lora_init init;
     /* Names as in peft's target_modules: a module is adapted when its full name equals an entry or
      * ends with "." and an entry ("query", "attention.output.dense"). No entry, or the one entry
-     * "all-linear": every linear module of the encoder layers. Head and pooler are never adapted.
-     */
+     * "all-linear": every linear module of the encoder layers, and the pooler of a BERT checkpoint
+     * that has one. The head is never adapted. */
     const char *const *targets;
     size_t target_count;
     const uint32_t *layers; /* layer numbers from 0; none = all layers */
@@ -119,8 +119,9 @@ enum rn_segment_kind { RN_SEGMENT_A, RN_SEGMENT_B, RN_SEGMENT_HEAD };
 
 /* One tensor of the flat vector, row-major float32. Order: by layer, within a layer by the model's
  * module order (query, key, value, attention.output.dense, intermediate.dense, output.dense), A
- * before B; then the head's tensors (weight before bias). Names are peft's without
- * "base_model.model.", such as "roberta.encoder.layer.0.attention.self.query.lora_A.weight". */
+ * before B; a BERT pooler's after the layers; then the head's tensors (weight before bias). Names
+ * are peft's without "base_model.model.", such as
+ * "roberta.encoder.layer.0.attention.self.query.lora_A.weight". */
 struct rn_segment {
     char name[RN_SEGMENT_NAME_MAX];
     uint32_t rows; /* A: rank; B: outputs; bias: 1 */

@@ -46,6 +46,10 @@ CASES = {
         specials=True, pairs=True, labels=2, rank=4, alpha=6.0, rslora=True,
         targets=["query", "key", "value", "attention.output.dense", "intermediate.dense",
                  "output.dense"], transform=[1, 2], seed=2),
+    "bert-24": dict(
+        family="bert", hidden=24, heads=3, layers=2, inner=36, vocabulary=61, longest=17,
+        specials=True, pairs=False, labels=2, rank=2, alpha=3.0, rslora=False,
+        targets=["dense", "value"], transform=None, seed=4),
     "roberta-56": dict(
         family="roberta", hidden=56, heads=7, layers=2, inner=72, vocabulary=97, longest=31,
         specials=False, pairs=False, labels=1, rank=5, alpha=5.0, rslora=False,
