@@ -91,6 +91,9 @@ void rn_coordinator_broadcast(struct rn_coordinator *coordinator,
 
 static void tell_members(struct rn_coordinator *coordinator)
 {
+    if (coordinator->stopped) {
+        return;
+    }
     rn_coordinator_tell(coordinator,
                         (struct rn_fed_event){.kind = RN_FED_MEMBERS,
                                               .round = coordinator->round,

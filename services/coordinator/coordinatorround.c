@@ -80,6 +80,27 @@ static bool may_start(const struct rn_coordinator *coordinator)
     return present >= rn_sa_floor(&params, present, 0);
 }
 
+/* Fewer are here than a sum needs to hide one of them, and for as long as a round may last: the job
+ * ends with the adapter it has. Before its first session a process waits without end, because sites
+ * are started by hand; whoever starts the coordinator again goes on where this one stopped. */
+static bool gave_up(struct rn_coordinator *coordinator, uint64_t now)
+{
+    const uint64_t limit_ms = coordinator->site->plan.secagg.train_hard_s * UINT64_C(1000);
+    struct rn_error err = {0};
+    if (coordinator->first_session || now - coordinator->phase_since_ms < limit_ms) {
+        return false;
+    }
+    end_rounds(coordinator,
+               rn_fail(&err, RN_E_INCOMPLETE,
+                       "round %u: only %u of %u members are here, too few for a secure sum, and "
+                       "nobody came in %u s; the adapter of the rounds before is kept. Start the "
+                       "missing trainers, then the others and the coordinator again",
+                       (unsigned)coordinator->round, (unsigned)rn_coordinator_present(coordinator),
+                       (unsigned)coordinator->peer_count, (unsigned)(limit_ms / 1000)),
+               &err);
+    return true;
+}
+
 static void gather_tick(struct rn_coordinator *coordinator)
 {
     const uint64_t now = rn_clock_monotonic_ms();
@@ -91,7 +112,7 @@ static void gather_tick(struct rn_coordinator *coordinator)
         if (!rn_is_ok(result)) {
             rn_coordinator_end(coordinator, result, &err);
         }
-    } else if (now - coordinator->told_ms >= WAITING_LINE_MS) {
+    } else if (!gave_up(coordinator, now) && now - coordinator->told_ms >= WAITING_LINE_MS) {
         coordinator->told_ms = now;
         rn_log(RN_LOG_INFO, "members.waiting",
                RN_LOG_NUMBER(RN_F_MEMBERS, rn_coordinator_present(coordinator)),

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/secagg/actions.h"
+#include "crypto/tlspolicy.h"
 #include "services/session/modelhash.h"
 
 #define SITE_BYTES_MAX ((size_t)256 << 10)
@@ -151,6 +152,12 @@ static rn_result load_transport(struct rn_fed_site *site, struct rn_error *err)
     char path[RN_PATH_MAX];
     RN_TRY(read_file(site, "tls.key", RN_RPC_PEM_MAX, &site->key_pem, path, err));
     RN_TRY(read_file(site, "tls.crt", RN_RPC_PEM_MAX, &site->chain_pem, path, err));
+    struct rn_tls_leaf leaf;
+    char expected[RN_PEER_ID_MAX + 1];
+    RN_TRY(rn_tls_leaf_read(rn_buffer_view(&site->chain_pem), &leaf, err));
+    rn_fed_site_peer_id(site, site->self, expected);
+    RN_ENSURE(strcmp(leaf.uri, expected) == 0, err, RN_E_IDENTITY,
+              "%s: the certificate of another site (this one is %s)", path, expected);
     return read_file(site, "ca.crt", RN_RPC_PEM_MAX, &site->ca_pem, path, err);
 }
 
