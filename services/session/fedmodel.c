@@ -63,7 +63,11 @@ static rn_result open_data(struct rn_fed_model *model, const char *file, struct 
         .label_column = data->label,
         .no_header = !data->header,
     };
-    return rn_trainer_data_open(model->trainer, &spec, out, err);
+    const rn_result result = rn_trainer_data_open(model->trainer, &spec, out, err);
+    /* What is an option at a desk is a key of site.yaml here. */
+    return result.code == RN_E_USAGE
+               ? rn_fail_context(err, (rn_result){RN_E_CONFIG}, "site.yaml, data")
+               : result;
 }
 
 static rn_result read_layouts(struct rn_fed_model *model, struct rn_error *err)

@@ -29,7 +29,7 @@ struct rn_fed_result {
     uint64_t milliseconds;
     uint64_t uplink_bytes; /* coordinator: received from all members in this round */
 };
-#define RN_FED_RESULT_BYTES 217
+#define RN_FED_RESULT_BYTES 205
 
 void rn_fed_result_write(const struct rn_fed_result *result, struct rn_buffer *out);
 RN_MUST rn_result rn_fed_result_read(struct rn_view bytes, struct rn_fed_result *out,

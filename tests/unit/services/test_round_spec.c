@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a round is follows from the plan and the global round number alone.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "policy/plan.h"
+#include "services/round/roundspec.h"
+
+/* The struct is large: on the heap, freed by the test. */
+static struct rn_plan *make_plan(enum rn_plan_method method)
+{
+    struct rn_plan *plan = rn_alloc(1, sizeof(*plan));
+    plan->rounds = 6;
+    plan->method = method;
+    plan->secagg.bits = 16;
+    plan->secagg.scale_a = 0.125;
+    plan->secagg.scale_b = 0.25;
+    plan->secagg.scale_head = 1;
+    return plan;
+}
+
+static void phases(void **state)
+{
+    (void)state;
+    static const struct {
+        enum rn_plan_method method;
+        const char *phases[6];
+    } rows[] = {
+        {RN_METHOD_ROLORA, {"B", "A", "B", "A", "B", "A"}},
+        {RN_METHOD_FFA_LORA, {"B", "B", "B", "B", "B", "B"}},
+        {RN_METHOD_FEDAVG_LORA, {"AB", "AB", "AB", "AB", "AB", "AB"}},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        struct rn_plan *plan = make_plan(rows[i].method);
+        for (uint32_t round = 1; round <= 6; round++) {
+            struct rn_round_spec spec;
+            assert_int_equal(rn_round_spec_derive(plan, round, &spec, NULL).code, RN_OK);
+            assert_int_equal(spec.round, round);
+            assert_string_equal(rn_round_phase_name(spec.active), rows[i].phases[round - 1]);
+        }
+        rn_free(plan);
+    }
+    assert_string_equal(rn_round_phase_name(0), "-");
+}
+
+static void rounds_have_limits(void **state)
+{
+    (void)state;
+    struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
+    struct rn_round_spec spec;
+    assert_int_equal(rn_round_spec_derive(plan, 0, &spec, NULL).code, RN_E_CONFIG);
+    assert_int_equal(rn_round_spec_derive(plan, 6, &spec, NULL).code, RN_OK);
+    assert_int_equal(rn_round_spec_derive(plan, 7, &spec, NULL).code, RN_E_CONFIG);
+    rn_free(plan);
+}
+
+static void scales_are_powers_of_two(void **state)
+{
+    (void)state;
+    struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
+    struct rn_round_spec spec;
+    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_OK);
+    assert_int_equal(spec.exponent[0], -3);
+    assert_int_equal(spec.exponent[1], -2);
+    assert_int_equal(spec.exponent[2], 0);
+    plan->secagg.scale_b = 0.3;
+    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_E_CONFIG);
+    rn_free(plan);
+}
+
+static void weights_set_the_largest_value(void **state)
+{
+    (void)state;
+    struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
+    struct rn_round_spec spec;
+    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_OK);
+    assert_int_equal(rn_round_value_max(&spec), 65534);
+    assert_false(spec.weighted);
+    plan->weights = RN_WEIGHTS_EXAMPLES;
+    plan->max_examples = 1000;
+    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_OK);
+    assert_int_equal(rn_round_value_max(&spec), 65534000);
+    assert_true(spec.weighted);
+    plan->max_examples = 0;
+    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_E_CONFIG);
+    plan->max_examples = UINT32_MAX;
+    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_OK);
+    plan->max_examples = (uint64_t)UINT32_MAX + 1;
+    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_E_CONFIG);
+    rn_free(plan);
+}
+
+static void the_head_is_summed_when_federated(void **state)
+{
+    (void)state;
+    struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
+    struct rn_round_spec spec;
+    static const enum rn_plan_head heads[] = {RN_PLAN_HEAD_FROZEN, RN_PLAN_HEAD_FEDERATED,
+                                              RN_PLAN_HEAD_LOCAL};
+    for (size_t i = 0; i < 3; i++) {
+        plan->lora.head = heads[i];
+        assert_int_equal(rn_round_spec_derive(plan, 2, &spec, NULL).code, RN_OK);
+        assert_true(spec.with_head == (heads[i] == RN_PLAN_HEAD_FEDERATED));
+    }
+    rn_free(plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(phases),
+        cmocka_unit_test(rounds_have_limits),
+        cmocka_unit_test(scales_are_powers_of_two),
+        cmocka_unit_test(weights_set_the_largest_value),
+        cmocka_unit_test(the_head_is_summed_when_federated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
