@@ -98,7 +98,10 @@ static rn_result open_network(struct rn_coordinator *coordinator, struct rn_erro
     rn_fed_site_rpc(coordinator->site, &config);
     rn_coordinator_callbacks(coordinator, &config.callbacks);
     RN_TRY(rn_random_bytes(coordinator->incarnation, sizeof(coordinator->incarnation), err));
-    RN_TRY(rn_rpc_open(&config, &coordinator->rpc, err));
+    const rn_result opened = rn_rpc_open(&config, &coordinator->rpc, err);
+    RN_TRY(rn_is_ok(opened) ? opened
+                            : rn_fail_context(err, opened, "%s: tls.key, tls.crt and ca.crt",
+                                              coordinator->site->directory));
     RN_TRY(rn_worker_new(coordinator->rpc, &coordinator->worker, err));
     return rn_sigwatch_new(coordinator->rpc, on_signal, coordinator, &coordinator->signals, err);
 }

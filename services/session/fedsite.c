@@ -154,7 +154,8 @@ static rn_result load_transport(struct rn_fed_site *site, struct rn_error *err)
     RN_TRY(read_file(site, "tls.crt", RN_RPC_PEM_MAX, &site->chain_pem, path, err));
     struct rn_tls_leaf leaf;
     char expected[RN_PEER_ID_MAX + 1];
-    RN_TRY(rn_tls_leaf_read(rn_buffer_view(&site->chain_pem), &leaf, err));
+    const rn_result read = rn_tls_leaf_read(rn_buffer_view(&site->chain_pem), &leaf, err);
+    RN_TRY(rn_is_ok(read) ? read : rn_fail_context(err, read, "%s", path));
     rn_fed_site_peer_id(site, site->self, expected);
     RN_ENSURE(strcmp(leaf.uri, expected) == 0, err, RN_E_IDENTITY,
               "%s: the certificate of another site (this one is %s)", path, expected);

@@ -113,7 +113,10 @@ static rn_result open_network(struct rn_member *member, struct rn_error *err)
     rn_fed_site_rpc(member->site, &config);
     rn_member_callbacks(member, &config.callbacks);
     RN_TRY(rn_random_bytes(member->incarnation, sizeof(member->incarnation), err));
-    RN_TRY(rn_rpc_open(&config, &member->rpc, err));
+    const rn_result opened = rn_rpc_open(&config, &member->rpc, err);
+    RN_TRY(rn_is_ok(opened) ? opened
+                            : rn_fail_context(err, opened, "%s: tls.key, tls.crt and ca.crt",
+                                              member->site->directory));
     RN_TRY(rn_worker_new(member->rpc, &member->worker, err));
     return rn_sigwatch_new(member->rpc, on_signal, member, &member->signals, err);
 }
