@@ -187,7 +187,10 @@ static rn_result check_repeated(struct rn_sa_aggregator *a, const struct rn_sa_m
     const struct rn_identity_public *key = rn_sa_transcript_key(&a->t, message->sender);
     RN_TRY(rn_sa_message_verify(message, key, err));
     const bool same_head = memcmp(first->data, message->envelope.data, RN_SA_ENVELOPE_BYTES) == 0;
-    if (!same_head) { /* Shares: a broken body under the right head proves nothing */
+    /* Shares: a broken body under the right head proves nothing. One proof is enough: whoever signs
+     * a thousand versions shall not fill the journal with them. */
+    if (!same_head && !rn_sa_set_has(&a->caught[message->type], message->sender)) {
+        rn_sa_set_add(&a->caught[message->type], message->sender);
         struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
         rn_sa_evidence_write(rn_buffer_view(first), message->envelope, &action->bytes);
     }

@@ -35,6 +35,7 @@ struct rn_sa_aggregator {
     /* First message of each type from each member, whole. Votes: one slot for both kinds. */
     struct rn_buffer inbox[RN_SA_TYPE_LAST_][RN_SA_MEMBERS_MAX];
     struct rn_sa_set got[RN_SA_TYPE_LAST_];
+    struct rn_sa_set caught[RN_SA_TYPE_LAST_]; /* signed two versions: the proof was given */
     /* Own broadcasts, whole; the share sets are made from the dealings each time. */
     struct rn_buffer sent[RN_SA_TYPE_LAST_];
     struct rn_sa_dealing dealings[RN_SA_MEMBERS_MAX];

@@ -235,15 +235,19 @@ static bool is_unique(enum rn_sa_type type)
            type == RN_SA_SURVIVORS || type == RN_SA_RESULT;
 }
 
-void rn_sa_member_give_evidence(const uint8_t *first, struct rn_view second,
+void rn_sa_member_give_evidence(struct rn_sa_member *m, enum rn_sa_type type, struct rn_view second,
                                 struct rn_sa_actions *actions)
 {
+    if (m->caught[type]) {
+        return;
+    }
+    m->caught[type] = true;
     struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
-    rn_sa_evidence_write(rn_view_of(first, RN_SA_ENVELOPE_BYTES), second, &action->bytes);
+    rn_sa_evidence_write(rn_view_of(m->seen[type], RN_SA_ENVELOPE_BYTES), second, &action->bytes);
 }
 
 /* A message of which one like it was accepted before: the same is harmless, another is evidence. */
-static rn_result check_repeated(const struct rn_sa_member *m, const struct rn_sa_message *message,
+static rn_result check_repeated(struct rn_sa_member *m, const struct rn_sa_message *message,
                                 bool *out_repeated, struct rn_sa_actions *actions,
                                 struct rn_error *err)
 {
@@ -252,7 +256,7 @@ static rn_result check_repeated(const struct rn_sa_member *m, const struct rn_sa
     if (is_unique(type) && m->seen_set[type]) {
         *out_repeated = memcmp(m->seen[type], message->envelope.data, RN_SA_ENVELOPE_BYTES) == 0;
         if (!*out_repeated) {
-            rn_sa_member_give_evidence(m->seen[type], message->envelope, actions);
+            rn_sa_member_give_evidence(m, type, message->envelope, actions);
             return rn_fail(err, RN_E_PEER_PROTOCOL, "%s: contradicts an earlier one",
                            rn_sa_type_name(type));
         }
@@ -260,7 +264,7 @@ static rn_result check_repeated(const struct rn_sa_member *m, const struct rn_sa
     const bool other_survivors = type == RN_SA_CERTIFICATE && m->seen_set[RN_SA_SURVIVORS] &&
                                  memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) != 0;
     if (other_survivors) {
-        rn_sa_member_give_evidence(m->seen[RN_SA_SURVIVORS], message->envelope, actions);
+        rn_sa_member_give_evidence(m, RN_SA_SURVIVORS, message->envelope, actions);
         return rn_fail(err, RN_E_PEER_PROTOCOL, "certificate: over other survivors");
     }
     return rn_ok();
@@ -417,10 +421,13 @@ rn_result rn_sa_member_chunk(struct rn_sa_member *m, uint32_t chunk, struct rn_b
     uint64_t *RN_CLEANUP(rn_free_cleanup) values =
         rn_alloc(m->t.layout.chunk_elements, sizeof *values);
     uint8_t *RN_CLEANUP(rn_free_cleanup) packed = rn_alloc(size, 1);
-    const rn_result read = read_input(m, chunk, values, err);
-    m->input_failed = !rn_is_ok(read);
-    RN_TRY(read);
-    RN_TRY(rn_sa_chunk_mask(&m->t.layout, chunk, values, m->masks, packed, err));
+    rn_result result = read_input(m, chunk, values, err);
+    m->input_failed = !rn_is_ok(result);
+    if (rn_is_ok(result)) {
+        result = rn_sa_chunk_mask(&m->t.layout, chunk, values, m->masks, packed, err);
+    }
+    rn_secret_wipe(values, m->t.layout.chunk_elements * sizeof *values); /* the plain update */
+    RN_TRY(result);
     const struct rn_sa_chunk part = {chunk, rn_view_of(packed, size)};
     uint8_t leaf[RN_HASH_BYTES];
     rn_sa_chunk_leaf(&m->t, m->config.self, &part, leaf);

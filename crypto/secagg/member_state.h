@@ -71,6 +71,7 @@ struct rn_sa_member {
     /* First broadcast of each type that was accepted: a different second one is evidence. */
     uint8_t seen[RN_SA_TYPE_LAST_][RN_SA_ENVELOPE_BYTES];
     bool seen_set[RN_SA_TYPE_LAST_];
+    bool caught[RN_SA_TYPE_LAST_]; /* contradicted: the proof was given */
 };
 
 typedef rn_result rn_sa_member_handler(struct rn_sa_member *m, const struct rn_sa_message *message,
@@ -109,8 +110,9 @@ void rn_sa_member_go_aborted(struct rn_sa_member *m, enum rn_sa_reason reason, b
 /* Enters a state: progress, deadlines. */
 void rn_sa_member_enter(struct rn_sa_member *m, enum rn_sa_member_state state,
                         struct rn_sa_actions *actions);
-/* first is an envelope that was accepted before. */
-void rn_sa_member_give_evidence(const uint8_t *first, struct rn_view second,
+/* first is the envelope of that type that was accepted before. Once per type: one proof is enough,
+ * and more of them shall not fill the journal. */
+void rn_sa_member_give_evidence(struct rn_sa_member *m, enum rn_sa_type type, struct rn_view second,
                                 struct rn_sa_actions *actions);
 /* Sends Follow for what is missing. */
 void rn_sa_member_ask(struct rn_sa_member *m, struct rn_sa_actions *actions);

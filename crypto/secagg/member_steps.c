@@ -411,7 +411,7 @@ rn_result rn_sa_member_on_abort_certificate(struct rn_sa_member *m,
     memcpy(claim.t0, m->t.t0, RN_HASH_BYTES);
     RN_TRY(rn_sa_abort_certificate_check(&claim, message->body, err));
     if (m->t.level >= RN_SA_LEVEL_CERTIFIED) { /* more than n_c members voted twice */
-        rn_sa_member_give_evidence(m->seen[RN_SA_CERTIFICATE], message->envelope, actions);
+        rn_sa_member_give_evidence(m, RN_SA_CERTIFICATE, message->envelope, actions);
         return rn_fail(err, RN_E_PEER_PROTOCOL, "abort certificate: the survivors are certified");
     }
     m->closed = true;

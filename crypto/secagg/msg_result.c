@@ -14,6 +14,9 @@ bool rn_sa_secret_matches(const struct rn_sa_transcript *transcript, uint32_t me
     if (!rn_sa_set_has(&transcript->survivors, member)) {
         return rn_point_matches(&transcript->peers[member].mask, secret);
     }
+    if (rn_scalar_is_zero(secret)) {
+        return false; /* a commitment to zero can be made, but zero is no seed */
+    }
     uint8_t commitment[RN_HASH_BYTES];
     rn_sa_seed_commit(transcript, member, secret, commitment);
     return memcmp(commitment, transcript->peers[member].commitment, RN_HASH_BYTES) == 0;

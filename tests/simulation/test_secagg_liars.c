@@ -231,6 +231,83 @@ static void test_wrong_seed(void **state)
     sim_free(sim);
 }
 
+/* A member commits to the self seed 0 and shares it. No honest seed is 0, and what cannot be
+ * written into a Result must not end the coordinator. */
+static bool zero_seed(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    (void)to;
+    const struct rn_sa_message m = sim_parse(message);
+    if (m.type != RN_SA_READY || from != 2) {
+        return true;
+    }
+    struct rn_scalar *seed = &sim->members[2]->vault->session.self;
+    rn_scalar_from_u64(0, seed);
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    struct rn_buffer forged = {0};
+    rn_buffer_append(&body, m.body.data, m.body.length);
+    rn_sa_seed_commit(&sim->members[2]->t, 2, seed, body.data + RN_SA_READY_BODY - RN_HASH_BYTES);
+    sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
+    rn_buffer_clear(message);
+    *message = forged;
+    return true;
+}
+
+static void test_zero_seed(void **state)
+{
+    (void)state;
+    struct sim *sim = new_sim(5, 1, 1, zero_seed, NULL);
+    sim_run(sim, 400000);
+    const struct sim_node *coordinator = &sim->nodes[SIM_COORDINATOR];
+    const struct rn_sa_set dealer = rn_sa_set_only(2);
+    assert_true(coordinator->aborted);
+    assert_int_equal(coordinator->reason, RN_SA_REASON_DEALER);
+    assert_true(rn_sa_set_equal(&coordinator->blamed, &dealer));
+    assert_int_equal(sim_check_sums(sim), 0);
+    sim_free(sim);
+}
+
+/* ---- Evidence ---- */
+
+/* A member signs version after version of its vote: each is refused, the first is the proof. */
+static bool vote_often(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    (void)to;
+    uint32_t *proofs = sim->options.tamper_context;
+    const struct rn_sa_message reveal = sim_parse(message);
+    if (reveal.type != RN_SA_REVEAL || from != 1 || *proofs > 0) {
+        return true;
+    }
+    const struct rn_sa_message vote = sim_parse(&sim->aggregator->inbox[RN_SA_VOTE][1]);
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) forged = {0};
+    struct rn_sa_actions actions = {0};
+    rn_buffer_append(&body, vote.body.data, vote.body.length);
+    for (uint8_t version = 1; version < 20; version++) {
+        body.data[4] ^= version;
+        sim_sign_again(sim, &vote, rn_buffer_view(&body), NULL, NULL, &forged);
+        const rn_result result = rn_sa_aggregator_receive(
+            sim->aggregator, from, rn_buffer_view(&forged), sim->now, &actions, NULL);
+        assert_int_equal(rn_class_of(result), RN_CLASS_PEER);
+        body.data[4] ^= version;
+    }
+    for (size_t i = 0; i < actions.count; i++) {
+        *proofs += actions.items[i].kind == RN_SA_EVIDENCE;
+    }
+    rn_sa_actions_clear(&actions);
+    return true;
+}
+
+static void test_one_proof(void **state)
+{
+    (void)state;
+    uint32_t proofs = 0;
+    struct sim *sim = new_sim(5, 1, 1, vote_often, &proofs);
+    sim_run(sim, 400000);
+    assert_int_equal(proofs, 1);
+    assert_int_equal(sim_check_sums(sim), 5);
+    sim_free(sim);
+}
+
 /* ---- R2 ---- */
 
 /* The guard bit alone. (Values that keep the sum within its range are poisoning: V3.) */
@@ -307,7 +384,8 @@ int main(void)
         cmocka_unit_test(test_bad_dealers),  cmocka_unit_test(test_complaints),
         cmocka_unit_test(test_wrong_shares), cmocka_unit_test(test_malformed_reveals),
         cmocka_unit_test(test_wrong_seed),   cmocka_unit_test(test_out_of_range),
-        cmocka_unit_test(test_bad_chunks),
+        cmocka_unit_test(test_bad_chunks),   cmocka_unit_test(test_zero_seed),
+        cmocka_unit_test(test_one_proof),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
