@@ -206,7 +206,15 @@ static void take_closing(struct rn_member *member, const struct rn_wire_closing 
     const rn_result reason = {(enum rn_code)closing->reason};
     struct rn_error err = {0};
     rn_log(RN_LOG_INFO, "coordinator.closing", RN_LOG_TEXT(RN_F_REASON, rn_code_name(reason.code)));
-    if (closing->job_done) {
+    const bool behind = member->announced.present &&
+                        memcmp(member->announced.bytes, member->model->adapter_hash, 32) != 0;
+    if (closing->job_done && rn_is_ok(reason) && behind) {
+        rn_member_finish(member,
+                         rn_fail(&err, RN_E_INCOMPLETE,
+                                 "the job is over, but this site missed its last sums: start the "
+                                 "coordinator and this site once more"),
+                         &err);
+    } else if (closing->job_done) {
         rn_member_finish(member,
                          rn_is_ok(reason) ? rn_ok()
                                           : rn_fail(&err, RN_E_INCOMPLETE,
@@ -226,6 +234,7 @@ static void take_closing(struct rn_member *member, const struct rn_wire_closing 
 
 static void take_summary(struct rn_member *member, const struct rn_wire_summary *summary)
 {
+    member->announced = summary->adapter_hash;
     rn_log(RN_LOG_INFO, "round.summary", RN_LOG_NUMBER(RN_F_ROUND, summary->round),
            RN_LOG_NUMBER(RN_F_COUNT, summary->included),
            RN_LOG_TEXT(RN_F_REASON, rn_code_name((enum rn_code)summary->outcome)));

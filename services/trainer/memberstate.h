@@ -65,7 +65,8 @@ struct rn_member {
     uint64_t sent_before;    /* bytes on streams that are closed */
     uint64_t clone_since_ms; /* first refusal because this identity is connected already; 0 none */
 
-    uint32_t next_round; /* first round without a record here */
+    struct rn_wire_hash announced; /* adapter hash of the newest summary */
+    uint32_t next_round;           /* first round without a record here */
     struct rn_member_session session;
     struct rn_member_update update;
     struct rn_fed_train_job *training; /* running */
