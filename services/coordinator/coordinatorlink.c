@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "services/coordinator/coordinatorstate.h"
 
+/* A member says that it is behind when it gets an offer; offers are repeated far more slowly. */
+#define HELP_MS 1000
+
 static struct rn_coordinator_peer *find_peer(struct rn_coordinator *coordinator,
                                              const struct rn_rpc_stream *stream)
 {
@@ -249,8 +252,13 @@ static void take_status(struct rn_coordinator *coordinator, struct rn_coordinato
         peer->progress_ms = rn_clock_monotonic_ms();
     }
     if (status->reason == RN_E_ROUND_STALE && status->round <= coordinator->round) {
-        peer->next_round = (uint32_t)status->round;
-        rn_coordinator_help(coordinator, peer);
+        /* Help reads the journal: a member that asks without end does not get it without end. */
+        const uint64_t now = rn_clock_monotonic_ms();
+        if (now - peer->helped_ms >= HELP_MS) {
+            peer->helped_ms = now;
+            peer->next_round = (uint32_t)status->round;
+            rn_coordinator_help(coordinator, peer);
+        }
     } else if (status->stage == RN_SA_STAGE_FINISHED && status->round > peer->next_round &&
                status->round <= (uint64_t)coordinator->site->plan.rounds + 1) {
         peer->next_round = (uint32_t)status->round;

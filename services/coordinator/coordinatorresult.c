@@ -93,7 +93,7 @@ static rn_result apply(struct rn_coordinator *coordinator, struct rn_error *err)
 
 void rn_coordinator_take_sum(struct rn_coordinator *coordinator)
 {
-    const struct rn_coordinator_session *session = &coordinator->session;
+    struct rn_coordinator_session *session = &coordinator->session;
     struct rn_fed_result known;
     struct rn_error err = {0};
     bool found = false;
@@ -105,8 +105,15 @@ void rn_coordinator_take_sum(struct rn_coordinator *coordinator)
             rn_coordinator_publish(coordinator, session->round, false);
         }
     }
-    if (!rn_is_ok(result)) {
-        /* A sum that no adapter can come from is the same at every site: nobody goes on. */
+    if (rn_class_of(result) == RN_CLASS_ROUND) {
+        /* Within the range of a sum, but nothing that honest updates add up to: some member's
+         * upload was wrong, and nobody can say whose. Every site finds the same and keeps its
+         * adapter. */
+        session->refused = true;
+        rn_log(RN_LOG_ERROR, "sum.refused", RN_LOG_NUMBER(RN_F_ROUND, session->round),
+               RN_LOG_TEXT(RN_F_REASON, rn_code_name(result.code)),
+               RN_LOG_TEXT(RN_F_DETAIL, err.text));
+    } else if (!rn_is_ok(result)) {
         rn_coordinator_end(coordinator, result, &err);
     }
 }

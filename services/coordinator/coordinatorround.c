@@ -120,39 +120,42 @@ static void gather_tick(struct rn_coordinator *coordinator)
     }
 }
 
-static uint64_t soft_of(const struct rn_coordinator_session *session)
+static struct rn_sa_timeout timeout_of(const struct rn_coordinator_session *session)
 {
     const struct rn_sa_params *params = &session->params;
     switch (session->stage) {
     case RN_SA_STAGE_READY:
-        return params->ready.soft_ms;
+        return params->ready;
     case RN_SA_STAGE_SHARES:
-        return params->shares.soft_ms;
+        return params->shares;
     case RN_SA_STAGE_ACKS:
-        return params->acks.soft_ms;
+        return params->acks;
     case RN_SA_STAGE_UPLOAD:
-        return params->upload.soft_ms;
+        return params->upload;
     case RN_SA_STAGE_VOTE:
-        return params->vote.soft_ms;
+        return params->vote;
     case RN_SA_STAGE_UNMASK:
-        return params->unmask.soft_ms;
+        return params->unmask;
     case RN_SA_STAGE_SUM:
-        return params->receipts.soft_ms;
+        return params->receipts;
     default:
-        return 0;
+        return (struct rn_sa_timeout){0, 0};
     }
 }
 
 /* When all that the stage still waits for are members that are away (or stuck, or only follow), its
  * soft time-out need not be sat through: the machine's clock jumps there. The machine's own rules
- * decide whether the stage may then advance. */
+ * decide whether the stage may then advance. If it does not, and those members are here but only
+ * follow, nothing can change any more before the hard time-out: the clock jumps there too. */
 static void skip_waiting(struct rn_coordinator *coordinator)
 {
     const struct rn_coordinator_session *session = &coordinator->session;
     const uint64_t now = rn_clock_monotonic_ms();
-    const uint64_t soft = soft_of(session);
+    const struct rn_sa_timeout timeout = timeout_of(session);
+    bool only_followers = true;
     const struct rn_sa_set missing = rn_sa_set_minus(&session->expected, &session->arrived);
-    if (session->machine == NULL || session->over || soft == 0 || rn_sa_set_empty(&missing)) {
+    if (session->machine == NULL || session->over || timeout.soft_ms == 0 ||
+        rn_sa_set_empty(&missing)) {
         return;
     }
     for (uint32_t i = rn_sa_set_next(&missing, 0); i < coordinator->peer_count;
@@ -167,13 +170,17 @@ static void skip_waiting(struct rn_coordinator *coordinator)
         if (!is_absent(peer, now, ABSENT_MS) && !stuck && !follows) {
             return;
         }
+        only_followers = only_followers && follows && peer->session_stream != NULL;
     }
     const uint64_t machine_now = rn_coordinator_now(coordinator);
-    if (machine_now < session->stage_ms + soft) {
+    const bool past_soft = machine_now >= session->stage_ms + timeout.soft_ms;
+    const uint64_t until =
+        session->stage_ms + (past_soft && only_followers ? timeout.hard_ms : timeout.soft_ms);
+    if (machine_now < until) {
         rn_log(RN_LOG_INFO, "stage.not-waiting",
                RN_LOG_TEXT(RN_F_STAGE, rn_fed_stage_code(session->stage)),
                RN_LOG_NUMBER(RN_F_MEMBERS, rn_sa_set_count(&missing)));
-        coordinator->skew_ms += session->stage_ms + soft - machine_now;
+        coordinator->skew_ms += until - machine_now;
     }
 }
 
@@ -224,42 +231,6 @@ static void next_round(struct rn_coordinator *coordinator)
     rn_coordinator_gather(coordinator);
 }
 
-void rn_coordinator_finished(struct rn_coordinator *coordinator)
-{
-    struct rn_coordinator_session *session = &coordinator->session;
-    struct rn_sa_set agreeing;
-    struct rn_sa_set differing;
-    rn_sa_aggregator_receipts(session->machine, &agreeing, &differing);
-    for (uint32_t i = rn_sa_set_next(&differing, 0); i < coordinator->peer_count;
-         i = rn_sa_set_next(&differing, i + 1)) {
-        rn_log(RN_LOG_ERROR, "alarm.receipt-differs", RN_LOG_NUMBER(RN_F_ROUND, session->round),
-               RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, i)));
-    }
-    for (uint32_t i = rn_sa_set_next(&agreeing, 0); i < coordinator->peer_count;
-         i = rn_sa_set_next(&agreeing, i + 1)) {
-        struct rn_coordinator_peer *peer = &coordinator->peers[i];
-        peer->next_round =
-            peer->next_round > session->round ? peer->next_round : session->round + 1;
-    }
-    struct rn_fed_result result;
-    struct rn_error err = {0};
-    bool found = false;
-    const rn_result status =
-        rn_fed_result_latest(coordinator->journal, session->round, &result, &found, &err);
-    if (!rn_is_ok(status) || !found) {
-        rn_coordinator_end(coordinator,
-                           rn_is_ok(status)
-                               ? rn_fail(&err, RN_E_INTERNAL, "round %u ended without a result",
-                                         (unsigned)session->round)
-                               : status,
-                           &err);
-        return;
-    }
-    coordinator->lost_in_row = 0;
-    rn_coordinator_report(coordinator, &result);
-    next_round(coordinator);
-}
-
 /* No sum, and none will come: the adapter stays, the next round has the other matrix. */
 static void skip_round(struct rn_coordinator *coordinator, bool spent)
 {
@@ -293,6 +264,46 @@ static void skip_round(struct rn_coordinator *coordinator, bool spent)
                    &err);
         return;
     }
+    next_round(coordinator);
+}
+
+void rn_coordinator_finished(struct rn_coordinator *coordinator)
+{
+    struct rn_coordinator_session *session = &coordinator->session;
+    struct rn_sa_set agreeing;
+    struct rn_sa_set differing;
+    if (session->refused) {
+        skip_round(coordinator, true);
+        return;
+    }
+    rn_sa_aggregator_receipts(session->machine, &agreeing, &differing);
+    for (uint32_t i = rn_sa_set_next(&differing, 0); i < coordinator->peer_count;
+         i = rn_sa_set_next(&differing, i + 1)) {
+        rn_log(RN_LOG_ERROR, "alarm.receipt-differs", RN_LOG_NUMBER(RN_F_ROUND, session->round),
+               RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, i)));
+    }
+    for (uint32_t i = rn_sa_set_next(&agreeing, 0); i < coordinator->peer_count;
+         i = rn_sa_set_next(&agreeing, i + 1)) {
+        struct rn_coordinator_peer *peer = &coordinator->peers[i];
+        peer->next_round =
+            peer->next_round > session->round ? peer->next_round : session->round + 1;
+    }
+    struct rn_fed_result result;
+    struct rn_error err = {0};
+    bool found = false;
+    const rn_result status =
+        rn_fed_result_latest(coordinator->journal, session->round, &result, &found, &err);
+    if (!rn_is_ok(status) || !found) {
+        rn_coordinator_end(coordinator,
+                           rn_is_ok(status)
+                               ? rn_fail(&err, RN_E_INTERNAL, "round %u ended without a result",
+                                         (unsigned)session->round)
+                               : status,
+                           &err);
+        return;
+    }
+    coordinator->lost_in_row = 0;
+    rn_coordinator_report(coordinator, &result);
     next_round(coordinator);
 }
 
@@ -352,6 +363,9 @@ rn_result rn_coordinator_resume(struct rn_coordinator *coordinator, struct rn_er
         rn_log(RN_LOG_WARN, "round.not-resumed", RN_LOG_NUMBER(RN_F_ROUND, last.round),
                RN_LOG_NUMBER(RN_F_ATTEMPT, last.attempt), RN_LOG_TEXT(RN_F_DETAIL, reason.text));
         rn_coordinator_session_clear(session);
+        if (loaded.code == RN_E_NO_INPUT) {
+            coordinator->attempt--; /* its offer was not journalled, so nobody has heard of it */
+        }
         if (found && result.outcome == RN_OK) {
             next_round(coordinator);
         }

@@ -35,6 +35,7 @@ struct rn_coordinator_peer {
     uint64_t absent_since_ms; /* monotonic; 0 while present */
     uint64_t progress_ms;     /* last sign of progress while training */
     uint64_t progress_done;
+    uint64_t helped_ms;         /* last time that it said it is behind and was heard */
     uint64_t received_before;   /* bytes of streams that are closed */
     uint64_t received_at_start; /* total when the round began */
     uint32_t follows_round;     /* the member only follows this session: nothing to wait for */
@@ -59,6 +60,7 @@ struct rn_coordinator_session {
     struct rn_sa_set joined; /* members of the session: T0 */
     bool over;
     bool summed;
+    bool refused;      /* no adapter can come from its sum */
     uint64_t began_ms; /* monotonic */
 };
 

@@ -250,6 +250,7 @@ void rn_member_take_sum(struct rn_member *member, struct rn_sa_actions *out_acti
     }
     rn_log(RN_LOG_ERROR, "sum.refused", RN_LOG_NUMBER(RN_F_ROUND, session->round),
            RN_LOG_TEXT(RN_F_REASON, rn_code_name(status.code)), RN_LOG_TEXT(RN_F_DETAIL, err.text));
+    session->over = true; /* the adapter stays; the next offer starts from it */
     if (rn_class_of(status) == RN_CLASS_STOP) {
         rn_member_end(member, status, &err);
     }

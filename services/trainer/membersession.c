@@ -259,6 +259,13 @@ static bool is_usable(struct rn_member *member, const struct rn_sa_offer *offer)
     if (offer->round < member->next_round) {
         return false; /* done here */
     }
+    /* The plan's bound, which the policy agreed to; the coordinator does not choose it. */
+    if (offer->attempt > member->site->plan.secagg.attempts) {
+        rn_log(RN_LOG_WARN, "round.refused", RN_LOG_NUMBER(RN_F_ROUND, offer->round),
+               RN_LOG_NUMBER(RN_F_ATTEMPT, offer->attempt),
+               RN_LOG_NUMBER(RN_F_LIMIT, member->site->plan.secagg.attempts));
+        return false;
+    }
     if (memcmp(offer->adapter_hash, member->model->adapter_hash, RN_HASH_BYTES) != 0) {
         rn_log(RN_LOG_WARN, "round.behind", RN_LOG_NUMBER(RN_F_ROUND, offer->round),
                RN_LOG_NUMBER(RN_F_VALUE, member->next_round));
@@ -269,37 +276,37 @@ static bool is_usable(struct rn_member *member, const struct rn_sa_offer *offer)
     return true;
 }
 
+/* A machine that has taken the offer, and what it wants done first. */
+static rn_result take_offer(struct rn_member *member, const struct rn_sa_offer *offer,
+                            struct rn_view message, struct rn_sa_member **out,
+                            struct rn_sa_actions *out_actions, struct rn_error *err)
+{
+    RN_CLEANUP(rn_secret32_clear) struct rn_secret32 seed = {{0}};
+    struct rn_sa_member_config config;
+    RN_TRY(rn_random_bytes(seed.bytes, sizeof(seed.bytes), err));
+    RN_TRY(machine_config(member, (uint32_t)offer->round, offer->attempt,
+                          member->model->adapter_hash, &seed, &config, err));
+    RN_TRY(rn_sa_member_new(&config, out, err));
+    const rn_result taken =
+        rn_sa_member_receive(*out, message, rn_clock_monotonic_ms(), out_actions, err);
+    if (!rn_is_ok(taken)) {
+        rn_sa_member_free(RN_TAKE(*out));
+        rn_sa_actions_clear(out_actions);
+    }
+    return taken;
+}
+
+/* The session before ends with an offer that is taken, not with one that is refused. */
 static void begin(struct rn_member *member, const struct rn_sa_offer *offer, struct rn_view message)
 {
     struct rn_member_session *session = &member->session;
-    RN_CLEANUP(rn_secret32_clear) struct rn_secret32 seed = {{0}};
-    struct rn_sa_member_config config;
+    struct rn_sa_member *machine = NULL;
+    struct rn_round_layout layout;
     struct rn_sa_actions actions = {0};
     struct rn_error err = {0};
-    rn_member_session_clear(member);
-    rn_result result = rn_random_bytes(seed.bytes, sizeof(seed.bytes), &err);
+    rn_result result = rn_fed_model_layout(member->model, (uint32_t)offer->round, &layout, &err);
     if (rn_is_ok(result)) {
-        result = machine_config(member, (uint32_t)offer->round, offer->attempt,
-                                member->model->adapter_hash, &seed, &config, &err);
-    }
-    if (rn_is_ok(result)) {
-        result = rn_fed_model_layout(member->model, (uint32_t)offer->round, &session->layout, &err);
-    }
-    if (rn_is_ok(result)) {
-        result = rn_sa_member_new(&config, &session->machine, &err);
-    }
-    if (rn_is_ok(result)) {
-        memcpy(session->id, offer->session, sizeof(session->id));
-        memcpy(session->before, member->model->adapter_hash, sizeof(session->before));
-        session->round = (uint32_t)offer->round;
-        session->attempt = offer->attempt;
-        session->began_ms = rn_clock_monotonic_ms();
-        session->traffic_before = rn_member_bytes_sent(member);
-        rn_log(RN_LOG_INFO, "round.offer", RN_LOG_NUMBER(RN_F_ROUND, session->round),
-               RN_LOG_NUMBER(RN_F_ATTEMPT, session->attempt),
-               RN_LOG_TEXT(RN_F_PHASE, rn_round_phase_name(session->layout.spec.active)));
-        result = rn_sa_member_receive(session->machine, message, rn_clock_monotonic_ms(), &actions,
-                                      &err);
+        result = take_offer(member, offer, message, &machine, &actions, &err);
     }
     if (!rn_is_ok(result)) {
         rn_log(RN_LOG_WARN, "round.refused", RN_LOG_NUMBER(RN_F_ROUND, offer->round),
@@ -307,10 +314,20 @@ static void begin(struct rn_member *member, const struct rn_sa_offer *offer, str
                RN_LOG_TEXT(RN_F_DETAIL, err.text));
         rn_member_send_status(member, (uint32_t)offer->round, offer->attempt, RN_SA_STAGE_OFFER, 0,
                               0, result.code);
-        rn_sa_actions_clear(&actions);
-        rn_member_session_clear(member);
         return;
     }
+    rn_member_session_clear(member);
+    session->machine = machine;
+    session->layout = layout;
+    memcpy(session->id, offer->session, sizeof(session->id));
+    memcpy(session->before, member->model->adapter_hash, sizeof(session->before));
+    session->round = (uint32_t)offer->round;
+    session->attempt = offer->attempt;
+    session->began_ms = rn_clock_monotonic_ms();
+    session->traffic_before = rn_member_bytes_sent(member);
+    rn_log(RN_LOG_INFO, "round.offer", RN_LOG_NUMBER(RN_F_ROUND, session->round),
+           RN_LOG_NUMBER(RN_F_ATTEMPT, session->attempt),
+           RN_LOG_TEXT(RN_F_PHASE, rn_round_phase_name(session->layout.spec.active)));
     rn_member_execute(member, &actions);
 }
 
