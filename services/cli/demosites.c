@@ -166,6 +166,7 @@ static rn_result init(struct rn_demo *demo, struct rn_error *err)
 static rn_result join(struct rn_demo *demo, size_t member, struct rn_error *err)
 {
     const struct rn_demo_settings *s = demo->settings;
+    const char *text = strchr(s->text, ',') != NULL ? "text,pair" : "text";
     char invitation[RN_PATH_MAX];
     char site[RN_PATH_MAX];
     char data[RN_PATH_MAX];
@@ -174,7 +175,7 @@ static rn_result join(struct rn_demo *demo, size_t member, struct rn_error *err)
     RN_TRY(rn_demo_path(demo, site, err, "%s", demo->names[member]));
     RN_TRY(rn_demo_path(demo, data, err, "data/part-%zu.jsonl", member + 1));
     const char *arguments[] = {"join",      invitation, "--dir",  site,   "--model", s->model,
-                               "--data",    data,       "--text", "text", "--label", "label",
+                               "--data",    data,       "--text", text,   "--label", "label",
                                "--threads", "1",        "--log",  "json", NULL};
     return run(demo, arguments, err);
 }
