@@ -348,15 +348,18 @@ SMALL = {  # seconds become milliseconds: a round is about the protocol here, no
 
 
 class Federation:
-    """Sites below `directory`, ready to start."""
+    """Sites below `directory`, ready to start. train: a file with the columns sentence and label."""
 
     def __init__(self, directory, members=3, rounds=2, listening=(), examples=60, dev=False, relay=False,
-                 **options):  # fmt: skip
+                 model=MODEL, train=TRAIN, labels=LABELS, **options):  # fmt: skip
         self.directory = directory
         self.names = list(NAMES[:members])
         self.rounds = rounds
         self.options = {**SMALL, **{key.replace("_", "-"): value for key, value in options.items()}}
         self.examples = examples
+        # So that every batch is full and the sums of example counts are known.
+        check(examples % self.options["batch"] == 0, "examples must be a multiple of the batch")
+        self.model, self.train, self.labels = model, train, labels
         self.port = free_port()
         self.relay = Relay(self.port) if relay else None
         directory.mkdir()
@@ -369,7 +372,7 @@ class Federation:
         self.trainers = {name: Process("rondo-trainer", directory / name) for name in self.names}
 
     def _data(self):
-        rows = lines(TRAIN)
+        rows = lines(self.train)
         count = self.examples
         for place, name in enumerate(self.names):
             part = rows[1 + place * count : 1 + (place + 1) * count]
@@ -383,13 +386,13 @@ class Federation:
             options += ["--listen", f"127.0.0.1:{self.port}"]
         address = self.port if self.relay is None else self.relay.port
         ok("init", self.directory / "coordinator", "--federation", "scenario", "--address",
-           f"127.0.0.1:{address}", "--model", MODEL, "--members", ",".join(self.names), "--labels", LABELS,
+           f"127.0.0.1:{address}", "--model", self.model, "--members", ",".join(self.names), "--labels", self.labels,
            "--rounds", self.rounds, "--threads", 1, "--log", "json", *options)  # fmt: skip
 
     def _join(self, name, listens):
         more = ["--listen", f"127.0.0.1:{free_port()}"] if listens else []
         ok("join", self.directory / f"coordinator/invitations/{name}.invite", "--dir", self.directory / name,
-           "--model", MODEL, "--data", self.directory / f"{name}.tsv", "--text", "sentence", "--label", "label",
+           "--model", self.model, "--data", self.directory / f"{name}.tsv", "--text", "sentence", "--label", "label",
            "--threads", 1, "--log", "json", *more)  # fmt: skip
 
     def _enrol(self):
@@ -496,9 +499,9 @@ class Scenario:
             for process in fed.processes():
                 if process.child is not None:
                     process.child.wait()
-        if kind is not None and self.federations:
+        if kind not in (None, Skip) and self.federations:
             self.federations[-1].report()
-        if kind is not None and os.environ.get("RONDO_KEEP"):
+        if kind not in (None, Skip) and os.environ.get("RONDO_KEEP"):
             print(f"files are kept in {self.work}")
         else:
             shutil.rmtree(self.work, ignore_errors=True)
