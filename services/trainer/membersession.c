@@ -243,6 +243,7 @@ void rn_member_upload_pump(struct rn_member *member)
     }
     if (!rn_is_ok(result)) {
         rn_log(RN_LOG_ERROR, "upload.failed", RN_LOG_TEXT(RN_F_DETAIL, err.text));
+        rn_sa_member_decline(session->machine, &actions); /* the others go on without this one */
     }
     rn_member_execute(member, &actions);
 }
