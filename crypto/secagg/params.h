@@ -80,7 +80,7 @@ struct rn_sa_context {
     uint8_t scales_hash[RN_HASH_BYTES];  /* this round's quantiser scales */
     uint64_t round;
     uint32_t attempt;  /* 1, 2, ...; (round, attempt) strictly increases within a plan */
-    uint32_t active;   /* enum rn_matrix: which matrices the vector holds */
+    uint32_t active;   /* which parts of the adapter the vector holds, a bit each (rule A9) */
     uint64_t elements; /* d */
 };
 

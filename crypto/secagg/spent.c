@@ -165,7 +165,7 @@ rn_result rn_sa_spent_check(const struct rn_sa_spent *spent, const struct rn_sa_
         const struct open_session *entry = &spent->open[i];
         const bool same = memcmp(entry->base, context->base_hash, RN_HASH_BYTES) == 0 &&
                           memcmp(entry->adapter, context->adapter_hash, RN_HASH_BYTES) == 0 &&
-                          entry->active == context->active;
+                          (entry->active & context->active) != 0;
         if (same && out_session != NULL) {
             memcpy(out_session, entry->session, RN_HASH_BYTES);
         }

@@ -4,9 +4,9 @@
  * (round, attempt) of a plan only goes up. Pure logic over journal records that the member machine
  * made durable (RN_SA_PERSIST with keep set).
  *
- * An update is named by (base hash, adapter hash, active matrices). From the moment Done is in the
- * journal it is spent: it is encoded again only after an abort certificate for each session that
- * spent it.
+ * An update is named by (base hash, adapter hash, active parts), and two updates with one part in
+ * common are the same one. From the moment Done is in the journal it is spent: it is encoded again
+ * only after an abort certificate for each session that spent it.
  */
 #ifndef RN_CRYPTO_SECAGG_SPENT_H
 #define RN_CRYPTO_SECAGG_SPENT_H

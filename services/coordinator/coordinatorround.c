@@ -3,7 +3,8 @@
  * Which round and attempt comes next. A round ends with a sum, or it is repeated under the rule A9
  * (PROTOCOL.md): at once where no update of it can have been sent or every sent one is covered by
  * an abort certificate, never otherwise. RoLoRA then goes on with the other matrix; the other
- * methods have no other matrix and the job ends.
+ * methods have no other matrix and the job ends, and so it does with a federated head, which is
+ * part of every round.
  */
 #include <string.h>
 
@@ -254,14 +255,19 @@ static void skip_round(struct rn_coordinator *coordinator, bool spent)
     rn_coordinator_report(coordinator, &result);
     coordinator->lost_in_row++;
     /* Two in a row from one adapter: both its matrices are spent, so nobody could join again. */
-    if (coordinator->site->plan.method != RN_METHOD_ROLORA || coordinator->lost_in_row >= 2) {
+    const bool head = spent && session->layout.spec.with_head;
+    if (coordinator->site->plan.method != RN_METHOD_ROLORA || head ||
+        coordinator->lost_in_row >= 2) {
         coordinator->round++;
-        end_rounds(coordinator,
-                   rn_fail(&err, RN_E_INCOMPLETE,
-                           "round %u was lost%s and the plan has no other matrix to go on with; "
-                           "the adapter of the rounds before is kept",
-                           (unsigned)result.round, spent ? " after updates were sent" : ""),
-                   &err);
+        end_rounds(
+            coordinator,
+            rn_fail(&err, RN_E_INCOMPLETE,
+                    "round %u was lost%s and %s; the adapter of the rounds before is kept",
+                    (unsigned)result.round, spent ? " after updates were sent" : "",
+                    head ? "the federated head, which is part of every round, may not be sent "
+                           "again from the same start"
+                         : "the plan has no other matrix to go on with"),
+            &err);
         return;
     }
     next_round(coordinator);

@@ -40,6 +40,11 @@ uint64_t rn_round_value_max(const struct rn_round_spec *spec)
     return spec->weight_max * (((uint64_t)1 << spec->bits) - 2);
 }
 
+uint32_t rn_round_parts(const struct rn_round_spec *spec)
+{
+    return spec->active | (spec->with_head ? RN_ROUND_HEAD : 0u);
+}
+
 const char *rn_round_phase_name(unsigned active)
 {
     switch (active) {

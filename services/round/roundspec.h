@@ -17,6 +17,8 @@ struct rn_plan;
 /* Same bits as enum rn_matrix of trainer/trainer.h. */
 #define RN_ROUND_A 1u
 #define RN_ROUND_B 2u
+/* In rn_round_parts alone. */
+#define RN_ROUND_HEAD 4u
 
 struct rn_round_spec {
     uint32_t round;      /* from 1 */
@@ -36,6 +38,11 @@ RN_MUST rn_result rn_round_spec_derive(const struct rn_plan *plan, uint32_t roun
 
 /* Largest value of one element of a member's vector: weight_max * (2^q - 2). */
 uint64_t rn_round_value_max(const struct rn_round_spec *spec);
+
+/* What the round's vector holds a change of: RN_ROUND_A, RN_ROUND_B, RN_ROUND_HEAD. By these parts
+ * the ledger of spent updates tells one update from another (PROTOCOL.md, A9): a head that is
+ * summed in every round is a part of all of them. */
+uint32_t rn_round_parts(const struct rn_round_spec *spec);
 
 /* "B", "A" or "AB", for logs and tables. */
 const char *rn_round_phase_name(unsigned active);

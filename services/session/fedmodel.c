@@ -169,7 +169,7 @@ rn_result rn_fed_model_context(const struct rn_fed_model *model, uint32_t round,
         .roster = &model->site->roster,
         .round = round,
         .attempt = attempt,
-        .active = layout.spec.active,
+        .active = rn_round_parts(&layout.spec),
         .elements = layout.elements,
     };
     memcpy(context.plan_hash, model->site->plan.hash, RN_HASH_BYTES);

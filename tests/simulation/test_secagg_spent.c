@@ -38,11 +38,33 @@ static void test_after_a_sum(void **state)
     sim->context.plan_hash[0] ^= 1; /* a new plan and round, the same update */
     sim_next_session(sim, 7, 1);
     check_all(sim, RN_E_ROUND_SPENT);
-    sim->context.active ^= 3; /* RoLoRA: the next round is about the other matrix */
+    sim->context.active = 1 | 2; /* more than the same update still holds it */
+    check_all(sim, RN_E_ROUND_SPENT);
+    sim->context.active = 1; /* RoLoRA: the next round is about the other matrix */
     sim_next_session(sim, 8, 1);
     check_all(sim, RN_OK);
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 4);
+    sim_free(sim);
+}
+
+/* A head that every round sums is not another update because another matrix stands beside it. */
+static void test_head_in_every_round(void **state)
+{
+    (void)state;
+    struct sim *sim = new_sim(4, 1, 1, 2);
+    sim->context.active = 2 | 4;
+    sim_next_session(sim, 1, 1);
+    sim_run(sim, 400000);
+    assert_int_equal(sim_check_sums(sim), 4);
+    sim->context.active = 1 | 4;
+    sim_next_session(sim, 2, 1);
+    check_all(sim, RN_E_ROUND_SPENT);
+    sim_run(sim, 60000);
+    assert_int_equal(sim_check_sums(sim), 0);
+    sim->context.adapter_hash[0] ^= 1; /* from the next adapter it is */
+    sim_next_session(sim, 3, 1);
+    check_all(sim, RN_OK);
     sim_free(sim);
 }
 
@@ -359,11 +381,17 @@ static void test_spool_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_after_a_sum),      cmocka_unit_test(test_after_an_abort),
-        cmocka_unit_test(test_late_certificate), cmocka_unit_test(test_second_session_closes_first),
-        cmocka_unit_test(test_local_minimum),    cmocka_unit_test(test_damaged_journals),
-        cmocka_unit_test(test_feasible_plans),   cmocka_unit_test(test_parameter_limits),
-        cmocka_unit_test(test_vector_limits),    cmocka_unit_test(test_spool_limit),
+        cmocka_unit_test(test_after_a_sum),
+        cmocka_unit_test(test_head_in_every_round),
+        cmocka_unit_test(test_after_an_abort),
+        cmocka_unit_test(test_late_certificate),
+        cmocka_unit_test(test_second_session_closes_first),
+        cmocka_unit_test(test_local_minimum),
+        cmocka_unit_test(test_damaged_journals),
+        cmocka_unit_test(test_feasible_plans),
+        cmocka_unit_test(test_parameter_limits),
+        cmocka_unit_test(test_vector_limits),
+        cmocka_unit_test(test_spool_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
