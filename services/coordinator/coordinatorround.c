@@ -185,13 +185,15 @@ static void skip_waiting(struct rn_coordinator *coordinator)
     }
 }
 
+/* A lost round leaves nothing to fetch, so nobody is behind for lack of it. */
 static void linger_tick(struct rn_coordinator *coordinator)
 {
     bool behind = false;
     for (uint32_t i = 0; i < coordinator->peer_count; i++) {
         const struct rn_coordinator_peer *peer = &coordinator->peers[i];
         behind = behind || peer->bulk.left > 0 ||
-                 (peer->session_stream != NULL && peer->next_round < coordinator->round);
+                 (peer->session_stream != NULL &&
+                  peer->next_round + coordinator->lost_in_row < coordinator->round);
     }
     const uint64_t waited = rn_clock_monotonic_ms() - coordinator->phase_since_ms;
     /* A coordinator that was started after the end is there for members that are behind. */
