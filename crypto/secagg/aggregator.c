@@ -82,11 +82,23 @@ void rn_sa_aggregator_session(const struct rn_sa_aggregator *a, uint8_t out[stat
     memcpy(out, a->t.session, RN_HASH_BYTES);
 }
 
-void rn_sa_aggregator_receipts(const struct rn_sa_aggregator *a, struct rn_sa_set *out_agreeing,
-                               struct rn_sa_set *out_differing)
+/* Where a receipt in the inbox names the adapter. */
+static const uint8_t *adapter_of(const struct rn_sa_aggregator *a, uint32_t member)
 {
-    *out_agreeing = a->receipts_agreeing;
-    *out_differing = a->receipts_differing;
+    return a->inbox[RN_SA_RECEIPT][member].data + RN_SA_ENVELOPE_BYTES + RN_HASH_BYTES;
+}
+
+void rn_sa_aggregator_receipts(const struct rn_sa_aggregator *a,
+                               const uint8_t adapter_hash[static RN_HASH_BYTES],
+                               struct rn_sa_set *out_agreeing, struct rn_sa_set *out_differing)
+{
+    const struct rn_sa_set *got = &a->got[RN_SA_RECEIPT];
+    *out_agreeing = *out_differing = (struct rn_sa_set){{0}};
+    for (uint32_t i = rn_sa_set_next(got, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(got, i + 1)) {
+        const bool agrees = memcmp(adapter_of(a, i), adapter_hash, RN_HASH_BYTES) == 0;
+        rn_sa_set_add(agrees ? out_agreeing : out_differing, i);
+    }
 }
 
 void rn_sa_aggregator_start(struct rn_sa_aggregator *a, uint64_t now_ms,

@@ -74,9 +74,10 @@ RN_MUST rn_result rn_sa_aggregator_sum_read(const struct rn_sa_aggregator *aggre
 enum rn_sa_stage rn_sa_aggregator_stage(const struct rn_sa_aggregator *aggregator);
 void rn_sa_aggregator_session(const struct rn_sa_aggregator *aggregator,
                               uint8_t out[static RN_HASH_BYTES]);
-/* Members whose receipt names the same adapter as the first receipt did, and members whose receipt
- * differs (an alarm). */
+/* Members whose receipt names this adapter, the one computed here from the sum, and members whose
+ * receipt names another (an alarm). */
 void rn_sa_aggregator_receipts(const struct rn_sa_aggregator *aggregator,
+                               const uint8_t adapter_hash[static RN_HASH_BYTES],
                                struct rn_sa_set *out_agreeing, struct rn_sa_set *out_differing);
 
 #endif

@@ -46,8 +46,6 @@ struct rn_sa_aggregator {
     struct rn_sa_vector vector; /* masked sum, then the sum */
     struct rn_sa_answers *answers[RN_SA_MEMBERS_MAX];
     struct rn_sa_set blamed;
-    struct rn_sa_set receipts_agreeing, receipts_differing;
-    bool certified_abort;
 };
 
 typedef rn_result rn_sa_aggregator_handler(struct rn_sa_aggregator *a,

@@ -181,18 +181,15 @@ rn_result rn_sa_aggregator_on_receipt(struct rn_sa_aggregator *a,
 {
     uint8_t adapter[RN_HASH_BYTES];
     RN_TRY(rn_sa_receipt_read(&a->t, message->body, adapter, err));
-    const uint32_t first = rn_sa_set_next(&a->receipts_agreeing, 0);
-    bool agrees = true;
+    const uint32_t first = rn_sa_set_next(&a->got[RN_SA_RECEIPT], 0);
     if (first < RN_SA_MEMBERS_MAX) {
-        const uint8_t *body = a->inbox[RN_SA_RECEIPT][first].data + RN_SA_ENVELOPE_BYTES;
-        agrees = memcmp(body + RN_HASH_BYTES, adapter, RN_HASH_BYTES) == 0;
-        if (!agrees) { /* two sites computed two adapters from one sum */
+        const struct rn_buffer *other = &a->inbox[RN_SA_RECEIPT][first];
+        const uint8_t *theirs = other->data + RN_SA_ENVELOPE_BYTES + RN_HASH_BYTES;
+        if (memcmp(theirs, adapter, RN_HASH_BYTES) != 0) { /* two adapters from one sum */
             struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
-            rn_sa_evidence_write(rn_buffer_view(&a->inbox[RN_SA_RECEIPT][first]), message->envelope,
-                                 &action->bytes);
+            rn_sa_evidence_write(rn_buffer_view(other), message->envelope, &action->bytes);
         }
     }
-    rn_sa_set_add(agrees ? &a->receipts_agreeing : &a->receipts_differing, message->sender);
     rn_sa_aggregator_keep(a, message);
     return rn_ok();
 }

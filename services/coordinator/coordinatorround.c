@@ -275,16 +275,14 @@ static void skip_round(struct rn_coordinator *coordinator, bool spent)
     next_round(coordinator);
 }
 
-void rn_coordinator_finished(struct rn_coordinator *coordinator)
+/* Who arrived at this adapter has this round behind it; another one is an alarm. */
+static void take_receipts(struct rn_coordinator *coordinator,
+                          const struct rn_coordinator_session *session,
+                          const uint8_t adapter_hash[static RN_HASH_BYTES])
 {
-    struct rn_coordinator_session *session = &coordinator->session;
     struct rn_sa_set agreeing;
     struct rn_sa_set differing;
-    if (session->refused) {
-        skip_round(coordinator, true);
-        return;
-    }
-    rn_sa_aggregator_receipts(session->machine, &agreeing, &differing);
+    rn_sa_aggregator_receipts(session->machine, adapter_hash, &agreeing, &differing);
     for (uint32_t i = rn_sa_set_next(&differing, 0); i < coordinator->peer_count;
          i = rn_sa_set_next(&differing, i + 1)) {
         rn_log(RN_LOG_ERROR, "alarm.receipt-differs", RN_LOG_NUMBER(RN_F_ROUND, session->round),
@@ -295,6 +293,15 @@ void rn_coordinator_finished(struct rn_coordinator *coordinator)
         struct rn_coordinator_peer *peer = &coordinator->peers[i];
         peer->next_round =
             peer->next_round > session->round ? peer->next_round : session->round + 1;
+    }
+}
+
+void rn_coordinator_finished(struct rn_coordinator *coordinator)
+{
+    struct rn_coordinator_session *session = &coordinator->session;
+    if (session->refused) {
+        skip_round(coordinator, true);
+        return;
     }
     struct rn_fed_result result;
     struct rn_error err = {0};
@@ -310,6 +317,7 @@ void rn_coordinator_finished(struct rn_coordinator *coordinator)
                            &err);
         return;
     }
+    take_receipts(coordinator, session, result.after);
     coordinator->lost_in_row = 0;
     rn_coordinator_report(coordinator, &result);
     next_round(coordinator);

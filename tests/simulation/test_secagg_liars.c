@@ -308,6 +308,48 @@ static void test_one_proof(void **state)
     sim_free(sim);
 }
 
+/* ---- Receipts ---- */
+
+/* The first receipt of all is member 3's and names an adapter that nobody computed. */
+static bool false_receipt(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    (void)to;
+    uint8_t *adapter = sim->options.tamper_context;
+    struct rn_sa_message m = sim_parse(message);
+    if (m.type != RN_SA_RECEIPT) {
+        return true;
+    }
+    if (rn_sa_set_empty(&sim->aggregator->got[RN_SA_RECEIPT])) {
+        struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+        struct rn_buffer RN_CLEANUP(rn_buffer_clear) forged = {0};
+        struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+        memcpy(adapter, m.body.data + RN_HASH_BYTES, RN_HASH_BYTES);
+        rn_buffer_append(&body, m.body.data, m.body.length);
+        body.data[RN_HASH_BYTES] ^= 1;
+        m.sender = 3;
+        sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
+        assert_true(rn_is_ok(rn_sa_aggregator_receive(sim->aggregator, 3, rn_buffer_view(&forged),
+                                                      sim->now, &actions, NULL)));
+    }
+    return from != 3;
+}
+
+/* It makes no honest receipt the one that differs. */
+static void test_false_receipt(void **state)
+{
+    (void)state;
+    uint8_t adapter[RN_HASH_BYTES] = {0};
+    struct sim *sim = new_sim(5, 1, 1, false_receipt, adapter);
+    sim_run(sim, 400000);
+    struct rn_sa_set agreeing;
+    struct rn_sa_set differing;
+    const struct rn_sa_set liar = rn_sa_set_only(3);
+    rn_sa_aggregator_receipts(sim->aggregator, adapter, &agreeing, &differing);
+    assert_true(rn_sa_set_equal(&differing, &liar));
+    assert_int_equal(rn_sa_set_count(&agreeing), 4);
+    sim_free(sim);
+}
+
 /* ---- R2 ---- */
 
 /* The guard bit alone. (Values that keep the sum within its range are poisoning: V3.) */
@@ -385,7 +427,7 @@ int main(void)
         cmocka_unit_test(test_wrong_shares), cmocka_unit_test(test_malformed_reveals),
         cmocka_unit_test(test_wrong_seed),   cmocka_unit_test(test_out_of_range),
         cmocka_unit_test(test_bad_chunks),   cmocka_unit_test(test_zero_seed),
-        cmocka_unit_test(test_one_proof),
+        cmocka_unit_test(test_one_proof),    cmocka_unit_test(test_false_receipt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
