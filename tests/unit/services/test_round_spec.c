@@ -110,6 +110,8 @@ static void the_head_is_summed_when_federated(void **state)
         plan->lora.head = heads[i];
         assert_int_equal(rn_round_spec_derive(plan, 2, &spec, NULL).code, RN_OK);
         assert_true(spec.with_head == (heads[i] == RN_PLAN_HEAD_FEDERATED));
+        assert_int_equal(rn_round_parts(&spec),
+                         spec.with_head ? RN_ROUND_A | RN_ROUND_HEAD : RN_ROUND_A);
     }
     rn_free(plan);
 }
