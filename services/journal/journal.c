@@ -213,9 +213,11 @@ static void undo(struct rn_journal *journal)
 rn_result rn_journal_append(struct rn_journal *journal, const struct rn_journal_key *key,
                             struct rn_view body, struct rn_error *err)
 {
-    RN_ENSURE(body.length <= RN_JOURNAL_BODY_MAX, err, RN_E_DATA,
-              "%s: a record of %zu bytes is over the limit of %zu", journal->path, body.length,
-              RN_JOURNAL_BODY_MAX);
+    if (body.length > RN_JOURNAL_BODY_MAX) {
+        undo(journal);
+        return rn_fail(err, RN_E_DATA, "%s: a record of %zu bytes is over the limit of %zu",
+                       journal->path, body.length, RN_JOURNAL_BODY_MAX);
+    }
     sqlite3_stmt *statement = journal->statements[STATEMENT_APPEND];
     (void)sqlite3_bind_int(statement, 1, (int)key->kind);
     (void)sqlite3_bind_blob(statement, 2, key->session, sizeof(key->session), SQLITE_STATIC);
@@ -346,7 +348,11 @@ rn_result rn_journal_prune(struct rn_journal *journal, enum rn_journal_kind kind
     const int status = sqlite3_step(statement);
     (void)sqlite3_reset(statement);
     (void)sqlite3_clear_bindings(statement);
-    return status == SQLITE_DONE ? rn_ok() : journal_fail(journal, status, err);
+    if (status != SQLITE_DONE) {
+        undo(journal);
+        return journal_fail(journal, status, err);
+    }
+    return rn_ok();
 }
 
 rn_result rn_journal_bind(struct rn_journal *journal, struct rn_view binding, const char *what,

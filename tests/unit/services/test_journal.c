@@ -269,6 +269,13 @@ static void refuses_a_body_over_the_limit(void **state)
     const rn_result result =
         rn_journal_append(journal, &key, rn_view_of(&byte, RN_JOURNAL_BODY_MAX + 1), NULL);
     assert_int_equal(result.code, RN_E_DATA);
+    /* In a batch it costs the batch, and the next one may begin. */
+    assert_true(rn_is_ok(rn_journal_begin(journal, NULL)));
+    assert_false(rn_is_ok(
+        rn_journal_append(journal, &key, rn_view_of(&byte, RN_JOURNAL_BODY_MAX + 1), NULL)));
+    assert_int_equal(rn_journal_commit(journal, NULL).code, RN_E_IO);
+    assert_true(rn_is_ok(rn_journal_begin(journal, NULL)));
+    assert_true(rn_is_ok(rn_journal_commit(journal, NULL)));
     rn_journal_close(&journal);
 }
 
