@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "services/cli/commands.h"
+#include "services/cli/datacolumns.h"
 #include "services/cli/demo.h"
 #include "services/cli/options.h"
 #include "trainer/trainer.h"
@@ -58,11 +59,13 @@ static rn_result resolve_labels(struct rn_demo_settings *s, struct rn_error *err
         return rn_ok();
     }
     RN_CLEANUP(rn_label_list_clear) struct rn_label_list list = {0};
-    const struct rn_data_spec data = {.path = s->train,
+    struct rn_data_columns columns = {.path = s->train,
                                       .format = s->format,
-                                      .text_column = s->text,
-                                      .label_column = s->label,
+                                      .text = s->text,
+                                      .label = s->label,
                                       .no_header = s->no_header};
+    struct rn_data_spec data;
+    RN_TRY(rn_data_columns_spec(&columns, &data, err));
     RN_TRY(rn_label_list_discover(&data, &list, err));
     for (size_t i = 0; i < list.count; i++) {
         RN_ENSURE(rn_text_format(joined + length, sizeof(joined) - length, "%s%s", i > 0 ? "," : "",
