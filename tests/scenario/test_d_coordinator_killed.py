@@ -39,7 +39,7 @@ def run(scenario):
     run_job(scenario, "restart")
     if LONG:
         run_job(scenario, "twice", twice=True)
-        run_job(scenario, "away", away=60)
+        run_job(scenario, "away", away=20)
 
 
 if __name__ == "__main__":
