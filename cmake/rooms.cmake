@@ -23,7 +23,6 @@ endfunction()
 # and a ctest named <room>/<file>.
 function(rn_tests)
   cmake_parse_arguments(T "" "ROOM;FOLDER;LABEL" "NEEDS" ${ARGN})
-  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${T_FOLDER}/test_*.c)
   foreach(source ${sources})
     get_filename_component(name ${source} NAME_WE)
