@@ -25,7 +25,7 @@ struct outcome {
     double seconds;
 };
 
-/* Embedded input: beside an installed program, or where --embedded says. */
+/* The user's own input, or the embedded one below --embedded. */
 static rn_result resolve_inputs(struct rn_demo_settings *s, struct rn_error *err)
 {
     static char model[RN_PATH_MAX], train[RN_PATH_MAX], dev[RN_PATH_MAX];
@@ -265,7 +265,7 @@ int rn_cmd_demo(int argc, char **argv)
         .option_count = RN_ARRAY_LENGTH(options),
         .detail = "Real processes, certificates, mutual TLS, secure aggregation and policies. In\n"
                   "the middle of a round one trainer is killed; the others finish.",
-        .examples = "  rondo demo\n"
+        .examples = "  rondo demo --embedded deploy/embedded\n"
                     "  rondo demo --model encoder --train train.tsv.gz --dev dev.tsv.gz \\\n"
                     "      --text sentence --label label --organisations 3 --lose-none",
     };

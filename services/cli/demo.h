@@ -3,7 +3,6 @@
  * The demonstration: a whole federation as real processes on this machine, through the same
  * commands and programs that an operator would use.
  *
- *     democonfig   settings and their defaults (the embedded model and task)
  *     demosites    data for each organisation, init, join, accept, sign: one `rondo` command each
  *     demorun      coordinator and trainers, progress, the loss of one organisation
  *     cmd_demo     options, evaluation before and after, the summary
