@@ -22,10 +22,8 @@ static void *take(struct arena *arena, size_t bytes)
     return arena->base == NULL ? NULL : arena->base + at;
 }
 
-static struct rn_mat take_mat(struct arena *arena, const struct rn_pass *pass, size_t rows,
-                              size_t cols)
+static struct rn_mat take_mat(struct arena *arena, enum rn_element type, size_t rows, size_t cols)
 {
-    const enum rn_element type = pass->kernels->activation;
     return (struct rn_mat){.data = take(arena, rows * cols * rn_element_size(type)),
                            .rows = (uint32_t)rows,
                            .cols = (uint32_t)cols,
@@ -39,21 +37,23 @@ static void bind_layer(struct rn_pass *pass, struct arena *arena, uint32_t index
     const struct rn_model_config *c = &pass->adapter->encoder->config;
     const size_t tokens = pass->options.tokens;
     struct rn_pass_layer *layer = &pass->layers[index];
-    struct rn_mat *const square[] = {&layer->x, &layer->q,  &layer->k,  &layer->v,
-                                     &layer->o, &layer->y1, &layer->x1, &layer->y2};
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(square); i++) {
-        *square[i] = take_mat(arena, pass, tokens, c->hidden);
+    const struct rn_kernels *k = pass->kernels;
+    struct rn_mat *const wide[] = {&layer->q, &layer->k, &layer->v, &layer->o};
+    struct rn_mat *const stream[] = {&layer->x, &layer->y1, &layer->x1, &layer->y2};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(wide); i++) {
+        *wide[i] = take_mat(arena, k->activation, tokens, c->hidden);
+        *stream[i] = take_mat(arena, k->residual, tokens, c->hidden);
     }
-    layer->lse = take_mat(arena, pass, tokens, c->heads);
-    layer->stats1 = take_mat(arena, pass, tokens, 2);
-    layer->stats2 = take_mat(arena, pass, tokens, 2);
-    layer->u = take_mat(arena, pass, tokens, c->intermediate);
+    layer->lse = take_mat(arena, k->narrow, tokens, c->heads);
+    layer->stats1 = take_mat(arena, k->narrow, tokens, 2);
+    layer->stats2 = take_mat(arena, k->narrow, tokens, 2);
+    layer->u = take_mat(arena, k->activation, tokens, c->intermediate);
     layer->g = shared_g;
     for (int module = 0; module < RN_MODULE_COUNT; module++) {
         if (pass->adapter->site_of[index][module] >= 0) {
-            layer->h[module] = take_mat(arena, pass, tokens, pass->adapter->config.rank);
+            layer->h[module] = take_mat(arena, k->narrow, tokens, pass->adapter->config.rank);
             if (module == RN_MODULE_OUTPUT) {
-                layer->g = take_mat(arena, pass, tokens, c->intermediate);
+                layer->g = take_mat(arena, k->activation, tokens, c->intermediate);
             }
         }
     }
@@ -98,17 +98,19 @@ static void bind_gradients(struct rn_pass *pass, struct arena *arena)
     const struct rn_model_config *c = &pass->adapter->encoder->config;
     const size_t tokens = pass->options.tokens;
     const size_t sequences = pass->options.sequences;
-    struct rn_mat *const square[] = {&pass->dx, &pass->dy, &pass->do_,
-                                     &pass->dq, &pass->dk, &pass->dv};
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(square); i++) {
-        *square[i] = take_mat(arena, pass, tokens, c->hidden);
+    const struct rn_kernels *k = pass->kernels;
+    struct rn_mat *const wide[] = {&pass->do_, &pass->dq, &pass->dk, &pass->dv};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(wide); i++) {
+        *wide[i] = take_mat(arena, k->activation, tokens, c->hidden);
     }
-    pass->du = take_mat(arena, pass, tokens, c->intermediate);
-    pass->dh = take_mat(arena, pass, tokens, pass->adapter->config.rank);
-    pass->dfirst = take_mat(arena, pass, sequences, c->hidden);
-    pass->dlogits = take_mat(arena, pass, sequences, pass->adapter->label_count);
-    pass->dz = take_mat(arena, pass, sequences, c->hidden);
-    pass->dcls = take_mat(arena, pass, sequences, c->hidden);
+    pass->dx = take_mat(arena, k->residual, tokens, c->hidden);
+    pass->dy = take_mat(arena, k->residual, tokens, c->hidden);
+    pass->du = take_mat(arena, k->activation, tokens, c->intermediate);
+    pass->dh = take_mat(arena, k->narrow, tokens, pass->adapter->config.rank);
+    pass->dfirst = take_mat(arena, k->residual, sequences, c->hidden);
+    pass->dlogits = take_mat(arena, k->narrow, sequences, pass->adapter->label_count);
+    pass->dz = take_mat(arena, k->narrow, sequences, c->hidden);
+    pass->dcls = take_mat(arena, k->residual, sequences, c->hidden);
     pass->gradient = take(arena, pass->adapter->count * sizeof(float));
 }
 
@@ -116,16 +118,18 @@ static size_t bind_all(struct rn_pass *pass, uint8_t *base)
 {
     const struct rn_model_config *c = &pass->adapter->encoder->config;
     const size_t sequences = pass->options.sequences;
+    const struct rn_kernels *k = pass->kernels;
     struct arena arena = {base, 0};
     bind_inputs(pass, &arena);
-    const struct rn_mat shared_g = take_mat(&arena, pass, pass->options.tokens, c->intermediate);
+    const struct rn_mat shared_g =
+        take_mat(&arena, k->activation, pass->options.tokens, c->intermediate);
     bind_layers(pass, &arena, shared_g);
-    pass->out = take_mat(&arena, pass, pass->options.tokens, c->hidden);
-    pass->first_x = take_mat(&arena, pass, sequences, c->hidden);
-    pass->cls = take_mat(&arena, pass, sequences, c->hidden);
-    pass->z = take_mat(&arena, pass, sequences, c->hidden);
-    pass->pooler_h = take_mat(&arena, pass, sequences, pass->adapter->config.rank);
-    pass->logits = take_mat(&arena, pass, sequences, pass->adapter->label_count);
+    pass->out = take_mat(&arena, k->residual, pass->options.tokens, c->hidden);
+    pass->first_x = take_mat(&arena, k->residual, sequences, c->hidden);
+    pass->cls = take_mat(&arena, k->residual, sequences, c->hidden);
+    pass->z = take_mat(&arena, k->narrow, sequences, c->hidden);
+    pass->pooler_h = take_mat(&arena, k->narrow, sequences, pass->adapter->config.rank);
+    pass->logits = take_mat(&arena, k->narrow, sequences, pass->adapter->label_count);
     if (pass->options.training) {
         bind_gradients(pass, &arena);
     }

@@ -30,4 +30,10 @@ static inline double *rn_row_f64(struct rn_mat m, size_t i)
     return (double *)m.data + i * m.ld;
 }
 
+/* The rank update's right factor for row t. */
+static inline const float *rn_epilogue_b(const struct rn_epilogue *e, size_t t)
+{
+    return e->owner == NULL ? e->rank_b : e->rank_b + (size_t)e->owner[t] * e->owner_stride;
+}
+
 #endif

@@ -6,6 +6,12 @@
  *   cpu   float32, AVX-512, AVX2 or scalar chosen at run time, the same bits from each
  *   cuda  a shared object opened at run time (rn_kernels_cuda)
  *
+ * A backend names the element types of three roles of matrix: `activation` for the wide ones (q, k,
+ * v, attention's output, the feed-forward's inside, and their gradients), `residual` for the stream
+ * between layers and its gradient (x, y1, x1, y2, cls, dx, dy), `narrow` for few columns
+ * (statistics, lse, h, dh, z, logits). An operation takes each matrix in the type of its role;
+ * products with frozen weights and `thin` take any of them on either side.
+ *
  * Ideas
  * - Token-packed: an activation is a matrix of T rows, one per token, the tokens of sequence i are
  *   rows cu[i] .. cu[i+1]-1. There is no padding and no mask.
@@ -35,7 +41,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RN_KERNELS_VERSION 1u
+#define RN_KERNELS_VERSION 2u
 
 enum rn_element { RN_F32 = 0, RN_F64 = 1, RN_BF16 = 2 };
 
@@ -79,17 +85,20 @@ enum rn_activation { RN_ACTIVATION_NONE, RN_ACTIVATION_GELU, RN_ACTIVATION_TANH 
 
 /* What happens to the sum s = (row of X) . (row of W) before it is stored, in this order:
  *   s += bias[n]
- *   s += rank_h[t][0] * rank_b[0][n] + ... + rank_h[t][rank-1] * rank_b[rank-1][n]
+ *   s += rank_h[t][0] * b[0][n] + ... + rank_h[t][rank-1] * b[rank-1][n],
+ *        b = rank_b + owner[t] * owner_stride: rows of several adapters in one product
  *   s += residual[t][n]
- *   pre != none:  pre[t][n] = s
+ *   pre != none:  pre[t][n] = what `gate` will need: s, or at once f'(s), as the backend likes
  *   activation:   s = f(s)                    (erf-GELU: x/2 (1 + erf(x / sqrt 2)))
- *   gate != none: s *= f'(gate[t][n])         GELU: gate holds the stored `pre`
+ *   gate != none: s *= f'(gate)               GELU: gate holds the stored `pre`
  *                                             TANH: gate holds tanh's output y, f' = 1 - y^2
  * A zeroed struct does nothing. residual may be the output matrix itself. */
 struct rn_epilogue {
     const float *bias;      /* device, [cols of the output] */
     struct rn_mat rank_h;   /* [T, rank]; rank = rank_h.cols, 0 = none */
     const float *rank_b;    /* device, [rank][cols of the output] */
+    const int32_t *owner;   /* device, [T]; NULL = all 0 */
+    size_t owner_stride;    /* elements from one adapter's b to the next */
     struct rn_mat residual; /* data NULL = none */
     struct rn_mat pre;      /* data NULL = none */
     enum rn_activation activation;
@@ -136,10 +145,12 @@ struct rn_adamw {
 struct rn_kernels {
     uint32_t version;           /* RN_KERNELS_VERSION */
     const char *name;           /* "ref", "cpu", "cuda" */
-    enum rn_element activation; /* element type of every rn_mat of this backend */
-    uint32_t block_tokens;      /* tokens per block that this backend likes (a block is never less
-                                   than one sequence) */
-    uint32_t lanes_max;         /* most lanes that help */
+    enum rn_element activation; /* element types by role, see above */
+    enum rn_element residual;
+    enum rn_element narrow;
+    uint32_t block_tokens; /* tokens per block that this backend likes (a block is never less
+                              than one sequence) */
+    uint32_t lanes_max;    /* most lanes that help */
 
     /* ---- Device, lanes, memory. Device memory is zeroed and 64-byte aligned. ---- */
     rn_result (*device_open)(struct rn_device **out, struct rn_error *err);
@@ -218,6 +229,20 @@ struct rn_kernels {
                       struct rn_mat v, float scale, bool transposed, size_t per_sequence,
                       float *out);
 
+    /* ---- Gradients of examples: differential privacy (DP-SGD) ---- */
+    /* out[i * stride + c] = m[i][c] as float32: each row is one example's gradient of a bias */
+    void (*rows_store)(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);
+    /* For each example i < count with the gradient g = grads + i * stride, n elements: the norm in
+     * float64; v_j = trunc(f g_j grid / clip_norm) with f = min(1, clip_norm / norm), a gradient
+     * that is not finite counting as zero; while the exact sum of v_j^2 is above grid^2, f is made
+     * smaller by 2^-20 and v formed again; sum[j] += v_j. norms[i] (device, may be NULL) = norm.
+     * The bits of v depend on g alone. */
+    void (*clip_add)(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
+                     size_t stride, double clip_norm, double grid, int64_t *sum, double *norms);
+    /* g[j] = (float)((sum[j] + noise[j]) * factor), the integers added exactly */
+    void (*noisy_mean)(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,
+                       double factor, float *g);
+
     /* ---- Head: few rows, unpacked float32 parameters that may train ---- */
     /* y[S][n] = act(x[S][k] w^T + bias), w = [n][k] */
     void (*dense)(struct rn_lane *lane, struct rn_mat x, const float *w, const float *bias,
@@ -251,7 +276,7 @@ struct rn_kernels {
                   float *m, float *v, float *p);
 };
 
-/* The backends of this build. cpu and ref always work. */
+/* The backends of this build. cpu, cpu-bf16 and ref always work. */
 const struct rn_kernels *rn_kernels_ref(void);
 const struct rn_kernels *rn_kernels_cpu(void);
 /* Opens the shared object (environment RONDO_CUDA_LIBRARY, else librondo-cuda.so beside the program

@@ -33,7 +33,7 @@ static void finish(const struct rn_epilogue *e, struct rn_mat y)
         for (size_t c = 0; c < y.cols; c++) {
             float s = row[c] + (e->bias != NULL ? e->bias[c] : 0.0f);
             for (size_t i = 0; e->rank_b != NULL && i < e->rank_h.cols; i++) {
-                s = fmaf(rn_row_f32(e->rank_h, t)[i], e->rank_b[i * y.cols + c], s);
+                s = fmaf(rn_row_f32(e->rank_h, t)[i], rn_epilogue_b(e, t)[i * y.cols + c], s);
             }
             s += e->residual.data != NULL ? rn_row_f32(e->residual, t)[c] : 0.0f;
             if (e->pre.data != NULL) {

@@ -100,8 +100,9 @@ RN_INLINE v16 finish(const struct rn_epilogue *e, size_t columns, size_t t, size
     }
     if (e->rank_b != NULL) {
         const float *h = rn_row_f32(e->rank_h, t);
+        const float *b = rn_epilogue_b(e, t);
         for (size_t i = 0; i < e->rank_h.cols; i++) {
-            s = v_fma(v_set(h[i]), v_load_at(e->rank_b + i * columns + c, left), s);
+            s = v_fma(v_set(h[i]), v_load_at(b + i * columns + c, left), s);
         }
     }
     if (e->residual.data != NULL) {

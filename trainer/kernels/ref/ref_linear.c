@@ -78,7 +78,7 @@ static double finish(const struct rn_epilogue *e, size_t cols, size_t t, size_t 
     }
     if (e->rank_b != NULL) {
         for (size_t i = 0; i < e->rank_h.cols; i++) {
-            s += rn_row_f64(e->rank_h, t)[i] * (double)e->rank_b[i * cols + n];
+            s += rn_row_f64(e->rank_h, t)[i] * (double)rn_epilogue_b(e, t)[i * cols + n];
         }
     }
     if (e->residual.data != NULL) {
