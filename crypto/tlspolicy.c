@@ -17,15 +17,8 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "crypto/opensslclose.h"
 
-static void bio_close(BIO **bio)
-{
-    BIO_free(*bio);
-}
-static void certificate_close(X509 **certificate)
-{
-    X509_free(*certificate);
-}
 static void stack_close(STACK_OF(X509) * *stack)
 {
     sk_X509_pop_free(*stack, X509_free);
@@ -37,10 +30,6 @@ static void store_close(X509_STORE **store)
 static void verifier_close(X509_STORE_CTX **verifier)
 {
     X509_STORE_CTX_free(*verifier);
-}
-static void key_close(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
 }
 
 /* Reads borrowed text; never NULL. */
@@ -70,7 +59,7 @@ rn_result rn_tls_policy_apply(struct rn_error *err)
                                "[policy]\nProtocol = -ALL,TLSv1.3\nNumTickets = 0\n";
     /* The machine's file first, so that ours is the last word. */
     (void)OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_mem_buf(text, (int)sizeof(text) - 1);
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new_mem_buf(text, (int)sizeof(text) - 1);
     CONF *conf = NCONF_new(NULL);
     const bool loaded = bio != NULL && conf != NULL && NCONF_load_bio(conf, bio, NULL) > 0 &&
                         CONF_modules_load(conf, NULL, 0) > 0;
@@ -84,7 +73,7 @@ rn_result rn_tls_policy_apply(struct rn_error *err)
 /* All certificates of a PEM text; NULL when there is none or one is broken. */
 static STACK_OF(X509) * certificates_read(struct rn_view pem)
 {
-    RN_CLEANUP(bio_close) BIO *bio = text_open(pem);
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = text_open(pem);
     RN_CLEANUP(stack_close) STACK_OF(X509) *stack = sk_X509_new_null();
     RN_BUG_IF(stack == NULL);
     for (int count = 0; count < RN_TLS_CERTIFICATES_MAX; count++) {
@@ -154,8 +143,8 @@ static void leaf_facts(X509 *certificate, struct rn_tls_leaf *out)
 
 rn_result rn_tls_leaf_read(struct rn_view pem, struct rn_tls_leaf *out, struct rn_error *err)
 {
-    RN_CLEANUP(bio_close) BIO *bio = text_open(pem);
-    RN_CLEANUP(certificate_close) X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = text_open(pem);
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     ERR_clear_error();
     RN_ENSURE(leaf != NULL, err, RN_E_DATA, "no certificate in PEM form found");
     leaf_facts(leaf, out);
@@ -174,8 +163,9 @@ static int no_passphrase(char *out, int size, int writing, void *user)
 
 static rn_result key_check(struct rn_view key_pem, X509 *leaf, struct rn_error *err)
 {
-    RN_CLEANUP(bio_close) BIO *bio = text_open(key_pem);
-    RN_CLEANUP(key_close) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = text_open(key_pem);
+    RN_CLEANUP(rn_openssl_key_close)
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
     ERR_clear_error();
     RN_ENSURE(key != NULL, err, RN_E_IDENTITY,
               "the TLS key is no unencrypted private key in PEM form");

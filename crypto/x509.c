@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/guard.h"
+#include "crypto/opensslclose.h"
 #include "crypto/random.h"
 #include "crypto/roster.h"
 #include "crypto/sha256.h"
@@ -25,18 +26,6 @@
 #define CLOCK_SLACK_SECONDS 300 /* a site's clock may be this far behind */
 #define SERIAL_BYTES 16
 
-static void bio_close(BIO **bio)
-{
-    BIO_free(*bio);
-}
-static void key_close(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
-static void certificate_close(X509 **certificate)
-{
-    X509_free(*certificate);
-}
 static void request_close(X509_REQ **request)
 {
     X509_REQ_free(*request);
@@ -126,7 +115,7 @@ static EVP_PKEY *key_generate(void)
 
 static rn_result key_write(EVP_PKEY *key, const char *path, struct rn_error *err)
 {
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new(BIO_s_secmem()); /* wipes what it held */
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new(BIO_s_secmem()); /* wipes what it held */
     char *data = NULL;
     if (bio == NULL || PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
         return openssl_fail(err, RN_E_INTERNAL, "writing a private key");
@@ -137,7 +126,7 @@ static rn_result key_write(EVP_PKEY *key, const char *path, struct rn_error *err
 
 static rn_result key_read(const char *path, EVP_PKEY **out, struct rn_error *err)
 {
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_file(path, "r");
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new_file(path, "r");
     if (bio == NULL) {
         ERR_clear_error();
         return rn_fail(err, RN_E_NO_INPUT, "%s: cannot be opened", path);
@@ -151,7 +140,7 @@ static rn_result key_read(const char *path, EVP_PKEY **out, struct rn_error *err
 
 rn_result rn_x509_key_make(const char *key_path, struct rn_error *err)
 {
-    RN_CLEANUP(key_close) EVP_PKEY *key = key_generate();
+    RN_CLEANUP(rn_openssl_key_close) EVP_PKEY *key = key_generate();
     if (key == NULL) {
         return openssl_fail(err, RN_E_SYSTEM, "making a P-256 key");
     }
@@ -176,7 +165,7 @@ static rn_result certificate_begin(EVP_PKEY *key, uint64_t now_wall_ms, uint32_t
     uint8_t serial[SERIAL_BYTES];
     RN_TRY(rn_random_bytes(serial, sizeof serial, err));
     serial[0] = (uint8_t)((serial[0] & 0x7f) | 0x40); /* positive, always of full length */
-    RN_CLEANUP(certificate_close) X509 *certificate = X509_new();
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *certificate = X509_new();
     BIGNUM *number = BN_bin2bn(serial, sizeof serial, NULL);
     const time_t now = (time_t)(now_wall_ms / 1000);
     const bool done =
@@ -196,7 +185,7 @@ static rn_result certificate_begin(EVP_PKEY *key, uint64_t now_wall_ms, uint32_t
 
 static rn_result certificate_text(X509 *certificate, struct rn_buffer *out, struct rn_error *err)
 {
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new(BIO_s_mem());
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new(BIO_s_mem());
     char *data = NULL;
     if (bio == NULL || PEM_write_bio_X509(bio, certificate) != 1) {
         return openssl_fail(err, RN_E_INTERNAL, "writing a certificate");
@@ -228,11 +217,11 @@ rn_result rn_x509_authority_make(const char *federation, const char *key_path, u
 {
     RN_ENSURE(rn_name_valid(federation), err, RN_E_USAGE, "'%.64s' is no federation's name",
               federation);
-    RN_CLEANUP(key_close) EVP_PKEY *key = key_generate();
+    RN_CLEANUP(rn_openssl_key_close) EVP_PKEY *key = key_generate();
     if (key == NULL) {
         return openssl_fail(err, RN_E_SYSTEM, "making a P-256 key");
     }
-    RN_CLEANUP(certificate_close) X509 *certificate = NULL;
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *certificate = NULL;
     RN_TRY(certificate_begin(key, now_wall_ms, days, &certificate, err));
     if (!authority_fill(certificate, key, federation)) {
         return openssl_fail(err, RN_E_INTERNAL, "making the CA certificate");
@@ -264,10 +253,10 @@ static bool request_fill(X509_REQ *request, EVP_PKEY *key, const struct rn_x509_
 rn_result rn_x509_request_make(const char *key_path, const struct rn_x509_subject *subject,
                                struct rn_buffer *out_request, struct rn_error *err)
 {
-    RN_CLEANUP(key_close) EVP_PKEY *key = NULL;
+    RN_CLEANUP(rn_openssl_key_close) EVP_PKEY *key = NULL;
     RN_TRY(key_read(key_path, &key, err));
     RN_CLEANUP(request_close) X509_REQ *request = X509_REQ_new();
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new(BIO_s_mem());
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new(BIO_s_mem());
     if (request == NULL || bio == NULL || !request_fill(request, key, subject) ||
         PEM_write_bio_X509_REQ(bio, request) != 1) {
         return openssl_fail(err, RN_E_INTERNAL, "making a certificate request");
@@ -284,7 +273,7 @@ static X509_REQ *request_read(struct rn_view pem)
     if (pem.length > RN_X509_PEM_MAX) {
         return NULL;
     }
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
     X509_REQ *request = bio == NULL ? NULL : PEM_read_bio_X509_REQ(bio, NULL, no_passphrase, NULL);
     ERR_clear_error();
     return request;
@@ -295,7 +284,7 @@ static X509 *certificate_read(struct rn_view pem)
     if (pem.length > RN_X509_PEM_MAX) {
         return NULL;
     }
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
     X509 *certificate = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
     ERR_clear_error();
     return certificate;
@@ -411,15 +400,15 @@ rn_result rn_x509_issue(const char *authority_key_path, struct rn_view authority
     RN_CLEANUP(request_close) X509_REQ *request = request_read(request_pem);
     RN_ENSURE(request != NULL, err, RN_E_PEER_FORMAT, "no certificate request in PEM form");
     RN_TRY(request_check(request, subject, err));
-    RN_CLEANUP(certificate_close) X509 *authority = certificate_read(authority_pem);
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *authority = certificate_read(authority_pem);
     RN_ENSURE(authority != NULL, err, RN_E_IDENTITY, "the CA certificate is missing or damaged");
-    RN_CLEANUP(key_close) EVP_PKEY *key = NULL;
+    RN_CLEANUP(rn_openssl_key_close) EVP_PKEY *key = NULL;
     RN_TRY(key_read(authority_key_path, &key, err));
     const int fits = X509_check_private_key(authority, key);
     ERR_clear_error();
     RN_ENSURE(fits == 1, err, RN_E_IDENTITY, "%s: not the key of the CA certificate",
               authority_key_path);
-    RN_CLEANUP(certificate_close) X509 *leaf = NULL;
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *leaf = NULL;
     RN_TRY(certificate_begin(X509_REQ_get0_pubkey(request), now_wall_ms, days, &leaf, err));
     if (!leaf_fill(leaf, authority, key, subject)) {
         return openssl_fail(err, RN_E_INTERNAL, "issuing a certificate");
@@ -432,7 +421,7 @@ rn_result rn_x509_issue(const char *authority_key_path, struct rn_view authority
 rn_result rn_x509_key_hash(struct rn_view pem, uint8_t out_hash[static 32], struct rn_error *err)
 {
     RN_CLEANUP(request_close) X509_REQ *request = request_read(pem);
-    RN_CLEANUP(certificate_close) X509 *certificate = certificate_read(pem);
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *certificate = certificate_read(pem);
     EVP_PKEY *key = request != NULL       ? X509_REQ_get0_pubkey(request)
                     : certificate != NULL ? X509_get0_pubkey(certificate)
                                           : NULL;
@@ -447,7 +436,7 @@ rn_result rn_x509_key_hash(struct rn_view pem, uint8_t out_hash[static 32], stru
 
 rn_result rn_x509_fingerprint(struct rn_view pem, uint8_t out_hash[static 32], struct rn_error *err)
 {
-    RN_CLEANUP(certificate_close) X509 *certificate = certificate_read(pem);
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *certificate = certificate_read(pem);
     unsigned char *der = NULL;
     const int length = certificate == NULL ? -1 : i2d_X509(certificate, &der);
     ERR_clear_error();

@@ -13,6 +13,7 @@
 #include <openssl/x509.h>
 
 #include "base/guard.h"
+#include "crypto/opensslclose.h"
 
 static void context_close(SSL_CTX **context)
 {
@@ -22,22 +23,9 @@ static void connection_close(SSL **connection)
 {
     SSL_free(*connection);
 }
-static void bio_close(BIO **bio)
-{
-    BIO_free(*bio);
-}
-static void key_close(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
-static void certificate_close(X509 **certificate)
-{
-    X509_free(*certificate);
-}
-
 static X509 *certificate_read(struct rn_view pem)
 {
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
     return bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
 }
 
@@ -45,11 +33,11 @@ static bool context_fill(SSL_CTX *context, struct rn_view key_pem, struct rn_vie
                          struct rn_view ca_pem)
 {
     static const unsigned char h2[] = {2, 'h', '2'}; /* gRPC closes without it */
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new_mem_buf(key_pem.data, (int)key_pem.length);
-    RN_CLEANUP(key_close)
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new_mem_buf(key_pem.data, (int)key_pem.length);
+    RN_CLEANUP(rn_openssl_key_close)
     EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-    RN_CLEANUP(certificate_close) X509 *leaf = certificate_read(chain_pem);
-    RN_CLEANUP(certificate_close) X509 *authority = certificate_read(ca_pem);
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *leaf = certificate_read(chain_pem);
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *authority = certificate_read(ca_pem);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     return key != NULL && leaf != NULL && authority != NULL &&
            SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 &&
@@ -61,8 +49,8 @@ static bool context_fill(SSL_CTX *context, struct rn_view key_pem, struct rn_vie
 
 static bool peer_leaf(SSL *connection, struct rn_tls_leaf *out)
 {
-    RN_CLEANUP(certificate_close) X509 *leaf = SSL_get1_peer_certificate(connection);
-    RN_CLEANUP(bio_close) BIO *bio = BIO_new(BIO_s_mem());
+    RN_CLEANUP(rn_openssl_certificate_close) X509 *leaf = SSL_get1_peer_certificate(connection);
+    RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new(BIO_s_mem());
     char *data = NULL;
     if (leaf == NULL || bio == NULL || PEM_write_bio_X509(bio, leaf) != 1) {
         return false;

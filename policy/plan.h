@@ -152,7 +152,7 @@ const char *rn_plan_head_name(enum rn_plan_head head);
 /* The range of every number. */
 const struct rn_limit *rn_plan_limits(size_t *out_count);
 
-/* ---- What follows from a plan and the size of the roster (secagg.md 4.1, 4.4). */
+/* ---- What follows from a plan and the size of the roster (crypto/secagg/PROTOCOL.md). */
 
 struct rn_plan_numbers {
     uint32_t members;       /* n = n_max: size of the roster */

@@ -38,7 +38,7 @@ struct rn_policy_cohort {
     uint32_t honest_min;
     uint32_t losses_max;
     uint32_t threshold_min;
-    uint32_t survivors_min; /* local floor on every set of a round (secagg.md 4.1, F) */
+    uint32_t survivors_min; /* local floor on every set of a round */
 };
 
 struct rn_policy_method {

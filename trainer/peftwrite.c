@@ -10,10 +10,11 @@
 
 #include <string.h>
 
-/* Linear modules that peft sees and Rondo never adapts; when the targets would match one of them,
- * the file lists the adapted modules one by one. */
-static const char *const never_adapted[] = {"bert.pooler.dense", "classifier", "classifier.dense",
-                                            "classifier.out_proj"};
+/* Linear modules outside the layers, which peft's suffix match would reach too (Rondo adapts the
+ * pooler alone, and only when it is meant); when the targets match one of them, the file lists the
+ * adapted modules one by one. */
+static const char *const outside_layers[] = {"bert.pooler.dense", "classifier", "classifier.dense",
+                                             "classifier.out_proj"};
 
 static json_t *list_of(const struct rn_peft_names *names)
 {
@@ -38,8 +39,8 @@ static rn_result must_list_modules(const struct rn_peft_config *config, bool *ou
                                    struct rn_error *err)
 {
     *out = config->all_linear;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(never_adapted) && !*out; i++) {
-        RN_TRY(rn_peft_target_match(config, never_adapted[i], out, err));
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(outside_layers) && !*out; i++) {
+        RN_TRY(rn_peft_target_match(config, outside_layers[i], out, err));
     }
     return rn_ok();
 }

@@ -425,18 +425,6 @@ static rn_result dial_members(struct rn_coordinator *coordinator, struct rn_erro
 rn_result rn_coordinator_connect(struct rn_coordinator *coordinator, struct rn_error *err)
 {
     const struct rn_site_network *network = &coordinator->site->site.network;
-    if (network->direction != RN_SITE_DIAL) {
-        uint16_t port = 0;
-        RN_TRY(rn_rpc_listen(coordinator->rpc, network->listen, &port, err));
-        rn_log(RN_LOG_INFO, "listen", RN_LOG_TEXT(RN_F_ADDRESS, network->listen),
-               RN_LOG_NUMBER(RN_F_VALUE, port));
-    }
-    char socket[RN_PATH_MAX];
-    RN_TRY(rn_path_join(socket, coordinator->site->state, "admin.sock", err));
-    struct rn_error local = {0};
-    if (!rn_is_ok(rn_rpc_listen_local(coordinator->rpc, socket, &local))) {
-        rn_log(RN_LOG_WARN, "status.unavailable", RN_LOG_TEXT(RN_F_DETAIL, local.text));
-    }
-    RN_TRY(rn_rpc_start(coordinator->rpc, err));
+    RN_TRY(rn_fed_site_listen(coordinator->site, coordinator->rpc, err));
     return network->direction == RN_SITE_LISTEN ? rn_ok() : dial_members(coordinator, err);
 }

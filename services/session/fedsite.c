@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "base/log.h"
 #include "crypto/secagg/actions.h"
 #include "crypto/tlspolicy.h"
 #include "services/session/modelhash.h"
@@ -246,7 +247,7 @@ void rn_fed_site_params(const struct rn_fed_site *site, uint64_t value_max, uint
     params.ready = (struct rn_sa_timeout){plan->train_soft_s * UINT64_C(1000),
                                           plan->train_hard_s * UINT64_C(1000)};
     params.shares = params.acks = params.vote = params.unmask = params.receipts = stage;
-    /* 1.5 x bytes / agreed rate on top of a stage's own time (secagg.md 4.3). */
+    /* 1.5 x bytes / agreed rate on top of a stage's own time. */
     const uint64_t bytes = (elements * rn_sa_bits(&params) + 7) / 8;
     const uint64_t upload_ms = bytes * 1500 / (plan->upload_rate == 0 ? 1 : plan->upload_rate);
     params.upload = (struct rn_sa_timeout){stage.soft_ms + upload_ms, stage.hard_ms + upload_ms};
@@ -268,4 +269,23 @@ void rn_fed_site_rpc(const struct rn_fed_site *site, struct rn_rpc_config *out_c
                      .ca_pem = rn_buffer_view(&site->ca_pem)},
         .federation = site->roster.federation,
     };
+}
+
+rn_result rn_fed_site_listen(const struct rn_fed_site *site, struct rn_rpc *rpc,
+                             struct rn_error *err)
+{
+    const struct rn_site_network *network = &site->site.network;
+    if (network->direction != RN_SITE_DIAL) {
+        uint16_t port = 0;
+        RN_TRY(rn_rpc_listen(rpc, network->listen, &port, err));
+        rn_log(RN_LOG_INFO, "listen", RN_LOG_TEXT(RN_F_ADDRESS, network->listen),
+               RN_LOG_NUMBER(RN_F_VALUE, port));
+    }
+    char socket[RN_PATH_MAX];
+    RN_TRY(rn_path_join(socket, site->state, "admin.sock", err));
+    struct rn_error local = {0};
+    if (!rn_is_ok(rn_rpc_listen_local(rpc, socket, &local))) {
+        rn_log(RN_LOG_WARN, "status.unavailable", RN_LOG_TEXT(RN_F_DETAIL, local.text));
+    }
+    return rn_rpc_start(rpc, err);
 }

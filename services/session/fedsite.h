@@ -59,4 +59,9 @@ void rn_fed_site_binding(const struct rn_fed_site *site, struct rn_buffer *out);
 /* The rpc configuration without callbacks; material is borrowed from the site. */
 void rn_fed_site_rpc(const struct rn_fed_site *site, struct rn_rpc_config *out_config);
 
+/* Opens what site.yaml says: the listener (unless the site only dials) and the local socket of
+ * `rondo status` (a warning when it cannot be had), and starts the transport. */
+RN_MUST rn_result rn_fed_site_listen(const struct rn_fed_site *site, struct rn_rpc *rpc,
+                                     struct rn_error *err);
+
 #endif

@@ -351,19 +351,7 @@ void rn_member_callbacks(struct rn_member *member, struct rn_rpc_callbacks *out)
 rn_result rn_member_connect(struct rn_member *member, struct rn_error *err)
 {
     const struct rn_site_network *network = &member->site->site.network;
-    if (network->direction != RN_SITE_DIAL) {
-        uint16_t port = 0;
-        RN_TRY(rn_rpc_listen(member->rpc, network->listen, &port, err));
-        rn_log(RN_LOG_INFO, "listen", RN_LOG_TEXT(RN_F_ADDRESS, network->listen),
-               RN_LOG_NUMBER(RN_F_VALUE, port));
-    }
-    char socket[RN_PATH_MAX];
-    RN_TRY(rn_path_join(socket, member->site->state, "admin.sock", err));
-    struct rn_error local = {0};
-    if (!rn_is_ok(rn_rpc_listen_local(member->rpc, socket, &local))) {
-        rn_log(RN_LOG_WARN, "status.unavailable", RN_LOG_TEXT(RN_F_DETAIL, local.text));
-    }
-    RN_TRY(rn_rpc_start(member->rpc, err));
+    RN_TRY(rn_fed_site_listen(member->site, member->rpc, err));
     if (network->direction != RN_SITE_LISTEN) {
         char id[RN_PEER_ID_MAX + 1];
         struct rn_rpc_link *link = NULL;

@@ -271,7 +271,7 @@ static void phases(void **state)
     assert_int_equal(rn_plan_active(&plan, 2), RN_PLAN_MATRIX_A | RN_PLAN_MATRIX_B);
 }
 
-/* The table of secagg.md 4.1. */
+/* Cohorts, losses and colluders that are feasible, and those that are not. */
 static void cohorts(void **state)
 {
     (void)state;
@@ -305,7 +305,7 @@ static void widths(void **state)
     struct rn_plan_numbers numbers;
     assert_true(rn_is_ok(parse(plan_example)));
     assert_true(rn_is_ok(rn_plan_feasible(&plan, 10, &numbers, &error)));
-    assert_int_equal(numbers.sum_bits, 21); /* secagg.md 4.4: q = 16, n = 10 -> 20 + 1 */
+    assert_int_equal(numbers.sum_bits, 21); /* q = 16, n = 10: 20 + a guard bit */
     assert_int_equal(numbers.value_max, 65534);
     assert_int_equal(numbers.lane_bits, 32);
     assert_true(numbers.headroom > 2 && numbers.headroom < 4.01);
