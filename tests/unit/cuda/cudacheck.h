@@ -55,18 +55,25 @@ static inline float check_random(void)
     return (float)((double)(*state >> 40) / (double)(1 << 23) - 1.0);
 }
 
-/* The same matrix for both backends: bf16 and float64. ld may be greater than cols. */
+/* The same matrix for both backends: bf16 or float32, and float64. ld may be greater than cols. */
 struct check_pair {
     struct rn_mat cuda, ref;
 };
 
-static inline struct check_pair check_empty_ld(uint32_t rows, uint32_t cols, size_t ld)
+static inline struct check_pair check_empty_type(uint32_t rows, uint32_t cols, size_t ld,
+                                                 enum rn_element type)
 {
     struct check_pair p;
-    p.cuda = (struct rn_mat){check_memory((size_t)rows * ld, 2), rows, cols, ld, RN_BF16};
+    const size_t bytes = (size_t)rows * ld * rn_element_size(type);
+    p.cuda = (struct rn_mat){check_memory(bytes, 1), rows, cols, ld, type};
     p.ref = (struct rn_mat){rn_alloc((size_t)rows * ld, 8), rows, cols, ld, RN_F64};
-    memset(p.cuda.data, 0xff, (size_t)rows * ld * 2);
+    memset(p.cuda.data, 0xff, bytes);
     return p;
+}
+
+static inline struct check_pair check_empty_ld(uint32_t rows, uint32_t cols, size_t ld)
+{
+    return check_empty_type(rows, cols, ld, RN_BF16);
 }
 
 static inline struct check_pair check_empty(uint32_t rows, uint32_t cols)
@@ -74,28 +81,54 @@ static inline struct check_pair check_empty(uint32_t rows, uint32_t cols)
     return check_empty_ld(rows, cols, cols);
 }
 
-static inline void check_set(struct check_pair p, size_t row, size_t column, float value)
+/* A matrix of few columns: float32. */
+static inline struct check_pair check_narrow(uint32_t rows, uint32_t cols)
 {
-    const struct rn_bf16 rounded = rn_to_bf16(value);
-    ((struct rn_bf16 *)p.cuda.data)[row * p.cuda.ld + column] = rounded;
-    ((double *)p.ref.data)[row * p.ref.ld + column] = (double)rn_from_bf16(rounded);
+    return check_empty_type(rows, cols, cols, RN_F32);
 }
 
-static inline struct check_pair check_filled_ld(uint32_t rows, uint32_t cols, size_t ld,
-                                                float scale, float offset)
+static inline float check_got(struct check_pair p, size_t row, size_t column)
 {
-    struct check_pair p = check_empty_ld(rows, cols, ld);
-    for (size_t i = 0; i < rows; i++) {
-        for (size_t c = 0; c < cols; c++) {
+    const size_t at = row * p.cuda.ld + column;
+    return p.cuda.type == RN_F32 ? ((const float *)p.cuda.data)[at]
+                                 : rn_from_bf16(((const struct rn_bf16 *)p.cuda.data)[at]);
+}
+
+static inline void check_set(struct check_pair p, size_t row, size_t column, float value)
+{
+    const size_t at = row * p.cuda.ld + column;
+    if (p.cuda.type == RN_F32) {
+        ((float *)p.cuda.data)[at] = value;
+    } else {
+        ((struct rn_bf16 *)p.cuda.data)[at] = rn_to_bf16(value);
+    }
+    ((double *)p.ref.data)[row * p.ref.ld + column] = (double)check_got(p, row, column);
+}
+
+static inline struct check_pair check_fill(struct check_pair p, float scale, float offset)
+{
+    for (size_t i = 0; i < p.cuda.rows; i++) {
+        for (size_t c = 0; c < p.cuda.cols; c++) {
             check_set(p, i, c, scale * check_random() + offset);
         }
     }
     return p;
 }
 
+static inline struct check_pair check_filled_ld(uint32_t rows, uint32_t cols, size_t ld,
+                                                float scale, float offset)
+{
+    return check_fill(check_empty_ld(rows, cols, ld), scale, offset);
+}
+
 static inline struct check_pair check_filled(uint32_t rows, uint32_t cols, float scale)
 {
     return check_filled_ld(rows, cols, cols, scale, 0.0f);
+}
+
+static inline struct check_pair check_narrow_filled(uint32_t rows, uint32_t cols, float scale)
+{
+    return check_fill(check_narrow(rows, cols), scale, 0.0f);
 }
 
 static inline void check_free(struct check_pair p)
@@ -197,25 +230,41 @@ static inline int check_ordinal(struct rn_bf16 v)
     return (v.bits & 0x8000) != 0 ? -(int)(v.bits & 0x7fff) : (int)v.bits;
 }
 
-/* Every element within `ulps` units in the last place of the rounded reference, or within `slack`
- * of the reference; NaN never passes. Padding between rows must be untouched poison. */
+/* Every element within `ulps` units in the last place of the rounded reference (float32: within
+ * 2^-21 of it, a few units), or within `slack` of the reference; NaN never passes. Padding between
+ * rows must be untouched poison. */
+static inline bool check_near(struct check_pair p, size_t row, size_t column, double wanted,
+                              int ulps, double slack)
+{
+    const float got = check_got(p, row, column);
+    const double error = fabs((double)got - wanted);
+    if (error <= slack) {
+        return true;
+    }
+    if (p.cuda.type == RN_F32) {
+        return error <= ldexp(fabs(wanted), -21);
+    }
+    return error == error &&
+           abs(check_ordinal(rn_to_bf16(got)) - check_ordinal(rn_to_bf16((float)wanted))) <= ulps;
+}
+
 static inline void check_close(const char *what, struct check_pair p, int ulps, double slack)
 {
+    const size_t size = rn_element_size(p.cuda.type);
+    static const uint8_t poison[4] = {0xff, 0xff, 0xff, 0xff};
     for (size_t i = 0; i < p.cuda.rows; i++) {
         for (size_t c = 0; c < p.cuda.ld; c++) {
-            const struct rn_bf16 got = ((const struct rn_bf16 *)p.cuda.data)[i * p.cuda.ld + c];
+            const uint8_t *bytes = (const uint8_t *)p.cuda.data + (i * p.cuda.ld + c) * size;
             if (c >= p.cuda.cols) {
-                if (got.bits != 0xffff) {
+                if (memcmp(bytes, poison, size) != 0) {
                     fail_msg("%s: wrote between the rows, at row %zu column %zu", what, i, c);
                 }
                 continue;
             }
             const double wanted = ((const double *)p.ref.data)[i * p.ref.ld + c];
-            const double error = fabs((double)rn_from_bf16(got) - wanted);
-            const int distance = abs(check_ordinal(got) - check_ordinal(rn_to_bf16((float)wanted)));
-            if (!(error <= slack) && !(error == error && distance <= ulps)) {
-                fail_msg("%s: row %zu column %zu is %.9g, wanted %.9g (%d ulp)", what, i, c,
-                         (double)rn_from_bf16(got), wanted, distance);
+            if (!check_near(p, i, c, wanted, ulps, slack)) {
+                fail_msg("%s: row %zu column %zu is %.9g, wanted %.9g", what, i, c,
+                         (double)check_got(p, i, c), wanted);
             }
         }
     }
@@ -240,8 +289,8 @@ static inline double check_relative(struct check_pair p)
     for (size_t i = 0; i < p.ref.rows; i++) {
         for (size_t c = 0; c < p.ref.cols; c++) {
             const double wanted = ((const double *)p.ref.data)[i * p.ref.ld + c];
-            const struct rn_bf16 got = ((const struct rn_bf16 *)p.cuda.data)[i * p.cuda.ld + c];
-            error += ((double)rn_from_bf16(got) - wanted) * ((double)rn_from_bf16(got) - wanted);
+            const double difference = (double)check_got(p, i, c) - wanted;
+            error += difference * difference;
             norm += wanted * wanted;
         }
     }

@@ -15,6 +15,8 @@ enum { BIAS = 1, RANK = 2, RESIDUAL = 4, PRE = 8, ACTIVATE = 16, GATE = 32, PART
 struct linear {
     uint32_t n, k, rank;
     bool back;
+    size_t owner_stride;
+    int32_t *owner; /* [rows]; NULL = one adapter */
     unsigned parts;
     enum rn_activation activation, gate_of;
     float *w, *bias, *rank_b;
@@ -30,6 +32,8 @@ static struct rn_epilogue epilogue_of(const struct rn_kernels *kernels, const st
     if ((l->parts & RANK) != 0) {
         e.rank_h = PICK(kernels, l->h);
         e.rank_b = l->rank_b;
+        e.owner = l->owner;
+        e.owner_stride = l->owner_stride;
     }
     if ((l->parts & RESIDUAL) != 0) {
         e.residual = PICK(kernels, l->residual);
@@ -77,7 +81,7 @@ static struct linear make(uint32_t rows, uint32_t n, uint32_t k, bool back)
         .bias = check_floats(out, 1.0f, 0.0f),
         .rank_b = check_floats((size_t)5 * out, 1.0f, 0.0f),
         .x = check_filled_ld(rows, in, in + 8, 1.0f, 0.0f),
-        .h = check_filled_ld(rows, 5, 5, 1.0f, 0.0f),
+        .h = check_narrow_filled(rows, 5, 1.0f),
         .residual = check_filled_ld(rows, out, out + 16, 1.0f, 0.0f),
         .pre = check_empty(rows, out),
         .gate = check_filled_ld(rows, out, out, 1.0f, 0.0f),
@@ -95,6 +99,7 @@ static void clear(struct linear *l)
     check_release(l->w);
     check_release(l->bias);
     check_release(l->rank_b);
+    check_release(l->owner);
     check_free(l->x);
     check_free(l->h);
     check_free(l->residual);
@@ -107,7 +112,7 @@ static void clear(struct linear *l)
  * largest term covers both where terms cancel. */
 static void compare(struct linear *l)
 {
-    memset(l->y.cuda.data, 0xff, l->y.cuda.rows * l->y.cuda.ld * 2);
+    memset(l->y.cuda.data, 0xff, l->y.cuda.rows * l->y.cuda.ld * rn_element_size(l->y.cuda.type));
     run_linear(rn_kernels_cuda_table(), l);
     run_linear(rn_kernels_ref(), l);
     const double slack = check_peak(l->y) / 256 + 2.0 / 256;
@@ -140,6 +145,65 @@ static void backward(void **state)
 {
     (void)state;
     every_combination(true);
+}
+
+/* float32 on either side of a product, as around the head's pooler: a float32 output keeps the
+ * products' float32 sums; a float32 input is rounded to bf16 on the way, in pieces of as many rows
+ * as the lane holds (64 times 2304 elements here). */
+static void float_on_either_side(void **state)
+{
+    (void)state;
+    for (unsigned parts = 0; parts < PARTS; parts++) {
+        struct linear l = make(13, 24, 40, false);
+        check_free(l.y);
+        check_free(l.gate);
+        l.y = check_empty_type(13, 24, 28, RN_F32);
+        l.gate = check_narrow_filled(13, 24, 0.9f);
+        l.parts = parts;
+        l.activation = RN_ACTIVATION_TANH;
+        l.gate_of = RN_ACTIVATION_TANH;
+        run_linear(rn_kernels_cuda_table(), &l);
+        run_linear(rn_kernels_ref(), &l);
+        check_close("y", l.y, 0, 1e-5);
+        clear(&l);
+    }
+    struct linear l = make(130, 24, 2048, false);
+    check_free(l.x);
+    l.x = check_fill(check_empty_type(130, 2048, 2048, RN_F32), 1.0f, 0.0f);
+    l.parts = BIAS | RESIDUAL;
+    compare(&l);
+    clear(&l);
+}
+
+/* Rows of three adapters in one product, in runs and alternating, in both kernels of the pass: each
+ * row gets its own adapter's update. */
+static void rows_of_several_adapters(void **state)
+{
+    (void)state;
+    static const uint32_t widths[] = {24, 2304};
+    for (int kind = 0; kind < 4; kind++) {
+        const bool back = kind % 2 != 0, wide = kind >= 2;
+        const uint32_t out = widths[kind == 0], rows = 13;
+        struct linear l = back ? make(rows, 16, out, true) : make(rows, out, 16, false);
+        l.owner_stride = (size_t)l.rank * out + 8;
+        check_release(l.rank_b);
+        l.rank_b = check_floats(3 * l.owner_stride, 1.0f, 0.0f);
+        l.owner = check_memory(rows, sizeof(int32_t));
+        for (uint32_t i = 0; i < rows; i++) {
+            l.owner[i] = (int32_t)(i < 6 ? i / 3 : i * 2 % 3);
+        }
+        if (wide) {
+            check_free(l.y);
+            l.y = check_empty_type(rows, out, out, RN_F32);
+        }
+        l.parts = RANK | BIAS;
+        compare(&l);
+        l.parts = RANK | RESIDUAL | PRE | ACTIVATE | GATE;
+        l.activation = RN_ACTIVATION_GELU;
+        l.gate_of = RN_ACTIVATION_TANH;
+        compare(&l);
+        clear(&l);
+    }
 }
 
 /* More columns than one block of the pass has, rows that are no multiple of four. */
@@ -227,6 +291,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward),
         cmocka_unit_test(backward),
+        cmocka_unit_test(float_on_either_side),
+        cmocka_unit_test(rows_of_several_adapters),
         cmocka_unit_test(wide_rows),
         cmocka_unit_test(residual_may_be_the_output),
         cmocka_unit_test(odd_weights_are_refused),

@@ -23,7 +23,7 @@ static void thin(const struct rn_kernels *kernels, struct rn_lane *lane, void *c
 static void compare_thin(uint32_t rows, uint32_t cols, uint32_t rank, size_t ld)
 {
     struct thin t = {.x = check_filled_ld(rows, cols, ld, 1.0f, 0.0f),
-                     .h = check_empty_ld(rows, rank, rank + 3),
+                     .h = check_empty_type(rows, rank, rank + 3, RN_F32),
                      .a = check_floats((size_t)rank * cols, 1.0f, 0.0f)};
     const struct check_out out = check_out_mat(t.h.cuda);
     check_orders(thin, &t, &out, 1);
@@ -97,7 +97,7 @@ static struct outer make(uint32_t rank, uint32_t cols, bool transposed, bool eac
     const size_t elements = (size_t)rank * cols, total = each ? elements * COUNT : elements;
     struct outer o = {
         .sequences = {COUNT, TOKENS, 65, NULL, cu},
-        .u = check_filled_ld(TOKENS, rank, rank + 2, 1.0f, 0.0f),
+        .u = check_fill(check_empty_type(TOKENS, rank, rank + 2, RN_F32), 1.0f, 0.0f),
         .v = check_filled_ld(TOKENS, cols, cols, 1.0f, 0.0f),
         .transposed = transposed,
         .per_sequence = each ? elements : 0,

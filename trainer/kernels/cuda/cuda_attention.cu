@@ -6,9 +6,8 @@
  * Forward (online softmax over tiles of keys that start at the sequence's first token):
  *     s = scale q k^T, out = softmax(s) v, lse = log sum exp s
  * Backward in two kernels, so that nothing is added by two blocks: _queries forms
- *     lse again, delta = sum(dout * out), p = exp(s - lse), ds = p (dout v^T - delta) scale,
- *     dq = ds k
- * and leaves lse and delta in float32; _keys forms dv = p^T dout and dk = ds^T q.
+ *     delta = sum(dout * out), p = exp(s - lse), ds = p (dout v^T - delta) scale, dq = ds k
+ * and leaves delta in float32; _keys forms dv = p^T dout and dk = ds^T q.
  */
 #include "trainer/kernels/cuda/cudakernel.h"
 
@@ -148,7 +147,7 @@ RN_KERNEL(rn_cuda_attention_back_queries_any, struct rn_attention_args)
         return;
     }
     const int64_t row = at.query_first + item;
-    const float lse = query_lse(a, at, row, column);
+    const float lse = rn_get(a.lse, row, blockIdx.y);
     const float delta = dot_rows(a.out, row, a.dout, row, column, a.head_dim);
     for (int32_t c = lane; c < a.head_dim; c += LANES) {
         float sum = 0.0f, p;
@@ -159,7 +158,6 @@ RN_KERNEL(rn_cuda_attention_back_queries_any, struct rn_attention_args)
         rn_put(a.dq, row, column + c, sum);
     }
     if (lane == 0) {
-        a.row_lse[(int64_t)blockIdx.y * a.queries + row] = lse;
         a.row_delta[(int64_t)blockIdx.y * a.queries + row] = delta;
     }
 }
@@ -176,9 +174,9 @@ RN_KERNEL(rn_cuda_attention_back_keys_any, struct rn_attention_args)
     for (int32_t c = lane; c < a.head_dim; c += LANES) {
         float dk = 0.0f, dv = 0.0f, p;
         for (int32_t i = 0; i < at.queries; i++) {
-            const int64_t row = at.query_first + i, kept = (int64_t)blockIdx.y * a.queries + row;
-            const float ds =
-                score_slope(a, row, key, column, a.row_lse[kept], a.row_delta[kept], &p);
+            const int64_t row = at.query_first + i;
+            const float ds = score_slope(a, row, key, column, rn_get(a.lse, row, blockIdx.y),
+                                         a.row_delta[(int64_t)blockIdx.y * a.queries + row], &p);
             dk = fmaf(ds, rn_get(a.q, row, column + c), dk);
             dv = fmaf(p, rn_get(a.dout, row, column + c), dv);
         }

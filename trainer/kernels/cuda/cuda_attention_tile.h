@@ -251,26 +251,21 @@ RN_KERNEL(RN_NAMED(rn_cuda_attention_back_queries_), struct rn_attention_args)
     const int32_t first = (int32_t)blockIdx.x * TILE;
     const int row = (int)(threadIdx.x / LANES) * 16;
     const int32_t column = (int32_t)(threadIdx.x % 4) * 2;
-    float most[2], lse[2], delta[2], rescale[2], dq[STEPS * 2][4];
+    const int32_t mine = first + row + (int32_t)(threadIdx.x % LANES / 4);
+    float lse[2], delta[2], dq[STEPS * 2][4];
     float s[GROUPS][4], p[GROUPS][4], dp[GROUPS][4];
     if (first >= at.queries) {
         return;
     }
-    most[0] = most[1] = RN_MINUS_INFINITY;
-    lse[0] = lse[1] = 0.0f;
     RN_NAMED(clear_)(dq);
     RN_NAMED(load_tile_)(q, a.q, at.query_first, first, at.queries);
     RN_NAMED(load_tile_)(dout, a.dout, at.query_first, first, at.queries);
-    for (int32_t key = 0; key < at.keys; key += TILE) {
-        RN_NAMED(load_tile_)(k, a.k, at.key_first, key, at.keys);
-        rn_copy_wait();
-        __syncthreads();
-        RN_NAMED(scores_)(q, row, k, s);
-        RN_NAMED(soften_)(s, a.scale, at.keys - key, most, lse, rescale);
-        __syncthreads(); /* k is loaded again */
+    for (int half = 0; half < 2; half++) { /* rows that are not there: any finite number */
+        const int32_t i = mine + half * 8;
+        lse[half] = i < at.queries ? rn_get(a.lse, at.query_first + i, blockIdx.y) : 0.0f;
     }
-    lse[0] = most[0] + logf(quad_sum(lse[0]));
-    lse[1] = most[1] + logf(quad_sum(lse[1]));
+    rn_copy_wait();
+    __syncthreads(); /* dout is read below */
     RN_NAMED(delta_)(a, dout, row, at, first, delta);
     for (int32_t key = 0; key < at.keys; key += TILE) {
         RN_NAMED(load_tile_)(k, a.k, at.key_first, key, at.keys);
@@ -291,13 +286,11 @@ RN_KERNEL(RN_NAMED(rn_cuda_attention_back_queries_), struct rn_attention_args)
         RN_NAMED(weigh_)(s, k, dq);
         __syncthreads(); /* k and v are loaded again */
     }
-    const int32_t mine = first + row + (int32_t)(threadIdx.x % LANES / 4);
     RN_NAMED(store_)(dq, 1.0f, 1.0f, a.dq, at.query_first, mine, at.queries);
     if (threadIdx.x % 4 == 0) {
         const int64_t kept = (int64_t)blockIdx.y * a.queries + at.query_first;
         for (int half = 0; half < 2; half++) {
             if (mine + half * 8 < at.queries) {
-                a.row_lse[kept + mine + half * 8] = lse[half];
                 a.row_delta[kept + mine + half * 8] = delta[half];
             }
         }
@@ -332,7 +325,8 @@ RN_KERNEL(RN_NAMED(rn_cuda_attention_back_keys_), struct rn_attention_args)
         if (threadIdx.x < TILE) {
             const int32_t i = query + (int32_t)threadIdx.x;
             const int64_t kept = (int64_t)blockIdx.y * a.queries + at.query_first + i;
-            lse[threadIdx.x] = i < at.queries ? a.row_lse[kept] : 0.0f;
+            lse[threadIdx.x] =
+                i < at.queries ? rn_get(a.lse, at.query_first + i, blockIdx.y) : 0.0f;
             delta[threadIdx.x] = i < at.queries ? a.row_delta[kept] : 0.0f;
         }
         rn_copy_wait();

@@ -22,31 +22,19 @@ static __device__ __forceinline__ int32_t column_of(int i)
     return (int32_t)(threadIdx.x % LANES + (unsigned)i * LANES) * CHUNK;
 }
 
-/* Statistics of a row. In a bf16 matrix the two elements hold the bits of 1/deviation in float32,
- * because bf16 is too coarse for it, and the mean is formed again when it is needed. */
+/* Statistics of a row: float32, because bf16 is too coarse for them. */
 static __device__ __forceinline__ void put_stats(struct rn_cuda_mat stats, int64_t row, float mean,
                                                  float rstd)
 {
-    if (threadIdx.x % LANES != 0) {
-        return;
-    }
-    if (stats.is_bf16) {
-        *(float *)(void *)rn_at(stats, row, 0) = rstd;
-    } else {
+    if (threadIdx.x % LANES == 0) {
         rn_put(stats, row, 0, mean);
         rn_put(stats, row, 1, rstd);
     }
 }
 
-static __device__ __forceinline__ float get_rstd(struct rn_cuda_mat stats, int64_t row)
-{
-    return stats.is_bf16 ? *(const float *)(const void *)rn_at(stats, row, 0)
-                         : rn_get(stats, row, 1);
-}
-
-/* Mean of the row that the warp's lanes hold in v. */
-static __device__ __forceinline__ float row_mean(float v[CHUNKS_MAX][CHUNK], int chunks,
-                                                 int32_t cols)
+/* Mean and 1/deviation of the row that the warp's lanes hold in v. */
+static __device__ __forceinline__ void row_stats(float v[CHUNKS_MAX][CHUNK], int chunks,
+                                                 int32_t cols, float eps, float *mean, float *rstd)
 {
     float sum = 0.0f;
 #pragma unroll
@@ -58,15 +46,8 @@ static __device__ __forceinline__ float row_mean(float v[CHUNKS_MAX][CHUNK], int
             }
         }
     }
-    return rn_warp_sum(sum) / (float)cols;
-}
-
-/* Mean and 1/deviation of it. */
-static __device__ __forceinline__ void row_stats(float v[CHUNKS_MAX][CHUNK], int chunks,
-                                                 int32_t cols, float eps, float *mean, float *rstd)
-{
-    float sum = 0.0f;
-    *mean = row_mean(v, chunks, cols);
+    *mean = rn_warp_sum(sum) / (float)cols;
+    sum = 0.0f;
 #pragma unroll
     for (int i = 0; i < chunks; i++) {
         if (column_of(i) < cols) {
@@ -153,21 +134,15 @@ static __device__ __forceinline__ void norm_back_body(struct rn_norm_back_args a
     if (row < 0) {
         return;
     }
-    const float rstd = get_rstd(a.stats, row);
+    const float mean = rn_get(a.stats, row, 0), rstd = rn_get(a.stats, row, 1);
     float sum = 0.0f, product = 0.0f;
-#pragma unroll
-    for (int i = 0; i < chunks; i++) {
-        if (column_of(i) < a.cols) {
-            rn_load8(rn_at(a.x, row, column_of(i)), x[i]);
-        }
-    }
-    const float mean = row_mean(x, chunks, a.cols);
 #pragma unroll
     for (int i = 0; i < chunks; i++) {
         const int32_t c = column_of(i);
         float gamma[CHUNK];
         if (c < a.cols) {
             rn_load8f(a.gamma + c, gamma);
+            rn_load8(rn_at(a.x, row, c), x[i]);
             rn_load8(rn_at(a.dy, row, c), g[i]);
 #pragma unroll
             for (int j = 0; j < CHUNK; j++) {
@@ -210,13 +185,8 @@ RN_KERNEL(rn_cuda_norm_back_any, struct rn_norm_back_args)
     if (row < 0) {
         return;
     }
-    const float rstd = get_rstd(a.stats, row);
+    const float mean = rn_get(a.stats, row, 0), rstd = rn_get(a.stats, row, 1);
     float sum = 0.0f, product = 0.0f;
-    for (int32_t c = lane; c < a.cols; c += LANES) {
-        sum += rn_get(a.x, row, c);
-    }
-    const float mean = rn_warp_sum(sum) / (float)a.cols;
-    sum = 0.0f;
     for (int32_t c = lane; c < a.cols; c += LANES) {
         const float g = rn_get(a.dy, row, c) * a.gamma[c];
         sum += g;

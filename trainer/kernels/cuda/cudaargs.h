@@ -47,11 +47,14 @@ struct rn_embed_args {
     float eps;
 };
 
-/* What follows a matrix product, on its bf16 result s = source[row][n]: s += bias[n] (NULL: none);
- * s += sum_j h[row][j] b[j][n]; pre = s; s = f(s); s *= f'(gate); y = s. y may be source. */
+/* What follows a matrix product, on its result s = source[row][n]: s += bias[n] (NULL: none);
+ * s += sum_j h[row][j] b[j][n] with b of the row's owner; s += residual (rn_cuda_epilogue_any
+ * alone); pre; s = f(s); s *= f'(gate); y = s. y may be source. */
 struct rn_epilogue_args {
-    struct rn_cuda_mat source, h, pre, gate, y;
-    const float *bias, *b; /* b[rank][cols] */
+    struct rn_cuda_mat source, h, residual, pre, gate, y;
+    const float *bias, *b; /* b[rank][cols], one after the other by owner_stride elements */
+    const int32_t *owner;  /* [rows]; NULL = all 0 */
+    int64_t owner_stride;
     int32_t rows, cols, rank;
     int32_t activation, gate_of;
 };
@@ -61,7 +64,7 @@ struct rn_epilogue_args {
 struct rn_attention_args {
     struct rn_cuda_mat q, k, v, out, lse;
     struct rn_cuda_mat dout, dq, dk, dv;
-    float *row_lse, *row_delta; /* backward: [heads][queries], written by _queries, read by _keys */
+    float *row_delta; /* backward: [heads][queries], written by _queries, read by _keys */
     const int32_t *cu;
     int32_t queries; /* rows of q */
     int32_t head_dim, first_query;

@@ -61,9 +61,9 @@ static void lane_free(struct rn_lane *lane)
         return;
     }
     rn_port_release(lane->port, lane->partial);
-    rn_port_release(lane->port, lane->row_lse);
     rn_port_release(lane->port, lane->row_delta);
     rn_port_release(lane->port, lane->bias);
+    rn_port_release(lane->port, lane->rounded);
     rn_port_release(lane->port, lane->read);
     rn_free(lane);
 }
@@ -83,9 +83,10 @@ static rn_result lane_allocate(struct rn_lane *lane, struct rn_error *err)
     const size_t sequences = fit > l->sequences ? l->sequences : fit < 1 ? 1 : fit;
     lane->partial_count = sequences * gradient;
     RN_TRY(lane_memory(lane, lane->partial_count, sizeof(float), &lane->partial, err));
-    RN_TRY(lane_memory(lane, rows * l->heads, sizeof(float), &lane->row_lse, err));
     RN_TRY(lane_memory(lane, rows * l->heads, sizeof(float), &lane->row_delta, err));
     RN_TRY(lane_memory(lane, l->width, sizeof(struct rn_bf16), &lane->bias, err));
+    lane->rounded_count = (size_t)l->sequences * l->width;
+    RN_TRY(lane_memory(lane, lane->rounded_count, sizeof(struct rn_bf16), &lane->rounded, err));
     lane->read_count = l->width > RN_CUDA_READ_COUNT ? l->width : RN_CUDA_READ_COUNT;
     return lane_memory(lane, lane->read_count, sizeof(float), &lane->read, err);
 }
@@ -140,6 +141,19 @@ bool rn_cuda_vectors(struct rn_mat m)
     return m.type == RN_BF16 && m.cols % 8 == 0 && m.ld % 8 == 0 && (uintptr_t)m.data % 16 == 0;
 }
 
+bool rn_cuda_product_fits(struct rn_mat m)
+{
+    return rn_cuda_vectors(m) ||
+           (m.type == RN_F32 && m.cols % 8 == 0 && m.ld % 4 == 0 && (uintptr_t)m.data % 16 == 0);
+}
+
+struct rn_mat rn_cuda_rows(struct rn_mat m, uint32_t first, uint32_t count)
+{
+    m.data = (uint8_t *)m.data + first * m.ld * rn_element_size(m.type);
+    m.rows = count;
+    return m;
+}
+
 void rn_cuda_launch_elements(struct rn_lane *lane, enum rn_cuda_kernel kernel, size_t n,
                              const void *args)
 {
@@ -166,7 +180,7 @@ static const struct rn_kernels table = {
     .name = "cuda",
     .activation = RN_BF16,
     .residual = RN_BF16,
-    .narrow = RN_BF16,
+    .narrow = RN_F32,
     .block_tokens = BLOCK_TOKENS,
     .lanes_max = 1,
     .device_open = device_open,

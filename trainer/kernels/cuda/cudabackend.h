@@ -2,10 +2,9 @@
  *
  * The operations of the CUDA backend; contracts in trainer/kernels/kernels.h.
  *
- * Activations are bf16; sums, statistics, softmax, losses, adapters and the optimiser float32
- * (losses and the gradient's norm float64). Frozen weights are bf16. One lane: one stream. A
- * statistics matrix of type bf16 holds float32 bits (cuda_norm.cu), so its content is the backend's
- * own.
+ * Wide activations and the residual stream are bf16; matrices of few columns, the head, sums,
+ * softmax, adapters and the optimiser float32 (losses and the gradient's norm float64). Frozen
+ * weights are bf16, and so is what they are multiplied with. One lane: one stream.
  */
 #ifndef RN_TRAINER_KERNELS_CUDA_CUDABACKEND_H
 #define RN_TRAINER_KERNELS_CUDA_CUDABACKEND_H
@@ -24,10 +23,12 @@ struct rn_lane {
     struct rn_lane_limits limits;
     float *partial; /* gradients of some sequences, before they are added */
     size_t partial_count;
-    float *row_lse, *row_delta; /* [heads][rows] between the two kernels of attention's gradient */
+    float *row_delta; /* [heads][rows] between the two kernels of attention's gradient */
     double *square_parts, *square_parts_host; /* the device's */
-    struct rn_bf16 *bias; /* [width] a bias in the form that the products want */
-    float *read;          /* read_mat: rows in float32 */
+    struct rn_bf16 *bias;    /* [width] a bias in the form that the products want */
+    struct rn_bf16 *rounded; /* rows of a float32 matrix, likewise */
+    size_t rounded_count;
+    float *read; /* read_mat: rows in float32 */
     size_t read_count;
 };
 
@@ -39,8 +40,11 @@ struct rn_lane {
 #define RN_CUDA_SQUARE_PARTS 65536
 
 struct rn_cuda_mat rn_cuda_view(struct rn_mat m);
+struct rn_mat rn_cuda_rows(struct rn_mat m, uint32_t first, uint32_t count);
 /* Whether rows of m can be read eight bf16 at a time. */
 bool rn_cuda_vectors(struct rn_mat m);
+/* Whether a product can write to m, or add it: aligned bf16 or float32. */
+bool rn_cuda_product_fits(struct rn_mat m);
 /* A kernel that wants one thread per element of a vector. */
 void rn_cuda_launch_elements(struct rn_lane *lane, enum rn_cuda_kernel kernel, size_t n,
                              const void *args);

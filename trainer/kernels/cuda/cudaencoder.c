@@ -50,8 +50,7 @@ static int norm_form(struct rn_mat x, struct rn_mat y, const float *gamma, const
 
 static void check_stats(struct rn_mat stats)
 {
-    /* bf16 statistics hold float32 bits */
-    RN_BUG_IF(stats.type == RN_BF16 && (stats.ld % 2 != 0 || (uintptr_t)stats.data % 4 != 0));
+    RN_BUG_IF(stats.type != RN_F32); /* bf16 is too coarse */
 }
 
 void rn_cuda_norm_op(struct rn_lane *lane, struct rn_mat x, const float *gamma, const float *beta,
@@ -166,13 +165,12 @@ void rn_cuda_attention_op(struct rn_lane *lane, const struct rn_attention *a, st
                      &args);
 }
 
-/* lse is formed again from the scores: a bf16 matrix would hold it too coarsely. */
 void rn_cuda_attention_back_op(struct rn_lane *lane, const struct rn_attention *a, struct rn_mat q,
                                struct rn_mat k, struct rn_mat v, struct rn_mat out,
                                struct rn_mat lse, struct rn_mat dout, struct rn_mat dq,
                                struct rn_mat dk, struct rn_mat dv)
 {
-    (void)lse;
+    RN_BUG_IF(lse.type != RN_F32); /* bf16 is too coarse */
     const struct rn_mat mats[] = {q, k, v, out, dout, dq, dk, dv};
     const struct attention_form *form = find_form(a->head_dim, mats, RN_ARRAY_LENGTH(mats));
     const struct rn_attention_args args = {
@@ -180,11 +178,11 @@ void rn_cuda_attention_back_op(struct rn_lane *lane, const struct rn_attention *
         .k = rn_cuda_view(k),
         .v = rn_cuda_view(v),
         .out = rn_cuda_view(out),
+        .lse = rn_cuda_view(lse),
         .dout = rn_cuda_view(dout),
         .dq = rn_cuda_view(dq),
         .dk = rn_cuda_view(dk),
         .dv = rn_cuda_view(dv),
-        .row_lse = lane->row_lse,
         .row_delta = lane->row_delta,
         .cu = a->sequences.cu,
         .queries = (int32_t)q.rows,
@@ -235,8 +233,7 @@ void rn_cuda_read_mat_op(struct rn_lane *lane, struct rn_mat m, float *to_host)
     const uint32_t most = (uint32_t)(lane->read_count / m.cols);
     for (uint32_t row = 0; row < m.rows; row += most) {
         const uint32_t count = m.rows - row < most ? m.rows - row : most;
-        struct rn_mat some = m;
-        some.data = (uint8_t *)m.data + row * m.ld * rn_element_size(m.type);
+        const struct rn_mat some = rn_cuda_rows(m, row, count);
         const struct rn_mat out = {
             .data = lane->read, .rows = count, .cols = m.cols, .ld = m.cols, .type = RN_F32};
         move_rows(lane, RN_ID_rn_cuda_read_mat, some, NULL, out, count);

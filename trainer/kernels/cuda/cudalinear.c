@@ -66,34 +66,48 @@ size_t rn_cuda_weight_bytes(const struct rn_weight *weight)
     return (size_t)weight->n * weight->k * sizeof(struct rn_bf16);
 }
 
+/* Whether a residual can be added inside the product. */
+static bool fits_product(struct rn_mat residual, struct rn_mat y)
+{
+    return residual.type == y.type && rn_cuda_product_fits(residual);
+}
+
 /* Whether something is left to do after product, bias and residual. */
-static bool needs_pass(const struct rn_epilogue *e)
+static bool needs_pass(const struct rn_epilogue *e, struct rn_mat y)
 {
     return e->rank_b != NULL || e->pre.data != NULL || e->activation != RN_ACTIVATION_NONE ||
-           e->gate.data != NULL;
+           e->gate.data != NULL || (e->residual.data != NULL && !fits_product(e->residual, y));
+}
+
+static bool absent_or_vectors(struct rn_mat m)
+{
+    return m.data == NULL || rn_cuda_vectors(m);
 }
 
 static void launch_epilogue(struct rn_lane *lane, const struct rn_epilogue *e, struct rn_mat y)
 {
-    RN_BUG_IF(e->owner != NULL); /* several adapters in one product: not on this backend yet */
+    const bool late = e->residual.data != NULL && !fits_product(e->residual, y);
     const struct rn_epilogue_args args = {
         .source = rn_cuda_view(y),
         .h = rn_cuda_view(e->rank_h),
+        .residual = rn_cuda_view(late ? e->residual : (struct rn_mat){0}),
         .pre = rn_cuda_view(e->pre),
         .gate = rn_cuda_view(e->gate),
         .y = rn_cuda_view(y),
         .bias = e->bias,
         .b = e->rank_b,
+        .owner = e->owner,
+        .owner_stride = (int64_t)e->owner_stride,
         .rows = (int32_t)y.rows,
         .cols = (int32_t)y.cols,
         .rank = e->rank_b != NULL ? (int32_t)e->rank_h.cols : 0,
         .activation = (int32_t)e->activation,
         .gate_of = (int32_t)e->gate_of,
     };
-    const uintptr_t floats = (uintptr_t)e->bias | (uintptr_t)e->rank_b;
-    const bool vectors = rn_cuda_vectors(y) && (e->pre.data == NULL || rn_cuda_vectors(e->pre)) &&
-                         (e->gate.data == NULL || rn_cuda_vectors(e->gate)) && floats % 16 == 0;
-    if (vectors) {
+    const uintptr_t floats = (uintptr_t)e->bias | (uintptr_t)e->rank_b |
+                             (e->owner != NULL ? e->owner_stride * sizeof(float) : 0);
+    if (!late && rn_cuda_vectors(y) && absent_or_vectors(e->pre) && absent_or_vectors(e->gate) &&
+        floats % 16 == 0) {
         const unsigned threads =
             y.cols / 8 <= RN_CUDA_THREADS / 2 ? RN_CUDA_THREADS / 2 : RN_CUDA_THREADS;
         const struct rn_port_grid grid = {(y.rows + 3) / 4, (y.cols / 8 + threads - 1) / threads, 1,
@@ -104,39 +118,72 @@ static void launch_epilogue(struct rn_lane *lane, const struct rn_epilogue *e, s
     }
 }
 
-/* y = x op(w), epilogue. The residual goes into the product's float32 sum; the bias too, unless a
- * pass over y follows anyway, which then adds it in float32. */
+/* The bias in the form that a product with this output wants. */
+static const void *bias_of(struct rn_lane *lane, const float *bias, struct rn_mat y)
+{
+    if (y.type == RN_F32) {
+        return bias;
+    }
+    RN_BUG_IF(y.cols > lane->limits.width);
+    const struct rn_narrow_args args = {.x = bias, .to = lane->bias, .n = y.cols};
+    rn_cuda_launch_elements(lane, RN_ID_rn_cuda_narrow, y.cols, &args);
+    return lane->bias;
+}
+
+/* Rows of x in bf16 (a float32 x is rounded into the lane's memory) times the weight. */
+static void multiply_rows(struct rn_lane *lane, struct rn_mat x, const struct rn_port_product *all,
+                          uint32_t first, uint32_t count)
+{
+    const size_t size = all->wide ? sizeof(float) : sizeof(struct rn_bf16);
+    struct rn_port_product p = *all;
+    struct rn_mat part = rn_cuda_rows(x, first, count);
+    if (x.type == RN_F32) {
+        const struct rn_mat rounded = {lane->rounded, count, x.cols, x.cols, RN_BF16};
+        const struct rn_rows_args args = {.x = rn_cuda_view(part),
+                                          .out = rn_cuda_view(rounded),
+                                          .rows = (int32_t)count,
+                                          .cols = (int32_t)x.cols};
+        rn_cuda_launch_rows(lane, RN_ID_rn_cuda_read_mat, count, x.cols, &args);
+        part = rounded;
+    }
+    p.m = count;
+    p.a = part.data;
+    p.lda = (int64_t)part.ld;
+    p.c = p.c != NULL ? (const uint8_t *)p.c + first * (size_t)p.ldc * size : NULL;
+    p.d = (uint8_t *)p.d + first * (size_t)p.ldd * size;
+    rn_port_multiply(lane->port, &p);
+}
+
+/* y = x op(w), epilogue. A residual of y's type goes into the product's float32 sum; the bias too,
+ * unless a pass over y follows anyway, which then adds it in float32. */
 static void multiply(struct rn_lane *lane, const struct rn_weight *w, bool transposed,
                      struct rn_mat x, const struct rn_epilogue *e, struct rn_mat y)
 {
     RN_BUG_IF(y.cols != (transposed ? w->n : w->k) || x.cols != (transposed ? w->k : w->n));
-    RN_BUG_IF(x.rows != y.rows || !rn_cuda_vectors(x) || !rn_cuda_vectors(y));
-    RN_BUG_IF(e->residual.data != NULL && !rn_cuda_vectors(e->residual));
+    RN_BUG_IF(x.rows != y.rows || !rn_cuda_product_fits(y));
+    RN_BUG_IF(x.type == RN_F32 ? x.cols > lane->rounded_count : !rn_cuda_vectors(x));
+    const bool pass = needs_pass(e, y);
+    const bool inside = e->residual.data != NULL && fits_product(e->residual, y);
     if (y.rows == 0) {
         return;
     }
-    const bool pass = needs_pass(e);
-    const bool fused_bias = e->bias != NULL && !pass;
-    if (fused_bias) {
-        RN_BUG_IF(y.cols > lane->limits.width);
-        const struct rn_narrow_args args = {.x = e->bias, .to = lane->bias, .n = y.cols};
-        rn_cuda_launch_elements(lane, RN_ID_rn_cuda_narrow, y.cols, &args);
+    const struct rn_port_product product = {
+        .n = y.cols,
+        .k = x.cols,
+        .b = w->w,
+        .ldb = w->k,
+        .by_rows = transposed,
+        .wide = y.type == RN_F32,
+        .bias = e->bias != NULL && !pass ? bias_of(lane, e->bias, y) : NULL,
+        .c = inside ? e->residual.data : NULL,
+        .ldc = (int64_t)e->residual.ld,
+        .d = y.data,
+        .ldd = (int64_t)y.ld,
+    };
+    const uint32_t most = x.type == RN_F32 ? (uint32_t)(lane->rounded_count / x.cols) : x.rows;
+    for (uint32_t row = 0; row < x.rows; row += most) {
+        multiply_rows(lane, x, &product, row, x.rows - row < most ? x.rows - row : most);
     }
-    rn_port_multiply(lane->port, &(struct rn_port_product){
-                                     .m = y.rows,
-                                     .n = y.cols,
-                                     .k = x.cols,
-                                     .a = x.data,
-                                     .lda = (int64_t)x.ld,
-                                     .b = w->w,
-                                     .ldb = w->k,
-                                     .by_rows = transposed,
-                                     .bias = fused_bias ? lane->bias : NULL,
-                                     .c = e->residual.data,
-                                     .ldc = (int64_t)e->residual.ld,
-                                     .d = y.data,
-                                     .ldd = (int64_t)y.ld,
-                                 });
     if (pass) {
         launch_epilogue(lane, e, y);
     }

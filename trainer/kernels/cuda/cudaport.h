@@ -43,8 +43,9 @@ struct rn_port_grid {
 void rn_port_launch(struct rn_port *port, enum rn_cuda_kernel kernel, struct rn_port_grid grid,
                     const void *args);
 
-/* d[m][n] = a[m][k] op(b) + bias + c, all bf16, sums in float32, rounded once. Each row of d is
- * computed in an order that does not depend on m, nor on the row's place. */
+/* d[m][n] = a[m][k] op(b) + bias + c, sums in float32. a and b are bf16; bias, c and d are bf16 too
+ * (rounded once), or with wide all three float32. Each row of d is computed in an order that does
+ * not depend on m, nor on the row's place. */
 struct rn_port_product {
     int64_t m, n, k;
     const void *a;
@@ -52,7 +53,8 @@ struct rn_port_product {
     const void *b; /* by_rows: [n][k], op(b) = its transpose; else [k][n] */
     int64_t ldb;
     int by_rows;
-    const void *bias; /* [n] bf16; NULL = none */
+    int wide;
+    const void *bias; /* [n]; NULL = none */
     const void *c;    /* [m][n]; NULL = none; may be d */
     int64_t ldc;
     void *d;

@@ -31,7 +31,7 @@ enum {
 /* What an algorithm was chosen for. */
 struct plan_key {
     int64_t rows, n, k;
-    int32_t by_rows, has_bias, has_c;
+    int32_t by_rows, wide, has_bias, has_c;
 };
 
 struct plan {
@@ -244,7 +244,7 @@ static bool set_epilogue(struct rn_port *port, cublasLtMatmulDesc_t operation,
 {
     const cublasOperation_t transposed = p->by_rows ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
-    const cudaDataType_t type = CUDA_R_16BF;
+    const cudaDataType_t type = p->wide ? CUDA_R_32F : CUDA_R_16BF;
     bool good = check_blas(port, "product",
                            cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_TRANSA,
                                                           &transposed, sizeof transposed));
@@ -268,7 +268,7 @@ static bool set_epilogue(struct rn_port *port, cublasLtMatmulDesc_t operation,
 static bool describe(struct rn_port *port, const struct rn_port_product *p, int64_t rows,
                      struct descriptors *out)
 {
-    const cudaDataType_t type = CUDA_R_16BF;
+    const cudaDataType_t type = CUDA_R_16BF, out_type = p->wide ? CUDA_R_32F : CUDA_R_16BF;
     const uint64_t b_rows = (uint64_t)(p->by_rows ? p->k : p->n);
     const uint64_t b_cols = (uint64_t)(p->by_rows ? p->n : p->k);
     const int64_t ldc = p->c != NULL ? p->ldc : p->ldd;
@@ -280,12 +280,12 @@ static bool describe(struct rn_port *port, const struct rn_port_product *p, int6
            check_blas(
                port, "product",
                cublasLtMatrixLayoutCreate(&out->a, type, (uint64_t)p->k, (uint64_t)rows, p->lda)) &&
-           check_blas(
-               port, "product",
-               cublasLtMatrixLayoutCreate(&out->c, type, (uint64_t)p->n, (uint64_t)rows, ldc)) &&
-           check_blas(
-               port, "product",
-               cublasLtMatrixLayoutCreate(&out->d, type, (uint64_t)p->n, (uint64_t)rows, p->ldd)) &&
+           check_blas(port, "product",
+                      cublasLtMatrixLayoutCreate(&out->c, out_type, (uint64_t)p->n, (uint64_t)rows,
+                                                 ldc)) &&
+           check_blas(port, "product",
+                      cublasLtMatrixLayoutCreate(&out->d, out_type, (uint64_t)p->n, (uint64_t)rows,
+                                                 p->ldd)) &&
            set_epilogue(port, out->operation, p);
 }
 
@@ -448,6 +448,7 @@ static const cublasLtMatmulAlgo_t *find_plan(struct rn_port *port, const struct 
     key.n = p->n;
     key.k = p->k;
     key.by_rows = p->by_rows;
+    key.wide = p->wide;
     key.has_bias = p->bias != NULL;
     key.has_c = p->c != NULL;
     for (int i = 0; i < port->plan_count; i++) {

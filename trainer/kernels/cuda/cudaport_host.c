@@ -95,16 +95,18 @@ void rn_port_launch(struct rn_port *port, enum rn_cuda_kernel kernel, struct rn_
     }
 }
 
-static float element(const void *matrix, int64_t at)
+static float element(const void *matrix, int64_t at, int wide)
 {
-    return rn_from_bf16(((const struct rn_bf16 *)matrix)[at]);
+    return wide ? ((const float *)matrix)[at] : rn_from_bf16(((const struct rn_bf16 *)matrix)[at]);
 }
 
 /* As on the device, the operands must be aligned for 16-byte loads. */
 static void check(const struct rn_port_product *p)
 {
     const uintptr_t all = (uintptr_t)p->a | (uintptr_t)p->b | (uintptr_t)p->c | (uintptr_t)p->d;
-    RN_BUG_IF((all & 15) != 0 || ((p->lda | p->ldb | p->ldc | p->ldd | p->n | p->k) & 7) != 0);
+    const int64_t step = p->wide ? 3 : 7;
+    RN_BUG_IF((all & 15) != 0 || ((p->lda | p->ldb | p->n | p->k) & 7) != 0 ||
+              ((p->ldc | p->ldd) & step) != 0);
 }
 
 void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
@@ -116,11 +118,15 @@ void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
             float sum = 0.0f;
             for (int64_t k = 0; k < p->k; k++) {
                 const int64_t at = p->by_rows ? n * p->ldb + k : k * p->ldb + n;
-                sum = fmaf(element(p->a, row * p->lda + k), element(p->b, at), sum);
+                sum = fmaf(element(p->a, row * p->lda + k, 0), element(p->b, at, 0), sum);
             }
-            sum += p->bias != NULL ? element(p->bias, n) : 0.0f;
-            sum += p->c != NULL ? element(p->c, row * p->ldc + n) : 0.0f;
-            ((struct rn_bf16 *)p->d)[row * p->ldd + n] = rn_to_bf16(sum);
+            sum += p->bias != NULL ? element(p->bias, n, p->wide) : 0.0f;
+            sum += p->c != NULL ? element(p->c, row * p->ldc + n, p->wide) : 0.0f;
+            if (p->wide) {
+                ((float *)p->d)[row * p->ldd + n] = sum;
+            } else {
+                ((struct rn_bf16 *)p->d)[row * p->ldd + n] = rn_to_bf16(sum);
+            }
         }
     }
 }
