@@ -168,6 +168,25 @@ static bool is_bias(const struct rn_segment *segment)
     return length > 5 && strcmp(segment->name + length - 5, ".bias") == 0;
 }
 
+/* Device places: all A, all B, the head. Offsets of sites become places. The head keeps its own. */
+static void settle_places(struct rn_adapter *adapter)
+{
+    adapter->places = rn_alloc(adapter->segment_count, sizeof(*adapter->places));
+    size_t at = 0;
+    for (int kind = RN_SEGMENT_A; kind <= RN_SEGMENT_HEAD; kind++) {
+        for (size_t i = 0; i < adapter->segment_count; i++) {
+            if ((int)adapter->segments[i].kind == kind) {
+                adapter->places[i] = at;
+                at += adapter->segments[i].count;
+            }
+        }
+    }
+    for (size_t i = 0; i < adapter->site_count; i++) {
+        adapter->sites[i].a = adapter->places[2 * i];
+        adapter->sites[i].b = adapter->places[2 * i + 1];
+    }
+}
+
 /* The head from the checkpoint, or, when its first tensor is not there, from the seed. */
 static rn_result fill_head(struct rn_adapter *adapter, uint64_t seed,
                            const struct rn_safetensors *tensors, float *values,
@@ -184,11 +203,11 @@ static rn_result fill_head(struct rn_adapter *adapter, uint64_t seed,
         if (!adapter->head_from_seed) {
             RN_TRY(rn_safetensors_read(
                 tensors, segment->name, is_bias(segment) ? segment->cols : segment->rows,
-                is_bias(segment) ? 0 : segment->cols, values + segment->offset, err));
+                is_bias(segment) ? 0 : segment->cols, values + adapter->places[i], err));
         } else if (!is_bias(segment)) {
             const struct rn_generator generator = rn_generator_of(seed, segment->name);
             rn_generator_normal(&generator, RN_HEAD_DEVIATION, segment->count,
-                                values + segment->offset);
+                                values + adapter->places[i]);
         }
     }
     return rn_ok();
@@ -205,10 +224,10 @@ static void fill_sites(struct rn_adapter *adapter, enum rn_lora_init init, uint6
         const struct rn_generator generator = rn_generator_of(seed, segment->name);
         if (init == RN_LORA_ORTHONORMAL) {
             rn_generator_orthonormal(&generator, segment->rows, segment->cols,
-                                     values + segment->offset);
+                                     values + adapter->places[i]);
         } else {
             rn_generator_uniform(&generator, 1.0 / sqrt((double)segment->cols), segment->count,
-                                 values + segment->offset);
+                                 values + adapter->places[i]);
         }
     }
 }
@@ -268,6 +287,7 @@ static rn_result build(struct rn_adapter *adapter, enum rn_lora_init init, uint6
         rn_safetensors_find_prefixed(tensors, "bert", "pooler.dense.weight") == NULL;
     RN_TRY(find_sites(adapter, err));
     lay_out_head(adapter);
+    settle_places(adapter);
     const uint32_t rank = adapter->config.rank;
     for (size_t i = 0; i < adapter->site_count && init == RN_LORA_ORTHONORMAL; i++) {
         RN_ENSURE(rank <= adapter->sites[i].k, err, RN_E_CONFIG,
@@ -317,6 +337,7 @@ void rn_adapter_clear(struct rn_adapter *adapter)
     rn_free(adapter->sites);
     rn_free(adapter->site_of);
     rn_free(adapter->segments);
+    rn_free(adapter->places);
     *adapter = (struct rn_adapter){0};
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Everything that can train, as one flat float32 vector on the device: LoRA matrices and the head,
- * with its layout, its start values, and a gradient of the same layout.
+ * with its layout, its start values, and a gradient of the same layout. In device memory all A
+ * stand first, then all B, then the head, each in the order of the layout, so that what trains in a
+ * round is one or two runs of elements; `places` maps the layout's segments to it.
  *
  * The head of a RoBERTa classifier is classifier.dense (tanh) and classifier.out_proj; of a BERT
  * classifier it is `classifier`, above the pooler (dense, tanh), whose
@@ -22,7 +24,7 @@
 /* The one linear module above the layers that LoRA may adapt: the pooler of BERT. */
 #define RN_POOLER_NAME "bert.pooler.dense"
 
-/* One adapted module. Offsets are elements of the flat vector. */
+/* One adapted module. Offsets are elements of the device vector. */
 struct rn_site {
     uint32_t layer;
     enum rn_module module;
@@ -33,7 +35,7 @@ struct rn_site {
     size_t transposed; /* [rank][n] = scale B^T in `transposed` memory */
 };
 
-/* Offsets of the head in the flat vector; SIZE_MAX = not there. */
+/* Offsets of the head in the device vector; SIZE_MAX = not there. */
 struct rn_head_places {
     size_t dense_w, dense_b;           /* RoBERTa: [d][d], [d] */
     size_t classifier_w, classifier_b; /* [labels][d], [labels] */
@@ -50,6 +52,7 @@ struct rn_adapter {
     uint32_t lowest;                     /* lowest adapted layer; layers when none */
     struct rn_segment *segments;         /* of the whole vector, in order */
     size_t segment_count;
+    size_t *places;    /* of each segment in device memory */
     size_t count;      /* elements */
     size_t head_first; /* the head is elements head_first .. count-1 */
     size_t transposed_count;

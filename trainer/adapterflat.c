@@ -57,7 +57,7 @@ rn_result rn_trainer_get(struct rn_trainer *trainer, enum rn_matrix matrices, bo
         const struct rn_segment *segment = &adapter->segments[i];
         if (rn_segment_chosen(segment, matrices, with_head)) {
             trainer->kernels->download(trainer->lane, out_values + at,
-                                       adapter->values + segment->offset,
+                                       adapter->values + adapter->places[i],
                                        segment->count * sizeof(float));
             at += segment->count;
         }
@@ -78,8 +78,8 @@ rn_result rn_trainer_set(struct rn_trainer *trainer, enum rn_matrix matrices, bo
     for (size_t i = 0; i < adapter->segment_count; i++) {
         const struct rn_segment *segment = &adapter->segments[i];
         if (rn_segment_chosen(segment, matrices, with_head)) {
-            trainer->kernels->upload(trainer->lane, adapter->values + segment->offset, values + at,
-                                     segment->count * sizeof(float));
+            trainer->kernels->upload(trainer->lane, adapter->values + adapter->places[i],
+                                     values + at, segment->count * sizeof(float));
             at += segment->count;
         }
     }

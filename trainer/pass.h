@@ -7,7 +7,8 @@
  * Exact savings: no padding; backward stops at the lowest adapted module; only active matrices get
  * gradients; the last layer computes queries, output and feed-forward for the first token of each
  * sequence only, since the head reads no other (the same bits as the plain path: each row is
- * computed in an order of its own, and gradients of absent rows are zeros).
+ * computed in an order of its own, and gradients of absent rows are zeros). The switches turn each
+ * off, to compare.
  */
 #ifndef RN_TRAINER_PASS_H
 #define RN_TRAINER_PASS_H
@@ -16,11 +17,11 @@
 #include "trainer/dataset.h"
 
 struct rn_pass_options {
-    uint32_t tokens;       /* most tokens of a block */
-    uint32_t sequences;    /* most examples of a block */
-    uint32_t length;       /* most tokens of an example */
-    bool training;         /* gradient memory too */
-    bool plain_last_layer; /* compute all rows of the last layer (to compare) */
+    uint32_t tokens;    /* most tokens of a block */
+    uint32_t sequences; /* most examples of a block */
+    uint32_t length;    /* most tokens of an example */
+    bool training;      /* gradient memory too */
+    struct rn_trainer_switches switches;
 };
 
 /* What backward needs of one layer. First dimension: capacity in tokens; rows in use vary. */

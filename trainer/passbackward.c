@@ -4,10 +4,11 @@
  */
 #include "trainer/pass.h"
 
-/* Whether a module below (layer, module) in the order of computation is adapted. */
-static bool any_below(const struct rn_adapter *adapter, uint32_t layer, enum rn_module module)
+/* Whether the gradient is wanted below (layer, module) in the order of computation. */
+static bool any_below(const struct rn_pass *pass, uint32_t layer, enum rn_module module)
 {
-    bool found = layer > adapter->lowest;
+    const struct rn_adapter *adapter = pass->adapter;
+    bool found = pass->options.switches.full_backward || layer > adapter->lowest;
     for (int m = 0; m < (int)module && !found; m++) {
         found = adapter->site_of[layer][m] >= 0;
     }
@@ -70,8 +71,7 @@ static bool back_feed_forward(struct rn_pass *pass, const struct rn_pass_active 
                               uint32_t index, uint32_t rows, const struct rn_sequences *sequences)
 {
     const struct rn_kernels *k = pass->kernels;
-    const struct rn_adapter *adapter = pass->adapter;
-    const struct rn_encoder_layer *w = &adapter->encoder->layers[index];
+    const struct rn_encoder_layer *w = &pass->adapter->encoder->layers[index];
     const struct rn_pass_layer *l = &pass->layers[index];
     const struct rn_mat none = {0};
     const struct rn_mat dx = rn_mat_rows(pass->dx, 0, rows);
@@ -81,14 +81,14 @@ static bool back_feed_forward(struct rn_pass *pass, const struct rn_pass_active 
                  w->gamma2, dx, dy);
     const struct rn_epilogue slope = {.gate = rn_mat_rows(l->u, 0, rows),
                                       .gate_of = RN_ACTIVATION_GELU};
-    const bool more = any_below(adapter, index, RN_MODULE_OUTPUT);
+    const bool more = any_below(pass, index, RN_MODULE_OUTPUT);
     back(pass, active,
          (struct step){index, RN_MODULE_OUTPUT, rn_mat_rows(l->g, 0, rows), dy, sequences}, slope,
          more ? du : none);
     if (!more) {
         return false;
     }
-    const bool further = any_below(adapter, index, RN_MODULE_INTERMEDIATE);
+    const bool further = any_below(pass, index, RN_MODULE_INTERMEDIATE);
     back(pass, active,
          (struct step){index, RN_MODULE_INTERMEDIATE, rn_mat_rows(l->x1, 0, rows), du, sequences},
          (struct rn_epilogue){.residual = dy}, further ? dx : none);
@@ -107,7 +107,6 @@ static void back_attention(struct rn_pass *pass, const struct rn_pass_active *ac
                            uint32_t index, bool first_only, const struct rn_sequences *sequences)
 {
     const struct rn_kernels *k = pass->kernels;
-    const struct rn_adapter *adapter = pass->adapter;
     const struct rn_pass_layer *l = &pass->layers[index];
     const uint32_t tokens = pass->sequences.tokens;
     const uint32_t rows = first_only ? pass->sequences.count : tokens;
@@ -115,7 +114,7 @@ static void back_attention(struct rn_pass *pass, const struct rn_pass_active *ac
     const struct rn_mat dy = rn_mat_rows(pass->dy, 0, rows);
     const struct rn_mat d_o = rn_mat_rows(pass->do_, 0, rows);
     const struct rn_mat o = rn_mat_rows(l->o, 0, rows);
-    const bool more = any_below(adapter, index, RN_MODULE_ATTENTION_OUTPUT);
+    const bool more = any_below(pass, index, RN_MODULE_ATTENTION_OUTPUT);
     back(pass, active, (struct step){index, RN_MODULE_ATTENTION_OUTPUT, o, dy, sequences},
          (struct rn_epilogue){0}, more ? d_o : none);
     if (!more) {
@@ -131,7 +130,7 @@ static void back_attention(struct rn_pass *pass, const struct rn_pass_active *ac
 
     const struct rn_mat x = rn_mat_rows(l->x, 0, tokens);
     const struct rn_mat dx = rn_mat_rows(pass->dx, 0, tokens);
-    const bool deeper = any_below(adapter, index, RN_MODULE_QUERY);
+    const bool deeper = any_below(pass, index, RN_MODULE_QUERY);
     const struct rn_mat asking = first_only ? rn_mat_rows(pass->first_x, 0, rows) : x;
     const struct rn_mat d_asking = first_only ? rn_mat_rows(pass->dfirst, 0, rows) : dx;
     back(pass, active, (struct step){index, RN_MODULE_QUERY, asking, dq, sequences},
@@ -197,12 +196,18 @@ static void back_head(struct rn_pass *pass, const struct rn_pass_active *active,
     }
 }
 
-void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active)
+void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *wanted)
 {
     const struct rn_adapter *adapter = pass->adapter;
+    const struct rn_trainer_switches *switches = &pass->options.switches;
     const uint32_t layers = adapter->encoder->config.layers;
-    const bool sites = active->matrices != RN_MATRIX_NONE && adapter->lowest < layers;
-    const bool last_first = !pass->options.plain_last_layer;
+    struct rn_pass_active chosen = *wanted;
+    chosen.matrices = switches->all_gradients ? RN_MATRIX_AB : chosen.matrices;
+    const struct rn_pass_active *active = &chosen;
+    const uint32_t lowest = switches->full_backward ? 0 : adapter->lowest;
+    const bool sites =
+        switches->full_backward || (active->matrices != RN_MATRIX_NONE && lowest < layers);
+    const bool last_first = !switches->plain_last_layer;
     const uint32_t count = pass->sequences.count;
     const struct rn_mat dcls = rn_mat_rows(last_first ? pass->dx : pass->dcls, 0, count);
     pass->kernels->zero(pass->lane, pass->gradient, adapter->count * sizeof(float));
@@ -215,7 +220,7 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active)
         pass->kernels->zero_mat(pass->lane, dx);
         pass->kernels->scatter_add_rows(pass->lane, dcls, pass->first, dx);
     }
-    for (uint32_t i = layers; i > adapter->lowest; i--) {
+    for (uint32_t i = layers; i > lowest; i--) {
         const bool first_only = last_first && i == layers;
         const uint32_t rows = first_only ? pass->sequences.count : pass->sequences.tokens;
         const struct rn_sequences *sequences = first_only ? NULL : &pass->sequences;

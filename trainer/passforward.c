@@ -164,7 +164,7 @@ void rn_pass_forward(struct rn_pass *pass)
     for (uint32_t i = 0; i + 1 < layers; i++) {
         forward_layer(pass, i, false, rn_mat_rows(pass->layers[i + 1].x, 0, tokens));
     }
-    if (pass->options.plain_last_layer) {
+    if (pass->options.switches.plain_last_layer) {
         const struct rn_mat out = rn_mat_rows(pass->out, 0, tokens);
         forward_layer(pass, layers - 1, false, out);
         k->gather_rows(pass->lane, out, pass->first, cls);

@@ -63,7 +63,9 @@ static void bind_layer(struct rn_pass *pass, struct arena *arena, uint32_t index
 static void bind_layers(struct rn_pass *pass, struct arena *arena, struct rn_mat shared_g)
 {
     const uint32_t count = pass->adapter->encoder->config.layers;
-    const uint32_t lowest = pass->options.training ? pass->adapter->lowest : count;
+    const uint32_t lowest = !pass->options.training                ? count
+                            : pass->options.switches.full_backward ? 0
+                                                                   : pass->adapter->lowest;
     for (uint32_t i = 0; i < count; i++) {
         if (i < 2 || i >= lowest) {
             bind_layer(pass, arena, i, shared_g);

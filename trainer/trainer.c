@@ -10,7 +10,6 @@
 #include "trainer/safetensors.h"
 
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
 static rn_result check_lora(const struct rn_lora_spec *lora, struct rn_error *err)
@@ -203,7 +202,7 @@ rn_result rn_trainer_open(const struct rn_trainer_spec *spec, struct rn_trainer 
     trainer->task = spec->task;
     trainer->head_mode = spec->head;
     trainer->max_length = spec->max_length;
-    trainer->plain_last_layer = getenv("RONDO_PLAIN_LAST_LAYER") != NULL;
+    trainer->switches = spec->switches;
     RN_CLEANUP(rn_safetensors_cleanup) struct rn_safetensors *tensors = NULL;
     struct rn_peft_config config = {0};
     const rn_result result = fill(trainer, spec, &tensors, &config, err);
@@ -248,7 +247,7 @@ static struct rn_pass_options pass_options(const struct rn_trainer *trainer, boo
         .sequences = tokens < RN_BLOCK_SEQUENCES_MAX ? tokens : RN_BLOCK_SEQUENCES_MAX,
         .length = trainer->max_length,
         .training = training,
-        .plain_last_layer = trainer->plain_last_layer};
+        .switches = trainer->switches};
 }
 
 static rn_result prepare(struct rn_trainer *trainer, bool training, struct rn_error *err)

@@ -57,6 +57,16 @@ struct rn_lora_spec {
     size_t layer_count;
 };
 
+/* Exact savings that a comparison can switch off; all false = all savings on. The logits, each
+ * example's gradient and the trained adapter keep their bits, whichever are set (plain_batches: the
+ * batch's sum of gradients is then associated differently and may differ in its last bits). */
+struct rn_trainer_switches {
+    bool plain_last_layer; /* compute all rows of the last layer, not the head's token alone */
+    bool full_backward;    /* go down to the embedding though nothing below is adapted */
+    bool all_gradients;    /* form the gradients of the frozen LoRA matrices too */
+    bool plain_batches;    /* fill blocks in order, without balancing them */
+};
+
 struct rn_trainer_spec {
     const char *model_dir;   /* Hugging Face directory: config.json, model.safetensors, ... */
     const char *adapter_dir; /* NULL, or a PEFT directory to start from: then lora.rank may be 0
@@ -72,6 +82,7 @@ struct rn_trainer_spec {
     uint64_t seed;       /* adapter A, and head and pooler where the checkpoint has none */
     const char *backend; /* "cpu" (NULL means it), "ref", "cuda" */
     uint32_t threads;    /* 0 = one per core, at most RN_TRAINER_THREADS_MAX */
+    struct rn_trainer_switches switches;
 };
 
 struct rn_trainer;

@@ -40,8 +40,8 @@ struct rn_trainer {
     struct rn_team *team;
     struct rn_pass *passes; /* [threads]; NULL until first needed */
     bool passes_train;
-    bool plain_last_layer; /* environment RONDO_PLAIN_LAST_LAYER: for comparisons */
-    float *gradient;       /* device [adapter.count], with the training passes */
+    struct rn_trainer_switches switches;
+    float *gradient; /* device [adapter.count], with the training passes */
     float *moment1;
     float *moment2;
     bool head_changed; /* trained or set: no longer the checkpoint's */
@@ -54,8 +54,9 @@ RN_MUST rn_result rn_trainer_prepare(struct rn_trainer *trainer, bool training,
 void rn_trainer_release(struct rn_trainer *trainer);
 
 /* Cuts examples in order into blocks for the lanes; out_first holds count + 1 numbers, the last is
- * count. The cut depends on the lengths and the backend alone, never on the threads. Returns the
- * number of blocks. */
+ * count. Returns the number of blocks. The cut depends on the lengths, the maximum length and the
+ * backend alone, never on the threads; a batch's gradient is the sum over its blocks in order, of
+ * each block's sum over its examples in order, so its bits too are a function of the batch. */
 uint32_t rn_blocks_cut(const struct rn_trainer *trainer, const struct rn_example *examples,
                        uint32_t count, uint32_t *out_first);
 /* Tokens that the largest possible block holds. */

@@ -30,7 +30,7 @@ struct loop {
     const struct rn_train_spec *spec;
     const struct rn_dataset *data;
     struct rn_pass_active active;
-    struct range *ranges;
+    struct range ranges[3];
     size_t range_count;
     uint32_t steps; /* of this call */
     size_t examples;
@@ -49,7 +49,6 @@ struct loop {
 
 static void loop_clear(struct loop *loop)
 {
-    rn_free(loop->ranges);
     rn_free(loop->order);
     rn_free(loop->batch);
     rn_free(loop->block_first);
@@ -88,22 +87,25 @@ static double rate_of(const struct rn_train_spec *spec, enum rn_segment_kind kin
     return kind == RN_SEGMENT_A ? spec->lr_a : spec->lr_b;
 }
 
-/* Trained segments, neighbours with the same rate merged. */
+/* Trained runs of the device vector (adapter.h), neighbours with the same rate merged. */
 static void find_ranges(struct loop *loop)
 {
     const struct rn_adapter *adapter = &loop->trainer->adapter;
-    loop->ranges = rn_alloc(adapter->segment_count, sizeof(*loop->ranges));
-    for (size_t i = 0; i < adapter->segment_count; i++) {
-        const struct rn_segment *segment = &adapter->segments[i];
-        if (!rn_segment_chosen(segment, loop->active.matrices, loop->active.head)) {
-            continue;
+    for (int kind = RN_SEGMENT_A; kind <= RN_SEGMENT_HEAD; kind++) {
+        struct range run = {.lr = rate_of(loop->spec, (enum rn_segment_kind)kind)};
+        for (size_t i = 0; i < adapter->segment_count; i++) {
+            const struct rn_segment *segment = &adapter->segments[i];
+            if ((int)segment->kind == kind &&
+                rn_segment_chosen(segment, loop->active.matrices, loop->active.head)) {
+                run.offset = run.count == 0 ? adapter->places[i] : run.offset;
+                run.count += segment->count;
+            }
         }
-        const double lr = rate_of(loop->spec, segment->kind);
         struct range *last = loop->range_count > 0 ? &loop->ranges[loop->range_count - 1] : NULL;
-        if (last != NULL && last->offset + last->count == segment->offset && last->lr == lr) {
-            last->count += segment->count;
-        } else {
-            loop->ranges[loop->range_count++] = (struct range){segment->offset, segment->count, lr};
+        if (last != NULL && last->offset + last->count == run.offset && last->lr == run.lr) {
+            last->count += run.count;
+        } else if (run.count > 0) {
+            loop->ranges[loop->range_count++] = run;
         }
     }
 }

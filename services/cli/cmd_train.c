@@ -261,6 +261,7 @@ int rn_cmd_train(int argc, char **argv)
          .help = "passes over the data, instead of --steps; without both: 1"},
         {"no-shuffle", NULL, RN_OPTION_FLAG, &s.no_shuffle, .help = "batches in file order"},
         RN_DESK_OPTIONS(s.desk),
+        RN_DESK_PLAIN_OPTION(s.desk),
     };
     const struct rn_command_text text = {
         .name = "train",

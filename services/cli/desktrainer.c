@@ -51,6 +51,37 @@ static rn_result split_layers(const char *text, uint32_t *list, size_t *out_coun
     return rn_ok();
 }
 
+/* Sets the switch of one name. */
+static bool set_switch(const char *name, size_t length, struct rn_trainer_switches *out)
+{
+    const struct {
+        const char *name;
+        bool *value;
+    } all[] = {{"last-layer", &out->plain_last_layer},
+               {"backward", &out->full_backward},
+               {"gradients", &out->all_gradients},
+               {"batches", &out->plain_batches}};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(all); i++) {
+        if (strlen(all[i].name) == length && memcmp(all[i].name, name, length) == 0) {
+            *all[i].value = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static rn_result split_plain(const char *text, struct rn_trainer_switches *out,
+                             struct rn_error *err)
+{
+    for (const char *at = text; at != NULL;) {
+        const size_t length = strcspn(at, ",");
+        RN_ENSURE(set_switch(at, length, out), err, RN_E_USAGE,
+                  "--plain takes last-layer, backward, gradients and batches, with commas");
+        at = at[length] == ',' ? at + length + 1 : NULL;
+    }
+    return rn_ok();
+}
+
 static rn_result settle_labels(const struct rn_desk *desk, const struct rn_data_spec *data,
                                struct rn_desk_session *session, struct rn_error *err)
 {
@@ -84,6 +115,8 @@ static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session
         RN_TRY(split_layers(desk->layers, layers, &lora.layer_count, err));
         lora.layers = layers;
     }
+    struct rn_trainer_switches switches = {0};
+    RN_TRY(split_plain(desk->plain, &switches, err));
     const bool regression = strcmp(desk->task, "regression") == 0;
     const struct rn_trainer_spec spec = {
         .model_dir = desk->model,
@@ -98,6 +131,7 @@ static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session
         .seed = desk->seed,
         .backend = desk->backend,
         .threads = (uint32_t)desk->threads,
+        .switches = switches,
     };
     return rn_trainer_open(&spec, &session->trainer, err);
 }

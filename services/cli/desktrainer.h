@@ -12,6 +12,14 @@
 
 #define RN_DESK_TARGET_BYTES_MAX 4096
 
+/* For those who measure: what the trainer leaves undone without changing a result. */
+#define RN_DESK_PLAIN_OPTION(desk)                                            \
+    {                                                                         \
+        "plain", "LIST", RN_OPTION_TEXT, &(desk).plain,                       \
+            .help = "savings to switch off, to measure them: last-layer,\n"   \
+                    "backward, gradients, batches; the results stay the same" \
+    }
+
 /* What the options fill; rn_desk_init sets the defaults. */
 struct rn_desk {
     const char *model;
@@ -27,6 +35,7 @@ struct rn_desk {
     const char *targets;      /* "query,value" */
     const char *layers;       /* "0,1,2", NULL: all */
     enum rn_head_mode head;
+    const char *plain; /* "last-layer,backward,gradients,batches": savings to leave out; NULL */
 };
 void rn_desk_init(struct rn_desk *out);
 

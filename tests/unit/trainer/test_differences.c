@@ -65,8 +65,8 @@ static void check_folder(const char *folder)
         double difference = 0.0;
         double size = 0.0;
         for (size_t j = 0; j < segment->count; j += 1 + segment->count / 12) {
-            const double slope = slope_of(pass, adapter->values + segment->offset + j, 3);
-            const double gradient = (double)pass->gradient[segment->offset + j];
+            const double slope = slope_of(pass, adapter->values + adapter->places[i] + j, 3);
+            const double gradient = (double)pass->gradient[adapter->places[i] + j];
             difference += (slope - gradient) * (slope - gradient);
             size += slope * slope;
         }

@@ -110,7 +110,7 @@ static void short_last_layer_equals_the_plain_one(void **state)
         memcpy(gradient, pass->gradient, count * sizeof(float));
         float logits[15];
         memcpy(logits, pass->host_logits, 5 * trainer->label_count * sizeof(float));
-        pass->options.plain_last_layer = true;
+        pass->options.switches.plain_last_layer = true;
         run_block(pass, examples, 5);
         assert_memory_equal(logits, pass->host_logits, 5 * trainer->label_count * sizeof(float));
         for (size_t j = 0; j < count; j++) { /* -0 and 0 are one value */
@@ -222,8 +222,9 @@ static void frozen_bytes_stay(void **state)
         must(rn_trainer_train(trainer, data, &spec, NULL, NULL, NULL, &err), &err);
         for (size_t s = 0; s < adapter->segment_count; s++) {
             const struct rn_segment *segment = &adapter->segments[s];
-            const int same = memcmp(before + segment->offset, adapter->values + segment->offset,
-                                    segment->count * sizeof(float));
+            const int same =
+                memcmp(before + adapter->places[s], adapter->values + adapter->places[s],
+                       segment->count * sizeof(float));
             assert_int_equal(same != 0, rn_segment_chosen(segment, spec.active, none));
         }
         rn_free(before);

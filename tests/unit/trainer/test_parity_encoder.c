@@ -186,7 +186,7 @@ static void check_gradients(const struct bench *b, bool plain_last_layer)
     struct rn_trainer *trainer = b->trainer;
     must(rn_trainer_prepare(trainer, true, &err), &err);
     struct rn_pass *pass = &trainer->passes[0];
-    pass->options.plain_last_layer = plain_last_layer;
+    pass->options.switches.plain_last_layer = plain_last_layer;
     struct rn_example examples[4];
     for (size_t i = 0; i < 4; i++) {
         examples[i] = rn_dataset_at(b->data, i);
@@ -200,7 +200,7 @@ static void check_gradients(const struct bench *b, bool plain_last_layer)
         const struct rn_segment *segment = &trainer->adapter.segments[i];
         char name[RN_SEGMENT_NAME_MAX + 16];
         assert_true(rn_text_format(name, sizeof(name), "gradient.%s", segment->name));
-        check(b, name, pass->gradient + segment->offset, segment->count, TOLERANCE);
+        check(b, name, pass->gradient + trainer->adapter.places[i], segment->count, TOLERANCE);
     }
 }
 
