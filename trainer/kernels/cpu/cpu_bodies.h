@@ -4,6 +4,7 @@
  * the table (RN_CPU_TABLE) and its description (RN_CPU_NAME).
  */
 #include "trainer/kernels/cpu/cpu_attention.h"
+#include "trainer/kernels/cpu/cpu_dp.h"
 #include "trainer/kernels/cpu/cpu_norm.h"
 #include "trainer/kernels/cpu/cpu_product.h"
 #include "trainer/kernels/cpu/cpu_thin.h"
@@ -52,6 +53,9 @@ const struct rn_kernels RN_CPU_TABLE = {
     .thin = thin,
     .thin_transpose = rn_cpu_thin_transpose,
     .outer_sum = outer_sum,
+    .rows_store = rows_store,
+    .clip_add = clip_add,
+    .noisy_mean = noisy_mean,
     .dense = dense,
     .dense_back = dense_back,
     .column_sum = rn_cpu_column_sum,

@@ -36,6 +36,12 @@ void rn_ref_dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, s
                        enum rn_activation gate_of, struct rn_mat dx);
 void rn_ref_column_sum(struct rn_lane *lane, struct rn_mat m, float *out);
 
+void rn_ref_rows_store(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);
+void rn_ref_clip_add(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
+                     size_t stride, double clip_norm, double grid, int64_t *sum, double *norms);
+void rn_ref_noisy_mean(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,
+                       double factor, float *g);
+
 void rn_ref_embed(struct rn_lane *lane, const struct rn_embedding *e, const int32_t *ids,
                   const int32_t *type_ids, const int32_t *position_ids, struct rn_mat y);
 void rn_ref_norm(struct rn_lane *lane, struct rn_mat x, const float *gamma, const float *beta,

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * clip_add, rows_store and noisy_mean of every backend: whatever the gradient, the integer vector
+ * is no longer than the grid; it is the clipped gradient to within a unit; sums are exact; an
+ * example's vector does not know its neighbours. RONDO_LONG: a million random cases.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "trainer/generator.h"
+#include "trainer/kernels/cpu/cpu_kernels.h"
+
+#define RN_SET_SCALAR
+#include "trainer/kernels/cpu/cpu_dp.h"
+
+enum { LONGEST = 5000, TABLES = 4 };
+
+/* Of the body that is included for its inner branch. */
+static void (*const unused[])(void) = {(void (*)(void))rows_store, (void (*)(void))clip_add,
+                                       (void (*)(void))noisy_mean};
+
+static const double grids[] = {1.0, 1000.0, 0x1p20, 0x1p23};
+
+/* ref first, then the sets of the CPU that this machine has. */
+static size_t tables(const struct rn_kernels *out[TABLES])
+{
+    size_t count = 0;
+    out[count++] = rn_kernels_ref();
+    for (int set = RN_CPU_SCALAR; set <= RN_CPU_AVX512; set++) {
+        const struct rn_kernels *table = rn_kernels_cpu_of((enum rn_cpu_set)set);
+        if (table != NULL) {
+            out[count++] = table;
+        }
+    }
+    return count;
+}
+
+static __int128 square_sum(const int64_t *v, size_t n)
+{
+    __int128 sum = 0;
+    for (size_t j = 0; j < n; j++) {
+        sum += (__int128)v[j] * v[j];
+    }
+    return sum;
+}
+
+/* One gradient through every table: lengths within the grid, the tables agree. */
+static void check_one(const float *g, size_t n, double clip, double grid)
+{
+    static int64_t first[LONGEST];
+    static int64_t other[LONGEST];
+    const struct rn_kernels *table[TABLES];
+    const size_t count = tables(table);
+    double norm = NAN;
+    double other_norm = NAN;
+    memset(first, 0, n * sizeof(int64_t));
+    table[0]->clip_add(NULL, 1, n, g, n, clip, grid, first, &norm);
+    assert_true(square_sum(first, n) <= (__int128)grid * (__int128)grid);
+    const double scale = (norm > clip ? clip / norm : 1.0) * (grid / clip);
+    for (size_t j = 0; j < n && isfinite(norm); j++) {
+        const double want = (double)g[j] * scale;
+        assert_true(fabs((double)first[j]) <= fabs(want) * (1.0 + 1e-12) + 1e-9);
+        assert_true(fabs((double)first[j] - want) < 1.0 + fabs(want) * 1e-12);
+    }
+    for (size_t t = 1; t < count; t++) {
+        memset(other, 0, n * sizeof(int64_t));
+        table[t]->clip_add(NULL, 1, n, g, n, clip, grid, other, &other_norm);
+        assert_true(square_sum(other, n) <= (__int128)grid * (__int128)grid);
+        assert_true(norm == other_norm || fabs(norm - other_norm) <= 1e-13 * norm);
+        for (size_t j = 0; j < n; j++) {
+            assert_true(llabs(first[j] - other[j]) <= 1);
+            assert_true(isfinite(norm) || other[j] == 0);
+        }
+    }
+}
+
+static uint32_t word(uint64_t index, uint32_t lane)
+{
+    const struct rn_generator generator = rn_generator_of(3, "cases");
+    uint32_t words[4];
+    rn_generator_words(&generator, index, 0, words);
+    return words[lane];
+}
+
+/* Lengths, magnitudes from subnormal to overflowing, clip norms below, at and above the norm. */
+static void random_gradients(void **state)
+{
+    (void)state;
+    const uint64_t cases = getenv("RONDO_LONG") != NULL ? 1000000 : 100000;
+    static float g[LONGEST];
+    for (uint64_t i = 0; i < cases; i++) {
+        const size_t n = i % 500 == 0 ? 900 + word(i, 0) % 4000 : 1 + word(i, 0) % 40;
+        const struct rn_generator values = {i, 1};
+        const double power = (double)(word(i, 1) % 80) - 42.0;
+        rn_generator_normal(&values, 1.0, n, g);
+        for (size_t j = 0; j < n; j++) {
+            g[j] = (float)((double)g[j] * pow(10.0, i % 3 == 0 ? power : -2.0));
+        }
+        const double clip = i % 5 == 0 ? fmax(1e-6, fabs((double)g[0])) : 0.01 + word(i, 2) * 1e-10;
+        check_one(g, n, clip, grids[word(i, 3) % 4]);
+    }
+}
+
+/* Integer vectors whose length is a whole number, at a clip norm that is that number, a hair less,
+ * a hair more: the exact sum of squares stands at the limit. */
+static void whole_lengths(void **state)
+{
+    (void)state;
+    static const struct {
+        float v[4];
+        double norm;
+    } seeds[] = {{{3, 4, 0, 0}, 5},    {{5, 12, 0, 0}, 13}, {{8, 15, 0, 0}, 17}, {{1, 2, 2, 0}, 3},
+                 {{2, 3, 6, 0}, 7},    {{1, 4, 8, 0}, 9},   {{1, 1, 1, 1}, 2},   {{2, 4, 5, 6}, 9},
+                 {{20, 21, 0, 0}, 29}, {{1, 1, 3, 5}, 6}};
+    static float g[LONGEST];
+    for (size_t s = 0; s < RN_ARRAY_LENGTH(seeds); s++) {
+        for (size_t copies = 1; copies <= 1024; copies *= 4) { /* square numbers of copies */
+            const size_t n = 4 * copies;
+            const double norm = seeds[s].norm * sqrt((double)copies);
+            for (size_t j = 0; j < n; j++) {
+                g[j] = seeds[s].v[j % 4] * (j % 8 < 4 ? 1.0f : -1.0f);
+            }
+            const double clips[] = {norm, norm * (1.0 - 0x1p-52), norm * (1.0 + 0x1p-52),
+                                    norm * (1.0 - 0x1p-30), norm / 3.0};
+            for (size_t c = 0; c < RN_ARRAY_LENGTH(clips); c++) {
+                check_one(g, n, clips[c], norm);
+                check_one(g, n, clips[c], 1024.0 * norm);
+            }
+        }
+    }
+}
+
+static void one_great_element(void **state)
+{
+    (void)state;
+    static float g[LONGEST];
+    static const float values[] = {FLT_MAX, -FLT_MAX, FLT_MIN, 0x1p-149f, 1.0f, 0.0f};
+    for (size_t v = 0; v < RN_ARRAY_LENGTH(values); v++) {
+        for (size_t n = 1; n <= 4100; n = n * 3 + 1) {
+            memset(g, 0, n * sizeof(float));
+            g[n - 1] = values[v];
+            for (size_t k = 0; k < RN_ARRAY_LENGTH(grids); k++) {
+                check_one(g, n, 1.0, grids[k]);
+                check_one(g, n, 1e-12, grids[k]);
+                check_one(g, n, 1e12, grids[k]);
+            }
+        }
+    }
+}
+
+static void not_finite_is_the_zero_vector(void **state)
+{
+    (void)state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    static float g[LONGEST];
+    const struct rn_kernels *table[TABLES];
+    const size_t count = tables(table);
+    for (size_t b = 0; b < 3; b++) {
+        for (size_t at = 0; at < 3; at++) {
+            const size_t places[] = {0, 2047, 4999};
+            for (size_t j = 0; j < LONGEST; j++) {
+                g[j] = 1.0f;
+            }
+            g[places[at]] = bad[b];
+            check_one(g, LONGEST, 1.0, 0x1p20);
+            for (size_t t = 0; t < count; t++) {
+                double norm = 0.0;
+                int64_t *sum = rn_alloc(LONGEST, sizeof(int64_t));
+                table[t]->clip_add(NULL, 1, LONGEST, g, LONGEST, 1.0, 0x1p20, sum, &norm);
+                assert_true(norm == INFINITY);
+                assert_true(square_sum(sum, LONGEST) == 0);
+                rn_free(sum);
+            }
+        }
+    }
+}
+
+/* The sum of many is the sum of each alone, in any company and order; strides may have gaps. */
+static void neighbours_do_not_matter(void **state)
+{
+    (void)state;
+    enum { COUNT = 150 };
+    static const size_t sizes[] = {1, 15, 16, 17, 31, 1023, 1024, 1025, 2049, 4097};
+    const struct rn_kernels *table[TABLES];
+    const size_t tables_count = tables(table);
+    for (size_t s = 0; s < RN_ARRAY_LENGTH(sizes); s++) {
+        const size_t n = sizes[s];
+        const size_t stride = n + s % 3;
+        float *g = rn_alloc(COUNT * stride, sizeof(float));
+        const struct rn_generator values = rn_generator_of(s, "gradients");
+        rn_generator_normal(&values, 0.1, COUNT * stride, g);
+        g[7 * stride] = NAN;
+        int64_t *together = rn_alloc(n, sizeof(int64_t));
+        int64_t *alone = rn_alloc(n, sizeof(int64_t));
+        double norms[COUNT];
+        double norm = 0.0;
+        for (size_t t = 0; t < tables_count; t++) {
+            memset(together, 0, n * sizeof(int64_t));
+            memset(alone, 0, n * sizeof(int64_t));
+            table[t]->clip_add(NULL, COUNT, n, g, stride, 1.0, 0x1p20, together, norms);
+            for (size_t i = COUNT; i-- > 0;) {
+                table[t]->clip_add(NULL, 1, n, g + i * stride, stride, 1.0, 0x1p20, alone, &norm);
+                assert_memory_equal(&norm, &norms[i], sizeof(norm));
+            }
+            assert_memory_equal(together, alone, n * sizeof(int64_t));
+            table[t]->clip_add(NULL, 0, n, g, stride, 1.0, 0x1p20, together, NULL);
+            assert_memory_equal(together, alone, n * sizeof(int64_t));
+        }
+        rn_free(g);
+        rn_free(together);
+        rn_free(alone);
+    }
+}
+
+static void instruction_sets_agree(void **state)
+{
+    (void)state;
+    static float g[LONGEST];
+    const struct rn_generator values = rn_generator_of(1, "sets");
+    rn_generator_normal(&values, 0.1, LONGEST, g);
+    const struct rn_kernels *table[TABLES];
+    const size_t count = tables(table);
+    int64_t *first = rn_alloc(LONGEST, sizeof(int64_t));
+    int64_t *other = rn_alloc(LONGEST, sizeof(int64_t));
+    table[1]->clip_add(NULL, 1, LONGEST, g, LONGEST, 0.3, 0x1p23, first, NULL);
+    for (size_t t = 2; t < count; t++) {
+        memset(other, 0, LONGEST * sizeof(int64_t));
+        table[t]->clip_add(NULL, 1, LONGEST, g, LONGEST, 0.3, 0x1p23, other, NULL);
+        assert_memory_equal(first, other, LONGEST * sizeof(int64_t));
+    }
+    rn_free(first);
+    rn_free(other);
+}
+
+/* The branch that a good norm never takes: a factor that is too great by a little, or absurd. */
+static void too_long_is_shortened(void **state)
+{
+    (void)state;
+    (void)unused;
+    static const double wrong[] = {1.0 + 0x1p-40, 1.0 + 0x1p-20, 1.001};
+    static float g[LONGEST];
+    static int64_t sum[LONGEST];
+    const struct rn_generator values = rn_generator_of(1, "long");
+    rn_generator_normal(&values, 0.1, LONGEST, g);
+    const double f = 0.25 / norm_of(g, LONGEST);
+    const double unit = 0x1p23 / 0.25;
+    for (size_t w = 0; w < RN_ARRAY_LENGTH(wrong); w++) {
+        for (size_t j = 0; j < LONGEST; j++) {
+            sum[j] = (int64_t)j;
+        }
+        quantise(g, LONGEST, f * wrong[w] * unit, 1, sum);
+        shorten(g, LONGEST, f * wrong[w], unit, (unsigned __int128)1 << 46, sum);
+        for (size_t j = 0; j < LONGEST; j++) {
+            sum[j] -= (int64_t)j;
+        }
+        const __int128 square = square_sum(sum, LONGEST);
+        assert_true(square <= (__int128)1 << 46);
+        assert_true((double)square >= 0x1p46 * (1.0 - 0x1p-12)); /* no shorter than needed */
+    }
+    assert_true(quantise(g, LONGEST, 1e30, 0, sum) > (unsigned __int128)1 << 46);
+    assert_true(quantise(g, LONGEST, INFINITY, 0, sum) > (unsigned __int128)1 << 46);
+}
+
+static void rows_and_means(void **state)
+{
+    (void)state;
+    const struct rn_kernels *table[TABLES];
+    const size_t count = tables(table);
+    for (size_t t = 0; t < count; t++) {
+        const bool wide = table[t]->narrow == RN_F64;
+        double of_ref[6] = {1.5, -2, 3, 4, 5, 6};
+        float of_cpu[6] = {1.5f, -2, 3, 4, 5, 6};
+        const struct rn_mat m = {wide ? (void *)of_ref : (void *)of_cpu, 2, 2, 3, table[t]->narrow};
+        float out[8] = {9, 9, 9, 9, 9, 9, 9, 9};
+        table[t]->rows_store(NULL, m, 5, out);
+        const float want[8] = {1.5f, -2, 9, 9, 9, 4, 5, 9};
+        assert_memory_equal(out, want, sizeof(want));
+        const int64_t sum[3] = {1 << 20, -3, INT64_C(1) << 52};
+        const int64_t noise[3] = {-1, 3, 1 - (INT64_C(1) << 52)};
+        float g[3];
+        table[t]->noisy_mean(NULL, 3, sum, noise, 0.25, g);
+        assert_true(g[0] == 262143.75f && g[1] == 0.0f && g[2] == 0.25f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_gradients),         cmocka_unit_test(whole_lengths),
+        cmocka_unit_test(one_great_element),        cmocka_unit_test(not_finite_is_the_zero_vector),
+        cmocka_unit_test(neighbours_do_not_matter), cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(too_long_is_shortened),    cmocka_unit_test(rows_and_means),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
