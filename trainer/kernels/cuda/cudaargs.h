@@ -185,6 +185,29 @@ struct rn_adamw_args {
     float root_scale; /* 1 / sqrt(correction2) */
 };
 
+/* Clipping of `count` examples with n elements each (cuda_dp.cu). */
+struct rn_clip_args {
+    const float *grads;
+    int64_t n, stride;
+    double clip_norm;
+    double unit;       /* grid / clip_norm */
+    double grid;       /* a whole number, at most 2^31 */
+    double *squares;   /* [count][pieces] sums of squares */
+    uint64_t *lengths; /* [count][pieces][2] exact sums of v^2, low word first */
+    double *factor;    /* [count]; 0 = contributes nothing */
+    double *norms;     /* [count]; NULL = not wanted */
+    int64_t *sum;
+    int32_t count, pieces;
+};
+enum { RN_CUDA_CLIP_PIECE = 4096, RN_CUDA_CLIP_THREADS = 256 };
+/* g[j] = (float)((sum[j] + noise[j]) * factor) */
+struct rn_noisy_mean_args {
+    const int64_t *sum, *noise;
+    float *g;
+    int64_t n;
+    double factor;
+};
+
 /* X(name, argument struct): every kernel. Attention comes once a head size. */
 #define RN_CUDA_ATTENTION_KERNELS(X, head)                             \
     X(rn_cuda_attention_##head, struct rn_attention_args)              \
@@ -212,6 +235,12 @@ struct rn_adamw_args {
     X(rn_cuda_outer, struct rn_outer_args)                   \
     X(rn_cuda_outer_sum, struct rn_outer_sum_args)           \
     X(rn_cuda_outer_rows, struct rn_outer_rows_args)         \
+    X(rn_cuda_clip_squares, struct rn_clip_args)             \
+    X(rn_cuda_clip_factor, struct rn_clip_args)              \
+    X(rn_cuda_clip_lengths, struct rn_clip_args)             \
+    X(rn_cuda_clip_check, struct rn_clip_args)               \
+    X(rn_cuda_clip_sum, struct rn_clip_args)                 \
+    X(rn_cuda_noisy_mean, struct rn_noisy_mean_args)         \
     X(rn_cuda_dense, struct rn_dense_args)                   \
     X(rn_cuda_dense_back, struct rn_dense_back_args)         \
     X(rn_cuda_column_sum, struct rn_column_sum_args)         \

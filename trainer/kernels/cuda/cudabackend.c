@@ -64,6 +64,9 @@ static void lane_free(struct rn_lane *lane)
     rn_port_release(lane->port, lane->row_delta);
     rn_port_release(lane->port, lane->bias);
     rn_port_release(lane->port, lane->rounded);
+    rn_port_release(lane->port, lane->clip_squares);
+    rn_port_release(lane->port, lane->clip_lengths);
+    rn_port_release(lane->port, lane->clip_factor);
     rn_port_release(lane->port, lane->read);
     rn_free(lane);
 }
@@ -87,6 +90,9 @@ static rn_result lane_allocate(struct rn_lane *lane, struct rn_error *err)
     RN_TRY(lane_memory(lane, l->width, sizeof(struct rn_bf16), &lane->bias, err));
     lane->rounded_count = (size_t)l->sequences * l->width;
     RN_TRY(lane_memory(lane, lane->rounded_count, sizeof(struct rn_bf16), &lane->rounded, err));
+    RN_TRY(lane_memory(lane, RN_CUDA_CLIP_PIECES, sizeof(double), &lane->clip_squares, err));
+    RN_TRY(lane_memory(lane, RN_CUDA_CLIP_PIECES, 2 * sizeof(uint64_t), &lane->clip_lengths, err));
+    RN_TRY(lane_memory(lane, RN_CUDA_CLIP_EXAMPLES, sizeof(double), &lane->clip_factor, err));
     lane->read_count = l->width > RN_CUDA_READ_COUNT ? l->width : RN_CUDA_READ_COUNT;
     return lane_memory(lane, lane->read_count, sizeof(float), &lane->read, err);
 }
@@ -211,6 +217,9 @@ static const struct rn_kernels table = {
     .thin = rn_cuda_thin_op,
     .thin_transpose = rn_cuda_thin_transpose_op,
     .outer_sum = rn_cuda_outer_sum_op,
+    .rows_store = rn_cuda_rows_store_op,
+    .clip_add = rn_cuda_clip_add_op,
+    .noisy_mean = rn_cuda_noisy_mean_op,
     .dense = rn_cuda_dense_op,
     .dense_back = rn_cuda_dense_back_op,
     .column_sum = rn_cuda_column_sum_op,
@@ -223,10 +232,22 @@ static const struct rn_kernels table = {
     .adamw = rn_cuda_adamw_op,
 };
 
+/* Where a row's bits may depend on the batch there is no differential privacy. */
+static const struct rn_kernels *without_privacy(void)
+{
+    static struct rn_kernels changed;
+    changed = table;
+    changed.rows_store = NULL;
+    changed.clip_add = NULL;
+    changed.noisy_mean = NULL;
+    return &changed;
+}
+
 const struct rn_kernels *rn_kernels_cuda_table(void)
 {
     struct rn_port *port = NULL;
     const bool answers = rn_is_ok(rn_port_open(&port, NULL));
+    const bool invariant = answers && rn_port_batch_invariant(port);
     rn_port_close(port);
-    return answers ? &table : NULL;
+    return invariant ? &table : answers ? without_privacy() : NULL;
 }

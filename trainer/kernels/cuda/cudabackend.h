@@ -28,7 +28,10 @@ struct rn_lane {
     struct rn_bf16 *bias;    /* [width] a bias in the form that the products want */
     struct rn_bf16 *rounded; /* rows of a float32 matrix, likewise */
     size_t rounded_count;
-    float *read; /* read_mat: rows in float32 */
+    double *clip_squares; /* [RN_CUDA_CLIP_PIECES], of clip_add; lengths twice as many */
+    uint64_t *clip_lengths;
+    double *clip_factor; /* [RN_CUDA_CLIP_EXAMPLES] */
+    float *read;         /* read_mat: rows in float32 */
     size_t read_count;
 };
 
@@ -36,6 +39,11 @@ struct rn_lane {
 #define RN_CUDA_PARTIAL_BYTES ((size_t)64 << 20)
 /* Elements that read_mat moves at a time, at least one row. */
 #define RN_CUDA_READ_COUNT ((size_t)65536)
+/* clip_add: most pieces of RN_CUDA_CLIP_PIECE elements of one gradient, and of a group of examples
+ * that goes through the kernels together; most examples of a group; the greatest grid. */
+#define RN_CUDA_CLIP_PIECES ((size_t)1 << 16)
+#define RN_CUDA_CLIP_EXAMPLES ((size_t)4096)
+#define RN_CUDA_CLIP_GRID_MAX 0x1p31
 /* Blocks of one square-sum launch. */
 #define RN_CUDA_SQUARE_PARTS 65536
 
@@ -89,6 +97,13 @@ void rn_cuda_scatter_add_rows_op(struct rn_lane *lane, struct rn_mat x, const in
                                  struct rn_mat y);
 void rn_cuda_zero_mat_op(struct rn_lane *lane, struct rn_mat m);
 void rn_cuda_read_mat_op(struct rn_lane *lane, struct rn_mat m, float *to_host);
+
+/* cudadp.c */
+void rn_cuda_rows_store_op(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);
+void rn_cuda_clip_add_op(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
+                         size_t stride, double clip_norm, double grid, int64_t *sum, double *norms);
+void rn_cuda_noisy_mean_op(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,
+                           double factor, float *g);
 
 /* cudahead.c */
 void rn_cuda_dense_op(struct rn_lane *lane, struct rn_mat x, const float *w, const float *bias,

@@ -123,6 +123,13 @@ float rn_cudahost_shuffle(unsigned mask, float value, unsigned source, int line)
     return value;
 }
 
+double rn_cudahost_shuffle_double(unsigned mask, double value, unsigned source, int line)
+{
+    exchange_put(mask, &value, sizeof value, line);
+    exchange_take(mask, &value, sizeof value, source, line);
+    return value;
+}
+
 static double half_of(uint32_t pair, int high)
 {
     const uint32_t bits = high ? pair & 0xffff0000u : pair << 16;

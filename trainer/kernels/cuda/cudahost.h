@@ -51,6 +51,7 @@ void *rn_cudahost_shared(void);
 void rn_cudahost_block_barrier(int line);
 void rn_cudahost_warp_barrier(unsigned mask, int line);
 float rn_cudahost_shuffle(unsigned mask, float value, unsigned source, int line);
+double rn_cudahost_shuffle_double(unsigned mask, double value, unsigned source, int line);
 unsigned rn_cudahost_lane(void);
 void rn_cudahost_mma(float d[4], const uint32_t a[4], const uint32_t b[2], int line);
 void rn_cudahost_ldmatrix(uint32_t out[4], const void *row, bool transposed, int line);

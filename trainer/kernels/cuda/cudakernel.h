@@ -174,7 +174,23 @@ static __device__ __forceinline__ float rn_warp_max(float value)
     return value;
 }
 
+static __device__ __forceinline__ double rn_shuffle_xor_double(double value, int distance)
+{
+#ifdef __CUDACC__
+    return __shfl_xor_sync(RN_FULL_WARP, value, distance);
+#else
+    return rn_cudahost_shuffle_double(RN_FULL_WARP, value, rn_cudahost_lane() ^ (unsigned)distance,
+                                      __LINE__);
+#endif
+}
+
 /* ---- mathematics ---- */
+
+#ifdef __CUDACC__
+#define RN_INFINITY __longlong_as_double(0x7ff0000000000000ll)
+#else
+#define RN_INFINITY ((double)INFINITY)
+#endif
 
 /* A product and a sum that the compiler may not fuse: where bits must equal those of two kernels.
  */

@@ -144,6 +144,11 @@ const char *rn_port_describe(const struct rn_port *port)
     return port->name;
 }
 
+bool rn_port_batch_invariant(const struct rn_port *port)
+{
+    return !port->timed;
+}
+
 rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct rn_error *err)
 {
     size_t left = 0, total = 0;
