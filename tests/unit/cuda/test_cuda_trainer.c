@@ -147,7 +147,7 @@ static void logits_of(struct bench *b, size_t first, uint32_t count, float *out)
     memcpy(out, pass->host_logits, count * b->trainer->label_count * sizeof(float));
 }
 
-/* The gradient of `scale` times the loss of the same examples. */
+/* The gradient of `scale` times the loss of the same examples, in the order of the segments. */
 static float *gradient_of(struct bench *b, size_t first, uint32_t count, float scale)
 {
     const struct rn_pass_active active = {RN_MATRIX_AB, true};
@@ -155,10 +155,16 @@ static float *gradient_of(struct bench *b, size_t first, uint32_t count, float s
     struct rn_pass *pass = &b->trainer->passes[0];
     float *logits = rn_alloc((size_t)count * b->trainer->label_count, sizeof(float));
     float *out = rn_alloc(n, sizeof(float));
+    const struct rn_adapter *adapter = &b->trainer->adapter;
     logits_of(b, first, count, logits);
     rn_pass_loss(pass, b->trainer->task, scale, true);
     rn_pass_backward(pass, &active);
-    b->trainer->kernels->download(pass->lane, out, pass->gradient, n * sizeof(float));
+    for (size_t i = 0; i < adapter->segment_count; i++) {
+        const struct rn_segment *s = &adapter->segments[i];
+        b->trainer->kernels->download(pass->lane, out + s->offset,
+                                      pass->gradient + adapter->places[i],
+                                      s->count * sizeof(float));
+    }
     rn_free(logits);
     return out;
 }

@@ -10,19 +10,19 @@ enum { CHUNK = 8, ROWS = 4 };
 static __device__ __forceinline__ void finish_chunk(struct rn_epilogue_args a, int64_t row,
                                                     int32_t c, float s[CHUNK])
 {
-    float gate[CHUNK];
-    if (a.pre.data) {
-        rn_store8(s, rn_at(a.pre, row, c));
-    }
+    float gate[CHUNK], slope[CHUNK];
     if (a.gate.data) {
         rn_load8(rn_at(a.gate, row, c), gate);
     }
 #pragma unroll
     for (int j = 0; j < CHUNK; j++) {
-        s[j] = rn_activate(a.activation, s[j]);
+        s[j] = rn_activate(a.activation, s[j], &slope[j]);
         if (a.gate.data) {
             s[j] *= rn_slope(a.gate_of, gate[j]);
         }
+    }
+    if (a.pre.data) {
+        rn_store8(slope, rn_at(a.pre, row, c));
     }
     rn_store8(s, rn_at(a.y, row, c));
 }
@@ -95,17 +95,17 @@ RN_KERNEL(rn_cuda_epilogue_any, struct rn_epilogue_args)
     if (c >= a.cols) {
         return;
     }
-    float s = rn_get(a.source, row, c) + (a.bias ? a.bias[c] : 0.0f);
+    float slope, s = rn_get(a.source, row, c) + (a.bias ? a.bias[c] : 0.0f);
     for (int32_t r = 0; r < a.rank; r++) {
         s = fmaf(rn_get(a.h, row, r), factor_of(a, row)[(int64_t)r * a.cols + c], s);
     }
     if (a.residual.data) {
         s += rn_get(a.residual, row, c);
     }
+    s = rn_activate(a.activation, s, &slope);
     if (a.pre.data) {
-        rn_put(a.pre, row, c, s);
+        rn_put(a.pre, row, c, slope);
     }
-    s = rn_activate(a.activation, s);
     if (a.gate.data) {
         s *= rn_slope(a.gate_of, rn_get(a.gate, row, c));
     }

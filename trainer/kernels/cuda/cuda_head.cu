@@ -22,7 +22,9 @@ RN_KERNEL(rn_cuda_dense, struct rn_dense_args)
         }
         sum = rn_warp_sum(sum);
         if (lane == 0) {
-            rn_put(a.y, row, n, rn_activate(a.activation, a.bias ? sum + a.bias[n] : sum));
+            float slope;
+            sum = a.bias ? sum + a.bias[n] : sum;
+            rn_put(a.y, row, n, rn_activate(a.activation, sum, &slope));
         }
     }
 }

@@ -49,7 +49,8 @@ struct rn_embed_args {
 
 /* What follows a matrix product, on its result s = source[row][n]: s += bias[n] (NULL: none);
  * s += sum_j h[row][j] b[j][n] with b of the row's owner; s += residual (rn_cuda_epilogue_any
- * alone); pre; s = f(s); s *= f'(gate); y = s. y may be source. */
+ * alone); pre = f'(s) (GELU) or s; s = f(s); s *= f'(gate) (GELU: gate holds f'); y = s. y may be
+ * source. */
 struct rn_epilogue_args {
     struct rn_cuda_mat source, h, residual, pre, gate, y;
     const float *bias, *b; /* b[rank][cols], one after the other by owner_stride elements */

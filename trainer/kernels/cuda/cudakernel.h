@@ -212,28 +212,23 @@ static __device__ __forceinline__ float rn_add(float x, float y)
 #endif
 }
 
-static __device__ __forceinline__ float rn_gelu(float u)
+/* f as in struct rn_epilogue, by the number of enum rn_activation; *slope = what a later gate will
+ * need: GELU: f'(x), so that its error function is not formed twice; else x itself. */
+static __device__ __forceinline__ float rn_activate(int kind, float x, float *slope)
 {
-    return 0.5f * u * (1.0f + erff(u * 0.70710678118654752f));
+    if (kind == RN_CUDA_GELU) {
+        const float part = 0.5f * (1.0f + erff(x * 0.70710678118654752f));
+        *slope = part + x * (0.3989422804014327f * expf(-0.5f * x * x));
+        return x * part;
+    }
+    *slope = x;
+    return kind == RN_CUDA_TANH ? tanhf(x) : x;
 }
 
-static __device__ __forceinline__ float rn_gelu_slope(float u)
-{
-    const float density = 0.3989422804014327f * expf(-0.5f * u * u);
-    return 0.5f * (1.0f + erff(u * 0.70710678118654752f)) + u * density;
-}
-
-/* f and f' as in struct rn_epilogue: kinds of enum rn_activation. */
-static __device__ __forceinline__ float rn_activate(int kind, float x)
-{
-    return kind == RN_CUDA_GELU ? rn_gelu(x) : kind == RN_CUDA_TANH ? tanhf(x) : x;
-}
-
+/* f' from the gate: GELU's holds f' itself, tanh's its output. */
 static __device__ __forceinline__ float rn_slope(int kind, float gate)
 {
-    return kind == RN_CUDA_GELU   ? rn_gelu_slope(gate)
-           : kind == RN_CUDA_TANH ? 1.0f - gate * gate
-                                  : 1.0f;
+    return kind == RN_CUDA_GELU ? gate : kind == RN_CUDA_TANH ? 1.0f - gate * gate : 1.0f;
 }
 
 /* ---- tensor cores (PTX ISA, "Matrix Fragments for mma.m16n8k16", "ldmatrix") ---- */
