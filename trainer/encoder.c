@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "trainer/checksum.h"
 #include "trainer/safetensors.h"
 
 #include <string.h>
@@ -47,6 +48,13 @@ rn_result rn_encoder_tensor(const struct rn_encoder *encoder, const struct rn_sa
     return rn_tensor_read(tensor, cols == 0 ? 1 : 2, shape, out, err);
 }
 
+static void add_checksum(struct rn_encoder *encoder, const float *host, size_t count)
+{
+    if (encoder->below != NULL) {
+        encoder->checksum = rn_checksum(encoder->checksum, host, count * sizeof(float));
+    }
+}
+
 /* Reads a tensor into new device memory. */
 static rn_result load(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
                       const char *rest, uint32_t rows, uint32_t cols, float **out,
@@ -55,6 +63,7 @@ static rn_result load(struct rn_encoder *encoder, const struct rn_safetensors *t
     const size_t count = (size_t)rows * (cols == 0 ? 1 : cols);
     RN_CLEANUP(rn_free_cleanup) float *host = rn_alloc(count, sizeof(float));
     RN_TRY(rn_encoder_tensor(encoder, tensors, rest, rows, cols, host, err));
+    add_checksum(encoder, host, count);
     void *memory = NULL;
     RN_TRY(encoder->kernels->memory_new(encoder->device, count * sizeof(float), &memory, err));
     *out = memory;
@@ -87,6 +96,7 @@ static rn_result load_module(struct rn_encoder *encoder, const struct rn_safeten
     const size_t count = (size_t)n * k;
     RN_CLEANUP(rn_free_cleanup) float *host = rn_alloc(count, sizeof(float));
     RN_TRY(rn_encoder_tensor(encoder, tensors, name, n, k, host, err));
+    add_checksum(encoder, host, count);
     struct rn_encoder_layer *target = &encoder->layers[layer];
     RN_TRY(encoder->kernels->weight_new(encoder->device, host, n, k, &target->weight[module], err));
     encoder->parameters += count;
@@ -144,13 +154,18 @@ static rn_result load_embedding(struct rn_encoder *encoder, const struct rn_safe
 rn_result rn_encoder_init(struct rn_encoder *out, const struct rn_kernels *kernels,
                           struct rn_device *device, struct rn_lane *lane,
                           const struct rn_model_config *config,
-                          const struct rn_safetensors *tensors, struct rn_error *err)
+                          const struct rn_safetensors *tensors, bool checksums,
+                          struct rn_error *err)
 {
     *out =
         (struct rn_encoder){.kernels = kernels, .device = device, .lane = lane, .config = *config};
+    out->below = checksums ? rn_alloc(config->layers, sizeof(*out->below)) : NULL;
     out->layers = rn_alloc(config->layers, sizeof(*out->layers));
     rn_result result = load_embedding(out, tensors, err);
     for (uint32_t layer = 0; layer < config->layers && rn_is_ok(result); layer++) {
+        if (checksums) {
+            out->below[layer] = out->checksum;
+        }
         result = load_layer(out, tensors, layer, err);
     }
     if (rn_is_ok(result)) {
@@ -189,5 +204,6 @@ void rn_encoder_clear(struct rn_encoder *encoder)
         release(encoder, layer->beta2);
     }
     rn_free(encoder->layers);
+    rn_free(encoder->below);
     *encoder = (struct rn_encoder){0};
 }

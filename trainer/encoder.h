@@ -47,6 +47,9 @@ struct rn_encoder {
     struct rn_encoder_layer *layers; /* [config.layers] */
     uint64_t parameters;             /* elements read */
     uint64_t bytes;                  /* device memory held */
+    uint64_t *below; /* [config.layers]: checksum of the float32 values of the embedding and of all
+                        layers below; NULL unless asked for */
+    uint64_t checksum; /* of what is read so far */
 };
 
 /* Loads embeddings and layers. RN_E_DATA when a tensor is missing or of another shape. On failure
@@ -54,7 +57,8 @@ struct rn_encoder {
 RN_MUST rn_result rn_encoder_init(struct rn_encoder *out, const struct rn_kernels *kernels,
                                   struct rn_device *device, struct rn_lane *lane,
                                   const struct rn_model_config *config,
-                                  const struct rn_safetensors *tensors, struct rn_error *err);
+                                  const struct rn_safetensors *tensors, bool checksums,
+                                  struct rn_error *err);
 void rn_encoder_clear(struct rn_encoder *encoder);
 
 /* Outputs n and inputs k of a module. */

@@ -8,13 +8,15 @@
  * gradients; the last layer computes queries, output and feed-forward for the first token of each
  * sequence only, since the head reads no other (the same bits as the plain path: each row is
  * computed in an order of its own, and gradients of absent rows are zeros). The switches turn each
- * off, to compare.
+ * off, to compare. With a cache the layers below the lowest adapted one are computed once per
+ * example.
  */
 #ifndef RN_TRAINER_PASS_H
 #define RN_TRAINER_PASS_H
 
 #include "trainer/adapter.h"
 #include "trainer/dataset.h"
+#include "trainer/prefixcache.h"
 
 struct rn_pass_options {
     uint32_t tokens;    /* most tokens of a block */
@@ -22,6 +24,8 @@ struct rn_pass_options {
     uint32_t length;    /* most tokens of an example */
     bool training;      /* gradient memory too */
     struct rn_trainer_switches switches;
+    struct rn_prefix_cache
+        *cache; /* borrowed; NULL = compute the layers below the lowest adapted */
 };
 
 /* What backward needs of one layer. First dimension: capacity in tokens; rows in use vary. */
@@ -45,10 +49,17 @@ struct rn_pass {
     size_t arena_bytes;
 
     /* The block. */
+    const struct rn_example *examples; /* borrowed until the next load */
     struct rn_sequences sequences;
     int32_t *host_ids, *host_types, *host_positions; /* [tokens] */
     int32_t *host_cu, *host_first, *host_labels;     /* [sequences + 1], ... */
     float *host_targets;
+    /* With a cache: rows of the residual type for [tokens], as computed and as known; [sequences]
+     */
+    uint8_t *host_rows, *host_known;
+    struct rn_example *host_missing;
+    rn_result failed; /* of the device while rows were fetched; told by the next losses or logits */
+    struct rn_error failure;
     double *host_loss;  /* [sequences] after rn_pass_losses */
     float *host_logits; /* [sequences][labels] after rn_pass_logits */
     int32_t *ids, *types, *positions, *cu, *first, *labels; /* device */
@@ -81,7 +92,8 @@ void rn_pass_clear(struct rn_pass *pass);
 /* Device bytes that rn_pass_init would take. */
 size_t rn_pass_bytes(const struct rn_adapter *adapter, const struct rn_pass_options *options);
 
-/* Packs count examples (within the limits) and sends them to the device. */
+/* Packs count examples (within the limits) and sends them to the device. The examples stay where
+ * they are until the forward pass is done. */
 void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint32_t count);
 /* Embedding to logits. */
 void rn_pass_forward(struct rn_pass *pass);
@@ -93,7 +105,11 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active)
 RN_MUST rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err);
 RN_MUST rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err);
 
-/* For the parts of this module: the attention of the block. */
+/* For the parts of this module. The rows that enter the lowest adapted layer, from the cache where
+ * it has them; the same always computed; the attention of the block. */
+void rn_pass_enter(struct rn_pass *pass);
+void rn_pass_prefix(struct rn_pass *pass);
+
 struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_only);
 
 #endif

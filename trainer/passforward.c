@@ -45,6 +45,7 @@ void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint3
         longest = example->length > longest ? example->length : longest;
     }
     pass->host_cu[count] = (int32_t)tokens;
+    pass->examples = examples;
     pass->sequences = (struct rn_sequences){.count = count,
                                             .tokens = tokens,
                                             .longest = longest,
@@ -151,6 +152,23 @@ static void forward_first_dense(struct rn_pass *pass, struct rn_mat cls, struct 
     k->linear(pass->lane, adapter->pooler, cls, &epilogue, z);
 }
 
+/* The first layer that is no prefix: the lowest adapted one, at most the last. */
+static uint32_t first_layer(const struct rn_pass *pass)
+{
+    const uint32_t last = pass->adapter->encoder->config.layers - 1;
+    return pass->adapter->lowest < last ? pass->adapter->lowest : last;
+}
+
+void rn_pass_prefix(struct rn_pass *pass)
+{
+    const uint32_t tokens = pass->sequences.tokens;
+    pass->kernels->embed(pass->lane, &pass->adapter->encoder->embedding, pass->ids, pass->types,
+                         pass->positions, rn_mat_rows(pass->layers[0].x, 0, tokens));
+    for (uint32_t i = 0; i < first_layer(pass); i++) {
+        forward_layer(pass, i, false, rn_mat_rows(pass->layers[i + 1].x, 0, tokens));
+    }
+}
+
 void rn_pass_forward(struct rn_pass *pass)
 {
     const struct rn_kernels *k = pass->kernels;
@@ -159,9 +177,8 @@ void rn_pass_forward(struct rn_pass *pass)
     const uint32_t tokens = pass->sequences.tokens;
     const uint32_t count = pass->sequences.count;
     const struct rn_mat cls = rn_mat_rows(pass->cls, 0, count);
-    k->embed(pass->lane, &adapter->encoder->embedding, pass->ids, pass->types, pass->positions,
-             rn_mat_rows(pass->layers[0].x, 0, tokens));
-    for (uint32_t i = 0; i + 1 < layers; i++) {
+    rn_pass_enter(pass);
+    for (uint32_t i = first_layer(pass); i + 1 < layers; i++) {
         forward_layer(pass, i, false, rn_mat_rows(pass->layers[i + 1].x, 0, tokens));
     }
     if (pass->options.switches.plain_last_layer) {
@@ -191,8 +208,18 @@ void rn_pass_loss(struct rn_pass *pass, enum rn_task task, float scale, bool wan
     }
 }
 
+/* A failure that came while rows were fetched, once. */
+static rn_result past_failure(struct rn_pass *pass, struct rn_error *err)
+{
+    const rn_result failed = pass->failed;
+    pass->failed = rn_ok();
+    RN_ENSURE(rn_is_ok(failed), err, failed.code, "%s", pass->failure.text);
+    return rn_ok();
+}
+
 rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err)
 {
+    RN_TRY(past_failure(pass, err));
     pass->kernels->download(pass->lane, pass->host_loss, pass->loss,
                             pass->sequences.count * sizeof(double));
     return pass->kernels->sync(pass->lane, err);
@@ -200,6 +227,7 @@ rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err)
 
 rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err)
 {
+    RN_TRY(past_failure(pass, err));
     pass->kernels->read_mat(pass->lane, rn_mat_rows(pass->logits, 0, pass->sequences.count),
                             pass->host_logits);
     return pass->kernels->sync(pass->lane, err);

@@ -191,6 +191,13 @@ rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *adapter,
     out->host_loss = rn_alloc(sequences, sizeof(double));
     out->host_logits = rn_alloc(sequences * adapter->label_count, sizeof(float));
     const rn_result result = take_device(out, device, err);
+    if (rn_is_ok(result) && options->cache != NULL) {
+        const struct rn_mat x = out->layers[adapter->lowest].x;
+        const size_t row = x.cols * rn_element_size(x.type);
+        out->host_rows = rn_alloc(tokens, row);
+        out->host_known = rn_alloc(tokens, row);
+        out->host_missing = rn_alloc(sequences, sizeof(*out->host_missing));
+    }
     if (!rn_is_ok(result)) {
         rn_pass_clear(out);
     }
@@ -205,6 +212,9 @@ void rn_pass_clear(struct rn_pass *pass)
     pass->kernels->memory_free(pass->adapter->encoder->device, pass->arena);
     pass->kernels->lane_free(pass->lane);
     rn_free(pass->layers);
+    rn_free(pass->host_rows);
+    rn_free(pass->host_known);
+    rn_free(pass->host_missing);
     rn_free(pass->host_ids);
     rn_free(pass->host_types);
     rn_free(pass->host_positions);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "trainer/memoryavailable.h"
 #include "trainer/safetensors.h"
 
 #include <sched.h>
@@ -30,6 +31,9 @@ static rn_result check_spec(const struct rn_trainer_spec *spec, struct rn_error 
     RN_ENSURE(spec->model_dir != NULL, err, RN_E_USAGE, "trainer: no model directory given");
     RN_ENSURE(spec->threads <= RN_TRAINER_THREADS_MAX, err, RN_E_CONFIG,
               "trainer: %u threads; at most %d", spec->threads, RN_TRAINER_THREADS_MAX);
+    RN_ENSURE(spec->cache_bytes == 0 || spec->cache_bytes >= RN_CACHE_BYTES_MIN, err, RN_E_CONFIG,
+              "trainer: a prefix cache of %llu bytes; at least %llu, or 0 for none",
+              (unsigned long long)spec->cache_bytes, (unsigned long long)RN_CACHE_BYTES_MIN);
     RN_ENSURE(spec->label_count <= RN_TRAINER_LABELS_MAX, err, RN_E_CONFIG,
               "trainer: %zu labels; at most %d", spec->label_count, RN_TRAINER_LABELS_MAX);
     if (spec->task == RN_TASK_REGRESSION) {
@@ -187,7 +191,7 @@ static rn_result fill(struct rn_trainer *trainer, const struct rn_trainer_spec *
     RN_TRY(rn_safetensors_open_model(spec->model_dir, tensors, err));
     RN_TRY(open_device(trainer, spec, err));
     RN_TRY(rn_encoder_init(&trainer->encoder, trainer->kernels, trainer->device, trainer->lane,
-                           &model, *tensors, err));
+                           &model, *tensors, spec->cache_dir != NULL && spec->cache_keep, err));
     RN_TRY(rn_adapter_init(&trainer->adapter, &trainer->encoder, config, spec->lora.init,
                            trainer->label_count, spec->seed, *tensors, err));
     return spec->adapter_dir != NULL ? rn_trainer_load(trainer, spec->adapter_dir, err) : rn_ok();
@@ -203,6 +207,9 @@ rn_result rn_trainer_open(const struct rn_trainer_spec *spec, struct rn_trainer 
     trainer->head_mode = spec->head;
     trainer->max_length = spec->max_length;
     trainer->switches = spec->switches;
+    trainer->cache_bytes = spec->cache_bytes;
+    trainer->cache_dir = spec->cache_dir != NULL ? copy_text(spec->cache_dir) : NULL;
+    trainer->cache_keep = spec->cache_dir != NULL && spec->cache_keep;
     RN_CLEANUP(rn_safetensors_cleanup) struct rn_safetensors *tensors = NULL;
     struct rn_peft_config config = {0};
     const rn_result result = fill(trainer, spec, &tensors, &config, err);
@@ -247,11 +254,44 @@ static struct rn_pass_options pass_options(const struct rn_trainer *trainer, boo
         .sequences = tokens < RN_BLOCK_SEQUENCES_MAX ? tokens : RN_BLOCK_SEQUENCES_MAX,
         .length = trainer->max_length,
         .training = training,
-        .switches = trainer->switches};
+        .switches = trainer->switches,
+        .cache = trainer->cache};
+}
+
+/* Opens the cache where one is wanted and there is something below the lowest adapted layer. */
+static rn_result open_cache(struct rn_trainer *trainer, struct rn_error *err)
+{
+    const struct rn_encoder *encoder = &trainer->encoder;
+    const uint32_t lowest = trainer->adapter.lowest;
+    if (trainer->cache_bytes == 0 || trainer->cache != NULL || lowest == 0 ||
+        lowest >= encoder->config.layers || trainer->switches.full_backward) {
+        return rn_ok();
+    }
+    struct rn_prefix_spec spec = {
+        .key = {.weights = encoder->below != NULL ? encoder->below[lowest] : 0,
+                .layer = lowest,
+                .row_bytes = (uint32_t)(encoder->config.hidden *
+                                        rn_element_size(trainer->kernels->residual)),
+                .max_length = trainer->max_length,
+                .kernels_version = trainer->kernels->version},
+        .bytes = trainer->cache_bytes,
+        .dir = trainer->cache_dir,
+        .keep = trainer->cache_keep};
+    if (spec.bytes == RN_CACHE_AUTO) {
+        const uint64_t half = spec.dir != NULL ? UINT64_MAX : rn_memory_available() / 2;
+        spec.bytes = half < RN_CACHE_AUTO_BYTES ? half : RN_CACHE_AUTO_BYTES;
+        spec.bytes = spec.bytes > RN_CACHE_BYTES_MIN ? spec.bytes : RN_CACHE_BYTES_MIN;
+    }
+    const bool fits =
+        rn_text_format(spec.key.kernels, sizeof(spec.key.kernels), "%.20s %.40s",
+                       trainer->kernels->name, trainer->kernels->device_describe(trainer->device));
+    RN_BUG_IF(!fits);
+    return rn_prefixcache_open(&spec, &trainer->cache, err);
 }
 
 static rn_result prepare(struct rn_trainer *trainer, bool training, struct rn_error *err)
 {
+    RN_TRY(open_cache(trainer, err));
     const struct rn_pass_options options = pass_options(trainer, training);
     trainer->passes = rn_alloc(trainer->threads, sizeof(*trainer->passes));
     for (uint32_t i = 0; i < trainer->threads; i++) {
@@ -293,6 +333,8 @@ void rn_trainer_close(struct rn_trainer *trainer)
         trainer->kernels->lane_free(trainer->lane);
         trainer->kernels->device_close(trainer->device);
     }
+    rn_prefixcache_close(trainer->cache);
+    rn_free(trainer->cache_dir);
     rn_tokenizer_free(trainer->tokenizer);
     rn_label_list_clear(&trainer->labels);
     for (size_t i = 0; i < trainer->file_count; i++) {
@@ -333,6 +375,14 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
         .head_from_seed = trainer->adapter.head_from_seed,
         .pooler_from_seed = trainer->adapter.pooler_from_seed,
     };
+    if (trainer->cache != NULL) {
+        struct rn_prefix_facts cache;
+        rn_prefixcache_facts(trainer->cache, &cache);
+        out->cache_bytes = cache.used;
+        out->cache_examples = cache.examples;
+        out->cache_hits = cache.hits;
+        out->cache_misses = cache.misses;
+    }
 }
 
 rn_result rn_trainer_data_open(struct rn_trainer *trainer, const struct rn_data_spec *spec,

@@ -83,7 +83,21 @@ struct rn_trainer_spec {
     const char *backend; /* "cpu" (NULL means it), "ref", "cuda" */
     uint32_t threads;    /* 0 = one per core, at most RN_TRAINER_THREADS_MAX */
     struct rn_trainer_switches switches;
+    /* Where the lowest adapted layer is not layer 0, the hidden states that enter it are kept per
+     * example, up to so many bytes, and never computed again while the trainer is open: across
+     * epochs, calls and data sets, to the same bits. 0 = off; RN_CACHE_AUTO = RN_CACHE_AUTO_BYTES,
+     * in memory at most half of what is free. */
+    uint64_t cache_bytes;
+    /* NULL = in memory; else in the file rondo-prefix.cache of this directory (mode 0600; what the
+     * model makes of the records is in it), which goes with the process unless cache_keep leaves it
+     * for later runs on the same model, data and backend. */
+    const char *cache_dir;
+    bool cache_keep;
 };
+
+#define RN_CACHE_AUTO UINT64_MAX
+#define RN_CACHE_AUTO_BYTES ((uint64_t)4 << 30)
+#define RN_CACHE_BYTES_MIN ((uint64_t)8192)
 
 struct rn_trainer;
 
@@ -268,6 +282,9 @@ struct rn_trainer_facts {
     uint32_t threads;
     bool head_from_seed;
     bool pooler_from_seed;
+    /* The cache of hidden states; all 0 while there is none. Counted are examples that were looked
+     * up: hits were there. */
+    uint64_t cache_bytes, cache_examples, cache_hits, cache_misses;
 };
 void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts *out);
 

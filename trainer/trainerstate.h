@@ -38,7 +38,11 @@ struct rn_trainer {
     struct rn_adapter adapter;
     struct rn_tokenizer *tokenizer;
     struct rn_team *team;
-    struct rn_pass *passes; /* [threads]; NULL until first needed */
+    uint64_t cache_bytes; /* budget; 0 = no cache */
+    char *cache_dir;
+    bool cache_keep;
+    struct rn_prefix_cache *cache; /* NULL until first needed */
+    struct rn_pass *passes;        /* [threads]; NULL until first needed */
     bool passes_train;
     struct rn_trainer_switches switches;
     float *gradient; /* device [adapter.count], with the training passes */

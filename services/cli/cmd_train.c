@@ -35,6 +35,7 @@ static void set_defaults(struct train_settings *s)
     rn_desk_init(&s->desk);
     s->desk.lora.alpha = 16;
     s->desk.targets = "query,value";
+    s->desk.cache = "auto";
     s->rank = 8;
     s->init = "kaiming";
     s->head = "local";
@@ -87,6 +88,11 @@ static rn_result settle_adapter(struct train_settings *s, const struct rn_comman
     s->desk.head = strcmp(s->head, "frozen") == 0 ? RN_HEAD_FROZEN : RN_HEAD_LOCAL;
     s->desk.lora.init = strcmp(s->init, "orthonormal") == 0 ? RN_LORA_ORTHONORMAL : RN_LORA_KAIMING;
     s->desk.lora.rank = (uint32_t)s->rank;
+    RN_ENSURE(s->desk.cache_dir != NULL || !s->desk.cache_keep, err, RN_E_USAGE,
+              "--prefix-cache-keep needs --prefix-cache-dir");
+    /* Steps may or may not pass over the data twice; what is not seen again costs little. */
+    s->desk.cache_pays =
+        s->epochs > 1 || rn_command_given(command, "steps") || s->desk.cache_dir != NULL;
     if (from_adapter && !rn_command_given(command, "rank")) {
         s->desk.lora.rank = 0;
         s->desk.lora.alpha = 0;
@@ -261,6 +267,7 @@ int rn_cmd_train(int argc, char **argv)
          .help = "passes over the data, instead of --steps; without both: 1"},
         {"no-shuffle", NULL, RN_OPTION_FLAG, &s.no_shuffle, .help = "batches in file order"},
         RN_DESK_OPTIONS(s.desk),
+        RN_DESK_CACHE_OPTIONS(s.desk),
         RN_DESK_PLAIN_OPTION(s.desk),
     };
     const struct rn_command_text text = {

@@ -12,7 +12,7 @@
 
 void rn_desk_init(struct rn_desk *out)
 {
-    *out = (struct rn_desk){.task = "classification", .seed = 1, .backend = "cpu"};
+    *out = (struct rn_desk){.task = "classification", .seed = 1, .backend = "cpu", .cache = "off"};
 }
 
 /* "query,value" cut at the commas; the list borrows from text, which is changed. */
@@ -70,6 +70,35 @@ static bool set_switch(const char *name, size_t length, struct rn_trainer_switch
     return false;
 }
 
+rn_result rn_desk_size_parse(const char *option, const char *text, uint64_t *out,
+                             struct rn_error *err)
+{
+    char *end = NULL;
+    const unsigned long long number = strtoull(text, &end, 10);
+    const char *units = "KMGT";
+    const char *unit = *end == '\0' ? NULL : strchr(units, *end);
+    const unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
+    RN_ENSURE(text[0] >= '0' && text[0] <= '9' &&
+                  (*end == '\0' || (unit != NULL && end[1] == '\0')) &&
+                  number <= (uint64_t)INT64_MAX >> shift,
+              err, RN_E_USAGE, "--%s takes bytes, as 4096, 512M or 2G", option);
+    *out = (uint64_t)number << shift;
+    return rn_ok();
+}
+
+static rn_result cache_size(const struct rn_desk *desk, uint64_t *out, struct rn_error *err)
+{
+    if (strcmp(desk->cache, "off") == 0) {
+        *out = 0;
+        return rn_ok();
+    }
+    if (strcmp(desk->cache, "auto") == 0) {
+        *out = desk->cache_pays ? RN_CACHE_AUTO : 0;
+        return rn_ok();
+    }
+    return rn_desk_size_parse("prefix-cache", desk->cache, out, err);
+}
+
 static rn_result split_plain(const char *text, struct rn_trainer_switches *out,
                              struct rn_error *err)
 {
@@ -116,7 +145,9 @@ static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session
         lora.layers = layers;
     }
     struct rn_trainer_switches switches = {0};
+    uint64_t cache_bytes = 0;
     RN_TRY(split_plain(desk->plain, &switches, err));
+    RN_TRY(cache_size(desk, &cache_bytes, err));
     const bool regression = strcmp(desk->task, "regression") == 0;
     const struct rn_trainer_spec spec = {
         .model_dir = desk->model,
@@ -132,6 +163,9 @@ static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session
         .backend = desk->backend,
         .threads = (uint32_t)desk->threads,
         .switches = switches,
+        .cache_bytes = cache_bytes,
+        .cache_dir = desk->cache_dir,
+        .cache_keep = desk->cache_keep,
     };
     return rn_trainer_open(&spec, &session->trainer, err);
 }

@@ -12,6 +12,18 @@
 
 #define RN_DESK_TARGET_BYTES_MAX 4096
 
+#define RN_DESK_CACHE_OPTIONS(desk)                                     \
+    {"prefix-cache", "SIZE", RN_OPTION_TEXT, &(desk).cache,             \
+     .help = "memory for what the layers below the lowest adapted\n"    \
+             "one make of each record: 2G, auto (at most 4G) or off"},  \
+        {"prefix-cache-dir", "DIR", RN_OPTION_TEXT, &(desk).cache_dir,  \
+         .help = "keep it in a file there (0600) instead of memory;\n"  \
+                 "it is derived from the records: protect it as them"}, \
+    {                                                                   \
+        "prefix-cache-keep", NULL, RN_OPTION_FLAG, &(desk).cache_keep,  \
+            .help = "leave that file for the next run; else it is gone" \
+    }
+
 /* For those who measure: what the trainer leaves undone without changing a result. */
 #define RN_DESK_PLAIN_OPTION(desk)                                            \
     {                                                                         \
@@ -35,6 +47,10 @@ struct rn_desk {
     const char *targets;      /* "query,value" */
     const char *layers;       /* "0,1,2", NULL: all */
     enum rn_head_mode head;
+    const char *cache;     /* "auto", "off", "2G" */
+    const char *cache_dir; /* NULL: in memory */
+    bool cache_keep;
+    bool cache_pays;   /* what auto means: whether records are seen more than once */
     const char *plain; /* "last-layer,backward,gradients,batches": savings to leave out; NULL */
 };
 void rn_desk_init(struct rn_desk *out);
@@ -74,6 +90,10 @@ void rn_desk_init(struct rn_desk *out);
         "threads", "N", RN_OPTION_COUNT, &(desk).threads, .most = RN_TRAINER_THREADS_MAX,         \
                                                           .help = "0: one per core"               \
     }
+
+/* "4096", "512M", "2G" as bytes (powers of 1024); RN_E_USAGE names the option. */
+RN_MUST rn_result rn_desk_size_parse(const char *option, const char *text, uint64_t *out,
+                                     struct rn_error *err);
 
 /* An opened trainer and its data. */
 struct rn_desk_session {

@@ -45,6 +45,7 @@ static rn_result open_trainer(struct rn_fed_model *model, struct rn_error *err)
         .seed = plan->seed,
         .backend = rn_site_backend_name(site->compute.backend),
         .threads = site->compute.threads,
+        .cache_bytes = RN_CACHE_AUTO, /* in memory: rounds come back to the same records */
     };
     return rn_trainer_open(&spec, &model->trainer, err);
 }
