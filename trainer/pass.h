@@ -40,6 +40,19 @@ struct rn_pass_layer {
     struct rn_mat h[RN_MODULE_COUNT]; /* [T, rank] of each site */
 };
 
+/* Each example's own gradient of the active parts, instead of the block's sum (dppass.c). */
+struct rn_pass_run {
+    size_t place;   /* in the flat vector */
+    size_t count;   /* elements */
+    size_t compact; /* in the vector of the active parts */
+};
+struct rn_pass_examples {
+    float *gradients; /* device [examples of a block][count]; NULL: the block's sum */
+    size_t count;     /* elements of the active parts */
+    struct rn_pass_run runs[3];
+    size_t run_count;
+};
+
 struct rn_pass {
     const struct rn_adapter *adapter;
     const struct rn_kernels *kernels;
@@ -77,6 +90,7 @@ struct rn_pass {
     struct rn_mat du;                /* [T, f] */
     struct rn_mat dh;                /* [T, rank] */
     float *gradient;                 /* device [adapter->count] */
+    struct rn_pass_examples each;
 };
 
 /* Which gradients a backward pass forms. */
@@ -105,11 +119,20 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active)
 RN_MUST rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err);
 RN_MUST rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err);
 
+/* Runs and count of the active parts; no memory. */
+void rn_pass_examples_plan(const struct rn_adapter *adapter, const struct rn_pass_active *active,
+                           struct rn_pass_examples *out);
+
 /* For the parts of this module. The rows that enter the lowest adapted layer, from the cache where
- * it has them; the same always computed; the attention of the block. */
+ * it has them; the same always computed. */
 void rn_pass_enter(struct rn_pass *pass);
 void rn_pass_prefix(struct rn_pass *pass);
-
+/* Gradients at a place of the flat vector: outer_sum, and column_sum of one row per sequence, added
+ * over the block or stored for each example. */
+void rn_pass_outer_sum(struct rn_pass *pass, const struct rn_sequences *sequences, struct rn_mat u,
+                       struct rn_mat v, float scale, bool transposed, size_t place);
+void rn_pass_row_sum(struct rn_pass *pass, struct rn_mat m, size_t place);
+/* The attention of the block. */
 struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_only);
 
 #endif

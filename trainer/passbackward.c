@@ -34,8 +34,8 @@ static void back_site(struct rn_pass *pass, const struct rn_pass_active *active,
     const struct rn_adapter *adapter = pass->adapter;
     const bool want_a = ((unsigned)active->matrices & RN_MATRIX_A) != 0;
     if (((unsigned)active->matrices & RN_MATRIX_B) != 0) {
-        k->outer_sum(pass->lane, s->sequences, rn_mat_rows(h, 0, s->dy.rows), s->dy, adapter->scale,
-                     true, 0, pass->gradient + site->b);
+        rn_pass_outer_sum(pass, s->sequences, rn_mat_rows(h, 0, s->dy.rows), s->dy, adapter->scale,
+                          true, site->b);
     }
     if (!want_a && !want_dx) {
         return;
@@ -43,7 +43,7 @@ static void back_site(struct rn_pass *pass, const struct rn_pass_active *active,
     const struct rn_mat dh = rn_mat_rows(pass->dh, 0, s->dy.rows);
     k->thin(pass->lane, s->dy, adapter->transposed + site->transposed, dh);
     if (want_a) {
-        k->outer_sum(pass->lane, s->sequences, dh, s->x, 1.0f, false, 0, pass->gradient + site->a);
+        rn_pass_outer_sum(pass, s->sequences, dh, s->x, 1.0f, false, site->a);
     }
     epilogue->rank_h = dh;
     epilogue->rank_b = adapter->values + site->a;
@@ -176,9 +176,8 @@ static void back_head(struct rn_pass *pass, const struct rn_pass_active *active,
     const struct rn_mat dlogits = rn_mat_rows(pass->dlogits, 0, count);
     const struct rn_mat dz = rn_mat_rows(pass->dz, 0, count);
     if (active->head) {
-        k->outer_sum(pass->lane, NULL, dlogits, z, 1.0f, false, 0,
-                     pass->gradient + head->classifier_w);
-        k->column_sum(pass->lane, dlogits, pass->gradient + head->classifier_b);
+        rn_pass_outer_sum(pass, NULL, dlogits, z, 1.0f, false, head->classifier_w);
+        rn_pass_row_sum(pass, dlogits, head->classifier_b);
     }
     k->dense_back(pass->lane, dlogits, adapter->values + head->classifier_w, z, RN_ACTIVATION_TANH,
                   dz);
@@ -187,8 +186,8 @@ static void back_head(struct rn_pass *pass, const struct rn_pass_active *active,
         return;
     }
     if (active->head) {
-        k->outer_sum(pass->lane, NULL, dz, cls, 1.0f, false, 0, pass->gradient + head->dense_w);
-        k->column_sum(pass->lane, dz, pass->gradient + head->dense_b);
+        rn_pass_outer_sum(pass, NULL, dz, cls, 1.0f, false, head->dense_w);
+        rn_pass_row_sum(pass, dz, head->dense_b);
     }
     if (want_dcls) {
         k->dense_back(pass->lane, dz, adapter->values + head->dense_w, none, RN_ACTIVATION_NONE,

@@ -17,6 +17,7 @@
 #define RN_TRAINER_TRAINER_H
 
 #include "base/result.h"
+#include "trainer/trainerdp.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -195,6 +196,7 @@ struct rn_train_spec {
     uint64_t seed;
     uint64_t stream_offset; /* batches of the endless stream of epochs to skip first: round r of s
                                steps each passes r * s, so rounds see different batches */
+    const struct rn_dp_spec *dp; /* NULL = plain; else clip must be 0 */
 };
 
 struct rn_train_progress {

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/guard.h"
+#include "trainer/dp.h"
 #include "trainer/generator.h"
 
 #include <math.h>
@@ -37,6 +38,7 @@ struct loop {
     uint32_t *order; /* permutation of the present epoch */
     uint64_t order_epoch;
     bool order_valid;
+    struct rn_dp *dp; /* NULL = plain */
     /* The present step. */
     struct rn_example *batch;
     uint32_t batch_count;
@@ -49,6 +51,7 @@ struct loop {
 
 static void loop_clear(struct loop *loop)
 {
+    rn_dp_free(loop->dp);
     rn_free(loop->order);
     rn_free(loop->batch);
     rn_free(loop->block_first);
@@ -76,7 +79,7 @@ static rn_result check_spec(const struct rn_trainer *trainer, const struct rn_da
     }
     RN_ENSURE(trainer->adapter.config.rank != 0 || trainer->head_mode != RN_HEAD_FROZEN, err,
               RN_E_CONFIG, "training: neither an adapter nor a head trains");
-    return rn_ok();
+    return spec->dp == NULL ? rn_ok() : rn_dp_check(trainer, spec, err);
 }
 
 static double rate_of(const struct rn_train_spec *spec, enum rn_segment_kind kind)
@@ -297,6 +300,25 @@ static uint64_t batch_tokens(const struct loop *loop)
     return tokens;
 }
 
+/* A step of DP-SGD: what it reports does not depend on the data. */
+static rn_result private_step(struct loop *loop, uint32_t step, struct rn_train_report *report,
+                              struct rn_error *err)
+{
+    rn_dp_begin_step(loop->dp);
+    if (loop->spec->dp->sampling == RN_DP_POISSON) {
+        loop->batch_count = rn_dp_sample(loop->dp, loop->data, loop->batch);
+    } else {
+        take_batch(loop, loop->spec->stream_offset + step);
+    }
+    RN_TRY(rn_dp_gradient(loop->dp, loop->batch, loop->batch_count, err));
+    update(loop, step);
+    RN_TRY(loop->trainer->kernels->sync(loop->trainer->lane, err));
+    loop->trainer->head_changed = loop->trainer->head_changed || loop->active.head;
+    report->loss_first = report->loss_last = report->loss_sum = NAN;
+    report->steps = step + 1;
+    return rn_ok();
+}
+
 static rn_result one_step(struct loop *loop, uint32_t step, struct rn_train_report *report,
                           struct rn_error *err)
 {
@@ -321,10 +343,19 @@ static rn_result run(struct loop *loop, rn_train_progress_fn progress, void *con
                      struct rn_train_report *report, struct rn_error *err)
 {
     start(loop);
+    if (loop->spec->dp != NULL) {
+        RN_TRY(rn_dp_new(loop->trainer, loop->spec, &loop->active, loop->steps, &loop->dp, err));
+    }
     const uint64_t begun = rn_clock_monotonic_ns();
     for (uint32_t step = 0; step < loop->steps; step++) {
-        RN_TRY(one_step(loop, step, report, err));
-        report->seconds = (double)(rn_clock_monotonic_ns() - begun) * 1e-9;
+        RN_TRY(loop->dp != NULL ? private_step(loop, step, report, err)
+                                : one_step(loop, step, report, err));
+        const double seconds = (double)(rn_clock_monotonic_ns() - begun) * 1e-9;
+        if (loop->dp == NULL) {
+            report->seconds = seconds;
+        } else if (loop->spec->dp->diagnostics != NULL) {
+            loop->spec->dp->diagnostics->seconds = seconds;
+        }
         const struct rn_train_progress now = {.step = step + 1,
                                               .steps = loop->steps,
                                               .loss = report->loss_last,

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the proof of the sensitivity leans on: an example's gradient and its whole vector have the
+ * same bits alone and in any company, at any place, in any block, on any number of threads; one
+ * example more or less moves the sum by its own vector, no longer than the grid. Every backend.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "trainer/dp.h"
+#include "trainer/generator.h"
+
+#include "tests/unit/trainer/goldenmodel.h"
+
+enum { EXAMPLES_MAX = 96 };
+
+static const char *const backends[] = {"ref", "cpu", "cpu-bf16", "cpu-bf16-residual-f32"};
+static const char *const folders[] = {"roberta-24", "bert-40"};
+
+static bool has_backend(const char *name)
+{
+    const struct rn_kernels *kernels = NULL;
+    struct rn_error err;
+    return rn_is_ok(rn_kernels_find(name, &kernels, &err)) && kernels->clip_add != NULL;
+}
+
+/* A trainer with random A and B of a rank on every linear module of a golden model. */
+static struct rn_trainer *random_trainer(const char *folder, const char *backend, uint32_t rank,
+                                         uint32_t threads)
+{
+    char model[RN_PATH_MAX];
+    struct rn_error err;
+    struct rn_trainer *trainer = NULL;
+    const struct rn_trainer_spec spec = {
+        .model_dir = golden_path(model, folder, "model"),
+        .label_count = 3,
+        .lora = {.rank = rank, .alpha = rank},
+        .head = RN_HEAD_LOCAL,
+        .seed = 4,
+        .backend = backend,
+        .threads = threads,
+    };
+    must(rn_trainer_open(&spec, &trainer, &err), &err);
+    const size_t count = trainer->adapter.count;
+    float *values = rn_alloc(count, sizeof(float));
+    const struct rn_generator generator = rn_generator_of(rank, "adapter");
+    rn_generator_normal(&generator, 0.3, count, values);
+    must(rn_trainer_set(trainer, RN_MATRIX_AB, true, values, count, &err), &err);
+    rn_free(values);
+    must(rn_trainer_prepare(trainer, true, &err), &err);
+    return trainer;
+}
+
+/* Random token ids of chosen lengths; memory is the test's for the whole run. */
+static void make_examples(const struct rn_trainer *trainer, uint32_t count, const uint32_t *lengths,
+                          size_t length_count, struct rn_example *out)
+{
+    static uint32_t ids[EXAMPLES_MAX][512];
+    static uint8_t types[EXAMPLES_MAX][512];
+    const struct rn_generator generator = rn_generator_of(11, "tokens");
+    const uint32_t vocabulary = trainer->encoder.config.vocabulary;
+    assert_true(count <= EXAMPLES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t wanted = lengths[i % length_count];
+        const uint32_t length = wanted < trainer->max_length ? wanted : trainer->max_length;
+        for (uint32_t t = 0; t < length; t++) {
+            uint32_t words[4];
+            rn_generator_words(&generator, (uint64_t)i * 512 + t, 0, words);
+            ids[i][t] = 5 + words[0] % (vocabulary - 5);
+        }
+        out[i] = (struct rn_example){ids[i], types[i], length, (int32_t)(i % 3), 0.0f};
+    }
+}
+
+static struct rn_dp *plain_dp(struct rn_trainer *trainer, const struct rn_train_spec *spec,
+                              enum rn_matrix matrices)
+{
+    struct rn_error err;
+    struct rn_dp *dp = NULL;
+    const struct rn_pass_active active = {matrices, true};
+    must(rn_dp_new(trainer, spec, &active, 1, &dp, &err), &err);
+    return dp;
+}
+
+static const struct rn_dp_spec mechanism = {.clip_norm = 0.5, .denominator = 8.0};
+static const struct rn_train_spec training = {.batch = EXAMPLES_MAX, .steps = 1, .dp = &mechanism};
+
+/* The gradients that a block leaves, [count][elements]. */
+static void block_gradients(struct rn_trainer *trainer, const struct rn_pass_active *active,
+                            const struct rn_example *examples, uint32_t count, float *out)
+{
+    struct rn_pass *pass = &trainer->passes[0];
+    struct rn_error err;
+    rn_pass_load(pass, examples, count);
+    rn_pass_forward(pass);
+    rn_pass_loss(pass, RN_TASK_CLASSIFICATION, 1.0f, true);
+    rn_pass_backward(pass, active);
+    pass->kernels->download(pass->lane, out, pass->each.gradients,
+                            count * pass->each.count * sizeof(float));
+    must(rn_pass_losses(pass, &err), &err);
+}
+
+/* The one example's gradient by the plain path, in the order of the compact vector. */
+static void plain_gradient(struct rn_trainer *trainer, const struct rn_pass_active *active,
+                           const struct rn_example *example, float *out)
+{
+    struct rn_pass *pass = &trainer->passes[0];
+    struct rn_error err;
+    float *const kept = pass->each.gradients;
+    pass->each.gradients = NULL;
+    rn_pass_load(pass, example, 1);
+    rn_pass_forward(pass);
+    rn_pass_loss(pass, RN_TASK_CLASSIFICATION, 1.0f, true);
+    rn_pass_backward(pass, active);
+    for (size_t i = 0; i < pass->each.run_count; i++) {
+        const struct rn_pass_run *run = &pass->each.runs[i];
+        pass->kernels->download(pass->lane, out + run->compact, pass->gradient + run->place,
+                                run->count * sizeof(float));
+    }
+    must(rn_pass_losses(pass, &err), &err);
+    pass->each.gradients = kept;
+}
+
+static void check_block(struct rn_trainer *trainer, enum rn_matrix matrices)
+{
+    const uint32_t longest = trainer->max_length;
+    const uint32_t lengths[] = {1, 2, 7, longest, 13, 1, 16, 17};
+    const struct rn_pass_active active = {matrices, true};
+    struct rn_example examples[8];
+    struct rn_dp *dp = plain_dp(trainer, &training, matrices);
+    const size_t count = rn_dp_elements(dp);
+    float *together = rn_alloc(8 * count, sizeof(float));
+    float *alone = rn_alloc(count, sizeof(float));
+    make_examples(trainer, 8, lengths, 8, examples);
+    block_gradients(trainer, &active, examples, 8, together);
+    for (size_t i = 0; i < 8; i++) {
+        block_gradients(trainer, &active, &examples[i], 1, alone);
+        assert_memory_equal(alone, together + i * count, count * sizeof(float));
+        plain_gradient(trainer, &active, &examples[i], alone);
+        for (size_t j = 0; j < count; j++) { /* -0 and 0 are one value */
+            assert_true(alone[j] == together[i * count + j]);
+        }
+    }
+    rn_free(together);
+    rn_free(alone);
+    rn_dp_free(dp);
+}
+
+static void gradients_batched_equal_alone(void **state)
+{
+    (void)state;
+    static const uint32_t ranks[] = {1, 4, 64};
+    for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
+        for (size_t c = 0; c < 6 && has_backend(backends[b]); c++) {
+            const uint32_t rank = ranks[c % 3];
+            if (b == 0 && rank == 64) {
+                continue; /* the same code for every rank, slowly */
+            }
+            struct rn_trainer *trainer = random_trainer(folders[c / 3], backends[b], rank, 1);
+            check_block(trainer, RN_MATRIX_AB);
+            check_block(trainer, RN_MATRIX_A);
+            check_block(trainer, RN_MATRIX_B);
+            check_block(trainer, RN_MATRIX_NONE);
+            rn_trainer_close(trainer);
+        }
+    }
+}
+
+/* The active parts in every combination and the frozen ones' switches leave the same bits. */
+static void frozen_parts_are_left_out(void **state)
+{
+    (void)state;
+    const uint32_t lengths[] = {5, 9};
+    struct rn_trainer *trainer = random_trainer("bert-40", "cpu", 4, 1);
+    struct rn_example examples[2];
+    make_examples(trainer, 2, lengths, 2, examples);
+    struct rn_dp *all = plain_dp(trainer, &training, RN_MATRIX_AB);
+    const size_t all_count = rn_dp_elements(all);
+    int64_t *want = rn_alloc(all_count, sizeof(int64_t));
+    const struct rn_pass_active both = {RN_MATRIX_AB, true};
+    float *gradients = rn_alloc(2 * all_count, sizeof(float));
+    block_gradients(trainer, &both, examples, 2, gradients);
+    const struct rn_pass_run head = trainer->passes[0].each.runs[2];
+    const struct rn_pass_run a = trainer->passes[0].each.runs[0];
+    rn_dp_free(all);
+    for (int sloppy = 0; sloppy < 2; sloppy++) {
+        trainer->passes[0].options.switches.all_gradients = sloppy == 1;
+        const struct rn_pass_active only = {RN_MATRIX_A, true};
+        struct rn_dp *dp = plain_dp(trainer, &training, RN_MATRIX_A);
+        const size_t count = rn_dp_elements(dp);
+        assert_int_equal(count, a.count + head.count);
+        float *some = rn_alloc(2 * count, sizeof(float));
+        block_gradients(trainer, &only, examples, 2, some);
+        for (size_t i = 0; i < 2; i++) {
+            assert_memory_equal(some + i * count, gradients + i * all_count + a.compact,
+                                a.count * sizeof(float));
+            assert_memory_equal(some + i * count + a.count,
+                                gradients + i * all_count + head.compact,
+                                head.count * sizeof(float));
+        }
+        rn_free(some);
+        rn_dp_free(dp);
+    }
+    rn_free(gradients);
+    rn_free(want);
+    rn_trainer_close(trainer);
+}
+
+/* Sums and single vectors of one trainer. */
+struct sums {
+    struct rn_trainer *trainer;
+    struct rn_dp *dp;
+    struct rn_example examples[EXAMPLES_MAX];
+    uint32_t count;
+    size_t n;
+    int64_t *vectors; /* [count][n] */
+};
+
+static void sum_of(struct sums *s, const struct rn_example *batch, uint32_t count, int64_t *out)
+{
+    struct rn_error err;
+    must(rn_dp_sum(s->dp, batch, count, out, &err), &err);
+}
+
+static void sums_init(struct sums *s, const char *folder, const char *backend, uint32_t count,
+                      uint32_t threads)
+{
+    const uint32_t lengths[] = {3, 1, 16, 7, 24, 2, 11, 17, 5};
+    s->trainer = random_trainer(folder, backend, 4, threads);
+    s->dp = plain_dp(s->trainer, &training, RN_MATRIX_AB);
+    s->count = count;
+    s->n = rn_dp_elements(s->dp);
+    s->vectors = rn_alloc(count * s->n, sizeof(int64_t));
+    make_examples(s->trainer, count, lengths, 9, s->examples);
+    for (uint32_t i = 0; i < count; i++) {
+        sum_of(s, &s->examples[i], 1, s->vectors + i * s->n);
+    }
+}
+
+static void sums_clear(struct sums *s)
+{
+    rn_dp_free(s->dp);
+    rn_trainer_close(s->trainer);
+    rn_free(s->vectors);
+}
+
+static __int128 square_sum(const int64_t *v, size_t n)
+{
+    __int128 sum = 0;
+    for (size_t j = 0; j < n; j++) {
+        sum += (__int128)v[j] * v[j];
+    }
+    return sum;
+}
+
+/* All examples of a set, exhaustively: whatever leaves or joins moves the sum by its own vector. */
+static void one_example_moves_the_sum_by_at_most_the_grid(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
+        for (size_t f = 0; f < 2 && has_backend(backends[b]); f++) {
+            struct sums s;
+            sums_init(&s, folders[f], backends[b], 12, 2);
+            int64_t *all = rn_alloc(s.n, sizeof(int64_t));
+            int64_t *less = rn_alloc(s.n, sizeof(int64_t));
+            sum_of(&s, s.examples, s.count, all);
+            for (uint32_t i = 0; i < s.count; i++) {
+                struct rn_example rest[12];
+                memcpy(rest, s.examples, sizeof(rest));
+                rest[i] = rest[s.count - 1];
+                sum_of(&s, rest, s.count - 1, less);
+                for (size_t j = 0; j < s.n; j++) {
+                    less[j] = all[j] - less[j];
+                }
+                assert_memory_equal(less, s.vectors + i * s.n, s.n * sizeof(int64_t));
+                const __int128 square = square_sum(less, s.n);
+                assert_true(square <= (__int128)1 << 40);
+                assert_true(square > 0);
+            }
+            rn_free(all);
+            rn_free(less);
+            sums_clear(&s);
+        }
+    }
+}
+
+/* One more example at a time, from 1 to beyond a block's tokens and every packing limit: each time
+ * the sum grows by that example's vector alone. */
+static void company_does_not_matter(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
+        if (!has_backend(backends[b])) {
+            continue;
+        }
+        struct sums s;
+        sums_init(&s, "roberta-24", backends[b], b == 0 ? 30 : EXAMPLES_MAX, 1);
+        int64_t *sum = rn_alloc(s.n, sizeof(int64_t));
+        int64_t *want = rn_alloc(s.n, sizeof(int64_t));
+        for (uint32_t count = 1; count <= s.count; count++) {
+            for (size_t j = 0; j < s.n; j++) {
+                want[j] += s.vectors[(count - 1) * s.n + j];
+            }
+            sum_of(&s, s.examples, count, sum);
+            assert_memory_equal(sum, want, s.n * sizeof(int64_t));
+        }
+        /* Backwards: every place in a block changes. */
+        struct rn_example turned[EXAMPLES_MAX];
+        for (uint32_t i = 0; i < s.count; i++) {
+            turned[i] = s.examples[s.count - 1 - i];
+        }
+        sum_of(&s, turned, s.count, sum);
+        assert_memory_equal(sum, want, s.n * sizeof(int64_t));
+        /* In parts of one and of three. */
+        for (uint32_t part = 1; part <= 3; part += 2) {
+            memset(want, 0, s.n * sizeof(int64_t));
+            for (uint32_t i = 0; i < s.count; i += part) {
+                int64_t *piece = rn_alloc(s.n, sizeof(int64_t));
+                sum_of(&s, s.examples + i, s.count - i < part ? s.count - i : part, piece);
+                for (size_t j = 0; j < s.n; j++) {
+                    want[j] += piece[j];
+                }
+                rn_free(piece);
+            }
+            assert_memory_equal(sum, want, s.n * sizeof(int64_t));
+        }
+        rn_free(sum);
+        rn_free(want);
+        sums_clear(&s);
+    }
+}
+
+/* Blocks of at most so many examples, full blocks instead of even ones, and threads. */
+static void threads_and_blocks_do_not_matter(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
+        if (!has_backend(backends[b])) {
+            continue;
+        }
+        int64_t *first = NULL;
+        for (uint32_t threads = 1; threads <= 4; threads *= 2) {
+            for (int plain = 0; plain < 2; plain++) {
+                struct sums s;
+                sums_init(&s, "bert-40", backends[b], 20, threads);
+                s.trainer->switches.plain_batches = plain == 1;
+                int64_t *sum = rn_alloc(s.n, sizeof(int64_t));
+                sum_of(&s, s.examples, s.count, sum);
+                if (first == NULL) {
+                    first = sum;
+                } else {
+                    assert_memory_equal(sum, first, s.n * sizeof(int64_t));
+                    rn_free(sum);
+                }
+                sums_clear(&s);
+            }
+        }
+        rn_free(first);
+    }
+}
+
+/* Vectors that every instruction set of the CPU gives alike. */
+static void instruction_sets_agree(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"avx512", "avx2", "scalar"};
+    int64_t *first = NULL;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(sets); i++) {
+        struct sums s;
+        setenv("RONDO_CPU_KERNELS", sets[i], 1);
+        sums_init(&s, "bert-40", "cpu", 9, 1);
+        unsetenv("RONDO_CPU_KERNELS");
+        if (first == NULL) {
+            first = s.vectors;
+            s.vectors = NULL;
+        } else {
+            assert_memory_equal(s.vectors, first, s.count * s.n * sizeof(int64_t));
+        }
+        sums_clear(&s);
+    }
+    rn_free(first);
+}
+
+/* Products by OpenBLAS depend on the batch: refused. */
+static void openblas_is_refused(void **state)
+{
+    (void)state;
+    struct rn_error err;
+    setenv("RONDO_CPU_GEMM", "openblas", 1);
+    struct rn_trainer *trainer = random_trainer("roberta-24", "cpu", 4, 1);
+    unsetenv("RONDO_CPU_GEMM");
+    const rn_result result = rn_dp_check(trainer, &training, &err);
+    assert_int_equal(result.code, RN_E_UNSUPPORTED);
+    rn_trainer_close(trainer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_batched_equal_alone),
+        cmocka_unit_test(frozen_parts_are_left_out),
+        cmocka_unit_test(one_example_moves_the_sum_by_at_most_the_grid),
+        cmocka_unit_test(company_does_not_matter),
+        cmocka_unit_test(threads_and_blocks_do_not_matter),
+        cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(openblas_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
