@@ -296,4 +296,8 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
 /* A skewed split of a data file, for demonstrations and experiments. */
 #include "trainer/datasplit.h"
 
+/* For benchmarks: the machine's speed; a model and texts from a seed. */
+#include "trainer/measure.h"
+#include "trainer/randominput.h"
+
 #endif

@@ -15,6 +15,8 @@ int rn_cmd_tokenize(int argc, char **argv);
 int rn_cmd_model_hash(int argc, char **argv);
 int rn_cmd_model_inspect(int argc, char **argv);
 int rn_cmd_data_split(int argc, char **argv);
+int rn_cmd_bench_train(int argc, char **argv);
+int rn_cmd_bench_gemm(int argc, char **argv);
 
 /* Setting up a federation. */
 int rn_cmd_init(int argc, char **argv);

@@ -27,6 +27,8 @@ static const struct command_row commands[] = {
     {"model hash", rn_cmd_model_hash, "the hash by which a plan names its base model"},
     {"data split", rn_cmd_data_split, "cut a data file into skewed parts, for experiments"},
     {"model inspect", rn_cmd_model_inspect, "say what a model or adapter directory holds"},
+    {"bench train", rn_cmd_bench_train, "measure training here, beside torch and peft"},
+    {"bench gemm", rn_cmd_bench_gemm, "measure this machine's matrix products"},
     {NULL, NULL, "Setting up a federation"},
     {"init", rn_cmd_init, "make the operator's directory: CA, coordinator, plan, invitations"},
     {"invite", rn_cmd_invite, "invite members, and accept their requests"},
