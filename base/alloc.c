@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define ALIGNMENT 64
+#define LARGE ((size_t)4 << 20)      /* bytes from which large pages pay */
+#define LARGE_PAGE ((size_t)2 << 20) /* and their size */
 
 static _Noreturn void out_of_memory(size_t bytes)
 {
@@ -33,10 +36,17 @@ static size_t rounded(size_t count, size_t size)
 
 void *rn_alloc(size_t count, size_t size)
 {
-    const size_t bytes = rounded(count, size);
-    void *memory = aligned_alloc(ALIGNMENT, bytes);
+    size_t bytes = rounded(count, size);
+    const bool large = bytes >= LARGE;
+    if (large) {
+        bytes = bytes / LARGE_PAGE * LARGE_PAGE + LARGE_PAGE;
+    }
+    void *memory = aligned_alloc(large ? LARGE_PAGE : ALIGNMENT, bytes);
     if (memory == NULL) {
         out_of_memory(bytes);
+    }
+    if (large) { /* before the first touch; a wish, which the system may refuse */
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
     }
     return memset(memory, 0, bytes);
 }

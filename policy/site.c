@@ -24,8 +24,10 @@ static const cyaml_strval_t formats[] = {{"auto", RN_SITE_FORMAT_AUTO},
                                          {"tsv", RN_SITE_FORMAT_TSV},
                                          {"csv", RN_SITE_FORMAT_CSV},
                                          {"jsonl", RN_SITE_FORMAT_JSONL}};
-static const cyaml_strval_t backends[] = {
-    {"cpu", RN_SITE_CPU}, {"ref", RN_SITE_REF}, {"cuda", RN_SITE_CUDA}};
+static const cyaml_strval_t backends[] = {{"cpu", RN_SITE_CPU},
+                                          {"cpu-bf16", RN_SITE_CPU_BF16},
+                                          {"ref", RN_SITE_REF},
+                                          {"cuda", RN_SITE_CUDA}};
 static const cyaml_strval_t log_formats[] = {{"text", RN_SITE_LOG_TEXT},
                                              {"json", RN_SITE_LOG_JSON}};
 static const cyaml_strval_t log_levels[] = {{"debug", RN_SITE_DEBUG},

@@ -34,7 +34,7 @@ enum rn_site_data_format {
     RN_SITE_FORMAT_CSV,
     RN_SITE_FORMAT_JSONL
 };
-enum rn_site_backend { RN_SITE_CPU = 0, RN_SITE_REF, RN_SITE_CUDA };
+enum rn_site_backend { RN_SITE_CPU = 0, RN_SITE_CPU_BF16, RN_SITE_REF, RN_SITE_CUDA };
 enum rn_site_log_format { RN_SITE_LOG_TEXT = 0, RN_SITE_LOG_JSON };
 enum rn_site_log_level { RN_SITE_DEBUG = 0, RN_SITE_INFO, RN_SITE_WARN, RN_SITE_ERROR };
 

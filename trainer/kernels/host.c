@@ -53,8 +53,10 @@ void rn_host_read_mat(struct rn_lane *lane, struct rn_mat m, float *to_host)
     (void)lane;
     for (size_t i = 0; i < m.rows; i++) {
         for (size_t c = 0; c < m.cols; c++) {
-            to_host[i * m.cols + c] =
-                m.type == RN_F64 ? (float)rn_row_f64(m, i)[c] : rn_row_f32(m, i)[c];
+            to_host[i * m.cols + c] = m.type == RN_F64 ? (float)rn_row_f64(m, i)[c]
+                                      : m.type == RN_BF16
+                                          ? rn_bf16_value(((const uint16_t *)rn_row(m, i))[c])
+                                          : rn_row_f32(m, i)[c];
         }
     }
 }

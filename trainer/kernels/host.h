@@ -8,6 +8,8 @@
 
 #include "trainer/kernels/kernels.h"
 
+#include <string.h>
+
 rn_result rn_host_memory_new(struct rn_device *device, size_t bytes, void **out,
                              struct rn_error *err);
 void rn_host_memory_free(struct rn_device *device, void *memory);
@@ -28,6 +30,30 @@ static inline float *rn_row_f32(struct rn_mat m, size_t i)
 static inline double *rn_row_f64(struct rn_mat m, size_t i)
 {
     return (double *)m.data + i * m.ld;
+}
+
+/* Row i of a matrix of float32 or bfloat16. */
+static inline void *rn_row(struct rn_mat m, size_t i)
+{
+    return (uint8_t *)m.data + i * m.ld * rn_element_size(m.type);
+}
+
+/* bfloat16 to float32, and back to the nearest, ties to even; a NaN stays one. */
+static inline float rn_bf16_value(uint16_t half)
+{
+    const uint32_t bits = (uint32_t)half << 16;
+    float out;
+    memcpy(&out, &bits, sizeof(out));
+    return out;
+}
+static inline uint16_t rn_bf16_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof(bits));
+    if (x != x) {
+        return (uint16_t)((bits | 0x400000u) >> 16);
+    }
+    return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 /* The rank update's right factor for row t. */

@@ -82,6 +82,10 @@ rn_result rn_kernels_find(const char *name, const struct rn_kernels **out, struc
         *out = rn_kernels_cpu();
         return rn_ok();
     }
+    if (strcmp(name, "cpu-bf16") == 0 || strcmp(name, "cpu-bf16-residual-f32") == 0) {
+        *out = rn_kernels_cpu_bf16(strcmp(name, "cpu-bf16") != 0);
+        return rn_ok();
+    }
     if (strcmp(name, "ref") == 0) {
         *out = rn_kernels_ref();
         return rn_ok();
@@ -89,5 +93,7 @@ rn_result rn_kernels_find(const char *name, const struct rn_kernels **out, struc
     if (strcmp(name, "cuda") == 0) {
         return rn_kernels_cuda(out, err);
     }
-    return rn_fail(err, RN_E_USAGE, "backend %s is unknown: cpu, ref or cuda", name);
+    return rn_fail(err, RN_E_USAGE,
+                   "backend %s is unknown: cpu, cpu-bf16, cpu-bf16-residual-f32, ref or cuda",
+                   name);
 }

@@ -4,6 +4,8 @@
  *
  *   ref   scalar, every activation and sum in float64: the oracle
  *   cpu   float32, AVX-512, AVX2 or scalar chosen at run time, the same bits from each
+ *   cpu-bf16, cpu-bf16-residual-f32
+ *         bfloat16 activations, and the stream between layers in bfloat16 or float32
  *   cuda  a shared object opened at run time (rn_kernels_cuda)
  *
  * A backend names the element types of three roles of matrix: `activation` for the wide ones (q, k,
@@ -144,7 +146,7 @@ struct rn_adamw {
 
 struct rn_kernels {
     uint32_t version;           /* RN_KERNELS_VERSION */
-    const char *name;           /* "ref", "cpu", "cuda" */
+    const char *name;           /* "ref", "cpu", "cpu-bf16", ... */
     enum rn_element activation; /* element types by role, see above */
     enum rn_element residual;
     enum rn_element narrow;
@@ -279,12 +281,16 @@ struct rn_kernels {
 /* The backends of this build. cpu, cpu-bf16 and ref always work. */
 const struct rn_kernels *rn_kernels_ref(void);
 const struct rn_kernels *rn_kernels_cpu(void);
+/* Activations in bfloat16, the stream between layers in bfloat16 or float32. Fast where the machine
+ * has AVX512_BF16 or AMX; otherwise own float32 products over bfloat16 storage. */
+const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32);
 /* Opens the shared object (environment RONDO_CUDA_LIBRARY, else librondo-cuda.so beside the program
  * or on the loader's path), which exports `const struct rn_kernels *rn_kernels_cuda_table(void)`.
  * RN_E_UNSUPPORTED with the reason when there is none, its version differs, or no device answers.
  */
 RN_MUST rn_result rn_kernels_cuda(const struct rn_kernels **out, struct rn_error *err);
-/* By name: "ref", "cpu", "cuda"; NULL = "cpu". RN_E_USAGE for any other. */
+/* By name: "cpu", "cpu-bf16", "cpu-bf16-residual-f32", "ref", "cuda"; NULL = "cpu". RN_E_USAGE for
+ * any other. */
 RN_MUST rn_result rn_kernels_find(const char *name, const struct rn_kernels **out,
                                   struct rn_error *err);
 

@@ -20,6 +20,7 @@
 #include "tests/unit/trainer/goldenmodel.h"
 
 static const char *const folders[] = {"roberta-24", "bert-40"};
+static const char *const backends[] = {"cpu", "cpu-bf16", "cpu-bf16-residual-f32"};
 
 static struct rn_pass *pass_of(struct rn_trainer *trainer)
 {
@@ -44,9 +45,11 @@ static void run_block(struct rn_pass *pass, const struct rn_example *examples, u
 static void packed_equals_one_by_one(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders); f++) {
-        struct rn_trainer *trainer = golden_trainer(folders[f], "cpu", 1, RN_HEAD_FEDERATED);
-        struct rn_dataset *data = golden_data(trainer, folders[f]);
+    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders) * RN_ARRAY_LENGTH(backends); f++) {
+        const char *folder = folders[f % RN_ARRAY_LENGTH(folders)];
+        const char *backend = backends[f / RN_ARRAY_LENGTH(folders)];
+        struct rn_trainer *trainer = golden_trainer(folder, backend, 1, RN_HEAD_FEDERATED);
+        struct rn_dataset *data = golden_data(trainer, folder);
         struct rn_pass *pass = pass_of(trainer);
         const size_t labels = trainer->label_count;
         struct rn_example all[18];
@@ -70,10 +73,9 @@ static void packed_equals_one_by_one(void **state)
 
 /* Gradient of a block = the sum over examples of each one's own gradient, in example order, where
  * each one's own comes from a block of its own: so no other example touches its bits. */
-static void gradients_of_examples_keep_their_bits(void **state)
+static void check_gradients_of_examples(const char *backend)
 {
-    (void)state;
-    struct rn_trainer *trainer = golden_trainer("bert-40", "cpu", 1, RN_HEAD_FROZEN);
+    struct rn_trainer *trainer = golden_trainer("bert-40", backend, 1, RN_HEAD_FROZEN);
     struct rn_dataset *data = golden_data(trainer, "bert-40");
     struct rn_pass *pass = pass_of(trainer);
     const size_t count = trainer->adapter.head_first;
@@ -93,12 +95,22 @@ static void gradients_of_examples_keep_their_bits(void **state)
     rn_trainer_close(trainer);
 }
 
+static void gradients_of_examples_keep_their_bits(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(backends); i++) {
+        check_gradients_of_examples(backends[i]);
+    }
+}
+
 static void short_last_layer_equals_the_plain_one(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders); f++) {
-        struct rn_trainer *trainer = golden_trainer(folders[f], "cpu", 1, RN_HEAD_FEDERATED);
-        struct rn_dataset *data = golden_data(trainer, folders[f]);
+    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders) * RN_ARRAY_LENGTH(backends); f++) {
+        const char *folder = folders[f % RN_ARRAY_LENGTH(folders)];
+        const char *backend = backends[f / RN_ARRAY_LENGTH(folders)];
+        struct rn_trainer *trainer = golden_trainer(folder, backend, 1, RN_HEAD_FEDERATED);
+        struct rn_dataset *data = golden_data(trainer, folder);
         struct rn_pass *pass = pass_of(trainer);
         const size_t count = trainer->adapter.count;
         struct rn_example examples[5];
@@ -154,11 +166,13 @@ static float *trained(const char *folder, const char *backend, uint32_t threads,
 static void threads_do_not_change_bits(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders); f++) {
+    for (size_t f = 0; f < RN_ARRAY_LENGTH(folders) * RN_ARRAY_LENGTH(backends); f++) {
+        const char *folder = folders[f % RN_ARRAY_LENGTH(folders)];
+        const char *backend = backends[f / RN_ARRAY_LENGTH(folders)];
         size_t count = 0;
-        float *one = trained(folders[f], "cpu", 1, &training, RN_HEAD_FEDERATED, &count);
+        float *one = trained(folder, backend, 1, &training, RN_HEAD_FEDERATED, &count);
         for (uint32_t threads = 2; threads <= 5; threads++) {
-            float *more = trained(folders[f], "cpu", threads, &training, RN_HEAD_FEDERATED, &count);
+            float *more = trained(folder, backend, threads, &training, RN_HEAD_FEDERATED, &count);
             assert_memory_equal(one, more, count * sizeof(float));
             rn_free(more);
         }
@@ -179,6 +193,24 @@ static void instruction_sets_do_not_change_bits(void **state)
         assert_memory_equal(best, other, count * sizeof(float));
         rn_free(other);
     }
+    rn_free(best);
+}
+
+/* Own products over bfloat16 storage, where the machine has no bfloat16 instructions. */
+static void bf16_without_its_instructions_keeps_bits(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"avx2", "scalar"};
+    size_t count = 0;
+    setenv("RONDO_CPU_KERNELS", "avx512", 1);
+    float *best = trained("bert-40", "cpu-bf16", 2, &training, RN_HEAD_FEDERATED, &count);
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(sets); i++) {
+        setenv("RONDO_CPU_KERNELS", sets[i], 1);
+        float *other = trained("bert-40", "cpu-bf16", 2, &training, RN_HEAD_FEDERATED, &count);
+        assert_memory_equal(best, other, count * sizeof(float));
+        rn_free(other);
+    }
+    unsetenv("RONDO_CPU_KERNELS");
     rn_free(best);
 }
 
@@ -241,6 +273,7 @@ int main(void)
         cmocka_unit_test(short_last_layer_equals_the_plain_one),
         cmocka_unit_test(threads_do_not_change_bits),
         cmocka_unit_test(instruction_sets_do_not_change_bits),
+        cmocka_unit_test(bf16_without_its_instructions_keeps_bits),
         cmocka_unit_test(openblas_agrees),
         cmocka_unit_test(frozen_bytes_stay),
     };

@@ -7,8 +7,8 @@
  *   p [S], ds [S], q [D], d [D], acc [D]
  * A row's result depends on its own query and on its sequence alone.
  */
+#include "trainer/kernels/cpu/cpu_element.h"
 #include "trainer/kernels/cpu/cpu_kernels.h"
-#include "trainer/kernels/cpu/cpu_vector.h"
 
 struct head {
     size_t length, width; /* tokens of the sequence, columns of the head */
@@ -35,10 +35,15 @@ static struct head head_of(struct rn_lane *lane, size_t length, size_t width)
     return h;
 }
 
-static void pad_row(const float *from, size_t width, size_t padded, float *to)
+/* The head's columns of a row of m, as float32 with zeros up to the padded width, and back. */
+static void take_row(const struct head *h, struct rn_mat m, size_t row, size_t at, float *to)
 {
-    memcpy(to, from, width * sizeof(float));
-    memset(to + width, 0, (padded - width) * sizeof(float));
+    const uint8_t *from = (const uint8_t *)rn_row(m, row) + at * rn_element_size(m.type);
+    v_take_row(m.type, from, h->width, h->d, to);
+}
+static void put_row(const struct head *h, const float *from, size_t row, size_t at, struct rn_mat m)
+{
+    v_put_row(m.type, (uint8_t *)rn_row(m, row) + at * rn_element_size(m.type), h->width, from);
 }
 
 /* rows [length][D] and transposed [width][S] copies of columns `at` .. of m. */
@@ -46,7 +51,7 @@ static void take_head(const struct head *h, struct rn_mat m, size_t first, size_
                       float *transposed)
 {
     for (size_t j = 0; j < h->length; j++) {
-        pad_row(rn_row_f32(m, first + j) + at, h->width, h->d, rows + j * h->d);
+        take_row(h, m, first + j, at, rows + j * h->d);
     }
     for (size_t c = 0; c < h->width; c++) {
         float *to = transposed + c * h->s;
@@ -161,14 +166,6 @@ static float softmax_row(const struct head *h, float scale, const float *q)
     return most + logf(sum);
 }
 
-static void attend_row(const struct head *h, float scale, const float *q, float *out,
-                       float *out_lse)
-{
-    *out_lse = softmax_row(h, scale, q);
-    weighted_rows(h, h->p, h->v, h->dq);
-    memcpy(out, h->dq, h->width * sizeof(float));
-}
-
 static void attention(struct rn_lane *lane, const struct rn_attention *a, struct rn_mat q,
                       struct rn_mat k, struct rn_mat v, struct rn_mat out, struct rn_mat lse)
 {
@@ -182,8 +179,10 @@ static void attention(struct rn_lane *lane, const struct rn_attention *a, struct
             take_head(&h, v, first, at, h.v, h.vt);
             for (size_t t = 0; t < (a->first_query ? 1 : length); t++) {
                 const size_t row = a->first_query ? i : first + t;
-                attend_row(&h, a->scale, rn_row_f32(q, row) + at, rn_row_f32(out, row) + at,
-                           rn_row_f32(lse, row) + n);
+                take_row(&h, q, row, at, h.q);
+                rn_row_f32(lse, row)[n] = softmax_row(&h, a->scale, h.q);
+                weighted_rows(&h, h.p, h.v, h.dq);
+                put_row(&h, h.dq, row, at, out);
             }
         }
     }
@@ -201,13 +200,10 @@ static void add_outer(const struct head *h, const float *weight, const float *x,
     }
 }
 
-/* One query row: dq out, dk and dv add. */
-static void attend_row_back(const struct head *h, float scale, const float *q, const float *out,
-                            const float *dout, float *dq)
+/* A query row with q, out and dout in the scratch (out in dq): dq takes its place, dk and dv add.
+ */
+static void attend_row_back(const struct head *h, float scale)
 {
-    pad_row(q, h->width, h->d, h->q);
-    pad_row(dout, h->width, h->d, h->dout);
-    pad_row(out, h->width, h->d, h->dq);
     v16 products = v_set(0.0f);
     for (size_t c = 0; c < h->d; c += RN_LANES) {
         products = v_fma(v_load(h->dq + c), v_load(h->dout + c), products);
@@ -222,14 +218,13 @@ static void attend_row_back(const struct head *h, float scale, const float *q, c
     add_outer(h, h->p, h->dout, h->dv);
     add_outer(h, h->ds, h->q, h->dk);
     weighted_rows(h, h->ds, h->k, h->dq);
-    memcpy(dq, h->dq, h->width * sizeof(float));
 }
 
 static void put_head(const struct head *h, const float *rows, size_t first, size_t at,
                      struct rn_mat m)
 {
     for (size_t j = 0; j < h->length; j++) {
-        memcpy(rn_row_f32(m, first + j) + at, rows + j * h->d, h->width * sizeof(float));
+        put_row(h, rows + j * h->d, first + j, at, m);
     }
 }
 
@@ -250,8 +245,11 @@ static void attention_back(struct rn_lane *lane, const struct rn_attention *a, s
             memset(h.dv, 0, length * h.d * sizeof(float));
             for (size_t t = 0; t < (a->first_query ? 1 : length); t++) {
                 const size_t row = a->first_query ? i : first + t;
-                attend_row_back(&h, a->scale, rn_row_f32(q, row) + at, rn_row_f32(out, row) + at,
-                                rn_row_f32(dout, row) + at, rn_row_f32(dq, row) + at);
+                take_row(&h, q, row, at, h.q);
+                take_row(&h, dout, row, at, h.dout);
+                take_row(&h, out, row, at, h.dq);
+                attend_row_back(&h, a->scale);
+                put_row(&h, h.dq, row, at, dq);
             }
             put_head(&h, h.dk, first, at, dk);
             put_head(&h, h.dv, first, at, dv);

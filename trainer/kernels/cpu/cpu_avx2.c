@@ -11,7 +11,7 @@
 #pragma GCC target("avx2,fma")
 
 #define RN_SET_AVX2
-#define RN_CPU_TABLE rn_cpu_table_avx2
+#define RN_CPU_TABLES rn_cpu_tables_avx2
 #define RN_CPU_NAME "avx2"
 #include "trainer/kernels/cpu/cpu_bodies.h"
 

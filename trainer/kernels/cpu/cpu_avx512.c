@@ -11,7 +11,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 
 #define RN_SET_AVX512
-#define RN_CPU_TABLE rn_cpu_table_avx512
+#define RN_CPU_TABLES rn_cpu_tables_avx512
 #define RN_CPU_NAME "avx512"
 #include "trainer/kernels/cpu/cpu_bodies.h"
 

@@ -3,16 +3,13 @@
  * The CPU backend's choice of instruction set, its memory, and the operations that need no vectors.
  */
 #include "trainer/kernels/cpu/cpu_kernels.h"
+#include "trainer/kernels/cpu/cpu_onednn.h"
 
 #include "base/alloc.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct rn_device {
-    int unused;
-};
 
 rn_result rn_cpu_device_open(struct rn_device **out, struct rn_error *err)
 {
@@ -21,9 +18,24 @@ rn_result rn_cpu_device_open(struct rn_device **out, struct rn_error *err)
     return rn_ok();
 }
 
+rn_result rn_cpu_onednn_device_open(struct rn_device **out, struct rn_error *err)
+{
+    struct rn_device *device = rn_alloc(1, sizeof(*device));
+    const rn_result result = rn_onednn_new(&device->onednn, err);
+    if (!rn_is_ok(result)) {
+        rn_free(device);
+        return result;
+    }
+    *out = device;
+    return rn_ok();
+}
+
 void rn_cpu_device_close(struct rn_device *device)
 {
-    rn_free(device);
+    if (device != NULL) {
+        rn_onednn_free(device->onednn);
+        rn_free(device);
+    }
 }
 
 static size_t round_up(size_t value, size_t unit)
@@ -41,12 +53,19 @@ size_t rn_cpu_attend_floats(size_t length, size_t head_dim)
 rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits *limits,
                           struct rn_lane **out, struct rn_error *err)
 {
-    (void)device;
-    (void)err;
     struct rn_lane *lane = rn_alloc(1, sizeof(*lane));
+    if (device->onednn != NULL) {
+        const rn_result result =
+            rn_onednn_lane_new(device->onednn, limits->width, &lane->onednn, err);
+        if (!rn_is_ok(result)) {
+            rn_free(lane);
+            return result;
+        }
+    }
     lane->packed = rn_alloc((size_t)RN_CPU_BLOCK_M * RN_CPU_BLOCK_K, sizeof(float));
     lane->sums = rn_alloc(round_up(limits->width, RN_CPU_PANEL) * RN_CPU_BLOCK_M, sizeof(float));
     lane->attend = rn_alloc(rn_cpu_attend_floats(limits->length, limits->head_dim), sizeof(float));
+    lane->row = rn_alloc(round_up(limits->width, 16), sizeof(float));
     *out = lane;
     return rn_ok();
 }
@@ -57,26 +76,44 @@ void rn_cpu_lane_free(struct rn_lane *lane)
         rn_free(lane->packed);
         rn_free(lane->sums);
         rn_free(lane->attend);
+        rn_free(lane->row);
+        rn_onednn_lane_free(lane->onednn);
         rn_free(lane);
     }
 }
 
 /* panels of the right factor with element [i][c] = w[i * step_i + c * step_c]. */
-static float *pack(const float *w, size_t depth, size_t columns, size_t step_i, size_t step_c)
+static void *pack(enum rn_element type, const float *w, size_t depth, size_t columns, size_t step_i,
+                  size_t step_c)
 {
     const size_t panels = round_up(columns, RN_CPU_PANEL) / RN_CPU_PANEL;
-    float *out = rn_alloc(panels * depth * RN_CPU_PANEL, sizeof(float));
+    void *out = rn_alloc(panels * depth * RN_CPU_PANEL, rn_element_size(type));
     for (size_t j = 0; j < panels; j++) {
         const size_t left = columns - j * RN_CPU_PANEL;
         const size_t width = left < RN_CPU_PANEL ? left : RN_CPU_PANEL;
         for (size_t i = 0; i < depth; i++) {
-            float *to = out + (j * depth + i) * RN_CPU_PANEL;
+            const size_t to = (j * depth + i) * RN_CPU_PANEL;
             for (size_t c = 0; c < width; c++) {
-                to[c] = w[i * step_i + (j * RN_CPU_PANEL + c) * step_c];
+                const float value = w[i * step_i + (j * RN_CPU_PANEL + c) * step_c];
+                if (type == RN_BF16) {
+                    ((uint16_t *)out)[to + c] = rn_bf16_of(value);
+                } else {
+                    ((float *)out)[to + c] = value;
+                }
             }
         }
     }
     return out;
+}
+
+static struct rn_weight *panels_new(enum rn_element type, const float *host_w, uint32_t n,
+                                    uint32_t k)
+{
+    struct rn_weight *weight = rn_alloc(1, sizeof(*weight));
+    *weight = (struct rn_weight){.n = n, .k = k, .type = type};
+    weight->forward = pack(type, host_w, k, n, 1, k);
+    weight->backward = pack(type, host_w, n, k, k, 1);
+    return weight;
 }
 
 rn_result rn_cpu_weight_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
@@ -84,10 +121,34 @@ rn_result rn_cpu_weight_new(struct rn_device *device, const float *host_w, uint3
 {
     (void)device;
     (void)err;
+    *out = panels_new(RN_F32, host_w, n, k);
+    return rn_ok();
+}
+
+rn_result rn_cpu_weight_new_bf16(struct rn_device *device, const float *host_w, uint32_t n,
+                                 uint32_t k, struct rn_weight **out, struct rn_error *err)
+{
+    (void)device;
+    (void)err;
+    *out = panels_new(RN_BF16, host_w, n, k);
+    return rn_ok();
+}
+
+rn_result rn_cpu_weight_new_onednn(struct rn_device *device, const float *host_w, uint32_t n,
+                                   uint32_t k, struct rn_weight **out, struct rn_error *err)
+{
     struct rn_weight *weight = rn_alloc(1, sizeof(*weight));
-    *weight = (struct rn_weight){.n = n, .k = k};
-    weight->forward = pack(host_w, k, n, 1, k);
-    weight->backward = pack(host_w, n, k, k, 1);
+    *weight = (struct rn_weight){.n = n, .k = k, .type = RN_BF16};
+    rn_result result =
+        rn_onednn_matrix_new(device->onednn, host_w, k, n, 1, k, &weight->onednn_forward, err);
+    if (rn_is_ok(result)) {
+        result =
+            rn_onednn_matrix_new(device->onednn, host_w, n, k, k, 1, &weight->onednn_backward, err);
+    }
+    if (!rn_is_ok(result)) {
+        rn_cpu_weight_free(device, weight);
+        return result;
+    }
     *out = weight;
     return rn_ok();
 }
@@ -96,6 +157,8 @@ void rn_cpu_weight_free(struct rn_device *device, struct rn_weight *weight)
 {
     (void)device;
     if (weight != NULL) {
+        rn_onednn_matrix_free(weight->onednn_forward);
+        rn_onednn_matrix_free(weight->onednn_backward);
         rn_free(weight->forward);
         rn_free(weight->backward);
         rn_free(weight->plain);
@@ -105,10 +168,14 @@ void rn_cpu_weight_free(struct rn_device *device, struct rn_weight *weight)
 
 size_t rn_cpu_weight_bytes(const struct rn_weight *weight)
 {
+    if (weight->onednn_forward != NULL) {
+        return rn_onednn_matrix_bytes(weight->onednn_forward) +
+               rn_onednn_matrix_bytes(weight->onednn_backward);
+    }
     const size_t forward = round_up(weight->n, RN_CPU_PANEL) * weight->k;
     const size_t backward = round_up(weight->k, RN_CPU_PANEL) * weight->n;
     const size_t plain = weight->plain != NULL ? (size_t)weight->n * weight->k : 0;
-    return (forward + backward + plain) * sizeof(float);
+    return (forward + backward) * rn_element_size(weight->type) + plain * sizeof(float);
 }
 
 void rn_cpu_thin_transpose(struct rn_lane *lane, const float *b, uint32_t n, uint32_t r,
@@ -127,7 +194,8 @@ void rn_cpu_column_sum(struct rn_lane *lane, struct rn_mat m, float *out)
     (void)lane;
     for (size_t t = 0; t < m.rows; t++) {
         for (size_t c = 0; c < m.cols; c++) {
-            out[c] += rn_row_f32(m, t)[c];
+            out[c] += m.type == RN_BF16 ? rn_bf16_value(((const uint16_t *)rn_row(m, t))[c])
+                                        : rn_row_f32(m, t)[c];
         }
     }
 }
@@ -220,7 +288,7 @@ void rn_cpu_adamw(struct rn_lane *lane, size_t n, const struct rn_adamw *o, cons
     }
 }
 
-const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set)
+static bool machine_has(enum rn_cpu_set set)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -228,41 +296,64 @@ const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set)
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl");
+    if (set == RN_CPU_AVX512_BF16) {
+        return avx512 && __builtin_cpu_supports("avx512bf16");
+    }
     if (set == RN_CPU_AVX512) {
-        return avx512 ? &rn_cpu_table_avx512 : NULL;
+        return avx512;
     }
     if (set == RN_CPU_AVX2) {
-        return avx2 ? &rn_cpu_table_avx2 : NULL;
+        return avx2;
     }
 #endif
-    return set == RN_CPU_SCALAR ? &rn_cpu_table_scalar : NULL;
+    return set == RN_CPU_SCALAR;
 }
 
-static const struct rn_kernels *best_set(void)
+const struct rn_kernels *rn_kernels_cpu_typed(enum rn_cpu_set set, enum rn_cpu_types types)
 {
-    static const struct {
-        const char *name;
-        enum rn_cpu_set set;
-    } sets[] = {{"avx512", RN_CPU_AVX512}, {"avx2", RN_CPU_AVX2}, {"scalar", RN_CPU_SCALAR}};
+    static const struct rn_kernels *const tables[RN_CPU_SETS] = {
+        [RN_CPU_SCALAR] = rn_cpu_tables_scalar,
+#if defined(__x86_64__)
+        [RN_CPU_AVX2] = rn_cpu_tables_avx2,
+        [RN_CPU_AVX512] = rn_cpu_tables_avx512,
+        [RN_CPU_AVX512_BF16] = rn_cpu_tables_avx512bf16,
+#endif
+    };
+    const bool there = tables[set] != NULL && tables[set][types].name != NULL;
+    return there && machine_has(set) ? &tables[set][types] : NULL;
+}
+
+const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set)
+{
+    return rn_kernels_cpu_typed(set, RN_CPU_F32);
+}
+
+/* The set that the environment names, if it is there, else the best one. */
+static const struct rn_kernels *best_set(enum rn_cpu_types types)
+{
+    static const char *const names[RN_CPU_SETS] = {"scalar", "avx2", "avx512", "avx512bf16"};
     const char *wanted = getenv("RONDO_CPU_KERNELS");
-    for (size_t i = 0; i < 3 && wanted != NULL; i++) {
-        const struct rn_kernels *table = rn_kernels_cpu_of(sets[i].set);
-        if (strcmp(wanted, sets[i].name) == 0 && table != NULL) {
-            return table;
-        }
-    }
-    for (size_t i = 0; i < 2; i++) {
-        const struct rn_kernels *table = rn_kernels_cpu_of(sets[i].set);
+    const struct rn_kernels *best = NULL;
+    for (int set = 0; set < RN_CPU_SETS; set++) {
+        const struct rn_kernels *table = rn_kernels_cpu_typed((enum rn_cpu_set)set, types);
         if (table != NULL) {
-            return table;
+            best = table;
+            if (wanted != NULL && strcmp(wanted, names[set]) == 0) {
+                return table;
+            }
         }
     }
-    return &rn_cpu_table_scalar;
+    return best;
 }
 
 const struct rn_kernels *rn_kernels_cpu(void)
 {
     const char *gemm = getenv("RONDO_CPU_GEMM");
-    const struct rn_kernels *table = best_set();
+    const struct rn_kernels *table = best_set(RN_CPU_F32);
     return gemm != NULL && strcmp(gemm, "openblas") == 0 ? rn_cpu_with_openblas(table) : table;
+}
+
+const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32)
+{
+    return best_set(residual_f32 ? RN_CPU_BF16_RESIDUAL_F32 : RN_CPU_BF16);
 }

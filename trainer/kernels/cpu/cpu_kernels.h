@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The CPU backend: float32. Each instruction set (AVX-512, AVX2 with FMA, scalar) compiles the same
+ * The CPU backends: `cpu` in float32, `cpu-bf16` and `cpu-bf16-residual-f32` with bfloat16 storage
+ * and float32 arithmetic. Each instruction set (AVX-512, AVX2 with FMA, scalar) compiles the same
  * bodies (cpu_bodies.h and the files that it includes) over its own 16-lane vector type
  * (cpu_vector.h) into a table of its own. All give the same bits: every sum is one chain of fused
  * multiply-adds in rising index, or sixteen such chains added in one fixed tree.
  *
- * Environment: RONDO_CPU_KERNELS = avx512 | avx2 | scalar asks for a set (ignored when the machine
- * lacks it); RONDO_CPU_GEMM = openblas takes the products with frozen weights from OpenBLAS, to
- * compare: its bits depend on the batch.
+ * Environment: RONDO_CPU_KERNELS = avx512bf16 | avx512 | avx2 | scalar asks for a set (ignored when
+ * the machine or the element type lacks it); RONDO_CPU_GEMM = openblas takes the products with
+ * frozen weights from OpenBLAS, to compare: its bits depend on the batch.
  */
 #ifndef RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
 #define RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
@@ -18,44 +19,66 @@
 #define RN_CPU_BLOCK_K 512 /* k per pass over packed rows; sums go on across passes */
 #define RN_CPU_BLOCK_M 192 /* rows packed at once; a multiple of every tile height */
 
-/* A frozen matrix in panels: panel j holds columns 32j .. of the right factor, row after row;
- * columns beyond the last are zero. plain is there for OpenBLAS alone. */
+struct rn_onednn;
+struct rn_onednn_matrix;
+struct rn_onednn_lane;
+
+struct rn_device {
+    struct rn_onednn *onednn; /* NULL unless oneDNN computes */
+};
+
+/* A frozen matrix in panels of `type`: panel j holds columns 32j .. of the right factor, row after
+ * row; columns beyond the last are zero. plain is there for OpenBLAS alone; with oneDNN its own two
+ * packings are there instead of the panels. */
 struct rn_weight {
     uint32_t n, k;
-    float *forward;  /* right factor W^T: [ceil(n/32)][k][32] */
-    float *backward; /* right factor W:   [ceil(k/32)][n][32] */
-    float *plain;    /* [n][k], NULL unless OpenBLAS computes */
+    enum rn_element type;
+    void *forward;  /* right factor W^T: [ceil(n/32)][k][32] */
+    void *backward; /* right factor W:   [ceil(k/32)][n][32] */
+    float *plain;   /* [n][k], NULL unless OpenBLAS computes */
+    struct rn_onednn_matrix *onednn_forward, *onednn_backward;
 };
 
 struct rn_lane {
     float *packed; /* [BLOCK_K][rows of a tile] per tile, BLOCK_M rows */
     float *sums;   /* [panels][BLOCK_M][32] */
     float *attend; /* attention scratch, see cpu_attention.h */
+    float *row;    /* [width] */
+    struct rn_onednn_lane *onednn;
 };
 
 /* Floats of attention scratch for a sequence length and head width. */
 size_t rn_cpu_attend_floats(size_t length, size_t head_dim);
 
-enum rn_cpu_set { RN_CPU_SCALAR, RN_CPU_AVX2, RN_CPU_AVX512 };
+/* RN_CPU_AVX512_BF16 is for the bfloat16 backends alone: oneDNN, and bfloat16 dot products. */
+enum rn_cpu_set { RN_CPU_SCALAR, RN_CPU_AVX2, RN_CPU_AVX512, RN_CPU_AVX512_BF16, RN_CPU_SETS };
+enum rn_cpu_types { RN_CPU_F32, RN_CPU_BF16, RN_CPU_BF16_RESIDUAL_F32, RN_CPU_TYPES };
 /* The table over one set; NULL when this machine lacks it. */
 const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set);
+const struct rn_kernels *rn_kernels_cpu_typed(enum rn_cpu_set set, enum rn_cpu_types types);
 
 /* The table with its products by OpenBLAS. */
 const struct rn_kernels *rn_cpu_with_openblas(const struct rn_kernels *table);
 
-/* Tables of the sets (x86-64 has all three). */
-extern const struct rn_kernels rn_cpu_table_scalar;
-extern const struct rn_kernels rn_cpu_table_avx2;
-extern const struct rn_kernels rn_cpu_table_avx512;
+/* Tables of the sets by element types (x86-64 has all of them). */
+extern const struct rn_kernels rn_cpu_tables_scalar[RN_CPU_TYPES];
+extern const struct rn_kernels rn_cpu_tables_avx2[RN_CPU_TYPES];
+extern const struct rn_kernels rn_cpu_tables_avx512[RN_CPU_TYPES];
+extern const struct rn_kernels rn_cpu_tables_avx512bf16[RN_CPU_TYPES]; /* the first is empty */
 
 /* Operations that are the same for every set. */
 rn_result rn_cpu_device_open(struct rn_device **out, struct rn_error *err);
+rn_result rn_cpu_onednn_device_open(struct rn_device **out, struct rn_error *err);
 void rn_cpu_device_close(struct rn_device *device);
 rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits *limits,
                           struct rn_lane **out, struct rn_error *err);
 void rn_cpu_lane_free(struct rn_lane *lane);
 rn_result rn_cpu_weight_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
                             struct rn_weight **out, struct rn_error *err);
+rn_result rn_cpu_weight_new_bf16(struct rn_device *device, const float *host_w, uint32_t n,
+                                 uint32_t k, struct rn_weight **out, struct rn_error *err);
+rn_result rn_cpu_weight_new_onednn(struct rn_device *device, const float *host_w, uint32_t n,
+                                   uint32_t k, struct rn_weight **out, struct rn_error *err);
 void rn_cpu_weight_free(struct rn_device *device, struct rn_weight *weight);
 size_t rn_cpu_weight_bytes(const struct rn_weight *weight);
 void rn_cpu_thin_transpose(struct rn_lane *lane, const float *b, uint32_t n, uint32_t r,

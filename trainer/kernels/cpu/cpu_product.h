@@ -4,11 +4,11 @@
  * ... from zero, bit-equal to scalar fmaf, whatever the number of rows, the row's place and the
  * blocking; the epilogue follows per element.
  */
-#include "trainer/kernels/cpu/cpu_kernels.h"
-#include "trainer/kernels/cpu/cpu_vector.h"
+#include "trainer/kernels/cpu/cpu_epilogue.h"
 
 /* sums[r][0..31] (+)= sum over k of a[k][r] * b[k][0..31] for the rows of a tile. */
-static void tile(size_t depth, const float *a, const float *b, bool first, float *sums)
+RN_INLINE void tile_of(enum rn_element type, size_t depth, const float *a, const void *b,
+                       bool first, float *sums)
 {
     for (size_t v = 0; v < 2; v += RN_TILE_VECTORS) {
         v16 s[RN_TILE_ROWS][RN_TILE_VECTORS];
@@ -20,12 +20,11 @@ static void tile(size_t depth, const float *a, const float *b, bool first, float
                     first ? v_set(0.0f) : v_load(sums + r * RN_CPU_PANEL + ((int)v + i) * RN_LANES);
             }
         }
-        const float *row = b + v * RN_LANES;
         for (size_t k = 0; k < depth; k++) {
             v16 right[RN_TILE_VECTORS];
 #pragma GCC unroll 2
             for (int i = 0; i < RN_TILE_VECTORS; i++) {
-                right[i] = v_load(row + k * RN_CPU_PANEL + (size_t)i * RN_LANES);
+                right[i] = v_get(type, b, k * RN_CPU_PANEL + (v + (size_t)i) * RN_LANES, RN_LANES);
             }
 #pragma GCC unroll 12
             for (int r = 0; r < RN_TILE_ROWS; r++) {
@@ -46,15 +45,27 @@ static void tile(size_t depth, const float *a, const float *b, bool first, float
     }
 }
 
+static void tile_f32(size_t depth, const float *a, const void *b, bool first, float *sums)
+{
+    tile_of(RN_F32, depth, a, b, first, sums);
+}
+
+static void tile_bf16(size_t depth, const float *a, const void *b, bool first, float *sums)
+{
+    tile_of(RN_BF16, depth, a, b, first, sums);
+}
+
 /* Rows of x, columns first .. first+depth-1, as [k][row of tile]; missing rows are zero. */
 static void pack_rows(struct rn_mat x, size_t rows, size_t row, size_t first, size_t depth,
                       float *out)
 {
     for (size_t r = 0; r < RN_TILE_ROWS; r++) {
         if (r < rows) {
-            const float *from = rn_row_f32(x, row + r) + first;
+            const void *from = rn_row(x, row + r);
             for (size_t k = 0; k < depth; k++) {
-                out[k * RN_TILE_ROWS + r] = from[k];
+                out[k * RN_TILE_ROWS + r] = x.type == RN_BF16
+                                                ? rn_bf16_value(((const uint16_t *)from)[first + k])
+                                                : ((const float *)from)[first + k];
             }
         } else {
             for (size_t k = 0; k < depth; k++) {
@@ -64,77 +75,23 @@ static void pack_rows(struct rn_mat x, size_t rows, size_t row, size_t first, si
     }
 }
 
-RN_INLINE v16 activate(enum rn_activation f, v16 x)
-{
-    if (f == RN_ACTIVATION_GELU) {
-        return v_gelu(x);
-    }
-    if (f == RN_ACTIVATION_TANH) {
-        float lane[RN_LANES];
-        v_store(lane, x);
-        for (int i = 0; i < RN_LANES; i++) {
-            lane[i] = tanhf(lane[i]);
-        }
-        return v_load(lane);
-    }
-    return x;
-}
-
-RN_INLINE v16 slope(enum rn_activation f, v16 gate)
-{
-    if (f == RN_ACTIVATION_GELU) {
-        return v_gelu_slope(gate);
-    }
-    if (f == RN_ACTIVATION_TANH) {
-        return v_fma(v_sub(v_set(0.0f), gate), gate, v_set(1.0f));
-    }
-    return v_set(1.0f);
-}
-
-/* The epilogue of y[t][c ..] for `left` columns. */
-RN_INLINE v16 finish(const struct rn_epilogue *e, size_t columns, size_t t, size_t c, size_t left,
-                     v16 s)
-{
-    if (e->bias != NULL) {
-        s = v_add(s, v_load_at(e->bias + c, left));
-    }
-    if (e->rank_b != NULL) {
-        const float *h = rn_row_f32(e->rank_h, t);
-        const float *b = rn_epilogue_b(e, t);
-        for (size_t i = 0; i < e->rank_h.cols; i++) {
-            s = v_fma(v_set(h[i]), v_load_at(b + i * columns + c, left), s);
-        }
-    }
-    if (e->residual.data != NULL) {
-        s = v_add(s, v_load_at(rn_row_f32(e->residual, t) + c, left));
-    }
-    if (e->pre.data != NULL) {
-        v_store_at(rn_row_f32(e->pre, t) + c, s, left);
-    }
-    s = activate(e->activation, s);
-    if (e->gate.data != NULL) {
-        s = v_mul(s, slope(e->gate_of, v_load_at(rn_row_f32(e->gate, t) + c, left)));
-    }
-    return s;
-}
-
 /* Sums of a tile to its place in y. */
 static void finish_tile(const float *sums, const struct rn_epilogue *e, size_t rows, size_t row,
                         size_t column, struct rn_mat y)
 {
     for (size_t r = 0; r < rows; r++) {
-        float *out = rn_row_f32(y, row + r);
+        void *out = rn_row(y, row + r);
         for (size_t v = 0; v < RN_CPU_PANEL && column + v < y.cols; v += RN_LANES) {
             const size_t c = column + v;
             const size_t left = v_left(c, y.cols);
             const v16 s = v_load(sums + r * RN_CPU_PANEL + v);
-            v_store_at(out + c, finish(e, y.cols, row + r, c, left, s), left);
+            v_put(y.type, out, c, left, finish(e, y.cols, row + r, c, left, s));
         }
     }
 }
 
-static void product(struct rn_lane *lane, const float *panels, size_t depth, struct rn_mat x,
-                    const struct rn_epilogue *epilogue, struct rn_mat y)
+static void product(struct rn_lane *lane, enum rn_element type, const void *panels, size_t depth,
+                    struct rn_mat x, const struct rn_epilogue *epilogue, struct rn_mat y)
 {
     const size_t panel_count = (y.cols + RN_CPU_PANEL - 1) / RN_CPU_PANEL;
     for (size_t m = 0; m < y.rows; m += RN_CPU_BLOCK_M) {
@@ -145,11 +102,13 @@ static void product(struct rn_lane *lane, const float *panels, size_t depth, str
                 pack_rows(x, rows - i, m + i, k, part, lane->packed + i * part);
             }
             for (size_t j = 0; j < panel_count; j++) {
-                const float *panel = panels + (j * depth + k) * RN_CPU_PANEL;
+                const void *panel = (const uint8_t *)panels +
+                                    (j * depth + k) * RN_CPU_PANEL * rn_element_size(type);
                 float *sums = lane->sums + j * RN_CPU_BLOCK_M * RN_CPU_PANEL;
                 for (size_t i = 0; i < rows; i += RN_TILE_ROWS) {
                     const size_t high = rows - i < RN_TILE_ROWS ? rows - i : RN_TILE_ROWS;
-                    tile(part, lane->packed + i * part, panel, k == 0, sums + i * RN_CPU_PANEL);
+                    (type == RN_BF16 ? tile_bf16 : tile_f32)(part, lane->packed + i * part, panel,
+                                                             k == 0, sums + i * RN_CPU_PANEL);
                     if (k + part == depth) {
                         finish_tile(sums + i * RN_CPU_PANEL, epilogue, high, m + i,
                                     j * RN_CPU_PANEL, y);
@@ -163,11 +122,13 @@ static void product(struct rn_lane *lane, const float *panels, size_t depth, str
 static void linear(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat x,
                    const struct rn_epilogue *epilogue, struct rn_mat y)
 {
-    product(lane, w->forward, w->k, x, epilogue, y);
+    product(lane, w->type, w->forward, w->k, x, epilogue, y);
 }
 
 static void linear_back(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat dy,
                         const struct rn_epilogue *epilogue, struct rn_mat dx)
 {
-    product(lane, w->backward, w->n, dy, epilogue, dx);
+    product(lane, w->type, w->backward, w->n, dy, epilogue, dx);
 }
+
+_Static_assert(RN_CPU_BLOCK_M % RN_TILE_ROWS == 0, "a block holds whole tiles");

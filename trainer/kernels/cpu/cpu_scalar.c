@@ -3,6 +3,6 @@
  * The CPU backend's bodies for scalar C.
  */
 #define RN_SET_SCALAR
-#define RN_CPU_TABLE rn_cpu_table_scalar
+#define RN_CPU_TABLES rn_cpu_tables_scalar
 #define RN_CPU_NAME "scalar"
 #include "trainer/kernels/cpu/cpu_bodies.h"

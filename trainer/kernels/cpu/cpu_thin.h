@@ -2,104 +2,230 @@
  *
  * Body: thin products, gradients as sums of outer products, the head's dense layers.
  */
-#include "trainer/kernels/cpu/cpu_kernels.h"
-#include "trainer/kernels/cpu/cpu_vector.h"
+#include "trainer/kernels/cpu/cpu_element.h"
+#include "trainer/kernels/cpu/cpu_epilogue.h"
 
 /* Sixteen chains over k, added by v_sum. */
-RN_INLINE v16 dot_lanes(const float *a, const float *b, size_t n)
+RN_INLINE v16 dot_lanes(enum rn_element type, const void *a, const float *b, size_t n)
 {
     v16 s = v_set(0.0f);
-    size_t k = 0;
-    for (; k + RN_LANES <= n; k += RN_LANES) {
-        s = v_fma(v_load(a + k), v_load(b + k), s);
-    }
-    return k == n ? s : v_fma(v_load_n(a + k, n - k), v_load_n(b + k, n - k), s);
-}
-
-/* Four products with one row of x. */
-RN_INLINE void dot_four(const float *x, const float *a, size_t ld, size_t n, float out[4])
-{
-    v16 s0 = v_set(0.0f);
-    v16 s1 = s0;
-    v16 s2 = s0;
-    v16 s3 = s0;
     for (size_t k = 0; k < n; k += RN_LANES) {
         const size_t left = v_left(k, n);
-        const v16 row = v_load_at(x + k, left);
-        s0 = v_fma(row, v_load_at(a + k, left), s0);
-        s1 = v_fma(row, v_load_at(a + ld + k, left), s1);
-        s2 = v_fma(row, v_load_at(a + 2 * ld + k, left), s2);
-        s3 = v_fma(row, v_load_at(a + 3 * ld + k, left), s3);
+        s = v_fma(v_get(type, a, k, left), v_load_at(b + k, left), s);
     }
-    out[0] = v_sum(s0);
-    out[1] = v_sum(s1);
-    out[2] = v_sum(s2);
-    out[3] = v_sum(s3);
+    return s;
+}
+
+/* Products of `rows` (1..4) rows of x with `ranks` (1..4) rows of a: all sixteen sums stay in
+ * registers, so that a row of `a` is read once for four rows of x. */
+RN_INLINE void thin_block(enum rn_element type, const void *const x[4], const float *a, size_t n,
+                          size_t rows, size_t ranks, float *const out[4])
+{
+    v16 s[4][4];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (size_t r = 0; r < ranks; r++) {
+            s[i][r] = v_set(0.0f);
+        }
+    }
+    for (size_t k = 0; k < n; k += RN_LANES) {
+        const size_t left = v_left(k, n);
+        v16 right[4];
+#pragma GCC unroll 4
+        for (size_t r = 0; r < ranks; r++) {
+            right[r] = v_load_at(a + r * n + k, left);
+        }
+#pragma GCC unroll 4
+        for (size_t i = 0; i < rows; i++) {
+            const v16 row = v_get(type, x[i], k, left);
+#pragma GCC unroll 4
+            for (size_t r = 0; r < ranks; r++) {
+                s[i][r] = v_fma(row, right[r], s[i][r]);
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (size_t i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (size_t r = 0; r < ranks; r++) {
+            out[i][r] = v_sum(s[i][r]);
+        }
+    }
+}
+
+RN_INLINE void thin_rows(struct rn_mat x, size_t t, size_t rows, const float *a, struct rn_mat h,
+                         enum rn_element type)
+{
+    for (size_t r = 0; r < h.cols; r += 4) {
+        const void *from[4];
+        float *out[4];
+        for (size_t i = 0; i < 4; i++) {
+            const size_t row = t + (i < rows ? i : 0);
+            from[i] = rn_row(x, row);
+            out[i] = rn_row_f32(h, row) + r;
+        }
+        const size_t ranks = h.cols - r < 4 ? h.cols - r : 4;
+        const float *right = a + r * x.cols;
+        if (rows == 4 && ranks == 4) {
+            thin_block(type, from, right, x.cols, 4, 4, out);
+            continue;
+        }
+        for (size_t i = 0; i < rows; i++) {
+            const void *const one[4] = {from[i], from[i], from[i], from[i]};
+            float *const one_out[4] = {out[i], out[i], out[i], out[i]};
+            if (ranks == 4) {
+                thin_block(type, one, right, x.cols, 1, 4, one_out);
+            }
+            for (size_t q = 0; ranks < 4 && q < ranks; q++) {
+                out[i][q] = v_sum(dot_lanes(type, from[i], right + q * x.cols, x.cols));
+            }
+        }
+    }
 }
 
 static void thin(struct rn_lane *lane, struct rn_mat x, const float *a, struct rn_mat h)
 {
     (void)lane;
-    const size_t k = x.cols;
-    for (size_t t = 0; t < x.rows; t++) {
-        const float *row = rn_row_f32(x, t);
-        float *out = rn_row_f32(h, t);
-        size_t r = 0;
-        for (; r + 4 <= h.cols; r += 4) {
-            dot_four(row, a + r * k, k, k, out + r);
-        }
-        for (; r < h.cols; r++) {
-            out[r] = v_sum(dot_lanes(row, a + r * k, k));
+    for (size_t t = 0; t < x.rows; t += 4) {
+        const size_t rows = x.rows - t < 4 ? x.rows - t : 4;
+        if (x.type == RN_BF16) {
+            thin_rows(x, t, rows, a, h, RN_BF16);
+        } else {
+            thin_rows(x, t, rows, a, h, RN_F32);
         }
     }
 }
 
-/* One block of the gradient: columns c .. c+left-1 of rows p .. p+3 (those below r). */
+/* One block of the gradient: columns c .. c+left-1 (at most four vectors) of rows p .. p+3 (those
+ * below r). */
+#define RN_OUTER_COLUMNS (4 * RN_LANES)
 struct outer_block {
     struct rn_mat u, v;
     const struct rn_sequences *sequences;
     size_t p, c, left;
 };
 
-/* g_i of the block: a chain over the rows of sequence i for each element. */
-RN_INLINE void outer_one(const struct outer_block *b, size_t first, size_t last, v16 out[4])
+/* g_i of a vector of columns: a chain over the rows of sequence i for each element. */
+RN_INLINE void outer_narrow(const struct outer_block *b, size_t height, size_t first, size_t last,
+                            size_t c, v16 out[4])
 {
-    const size_t height = b->u.cols - b->p < 4 ? b->u.cols - b->p : 4;
-    v16 s0 = v_set(0.0f);
-    v16 s1 = s0;
-    v16 s2 = s0;
-    v16 s3 = s0;
+    const size_t left = v_left(c, b->v.cols);
+    for (size_t p = 0; p < 4; p++) {
+        out[p] = v_set(0.0f);
+    }
     for (size_t t = first; t < last; t++) {
         const float *u = rn_row_f32(b->u, t) + b->p;
-        const v16 row = v_load_at(rn_row_f32(b->v, t) + b->c, b->left);
-        s0 = v_fma(v_set(u[0]), row, s0);
-        if (height == 4) {
-            s1 = v_fma(v_set(u[1]), row, s1);
-            s2 = v_fma(v_set(u[2]), row, s2);
-            s3 = v_fma(v_set(u[3]), row, s3);
-        } else {
-            s1 = height > 1 ? v_fma(v_set(u[1]), row, s1) : s1;
-            s2 = height > 2 ? v_fma(v_set(u[2]), row, s2) : s2;
+        const v16 row = v_get(b->v.type, rn_row(b->v, t), c, left);
+        for (size_t p = 0; p < height; p++) {
+            out[p] = v_fma(v_set(u[p]), row, out[p]);
         }
     }
-    out[0] = s0;
-    out[1] = s1;
-    out[2] = s2;
-    out[3] = s3;
+}
+
+/* The same for a whole block of four vectors and four rows. */
+RN_INLINE void outer_wide(const struct outer_block *b, enum rn_element type, size_t first,
+                          size_t last, v16 out[4][4])
+{
+    v16 s[4][4];
+#pragma GCC unroll 4
+    for (size_t p = 0; p < 4; p++) {
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++) {
+            s[p][i] = v_set(0.0f);
+        }
+    }
+    for (size_t t = first; t < last; t++) {
+        const float *u = rn_row_f32(b->u, t) + b->p;
+        const void *from = rn_row(b->v, t);
+        v16 row[4];
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++) {
+            row[i] = v_get(type, from, b->c + i * RN_LANES, RN_LANES);
+        }
+#pragma GCC unroll 4
+        for (size_t p = 0; p < 4; p++) {
+            const v16 left = v_set(u[p]);
+#pragma GCC unroll 4
+            for (size_t i = 0; i < 4; i++) {
+                s[p][i] = v_fma(left, row[i], s[p][i]);
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (size_t p = 0; p < 4; p++) {
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++) {
+            out[p][i] = s[p][i];
+        }
+    }
+}
+
+static void outer_one(const struct outer_block *b, size_t first, size_t last, v16 out[4][4])
+{
+    const size_t height = b->u.cols - b->p < 4 ? b->u.cols - b->p : 4;
+    if (height == 4 && b->left == RN_OUTER_COLUMNS) {
+        if (b->v.type == RN_BF16) {
+            outer_wide(b, RN_BF16, first, last, out);
+        } else {
+            outer_wide(b, RN_F32, first, last, out);
+        }
+        return;
+    }
+    for (size_t i = 0; i * RN_LANES < b->left; i++) {
+        v16 g[4];
+        outer_narrow(b, height, first, last, b->c + i * RN_LANES, g);
+        for (size_t p = 0; p < 4; p++) {
+            out[p][i] = g[p];
+        }
+    }
 }
 
 /* Stores (or adds) a block into out[r][n] or, transposed, out[n][r]. */
-static void outer_put(const struct outer_block *b, const v16 g[4], bool transposed, bool add,
+static void outer_put(const struct outer_block *b, v16 g[4][4], bool transposed, bool add,
                       float *out)
 {
-    for (size_t i = 0; i < 4 && b->p + i < b->u.cols; i++) {
-        float lane[RN_LANES];
-        v_store(lane, g[i]);
+    for (size_t p = 0; p < 4 && b->p + p < b->u.cols; p++) {
+        float lane[RN_OUTER_COLUMNS];
+        for (size_t i = 0; i * RN_LANES < b->left; i++) {
+            v_store(lane + i * RN_LANES, g[p][i]);
+        }
         for (size_t c = 0; c < b->left; c++) {
-            float *at = transposed ? out + (b->c + c) * b->u.cols + b->p + i
-                                   : out + (b->p + i) * b->v.cols + b->c + c;
+            float *at = transposed ? out + (b->c + c) * b->u.cols + b->p + p
+                                   : out + (b->p + p) * b->v.cols + b->c + c;
             *at = add ? *at + lane[c] : lane[c];
         }
+    }
+}
+
+static void outer_block_sum(const struct outer_block *b, float scale, bool transposed,
+                            size_t per_sequence, float *out)
+{
+    const size_t count = b->sequences != NULL ? b->sequences->count : b->u.rows;
+    const size_t vectors = (b->left + RN_LANES - 1) / RN_LANES;
+    v16 sum[4][4];
+    for (size_t p = 0; p < 4; p++) {
+        for (size_t q = 0; q < 4; q++) {
+            sum[p][q] = v_set(0.0f);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        const size_t first = b->sequences != NULL ? (size_t)b->sequences->cu[i] : i;
+        const size_t last = b->sequences != NULL ? (size_t)b->sequences->cu[i + 1] : i + 1;
+        v16 g[4][4];
+        outer_one(b, first, last, g);
+        for (size_t p = 0; p < 4; p++) {
+            for (size_t q = 0; q < vectors; q++) {
+                g[p][q] = v_mul(g[p][q], v_set(scale));
+                sum[p][q] = v_add(sum[p][q], g[p][q]);
+            }
+        }
+        if (per_sequence != 0) {
+            outer_put(b, g, transposed, false, out + i * per_sequence);
+        }
+    }
+    if (per_sequence == 0) {
+        outer_put(b, sum, transposed, true, out);
     }
 }
 
@@ -108,27 +234,11 @@ static void outer_sum(struct rn_lane *lane, const struct rn_sequences *sequences
                       float *out)
 {
     (void)lane;
-    const size_t count = sequences != NULL ? sequences->count : u.rows;
-    for (size_t c = 0; c < v.cols; c += RN_LANES) {
+    for (size_t c = 0; c < v.cols; c += RN_OUTER_COLUMNS) {
+        const size_t left = v.cols - c < RN_OUTER_COLUMNS ? v.cols - c : RN_OUTER_COLUMNS;
         for (size_t p = 0; p < u.cols; p += 4) {
-            const struct outer_block block = {u, v, sequences, p, c, v_left(c, v.cols)};
-            v16 sum[4] = {v_set(0.0f), v_set(0.0f), v_set(0.0f), v_set(0.0f)};
-            for (size_t i = 0; i < count; i++) {
-                const size_t first = sequences != NULL ? (size_t)sequences->cu[i] : i;
-                const size_t last = sequences != NULL ? (size_t)sequences->cu[i + 1] : i + 1;
-                v16 g[4];
-                outer_one(&block, first, last, g);
-                for (int q = 0; q < 4; q++) {
-                    g[q] = v_mul(g[q], v_set(scale));
-                    sum[q] = v_add(sum[q], g[q]);
-                }
-                if (per_sequence != 0) {
-                    outer_put(&block, g, transposed, false, out + i * per_sequence);
-                }
-            }
-            if (per_sequence == 0) {
-                outer_put(&block, sum, transposed, true, out);
-            }
+            const struct outer_block block = {u, v, sequences, p, c, left};
+            outer_block_sum(&block, scale, transposed, per_sequence, out);
         }
     }
 }
@@ -140,7 +250,7 @@ static void dense(struct rn_lane *lane, struct rn_mat x, const float *w, const f
     for (size_t t = 0; t < x.rows; t++) {
         float *out = rn_row_f32(y, t);
         for (size_t n = 0; n < y.cols; n++) {
-            out[n] = v_sum(dot_lanes(rn_row_f32(x, t), w + n * x.cols, x.cols)) + bias[n];
+            out[n] = v_sum(dot_lanes(x.type, rn_row(x, t), w + n * x.cols, x.cols)) + bias[n];
         }
         for (size_t c = 0; c < y.cols && activation != RN_ACTIVATION_NONE; c += RN_LANES) {
             const size_t left = v_left(c, y.cols);
@@ -162,9 +272,9 @@ static void dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, s
                 s = v_fma(v_set(row[n]), v_load_at(w + n * dx.cols + c, left), s);
             }
             if (gate.data != NULL) {
-                s = v_mul(s, slope(gate_of, v_load_at(rn_row_f32(gate, t) + c, left)));
+                s = v_mul(s, slope(gate_of, v_get(gate.type, rn_row(gate, t), c, left)));
             }
-            v_store_at(rn_row_f32(dx, t) + c, s, left);
+            v_put(dx.type, rn_row(dx, t), c, left, s);
         }
     }
 }

@@ -267,6 +267,19 @@ RN_INLINE v16 v_power2(v16 n)
 #endif
 
 /* Sum of the lanes: halves added to halves, 8, 4, 2, 1 apart. */
+#if defined(RN_SET_AVX512) || defined(RN_SET_AVX2)
+RN_INLINE float v_sum(v16 x)
+{
+#if defined(RN_SET_AVX512)
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+#else
+    const __m256 eight = _mm256_add_ps(x.low, x.high);
+#endif
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+#else
 RN_INLINE float v_sum(v16 x)
 {
     float lane[RN_LANES];
@@ -278,6 +291,7 @@ RN_INLINE float v_sum(v16 x)
     }
     return lane[0];
 }
+#endif
 
 RN_INLINE float v_most(v16 x)
 {

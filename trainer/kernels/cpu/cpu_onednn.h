@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Products in bfloat16 with float32 sums, by oneDNN: a few rows at a time times a packed right
+ * factor, into float32 scratch of the lane that stays in the core's own cache. The caller's pass
+ * over the scratch does the rest. A primitive exists per shape of a slice and per count of rows in
+ * 16, 32, 48, 64; every count reads the same packing and gives a row the same bits.
+ *
+ * Everything runs on the calling thread alone: one lane per thread. Lanes share matrices.
+ */
+#ifndef RN_TRAINER_KERNELS_CPU_CPU_ONEDNN_H
+#define RN_TRAINER_KERNELS_CPU_CPU_ONEDNN_H
+
+#include "base/result.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RN_ONEDNN_ROWS 64    /* most rows of one product */
+#define RN_ONEDNN_SLICE 1024 /* most columns of one product */
+#define RN_ONEDNN_DEPTH 32   /* depths are padded with zeros to a multiple of this */
+
+struct rn_onednn;        /* the library's engine and the primitives so far: one per device */
+struct rn_onednn_matrix; /* a frozen right factor */
+struct rn_onednn_lane;   /* scratch and memory objects of one thread */
+
+/* RN_E_UNSUPPORTED when the library gives no CPU engine. */
+RN_MUST rn_result rn_onednn_new(struct rn_onednn **out, struct rn_error *err);
+void rn_onednn_free(struct rn_onednn *onednn); /* accepts NULL; after lanes and matrices */
+
+/* The right factor with element [i][c] = w[i * step_i + c * step_c], i < depth, c < columns. */
+RN_MUST rn_result rn_onednn_matrix_new(struct rn_onednn *onednn, const float *w, size_t depth,
+                                       size_t columns, size_t step_i, size_t step_c,
+                                       struct rn_onednn_matrix **out, struct rn_error *err);
+void rn_onednn_matrix_free(struct rn_onednn_matrix *matrix); /* accepts NULL */
+size_t rn_onednn_matrix_bytes(const struct rn_onednn_matrix *matrix);
+/* Elements of a row of the left factor: depth padded. */
+size_t rn_onednn_depth(const struct rn_onednn_matrix *matrix);
+size_t rn_onednn_slices(const struct rn_onednn_matrix *matrix);
+
+/* width: the greatest depth that will come. */
+RN_MUST rn_result rn_onednn_lane_new(struct rn_onednn *onednn, size_t width,
+                                     struct rn_onednn_lane **out, struct rn_error *err);
+void rn_onednn_lane_free(struct rn_onednn_lane *lane); /* accepts NULL */
+/* [RN_ONEDNN_ROWS][depth padded]: room for rows that must be copied. */
+uint16_t *rn_onednn_rows(struct rn_onednn_lane *lane);
+
+/* Sums of one slice: columns first .. first+count-1 of the product; row i at sums + i * ld. */
+struct rn_onednn_sums {
+    size_t first, count, ld;
+    float *sums;
+};
+
+/* rows (1..64, without gaps, depth padded) times a slice. Rows are read up to the next multiple of
+ * 16. The sums hold until the lane's next product. The first call with a new shape allocates. */
+struct rn_onednn_sums rn_onednn_product(struct rn_onednn_lane *lane,
+                                        const struct rn_onednn_matrix *matrix, size_t slice,
+                                        const uint16_t *rows, size_t count);
+
+#endif
