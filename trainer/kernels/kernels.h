@@ -43,7 +43,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RN_KERNELS_VERSION 2u
+#define RN_KERNELS_VERSION 3u
+#define RN_GRAPH_KEY_MAX 64
 
 enum rn_element { RN_F32 = 0, RN_F64 = 1, RN_BF16 = 2 };
 
@@ -153,6 +154,9 @@ struct rn_kernels {
     uint32_t block_tokens; /* tokens per block that this backend likes (a block is never less
                               than one sequence) */
     uint32_t lanes_max;    /* most lanes that help */
+    /* With graph_begin: multiples that a block's tokens and longest are best rounded up to. */
+    uint32_t graph_tokens;
+    uint32_t graph_length;
 
     /* ---- Device, lanes, memory. Device memory is zeroed and 64-byte aligned. ---- */
     rn_result (*device_open)(struct rn_device **out, struct rn_error *err);
@@ -276,6 +280,25 @@ struct rn_kernels {
      * p -= lr/correction1 * m / (sqrt(v)/sqrt(correction2) + eps) */
     void (*adamw)(struct rn_lane *lane, size_t n, const struct rn_adamw *o, const float *g,
                   float *m, float *v, float *p);
+
+    /* ---- Recorded operations: NULL where issuing them one by one costs nothing ---- */
+    /* A run of operations that comes again and again with the same arguments:
+     *
+     *     if (k->graph_begin == NULL || !k->graph_begin(lane, &key, sizeof(key))) {
+     *         ... the operations ...
+     *         if (k->graph_end != NULL)
+     *             k->graph_end(lane);
+     *     }
+     *
+     * graph_begin is true when the backend has done them all from its record. Between the calls
+     * there may be no upload, download, read_mat, sync, vector_square_sum, memory or weight; and
+     * every argument (pointers, shapes, counts, factors) must follow from the key's bytes: a
+     * block's data lies in device memory and is uploaded before. So that few keys suffice, a
+     * block's rows and its longest may be rounded up (graph_tokens, graph_length): rows from
+     * cu[count] on are then computed from whatever is there, belong to no sequence, and change no
+     * other row's bits. Key of 1 .. RN_GRAPH_KEY_MAX bytes, without padding. */
+    bool (*graph_begin)(struct rn_lane *lane, const void *key, size_t bytes);
+    void (*graph_end)(struct rn_lane *lane);
 };
 
 /* The backends of this build. cpu, cpu-bf16 and ref always work. */

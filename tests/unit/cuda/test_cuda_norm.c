@@ -115,9 +115,9 @@ static void odd_block_sizes(void **state)
     static const unsigned sizes[] = {32, 40, 63, 100, 255, 256};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(sizes); i++) {
         const struct rn_norm_args args = {
-            .x = {x.cuda.data, 64, 1},
-            .y = {y.cuda.data, 64, 1},
-            .stats = {stats, 2, 0},
+            .x = {x.cuda.data, 64, 1, 0},
+            .y = {y.cuda.data, 64, 1, 0},
+            .stats = {stats, 2, 0, 0},
             .gamma = gamma,
             .beta = beta,
             .rows = ROWS,

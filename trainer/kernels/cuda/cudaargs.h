@@ -15,11 +15,18 @@ struct rn_bf16 {
     uint16_t bits;
 };
 
+/* No struct of arguments has padding, so that equal arguments are equal bytes (cudatrace.h). */
+#ifndef __CUDACC__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+#endif
+
 /* A row-major matrix of bf16 or float32 elements. data NULL = absent. */
 struct rn_cuda_mat {
     void *data;
     int64_t ld;
     int32_t is_bf16;
+    int32_t unused;
 };
 
 enum { RN_CUDA_NONE = 0, RN_CUDA_GELU = 1, RN_CUDA_TANH = 2 }; /* as enum rn_activation */
@@ -30,6 +37,7 @@ struct rn_norm_args {
     const float *gamma, *beta;
     int32_t rows, cols;
     float eps;
+    int32_t unused;
 };
 /* dx may be dy. */
 struct rn_norm_back_args {
@@ -45,6 +53,7 @@ struct rn_embed_args {
     struct rn_cuda_mat y;
     int32_t rows, cols;
     float eps;
+    int32_t unused;
 };
 
 /* What follows a matrix product, on its result s = source[row][n]: s += bias[n] (NULL: none);
@@ -58,6 +67,7 @@ struct rn_epilogue_args {
     int64_t owner_stride;
     int32_t rows, cols, rank;
     int32_t activation, gate_of;
+    int32_t unused;
 };
 
 /* Attention over packed sequences; head h is columns h*head .. of every matrix. Block = (tile of
@@ -78,6 +88,7 @@ struct rn_thin_args {
     struct rn_cuda_mat x, h;
     const float *w;
     int32_t rows, cols, rank;
+    int32_t unused;
 };
 enum { RN_CUDA_THIN_ROWS = 4 };
 /* out[j][c] = scale * b[c][j] */
@@ -86,6 +97,7 @@ struct rn_thin_transpose_args {
     float *out;
     int32_t n, rank;
     float scale;
+    int32_t unused;
 };
 /* Block (tile of columns, group of 8 ranks, sequence): out[sequence * stride + p * step_p +
  * c * step_c] = scale * sum over the sequence's rows of u[row][p] v[row][c]. cu NULL: sequence i is
@@ -107,6 +119,7 @@ struct rn_outer_rows_args {
     int64_t step_p, step_c;
     int32_t rows, cols;
     float scale;
+    int32_t unused;
 };
 /* out[i] = out[i] + part[0][i] + part[1][i] + ... in this order */
 struct rn_outer_sum_args {
@@ -114,6 +127,7 @@ struct rn_outer_sum_args {
     float *out;
     int64_t n;
     int32_t count;
+    int32_t unused;
 };
 
 /* y[row][n] = f(sum_k x[row][k] w[n][k] + bias[n]): block (n), a warp a row. */
@@ -143,6 +157,7 @@ struct rn_loss_args {
     double *loss;
     int32_t rows, cols;
     float scale;
+    int32_t unused;
 };
 
 /* out[i] = x[index[i]] */
@@ -156,6 +171,7 @@ struct rn_vector_args {
     float *y;
     int64_t n;
     float factor;
+    int32_t unused;
 };
 /* to[i] = bf16 of x[i] */
 struct rn_narrow_args {
@@ -208,6 +224,10 @@ struct rn_noisy_mean_args {
     int64_t n;
     double factor;
 };
+
+#ifndef __CUDACC__
+#pragma GCC diagnostic pop
+#endif
 
 /* X(name, argument struct): every kernel. Attention comes once a head size. */
 #define RN_CUDA_ATTENTION_KERNELS(X, head)                             \

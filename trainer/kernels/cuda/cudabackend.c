@@ -9,6 +9,9 @@
 
 /* Tokens that fill a large device; the trainer's buffers grow with it. */
 enum { BLOCK_TOKENS = 8192 };
+/* Rounding of a recorded pass: few enough keys, little enough waste; the attention's greatest tile.
+ */
+enum { GRAPH_TOKENS = 128, GRAPH_LENGTH = 64 };
 
 static void device_close(struct rn_device *device)
 {
@@ -60,6 +63,7 @@ static void lane_free(struct rn_lane *lane)
     if (lane == NULL) {
         return;
     }
+    rn_cuda_graphs_free(lane->graphs);
     rn_port_release(lane->port, lane->partial);
     rn_port_release(lane->port, lane->row_delta);
     rn_port_release(lane->port, lane->bias);
@@ -102,6 +106,7 @@ static rn_result lane_new(struct rn_device *device, const struct rn_lane_limits 
 {
     struct rn_lane *lane = rn_alloc(1, sizeof(*lane));
     lane->port = device->port;
+    lane->graphs = rn_cuda_graphs_new(device->port);
     lane->square_parts = device->square_parts;
     lane->square_parts_host = device->square_parts_host;
     lane->limits = *limits;
@@ -181,6 +186,16 @@ void rn_cuda_launch_rows(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint3
     }
 }
 
+static bool graph_begin(struct rn_lane *lane, const void *key, size_t bytes)
+{
+    return rn_cuda_graphs_begin(lane->graphs, key, bytes);
+}
+
+static void graph_end(struct rn_lane *lane)
+{
+    rn_cuda_graphs_end(lane->graphs);
+}
+
 static const struct rn_kernels table = {
     .version = RN_KERNELS_VERSION,
     .name = "cuda",
@@ -189,6 +204,8 @@ static const struct rn_kernels table = {
     .narrow = RN_F32,
     .block_tokens = BLOCK_TOKENS,
     .lanes_max = 1,
+    .graph_tokens = GRAPH_TOKENS,
+    .graph_length = GRAPH_LENGTH,
     .device_open = device_open,
     .device_close = device_close,
     .device_describe = device_describe,
@@ -230,6 +247,8 @@ static const struct rn_kernels table = {
     .vector_square_sum = rn_cuda_vector_square_sum_op,
     .sgd = rn_cuda_sgd_op,
     .adamw = rn_cuda_adamw_op,
+    .graph_begin = graph_begin,
+    .graph_end = graph_end,
 };
 
 /* Where a row's bits may depend on the batch there is no differential privacy. */

@@ -9,6 +9,7 @@
 #ifndef RN_TRAINER_KERNELS_CUDA_CUDABACKEND_H
 #define RN_TRAINER_KERNELS_CUDA_CUDABACKEND_H
 
+#include "trainer/kernels/cuda/cudagraph.h"
 #include "trainer/kernels/cuda/cudaport.h"
 #include "trainer/kernels/kernels.h"
 
@@ -21,6 +22,7 @@ struct rn_device {
 struct rn_lane {
     struct rn_port *port;
     struct rn_lane_limits limits;
+    struct rn_cuda_graphs *graphs;
     float *partial; /* gradients of some sequences, before they are added */
     size_t partial_count;
     float *row_delta; /* [heads][rows] between the two kernels of attention's gradient */

@@ -8,6 +8,13 @@
  *
  * so that the whole backend, launch geometry included, runs its tests without a GPU. One stream a
  * port; work on it happens in order. The first failure sticks and is handed out by rn_port_sync.
+ *
+ * Recording. Between rn_port_record_begin and _end, launches, products and rn_port_zero are not
+ * done but recorded with their arguments as they are; rn_port_replay then does all of them, as
+ * often as wanted, at the cost of one launch (a CUDA graph on the device; a list in the host
+ * version). Memory that is released meanwhile may be named by a recording: every release makes
+ * rn_port_generation greater, and recordings of an earlier generation must not be replayed. No
+ * other call is allowed while recording.
  */
 #ifndef RN_TRAINER_KERNELS_CUDA_CUDAPORT_H
 #define RN_TRAINER_KERNELS_CUDA_CUDAPORT_H
@@ -38,6 +45,11 @@ void rn_port_upload(struct rn_port *port, void *to_device, const void *from_host
 void rn_port_download(struct rn_port *port, void *to_host, const void *from_device, size_t bytes);
 void rn_port_zero(struct rn_port *port, void *memory, size_t bytes);
 RN_MUST rn_result rn_port_sync(struct rn_port *port, struct rn_error *err);
+/* Makes the next rn_port_sync fail with this reason. */
+void rn_port_note(struct rn_port *port, const char *what, const char *reason);
+
+/* Most bytes of a kernel's arguments. */
+#define RN_PORT_ARGS_MAX 512
 
 /* A launch of grid x, y, z blocks of `threads` threads; args is copied. */
 struct rn_port_grid {
@@ -65,5 +77,18 @@ struct rn_port_product {
     int64_t ldd;
 };
 void rn_port_multiply(struct rn_port *port, const struct rn_port_product *product);
+
+struct rn_port_recording;
+void rn_port_record_begin(struct rn_port *port);
+/* NULL after a failure, which sticks: what was recorded is lost. */
+struct rn_port_recording *rn_port_record_end(struct rn_port *port);
+void rn_port_replay(struct rn_port *port, const struct rn_port_recording *recording);
+/* Accepts NULL. */
+void rn_port_recording_free(struct rn_port *port, struct rn_port_recording *recording);
+uint64_t rn_port_generation(const struct rn_port *port);
+/* A number made of every launch, product and zero (arguments, not contents) since _begin: equal
+ * work has equal numbers. */
+void rn_port_trace_begin(struct rn_port *port);
+uint64_t rn_port_trace_end(struct rn_port *port);
 
 #endif

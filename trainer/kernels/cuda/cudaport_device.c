@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/guard.h"
+#include "trainer/kernels/cuda/cudatrace.h"
 
 #include <cublasLt.h>
 #include <cuda_runtime.h>
@@ -45,6 +46,9 @@ struct rn_port {
     void *workspace;
     bool timed;
     bool failed;
+    bool recording;
+    uint64_t generation;
+    struct rn_cuda_trace trace;
     char failure[256];
     char name[300];
     struct plan plans[PLANS_MAX];
@@ -53,7 +57,7 @@ struct rn_port {
 
 /* ---- failures ---- */
 
-static void note(struct rn_port *port, const char *what, const char *reason)
+void rn_port_note(struct rn_port *port, const char *what, const char *reason)
 {
     if (!port->failed) {
         port->failed = true;
@@ -64,20 +68,21 @@ static void note(struct rn_port *port, const char *what, const char *reason)
 static void check(struct rn_port *port, const char *what, cudaError_t code)
 {
     if (code != cudaSuccess) {
-        note(port, what, cudaGetErrorString(code));
+        rn_port_note(port, what, cudaGetErrorString(code));
     }
 }
 
 static bool check_blas(struct rn_port *port, const char *what, cublasStatus_t code)
 {
     if (code != CUBLAS_STATUS_SUCCESS) {
-        note(port, what, cublasLtGetStatusString(code));
+        rn_port_note(port, what, cublasLtGetStatusString(code));
     }
     return code == CUBLAS_STATUS_SUCCESS;
 }
 
 rn_result rn_port_sync(struct rn_port *port, struct rn_error *err)
 {
+    RN_BUG_IF(port->recording);
     check(port, "wait", cudaStreamSynchronize(port->stream));
     const bool failed = port->failed;
     port->failed = false;
@@ -152,6 +157,7 @@ bool rn_port_batch_invariant(const struct rn_port *port)
 rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct rn_error *err)
 {
     size_t left = 0, total = 0;
+    RN_BUG_IF(port->recording);
     *out = NULL;
     if (cudaMalloc(out, bytes == 0 ? 1 : bytes) != cudaSuccess) {
         (void)cudaGetLastError(); /* not sticky: the caller hears of it now */
@@ -168,7 +174,9 @@ rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct r
 
 void rn_port_release(struct rn_port *port, void *memory)
 {
+    RN_BUG_IF(port->recording);
     if (memory != NULL) {
+        port->generation++;
         check(port, "free", cudaStreamSynchronize(port->stream));
         check(port, "free", cudaFree(memory));
     }
@@ -177,12 +185,14 @@ void rn_port_release(struct rn_port *port, void *memory)
 /* cudaMemcpyAsync from pageable memory returns when the source has been staged. */
 void rn_port_upload(struct rn_port *port, void *to_device, const void *from_host, size_t bytes)
 {
+    RN_BUG_IF(port->recording);
     check(port, "upload",
           cudaMemcpyAsync(to_device, from_host, bytes, cudaMemcpyHostToDevice, port->stream));
 }
 
 void rn_port_download(struct rn_port *port, void *to_host, const void *from_device, size_t bytes)
 {
+    RN_BUG_IF(port->recording);
     check(port, "download",
           cudaMemcpyAsync(to_host, from_device, bytes, cudaMemcpyDeviceToHost, port->stream));
     check(port, "download", cudaStreamSynchronize(port->stream));
@@ -190,6 +200,8 @@ void rn_port_download(struct rn_port *port, void *to_host, const void *from_devi
 
 void rn_port_zero(struct rn_port *port, void *memory, size_t bytes)
 {
+    rn_cuda_trace_add(&port->trace, &memory, sizeof memory);
+    rn_cuda_trace_add(&port->trace, &bytes, sizeof bytes);
     check(port, "zero", cudaMemsetAsync(memory, 0, bytes, port->stream));
 }
 
@@ -200,10 +212,11 @@ void rn_port_zero(struct rn_port *port, void *memory, size_t bytes)
 RN_CUDA_KERNELS(DECLARE)
 
 typedef void any_function(void);
-#define ENTRY(name, type) [RN_ID_##name] = {(any_function *)name, #name},
+#define ENTRY(name, type) [RN_ID_##name] = {(any_function *)name, #name, sizeof(type)},
 static const struct {
     any_function *function;
     const char *name;
+    size_t args;
 } kernels[RN_CUDA_KERNEL_COUNT] = {RN_CUDA_KERNELS(ENTRY)};
 
 void rn_port_launch(struct rn_port *port, enum rn_cuda_kernel kernel, struct rn_port_grid grid,
@@ -212,6 +225,9 @@ void rn_port_launch(struct rn_port *port, enum rn_cuda_kernel kernel, struct rn_
     const dim3 blocks = {grid.x, grid.y, grid.z}, threads = {grid.threads, 1, 1};
     const void *function;
     void *list[1];
+    rn_cuda_trace_add(&port->trace, &kernel, sizeof kernel);
+    rn_cuda_trace_add(&port->trace, &grid, sizeof grid);
+    rn_cuda_trace_add(&port->trace, args, kernels[kernel].args);
     memcpy(&function, &kernels[kernel].function, sizeof function);
     memcpy(list, &args, sizeof args);
     check(port, kernels[kernel].name,
@@ -434,11 +450,13 @@ static const cublasLtMatmulAlgo_t *make_plan(struct rn_port *port, const struct 
     }
     clear_descriptors(&set);
     if (count == 0) {
-        note(port, "product", "cuBLASLt knows no algorithm for this shape");
+        rn_port_note(port, "product", "cuBLASLt knows no algorithm for this shape");
         return NULL;
     }
-    const int chosen = port->timed ? fastest(port, p, candidates, count)
-                                   : first_that_takes_all(port, p, candidates, count);
+    /* Nothing can be timed while recording; a recorded pass ran before, so this is rare. */
+    const int chosen = port->timed && !port->recording
+                           ? fastest(port, p, candidates, count)
+                           : first_that_takes_all(port, p, candidates, count);
     struct plan *plan = &port->plans[port->plan_count++];
     plan->key = *key;
     plan->algorithm = candidates[chosen].algo;
@@ -467,6 +485,7 @@ static const cublasLtMatmulAlgo_t *find_plan(struct rn_port *port, const struct 
 void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
 {
     struct descriptors set;
+    rn_cuda_trace_add(&port->trace, p, sizeof *p);
     const cublasLtMatmulAlgo_t *algorithm = find_plan(port, p);
     if (algorithm == NULL) {
         return;
@@ -475,4 +494,67 @@ void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
         (void)check_blas(port, "product", multiply(port, p, &set, algorithm));
     }
     clear_descriptors(&set);
+}
+
+/* ---- recording ---- */
+
+struct rn_port_recording {
+    cudaGraphExec_t graph;
+};
+
+void rn_port_record_begin(struct rn_port *port)
+{
+    RN_BUG_IF(port->recording);
+    port->recording = true;
+    check(port, "record", cudaStreamBeginCapture(port->stream, cudaStreamCaptureModeThreadLocal));
+}
+
+struct rn_port_recording *rn_port_record_end(struct rn_port *port)
+{
+    cudaGraph_t graph = NULL;
+    struct rn_port_recording *recording = rn_alloc(1, sizeof *recording);
+    RN_BUG_IF(!port->recording);
+    port->recording = false;
+    check(port, "record", cudaStreamEndCapture(port->stream, &graph));
+    if (graph != NULL) {
+        check(port, "record", cudaGraphInstantiate(&recording->graph, graph, 0));
+        check(port, "record", cudaGraphDestroy(graph));
+    }
+    if (recording->graph == NULL || port->failed) {
+        rn_port_note(port, "record", "no graph came out");
+        rn_port_recording_free(port, recording);
+        return NULL;
+    }
+    return recording;
+}
+
+void rn_port_replay(struct rn_port *port, const struct rn_port_recording *recording)
+{
+    check(port, "replay", cudaGraphLaunch(recording->graph, port->stream));
+}
+
+void rn_port_recording_free(struct rn_port *port, struct rn_port_recording *recording)
+{
+    if (recording != NULL) {
+        if (recording->graph != NULL) { /* it may be under way */
+            check(port, "record", cudaStreamSynchronize(port->stream));
+            check(port, "record", cudaGraphExecDestroy(recording->graph));
+        }
+        rn_free(recording);
+    }
+}
+
+uint64_t rn_port_generation(const struct rn_port *port)
+{
+    return port->generation;
+}
+
+void rn_port_trace_begin(struct rn_port *port)
+{
+    rn_cuda_trace_begin(&port->trace);
+}
+
+uint64_t rn_port_trace_end(struct rn_port *port)
+{
+    return rn_cuda_trace_end(&port->trace);
 }
