@@ -30,7 +30,7 @@ def probe():
 
 
 def read_batches(path, tokenizer, batch, length):
-    """(ids, mask, labels) of each batch in file order, padded to its longest text, and its tokens."""
+    """(ids, mask, labels) of each batch in file order, padded to its longest text."""
     import torch
     with open(path, encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t") for line in file][1:]
@@ -42,7 +42,7 @@ def read_batches(path, tokenizer, batch, length):
         inputs = torch.tensor([row + [1] * (width - len(row)) for row in ids])
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
         labels = torch.tensor([int(label) for _, label in part])
-        batches.append((inputs, mask, labels, sum(map(len, ids))))
+        batches.append((inputs, mask, labels))
     return batches
 
 
@@ -132,16 +132,16 @@ def main():
     batches = read_batches(options.texts, tokenizer, options.batch, options.length)
     step = make_step(options, torch)
     say("ready", detail=f"torch {torch.__version__}")
-    for inputs, mask, labels, _ in warm:
+    for inputs, mask, labels in warm:
         step(inputs, mask, labels)
     if options.variant.endswith("-compiled"):  # every shape is compiled before the clock starts
-        for inputs, mask, labels, _ in batches:
+        for inputs, mask, labels in batches:
             step(inputs, mask, labels)
     for number in range(options.passes):
-        for inputs, mask, labels, tokens in batches:
+        for inputs, mask, labels in batches:
             begun = time.perf_counter()
             step(inputs, mask, labels)
-            say("step", seconds=time.perf_counter() - begun, tokens=tokens, **{"pass": number})
+            say("step", seconds=time.perf_counter() - begun, **{"pass": number})
     return 0
 
 

@@ -21,6 +21,8 @@
 #define GEMM_SECONDS "0.3"
 #define GEMM_LIMIT_MS 300000
 #define SELF "/proc/self/exe"
+#define LOAD_SECONDS 5.0
+#define COMPILE_SECONDS 90.0
 
 struct paths {
     char model[RN_PATH_MAX], warm[RN_PATH_MAX], texts[RN_PATH_MAX], errors[RN_PATH_MAX];
@@ -162,6 +164,35 @@ static rn_result measure_gemm(const struct rn_bench_choice *choice, const struct
     return rn_ok();
 }
 
+/* ---- Estimate ---- */
+
+/* Rough seconds of one turn of a side, from shares of G that machines of several classes have
+ * shown; a person waits by it, nothing else leans on it. */
+static double estimate_side(const struct rn_bench_result *result, const struct rn_bench_side *side)
+{
+    const double passes = 1.0 + 1.0 / result->steps; /* the warm-up batch */
+    const double work = rn_bench_token_operations(&result->setting) / result->gemm;
+    if (side->variant == NULL) {
+        return LOAD_SECONDS + (double)result->tokens * work * (passes + LATER_PASSES / 2.0) / 0.75;
+    }
+    const bool compiled = strstr(side->variant, "-compiled") != NULL;
+    const bool float32 = strncmp(side->variant, "float32", 7) == 0;
+    return 2 * LOAD_SECONDS + (compiled ? COMPILE_SECONDS : 0) +
+           (double)result->padded * work * (passes + (compiled ? 1 : 0)) / (float32 ? 0.3 : 0.5);
+}
+
+static void show_estimate(const struct rn_bench_result *result, struct rn_progress *progress)
+{
+    char line[128];
+    double seconds = 0.0;
+    for (size_t i = 0; i < result->side_count; i++) {
+        seconds += result->repeats * estimate_side(result, &result->sides[i]);
+    }
+    (void)rn_text_format(line, sizeof(line), "%s: about %.0f %s", result->setting.name,
+                         seconds < 90 ? seconds : seconds / 60, seconds < 90 ? "s" : "min");
+    rn_progress_line(progress, line);
+}
+
 /* ---- One measurement ---- */
 
 struct arguments {
@@ -242,18 +273,16 @@ static void hear_step(struct listener *listener, json_t *root)
 {
     int pass = 0;
     double seconds = 0.0;
-    long long tokens = 0;
     char note[128];
-    if (json_unpack(root, "{s:i, s:F, s:I}", "pass", &pass, "seconds", &seconds, "tokens",
-                    &tokens) != 0 ||
-        pass < 0 || pass >= PASSES_MAX) {
+    if (json_unpack(root, "{s:i, s:F}", "pass", &pass, "seconds", &seconds) != 0 || pass < 0 ||
+        pass >= PASSES_MAX) {
         return;
     }
     listener->seconds[pass] += seconds;
     listener->steps[pass]++;
     *listener->done += 1;
-    (void)rn_text_format(note, sizeof(note), "%s %s: %.0f tokens/s", listener->result->setting.name,
-                         listener->side->name, seconds > 0 ? (double)tokens / seconds : 0.0);
+    (void)rn_text_format(note, sizeof(note), "%s, %s: %.3g s", listener->result->setting.name,
+                         listener->side->name, seconds);
     rn_progress_show(listener->progress, *listener->done, note);
 }
 
@@ -380,6 +409,7 @@ rn_result rn_bench_run(const struct rn_bench_place *place, const struct rn_bench
     struct paths paths;
     RN_TRY(prepare(place, choice, result, &paths, err));
     RN_TRY(measure_gemm(choice, &paths, result, err));
+    show_estimate(result, progress);
     for (uint32_t repeat = 0; repeat < result->repeats; repeat++) {
         for (size_t i = 0; i < result->side_count; i++) {
             if (result->sides[i].failure[0] == '\0') {

@@ -5,7 +5,7 @@
  *
  * Lines, each one JSON object:
  *     {"event": "ready", "detail": "cpu avx512"}                  model and data are loaded
- *     {"event": "step", "pass": 0, "seconds": 0.5, "tokens": 900, "examples": 32}
+ *     {"event": "step", "pass": 0, "seconds": 0.5}                one measured step, passes from 0
  *     {"event": "note", "text": "..."}                            for the report
  */
 #ifndef RN_SERVICES_CLI_BENCHWORK_H

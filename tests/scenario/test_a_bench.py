@@ -35,8 +35,8 @@ esac
 echo '{"event": "ready", "detail": "torch 9.0"}'
 echo 'no JSON at all'
 echo '{"event": "note", "text": "made up"}'
-echo '{"event": "step", "pass": 0, "seconds": 100.0, "tokens": 10}'
-echo '{"event": "step", "pass": 0, "seconds": 100.0, "tokens": 10}'
+echo '{"event": "step", "pass": 0, "seconds": 100.0}'
+echo '{"event": "step", "pass": 0, "seconds": 100.0}'
 """
 
 
