@@ -28,19 +28,26 @@ static _Noreturn void out_of_memory(size_t bytes)
 static size_t rounded(size_t count, size_t size)
 {
     size_t bytes = 0;
-    if (!rn_size_mul(count, size, &bytes) || !rn_size_add(bytes, ALIGNMENT, &bytes)) {
+    if (!rn_size_mul(count, size, &bytes) || !rn_size_add(bytes, LARGE_PAGE, &bytes)) {
         out_of_memory(SIZE_MAX);
     }
-    return bytes / ALIGNMENT * ALIGNMENT;
+    bytes -= LARGE_PAGE;
+    const size_t unit = bytes >= LARGE ? LARGE_PAGE : ALIGNMENT;
+    return bytes == 0 ? ALIGNMENT : (bytes + unit - 1) / unit * unit;
+}
+
+static _Thread_local size_t thread_bytes;
+
+size_t rn_alloc_thread_bytes(void)
+{
+    return thread_bytes;
 }
 
 void *rn_alloc(size_t count, size_t size)
 {
-    size_t bytes = rounded(count, size);
+    const size_t bytes = rounded(count, size);
     const bool large = bytes >= LARGE;
-    if (large) {
-        bytes = bytes / LARGE_PAGE * LARGE_PAGE + LARGE_PAGE;
-    }
+    thread_bytes += bytes;
     void *memory = aligned_alloc(large ? LARGE_PAGE : ALIGNMENT, bytes);
     if (memory == NULL) {
         out_of_memory(bytes);

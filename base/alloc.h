@@ -19,6 +19,10 @@ void *rn_alloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull
 void *rn_realloc(void *memory, size_t old_count, size_t new_count, size_t size)
     __attribute__((returns_nonnull));
 
+/* Bytes that the calling thread has ever taken with the two above: a difference says what a call
+ * took. */
+size_t rn_alloc_thread_bytes(void);
+
 /* NULL is fine. */
 void rn_free(void *memory);
 

@@ -279,15 +279,33 @@ static rn_result load_pooler(struct rn_adapter *adapter, uint64_t seed,
     return rn_adapter_set_pooler(adapter, w, w + square, err);
 }
 
+bool rn_adapter_pooler_missing(const struct rn_model_config *config,
+                               const struct rn_safetensors *tensors)
+{
+    return config->family == RN_FAMILY_BERT &&
+           rn_safetensors_find_prefixed(tensors, "bert", "pooler.dense.weight") == NULL;
+}
+
+/* Fields, sites and layout. */
+static rn_result shape(struct rn_adapter *out, const struct rn_encoder *encoder,
+                       struct rn_peft_config *config, uint32_t label_count, bool pooler_from_seed,
+                       struct rn_error *err)
+{
+    *out = (struct rn_adapter){.encoder = encoder,
+                               .config = *config,
+                               .label_count = label_count,
+                               .pooler_from_seed = pooler_from_seed};
+    *config = (struct rn_peft_config){0};
+    out->scale = out->config.rank == 0 ? 0.0f : (float)rn_peft_scale(&out->config);
+    RN_TRY(find_sites(out, err));
+    lay_out_head(out);
+    settle_places(out);
+    return rn_ok();
+}
+
 static rn_result build(struct rn_adapter *adapter, enum rn_lora_init init, uint64_t seed,
                        const struct rn_safetensors *tensors, struct rn_error *err)
 {
-    adapter->pooler_from_seed =
-        adapter->encoder->config.family == RN_FAMILY_BERT &&
-        rn_safetensors_find_prefixed(tensors, "bert", "pooler.dense.weight") == NULL;
-    RN_TRY(find_sites(adapter, err));
-    lay_out_head(adapter);
-    settle_places(adapter);
     const uint32_t rank = adapter->config.rank;
     for (size_t i = 0; i < adapter->site_count && init == RN_LORA_ORTHONORMAL; i++) {
         RN_ENSURE(rank <= adapter->sites[i].k, err, RN_E_CONFIG,
@@ -312,10 +330,22 @@ rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encoder *encod
                           uint32_t label_count, uint64_t seed, const struct rn_safetensors *tensors,
                           struct rn_error *err)
 {
-    *out = (struct rn_adapter){.encoder = encoder, .config = *config, .label_count = label_count};
-    *config = (struct rn_peft_config){0};
-    out->scale = out->config.rank == 0 ? 0.0f : (float)rn_peft_scale(&out->config);
-    const rn_result result = build(out, init, seed, tensors, err);
+    rn_result result = shape(out, encoder, config, label_count,
+                             rn_adapter_pooler_missing(&encoder->config, tensors), err);
+    if (rn_is_ok(result)) {
+        result = build(out, init, seed, tensors, err);
+    }
+    if (!rn_is_ok(result)) {
+        rn_adapter_clear(out);
+    }
+    return result;
+}
+
+rn_result rn_adapter_shape(struct rn_adapter *out, const struct rn_encoder *encoder,
+                           struct rn_peft_config *config, uint32_t label_count,
+                           bool pooler_from_seed, struct rn_error *err)
+{
+    const rn_result result = shape(out, encoder, config, label_count, pooler_from_seed, err);
     if (!rn_is_ok(result)) {
         rn_adapter_clear(out);
     }

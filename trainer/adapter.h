@@ -73,6 +73,14 @@ RN_MUST rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encode
                                   struct rn_peft_config *config, enum rn_lora_init init,
                                   uint32_t label_count, uint64_t seed,
                                   const struct rn_safetensors *tensors, struct rn_error *err);
+/* Sites and layout alone, without values, from the model's configuration: nothing on the device.
+ * Takes config over as rn_adapter_init does. */
+RN_MUST rn_result rn_adapter_shape(struct rn_adapter *out, const struct rn_encoder *encoder,
+                                   struct rn_peft_config *config, uint32_t label_count,
+                                   bool pooler_from_seed, struct rn_error *err);
+/* Whether the checkpoint lacks the pooler that a model of this family needs. */
+bool rn_adapter_pooler_missing(const struct rn_model_config *config,
+                               const struct rn_safetensors *tensors);
 void rn_adapter_clear(struct rn_adapter *adapter);
 
 /* Replaces the pooler's weight [d][d] and bias [d] (host memory). */

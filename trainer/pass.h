@@ -103,8 +103,13 @@ RN_MUST rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *ada
                                struct rn_device *device, const struct rn_pass_options *options,
                                struct rn_error *err);
 void rn_pass_clear(struct rn_pass *pass);
-/* Device bytes that rn_pass_init would take. */
+/* Device bytes that rn_pass_init would take, without the lane's; host bytes, with a cache or
+ * without; the lane's limits. */
 size_t rn_pass_bytes(const struct rn_adapter *adapter, const struct rn_pass_options *options);
+size_t rn_pass_host_bytes(const struct rn_adapter *adapter, const struct rn_pass_options *options,
+                          bool cache);
+struct rn_lane_limits rn_pass_lane_limits(const struct rn_adapter *adapter,
+                                          const struct rn_pass_options *options);
 
 /* Packs count examples (within the limits) and sends them to the device. The examples stay where
  * they are until the forward pass is done. */

@@ -31,36 +31,59 @@ static struct rn_mat take_mat(struct arena *arena, enum rn_element type, size_t 
                            .type = type};
 }
 
+/* What layers share because backward does not need it: the input of a layer without an adapted
+ * query, key or value (in turns), x1 and g without an adapted module behind them. */
+struct shared {
+    struct rn_mat x[2];
+    struct rn_mat x1;
+    struct rn_mat g;
+};
+
+static bool any_site(const struct rn_pass *pass, uint32_t layer, enum rn_module from,
+                     enum rn_module to)
+{
+    bool found = false;
+    for (int module = (int)from; module <= (int)to; module++) {
+        found = found || pass->adapter->site_of[layer][module] >= 0;
+    }
+    return found;
+}
+
 static void bind_layer(struct rn_pass *pass, struct arena *arena, uint32_t index,
-                       struct rn_mat shared_g)
+                       const struct shared *shared)
 {
     const struct rn_model_config *c = &pass->adapter->encoder->config;
     const size_t tokens = pass->options.tokens;
     struct rn_pass_layer *layer = &pass->layers[index];
     const struct rn_kernels *k = pass->kernels;
     struct rn_mat *const wide[] = {&layer->q, &layer->k, &layer->v, &layer->o};
-    struct rn_mat *const stream[] = {&layer->x, &layer->y1, &layer->x1, &layer->y2};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(wide); i++) {
         *wide[i] = take_mat(arena, k->activation, tokens, c->hidden);
-        *stream[i] = take_mat(arena, k->residual, tokens, c->hidden);
     }
+    layer->x = any_site(pass, index, RN_MODULE_QUERY, RN_MODULE_VALUE)
+                   ? take_mat(arena, k->residual, tokens, c->hidden)
+                   : shared->x[index % 2];
+    layer->x1 = any_site(pass, index, RN_MODULE_INTERMEDIATE, RN_MODULE_INTERMEDIATE)
+                    ? take_mat(arena, k->residual, tokens, c->hidden)
+                    : shared->x1;
+    layer->y1 = take_mat(arena, k->residual, tokens, c->hidden);
+    layer->y2 = take_mat(arena, k->residual, tokens, c->hidden);
     layer->lse = take_mat(arena, k->narrow, tokens, c->heads);
     layer->stats1 = take_mat(arena, k->narrow, tokens, 2);
     layer->stats2 = take_mat(arena, k->narrow, tokens, 2);
     layer->u = take_mat(arena, k->activation, tokens, c->intermediate);
-    layer->g = shared_g;
+    layer->g = any_site(pass, index, RN_MODULE_OUTPUT, RN_MODULE_OUTPUT)
+                   ? take_mat(arena, k->activation, tokens, c->intermediate)
+                   : shared->g;
     for (int module = 0; module < RN_MODULE_COUNT; module++) {
         if (pass->adapter->site_of[index][module] >= 0) {
             layer->h[module] = take_mat(arena, k->narrow, tokens, pass->adapter->config.rank);
-            if (module == RN_MODULE_OUTPUT) {
-                layer->g = take_mat(arena, k->activation, tokens, c->intermediate);
-            }
         }
     }
 }
 
 /* Layers below the lowest adapted one keep nothing for backward: two of them take turns. */
-static void bind_layers(struct rn_pass *pass, struct arena *arena, struct rn_mat shared_g)
+static void bind_layers(struct rn_pass *pass, struct arena *arena, const struct shared *shared)
 {
     const uint32_t count = pass->adapter->encoder->config.layers;
     const uint32_t lowest = !pass->options.training                ? count
@@ -68,12 +91,12 @@ static void bind_layers(struct rn_pass *pass, struct arena *arena, struct rn_mat
                                                                    : pass->adapter->lowest;
     for (uint32_t i = 0; i < count; i++) {
         if (i < 2 || i >= lowest) {
-            bind_layer(pass, arena, i, shared_g);
+            bind_layer(pass, arena, i, shared);
         } else {
             pass->layers[i] = pass->layers[i - 2];
             for (int module = 0; module < RN_MODULE_COUNT; module++) {
                 if (pass->adapter->site_of[i][module] >= 0 && pass->layers[i].h[module].cols == 0) {
-                    bind_layer(pass, arena, i, shared_g);
+                    bind_layer(pass, arena, i, shared);
                     break;
                 }
             }
@@ -123,10 +146,15 @@ static size_t bind_all(struct rn_pass *pass, uint8_t *base)
     const struct rn_kernels *k = pass->kernels;
     struct arena arena = {base, 0};
     bind_inputs(pass, &arena);
-    const struct rn_mat shared_g =
-        take_mat(&arena, k->activation, pass->options.tokens, c->intermediate);
-    bind_layers(pass, &arena, shared_g);
-    pass->out = take_mat(&arena, k->residual, pass->options.tokens, c->hidden);
+    const size_t tokens = pass->options.tokens;
+    const struct shared shared = {
+        .x = {take_mat(&arena, k->residual, tokens, c->hidden),
+              take_mat(&arena, k->residual, tokens, c->hidden)},
+        .x1 = take_mat(&arena, k->residual, tokens, c->hidden),
+        .g = take_mat(&arena, k->activation, tokens, c->intermediate),
+    };
+    bind_layers(pass, &arena, &shared);
+    pass->out = take_mat(&arena, k->residual, tokens, c->hidden);
     pass->first_x = take_mat(&arena, k->residual, sequences, c->hidden);
     pass->cls = take_mat(&arena, k->residual, sequences, c->hidden);
     pass->z = take_mat(&arena, k->narrow, sequences, c->hidden);
@@ -153,18 +181,37 @@ static uint32_t greatest(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-static rn_result take_device(struct rn_pass *pass, struct rn_device *device, struct rn_error *err)
+struct rn_lane_limits rn_pass_lane_limits(const struct rn_adapter *adapter,
+                                          const struct rn_pass_options *options)
 {
-    const struct rn_model_config *c = &pass->adapter->encoder->config;
-    const struct rn_lane_limits limits = {
-        .tokens = pass->options.tokens,
-        .sequences = pass->options.sequences,
-        .length = pass->options.length,
-        .width = greatest(greatest(c->hidden, c->intermediate), pass->adapter->label_count),
+    const struct rn_model_config *c = &adapter->encoder->config;
+    return (struct rn_lane_limits){
+        .tokens = options->tokens,
+        .sequences = options->sequences,
+        .length = options->length,
+        .width = greatest(greatest(c->hidden, c->intermediate), adapter->label_count),
         .heads = c->heads,
         .head_dim = c->hidden / c->heads,
-        .rank = pass->adapter->config.rank,
+        .rank = adapter->config.rank,
     };
+}
+
+size_t rn_pass_host_bytes(const struct rn_adapter *adapter, const struct rn_pass_options *options,
+                          bool cache)
+{
+    const struct rn_encoder *encoder = adapter->encoder;
+    const size_t row = encoder->config.hidden * rn_element_size(encoder->kernels->residual);
+    const size_t of_token = 3 * sizeof(int32_t) + (cache ? 2 * row : 0);
+    const size_t of_sequence = 3 * sizeof(int32_t) + sizeof(float) + sizeof(double) +
+                               adapter->label_count * sizeof(float) +
+                               (cache ? sizeof(struct rn_example) : 0);
+    return encoder->config.layers * sizeof(struct rn_pass_layer) + options->tokens * of_token +
+           options->sequences * of_sequence;
+}
+
+static rn_result take_device(struct rn_pass *pass, struct rn_device *device, struct rn_error *err)
+{
+    const struct rn_lane_limits limits = rn_pass_lane_limits(pass->adapter, &pass->options);
     RN_TRY(pass->kernels->lane_new(device, &limits, &pass->lane, err));
     pass->arena_bytes = bind_all(pass, NULL);
     RN_TRY(pass->kernels->memory_new(device, pass->arena_bytes, &pass->arena, err));

@@ -17,6 +17,7 @@
 #define RN_TRAINER_TRAINER_H
 
 #include "base/result.h"
+#include "trainer/memoryplan.h"
 #include "trainer/trainerdp.h"
 
 #include <stdbool.h>
@@ -94,6 +95,10 @@ struct rn_trainer_spec {
      * for later runs on the same model, data and backend. */
     const char *cache_dir;
     bool cache_keep;
+    /* Opening refuses with RN_E_MEMORY what would not fit (memoryplan.h): evaluation, or with
+     * for_training training too. 0 = what the system has free. */
+    bool for_training;
+    uint64_t memory_limit;
 };
 
 #define RN_CACHE_AUTO UINT64_MAX

@@ -10,6 +10,8 @@
 #include "trainer/team.h"
 #include "trainer/tokenizer.h"
 
+#include <string.h>
+
 #define RN_BLOCK_SEQUENCES_MAX 512
 
 /* One cached answer of rn_trainer_layout per selection (matrices, with_head). */
@@ -56,6 +58,26 @@ struct rn_trainer {
 RN_MUST rn_result rn_trainer_prepare(struct rn_trainer *trainer, bool training,
                                      struct rn_error *err);
 void rn_trainer_release(struct rn_trainer *trainer);
+
+/* Checks a specification and settles what needs no weights: configuration, labels, lengths, lanes,
+ * an open device. The caller clears the configuration and closes the trainer. */
+RN_MUST rn_result rn_trainer_settle(const struct rn_trainer_spec *spec, struct rn_trainer **out,
+                                    struct rn_peft_config *out_config,
+                                    struct rn_model_config *out_model, struct rn_error *err);
+/* Limits of a lane's pass. */
+struct rn_pass_options rn_trainer_pass_options(const struct rn_trainer *trainer, bool training);
+/* An automatic budget of the cache where so many bytes of memory are left. */
+uint64_t rn_trainer_cache_auto(uint64_t left, bool on_disk);
+/* RN_E_MEMORY when a settled trainer would not fit. */
+RN_MUST rn_result rn_memory_refuse(struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
+                                   const struct rn_model_config *model,
+                                   struct rn_peft_config *config,
+                                   const struct rn_safetensors *tensors, struct rn_error *err);
+/* Whether the backend's device memory is this process's own. */
+static inline bool rn_kernels_on_host(const struct rn_kernels *kernels)
+{
+    return strcmp(kernels->name, "cuda") != 0;
+}
 
 /* Cuts examples in order into blocks for the lanes; out_first holds count + 1 numbers, the last is
  * count. Returns the number of blocks. The cut depends on the lengths, the maximum length and the

@@ -36,6 +36,7 @@ static void set_defaults(struct train_settings *s)
     s->desk.lora.alpha = 16;
     s->desk.targets = "query,value";
     s->desk.cache = "auto";
+    s->desk.for_training = true;
     s->rank = 8;
     s->init = "kaiming";
     s->head = "local";

@@ -9,6 +9,7 @@
 
 /* An engineer's desk, no federation. */
 int rn_cmd_train(int argc, char **argv);
+int rn_cmd_trainer_plan(int argc, char **argv);
 int rn_cmd_evaluate(int argc, char **argv);
 int rn_cmd_predict(int argc, char **argv);
 int rn_cmd_tokenize(int argc, char **argv);

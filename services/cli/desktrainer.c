@@ -126,37 +126,30 @@ static rn_result settle_labels(const struct rn_desk *desk, const struct rn_data_
     return rn_label_list_discover(data, &session->labels, err);
 }
 
-static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session *session,
-                              struct rn_error *err)
+rn_result rn_desk_spec(const struct rn_desk *desk, struct rn_desk_lists *lists,
+                       struct rn_trainer_spec *out, struct rn_error *err)
 {
-    const char *targets[RN_TRAINER_TARGETS_MAX];
-    uint32_t layers[RN_TRAINER_LAYERS_MAX];
-    char target_text[RN_DESK_TARGET_BYTES_MAX];
     struct rn_lora_spec lora = desk->lora;
-
-    if (desk->targets != NULL) {
-        RN_ENSURE(rn_text_format(target_text, sizeof target_text, "%s", desk->targets), err,
-                  RN_E_USAGE, "--target is longer than %d bytes", RN_DESK_TARGET_BYTES_MAX - 1);
-        RN_TRY(split_targets(target_text, targets, &lora.target_count, err));
-        lora.targets = targets;
-    }
-    if (desk->layers != NULL) {
-        RN_TRY(split_layers(desk->layers, layers, &lora.layer_count, err));
-        lora.layers = layers;
-    }
     struct rn_trainer_switches switches = {0};
     uint64_t cache_bytes = 0;
+
+    if (desk->targets != NULL) {
+        RN_ENSURE(rn_text_format(lists->text, sizeof lists->text, "%s", desk->targets), err,
+                  RN_E_USAGE, "--target is longer than %d bytes", RN_DESK_TARGET_BYTES_MAX - 1);
+        RN_TRY(split_targets(lists->text, lists->targets, &lora.target_count, err));
+        lora.targets = lists->targets;
+    }
+    if (desk->layers != NULL) {
+        RN_TRY(split_layers(desk->layers, lists->layers, &lora.layer_count, err));
+        lora.layers = lists->layers;
+    }
     RN_TRY(split_plain(desk->plain, &switches, err));
     RN_TRY(cache_size(desk, &cache_bytes, err));
-    const bool regression = strcmp(desk->task, "regression") == 0;
-    const struct rn_trainer_spec spec = {
+    *out = (struct rn_trainer_spec){
         .model_dir = desk->model,
         .adapter_dir = desk->adapter,
-        .max_length =
-            desk->max_length == 0 ? session->adapter.max_length : (uint32_t)desk->max_length,
-        .task = regression ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION,
-        .labels = (const char *const *)session->labels.names,
-        .label_count = regression ? 1 : session->labels.count,
+        .max_length = (uint32_t)desk->max_length,
+        .task = strcmp(desk->task, "regression") == 0 ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION,
         .lora = lora,
         .head = desk->head,
         .seed = desk->seed,
@@ -166,7 +159,22 @@ static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session
         .cache_bytes = cache_bytes,
         .cache_dir = desk->cache_dir,
         .cache_keep = desk->cache_keep,
+        .for_training = desk->for_training,
+        .memory_limit = desk->memory,
     };
+    return rn_ok();
+}
+
+static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session *session,
+                              struct rn_error *err)
+{
+    struct rn_desk_lists lists;
+    struct rn_trainer_spec spec;
+
+    RN_TRY(rn_desk_spec(desk, &lists, &spec, err));
+    spec.max_length = spec.max_length == 0 ? session->adapter.max_length : spec.max_length;
+    spec.labels = (const char *const *)session->labels.names;
+    spec.label_count = spec.task == RN_TASK_REGRESSION ? 1 : session->labels.count;
     return rn_trainer_open(&spec, &session->trainer, err);
 }
 

@@ -50,7 +50,9 @@ struct rn_desk {
     const char *cache;     /* "auto", "off", "2G" */
     const char *cache_dir; /* NULL: in memory */
     bool cache_keep;
-    bool cache_pays;   /* what auto means: whether records are seen more than once */
+    bool cache_pays; /* what auto means: whether records are seen more than once */
+    bool for_training;
+    uint64_t memory;   /* limit; 0: what is free */
     const char *plain; /* "last-layer,backward,gradients,batches": savings to leave out; NULL */
 };
 void rn_desk_init(struct rn_desk *out);
@@ -95,6 +97,16 @@ void rn_desk_init(struct rn_desk *out);
 /* "4096", "512M", "2G" as bytes (powers of 1024); RN_E_USAGE names the option. */
 RN_MUST rn_result rn_desk_size_parse(const char *option, const char *text, uint64_t *out,
                                      struct rn_error *err);
+
+/* Memory that a specification of the options borrows. */
+struct rn_desk_lists {
+    char text[RN_DESK_TARGET_BYTES_MAX];
+    const char *targets[RN_TRAINER_TARGETS_MAX];
+    uint32_t layers[RN_TRAINER_LAYERS_MAX];
+};
+/* The options as a specification, without labels. */
+RN_MUST rn_result rn_desk_spec(const struct rn_desk *desk, struct rn_desk_lists *lists,
+                               struct rn_trainer_spec *out, struct rn_error *err);
 
 /* An opened trainer and its data. */
 struct rn_desk_session {

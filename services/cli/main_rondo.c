@@ -21,6 +21,7 @@ struct command_row {
 static const struct command_row commands[] = {
     {NULL, NULL, "At an engineer's desk, without a federation"},
     {"train", rn_cmd_train, "fine-tune a LoRA adapter on one machine"},
+    {"trainer plan", rn_cmd_trainer_plan, "the memory that training would take, before it does"},
     {"evaluate", rn_cmd_evaluate, "metrics of a model and adapter on labelled data"},
     {"predict", rn_cmd_predict, "label and logits of every record"},
     {"tokenize", rn_cmd_tokenize, "show the token ids of a data file"},

@@ -125,7 +125,7 @@ static rn_result start(struct rn_coordinator *coordinator, const struct rn_servi
                  options->quiet_log ? RN_LOG_WARN : (enum rn_log_level)log->level,
                  log->format == RN_SITE_LOG_JSON && !options->quiet_log);
     RN_TRY(open_journal(coordinator, err));
-    RN_TRY(rn_fed_model_open(coordinator->site, &coordinator->model, err));
+    RN_TRY(rn_fed_model_open(coordinator->site, false, &coordinator->model, err));
     RN_TRY(rn_fed_model_open_data(coordinator->model, false, err));
     RN_TRY(open_network(coordinator, err));
     init_peers(coordinator);

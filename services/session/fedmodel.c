@@ -13,7 +13,7 @@ _Static_assert((int)RN_PLAN_HEAD_FEDERATED == (int)RN_HEAD_FEDERATED &&
                    (int)RN_PLAN_HEAD_LOCAL == (int)RN_HEAD_LOCAL,
                "head modes are passed through");
 
-static rn_result open_trainer(struct rn_fed_model *model, struct rn_error *err)
+static rn_result open_trainer(struct rn_fed_model *model, bool with_train, struct rn_error *err)
 {
     const struct rn_plan *plan = &model->site->plan;
     const struct rn_site *site = &model->site->site;
@@ -45,6 +45,7 @@ static rn_result open_trainer(struct rn_fed_model *model, struct rn_error *err)
         .seed = plan->seed,
         .backend = rn_site_backend_name(site->compute.backend),
         .threads = site->compute.threads,
+        .for_training = with_train,
         .cache_bytes = RN_CACHE_AUTO, /* in memory: rounds come back to the same records */
     };
     return rn_trainer_open(&spec, &model->trainer, err);
@@ -104,12 +105,12 @@ static rn_result read_layouts(struct rn_fed_model *model, struct rn_error *err)
     return rn_ok();
 }
 
-rn_result rn_fed_model_open(const struct rn_fed_site *site, struct rn_fed_model **out,
-                            struct rn_error *err)
+rn_result rn_fed_model_open(const struct rn_fed_site *site, bool with_train,
+                            struct rn_fed_model **out, struct rn_error *err)
 {
     struct rn_fed_model *model = rn_alloc(1, sizeof(*model));
     model->site = site;
-    rn_result result = open_trainer(model, err);
+    rn_result result = open_trainer(model, with_train, err);
     if (rn_is_ok(result)) {
         result = read_layouts(model, err);
     }

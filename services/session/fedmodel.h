@@ -32,9 +32,10 @@ struct rn_fed_model {
     size_t local_head_count;
 };
 
-/* Opens the model. The adapter is the plan's start: A from the seed, B zero. */
-RN_MUST rn_result rn_fed_model_open(const struct rn_fed_site *site, struct rn_fed_model **out,
-                                    struct rn_error *err);
+/* Opens the model, refusing with RN_E_MEMORY what would not fit: with_train training, otherwise
+ * evaluation. The adapter is the plan's start: A from the seed, B zero. */
+RN_MUST rn_result rn_fed_model_open(const struct rn_fed_site *site, bool with_train,
+                                    struct rn_fed_model **out, struct rn_error *err);
 /* Opens the site's data: what to judge adapters on, if given, and with_train what to train on. */
 RN_MUST rn_result rn_fed_model_open_data(struct rn_fed_model *model, bool with_train,
                                          struct rn_error *err);

@@ -129,7 +129,7 @@ static rn_result start(struct rn_member *member, const struct rn_service_options
     rn_log_setup("rondo-trainer", options->quiet_log ? RN_LOG_WARN : (enum rn_log_level)log->level,
                  log->format == RN_SITE_LOG_JSON && !options->quiet_log);
     RN_TRY(open_journal(member, err));
-    RN_TRY(rn_fed_model_open(member->site, &member->model, err));
+    RN_TRY(rn_fed_model_open(member->site, true, &member->model, err));
     RN_TRY(check_upload(member, err));
     RN_TRY(rn_fed_model_open_data(member->model, true, err));
     RN_TRY(rn_member_restore(member, err));

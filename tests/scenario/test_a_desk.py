@@ -21,7 +21,7 @@ MODEL = ROOT / "deploy/embedded/model"
 TRAIN = ROOT / "deploy/embedded/train.tsv.gz"
 DEV = ROOT / "deploy/embedded/dev.tsv.gz"
 COLUMNS = ("--text", "sentence", "--label", "label")
-USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG = 64, 65, 66, 74, 78
+USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG, DOES_NOT_FIT = 64, 65, 66, 74, 78, 81
 
 
 def rondo(*arguments):
@@ -100,6 +100,10 @@ def facts(work):
     assert len(hash_line) == 64 and int(hash_line, 16) >= 0
     assert json.loads(ok("model", "inspect", MODEL, "--format", "json"))["family"] == "roberta"
     assert json.loads(ok("model", "inspect", work / "one", "--format", "json"))["rank"] == 4
+    plan = json.loads(ok("trainer", "plan", "--model", MODEL, "--rank", "4", "--format", "json"))
+    assert plan["fits"] and plan["host"] == sum(line["bytes"] for line in plan["lines"]), plan
+    refused(DOES_NOT_FIT, "are available", "trainer", "plan", "--model", MODEL, "--memory", "64M")
+    refused(USAGE, "--memory", "trainer", "plan", "--model", MODEL, "--memory", "much")
     totals = json.loads(ok("tokenize", "--model", MODEL, "--data", DEV, "--text", "sentence", "--format", "json"))
     lines = ok("tokenize", "--model", MODEL, "--data", DEV, "--text", "sentence").splitlines()
     assert totals["records"] == len(lines) and totals["tokens"] == sum(len(line.split()) for line in lines)

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The memory plan against what is really taken, and the refusal of what does not fit.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "tests/unit/trainer/savingmodel.h"
+#include "tests/unit/trainer/textfixture.h"
+
+/* Memory is handed out in pages of 2 MiB from 4 MiB on: so much more per lane may be taken. */
+#define PAGE ((uint64_t)2 << 20)
+
+static struct rn_trainer_spec embedded_spec(char model[static RN_PATH_MAX], const char *backend)
+{
+    const bool fits = rn_text_format(model, RN_PATH_MAX, "%s/deploy/embedded/model", RN_SOURCE_DIR);
+    assert_true(fits);
+    struct rn_trainer_spec spec = saving_spec(model, "roberta-24", backend, true);
+    (void)rn_text_format(model, RN_PATH_MAX, "%s/deploy/embedded/model", RN_SOURCE_DIR);
+    spec.label_count = 2;
+    spec.for_training = true;
+    return spec;
+}
+
+static uint64_t planned(const struct rn_trainer_spec *spec, bool training)
+{
+    struct rn_memory_plan plan;
+    struct rn_error err;
+    const struct rn_memory_request request = {.training = training};
+    must(rn_trainer_memory_plan(spec, &request, &plan, &err), &err);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < plan.line_count; i++) {
+        sum += plan.lines[i].bytes;
+    }
+    assert_int_equal(sum, plan.host + plan.accelerator + plan.disk);
+    assert_int_equal(plan.accelerator + plan.disk, 0);
+    return plan.host - RN_MEMORY_SLACK_BYTES;
+}
+
+static uint64_t bytes_in(const struct rn_memory_plan *plan, enum rn_memory_arena arena)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < plan->line_count; i++) {
+        sum += plan->lines[i].arena == arena ? plan->lines[i].bytes : 0;
+    }
+    return sum;
+}
+
+/* Weights as the loaded model counts them; the step by what preparing it takes of rn_alloc, through
+ * which all memory of the backends of this machine goes, oneDNN's own apart. */
+static void compare(const struct rn_trainer_spec *spec, bool training)
+{
+    struct rn_memory_plan plan;
+    struct rn_error err;
+    const struct rn_memory_request request = {.training = training};
+    must(rn_trainer_memory_plan(spec, &request, &plan, &err), &err);
+    struct rn_trainer *trainer = NULL;
+    must(rn_trainer_open(spec, &trainer, &err), &err);
+    const size_t before = rn_alloc_thread_bytes();
+    must(rn_trainer_prepare(trainer, training, &err), &err);
+    const uint64_t taken = rn_alloc_thread_bytes() - before;
+    struct rn_trainer_facts facts;
+    rn_trainer_facts(trainer, &facts);
+    const struct rn_adapter *adapter = &trainer->adapter;
+    const uint64_t d = facts.hidden;
+    const uint64_t pooler =
+        adapter->pooler == NULL
+            ? 0
+            : trainer->kernels->weight_bytes(adapter->pooler) + (d * d + 2 * d) * sizeof(float);
+    assert_int_equal(bytes_in(&plan, RN_MEMORY_WEIGHTS), facts.weight_bytes + pooler);
+    const uint64_t state = training ? 3 * adapter->count * sizeof(float) : 0;
+    const uint64_t step = bytes_in(&plan, RN_MEMORY_STEP) + state;
+    const uint64_t small = 16 * 1024; /* of this, rounding to 64 bytes, and the lists of lanes */
+    if (taken + small < step || taken > step + small + plan.lanes * PAGE) {
+        fail_msg("%s: %llu bytes planned, %llu taken", spec->backend, (unsigned long long)step,
+                 (unsigned long long)taken);
+    }
+    assert_int_equal(bytes_in(&plan, RN_MEMORY_ADAPTER),
+                     state + (adapter->count + adapter->transposed_count) * sizeof(float));
+    rn_trainer_close(trainer);
+}
+
+static void plan_is_what_is_taken(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {"embedded", "roberta-24", "bert-40"};
+    for (size_t i = 0; i < SAVING_BACKENDS * 9; i++) {
+        const char *backend = saving_backends[i / 9];
+        const char *folder = folders[i % 9 / 3];
+        if (!saving_backend_there(backend)) {
+            continue;
+        }
+        char model[RN_PATH_MAX];
+        struct rn_trainer_spec spec = folder[0] == 'e' ? embedded_spec(model, backend)
+                                                       : saving_spec(model, folder, backend, false);
+        spec.threads = i % 3 == 2 ? 1 : 2;
+        compare(&spec, i % 3 != 0);
+    }
+}
+
+static void cache_is_planned(void **state)
+{
+    (void)state;
+    char model[RN_PATH_MAX];
+    struct rn_trainer_spec spec = embedded_spec(model, "cpu");
+    const uint64_t without = planned(&spec, true);
+    spec.cache_bytes = (uint64_t)1 << 30;
+    const uint64_t with = planned(&spec, true);
+    assert_in_range(with - without, (uint64_t)1 << 30, ((uint64_t)1 << 30) + ((uint64_t)64 << 20));
+    spec.lora.layer_count = 0; /* nothing below the lowest adapted layer */
+    const uint64_t whole = planned(&spec, true);
+    assert_true(whole < (uint64_t)1 << 30);
+}
+
+static void too_little_memory_is_refused(void **state)
+{
+    (void)state;
+    char model[RN_PATH_MAX];
+    struct rn_trainer_spec spec = embedded_spec(model, "cpu");
+    struct rn_memory_plan plan;
+    struct rn_error err = {{0}};
+    const struct rn_memory_request request = {.training = true};
+    struct rn_trainer *trainer = NULL;
+    must(rn_trainer_memory_plan(&spec, &request, &plan, &err), &err);
+    spec.memory_limit = plan.host;
+    must(rn_trainer_open(&spec, &trainer, &err), &err);
+    rn_trainer_close(trainer);
+    spec.memory_limit = plan.host - 1;
+    assert_failure(rn_trainer_open(&spec, &trainer, &err), RN_E_MEMORY, &err, "--threads");
+    spec.for_training = false; /* evaluation fits */
+    must(rn_trainer_open(&spec, &trainer, &err), &err);
+    rn_trainer_close(trainer);
+    spec.memory_limit = 1;
+    assert_failure(rn_trainer_open(&spec, &trainer, &err), RN_E_MEMORY, &err, "weights alone");
+    spec.memory_limit = plan.host + ((uint64_t)8 << 20);
+    spec.cache_bytes = (uint64_t)1 << 24;
+    spec.for_training = true;
+    assert_failure(rn_trainer_open(&spec, &trainer, &err), RN_E_MEMORY, &err, "--prefix-cache");
+    spec.cache_bytes = RN_CACHE_AUTO; /* takes what is left */
+    spec.memory_limit = plan.host + ((uint64_t)8 << 20);
+    must(rn_trainer_memory_plan(&spec, &request, &plan, &err), &err);
+}
+
+/* A model that fits nowhere is planned as fast as any other: no weights are there at all. */
+static void configuration_is_enough(void **state)
+{
+    (void)state;
+    const char *config = fixture_text(
+        "config.json",
+        "{\"model_type\": \"roberta\", \"num_hidden_layers\": 96, \"num_attention_heads\": 16, "
+        "\"hidden_size\": 1024, \"intermediate_size\": 4096, \"vocab_size\": 50265, "
+        "\"max_position_embeddings\": 514, \"type_vocab_size\": 1, \"pad_token_id\": 1, "
+        "\"layer_norm_eps\": 1e-05, \"hidden_act\": \"gelu\"}");
+    (void)config;
+    char model[RN_PATH_MAX];
+    struct rn_trainer_spec spec = saving_spec(model, "roberta-24", "cpu", false);
+    spec.model_dir = fixture_folder;
+    spec.memory_limit = (uint64_t)4 << 30;
+    struct rn_memory_plan plan;
+    struct rn_error err = {{0}};
+    const struct rn_memory_request request = {
+        .training = true, .data_records = 10, .data_tokens = 100};
+    must(rn_trainer_memory_plan(&spec, &request, &plan, &err), &err);
+    assert_true(plan.host > (uint64_t)96 * 12 * 1024 * 1024 * 4 * 2);
+    assert_int_equal(plan.max_length, 512);
+    assert_failure(rn_memory_plan_check(&plan, &err), RN_E_MEMORY, &err, "4.00 are available");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plan_is_what_is_taken),
+        cmocka_unit_test(cache_is_planned),
+        cmocka_unit_test(too_little_memory_is_refused),
+        cmocka_unit_test(configuration_is_enough),
+    };
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
+}

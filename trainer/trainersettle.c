@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a specification to what a trainer will be: checks, configuration, labels, lengths, backend.
+ */
+#include "trainer/trainerstate.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+#include <sched.h>
+#include <string.h>
+
+static rn_result check_lora(const struct rn_lora_spec *lora, struct rn_error *err)
+{
+    RN_ENSURE(lora->rank <= RN_TRAINER_RANK_MAX, err, RN_E_CONFIG,
+              "lora: rank %u is above the limit of %d", lora->rank, RN_TRAINER_RANK_MAX);
+    RN_ENSURE(lora->rank == 0 || (lora->alpha > 0.0 && lora->alpha <= RN_PEFT_ALPHA_MAX), err,
+              RN_E_CONFIG, "lora: alpha must be positive and at most %g", RN_PEFT_ALPHA_MAX);
+    RN_ENSURE(lora->target_count <= RN_TRAINER_TARGETS_MAX, err, RN_E_CONFIG,
+              "lora: more than %d target modules", RN_TRAINER_TARGETS_MAX);
+    RN_ENSURE(lora->layer_count <= RN_TRAINER_LAYERS_MAX, err, RN_E_CONFIG,
+              "lora: more than %d layers", RN_TRAINER_LAYERS_MAX);
+    return rn_ok();
+}
+
+static rn_result check_spec(const struct rn_trainer_spec *spec, struct rn_error *err)
+{
+    RN_ENSURE(spec->model_dir != NULL, err, RN_E_USAGE, "trainer: no model directory given");
+    RN_ENSURE(spec->threads <= RN_TRAINER_THREADS_MAX, err, RN_E_CONFIG,
+              "trainer: %u threads; at most %d", spec->threads, RN_TRAINER_THREADS_MAX);
+    RN_ENSURE(spec->cache_bytes == 0 || spec->cache_bytes >= RN_CACHE_BYTES_MIN, err, RN_E_CONFIG,
+              "trainer: a prefix cache of %llu bytes; at least %llu, or 0 for none",
+              (unsigned long long)spec->cache_bytes, (unsigned long long)RN_CACHE_BYTES_MIN);
+    RN_ENSURE(spec->label_count <= RN_TRAINER_LABELS_MAX, err, RN_E_CONFIG,
+              "trainer: %zu labels; at most %d", spec->label_count, RN_TRAINER_LABELS_MAX);
+    if (spec->task == RN_TASK_REGRESSION) {
+        RN_ENSURE(spec->label_count <= 1, err, RN_E_CONFIG,
+                  "trainer: a regression has no label names");
+    } else {
+        RN_ENSURE(spec->label_count != 1, err, RN_E_CONFIG,
+                  "trainer: a classification needs at least two labels");
+    }
+    return check_lora(&spec->lora, err);
+}
+
+static char *copy_text(const char *text)
+{
+    return rn_text_copy(text, strlen(text));
+}
+
+/* The adapter's configuration as written in the specification. */
+static void config_of_spec(const struct rn_trainer_spec *spec, struct rn_peft_config *out)
+{
+    const struct rn_lora_spec *lora = &spec->lora;
+    *out = (struct rn_peft_config){
+        .rank = lora->rank, .alpha = lora->alpha, .use_rslora = lora->use_rslora};
+    out->all_linear = lora->target_count == 0 ||
+                      (lora->target_count == 1 && strcmp(lora->targets[0], "all-linear") == 0);
+    if (!out->all_linear) {
+        out->targets.names = rn_alloc(lora->target_count, sizeof(char *));
+        for (size_t i = 0; i < lora->target_count; i++) {
+            out->targets.names[i] = copy_text(lora->targets[i]);
+        }
+        out->targets.count = lora->target_count;
+    }
+    if (lora->layer_count != 0) {
+        out->layers = rn_alloc(lora->layer_count, sizeof(uint32_t));
+        memcpy(out->layers, lora->layers, lora->layer_count * sizeof(uint32_t));
+        out->layer_count = lora->layer_count;
+    }
+    out->base_model = copy_text(spec->model_dir);
+}
+
+/* The configuration of the directory to start from, checked against the specification's. */
+static rn_result config_of_adapter(struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
+                                   struct rn_peft_config *out, struct rn_error *err)
+{
+    struct rn_peft peft = {0};
+    RN_TRY(rn_peft_open(spec->adapter_dir, &peft, err));
+    *out = peft.config;
+    peft.config = (struct rn_peft_config){0};
+    if (trainer->labels.count == 0 && spec->label_count == 0 &&
+        peft.extra.labels.count <= RN_TRAINER_LABELS_MAX) {
+        trainer->labels = peft.extra.labels;
+        peft.extra.labels = (struct rn_label_list){0};
+    }
+    if (trainer->max_length == 0) {
+        trainer->max_length = peft.extra.max_length;
+    }
+    rn_peft_close(&peft);
+    const struct rn_lora_spec *lora = &spec->lora;
+    RN_ENSURE(lora->rank == 0 || (lora->rank == out->rank && lora->alpha == out->alpha &&
+                                  lora->use_rslora == out->use_rslora),
+              err, RN_E_CONFIG,
+              "%s: its rank %u, alpha %g and scaling differ from the wanted rank %u, alpha %g",
+              spec->adapter_dir, out->rank, out->alpha, lora->rank, lora->alpha);
+    return rn_ok();
+}
+
+static void copy_labels(struct rn_trainer *trainer, const struct rn_trainer_spec *spec)
+{
+    if (spec->labels == NULL || spec->task == RN_TASK_REGRESSION) {
+        return;
+    }
+    trainer->labels.names = rn_alloc(spec->label_count, sizeof(char *));
+    for (size_t i = 0; i < spec->label_count; i++) {
+        trainer->labels.names[i] = copy_text(spec->labels[i]);
+    }
+    trainer->labels.count = spec->label_count;
+}
+
+static rn_result settle_labels(struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
+                               const struct rn_model_config *config, struct rn_error *err)
+{
+    if (trainer->task == RN_TASK_REGRESSION) {
+        trainer->label_count = 1;
+        return rn_ok();
+    }
+    trainer->label_count = (uint32_t)(trainer->labels.count != 0 ? trainer->labels.count
+                                      : spec->label_count != 0   ? spec->label_count
+                                                                 : config->label_count);
+    RN_ENSURE(trainer->label_count >= 2, err, RN_E_CONFIG,
+              "trainer: the number of labels is not stated; give label names");
+    return rn_ok();
+}
+
+static rn_result settle_length(struct rn_trainer *trainer, const struct rn_model_config *config,
+                               struct rn_error *err)
+{
+    const uint32_t most = rn_modelconfig_length_max(config);
+    RN_ENSURE(trainer->max_length <= most, err, RN_E_CONFIG,
+              "trainer: maximum length %u is above the model's %u", trainer->max_length, most);
+    if (trainer->max_length == 0) {
+        trainer->max_length = most;
+    }
+    return rn_ok();
+}
+
+static uint32_t settle_threads(const struct rn_trainer_spec *spec, const struct rn_kernels *kernels)
+{
+    cpu_set_t allowed;
+    const bool known = sched_getaffinity(0, sizeof(allowed), &allowed) == 0;
+    const uint32_t cores = known ? (uint32_t)CPU_COUNT(&allowed) : 1;
+    uint32_t threads = spec->threads != 0 ? spec->threads : cores;
+    threads = threads > RN_TRAINER_THREADS_MAX ? RN_TRAINER_THREADS_MAX : threads;
+    return threads > kernels->lanes_max ? kernels->lanes_max : threads;
+}
+
+/* What the directories and the specification together say. */
+static rn_result settle(struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
+                        struct rn_peft_config *config, struct rn_model_config *model,
+                        struct rn_error *err)
+{
+    RN_TRY(rn_modelconfig_read(spec->model_dir, model, err));
+    copy_labels(trainer, spec);
+    if (spec->adapter_dir != NULL) {
+        RN_TRY(config_of_adapter(trainer, spec, config, err));
+    } else {
+        config_of_spec(spec, config);
+    }
+    RN_TRY(settle_labels(trainer, spec, model, err));
+    RN_TRY(settle_length(trainer, model, err));
+    RN_TRY(rn_kernels_find(spec->backend, &trainer->kernels, err));
+    trainer->threads = settle_threads(spec, trainer->kernels);
+    return trainer->kernels->device_open(&trainer->device, err);
+}
+
+rn_result rn_trainer_settle(const struct rn_trainer_spec *spec, struct rn_trainer **out,
+                            struct rn_peft_config *out_config, struct rn_model_config *out_model,
+                            struct rn_error *err)
+{
+    RN_TRY(check_spec(spec, err));
+    struct rn_trainer *trainer = rn_alloc(1, sizeof(*trainer));
+    trainer->model_dir = copy_text(spec->model_dir);
+    trainer->task = spec->task;
+    trainer->head_mode = spec->head;
+    trainer->max_length = spec->max_length;
+    trainer->switches = spec->switches;
+    trainer->cache_bytes = spec->cache_bytes;
+    trainer->cache_dir = spec->cache_dir != NULL ? copy_text(spec->cache_dir) : NULL;
+    trainer->cache_keep = spec->cache_dir != NULL && spec->cache_keep;
+    const rn_result result = settle(trainer, spec, out_config, out_model, err);
+    if (!rn_is_ok(result)) {
+        rn_peft_config_clear(out_config);
+        rn_trainer_close(trainer);
+        return result;
+    }
+    *out = trainer;
+    return rn_ok();
+}
