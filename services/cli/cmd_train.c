@@ -8,6 +8,7 @@
 #include "services/cli/desktrainer.h"
 #include "services/cli/metricstext.h"
 #include "services/cli/options.h"
+#include "services/cli/privatetrain.h"
 #include "services/cli/progress.h"
 
 #include <math.h>
@@ -16,6 +17,7 @@
 
 struct train_settings {
     struct rn_desk desk;
+    struct rn_private_train dp;
     uint64_t rank;
     const char *init;
     const char *head;
@@ -111,7 +113,7 @@ static bool show_step(void *context, const struct rn_train_progress *step)
         progress->total = step->steps;
     }
     (void)rn_text_format(note, sizeof note, "loss %.4f", step->loss);
-    rn_progress_show(progress, step->step, note);
+    rn_progress_show(progress, step->step, isnan(step->loss) ? "" : note);
     return true;
 }
 
@@ -137,6 +139,14 @@ static void print_report(const struct train_settings *s, const struct rn_command
         rn_json_text_print(s->out);
         printf("}\n");
         return;
+    }
+    if (s->dp.on) {
+        printf(
+            "DP-SGD, experimental: no accountant, no epsilon is claimed. For your screen alone:\n"
+            "%llu of %llu records clipped, %llu not finite, %llu batches empty, %llu cut\n",
+            (unsigned long long)s->dp.seen.clipped, (unsigned long long)s->dp.seen.examples,
+            (unsigned long long)s->dp.seen.not_finite, (unsigned long long)s->dp.seen.empty_batches,
+            (unsigned long long)s->dp.seen.cut_batches);
     }
     printf("trained %u steps, %llu examples, %.0f tokens/s\n", report->steps,
            (unsigned long long)report->examples, speed);
@@ -172,6 +182,13 @@ static rn_result provenance_text(const struct train_settings *s,
                      "%g, matrices %s, head %s, seed %llu.",
                      RN_VERSION, report->steps, (unsigned long long)s->batch, s->optimizer, s->lr,
                      s->active, s->head, (unsigned long long)s->desk.seed);
+    if (s->dp.on) {
+        rn_buffer_format(
+            out,
+            " DP-SGD with clip norm %g and noise multiplier %g; without an accountant, "
+            "so no epsilon is claimed.",
+            s->dp.clip, s->dp.noise);
+    }
     RN_ENSURE(!out->failed, err, RN_E_INTERNAL, "the provenance text is too long");
     return rn_ok();
 }
@@ -186,9 +203,11 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
     struct rn_progress progress;
 
     RN_TRY(settle_adapter(s, command, err));
+    struct rn_train_spec spec = train_spec(s, command);
+    RN_TRY(rn_private_train_settle(&s->dp, command, &spec, err));
+    s->batch = spec.batch;
     RN_TRY(rn_desk_open(&s->desk, &session, err));
     RN_TRY(rn_directory_make(s->out, 0755, err)); /* before the work, not after it */
-    const struct rn_train_spec spec = train_spec(s, command);
     rn_progress_init(&progress, "train", spec.steps, command->quiet);
     const rn_result trained =
         rn_trainer_train(session.trainer, session.data, &spec, show_step, &progress, &report, err);
@@ -199,13 +218,15 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
     if (s->dev != NULL) {
         RN_TRY(evaluate_dev(s, &session, &dev, err));
     }
+    report = rn_private_train_report(&s->dp, &report);
     print_report(s, command, &report, s->dev == NULL ? NULL : &dev);
     return rn_ok();
 }
 
 static const char detail[] =
     "Writes a PEFT directory that `peft` loads. Without --no-shuffle the batches are drawn by\n"
-    "the seed, with it they follow the file. The same options give the same bytes.";
+    "the seed, with it they follow the file. The same options give the same bytes, except\n"
+    "with --dp-clip: its noise and its sampling come from the system's randomness.";
 
 static const char examples[] =
     "  rondo train --model encoder --data train.tsv.gz --text sentence --label label \\\n"
@@ -267,6 +288,7 @@ int rn_cmd_train(int argc, char **argv)
         {"epochs", "N", RN_OPTION_COUNT, &s.epochs, .least = 1, .most = 1000000,
          .help = "passes over the data, instead of --steps; without both: 1"},
         {"no-shuffle", NULL, RN_OPTION_FLAG, &s.no_shuffle, .help = "batches in file order"},
+        RN_PRIVATE_TRAIN_OPTIONS(s.dp),
         RN_DESK_OPTIONS(s.desk),
         RN_DESK_CACHE_OPTIONS(s.desk),
         RN_DESK_PLAIN_OPTION(s.desk),
@@ -282,5 +304,7 @@ int rn_cmd_train(int argc, char **argv)
     if (!rn_command_begin(&command, &text, argc, argv)) {
         return command.exit_code;
     }
-    return rn_command_end(&command, train(&s, &command, &err), &err);
+    const rn_result result = train(&s, &command, &err);
+    rn_private_train_clear(&s.dp);
+    return rn_command_end(&command, result, &err);
 }
