@@ -250,7 +250,7 @@ static rn_result look(struct rn_dp *dp, struct lane *lane, struct rn_pass *pass,
         seen->clipped += isfinite(norm) && norm > dp->spec->dp->clip_norm;
     }
     seen->examples += count;
-    seen->tokens += pass->sequences.tokens;
+    seen->tokens += (uint64_t)pass->host_cu[count];
     return rn_ok();
 }
 
@@ -261,9 +261,7 @@ static rn_result one_block(struct rn_dp *dp, struct lane *lane, struct rn_pass *
     const uint32_t count = dp->block_first[block + 1] - first;
     const struct rn_dp_spec *spec = dp->spec->dp;
     rn_pass_load(pass, dp->batch + first, count);
-    rn_pass_forward(pass);
-    rn_pass_loss(pass, dp->trainer->task, 1.0f, true);
-    rn_pass_backward(pass, &dp->active);
+    rn_pass_step(pass, dp->trainer->task, 1.0f, &dp->active);
     pass->kernels->clip_add(pass->lane, count, dp->plan.count, lane->gradients, dp->plan.count,
                             spec->clip_norm, dp->grid, lane->sum, lane->norms);
     return look(dp, lane, pass, count);

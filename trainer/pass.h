@@ -120,6 +120,9 @@ void rn_pass_forward(struct rn_pass *pass);
 void rn_pass_loss(struct rn_pass *pass, enum rn_task task, float scale, bool want_gradient);
 /* After rn_pass_loss with want_gradient: overwrites the active parts of `gradient`. */
 void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active);
+/* Forward, loss and backward of the loaded block, from the backend's record where it keeps one. */
+void rn_pass_step(struct rn_pass *pass, enum rn_task task, float scale,
+                  const struct rn_pass_active *active);
 /* Copies to the host (waits). */
 RN_MUST rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err);
 RN_MUST rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err);
@@ -131,6 +134,11 @@ void rn_pass_examples_plan(const struct rn_adapter *adapter, const struct rn_pas
 /* For the parts of this module. The rows that enter the lowest adapted layer, from the cache where
  * it has them; the same always computed. */
 void rn_pass_enter(struct rn_pass *pass);
+/* The forward pass above these rows. */
+void rn_pass_rest(struct rn_pass *pass);
+/* Tokens and longest of the block rounded up as the backend likes them: rows beyond the last
+ * sequence belong to none. */
+void rn_pass_round(struct rn_pass *pass);
 void rn_pass_prefix(struct rn_pass *pass);
 /* Gradients at a place of the flat vector: outer_sum, and column_sum of one row per sequence, added
  * over the block or stored for each example. */

@@ -51,6 +51,7 @@ void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint3
                                             .longest = longest,
                                             .cu = pass->cu,
                                             .cu_host = pass->host_cu};
+    rn_pass_round(pass);
     const struct rn_kernels *k = pass->kernels;
     k->upload(pass->lane, pass->ids, pass->host_ids, tokens * sizeof(int32_t));
     k->upload(pass->lane, pass->types, pass->host_types, tokens * sizeof(int32_t));
@@ -171,13 +172,18 @@ void rn_pass_prefix(struct rn_pass *pass)
 
 void rn_pass_forward(struct rn_pass *pass)
 {
+    rn_pass_enter(pass);
+    rn_pass_rest(pass);
+}
+
+void rn_pass_rest(struct rn_pass *pass)
+{
     const struct rn_kernels *k = pass->kernels;
     const struct rn_adapter *adapter = pass->adapter;
     const uint32_t layers = adapter->encoder->config.layers;
     const uint32_t tokens = pass->sequences.tokens;
     const uint32_t count = pass->sequences.count;
     const struct rn_mat cls = rn_mat_rows(pass->cls, 0, count);
-    rn_pass_enter(pass);
     for (uint32_t i = first_layer(pass); i + 1 < layers; i++) {
         forward_layer(pass, i, false, rn_mat_rows(pass->layers[i + 1].x, 0, tokens));
     }

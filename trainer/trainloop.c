@@ -179,9 +179,8 @@ static rn_result one_block(struct loop *loop, struct rn_pass *pass, uint32_t blo
     const uint32_t first = loop->block_first[block];
     const uint32_t count = loop->block_first[block + 1] - first;
     rn_pass_load(pass, loop->batch + first, count);
-    rn_pass_forward(pass);
-    rn_pass_loss(pass, loop->trainer->task, (float)(1.0 / (double)loop->batch_count), true);
-    rn_pass_backward(pass, &loop->active);
+    rn_pass_step(pass, loop->trainer->task, (float)(1.0 / (double)loop->batch_count),
+                 &loop->active);
     RN_TRY(rn_pass_losses(pass, err));
     memcpy(loop->loss + first, pass->host_loss, count * sizeof(double));
     return rn_ok();

@@ -112,8 +112,8 @@ struct rn_epilogue {
 /* Sequences of a packed block. Both arrays are device memory. */
 struct rn_sequences {
     uint32_t count;
-    uint32_t tokens;        /* = cu[count] */
-    uint32_t longest;       /* of the block */
+    uint32_t tokens;        /* = cu[count], or more: rows of no sequence (graph_tokens) */
+    uint32_t longest;       /* of the block, or more */
     const int32_t *cu;      /* device, [count + 1], cu[0] = 0 */
     const int32_t *cu_host; /* the same on the host */
 };

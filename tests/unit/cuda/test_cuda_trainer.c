@@ -337,6 +337,91 @@ static void training_repeats(void **state)
     rn_free(again);
 }
 
+/* Rows rounded up, as for recording, against exactly the block's: the same bits. */
+static void rounded_rows_change_no_bit(void **state)
+{
+    (void)state;
+    const struct rn_pass_active active = {RN_MATRIX_AB, true};
+    for (size_t m = 0; m < RN_ARRAY_LENGTH(models); m++) {
+        struct bench b;
+        struct rn_error err;
+        struct rn_example examples[5];
+        open_bench(&b, &models[m], "cuda", RN_HEAD_FEDERATED);
+        must(rn_trainer_prepare(b.trainer, true, &err), &err);
+        const size_t n = b.trainer->adapter.count;
+        struct rn_pass *pass = &b.trainer->passes[0];
+        float *bits[2] = {rn_alloc(n, sizeof(float)), rn_alloc(n, sizeof(float))};
+        for (uint32_t i = 0; i < 5; i++) {
+            examples[i] = rn_dataset_at(b.data, i);
+        }
+        for (int exact = 0; exact < 2; exact++) {
+            rn_pass_load(pass, examples, 5);
+            assert_true(pass->sequences.tokens > (uint32_t)pass->host_cu[5]);
+            pass->sequences.tokens = exact ? (uint32_t)pass->host_cu[5] : pass->sequences.tokens;
+            rn_pass_step(pass, b.trainer->task, 0.2f, &active);
+            b.trainer->kernels->download(pass->lane, bits[exact], pass->gradient,
+                                         n * sizeof(float));
+        }
+        assert_memory_equal(bits[0], bits[1], n * sizeof(float));
+        rn_free(bits[0]);
+        rn_free(bits[1]);
+        close_bench(&b);
+    }
+}
+
+static void no_noise(void *context, size_t n, double deviation, int64_t *out)
+{
+    (void)context;
+    (void)deviation;
+    memset(out, 0, n * sizeof(*out));
+}
+
+/* Steps that differ in everything a key must say: plain, with whole-number gradients of examples,
+ * one matrix or both, batches of different sizes and lengths. */
+static float *varied_training(const char *mode, size_t *out_count)
+{
+    static const struct rn_dp_spec dp = {
+        .clip_norm = 0.5, .grid = 1 << 20, .denominator = 4.0, .noise = no_noise};
+    struct bench b;
+    struct rn_error err;
+    (void)(mode != NULL ? setenv("RONDO_CUDA_GRAPHS", mode, 1) : unsetenv("RONDO_CUDA_GRAPHS"));
+    open_bench(&b, &models[0], "cuda", RN_HEAD_FEDERATED);
+    for (uint32_t i = 0; i < 6; i++) {
+        const struct rn_train_spec spec = {.active = i % 3 == 0   ? RN_MATRIX_A
+                                                     : i % 3 == 1 ? RN_MATRIX_B
+                                                                  : RN_MATRIX_AB,
+                                           .optimizer = RN_OPTIMIZER_SGD,
+                                           .lr_a = 1e-2,
+                                           .lr_b = 1e-2,
+                                           .batch = 3 + i % 2,
+                                           .steps = 4,
+                                           .shuffle = true,
+                                           .seed = i,
+                                           .dp = i >= 3 ? &dp : NULL};
+        must(rn_trainer_train(b.trainer, b.data, &spec, NULL, NULL, NULL, &err), &err);
+    }
+    *out_count = b.trainer->adapter.count;
+    float *out = rn_alloc(*out_count, sizeof(float));
+    must(rn_trainer_get(b.trainer, RN_MATRIX_AB, true, out, *out_count, &err), &err);
+    close_bench(&b);
+    (void)unsetenv("RONDO_CUDA_GRAPHS");
+    return out;
+}
+
+static void recorded_steps_leave_the_same_bits(void **state)
+{
+    (void)state;
+    size_t n = 0;
+    float *issued = varied_training("off", &n);
+    float *checked = varied_training("check", &n); /* fails when a key leaves something out */
+    float *recorded = varied_training(NULL, &n);
+    assert_memory_equal(issued, checked, n * sizeof(float));
+    assert_memory_equal(issued, recorded, n * sizeof(float));
+    rn_free(issued);
+    rn_free(checked);
+    rn_free(recorded);
+}
+
 static int run_with(const char *library)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +430,8 @@ static int run_with(const char *library)
         cmocka_unit_test(a_gradient_keeps_its_bits_in_company),
         cmocka_unit_test(training_is_near_the_reference),
         cmocka_unit_test(training_repeats),
+        cmocka_unit_test(rounded_rows_change_no_bit),
+        cmocka_unit_test(recorded_steps_leave_the_same_bits),
     };
     printf("library: %s\n", library);
     (void)setenv("RONDO_CUDA_LIBRARY", library, 1);
