@@ -3,12 +3,13 @@
  * All bodies for one instruction set, and its tables by element types. The including file names the
  * set (RN_SET_...), the tables (RN_CPU_TABLES) and their description (RN_CPU_NAME).
  */
-#include "trainer/kernels/cpu/cpu_attention.h"
 #include "trainer/kernels/cpu/cpu_dp.h"
 #include "trainer/kernels/cpu/cpu_norm.h"
 #if defined(RN_SET_BF16)
+#include "trainer/kernels/cpu/cpu_attention_dot.h"
 #include "trainer/kernels/cpu/cpu_fused.h"
 #else
+#include "trainer/kernels/cpu/cpu_attention.h"
 #include "trainer/kernels/cpu/cpu_product.h"
 #endif
 #include "trainer/kernels/cpu/cpu_thin.h"

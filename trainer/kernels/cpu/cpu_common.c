@@ -50,6 +50,13 @@ size_t rn_cpu_attend_floats(size_t length, size_t head_dim)
     return 2 * d * s + 4 * length * d + 2 * s + 3 * d;
 }
 
+size_t rn_cpu_dot_halves(size_t length, size_t head_dim)
+{
+    const size_t s = round_up(length, 16);
+    const size_t d = round_up(head_dim, 16);
+    return 9 * s * d + s * s + RN_CPU_DOT_STRIP * (6 * s + 2 * d) + 4 * s;
+}
+
 rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits *limits,
                           struct rn_lane **out, struct rn_error *err)
 {
@@ -61,6 +68,8 @@ rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits 
             rn_free(lane);
             return result;
         }
+        lane->dots =
+            rn_alloc(rn_cpu_dot_halves(limits->length, limits->head_dim), sizeof(*lane->dots));
     }
     lane->packed = rn_alloc((size_t)RN_CPU_BLOCK_M * RN_CPU_BLOCK_K, sizeof(float));
     lane->sums = rn_alloc(round_up(limits->width, RN_CPU_PANEL) * RN_CPU_BLOCK_M, sizeof(float));
@@ -77,6 +86,7 @@ void rn_cpu_lane_free(struct rn_lane *lane)
         rn_free(lane->sums);
         rn_free(lane->attend);
         rn_free(lane->row);
+        rn_free(lane->dots);
         rn_onednn_lane_free(lane->onednn);
         rn_free(lane);
     }

@@ -40,15 +40,20 @@ struct rn_weight {
 };
 
 struct rn_lane {
-    float *packed; /* [BLOCK_K][rows of a tile] per tile, BLOCK_M rows */
-    float *sums;   /* [panels][BLOCK_M][32] */
-    float *attend; /* attention scratch, see cpu_attention.h */
-    float *row;    /* [width] */
+    float *packed;  /* [BLOCK_K][rows of a tile] per tile, BLOCK_M rows */
+    float *sums;    /* [panels][BLOCK_M][32] */
+    float *attend;  /* attention scratch, see cpu_attention.h */
+    float *row;     /* [width] */
+    uint16_t *dots; /* scratch of cpu_attention_dot.h; there with oneDNN */
     struct rn_onednn_lane *onednn;
 };
 
 /* Floats of attention scratch for a sequence length and head width. */
 size_t rn_cpu_attend_floats(size_t length, size_t head_dim);
+
+#define RN_CPU_DOT_STRIP ((size_t)6) /* rows of a left factor at once; even */
+/* Elements of two bytes for attention in dot products. */
+size_t rn_cpu_dot_halves(size_t length, size_t head_dim);
 
 /* RN_CPU_AVX512_BF16 is for the bfloat16 backends alone: oneDNN, and bfloat16 dot products. */
 enum rn_cpu_set { RN_CPU_SCALAR, RN_CPU_AVX2, RN_CPU_AVX512, RN_CPU_AVX512_BF16, RN_CPU_SETS };
