@@ -15,7 +15,7 @@
 static const char *const saving_backends[] = {"ref", "cpu", "cpu-bf16"};
 #define SAVING_BACKENDS RN_ARRAY_LENGTH(saving_backends)
 
-/* Whether this build has the backend. */
+/* Whether this build has the backend: all of them since it has them. */
 static inline bool saving_backend_there(const char *name)
 {
     const struct rn_kernels *kernels = NULL;

@@ -334,6 +334,33 @@ size_t rn_onednn_slices(const struct rn_onednn_matrix *matrix)
     return matrix->count;
 }
 
+/* The lane's memory objects for a primitive, made at its first use. */
+static const struct bound *bind(struct rn_onednn_lane *lane, size_t number, size_t index)
+{
+    const struct shape *shape = lane->owner->shapes[number];
+    struct bound *bound = &lane->bound[number][index];
+    if (bound->left != NULL) {
+        return bound;
+    }
+    const size_t bytes = dnnl_memory_desc_get_size(&shape->scratch[index]);
+    if (bytes > lane->scratch_bytes) { /* the objects made so far set their handle at each use */
+        rn_free(lane->scratch);
+        lane->scratch = rn_alloc(bytes, 1);
+        lane->scratch_bytes = bytes;
+    }
+    const dnnl_engine_t engine = lane->owner->engine;
+    dnnl_status_t status =
+        dnnl_memory_create(&bound->left, &shape->left[index], engine, lane->rows);
+    if (status == dnnl_success) {
+        status = dnnl_memory_create(&bound->sums, &shape->sums[index], engine, lane->sums);
+    }
+    if (status == dnnl_success && bytes > 0) {
+        status = dnnl_memory_create(&bound->scratch, &shape->scratch[index], engine, lane->scratch);
+    }
+    RN_BUG_IF(status != dnnl_success);
+    return bound;
+}
+
 rn_result rn_onednn_lane_new(struct rn_onednn *onednn, size_t width, struct rn_onednn_lane **out,
                              struct rn_error *err)
 {
@@ -348,6 +375,12 @@ rn_result rn_onednn_lane_new(struct rn_onednn *onednn, size_t width, struct rn_o
     }
     lane->rows = rn_alloc(RN_ONEDNN_ROWS * round_up(width, RN_ONEDNN_DEPTH), sizeof(uint16_t));
     lane->sums = rn_alloc((size_t)RN_ONEDNN_ROWS * RN_ONEDNN_SLICE, sizeof(float));
+    /* What the matrices so far will need now, not in the middle of a step. */
+    for (size_t i = 0; i < SHAPES_MAX && onednn->shapes[i] != NULL; i++) {
+        for (size_t j = 0; j < COUNTS; j++) {
+            (void)bind(lane, i, j);
+        }
+    }
     *out = lane;
     return rn_ok();
 }
@@ -383,33 +416,6 @@ void rn_onednn_lane_free(struct rn_onednn_lane *lane)
 uint16_t *rn_onednn_rows(struct rn_onednn_lane *lane)
 {
     return lane->rows;
-}
-
-/* The lane's memory objects for a primitive, made at its first use. */
-static const struct bound *bind(struct rn_onednn_lane *lane, size_t number, size_t index)
-{
-    const struct shape *shape = lane->owner->shapes[number];
-    struct bound *bound = &lane->bound[number][index];
-    if (bound->left != NULL) {
-        return bound;
-    }
-    const size_t bytes = dnnl_memory_desc_get_size(&shape->scratch[index]);
-    if (bytes > lane->scratch_bytes) { /* the objects made so far set their handle at each use */
-        rn_free(lane->scratch);
-        lane->scratch = rn_alloc(bytes, 1);
-        lane->scratch_bytes = bytes;
-    }
-    const dnnl_engine_t engine = lane->owner->engine;
-    dnnl_status_t status =
-        dnnl_memory_create(&bound->left, &shape->left[index], engine, lane->rows);
-    if (status == dnnl_success) {
-        status = dnnl_memory_create(&bound->sums, &shape->sums[index], engine, lane->sums);
-    }
-    if (status == dnnl_success && bytes > 0) {
-        status = dnnl_memory_create(&bound->scratch, &shape->scratch[index], engine, lane->scratch);
-    }
-    RN_BUG_IF(status != dnnl_success);
-    return bound;
 }
 
 struct rn_onednn_sums rn_onednn_product(struct rn_onednn_lane *lane,

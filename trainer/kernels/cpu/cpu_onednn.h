@@ -51,7 +51,8 @@ struct rn_onednn_sums {
 };
 
 /* rows (1..64, without gaps, depth padded) times a slice. Rows are read up to the next multiple of
- * 16. The sums hold until the lane's next product. The first call with a new shape allocates. */
+ * 16. The sums hold until the lane's next product. The first call with a shape
+ * that came after the lane allocates. */
 struct rn_onednn_sums rn_onednn_product(struct rn_onednn_lane *lane,
                                         const struct rn_onednn_matrix *matrix, size_t slice,
                                         const uint16_t *rows, size_t count);
