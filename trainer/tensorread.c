@@ -7,6 +7,8 @@
 #include "trainer/safetensors.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* IEEE half to single; every half is a single, so this is exact. */
 static uint32_t single_of_half(uint16_t half)
@@ -48,6 +50,21 @@ static void convert(const struct rn_tensor *tensor, float *out)
     }
 }
 
+/* The pages that lie in this tensor alone leave the process's resident set: they come back from the
+ * file if anybody looks again. Without this a whole checkpoint stands in memory beside its packed
+ * weights while a model opens. */
+static void release_pages(const struct rn_tensor *tensor)
+{
+    const long size = sysconf(_SC_PAGESIZE);
+    const uintptr_t page = size > 0 ? (uintptr_t)size : 4096;
+    const uintptr_t begin = ((uintptr_t)tensor->data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)tensor->data + tensor->bytes) / page * page;
+
+    if (begin < end) {
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+}
+
 static void describe_shape(const uint64_t *shape, unsigned dimensions, char *out, size_t capacity)
 {
     size_t at = 0;
@@ -80,6 +97,7 @@ rn_result rn_tensor_read(const struct rn_tensor *tensor, unsigned dimensions, co
               "%s: tensor %.200s has dtype %s; F32, F16 and BF16 can be read", tensor->path,
               tensor->name, tensor->dtype_text);
     convert(tensor, out);
+    release_pages(tensor);
     return rn_ok();
 }
 
