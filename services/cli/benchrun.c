@@ -18,7 +18,6 @@
 #define WARM_SEED 8
 #define LATER_PASSES 2
 #define PASSES_MAX (1 + LATER_PASSES)
-#define GEMM_SECONDS "0.3"
 #define GEMM_LIMIT_MS 300000
 #define SELF "/proc/self/exe"
 #define LOAD_SECONDS 5.0
@@ -154,7 +153,7 @@ static rn_result measure_gemm(const struct rn_bench_choice *choice, const struct
                                 "--threads",
                                 threads,
                                 "--seconds",
-                                GEMM_SECONDS,
+                                result->setting.shape->gemm_seconds,
                                 "--format",
                                 "json",
                                 NULL};

@@ -13,9 +13,9 @@
 #define MODEL_SEED 1
 
 static const struct rn_bench_shape shapes[] = {
-    {"large", 24, 1024, 16, 4096, 2, 1},
-    {"base", 12, 768, 12, 3072, 4, 2},
-    {"small", 4, 256, 4, 1024, 8, 3},
+    {"large", 24, 1024, 16, 4096, 2, 1, "0.3"},
+    {"base", 12, 768, 12, 3072, 4, 2, "0.2"},
+    {"small", 4, 256, 4, 1024, 8, 3, "0.05"},
 };
 
 enum part { ALL, UPPER, TOP2 };

@@ -20,6 +20,7 @@ struct rn_bench_shape {
     const char *name;
     uint32_t layers, hidden, heads, intermediate;
     uint32_t steps, repeats; /* measured steps a pass and repeats, unless the user says otherwise */
+    const char *gemm_seconds; /* for each product when G is measured */
 };
 
 /* NULL when there is none of this name. "large" is RoBERTa-large, "base" RoBERTa-base, "small" for

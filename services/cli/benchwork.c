@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/guard.h"
+#include "crypto/noise.h"
+#include "crypto/random.h"
 #include "services/cli/options.h"
 #include "trainer/trainer.h"
 
@@ -66,7 +68,24 @@ static rn_result open_texts(struct rn_trainer *trainer, const char *path, struct
     return rn_trainer_data_open(trainer, &spec, out, err);
 }
 
-static struct rn_train_spec train_spec(const struct work *work, uint32_t passes)
+static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
+{
+    rn_noise_draw(context, n, deviation, out);
+}
+
+/* Noise from the system's randomness, as `rondo train` takes it. */
+static rn_result start_noise(struct rn_noise *noise, struct rn_error *err)
+{
+    struct rn_secret32 key;
+    RN_TRY(rn_random_bytes(key.bytes, sizeof(key.bytes), err));
+    rn_noise_init(noise, &key);
+    rn_secret_wipe(&key, sizeof(key));
+    return rn_ok();
+}
+
+/* dp: what clips and drowns each text's gradient; NULL: plain. */
+static struct rn_train_spec train_spec(const struct work *work, uint32_t passes,
+                                       const struct rn_dp_spec *dp)
 {
     return (struct rn_train_spec){
         .active = strcmp(work->active, "A") == 0   ? RN_MATRIX_A
@@ -75,10 +94,11 @@ static struct rn_train_spec train_spec(const struct work *work, uint32_t passes)
         .optimizer = RN_OPTIMIZER_ADAMW,
         .lr_a = LEARNING_RATE,
         .lr_b = LEARNING_RATE,
-        .clip = CLIP,
+        .clip = dp == NULL ? CLIP : 0.0,
         .batch = (uint32_t)work->batch,
         .epochs = passes,
         .seed = 1,
+        .dp = dp,
     };
 }
 
@@ -97,10 +117,21 @@ static rn_result measure(const struct work *work, struct rn_trainer *trainer,
                          const struct rn_dataset *warm, const struct rn_dataset *texts,
                          struct rn_error *err)
 {
-    const struct rn_train_spec once = train_spec(work, 1);
-    const struct rn_train_spec spec = train_spec(work, (uint32_t)work->passes);
+    RN_CLEANUP(rn_noise_clear) struct rn_noise noise = {.next = 0};
+    const struct rn_dp_spec private = {.clip_norm = CLIP,
+                                       .noise_multiplier = 1.0,
+                                       .denominator = (double)work->batch,
+                                       .sampling = RN_DP_BATCHES,
+                                       .context = &noise,
+                                       .noise = draw_noise};
+    const struct rn_dp_spec *dp = work->dp ? &private : NULL;
+    const struct rn_train_spec once = train_spec(work, 1, dp);
+    const struct rn_train_spec spec = train_spec(work, (uint32_t)work->passes, dp);
     const size_t count = rn_trainer_data_count(texts);
     struct rn_trainer_facts facts;
+    if (work->dp) {
+        RN_TRY(start_noise(&noise, err));
+    }
     rn_trainer_facts(trainer, &facts);
     printf("{\"event\": \"ready\", \"detail\": \"%s %s\"}\n", facts.backend, facts.kernels);
     (void)fflush(stdout);
@@ -126,7 +157,6 @@ static rn_result run(const struct work *work, struct rn_error *err)
     RN_CLEANUP(close_data) struct rn_dataset *warm = NULL;
     RN_CLEANUP(close_data) struct rn_dataset *texts = NULL;
     RN_ENSURE(work->layers <= RN_TRAINER_LAYERS_MAX, err, RN_E_USAGE, "too many layers");
-    RN_ENSURE(!work->dp, err, RN_E_UNSUPPORTED, "this build has no differential privacy");
     RN_TRY(open_trainer(work, &trainer, err));
     RN_TRY(open_texts(trainer, work->warm, &warm, err));
     RN_TRY(open_texts(trainer, work->texts, &texts, err));

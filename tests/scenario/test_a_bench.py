@@ -82,11 +82,14 @@ def alone(work):
 
 
 def overheads(work):
-    report = json.loads(ok(work, "train", "--setting", "small-lora-128", *FEW, "--python", "none", "--format", "json",
-                           "--quiet"))
-    (setting,) = report["settings"]
-    assert [side["side"] for side in setting["sides"]] == ["rondo", "rondo frozen"]
-    assert isinstance(setting["overhead"], float)
+    report = json.loads(ok(work, "train", "--setting", "small-lora-128,small-all-glue-dp", *FEW, "--python", "none",
+                           "--format", "json", "--quiet"))
+    lora, private = report["settings"]
+    assert [side["side"] for side in lora["sides"]] == ["rondo", "rondo frozen"]
+    assert [side["side"] for side in private["sides"]] == ["rondo", "rondo plain"]
+    for setting in (lora, private):
+        assert all(side["failure"] is None for side in setting["sides"]), setting
+        assert isinstance(setting["overhead"], float)
 
 
 def beside_a_peer(work):
