@@ -40,12 +40,34 @@ static float *example_at(const struct rn_pass_examples *examples, size_t place)
     return NULL;
 }
 
+/* The piece's sequences alone, into its own gradient. */
+static void outer_sum_of_piece(struct rn_pass *pass, uint32_t number,
+                               const struct rn_sequences *sequences, struct rn_mat u,
+                               struct rn_mat v, float scale, bool transposed, size_t place)
+{
+    const struct rn_piece *piece = &pass->pieces[number];
+    float *to = pass->gradient + number * pass->adapter->count + place;
+    if (sequences == NULL) {
+        pass->kernels->outer_sum(pass->lane, NULL, rn_piece_rows(pass, piece, u),
+                                 rn_piece_rows(pass, piece, v), scale, transposed, 0, to);
+        return;
+    }
+    const struct rn_sequences part = {.count = piece->count,
+                                      .tokens = piece->row + piece->rows,
+                                      .longest = sequences->longest,
+                                      .cu = sequences->cu + piece->first,
+                                      .cu_host = sequences->cu_host + piece->first};
+    pass->kernels->outer_sum(pass->lane, &part, u, v, scale, transposed, 0, to);
+}
+
 void rn_pass_outer_sum(struct rn_pass *pass, const struct rn_sequences *sequences, struct rn_mat u,
                        struct rn_mat v, float scale, bool transposed, size_t place)
 {
     const struct rn_kernels *k = pass->kernels;
     if (pass->each.gradients == NULL) {
-        k->outer_sum(pass->lane, sequences, u, v, scale, transposed, 0, pass->gradient + place);
+        for (uint32_t i = 0; i < pass->piece_count; i++) {
+            outer_sum_of_piece(pass, i, sequences, u, v, scale, transposed, place);
+        }
         return;
     }
     float *at = example_at(&pass->each, place);
@@ -58,7 +80,10 @@ void rn_pass_row_sum(struct rn_pass *pass, struct rn_mat m, size_t place)
 {
     const struct rn_kernels *k = pass->kernels;
     if (pass->each.gradients == NULL) {
-        k->column_sum(pass->lane, m, pass->gradient + place);
+        for (uint32_t i = 0; i < pass->piece_count; i++) {
+            k->column_sum(pass->lane, rn_piece_rows(pass, &pass->pieces[i], m),
+                          pass->gradient + i * pass->adapter->count + place);
+        }
         return;
     }
     float *at = example_at(&pass->each, place);

@@ -23,6 +23,7 @@ struct rn_pass_options {
     uint32_t sequences; /* most examples of a block */
     uint32_t length;    /* most tokens of an example */
     bool training;      /* gradient memory too */
+    uint32_t pieces;    /* most pieces of a block; 0 = 1 */
     struct rn_trainer_switches switches;
     struct rn_prefix_cache
         *cache; /* borrowed; NULL = compute the layers below the lowest adapted */
@@ -51,6 +52,14 @@ struct rn_pass_examples {
     size_t count;     /* elements of the active parts */
     struct rn_pass_run runs[3];
     size_t run_count;
+};
+
+/* Sequences of a block that belong to one adapter; row and rows are found by rn_pass_split. */
+struct rn_piece {
+    uint32_t owner;        /* number of the adapter */
+    uint32_t first, count; /* sequences */
+    uint32_t row, rows;    /* tokens */
+    float scale;           /* of its losses' gradient */
 };
 
 struct rn_pass {
@@ -89,7 +98,16 @@ struct rn_pass {
     struct rn_mat do_, dq, dk, dv;   /* [T, d] */
     struct rn_mat du;                /* [T, f] */
     struct rn_mat dh;                /* [T, rank] */
-    float *gradient;                 /* device [adapter->count] */
+    float *gradient;                 /* device [piece_max][adapter->count] */
+
+    /* Adapters: values of adapter i at values + i * stride; the trainer's own is the only one
+     * unless the caller sets others. */
+    const float *values, *transposed;
+    size_t values_stride, transposed_stride;
+    struct rn_piece *pieces; /* [piece_max] */
+    uint32_t piece_count, piece_max;
+    int32_t *host_owner, *host_owner_first; /* [tokens], [sequences]; with several pieces */
+    int32_t *owner, *owner_first;           /* device */
     struct rn_pass_examples each;
 };
 
@@ -114,11 +132,16 @@ struct rn_lane_limits rn_pass_lane_limits(const struct rn_adapter *adapter,
 /* Packs count examples (within the limits) and sends them to the device. The examples stay where
  * they are until the forward pass is done. */
 void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint32_t count);
+/* After a load: the block is these pieces, in order and without gaps. A load makes it one piece of
+ * adapter 0. */
+void rn_pass_split(struct rn_pass *pass, const struct rn_piece *pieces, uint32_t count);
 /* Embedding to logits. */
 void rn_pass_forward(struct rn_pass *pass);
-/* Losses of the block at the present logits, and with dlogits the start of backward. */
+/* Losses of the block at the present logits, and with dlogits the start of backward. scale: of one
+ * piece; several have their own. */
 void rn_pass_loss(struct rn_pass *pass, enum rn_task task, float scale, bool want_gradient);
-/* After rn_pass_loss with want_gradient: overwrites the active parts of `gradient`. */
+/* After rn_pass_loss with want_gradient: overwrites the active parts of `gradient`, of piece i from
+ * i * adapter->count on. */
 void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *active);
 /* Forward, loss and backward of the loaded block, from the backend's record where it keeps one. */
 void rn_pass_step(struct rn_pass *pass, enum rn_task task, float scale,
@@ -140,6 +163,21 @@ void rn_pass_rest(struct rn_pass *pass);
  * sequence belong to none. */
 void rn_pass_round(struct rn_pass *pass);
 void rn_pass_prefix(struct rn_pass *pass);
+/* rn_pass_load without a change of the pieces. */
+void rn_pass_load_rows(struct rn_pass *pass, const struct rn_example *examples, uint32_t count);
+/* Rows of a piece: m has a row per token or per sequence of the block. */
+struct rn_mat rn_piece_rows(const struct rn_pass *pass, const struct rn_piece *piece,
+                            struct rn_mat m);
+/* A place of the vector of the piece's adapter. */
+const float *rn_piece_values(const struct rn_pass *pass, const struct rn_piece *piece,
+                             size_t place);
+/* `thin`, and the rank update of an epilogue, with each piece's own adapter: first + owner *
+ * stride.
+ */
+void rn_pass_thin(struct rn_pass *pass, struct rn_mat x, const float *first, size_t stride,
+                  struct rn_mat h);
+void rn_pass_rank_update(const struct rn_pass *pass, struct rn_mat h, const float *first,
+                         size_t stride, struct rn_epilogue *epilogue);
 /* Gradients at a place of the flat vector: outer_sum, and column_sum of one row per sequence, added
  * over the block or stored for each example. */
 void rn_pass_outer_sum(struct rn_pass *pass, const struct rn_sequences *sequences, struct rn_mat u,

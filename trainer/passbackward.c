@@ -30,7 +30,6 @@ static void back_site(struct rn_pass *pass, const struct rn_pass_active *active,
                       const struct rn_site *site, struct rn_mat h, const struct step *s,
                       bool want_dx, struct rn_epilogue *epilogue)
 {
-    const struct rn_kernels *k = pass->kernels;
     const struct rn_adapter *adapter = pass->adapter;
     const bool want_a = ((unsigned)active->matrices & RN_MATRIX_A) != 0;
     if (((unsigned)active->matrices & RN_MATRIX_B) != 0) {
@@ -41,12 +40,11 @@ static void back_site(struct rn_pass *pass, const struct rn_pass_active *active,
         return;
     }
     const struct rn_mat dh = rn_mat_rows(pass->dh, 0, s->dy.rows);
-    k->thin(pass->lane, s->dy, adapter->transposed + site->transposed, dh);
+    rn_pass_thin(pass, s->dy, pass->transposed + site->transposed, pass->transposed_stride, dh);
     if (want_a) {
         rn_pass_outer_sum(pass, s->sequences, dh, s->x, 1.0f, false, site->a);
     }
-    epilogue->rank_h = dh;
-    epilogue->rank_b = adapter->values + site->a;
+    rn_pass_rank_update(pass, dh, pass->values + site->a, pass->values_stride, epilogue);
 }
 
 /* dx = dy W + LoRA, then the epilogue; dx.data NULL: gradients of the site alone. */
@@ -162,11 +160,24 @@ static void back_pooler(struct rn_pass *pass, const struct rn_pass_active *activ
     }
 }
 
+/* Through a layer of the head, each piece's own. */
+static void back_dense(struct rn_pass *pass, struct rn_mat dy, size_t w, struct rn_mat gate,
+                       enum rn_activation gate_of, struct rn_mat dx)
+{
+    for (uint32_t i = 0; i < pass->piece_count; i++) {
+        const struct rn_piece *piece = &pass->pieces[i];
+        const struct rn_mat some =
+            gate.data != NULL ? rn_piece_rows(pass, piece, gate) : (struct rn_mat){0};
+        pass->kernels->dense_back(pass->lane, rn_piece_rows(pass, piece, dy),
+                                  rn_piece_values(pass, piece, w), some, gate_of,
+                                  rn_piece_rows(pass, piece, dx));
+    }
+}
+
 /* From dlogits to dcls; the head's gradients when it trains. */
 static void back_head(struct rn_pass *pass, const struct rn_pass_active *active, bool want_dcls,
                       struct rn_mat dcls)
 {
-    const struct rn_kernels *k = pass->kernels;
     const struct rn_adapter *adapter = pass->adapter;
     const struct rn_head_places *head = &adapter->head;
     const uint32_t count = pass->sequences.count;
@@ -179,8 +190,7 @@ static void back_head(struct rn_pass *pass, const struct rn_pass_active *active,
         rn_pass_outer_sum(pass, NULL, dlogits, z, 1.0f, false, head->classifier_w);
         rn_pass_row_sum(pass, dlogits, head->classifier_b);
     }
-    k->dense_back(pass->lane, dlogits, adapter->values + head->classifier_w, z, RN_ACTIVATION_TANH,
-                  dz);
+    back_dense(pass, dlogits, head->classifier_w, z, RN_ACTIVATION_TANH, dz);
     if (adapter->pooler != NULL) {
         back_pooler(pass, active, cls, dz, want_dcls, dcls);
         return;
@@ -190,8 +200,7 @@ static void back_head(struct rn_pass *pass, const struct rn_pass_active *active,
         rn_pass_row_sum(pass, dz, head->dense_b);
     }
     if (want_dcls) {
-        k->dense_back(pass->lane, dz, adapter->values + head->dense_w, none, RN_ACTIVATION_NONE,
-                      dcls);
+        back_dense(pass, dz, head->dense_w, none, RN_ACTIVATION_NONE, dcls);
     }
 }
 
@@ -209,7 +218,8 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *wanted)
     const bool last_first = !switches->plain_last_layer;
     const uint32_t count = pass->sequences.count;
     const struct rn_mat dcls = rn_mat_rows(last_first ? pass->dx : pass->dcls, 0, count);
-    pass->kernels->zero(pass->lane, pass->gradient, adapter->count * sizeof(float));
+    pass->kernels->zero(pass->lane, pass->gradient,
+                        pass->piece_count * adapter->count * sizeof(float));
     back_head(pass, active, sites, dcls);
     if (!sites) {
         return;

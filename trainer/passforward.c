@@ -23,6 +23,13 @@ static void put_positions(const struct rn_model_config *config, const struct rn_
 
 void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)
 {
+    rn_pass_load_rows(pass, examples, count);
+    const struct rn_piece whole = {.count = count};
+    rn_pass_split(pass, &whole, 1);
+}
+
+void rn_pass_load_rows(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)
+{
     const struct rn_model_config *config = &pass->adapter->encoder->config;
     RN_BUG_IF(count == 0 || count > pass->options.sequences);
     uint32_t tokens = 0;
@@ -72,9 +79,10 @@ static void project(struct rn_pass *pass, uint32_t index, enum rn_module module,
     epilogue.bias = layer->bias[module];
     if (number >= 0) {
         const struct rn_site *site = &adapter->sites[number];
-        epilogue.rank_h = rn_mat_rows(pass->layers[index].h[module], 0, x.rows);
-        epilogue.rank_b = adapter->transposed + site->transposed;
-        pass->kernels->thin(pass->lane, x, adapter->values + site->a, epilogue.rank_h);
+        const struct rn_mat h = rn_mat_rows(pass->layers[index].h[module], 0, x.rows);
+        rn_pass_thin(pass, x, pass->values + site->a, pass->values_stride, h);
+        rn_pass_rank_update(pass, h, pass->transposed + site->transposed, pass->transposed_stride,
+                            &epilogue);
     }
     pass->kernels->linear(pass->lane, layer->weight[module], x, &epilogue, y);
 }
@@ -133,24 +141,36 @@ struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_onl
                                  .first_query = first_only};
 }
 
+/* A layer of the head, each piece's own. */
+static void forward_dense(struct rn_pass *pass, struct rn_mat x, size_t w, size_t bias,
+                          enum rn_activation activation, struct rn_mat y)
+{
+    for (uint32_t i = 0; i < pass->piece_count; i++) {
+        const struct rn_piece *piece = &pass->pieces[i];
+        pass->kernels->dense(pass->lane, rn_piece_rows(pass, piece, x),
+                             rn_piece_values(pass, piece, w), rn_piece_values(pass, piece, bias),
+                             activation, rn_piece_rows(pass, piece, y));
+    }
+}
+
 /* z = tanh(dense(cls)): the pooler of BERT with its site, or classifier.dense of RoBERTa. */
 static void forward_first_dense(struct rn_pass *pass, struct rn_mat cls, struct rn_mat z)
 {
-    const struct rn_kernels *k = pass->kernels;
     const struct rn_adapter *adapter = pass->adapter;
     if (adapter->pooler == NULL) {
-        k->dense(pass->lane, cls, adapter->values + adapter->head.dense_w,
-                 adapter->values + adapter->head.dense_b, RN_ACTIVATION_TANH, z);
+        forward_dense(pass, cls, adapter->head.dense_w, adapter->head.dense_b, RN_ACTIVATION_TANH,
+                      z);
         return;
     }
     struct rn_epilogue epilogue = {.bias = adapter->pooler_b, .activation = RN_ACTIVATION_TANH};
     if (adapter->pooler_site >= 0) {
         const struct rn_site *site = &adapter->sites[adapter->pooler_site];
-        epilogue.rank_h = rn_mat_rows(pass->pooler_h, 0, cls.rows);
-        epilogue.rank_b = adapter->transposed + site->transposed;
-        k->thin(pass->lane, cls, adapter->values + site->a, epilogue.rank_h);
+        const struct rn_mat h = rn_mat_rows(pass->pooler_h, 0, cls.rows);
+        rn_pass_thin(pass, cls, pass->values + site->a, pass->values_stride, h);
+        rn_pass_rank_update(pass, h, pass->transposed + site->transposed, pass->transposed_stride,
+                            &epilogue);
     }
-    k->linear(pass->lane, adapter->pooler, cls, &epilogue, z);
+    pass->kernels->linear(pass->lane, adapter->pooler, cls, &epilogue, z);
 }
 
 /* The first layer that is no prefix: the lowest adapted one, at most the last. */
@@ -196,21 +216,29 @@ void rn_pass_rest(struct rn_pass *pass)
     }
     const struct rn_mat z = rn_mat_rows(pass->z, 0, count);
     forward_first_dense(pass, cls, z);
-    k->dense(pass->lane, z, adapter->values + adapter->head.classifier_w,
-             adapter->values + adapter->head.classifier_b, RN_ACTIVATION_NONE,
-             rn_mat_rows(pass->logits, 0, count));
+    forward_dense(pass, z, adapter->head.classifier_w, adapter->head.classifier_b,
+                  RN_ACTIVATION_NONE, rn_mat_rows(pass->logits, 0, count));
 }
 
 void rn_pass_loss(struct rn_pass *pass, enum rn_task task, float scale, bool want_gradient)
 {
     const uint32_t count = pass->sequences.count;
-    const struct rn_mat none = {0};
+    const struct rn_kernels *k = pass->kernels;
     const struct rn_mat logits = rn_mat_rows(pass->logits, 0, count);
-    const struct rn_mat dlogits = want_gradient ? rn_mat_rows(pass->dlogits, 0, count) : none;
-    if (task == RN_TASK_REGRESSION) {
-        pass->kernels->squared_error(pass->lane, logits, pass->targets, scale, dlogits, pass->loss);
-    } else {
-        pass->kernels->cross_entropy(pass->lane, logits, pass->labels, scale, dlogits, pass->loss);
+    for (uint32_t i = 0; i < pass->piece_count; i++) {
+        const struct rn_piece *piece = &pass->pieces[i];
+        const struct rn_mat some = rn_piece_rows(pass, piece, logits);
+        const struct rn_mat none = {0};
+        const struct rn_mat dlogits =
+            want_gradient ? rn_mat_rows(pass->dlogits, piece->first, piece->count) : none;
+        const float by = pass->piece_count == 1 ? scale : piece->scale;
+        if (task == RN_TASK_REGRESSION) {
+            k->squared_error(pass->lane, some, pass->targets + piece->first, by, dlogits,
+                             pass->loss + piece->first);
+        } else {
+            k->cross_entropy(pass->lane, some, pass->labels + piece->first, by, dlogits,
+                             pass->loss + piece->first);
+        }
     }
 }
 

@@ -104,6 +104,11 @@ static void bind_layers(struct rn_pass *pass, struct arena *arena, const struct 
     }
 }
 
+static size_t piece_max(const struct rn_pass_options *options)
+{
+    return options->pieces > 1 ? options->pieces : 1;
+}
+
 static void bind_inputs(struct rn_pass *pass, struct arena *arena)
 {
     const size_t tokens = pass->options.tokens;
@@ -116,6 +121,10 @@ static void bind_inputs(struct rn_pass *pass, struct arena *arena)
     pass->labels = take(arena, sequences * sizeof(int32_t));
     pass->targets = take(arena, sequences * sizeof(float));
     pass->loss = take(arena, sequences * sizeof(double));
+    if (piece_max(&pass->options) > 1) {
+        pass->owner = take(arena, tokens * sizeof(int32_t));
+        pass->owner_first = take(arena, sequences * sizeof(int32_t));
+    }
 }
 
 static void bind_gradients(struct rn_pass *pass, struct arena *arena)
@@ -136,7 +145,7 @@ static void bind_gradients(struct rn_pass *pass, struct arena *arena)
     pass->dlogits = take_mat(arena, k->narrow, sequences, pass->adapter->label_count);
     pass->dz = take_mat(arena, k->narrow, sequences, c->hidden);
     pass->dcls = take_mat(arena, k->residual, sequences, c->hidden);
-    pass->gradient = take(arena, pass->adapter->count * sizeof(float));
+    pass->gradient = take(arena, piece_max(&pass->options) * pass->adapter->count * sizeof(float));
 }
 
 static size_t bind_all(struct rn_pass *pass, uint8_t *base)
@@ -237,6 +246,14 @@ rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *adapter,
     out->host_targets = rn_alloc(sequences, sizeof(float));
     out->host_loss = rn_alloc(sequences, sizeof(double));
     out->host_logits = rn_alloc(sequences * adapter->label_count, sizeof(float));
+    out->piece_max = (uint32_t)piece_max(options);
+    out->pieces = rn_alloc(out->piece_max, sizeof(*out->pieces));
+    if (out->piece_max > 1) {
+        out->host_owner = rn_alloc(tokens, sizeof(int32_t));
+        out->host_owner_first = rn_alloc(sequences, sizeof(int32_t));
+    }
+    out->values = adapter->values;
+    out->transposed = adapter->transposed;
     const rn_result result = take_device(out, device, err);
     if (rn_is_ok(result) && options->cache != NULL) {
         const struct rn_mat x = out->layers[adapter->lowest].x;
@@ -259,6 +276,9 @@ void rn_pass_clear(struct rn_pass *pass)
     pass->kernels->memory_free(pass->adapter->encoder->device, pass->arena);
     pass->kernels->lane_free(pass->lane);
     rn_free(pass->layers);
+    rn_free(pass->pieces);
+    rn_free(pass->host_owner);
+    rn_free(pass->host_owner_first);
     rn_free(pass->host_rows);
     rn_free(pass->host_known);
     rn_free(pass->host_missing);

@@ -54,7 +54,7 @@ static void compute_all(struct rn_pass *pass)
 static void compute_missing(struct rn_pass *pass, const struct rn_example *all, uint32_t count,
                             uint32_t missing)
 {
-    rn_pass_load(pass, pass->host_missing, missing);
+    rn_pass_load_rows(pass, pass->host_missing, missing);
     compute_all(pass);
     const size_t width = row_bytes(pass);
     size_t to = 0;
@@ -69,7 +69,7 @@ static void compute_missing(struct rn_pass *pass, const struct rn_example *all, 
         }
         to += bytes;
     }
-    rn_pass_load(pass, all, count);
+    rn_pass_load_rows(pass, all, count);
 }
 
 void rn_pass_enter(struct rn_pass *pass)

@@ -230,7 +230,8 @@ struct rn_kernels {
      *     g_i[p][c] = scale * sum over its rows t in order of u[t][p] * v[t][c]
      * (u[T][r], v[T][n]); out gets g_0 + g_1 + ... added, in this order. transposed: out[c][p].
      * per_sequence != 0: instead of adding, g_i is stored at out + i * per_sequence (elements).
-     * For rows that are one per sequence (heads) pass sequences = NULL: each row is a sequence. */
+     * For rows that are one per sequence (heads) pass sequences = NULL: each row is a sequence. The
+     * sequences may be a later part of a block: then cu[0] is their first row of u and v. */
     void (*outer_sum)(struct rn_lane *lane, const struct rn_sequences *sequences, struct rn_mat u,
                       struct rn_mat v, float scale, bool transposed, size_t per_sequence,
                       float *out);
