@@ -40,6 +40,9 @@ void rn_pass_split(struct rn_pass *pass, const struct rn_piece *pieces, uint32_t
 struct rn_mat rn_piece_rows(const struct rn_pass *pass, const struct rn_piece *piece,
                             struct rn_mat m)
 {
+    if (pass->piece_count == 1) {
+        return m; /* with rows rounded up, if they are */
+    }
     /* Where both counts are equal, so are the rows. */
     return m.rows == pass->sequences.count ? rn_mat_rows(m, piece->first, piece->count)
                                            : rn_mat_rows(m, piece->row, piece->rows);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A step of a pass where the backend records operations: forward, loss and backward under one key.
+ * A block of several adapters is issued: its pieces are hardly ever the same again.
  */
 #include "trainer/pass.h"
 
@@ -11,9 +12,9 @@ struct step_key {
     uint32_t switches, cached;
     float scale;
     uint32_t each_count;
-    uint64_t each, values;
+    uint64_t each, values, transposed;
 };
-_Static_assert(sizeof(struct step_key) == 10 * 4 + 2 * 8, "a key has no padding");
+_Static_assert(sizeof(struct step_key) == 10 * 4 + 3 * 8, "a key has no padding");
 
 static struct step_key key_of(const struct rn_pass *pass, enum rn_task task, float scale,
                               const struct rn_pass_active *active)
@@ -32,7 +33,9 @@ static struct step_key key_of(const struct rn_pass *pass, enum rn_task task, flo
         .scale = scale,
         .each_count = (uint32_t)pass->each.count,
         .each = (uintptr_t)pass->each.gradients,
-        .values = (uintptr_t)pass->adapter->values,
+        .values = (uintptr_t)rn_piece_values(pass, &pass->pieces[0], 0),
+        .transposed =
+            (uintptr_t)(pass->transposed + pass->pieces[0].owner * pass->transposed_stride),
     };
 }
 
@@ -59,14 +62,15 @@ void rn_pass_step(struct rn_pass *pass, enum rn_task task, float scale,
     if (cached) {
         rn_pass_enter(pass);
     }
-    if (k->graph_begin == NULL || !k->graph_begin(pass->lane, &key, sizeof(key))) {
+    const bool recorded = k->graph_begin != NULL && pass->piece_count == 1;
+    if (!recorded || !k->graph_begin(pass->lane, &key, sizeof(key))) {
         if (!cached) {
             rn_pass_enter(pass);
         }
         rn_pass_rest(pass);
         rn_pass_loss(pass, task, scale, true);
         rn_pass_backward(pass, active);
-        if (k->graph_end != NULL) {
+        if (recorded) {
             k->graph_end(pass->lane);
         }
     }
