@@ -92,6 +92,7 @@ struct rn_pass_options rn_trainer_pass_options(const struct rn_trainer *trainer,
         .sequences = tokens < RN_BLOCK_SEQUENCES_MAX ? tokens : RN_BLOCK_SEQUENCES_MAX,
         .length = trainer->max_length,
         .training = training,
+        .pieces = training ? trainer->pieces : 0,
         .switches = trainer->switches,
         .cache = trainer->cache};
 }
@@ -156,7 +157,9 @@ static rn_result prepare(struct rn_trainer *trainer, bool training, struct rn_er
 
 rn_result rn_trainer_prepare(struct rn_trainer *trainer, bool training, struct rn_error *err)
 {
-    if (trainer->passes != NULL && (trainer->passes_train || !training)) {
+    const bool enough = trainer->passes != NULL && (trainer->passes_train || !training) &&
+                        (!training || trainer->passes[0].piece_max >= trainer->pieces);
+    if (enough) {
         return rn_ok();
     }
     rn_trainer_release(trainer);

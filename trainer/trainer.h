@@ -231,6 +231,27 @@ RN_MUST rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_d
                                    void *context, struct rn_train_report *out_report,
                                    struct rn_error *err);
 
+/* Several simulated clients at once: step i of all of them goes through the frozen base together.
+ * Each client's result is bit for bit what rn_trainer_train gives it alone, starting from its
+ * values, with its seed and stream_offset in the specification. */
+#define RN_TRAINER_CLIENTS_MAX 256
+struct rn_client {
+    const struct rn_dataset *data;
+    uint64_t seed;
+    uint64_t stream_offset;
+    float *values;                 /* layout of (AB, with head): the start, then the result */
+    struct rn_train_report report; /* out; seconds: of all clients together */
+};
+
+/* spec->seed and stream_offset are not used; dp is refused with RN_E_UNSUPPORTED. A client whose
+ * data are fewer ends earlier when the specification counts epochs. progress: steps of the longest
+ * client, the mean of the losses, the tokens of all. The trainer's own adapter keeps its values. On
+ * an error the clients' values are as before. */
+RN_MUST rn_result rn_trainer_train_clients(struct rn_trainer *trainer, struct rn_client *clients,
+                                           size_t count, const struct rn_train_spec *spec,
+                                           rn_train_progress_fn progress, void *context,
+                                           struct rn_error *err);
+
 /* ---- Evaluation and prediction -------------------------------------------------------------- */
 
 /* NaN where the task has no such metric. */

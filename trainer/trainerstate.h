@@ -46,6 +46,7 @@ struct rn_trainer {
     struct rn_prefix_cache *cache; /* NULL until first needed */
     struct rn_pass *passes;        /* [threads]; NULL until first needed */
     bool passes_train;
+    uint32_t pieces; /* most pieces of a block; 0 = 1 */
     struct rn_trainer_switches switches;
     float *gradient; /* device [adapter.count], with the training passes */
     float *moment1;

@@ -3,7 +3,7 @@
  * The training loop. A batch is cut into blocks; each lane takes whole blocks through forward and
  * backward; the blocks' gradients are added in the order of the blocks, whichever lane was faster.
  */
-#include "trainer/trainerstate.h"
+#include "trainer/trainloop.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -19,37 +19,7 @@
 #define RN_ADAM_BETA2 0.999
 #define RN_ADAM_EPS 1e-8
 
-/* A run of trained elements with one learning rate. */
-struct range {
-    size_t offset;
-    size_t count;
-    double lr;
-};
-
-struct loop {
-    struct rn_trainer *trainer;
-    const struct rn_train_spec *spec;
-    const struct rn_dataset *data;
-    struct rn_pass_active active;
-    struct range ranges[3];
-    size_t range_count;
-    uint32_t steps; /* of this call */
-    size_t examples;
-    uint32_t *order; /* permutation of the present epoch */
-    uint64_t order_epoch;
-    bool order_valid;
-    struct rn_dp *dp; /* NULL = plain */
-    /* The present step. */
-    struct rn_example *batch;
-    uint32_t batch_count;
-    uint32_t *block_first;
-    uint32_t block_count;
-    double *loss;            /* [batch] */
-    rn_result *failed;       /* [threads] */
-    struct rn_error *errors; /* [threads] */
-};
-
-static void loop_clear(struct loop *loop)
+void rn_loop_clear(struct rn_loop *loop)
 {
     rn_dp_free(loop->dp);
     rn_free(loop->order);
@@ -60,8 +30,8 @@ static void loop_clear(struct loop *loop)
     rn_free(loop->errors);
 }
 
-static rn_result check_spec(const struct rn_trainer *trainer, const struct rn_dataset *data,
-                            const struct rn_train_spec *spec, struct rn_error *err)
+rn_result rn_loop_check(const struct rn_trainer *trainer, const struct rn_dataset *data,
+                        const struct rn_train_spec *spec, struct rn_error *err)
 {
     RN_ENSURE(rn_dataset_count(data) > 0, err, RN_E_DATA, "training: the data has no example");
     RN_ENSURE(rn_dataset_label_count(data) > 0, err, RN_E_DATA, "training: the data has no labels");
@@ -91,11 +61,11 @@ static double rate_of(const struct rn_train_spec *spec, enum rn_segment_kind kin
 }
 
 /* Trained runs of the device vector (adapter.h), neighbours with the same rate merged. */
-static void find_ranges(struct loop *loop)
+static void find_ranges(struct rn_loop *loop)
 {
     const struct rn_adapter *adapter = &loop->trainer->adapter;
     for (int kind = RN_SEGMENT_A; kind <= RN_SEGMENT_HEAD; kind++) {
-        struct range run = {.lr = rate_of(loop->spec, (enum rn_segment_kind)kind)};
+        struct rn_loop_range run = {.lr = rate_of(loop->spec, (enum rn_segment_kind)kind)};
         for (size_t i = 0; i < adapter->segment_count; i++) {
             const struct rn_segment *segment = &adapter->segments[i];
             if ((int)segment->kind == kind &&
@@ -104,7 +74,8 @@ static void find_ranges(struct loop *loop)
                 run.count += segment->count;
             }
         }
-        struct range *last = loop->range_count > 0 ? &loop->ranges[loop->range_count - 1] : NULL;
+        struct rn_loop_range *last =
+            loop->range_count > 0 ? &loop->ranges[loop->range_count - 1] : NULL;
         if (last != NULL && last->offset + last->count == run.offset && last->lr == run.lr) {
             last->count += run.count;
         } else if (run.count > 0) {
@@ -113,7 +84,7 @@ static void find_ranges(struct loop *loop)
     }
 }
 
-static void start(struct loop *loop)
+void rn_loop_start(struct rn_loop *loop)
 {
     const struct rn_train_spec *spec = loop->spec;
     struct rn_trainer *trainer = loop->trainer;
@@ -138,7 +109,7 @@ static void start(struct loop *loop)
 }
 
 /* The order of one epoch: file order, or a permutation from (seed, epoch). */
-static void order_for(struct loop *loop, uint64_t epoch)
+static void order_for(struct rn_loop *loop, uint64_t epoch)
 {
     if (loop->order_valid && loop->order_epoch == epoch) {
         return;
@@ -158,7 +129,7 @@ static void order_for(struct loop *loop, uint64_t epoch)
 }
 
 /* Batch `number` of the endless stream of epochs; an epoch's last batch may be smaller. */
-static void take_batch(struct loop *loop, uint64_t number)
+static void take_batch(struct rn_loop *loop, uint64_t number)
 {
     const uint32_t size = loop->spec->batch;
     const uint64_t per_epoch = (loop->examples + size - 1) / size;
@@ -173,7 +144,12 @@ static void take_batch(struct loop *loop, uint64_t number)
         rn_blocks_cut(loop->trainer, loop->batch, loop->batch_count, loop->block_first);
 }
 
-static rn_result one_block(struct loop *loop, struct rn_pass *pass, uint32_t block,
+void rn_loop_take(struct rn_loop *loop, uint32_t step)
+{
+    take_batch(loop, loop->spec->stream_offset + step);
+}
+
+static rn_result one_block(struct rn_loop *loop, struct rn_pass *pass, uint32_t block,
                            struct rn_error *err)
 {
     const uint32_t first = loop->block_first[block];
@@ -186,9 +162,19 @@ static rn_result one_block(struct loop *loop, struct rn_pass *pass, uint32_t blo
     return rn_ok();
 }
 
+void rn_loop_add(const struct rn_loop *loop, struct rn_lane *lane, const float *gradient,
+                 float *sum)
+{
+    for (size_t i = 0; i < loop->range_count; i++) {
+        const struct rn_loop_range *range = &loop->ranges[i];
+        loop->trainer->kernels->vector_add(lane, range->count, gradient + range->offset,
+                                           sum + range->offset);
+    }
+}
+
 static void work(void *context, uint32_t worker)
 {
-    struct loop *loop = context;
+    struct rn_loop *loop = context;
     struct rn_trainer *trainer = loop->trainer;
     struct rn_pass *pass = &trainer->passes[worker];
     for (;;) {
@@ -201,12 +187,8 @@ static void work(void *context, uint32_t worker)
             result = one_block(loop, pass, block, &loop->errors[worker]);
         }
         rn_team_commit_begin(trainer->team, block);
-        for (size_t i = 0; i < loop->range_count && rn_is_ok(result); i++) {
-            const struct range *range = &loop->ranges[i];
-            trainer->kernels->vector_add(pass->lane, range->count, pass->gradient + range->offset,
-                                         trainer->gradient + range->offset);
-        }
         if (rn_is_ok(result)) {
+            rn_loop_add(loop, pass->lane, pass->gradient, trainer->gradient);
             result = trainer->kernels->sync(pass->lane, &loop->errors[worker]);
         }
         loop->failed[worker] = result;
@@ -214,8 +196,8 @@ static void work(void *context, uint32_t worker)
     }
 }
 
-/* Sum of the batch's gradients into trainer->gradient, mean loss out. */
-static rn_result gradient_of_batch(struct loop *loop, double *out_loss_sum, struct rn_error *err)
+/* Sum of the batch's gradients into trainer->gradient. */
+static rn_result gradient_of_batch(struct rn_loop *loop, struct rn_error *err)
 {
     struct rn_trainer *trainer = loop->trainer;
     for (uint32_t i = 0; i < trainer->threads; i++) {
@@ -229,16 +211,11 @@ static rn_result gradient_of_batch(struct loop *loop, double *out_loss_sum, stru
     for (uint32_t i = 0; i < trainer->threads; i++) {
         RN_ENSURE(rn_is_ok(loop->failed[i]), err, loop->failed[i].code, "%s", loop->errors[i].text);
     }
-    double sum = 0.0;
-    for (uint32_t i = 0; i < loop->batch_count; i++) {
-        sum += loop->loss[i];
-    }
-    *out_loss_sum = sum;
     return rn_ok();
 }
 
 /* Global norm over the trained elements; clips as torch.nn.utils.clip_grad_norm_. */
-static rn_result clip(struct loop *loop, struct rn_error *err)
+static rn_result clip(struct rn_loop *loop, struct rn_error *err)
 {
     struct rn_trainer *trainer = loop->trainer;
     double square = 0.0;
@@ -258,7 +235,7 @@ static rn_result clip(struct loop *loop, struct rn_error *err)
     return rn_ok();
 }
 
-static void update(struct loop *loop, uint32_t step)
+static void update(struct rn_loop *loop, uint32_t step)
 {
     struct rn_trainer *trainer = loop->trainer;
     const struct rn_train_spec *spec = loop->spec;
@@ -266,7 +243,7 @@ static void update(struct loop *loop, uint32_t step)
     const double factor = rn_schedule_factor(spec->schedule, (uint64_t)spec->schedule_offset + step,
                                              spec->warmup_steps, total);
     for (size_t i = 0; i < loop->range_count; i++) {
-        const struct range *range = &loop->ranges[i];
+        const struct rn_loop_range *range = &loop->ranges[i];
         const float *g = trainer->gradient + range->offset;
         float *p = trainer->adapter.values + range->offset;
         const float lr = (float)(range->lr * factor);
@@ -290,7 +267,7 @@ static void update(struct loop *loop, uint32_t step)
     rn_adapter_refresh(&trainer->adapter, trainer->lane);
 }
 
-static uint64_t batch_tokens(const struct loop *loop)
+static uint64_t batch_tokens(const struct rn_loop *loop)
 {
     uint64_t tokens = 0;
     for (uint32_t i = 0; i < loop->batch_count; i++) {
@@ -300,7 +277,7 @@ static uint64_t batch_tokens(const struct loop *loop)
 }
 
 /* A step of DP-SGD: what it reports does not depend on the data. */
-static rn_result private_step(struct loop *loop, uint32_t step, struct rn_train_report *report,
+static rn_result private_step(struct rn_loop *loop, uint32_t step, struct rn_train_report *report,
                               struct rn_error *err)
 {
     rn_dp_begin_step(loop->dp);
@@ -318,12 +295,13 @@ static rn_result private_step(struct loop *loop, uint32_t step, struct rn_train_
     return rn_ok();
 }
 
-static rn_result one_step(struct loop *loop, uint32_t step, struct rn_train_report *report,
-                          struct rn_error *err)
+rn_result rn_loop_finish(struct rn_loop *loop, uint32_t step, struct rn_train_report *report,
+                         struct rn_error *err)
 {
     double loss_sum = 0.0;
-    take_batch(loop, loop->spec->stream_offset + step);
-    RN_TRY(gradient_of_batch(loop, &loss_sum, err));
+    for (uint32_t i = 0; i < loop->batch_count; i++) {
+        loss_sum += loop->loss[i];
+    }
     RN_ENSURE(isfinite(loss_sum), err, RN_E_ROUND_NUMERIC, "training: the loss is not finite");
     RN_TRY(clip(loop, err));
     update(loop, step);
@@ -338,10 +316,18 @@ static rn_result one_step(struct loop *loop, uint32_t step, struct rn_train_repo
     return rn_ok();
 }
 
-static rn_result run(struct loop *loop, rn_train_progress_fn progress, void *context,
+static rn_result one_step(struct rn_loop *loop, uint32_t step, struct rn_train_report *report,
+                          struct rn_error *err)
+{
+    rn_loop_take(loop, step);
+    RN_TRY(gradient_of_batch(loop, err));
+    return rn_loop_finish(loop, step, report, err);
+}
+
+static rn_result run(struct rn_loop *loop, rn_train_progress_fn progress, void *context,
                      struct rn_train_report *report, struct rn_error *err)
 {
-    start(loop);
+    rn_loop_start(loop);
     if (loop->spec->dp != NULL) {
         RN_TRY(rn_dp_new(loop->trainer, loop->spec, &loop->active, loop->steps, &loop->dp, err));
     }
@@ -369,9 +355,10 @@ rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_dataset *
                            const struct rn_train_spec *spec, rn_train_progress_fn progress,
                            void *context, struct rn_train_report *out_report, struct rn_error *err)
 {
-    RN_TRY(check_spec(trainer, data, spec, err));
+    RN_TRY(rn_loop_check(trainer, data, spec, err));
     RN_TRY(rn_trainer_prepare(trainer, true, err));
-    RN_CLEANUP(loop_clear) struct loop loop = {.trainer = trainer, .spec = spec, .data = data};
+    RN_CLEANUP(rn_loop_clear)
+    struct rn_loop loop = {.trainer = trainer, .spec = spec, .data = data};
     struct rn_train_report report = {0};
     const rn_result result = run(&loop, progress, context, &report, err);
     if (out_report != NULL) {
