@@ -90,6 +90,135 @@ static void cpu_agrees_with_the_reference(void **state)
     }
 }
 
+/* Gradients and layer inputs of one block of four examples. */
+struct block_values {
+    float *gradient;
+    size_t count;
+    float *inputs; /* [layers][tokens][hidden] */
+    size_t layers, plane;
+};
+
+static struct block_values block_of(const char *backend)
+{
+    struct rn_error err;
+    struct rn_dataset *data = NULL;
+    struct rn_trainer *trainer = open_real(backend, true, &data);
+    must(rn_trainer_prepare(trainer, true, &err), &err);
+    struct rn_pass *pass = &trainer->passes[0];
+    struct rn_example examples[4];
+    for (size_t i = 0; i < 4; i++) {
+        examples[i] = rn_dataset_at(data, i);
+    }
+    const struct rn_pass_active active = {RN_MATRIX_AB, true};
+    rn_pass_load(pass, examples, 4);
+    rn_pass_forward(pass);
+    rn_pass_loss(pass, RN_TASK_CLASSIFICATION, 0.25f, true);
+    rn_pass_backward(pass, &active);
+    must(rn_pass_losses(pass, &err), &err);
+    struct block_values out = {.count = trainer->adapter.count,
+                               .layers = trainer->encoder.config.layers,
+                               .plane =
+                                   (size_t)pass->sequences.tokens * trainer->encoder.config.hidden};
+    out.gradient = rn_alloc(out.count, sizeof(float));
+    out.inputs = rn_alloc(out.layers * out.plane, sizeof(float));
+    memcpy(out.gradient, pass->gradient, out.count * sizeof(float));
+    for (size_t i = 0; i < out.layers; i++) {
+        trainer->kernels->read_mat(pass->lane,
+                                   rn_mat_rows(pass->layers[i].x, 0, pass->sequences.tokens),
+                                   out.inputs + i * out.plane);
+    }
+    rn_trainer_data_close(data);
+    rn_trainer_close(trainer);
+    return out;
+}
+
+static void block_free(struct block_values *values)
+{
+    rn_free(values->gradient);
+    rn_free(values->inputs);
+}
+
+static void products_of(const float *a, const float *b, size_t n, double out[3])
+{
+    memset(out, 0, 3 * sizeof(double));
+    for (size_t i = 0; i < n; i++) {
+        out[0] += (double)a[i] * (double)b[i];
+        out[1] += (double)a[i] * (double)a[i];
+        out[2] += (double)b[i] * (double)b[i];
+    }
+}
+
+/* Every layer's input within 1e-2 of float32's, the gradient in its direction. */
+static void bf16_follows_float32(void **state)
+{
+    (void)state;
+    static const char *const backends[] = {"cpu-bf16", "cpu-bf16-residual-f32"};
+    struct block_values wanted = block_of("cpu");
+    for (size_t b = 0; b < 2; b++) {
+        struct block_values found = block_of(backends[b]);
+        double p[3];
+        products_of(found.gradient, wanted.gradient, wanted.count, p);
+        const double cosine = p[0] / sqrt(p[1] * p[2]);
+        if (!(cosine >= 0.999)) {
+            fail_msg("%s: cosine of the gradient %g", backends[b], cosine);
+        }
+        for (size_t i = 0; i < wanted.layers; i++) {
+            products_of(found.inputs + i * wanted.plane, wanted.inputs + i * wanted.plane,
+                        wanted.plane, p);
+            const double error = sqrt(fmax(0.0, p[1] + p[2] - 2.0 * p[0]) / p[2]);
+            if (!(error <= 1e-2)) {
+                fail_msg("%s: input of layer %zu is off by %g", backends[b], i, error);
+            }
+        }
+        block_free(&found);
+    }
+    block_free(&wanted);
+}
+
+#define CURVE_STEPS 200
+#define CURVE_WINDOW 20 /* steps whose mean loss is compared: one batch alone is noise */
+
+static bool note_loss(void *context, const struct rn_train_progress *progress)
+{
+    ((double *)context)[(progress->step - 1) / CURVE_WINDOW] += progress->loss / CURVE_WINDOW;
+    return true;
+}
+
+static void curve_of(const char *backend, double out[CURVE_STEPS / CURVE_WINDOW])
+{
+    struct rn_error err;
+    struct rn_dataset *data = NULL;
+    struct rn_trainer *trainer = open_real(backend, false, &data);
+    const struct rn_train_spec spec = {.active = RN_MATRIX_AB,
+                                       .optimizer = RN_OPTIMIZER_ADAMW,
+                                       .lr_a = 5e-4,
+                                       .lr_b = 5e-4,
+                                       .clip = 1.0,
+                                       .batch = 8,
+                                       .steps = CURVE_STEPS,
+                                       .shuffle = true,
+                                       .seed = 1};
+    memset(out, 0, CURVE_STEPS / CURVE_WINDOW * sizeof(double));
+    must(rn_trainer_train(trainer, data, &spec, note_loss, out, NULL, &err), &err);
+    rn_trainer_data_close(data);
+    rn_trainer_close(trainer);
+}
+
+static void bf16_learns_as_float32_does(void **state)
+{
+    (void)state;
+    double wanted[CURVE_STEPS / CURVE_WINDOW];
+    double found[CURVE_STEPS / CURVE_WINDOW];
+    curve_of("cpu", wanted);
+    curve_of("cpu-bf16", found);
+    for (size_t i = 0; i < CURVE_STEPS / CURVE_WINDOW; i++) {
+        if (!(fabs(found[i] - wanted[i]) <= 0.01 * wanted[i])) {
+            fail_msg("loss of steps %zu to %zu: %g, not %g", i * CURVE_WINDOW + 1,
+                     (i + 1) * CURVE_WINDOW, found[i], wanted[i]);
+        }
+    }
+}
+
 static void training_lowers_the_loss(void **state)
 {
     (void)state;
@@ -128,6 +257,8 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_the_reference),
+        cmocka_unit_test(bf16_follows_float32),
+        cmocka_unit_test(bf16_learns_as_float32_does),
         cmocka_unit_test(training_lowers_the_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
