@@ -47,7 +47,7 @@ size_t rn_cpu_attend_floats(size_t length, size_t head_dim)
 {
     const size_t s = round_up(length, 16);
     const size_t d = round_up(head_dim, 16);
-    return 2 * d * s + 4 * length * d + 2 * s + 3 * d;
+    return 2 * d * s + 4 * length * d + RN_ATTEND_ROWS * (2 * s + 3 * d);
 }
 
 size_t rn_cpu_dot_halves(size_t length, size_t head_dim)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Body: what happens to a sum before it is stored (struct rn_epilogue), sixteen columns at a time.
- * `pre` in bfloat16 holds the activation's slope at once, so that `gate` in bfloat16 is a factor.
+ * `pre` of GELU holds its slope at once, which shares the exponential, so that `gate` is a factor.
  */
 #ifndef RN_TRAINER_KERNELS_CPU_CPU_EPILOGUE_H
 #define RN_TRAINER_KERNELS_CPU_CPU_EPILOGUE_H
@@ -11,9 +11,6 @@
 
 RN_INLINE v16 activate(enum rn_activation f, v16 x)
 {
-    if (f == RN_ACTIVATION_GELU) {
-        return v_gelu(x);
-    }
     if (f == RN_ACTIVATION_TANH) {
         float lane[RN_LANES];
         v_store(lane, x);
@@ -22,18 +19,16 @@ RN_INLINE v16 activate(enum rn_activation f, v16 x)
         }
         return v_load(lane);
     }
-    return x;
+    v16 at;
+    return f == RN_ACTIVATION_GELU ? v_gelu(x, &at) : x;
 }
 
 RN_INLINE v16 slope(enum rn_activation f, v16 gate)
 {
-    if (f == RN_ACTIVATION_GELU) {
-        return v_gelu_slope(gate);
-    }
     if (f == RN_ACTIVATION_TANH) {
         return v_fma(v_sub(v_set(0.0f), gate), gate, v_set(1.0f));
     }
-    return v_set(1.0f);
+    return f == RN_ACTIVATION_GELU ? gate : v_set(1.0f);
 }
 
 /* The epilogue of y[t][c ..] for `left` columns. */
@@ -53,14 +48,13 @@ RN_INLINE v16 finish(const struct rn_epilogue *e, size_t columns, size_t t, size
     if (e->residual.data != NULL) {
         s = v_add(s, v_get(e->residual.type, rn_row(e->residual, t), c, left));
     }
+    v16 kept = s;
+    s = e->activation == RN_ACTIVATION_GELU ? v_gelu(s, &kept) : activate(e->activation, s);
     if (e->pre.data != NULL) {
-        const v16 kept = e->pre.type == RN_BF16 ? slope(e->activation, s) : s;
         v_put(e->pre.type, rn_row(e->pre, t), c, left, kept);
     }
-    s = activate(e->activation, s);
     if (e->gate.data != NULL) {
-        const v16 gate = v_get(e->gate.type, rn_row(e->gate, t), c, left);
-        s = v_mul(s, e->gate.type == RN_BF16 ? gate : slope(e->gate_of, gate));
+        s = v_mul(s, slope(e->gate_of, v_get(e->gate.type, rn_row(e->gate, t), c, left)));
     }
     return s;
 }

@@ -48,6 +48,7 @@ struct rn_lane {
     struct rn_onednn_lane *onednn;
 };
 
+#define RN_ATTEND_ROWS ((size_t)4) /* query rows at once */
 /* Floats of attention scratch for a sequence length and head width. */
 size_t rn_cpu_attend_floats(size_t length, size_t head_dim);
 

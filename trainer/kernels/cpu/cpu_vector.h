@@ -377,17 +377,13 @@ RN_INLINE v16 v_normal(v16 x, v16 *out_gauss)
     return v_select_less(z, one, near, far);
 }
 
-RN_INLINE v16 v_gelu(v16 x)
-{
-    v16 gauss;
-    return v_mul(x, v_normal(x, &gauss));
-}
-
-RN_INLINE v16 v_gelu_slope(v16 x)
+/* GELU and its slope. */
+RN_INLINE v16 v_gelu(v16 x, v16 *out_slope)
 {
     v16 gauss;
     const v16 cumulative = v_normal(x, &gauss);
-    return v_fma(v_mul(x, v_set(0.39894228040143268f)), gauss, cumulative);
+    *out_slope = v_fma(v_mul(x, v_set(0.39894228040143268f)), gauss, cumulative);
+    return v_mul(x, cumulative);
 }
 
 #endif
