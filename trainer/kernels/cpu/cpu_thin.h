@@ -181,9 +181,8 @@ static void outer_one(const struct outer_block *b, size_t first, size_t last, v1
     }
 }
 
-/* Stores (or adds) a block into out[r][n] or, transposed, out[n][r]. */
-static void outer_put(const struct outer_block *b, v16 g[4][4], bool transposed, bool add,
-                      float *out)
+/* Adds a block to out[r][n] or, transposed, out[n][r]. */
+static void outer_add(const struct outer_block *b, v16 g[4][4], bool transposed, float *out)
 {
     for (size_t p = 0; p < 4 && b->p + p < b->u.cols; p++) {
         float lane[RN_OUTER_COLUMNS];
@@ -193,7 +192,78 @@ static void outer_put(const struct outer_block *b, v16 g[4][4], bool transposed,
         for (size_t c = 0; c < b->left; c++) {
             float *at = transposed ? out + (b->c + c) * b->u.cols + b->p + p
                                    : out + (b->p + p) * b->v.cols + b->c + c;
-            *at = add ? *at + lane[c] : lane[c];
+            *at += lane[c];
+        }
+    }
+}
+
+/* Four rows of four columns at `from` (rows RN_OUTER_COLUMNS apart) to four columns of four. */
+RN_INLINE void put_square(const float *from, float *to, size_t stride)
+{
+    typedef float f4 __attribute__((vector_size(16)));
+    typedef int32_t i4 __attribute__((vector_size(16)));
+    f4 row[4];
+    for (size_t p = 0; p < 4; p++) {
+        memcpy(&row[p], from + p * RN_OUTER_COLUMNS, sizeof(f4));
+    }
+    const i4 low = {0, 4, 1, 5};
+    const i4 high = {2, 6, 3, 7};
+    const f4 a = __builtin_shuffle(row[0], row[1], low);
+    const f4 b = __builtin_shuffle(row[2], row[3], low);
+    const f4 c = __builtin_shuffle(row[0], row[1], high);
+    const f4 d = __builtin_shuffle(row[2], row[3], high);
+    const i4 first = {0, 1, 4, 5};
+    const i4 second = {2, 3, 6, 7};
+    const f4 column[4] = {__builtin_shuffle(a, b, first), __builtin_shuffle(a, b, second),
+                          __builtin_shuffle(c, d, first), __builtin_shuffle(c, d, second)};
+    for (size_t k = 0; k < 4; k++) {
+        memcpy(to + k * stride, &column[k], sizeof(f4));
+    }
+}
+
+/* Stores a block into an example's out[r][n] or, transposed, out[n][r]. */
+static void outer_put(const struct outer_block *b, v16 g[4][4], bool transposed, float *out)
+{
+    const size_t height = b->u.cols - b->p < 4 ? b->u.cols - b->p : 4;
+    if (!transposed) {
+        for (size_t p = 0; p < height; p++) {
+            float *row = out + (b->p + p) * b->v.cols + b->c;
+            for (size_t i = 0; i * RN_LANES < b->left; i++) {
+                v_store_at(row + i * RN_LANES, g[p][i], v_left(i * RN_LANES, b->left));
+            }
+        }
+        return;
+    }
+    float lane[4][RN_OUTER_COLUMNS];
+    for (size_t p = 0; p < height; p++) {
+        for (size_t i = 0; i * RN_LANES < b->left; i++) {
+            v_store(lane[p] + i * RN_LANES, g[p][i]);
+        }
+    }
+    size_t c = 0;
+    for (; height == 4 && c + 4 <= b->left; c += 4) {
+        put_square(lane[0] + c, out + (b->c + c) * b->u.cols + b->p, b->u.cols);
+    }
+    for (; c < b->left; c++) {
+        for (size_t p = 0; p < height; p++) {
+            out[(b->c + c) * b->u.cols + b->p + p] = lane[p][c];
+        }
+    }
+}
+
+/* An example of one row, not transposed: its outer product in the order of memory. */
+static void outer_rows_put(struct rn_mat u, struct rn_mat v, float scale, size_t per_sequence,
+                           float *out)
+{
+    for (size_t i = 0; i < u.rows; i++) {
+        for (size_t p = 0; p < u.cols; p++) {
+            const v16 left = v_set(rn_row_f32(u, i)[p]);
+            float *row = out + i * per_sequence + p * v.cols;
+            for (size_t c = 0; c < v.cols; c += RN_LANES) {
+                const size_t n = v_left(c, v.cols);
+                const v16 g = v_fma(left, v_get(v.type, rn_row(v, i), c, n), v_set(0.0f));
+                v_store_at(row + c, v_mul(g, v_set(scale)), n);
+            }
         }
     }
 }
@@ -221,11 +291,11 @@ static void outer_block_sum(const struct outer_block *b, float scale, bool trans
             }
         }
         if (per_sequence != 0) {
-            outer_put(b, g, transposed, false, out + i * per_sequence);
+            outer_put(b, g, transposed, out + i * per_sequence);
         }
     }
     if (per_sequence == 0) {
-        outer_put(b, sum, transposed, true, out);
+        outer_add(b, sum, transposed, out);
     }
 }
 
@@ -234,6 +304,10 @@ static void outer_sum(struct rn_lane *lane, const struct rn_sequences *sequences
                       float *out)
 {
     (void)lane;
+    if (sequences == NULL && per_sequence != 0 && !transposed) {
+        outer_rows_put(u, v, scale, per_sequence, out);
+        return;
+    }
     for (size_t c = 0; c < v.cols; c += RN_OUTER_COLUMNS) {
         const size_t left = v.cols - c < RN_OUTER_COLUMNS ? v.cols - c : RN_OUTER_COLUMNS;
         for (size_t p = 0; p < u.cols; p += 4) {
