@@ -368,6 +368,67 @@ static void threads_and_blocks_do_not_matter(void **state)
     }
 }
 
+/* A record whose numbers overflow, as an adapter made for it can bring about, becomes the zero
+ * vector and spoils nobody else's: no zero weight is ever multiplied with another record's row, and
+ * no memory of an earlier batch is read. */
+static void a_record_that_is_not_finite_stays_alone(void **state)
+{
+    (void)state;
+    static const float poisons[] = {INFINITY, NAN, 3e38f};
+    const uint32_t lengths[] = {5, 17, 24, 1, 16, 33, 2};
+    const uint32_t poisoned = 4; /* a token that make_examples never takes */
+    for (size_t c = 0; c < 2 * RN_ARRAY_LENGTH(backends); c++) {
+        if (!has_backend(backends[c / 2])) {
+            continue;
+        }
+        struct rn_trainer *trainer = random_trainer(folders[c % 2], backends[c / 2], 4, 1);
+        struct rn_dp *dp = plain_dp(trainer, &training, RN_MATRIX_AB);
+        const size_t n = rn_dp_elements(dp);
+        const size_t hidden = trainer->encoder.config.hidden;
+        struct rn_example examples[7];
+        struct rn_error err;
+        int64_t *want = rn_alloc(n, sizeof(int64_t));
+        int64_t *got = rn_alloc(n, sizeof(int64_t));
+        make_examples(trainer, 7, lengths, 7, examples);
+        uint32_t *ids = rn_alloc(examples[6].length, sizeof(uint32_t));
+        memcpy(ids, examples[6].ids, examples[6].length * sizeof(uint32_t));
+        ids[0] = poisoned;
+        const struct rn_example bad = {ids, examples[6].type_ids, examples[6].length, 0, 0.0f};
+        float *row = rn_alloc(hidden, sizeof(float));
+        for (size_t p = 0; p < RN_ARRAY_LENGTH(poisons); p++) {
+            for (size_t i = 0; i < hidden; i++) {
+                row[i] = i % 2 == 0 ? poisons[p] : -poisons[p];
+            }
+            /* the table's type is const for the encoder, which uploaded it */
+            const uintptr_t words = (uintptr_t)trainer->encoder.embedding.words;
+            trainer->kernels->upload(trainer->lane, (float *)words + poisoned * hidden, row,
+                                     hidden * sizeof(float));
+            must(rn_dp_sum(dp, &bad, 1, want, &err), &err);
+            for (size_t j = 0; j < n && !isfinite(poisons[p]); j++) {
+                assert_int_equal(want[j], 0);
+            }
+            must(rn_dp_sum(dp, examples, 6, got, &err), &err);
+            for (size_t j = 0; j < n; j++) {
+                want[j] += got[j];
+            }
+            for (uint32_t at = 0; at <= 6; at++) {
+                struct rn_example batch[7];
+                memcpy(batch, examples, at * sizeof(*batch));
+                batch[at] = bad;
+                memcpy(batch + at + 1, examples + at, (6 - at) * sizeof(*batch));
+                must(rn_dp_sum(dp, batch, 7, got, &err), &err);
+                assert_memory_equal(got, want, n * sizeof(int64_t));
+            }
+        }
+        rn_free(ids);
+        rn_free(row);
+        rn_free(want);
+        rn_free(got);
+        rn_dp_free(dp);
+        rn_trainer_close(trainer);
+    }
+}
+
 /* Vectors that every instruction set of the CPU gives alike. */
 static void instruction_sets_agree(void **state)
 {
@@ -411,6 +472,7 @@ int main(void)
         cmocka_unit_test(one_example_moves_the_sum_by_at_most_the_grid),
         cmocka_unit_test(company_does_not_matter),
         cmocka_unit_test(threads_and_blocks_do_not_matter),
+        cmocka_unit_test(a_record_that_is_not_finite_stays_alone),
         cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(openblas_is_refused),
     };
