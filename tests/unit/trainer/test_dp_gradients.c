@@ -33,9 +33,10 @@ static bool has_backend(const char *name)
     return rn_is_ok(rn_kernels_find(name, &kernels, &err)) && kernels->clip_add != NULL;
 }
 
-/* A trainer with random A and B of a rank on every linear module of a golden model. */
-static struct rn_trainer *random_trainer(const char *folder, const char *backend, uint32_t rank,
-                                         uint32_t threads)
+/* A trainer with random A and B on a golden model. */
+static struct rn_trainer *cached_trainer(const char *folder, const char *backend, uint32_t rank,
+                                         uint32_t threads, const struct rn_lora_spec *lora,
+                                         uint64_t cache_bytes)
 {
     char model[RN_PATH_MAX];
     struct rn_error err;
@@ -43,11 +44,12 @@ static struct rn_trainer *random_trainer(const char *folder, const char *backend
     const struct rn_trainer_spec spec = {
         .model_dir = golden_path(model, folder, "model"),
         .label_count = 3,
-        .lora = {.rank = rank, .alpha = rank},
+        .lora = *lora,
         .head = RN_HEAD_LOCAL,
         .seed = 4,
         .backend = backend,
         .threads = threads,
+        .cache_bytes = cache_bytes,
     };
     must(rn_trainer_open(&spec, &trainer, &err), &err);
     const size_t count = trainer->adapter.count;
@@ -58,6 +60,14 @@ static struct rn_trainer *random_trainer(const char *folder, const char *backend
     rn_free(values);
     must(rn_trainer_prepare(trainer, true, &err), &err);
     return trainer;
+}
+
+/* The same, a rank on every linear module. */
+static struct rn_trainer *random_trainer(const char *folder, const char *backend, uint32_t rank,
+                                         uint32_t threads)
+{
+    const struct rn_lora_spec lora = {.rank = rank, .alpha = rank};
+    return cached_trainer(folder, backend, rank, threads, &lora, 0);
 }
 
 /* Random token ids of chosen lengths; memory is the test's for the whole run. */
@@ -368,6 +378,43 @@ static void threads_and_blocks_do_not_matter(void **state)
     }
 }
 
+/* Whether an example's rows come from the cache, which depends on who came before, moves no bit:
+ * one example known among new ones, one new among known ones, no room for most. */
+static void cached_rows_do_not_matter(void **state)
+{
+    (void)state;
+    static const uint64_t budgets[] = {0, 1 << 20, 16384};
+    const uint32_t lengths[] = {5, 17, 24, 1, 16, 2, 9};
+    const uint32_t layers[] = {1};
+    const struct rn_lora_spec lora = {
+        .rank = 4, .alpha = 4.0, .layers = layers, .layer_count = RN_ARRAY_LENGTH(layers)};
+    for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
+        int64_t *want = NULL;
+        for (size_t c = 0; c < RN_ARRAY_LENGTH(budgets) && has_backend(backends[b]); c++) {
+            struct rn_trainer *trainer =
+                cached_trainer("bert-40", backends[b], 4, 1, &lora, budgets[c]);
+            struct rn_dp *dp = plain_dp(trainer, &training, RN_MATRIX_AB);
+            const size_t n = rn_dp_elements(dp);
+            struct rn_example examples[7];
+            struct rn_error err;
+            int64_t *got = rn_alloc(n, sizeof(int64_t));
+            make_examples(trainer, 7, lengths, 7, examples);
+            for (uint32_t known = 1; known <= 7; known += 5) {
+                must(rn_dp_sum(dp, examples + 1, known, got, &err), &err);
+                must(rn_dp_sum(dp, examples, 7, got, &err), &err);
+                want = want == NULL ? got : want;
+                assert_memory_equal(got, want, n * sizeof(int64_t));
+            }
+            if (got != want) {
+                rn_free(got);
+            }
+            rn_dp_free(dp);
+            rn_trainer_close(trainer);
+        }
+        rn_free(want);
+    }
+}
+
 /* A record whose numbers overflow, as an adapter made for it can bring about, becomes the zero
  * vector and spoils nobody else's: no zero weight is ever multiplied with another record's row, and
  * no memory of an earlier batch is read. */
@@ -472,6 +519,7 @@ int main(void)
         cmocka_unit_test(one_example_moves_the_sum_by_at_most_the_grid),
         cmocka_unit_test(company_does_not_matter),
         cmocka_unit_test(threads_and_blocks_do_not_matter),
+        cmocka_unit_test(cached_rows_do_not_matter),
         cmocka_unit_test(a_record_that_is_not_finite_stays_alone),
         cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(openblas_is_refused),
