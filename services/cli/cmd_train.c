@@ -117,19 +117,31 @@ static bool show_step(void *context, const struct rn_train_progress *step)
     return true;
 }
 
+/* null where no record was seen. */
+static void print_loss(const char *name, double loss)
+{
+    if (isfinite(loss)) {
+        printf(", \"loss_%s\": %.9g", name, loss);
+    } else {
+        printf(", \"loss_%s\": null", name);
+    }
+}
+
 static void print_report(const struct train_settings *s, const struct rn_command *command,
                          const struct rn_train_report *report, const struct rn_metrics *dev)
 {
-    const double mean = report->examples == 0 ? 0 : report->loss_sum / (double)report->examples;
+    const double mean = report->examples == 0 ? NAN : report->loss_sum / (double)report->examples;
     const double speed = report->seconds > 0 ? (double)report->tokens / report->seconds : 0;
 
     if (command->json) {
         printf("{\"steps\": %u, \"examples\": %llu, \"tokens\": %llu, \"seconds\": %.3f, "
-               "\"tokens_per_second\": %.1f, \"loss_first\": %.9g, \"loss_last\": %.9g, "
-               "\"loss_mean\": %.9g, \"dev\": ",
+               "\"tokens_per_second\": %.1f",
                report->steps, (unsigned long long)report->examples,
-               (unsigned long long)report->tokens, report->seconds, speed, report->loss_first,
-               report->loss_last, mean);
+               (unsigned long long)report->tokens, report->seconds, speed);
+        print_loss("first", report->loss_first);
+        print_loss("last", report->loss_last);
+        print_loss("mean", mean);
+        printf(", \"dev\": ");
         if (dev == NULL) {
             printf("null");
         } else {
@@ -206,6 +218,7 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
     struct rn_train_spec spec = train_spec(s, command);
     RN_TRY(rn_private_train_settle(&s->dp, command, &spec, err));
     s->batch = spec.batch;
+    s->desk.labels_public = s->dp.on;
     RN_TRY(rn_desk_open(&s->desk, &session, err));
     RN_TRY(rn_directory_make(s->out, 0755, err)); /* before the work, not after it */
     rn_progress_init(&progress, "train", spec.steps, command->quiet);

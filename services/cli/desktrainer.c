@@ -123,6 +123,8 @@ static rn_result settle_labels(const struct rn_desk *desk, const struct rn_data_
     if (session->adapter.labels.count > 0 || data->label_column == NULL) {
         return rn_ok(); /* the trainer takes the adapter's, or the model's */
     }
+    RN_ENSURE(!desk->labels_public, err, RN_E_USAGE,
+              "--dp-clip needs --labels: names found in the data would tell of single records");
     return rn_label_list_discover(data, &session->labels, err);
 }
 

@@ -39,6 +39,7 @@ struct rn_desk {
     uint64_t max_length;
     const char *task;
     const char *labels; /* "a,b", NULL: from the adapter, or from the data */
+    bool labels_public; /* never from the data */
     uint64_t seed;
     const char *backend;
     uint64_t threads;
@@ -79,7 +80,8 @@ void rn_desk_init(struct rn_desk *out);
          .choices = "classification|regression",                                                  \
          .help = "what the label column holds"},                                                  \
         {"labels", "A,B", RN_OPTION_TEXT, &(desk).labels,                                         \
-         .help = "label names in class order; without: the adapter's,\nor what the data hold"},   \
+         .help = "label names in class order; without: the adapter's,\nor what the data hold "    \
+                 "(not with --dp-clip)"},                                                         \
         {"seed", "N", RN_OPTION_COUNT, &(desk).seed,                                              \
          .help = "of everything random: start values, order of the batches"},                     \
         {"backend",                                                                               \

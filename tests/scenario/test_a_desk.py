@@ -95,6 +95,33 @@ def the_frozen_matrix_keeps_its_bytes(work):
         assert (only_a[name] == value) == ("lora_B" in name), name
 
 
+def private(work, name, data, *more):
+    return ok("train", "--model", MODEL, "--data", data, *COLUMNS, "--labels", "complaint,praise", "--max-length", 48,
+              "--dp-clip", 0.5, "--dp-noise", 0.7, "--dp-sampling-rate", "1e-15", "--dp-batch-cap", 64,
+              "--dp-denominator", 16, "--steps", 2, "--out", work / name, "--quiet", *more)
+
+
+def dp_sgd_keeps_the_data_to_itself(work):
+    """Beside the weights nothing of an adapter depends on the records; two runs never share their noise; class names
+    are given, not found; a run that drew no record reports no loss."""
+    few, all_lines = work / "few.tsv", gzip.open(TRAIN, "rt", encoding="utf-8").read().splitlines(keepends=True)
+    few.write_text("".join(all_lines[:2]))
+    report = json.loads(private(work, "dp_few", few, "--format", "json"))
+    assert report["examples"] == 0 and report["loss_first"] is None and report["loss_mean"] is None, report
+    private(work, "dp_all", TRAIN)
+    private(work, "dp_again", TRAIN)
+    names = sorted(path.name for path in (work / "dp_few").iterdir())
+    assert names == sorted(path.name for path in (work / "dp_all").iterdir())
+    for name in names:
+        same = (work / "dp_few" / name).read_bytes() == (work / "dp_all" / name).read_bytes()
+        assert same == (name != "adapter_model.safetensors"), name
+    one, two = tensors(work / "dp_all"), tensors(work / "dp_again")
+    assert all(one[name] != two[name] for name in one)
+    refused(USAGE, "--labels", "train", "--model", MODEL, "--data", TRAIN, *COLUMNS, "--dp-clip", 0.5, "--dp-noise", 1,
+            "--quiet", "--out", work / "never_dp")
+    assert not (work / "never_dp").exists()
+
+
 def facts(work):
     hash_line = ok("model", "hash", MODEL).strip()
     assert len(hash_line) == 64 and int(hash_line, 16) >= 0
@@ -155,7 +182,8 @@ def main():
         print(f"skipped: {RONDO} is not built")
         return 77
     with tempfile.TemporaryDirectory() as folder:
-        for step in (learns_and_is_used, same_options_same_bytes, the_frozen_matrix_keeps_its_bytes, facts, bad_input):
+        for step in (learns_and_is_used, same_options_same_bytes, the_frozen_matrix_keeps_its_bytes,
+                     dp_sgd_keeps_the_data_to_itself, facts, bad_input):
             step(pathlib.Path(folder))
             print(f"{step.__name__}: good")
     return 0
