@@ -37,6 +37,7 @@ struct rn_dp {
     int64_t *pool;       /* host [pool_steps][count] */
     uint32_t pool_steps; /* 1: drawn step by step */
     uint32_t pool_next;
+    bool fresh;       /* the noise of the present step has not been added yet */
     uint32_t *chosen; /* [records]; POISSON */
     size_t records;
     /* The present batch. */
@@ -194,6 +195,7 @@ void rn_dp_begin_step(struct rn_dp *dp)
     const uint32_t at = dp->pool_steps > 1 ? dp->pool_next++ : 0;
     dp->trainer->kernels->upload(dp->trainer->lane, dp->noise, dp->pool + at * dp->plan.count,
                                  dp->plan.count * sizeof(int64_t));
+    dp->fresh = true;
 }
 
 uint32_t rn_dp_sample(struct rn_dp *dp, const struct rn_dataset *data, struct rn_example *batch)
@@ -364,6 +366,8 @@ rn_result rn_dp_gradient(struct rn_dp *dp, const struct rn_example *batch, uint3
     struct rn_trainer *trainer = dp->trainer;
     const struct rn_dp_spec *spec = dp->spec->dp;
     const double factor = spec->clip_norm / (dp->grid * spec->denominator);
+    RN_BUG_IF(!dp->fresh); /* the difference of two sums with one noise has none */
+    dp->fresh = false;
     RN_TRY(sum_batch(dp, batch, count, err));
     for (size_t i = 0; i < dp->plan.run_count; i++) {
         const struct rn_pass_run *run = &dp->plan.runs[i];

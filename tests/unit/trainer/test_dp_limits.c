@@ -11,7 +11,10 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -89,6 +92,42 @@ static void every_step_has_noise_of_its_own(void **state)
     rn_trainer_close(trainer);
 }
 
+/* Two sums under one noise: the process ends before the second is formed. */
+static void noise_is_never_added_twice(void **state)
+{
+    (void)state;
+    struct source source = {0};
+    const struct rn_dp_spec dp = {.clip_norm = 0.5,
+                                  .noise_multiplier = 1.0,
+                                  .denominator = 4.0,
+                                  .context = &source,
+                                  .noise = noise};
+    const struct rn_train_spec spec = {.batch = 4, .steps = 1, .dp = &dp};
+    const struct rn_pass_active active = {RN_MATRIX_AB, true};
+    struct rn_trainer *trainer = golden_trainer("roberta-24", "cpu", 1, RN_HEAD_LOCAL);
+    struct rn_dp *state_of = NULL;
+    struct rn_error err;
+    must(rn_trainer_prepare(trainer, true, &err), &err);
+    must(rn_dp_new(trainer, &spec, &active, 1, &state_of, &err), &err);
+    rn_dp_begin_step(state_of);
+    must(rn_dp_gradient(state_of, NULL, 0, &err), &err);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)signal(SIGABRT, SIG_DFL);
+        (void)close(STDERR_FILENO);
+        (void)!rn_is_ok(rn_dp_gradient(state_of, NULL, 0, &err));
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    rn_dp_begin_step(state_of);
+    must(rn_dp_gradient(state_of, NULL, 0, &err), &err);
+    rn_dp_free(state_of);
+    rn_trainer_close(trainer);
+}
+
 /* Sums of a batch with room for so many examples' gradients at once; the caller frees. */
 static int64_t *sum_with_room(uint32_t room, uint32_t threads, size_t *out_count)
 {
@@ -133,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_step_has_noise_of_its_own),
+        cmocka_unit_test(noise_is_never_added_twice),
         cmocka_unit_test(blocks_are_cut_to_the_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
