@@ -256,11 +256,22 @@ static void csv_side(const struct rn_bench_report *report, const struct rn_bench
     rn_buffer_u8(out, '\n');
 }
 
+static const char csv_header[] =
+    "date,cpu,class,threads,setting,batch,steps,repeats,side,detail,epoch,"
+    "tokens_per_second,samples_per_second,model_gflops,gemm_gflops,of_gemm,"
+    "peak_memory_bytes,ratio_to_fastest_peer,note\n";
+
+bool rn_bench_report_csv_begins(struct rn_view text)
+{
+    const size_t length = strlen(csv_header);
+    return text.length >= length && memcmp(text.data, csv_header, length) == 0;
+}
+
 void rn_bench_report_csv(const struct rn_bench_report *report, struct rn_buffer *out)
 {
-    rn_buffer_format(out, "date,cpu,class,threads,setting,batch,steps,repeats,side,detail,epoch,"
-                          "tokens_per_second,samples_per_second,model_gflops,gemm_gflops,of_gemm,"
-                          "peak_memory_bytes,ratio_to_fastest_peer,note\n");
+    if (out->length == 0) {
+        rn_buffer_format(out, "%s", csv_header);
+    }
     for (size_t i = 0; i < report->result_count; i++) {
         const struct rn_bench_result *result = &report->results[i];
         for (size_t s = 0; s < result->side_count; s++) {

@@ -24,8 +24,11 @@ void rn_bench_report_text(const struct rn_bench_report *report, struct rn_buffer
 RN_MUST rn_result rn_bench_report_json(const struct rn_bench_report *report, struct rn_buffer *out,
                                        struct rn_error *err);
 
-/* One line for each side and, where there are later epochs, one for those. */
+/* One line for each side and, where there are later epochs, one for those; a header where out is
+ * empty. */
 void rn_bench_report_csv(const struct rn_bench_report *report, struct rn_buffer *out);
+/* Whether this text begins with the header of such a table: more lines can go behind it. */
+bool rn_bench_report_csv_begins(struct rn_view text);
 
 /* Bars of the ratios, or of tokens a second where there is no peer. RN_E_DATA when nothing was
  * measured. */

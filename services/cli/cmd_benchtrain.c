@@ -18,11 +18,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CSV_BYTES_MAX ((size_t)16 << 20)
+
 struct bench_settings {
     const char *setting, *shape, *backend, *precision, *python, *peers;
     const char *csv, *plot, *keep_model;
     uint64_t threads, batch, steps, repeats, timeout;
-    bool list, quick, no_cache;
+    bool list, quick, no_cache, append;
 };
 
 /* ---- --list ---- */
@@ -123,11 +125,23 @@ static rn_result measure_all(const struct rn_bench_place *place, struct rn_bench
     return result;
 }
 
+static rn_result write_csv(const struct bench_settings *s, const struct rn_bench_report *report,
+                           struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer csv = {0};
+    if (s->append && rn_file_exists(s->csv)) {
+        RN_TRY(rn_file_read(s->csv, CSV_BYTES_MAX, &csv, err));
+        RN_ENSURE(rn_bench_report_csv_begins(rn_buffer_view(&csv)), err, RN_E_DATA,
+                  "%s: line 1 is not the header of this table; nothing was appended", s->csv);
+    }
+    rn_bench_report_csv(report, &csv);
+    return rn_file_write(s->csv, rn_buffer_view(&csv), 0644, err);
+}
+
 static rn_result write_reports(const struct bench_settings *s, const struct rn_bench_report *report,
                                bool json, struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer csv = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer svg = {0};
     if (json) {
         RN_TRY(rn_bench_report_json(report, &text, err));
@@ -136,8 +150,7 @@ static rn_result write_reports(const struct bench_settings *s, const struct rn_b
     }
     printf("%s", rn_buffer_text(&text));
     if (s->csv != NULL) {
-        rn_bench_report_csv(report, &csv);
-        RN_TRY(rn_file_write(s->csv, rn_buffer_view(&csv), 0644, err));
+        RN_TRY(write_csv(s, report, err));
     }
     if (s->plot != NULL) {
         RN_TRY(rn_bench_report_svg(report, &svg, err));
@@ -196,6 +209,7 @@ static rn_result run(struct bench_settings *s, const struct rn_command *command,
     if (s->list) {
         return print_list(s, command->json);
     }
+    RN_ENSURE(s->csv != NULL || !s->append, err, RN_E_USAGE, "--append needs --csv");
     rn_bench_signals_catch();
     RN_TRY(rn_bench_place_open(s->keep_model, &place, err));
     return run_in(s, command, &place, err);
@@ -218,7 +232,8 @@ static const char detail[] =
     "one precision. Peak memory is the greatest resident set of a side's process.\n"
     "\n"
     "The large model takes 1.2 GB in $TMPDIR while the command runs, and minutes per setting\n"
-    "with a peer: --setting measures one alone. Ctrl-C leaves no files behind.";
+    "with a peer: --setting measures one alone, and --csv FILE --append gathers the figures of\n"
+    "several runs, which rondo bench plot draws. Ctrl-C leaves no files behind.";
 
 static const char examples[] =
     "  rondo bench train --shape base --quick\n"
@@ -267,6 +282,8 @@ int rn_cmd_bench_train(int argc, char **argv)
         {"no-cache", NULL, RN_OPTION_FLAG, &s.no_cache,
          .help = "frozen layers are computed anew in every epoch"},
         {"csv", "FILE", RN_OPTION_TEXT, &s.csv, .help = "also write every figure here"},
+        {"append", NULL, RN_OPTION_FLAG, &s.append,
+         .help = "put the lines behind those that the CSV file holds"},
         {"plot", "FILE", RN_OPTION_TEXT, &s.plot, .help = "also draw the ratios here, as SVG"},
         {"keep-model", "DIR", RN_OPTION_TEXT, &s.keep_model,
          .help = "keep the random models here, and use those that are there"},

@@ -18,6 +18,7 @@ int rn_cmd_model_inspect(int argc, char **argv);
 int rn_cmd_data_split(int argc, char **argv);
 int rn_cmd_bench_train(int argc, char **argv);
 int rn_cmd_bench_gemm(int argc, char **argv);
+int rn_cmd_bench_plot(int argc, char **argv);
 
 /* Setting up a federation. */
 int rn_cmd_init(int argc, char **argv);

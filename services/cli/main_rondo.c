@@ -30,6 +30,7 @@ static const struct command_row commands[] = {
     {"model inspect", rn_cmd_model_inspect, "say what a model or adapter directory holds"},
     {"bench train", rn_cmd_bench_train, "measure training here, beside torch and peft"},
     {"bench gemm", rn_cmd_bench_gemm, "measure this machine's matrix products"},
+    {"bench plot", rn_cmd_bench_plot, "draw the ratios of bench train's CSV files"},
     {NULL, NULL, "Setting up a federation"},
     {"init", rn_cmd_init, "make the operator's directory: CA, coordinator, plan, invitations"},
     {"invite", rn_cmd_invite, "invite members, and accept their requests"},

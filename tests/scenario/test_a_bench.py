@@ -109,6 +109,18 @@ def beside_a_peer(work):
     assert setting["best_peer"] == "peft bf16"
     ours = sides["rondo"]["first"]["tokens_per_second"] / sides["peft bf16"]["first"]["tokens_per_second"]
     assert abs(setting["ratio"] / ours - 1) < 1e-3, setting
+    table = work / "together.csv"
+    for setting in ("small-all-glue", "small-top2-glue", "small-all-glue"):
+        ok(work, "train", "--setting", setting, *FEW, "--python", peer, "--peers", "bf16", "--quiet", "--keep-model",
+           kept, "--csv", table, "--append")
+    assert sum(line.startswith("date,") for line in table.read_text().splitlines()) == 1
+    assert len(table.read_text().splitlines()) == 1 + 2 + 3 + 2  # two sides, and later epochs of one
+    ok(work, "plot", table, "--out", work / "ratios.svg")
+    drawn = (work / "ratios.svg").read_text()
+    assert drawn.count("small-all-glue<") == 1 and "small-top2-glue, later epochs" in drawn, drawn
+    (work / "other.csv").write_text("a,b\n1,2\n")
+    code, _, err = rondo(work, "plot", work / "other.csv", "--out", work / "never.svg")
+    assert code == 65 and 'no column "setting"' in err and not (work / "never.svg").exists(), err
     weights = kept / "small" / "model.safetensors"
     before = weights.stat().st_mtime_ns
     text = ok(work, "train", "--setting", "small-all-glue", *FEW, "--python", peer, "--timeout", 2, "--quiet",
@@ -125,6 +137,7 @@ def bad_input(work):
             (USAGE, 'did you mean "small-all-128"', "train", "--setting", "small-all-18"),
             (USAGE, "no setting is called", "train", "--setting", "everything"),
             (USAGE, "--peers", "train", "--setting", "small-all-128", "--peers", "bf61"),
+            (USAGE, "--append needs --csv", "train", "--append"),
             (USAGE, "--shape", "train", "--shape", "medium"),
             (USAGE, "--backend", "gemm", "--backend", "gpu")):
         got, out, err = rondo(work, *arguments, "--quiet", *(("--python", "none") if arguments[0] == "train" else ()))
