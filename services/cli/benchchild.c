@@ -11,9 +11,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -166,15 +168,51 @@ static rn_result follow(struct child *child, const char *error_path, uint64_t li
                : rn_fail(err, RN_E_INCOMPLETE, "%s", last[0] != '\0' ? last : "it failed");
 }
 
+/* Seconds that all processors together were busy and had, since the machine started. */
+static bool machine_time(double *out_busy, double *out_all)
+{
+    double part[8] = {0}; /* user nice system idle iowait irq softirq steal */
+    const long hertz = sysconf(_SC_CLK_TCK);
+    FILE *file = fopen("/proc/stat", "re");
+    const int got = file == NULL
+                        ? 0
+                        : fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &part[0], &part[1],
+                                 &part[2], &part[3], &part[4], &part[5], &part[6], &part[7]);
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    double sum = 0.0;
+    for (int i = 0; i < 8; i++) {
+        sum += part[i];
+    }
+    *out_all = sum / (double)hertz;
+    *out_busy = (sum - part[3] - part[4]) / (double)hertz;
+    return got == 8 && hertz > 0;
+}
+
+static double seconds_of(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
+}
+
 rn_result rn_bench_child_run(const char *const *argv, const char *error_path, uint64_t limit_ms,
-                             rn_bench_line_fn each, void *context, uint64_t *out_peak_bytes,
+                             rn_bench_line_fn each, void *context, struct rn_bench_use *out_use,
                              struct rn_error *err)
 {
+    double busy[2];
+    double all[2];
     struct child child = {.each = each, .context = context};
     struct rusage usage = {0};
+    const bool known = machine_time(&busy[0], &all[0]);
     RN_TRY(start(&child, argv, error_path, err));
     const rn_result result = follow(&child, error_path, limit_ms, &usage, err);
     (void)close(child.out);
-    *out_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    const bool still = machine_time(&busy[1], &all[1]);
+    const double own = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+    *out_use = (struct rn_bench_use){
+        .peak_bytes = (uint64_t)usage.ru_maxrss * 1024,
+        .others = known && still && all[1] > all[0]
+                      ? fmax(0.0, (busy[1] - busy[0] - own) / (all[1] - all[0]))
+                      : (double)NAN};
     return result;
 }

@@ -46,7 +46,7 @@ rn_result rn_bench_peer_find(const char *python, const struct rn_bench_place *pl
 {
     char errors[RN_PATH_MAX];
     struct rn_error why = {{0}};
-    uint64_t peak = 0;
+    struct rn_bench_use use;
     struct rn_bench_peer peer = {.python = NULL};
     if (strcmp(python, "none") == 0) {
         (void)rn_text_format(peer.note, sizeof(peer.note), "no peer wanted: Rondo alone");
@@ -58,7 +58,7 @@ rn_result rn_bench_peer_find(const char *python, const struct rn_bench_place *pl
     RN_TRY(rn_file_write(peer.script, rn_view_text(rn_bench_peer_text), 0644, err));
     const char *const argv[] = {python, peer.script, "--probe", NULL};
     const rn_result found =
-        rn_bench_child_run(argv, errors, PROBE_LIMIT_MS, read_versions, &peer, &peak, &why);
+        rn_bench_child_run(argv, errors, PROBE_LIMIT_MS, read_versions, &peer, &use, &why);
     if (found.code == RN_E_ROUND_ABORTED) {
         return rn_fail(err, found.code, "%s", why.text);
     }

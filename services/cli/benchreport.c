@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define GIGA 1e-9
+#define BUSY_SHARE 0.05 /* of other work from which on the text says so */
 
 static bool has_later(const struct rn_bench_side *side)
 {
@@ -68,6 +69,9 @@ static void text_side(const struct rn_bench_result *result, const struct rn_benc
         if (has_later(&result->sides[0])) {
             rn_buffer_format(out, " %7.2fx", ratio_to(result, side, true));
         }
+    }
+    if (side->others > BUSY_SHARE) {
+        rn_buffer_format(out, "  [other work took %.0f%% of the machine]", side->others * 100.0);
     }
     rn_buffer_format(out, "%s%s\n", side->note[0] != '\0' ? "  " : "", side->note);
 }
@@ -154,13 +158,14 @@ static json_t *pass_json(const struct rn_bench_result *result, const struct rn_b
 static json_t *side_json(const struct rn_bench_result *result, const struct rn_bench_side *side)
 {
     const bool failed = side->failure[0] != '\0';
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:I, s:o, s:o}", "side", side->name,
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:I, s:o, s:o, s:o}", "side", side->name,
                      "detail", side->detail, "note", side->note[0] != '\0' ? side->note : NULL,
                      "failure", failed ? side->failure : NULL, "first",
                      failed ? json_null() : pass_json(result, side, false), "later",
                      has_later(side) ? pass_json(result, side, true) : json_null(), "peak_memory",
-                     (json_int_t)side->peak_bytes, "ratio", number(ratio_to(result, side, false)),
-                     "ratio_later", number(ratio_to(result, side, true)));
+                     (json_int_t)side->peak_bytes, "others", number(side->others), "ratio",
+                     number(ratio_to(result, side, false)), "ratio_later",
+                     number(ratio_to(result, side, true)));
 }
 
 static json_t *result_json(const struct rn_bench_result *result)
@@ -248,6 +253,7 @@ static void csv_side(const struct rn_bench_report *report, const struct rn_bench
     csv_number(out, result->gemm * GIGA);
     csv_number(out, share_of_gemm(result, side, later));
     csv_number(out, (double)side->peak_bytes);
+    csv_number(out, side->others);
     csv_number(out, side->variant == NULL && !side->reference
                         ? (later ? result->ratio_later : result->ratio)
                         : (double)NAN);
@@ -259,7 +265,7 @@ static void csv_side(const struct rn_bench_report *report, const struct rn_bench
 static const char csv_header[] =
     "date,cpu,class,threads,setting,batch,steps,repeats,side,detail,epoch,"
     "tokens_per_second,samples_per_second,model_gflops,gemm_gflops,of_gemm,"
-    "peak_memory_bytes,ratio_to_fastest_peer,note\n";
+    "peak_memory_bytes,others,ratio_to_fastest_peer,note\n";
 
 bool rn_bench_report_csv_begins(struct rn_view text)
 {

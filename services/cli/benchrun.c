@@ -33,7 +33,7 @@ static struct rn_bench_side *add_side(struct rn_bench_result *result, const char
 {
     RN_BUG_IF(result->side_count >= RN_BENCH_SIDES_MAX);
     struct rn_bench_side *side = &result->sides[result->side_count++];
-    *side = (struct rn_bench_side){.variant = NULL};
+    *side = (struct rn_bench_side){.others = (double)NAN};
     (void)rn_text_format(side->name, sizeof(side->name), "%s", name);
     return side;
 }
@@ -141,7 +141,7 @@ static rn_result measure_gemm(const struct rn_bench_choice *choice, const struct
 {
     char threads[16];
     struct rates rates = {0};
-    uint64_t peak = 0;
+    struct rn_bench_use use;
     (void)rn_text_format(threads, sizeof(threads), "%u", choice->threads);
     const char *const argv[] = {SELF,
                                 "bench",
@@ -157,9 +157,9 @@ static rn_result measure_gemm(const struct rn_bench_choice *choice, const struct
                                 "--format",
                                 "json",
                                 NULL};
-    RN_TRY(rn_bench_child_run(argv, paths->errors, GEMM_LIMIT_MS, read_rates, &rates, &peak, err));
-    result->gemm = rates.best;
-    result->gemm_layer = rates.layer;
+    RN_TRY(rn_bench_child_run(argv, paths->errors, GEMM_LIMIT_MS, read_rates, &rates, &use, err));
+    result->gemm = fmax(result->gemm, rates.best);
+    result->gemm_layer = fmax(result->gemm_layer, rates.layer);
     return rn_ok();
 }
 
@@ -335,11 +335,11 @@ static rn_result measure_side(const struct rn_bench_peer *peer,
     struct listener listener = {.side = side, .progress = progress, .result = result, .done = done};
     struct arguments arguments = {.count = 0};
     struct rn_error why = {{0}};
-    uint64_t peak = 0;
+    struct rn_bench_use use = {.peak_bytes = 0};
     const uint64_t before = *done;
     fill_arguments(result, side, peer, choice, paths, &arguments);
     const rn_result run = rn_bench_child_run(arguments.list, paths->errors, choice->limit_ms, hear,
-                                             &listener, &peak, &why);
+                                             &listener, &use, &why);
     *done = before + (uint64_t)passes_of(result, side) * result->steps;
     if (run.code == RN_E_ROUND_ABORTED) {
         return rn_fail(err, run.code, "%s", why.text);
@@ -349,7 +349,8 @@ static rn_result measure_side(const struct rn_bench_peer *peer,
                              why.text[0] != '\0' ? why.text : "it ended before its last step");
         return rn_ok();
     }
-    side->peak_bytes = peak > side->peak_bytes ? peak : side->peak_bytes;
+    side->peak_bytes = use.peak_bytes > side->peak_bytes ? use.peak_bytes : side->peak_bytes;
+    side->others = fmax(side->others, use.others); /* of a number and NaN it takes the number */
     return rn_ok();
 }
 
@@ -417,6 +418,7 @@ rn_result rn_bench_run(const struct rn_bench_place *place, const struct rn_bench
             }
         }
     }
+    RN_TRY(measure_gemm(choice, &paths, result, err)); /* the machine may have been busy before */
     form_ratios(result);
     return rn_ok();
 }

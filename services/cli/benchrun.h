@@ -36,6 +36,7 @@ struct rn_bench_side {
     double seconds;                  /* of the first pass */
     double later_seconds;            /* of the fastest later pass; 0: none was made */
     uint64_t peak_bytes;             /* greatest resident set */
+    double others; /* share of the machine that other work took during its worst repeat; NaN */
 };
 
 struct rn_bench_result {
@@ -43,7 +44,8 @@ struct rn_bench_result {
     uint32_t batch, steps, repeats;
     uint64_t tokens; /* of one pass, real ones */
     uint64_t padded; /* each batch as long as its longest text */
-    double gemm;     /* G: fastest product of a layer on Rondo's backend, operations a second */
+    double gemm;     /* G, before or after the sides: fastest product of a layer on Rondo's backend,
+                        operations a second */
     double gemm_layer;
     struct rn_bench_side sides[RN_BENCH_SIDES_MAX]; /* the first is Rondo */
     size_t side_count;
