@@ -20,14 +20,17 @@
 #include "trainer/generator.h"
 #include "trainer/kernels/cpu/cpu_kernels.h"
 
+/* The body below computes norms that are wrong by this factor. */
+static double norm_error = 1.0;
+#define sqrt(x) (norm_error * (sqrt)(x))
 #define RN_SET_SCALAR
 #include "trainer/kernels/cpu/cpu_dp.h"
+#undef sqrt
 
 enum { LONGEST = 5000, TABLES = 4 };
 
 /* Of the body that is included for its inner branch. */
-static void (*const unused[])(void) = {(void (*)(void))rows_store, (void (*)(void))clip_add,
-                                       (void (*)(void))noisy_mean};
+static void (*const unused[])(void) = {(void (*)(void))rows_store, (void (*)(void))noisy_mean};
 
 static const double grids[] = {1.0, 1000.0, 0x1p20, 0x1p23};
 
@@ -271,6 +274,37 @@ static void too_long_is_shortened(void **state)
     assert_true(quantise(g, LONGEST, INFINITY, 0, sum) > (unsigned __int128)1 << 46);
 }
 
+/* A norm that comes out too small does not make a vector too long: the exact check is the last
+ * word, for every example of a call. */
+static void a_wrong_norm_does_no_harm(void **state)
+{
+    (void)state;
+    enum { COUNT = 70, N = 1500 };
+    static const double errors[] = {1.0, 1.0 - 0x1p-45, 1.0 - 0x1p-19, 0.999};
+    float *g = rn_alloc((size_t)COUNT * N, sizeof(float));
+    int64_t *sum = rn_alloc(N, sizeof(int64_t));
+    const struct rn_generator values = rn_generator_of(2, "wrong");
+    rn_generator_normal(&values, 0.1, (size_t)COUNT * N, g);
+    for (size_t e = 0; e < RN_ARRAY_LENGTH(errors); e++) {
+        int64_t *before = rn_alloc(N, sizeof(int64_t));
+        norm_error = errors[e];
+        for (uint32_t count = 0; count <= COUNT; count++) { /* one more each time */
+            memset(sum, 0, N * sizeof(int64_t));
+            clip_add(NULL, count, N, g, N, 0.25, 0x1p23, sum, NULL);
+            for (size_t j = 0; j < N; j++) {
+                before[j] = sum[j] - before[j];
+            }
+            assert_true(square_sum(before, N) <= (__int128)1 << 46);
+            assert_true(count == 0 || square_sum(before, N) > (__int128)1 << 45);
+            memcpy(before, sum, N * sizeof(int64_t));
+        }
+        norm_error = 1.0;
+        rn_free(before);
+    }
+    rn_free(g);
+    rn_free(sum);
+}
+
 static void rows_and_means(void **state)
 {
     (void)state;
@@ -299,7 +333,8 @@ int main(void)
         cmocka_unit_test(random_gradients),         cmocka_unit_test(whole_lengths),
         cmocka_unit_test(one_great_element),        cmocka_unit_test(not_finite_is_the_zero_vector),
         cmocka_unit_test(neighbours_do_not_matter), cmocka_unit_test(instruction_sets_agree),
-        cmocka_unit_test(too_long_is_shortened),    cmocka_unit_test(rows_and_means),
+        cmocka_unit_test(too_long_is_shortened),    cmocka_unit_test(a_wrong_norm_does_no_harm),
+        cmocka_unit_test(rows_and_means),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,6 +128,48 @@ static void noise_is_never_added_twice(void **state)
     rn_trainer_close(trainer);
 }
 
+/* Whatever number of records came: the sum and the noise over the public number, to the bit. */
+static void the_denominator_is_the_public_one(void **state)
+{
+    (void)state;
+    struct source source = {0};
+    const struct rn_dp_spec dp = {.clip_norm = 0.5,
+                                  .noise_multiplier = 1.0,
+                                  .grid = 1000,
+                                  .denominator = 7.0,
+                                  .context = &source,
+                                  .noise = noise};
+    const struct rn_train_spec spec = {.batch = 18, .steps = 1, .dp = &dp};
+    const struct rn_pass_active active = {RN_MATRIX_AB, true};
+    struct rn_trainer *trainer = golden_trainer("roberta-24", "cpu", 2, RN_HEAD_LOCAL);
+    struct rn_dataset *data = golden_data(trainer, "roberta-24");
+    struct rn_example batch[18];
+    struct rn_dp *dp_state = NULL;
+    struct rn_error err;
+    gradients_bytes = (size_t)64 << 20;
+    must(rn_trainer_prepare(trainer, true, &err), &err);
+    for (size_t i = 0; i < 18; i++) {
+        batch[i] = rn_dataset_at(data, i);
+    }
+    must(rn_dp_new(trainer, &spec, &active, 1, &dp_state, &err), &err);
+    const size_t n = rn_dp_elements(dp_state);
+    int64_t *sum = rn_alloc(n, sizeof(int64_t));
+    for (uint32_t count = 0; count <= 18; count += 6) {
+        const int64_t drawn = INT64_C(1) << (2 * source.calls);
+        must(rn_dp_sum(dp_state, batch, count, sum, &err), &err);
+        rn_dp_begin_step(dp_state);
+        must(rn_dp_gradient(dp_state, batch, count, &err), &err);
+        for (size_t j = 0; j < n; j++) { /* everything trains: places are elements */
+            assert_true(trainer->gradient[j] ==
+                        (float)((double)(sum[j] + drawn) * (0.5 / (1000.0 * 7.0))));
+        }
+    }
+    rn_free(sum);
+    rn_dp_free(dp_state);
+    rn_trainer_data_close(data);
+    rn_trainer_close(trainer);
+}
+
 /* Sums of a batch with room for so many examples' gradients at once; the caller frees. */
 static int64_t *sum_with_room(uint32_t room, uint32_t threads, size_t *out_count)
 {
@@ -173,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_step_has_noise_of_its_own),
         cmocka_unit_test(noise_is_never_added_twice),
+        cmocka_unit_test(the_denominator_is_the_public_one),
         cmocka_unit_test(blocks_are_cut_to_the_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
