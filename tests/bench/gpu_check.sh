@@ -3,14 +3,15 @@
 #
 # All that a machine with a GPU can tell about the cuda backend, in one run:
 #   tests/bench/gpu_check.sh BUNDLE [OUT]
-# Device tests, compute-sanitizer's four tools, the baseline without Rondo, steps beside peft. BUNDLE
+# Device tests, compute-sanitizer's four tools, the baseline without Rondo, steps beside peft, steps of
+# Rondo with one thing changed at a time (recording, plan file, prefix cache, DP-SGD). BUNDLE
 # comes from tests/bench/gpu_bundle.sh. Logs and JSON go to OUT (default: BUNDLE/out). Exit code: 0, or 1
-# when a test or a sanitizer found something. PARTS="tests sanitizer baseline step" chooses.
+# when a test or a sanitizer found something. PARTS="tests sanitizer baseline step savings" chooses.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 bundle=$(realpath "${1:?the folder from tests/bench/gpu_bundle.sh}")
 out=${2:-$bundle/out}
-parts=${PARTS:-tests sanitizer baseline step}
+parts=${PARTS:-tests sanitizer baseline step savings}
 mkdir -p "$out"
 failures=0
 # cuBLASLt from the toolkit, or from the wheels beside torch.
@@ -51,5 +52,10 @@ if wants step; then
     timeout 580 python3 tests/bench/gpu_step.py --rondo "$bundle/rondo" --library "$RONDO_CUDA_LIBRARY" \
         --out "$out/step.json" 2>"$out/step.err"
     note step $?
+fi
+if wants savings; then
+    timeout 580 python3 tests/bench/gpu_step.py --savings --rondo "$bundle/rondo" \
+        --library "$RONDO_CUDA_LIBRARY" --out "$out/savings.json" 2>"$out/savings.err"
+    note savings $?
 fi
 exit $((failures > 0))

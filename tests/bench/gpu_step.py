@@ -5,7 +5,8 @@
     tests/bench/gpu_step.py --rondo build/release/bin/rondo --library .../librondo-cuda.so [--out FILE]
 
 Random weights in RoBERTa's shape, one word a token, the same lengths for both sides; r = 8 on query and
-value, AdamW. peft runs eager and, with --compile, under torch.compile on the same batch padded to its
+value, AdamW. Rondo also runs with its savings one by one off, with gradients of examples (DP-SGD), and
+with products timed once and kept (a plan file). peft runs eager and, with --compile, under torch.compile on the same batch padded to its
 longest sequence. Prints milliseconds a step, tokens a second and the ratio, and writes them as JSON.
 Exit code 77: no GPU, or torch, transformers or peft is missing. --peft none times Rondo alone.
 """
@@ -56,7 +57,7 @@ def write_data(path, lengths, batches):
                 file.write(f"{text}\t{draw.randrange(2)}\n")
 
 
-def rondo_ms(args, model, data, batch, steps, layers, active):
+def rondo_ms(args, model, data, batch, steps, layers, active, options, variables):
     """Milliseconds a step from two runs of different length, so that start-up cancels."""
     seconds = []
     for count in (steps // 4, steps):
@@ -65,9 +66,10 @@ def rondo_ms(args, model, data, batch, steps, layers, active):
                    "--batch", str(batch), "--no-shuffle", "--schedule", "constant", "--lr", "1e-4",
                    "--active", active, "--backend", args.backend, "--format", "json", "--quiet",
                    "--out", str(pathlib.Path(data).parent / f"adapter-{count}-{random.random()}")]
+        command += options
         if layers:
             command += ["--layers", ",".join(map(str, layers))]
-        environment = dict(os.environ, RONDO_CUDA_LIBRARY=args.library)
+        environment = dict(os.environ, RONDO_CUDA_LIBRARY=args.library, **variables)
         out = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
         seconds.append(json.loads(out)["seconds"])
     return 1e3 * (seconds[1] - seconds[0]) / (steps - steps // 4)
@@ -94,6 +96,8 @@ def main():
     parser.add_argument("--peft", choices=("run", "none"), default="run", help="large shape only")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--savings", action="store_true",
+                        help="Rondo alone, in two cases, with one thing changed at a time")
     parser.add_argument("--out")
     args = parser.parse_args()
     try:
@@ -102,6 +106,7 @@ def main():
     except ImportError as missing:
         print(f"skipped: {missing}")
         return 77
+    args.peft = "none" if args.savings else args.peft
     if args.peft == "run" and not torch.cuda.is_available():
         print("skipped: no GPU here")
         return 77
@@ -110,9 +115,24 @@ def main():
     cases = {"16 GLUE-like": glue_lengths(16, 3), "16x128": [128] * 16}
     if args.shape != "tiny":
         cases |= {"210 GLUE-like": glue_lengths(210, 4), "64x128": [128] * 64}
-    settings = [("all layers", None, "both"), ("all layers", None, "B"), ("all layers", None, "A"),
-                (f"layers {upper[0]}-{upper[-1]}", upper, "both"),
-                ("top 2", [depth - 2, depth - 1], "both")]
+    if args.savings:
+        cases = {name: cases[name] for name in ("16 GLUE-like", "64x128") if name in cases}
+    top = [depth - 2, depth - 1]
+    uncached = ["--prefix-cache", "off"]
+    private = ["--dp-clip", "1", "--dp-noise", "1"]
+    settings = [  # peft's setting, layers, active; then what differs in Rondo's run
+        ("all layers", None, "both", "", [], {}),
+        ("all layers", None, "both", "operations issued one by one", [], {"RONDO_CUDA_GRAPHS": "off"}),
+        ("all layers", None, "both", "plan file", [], {"RONDO_CUDA_PLANS": "plans"}),
+        ("all layers", None, "both", "plain last layer", ["--plain", "last-layer"], {}),
+        ("all layers", None, "both", "DP-SGD", private, {}),
+        ("all layers", None, "B", "", [], {}),
+        ("all layers", None, "B", "DP-SGD", private, {}),
+        ("all layers", None, "A", "", [], {}),
+        (f"layers {upper[0]}-{upper[-1]}", upper, "both", "prefix cached", [], {}),
+        (f"layers {upper[0]}-{upper[-1]}", upper, "both", "not cached", uncached, {}),
+        ("top 2", top, "both", "prefix cached", [], {}),
+        ("top 2", top, "both", "not cached", uncached, {})]
     results = []
     with tempfile.TemporaryDirectory() as folder:
         model = os.path.join(folder, "model")
@@ -121,9 +141,15 @@ def main():
         for case, lengths in cases.items():
             data = os.path.join(folder, "data.tsv")
             write_data(data, lengths, 4)
-            for label, layers, active in settings:
-                ms = rondo_ms(args, model, data, len(lengths), args.steps, layers, active)
-                row = dict(case=case, setting=label, active=active, rondo_ms=round(ms, 3),
+            for label, layers, active, how, options, variables in settings:
+                compared = how in ("", "prefix cached")
+                if (how == "prefix cached") if args.savings else not compared:
+                    continue
+                variables = {k: os.path.join(folder, v) if v == "plans" else v
+                             for k, v in variables.items()}
+                ms = rondo_ms(args, model, data, len(lengths), args.steps, layers, active, options,
+                              variables)
+                row = dict(case=case, setting=label, active=active, how=how, rondo_ms=round(ms, 3),
                            rondo_ktok_s=round(sum(lengths) / ms, 1))
                 if args.peft == "run" and args.shape == "large":
                     for compiled in (False, True) if args.compile else (False,):
