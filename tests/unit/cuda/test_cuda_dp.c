@@ -145,6 +145,16 @@ static void sums_are_those_of_plain_c(void **state)
     }
 }
 
+/* A norm of more pieces than a block has threads. */
+static void a_gradient_of_many_pieces(void **state)
+{
+    (void)state;
+    const size_t n = (size_t)RN_CUDA_CLIP_THREADS * RN_CUDA_CLIP_PIECE + 4097;
+    struct clip c = make(1, n, n, 300.0, 0x1p20);
+    compare(&c, true);
+    clear(&c);
+}
+
 /* A gradient that is not finite counts as zero and changes nobody else; the smallest and the
  * greatest numbers neither vanish into an error nor overflow. */
 static void hostile_gradients(void **state)
@@ -378,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_those_of_plain_c),
+        cmocka_unit_test(a_gradient_of_many_pieces),
         cmocka_unit_test(hostile_gradients),
         cmocka_unit_test(whole_lengths),
         cmocka_unit_test(the_exact_check_decides),

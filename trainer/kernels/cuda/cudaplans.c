@@ -137,7 +137,8 @@ bool rn_cuda_plans_load(struct rn_cuda_plans *plans, const char *path)
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     plans->count = 0;
     if (!rn_is_ok(rn_file_read(path, (size_t)RN_CUDA_PLANS_MAX * LINE_MAX_BYTES, &text, NULL)) ||
-        memchr(text.data, '\0', text.length) != NULL || !read_all(plans, rn_buffer_text(&text))) {
+        text.length == 0 || memchr(text.data, '\0', text.length) != NULL ||
+        !read_all(plans, rn_buffer_text(&text))) {
         plans->count = 0;
         return false;
     }
