@@ -14,7 +14,7 @@
 const char *rn_memory_arena_name(enum rn_memory_arena arena)
 {
     static const char *const names[RN_MEMORY_ARENAS] = {
-        "weights", "step", "adapter", "prefix cache", "data", "program",
+        "weights", "step", "adapter", "prefix cache", "data", "examples", "program",
     };
     return names[arena];
 }
@@ -95,6 +95,20 @@ static rn_result lane_bytes(const struct rn_adapter *adapter, const struct rn_pa
     return rn_ok();
 }
 
+/* At the most: every value trains, the pool of noise is full (trainerdp.h). */
+static void add_examples(const struct rn_adapter *adapter, const struct rn_pass_options *options,
+                         enum rn_memory_device device, struct rn_memory_plan *plan)
+{
+    const uint64_t vector = (uint64_t)adapter->count * sizeof(float);
+    const uint64_t fit = RN_DP_GRADIENTS_BYTES_MAX / vector;
+    const uint64_t examples = fit < 1 ? 1 : fit < options->sequences ? fit : options->sequences;
+    const uint64_t whole = (uint64_t)adapter->count * sizeof(int64_t);
+    add(plan, RN_MEMORY_EXAMPLES, device,
+        plan->lanes * (examples * (vector + sizeof(double)) + whole) + whole);
+    add(plan, RN_MEMORY_EXAMPLES, RN_MEMORY_HOST,
+        whole > RN_DP_POOL_BYTES_MAX ? whole : RN_DP_POOL_BYTES_MAX);
+}
+
 static bool cache_wanted(const struct rn_trainer *trainer, const struct rn_adapter *adapter)
 {
     return trainer->cache_bytes != 0 && adapter->lowest > 0 &&
@@ -145,6 +159,9 @@ static rn_result fill(const struct rn_trainer *trainer, const struct rn_adapter 
     lane += rn_pass_host_bytes(adapter, &options, cache_wanted(trainer, adapter));
     add(plan, RN_MEMORY_STEP, RN_MEMORY_HOST, plan->lanes * lane);
     add(plan, RN_MEMORY_ADAPTER, device, adapter_bytes(adapter, request->training));
+    if (request->dp) {
+        add_examples(adapter, &options, device, plan);
+    }
     add(plan, RN_MEMORY_DATA, RN_MEMORY_HOST,
         request->data_tokens * (sizeof(uint32_t) + 1) + request->data_records * 32);
     add(plan, RN_MEMORY_PROGRAM, RN_MEMORY_HOST, RN_MEMORY_SLACK_BYTES);

@@ -20,12 +20,13 @@ struct rn_trainer_spec;
 #define RN_MEMORY_SLACK_BYTES ((uint64_t)96 << 20)
 
 enum rn_memory_arena {
-    RN_MEMORY_WEIGHTS, /* frozen model in the backend's form, embedding tables */
-    RN_MEMORY_STEP,    /* activations, gradients and scratch of all lanes */
-    RN_MEMORY_ADAPTER, /* values; in training gradient and moments too */
-    RN_MEMORY_CACHE,   /* the budget of the prefix cache, or what the data can fill of it */
-    RN_MEMORY_DATA,    /* token ids, when the request says how many */
-    RN_MEMORY_PROGRAM, /* RN_MEMORY_SLACK_BYTES */
+    RN_MEMORY_WEIGHTS,  /* frozen model in the backend's form, embedding tables */
+    RN_MEMORY_STEP,     /* activations, gradients and scratch of all lanes */
+    RN_MEMORY_ADAPTER,  /* values; in training gradient and moments too */
+    RN_MEMORY_CACHE,    /* the budget of the prefix cache, or what the data can fill of it */
+    RN_MEMORY_DATA,     /* token ids, when the request says how many */
+    RN_MEMORY_EXAMPLES, /* with dp: gradients of examples, sums and noise, at the most */
+    RN_MEMORY_PROGRAM,  /* RN_MEMORY_SLACK_BYTES */
     RN_MEMORY_ARENAS
 };
 
@@ -40,6 +41,7 @@ struct rn_memory_line {
 
 struct rn_memory_request {
     bool training;         /* otherwise evaluation and prediction alone */
+    bool dp;               /* with training: DP-SGD */
     uint64_t data_records; /* 0 = not known */
     uint64_t data_tokens;
 };

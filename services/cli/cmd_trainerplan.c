@@ -15,7 +15,7 @@ struct plan_settings {
     uint64_t rank, classes;
     const char *memory;
     uint64_t records, tokens;
-    bool evaluate;
+    bool evaluate, dp;
 };
 
 static void set_defaults(struct plan_settings *s)
@@ -96,8 +96,10 @@ static rn_result plan(struct plan_settings *s, const struct rn_command *command,
     }
     RN_TRY(rn_desk_spec(&s->desk, &lists, &spec, err));
     spec.label_count = spec.task == RN_TASK_REGRESSION ? 1 : (size_t)s->classes;
-    const struct rn_memory_request request = {
-        .training = !s->evaluate, .data_records = s->records, .data_tokens = s->tokens};
+    const struct rn_memory_request request = {.training = !s->evaluate,
+                                              .dp = s->dp && !s->evaluate,
+                                              .data_records = s->records,
+                                              .data_tokens = s->tokens};
     RN_TRY(rn_trainer_memory_plan(&spec, &request, &plan, err));
     if (command->json) {
         print_json(&plan);
@@ -148,6 +150,8 @@ int rn_cmd_trainer_plan(int argc, char **argv)
          .help = "0: one per core"},
         {"evaluate", NULL, RN_OPTION_FLAG, &s.evaluate,
          .help = "plan evaluation and prediction alone"},
+        {"dp", NULL, RN_OPTION_FLAG, &s.dp,
+         .help = "with differential privacy (rondo train --dp-clip): at the most"},
         {"records", "N", RN_OPTION_COUNT, &s.records, .most = 1e15,
          .help = "of the data, for their share; 0: not known"},
         {"tokens", "N", RN_OPTION_COUNT, &s.tokens, .most = 1e15,

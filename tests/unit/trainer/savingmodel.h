@@ -15,14 +15,6 @@
 static const char *const saving_backends[] = {"ref", "cpu", "cpu-bf16"};
 #define SAVING_BACKENDS RN_ARRAY_LENGTH(saving_backends)
 
-/* Whether this build has the backend: all of them since it has them. */
-static inline bool saving_backend_there(const char *name)
-{
-    const struct rn_kernels *kernels = NULL;
-    struct rn_error err;
-    return rn_is_ok(rn_kernels_find(name, &kernels, &err));
-}
-
 /* Rank 3 on query, value and output.dense of layer 1 alone, or of all layers. */
 static inline struct rn_trainer_spec saving_spec(char model[static RN_PATH_MAX], const char *folder,
                                                  const char *backend, bool top_layer)

@@ -239,10 +239,12 @@ static void frozen_bytes_stay(void **state)
 {
     (void)state;
     static const enum rn_matrix active[] = {RN_MATRIX_A, RN_MATRIX_B, RN_MATRIX_NONE};
-    for (size_t i = 0; i < 6; i++) {
+    static const char *const all[] = {"cpu", "cpu-bf16", "cpu-bf16-residual-f32", "ref"};
+    for (size_t n = 0; n < 6 * RN_ARRAY_LENGTH(all); n++) {
+        const size_t i = n % 6;
         const bool none = active[i / 2] == RN_MATRIX_NONE;
         struct rn_trainer *trainer =
-            golden_trainer("roberta-24", "cpu", 2, none ? RN_HEAD_LOCAL : RN_HEAD_FROZEN);
+            golden_trainer("roberta-24", all[n / 6], 2, none ? RN_HEAD_LOCAL : RN_HEAD_FROZEN);
         struct rn_dataset *data = golden_data(trainer, "roberta-24");
         struct rn_train_spec spec = training;
         spec.active = active[i / 2];

@@ -92,9 +92,6 @@ static void plan_is_what_is_taken(void **state)
     for (size_t i = 0; i < SAVING_BACKENDS * 9; i++) {
         const char *backend = saving_backends[i / 9];
         const char *folder = folders[i % 9 / 3];
-        if (!saving_backend_there(backend)) {
-            continue;
-        }
         char model[RN_PATH_MAX];
         struct rn_trainer_spec spec = folder[0] == 'e' ? embedded_spec(model, backend)
                                                        : saving_spec(model, folder, backend, false);
@@ -115,6 +112,40 @@ static void cache_is_planned(void **state)
     spec.lora.layer_count = 0; /* nothing below the lowest adapted layer */
     const uint64_t whole = planned(&spec, true);
     assert_true(whole < (uint64_t)1 << 30);
+}
+
+static void noise(void *context, size_t n, double deviation, int64_t *out)
+{
+    (void)context;
+    (void)deviation;
+    memset(out, 0, n * sizeof(*out));
+}
+
+/* What DP-SGD takes in a call is within its line. */
+static void dp_is_planned(void **state)
+{
+    (void)state;
+    char model[RN_PATH_MAX];
+    struct rn_trainer_spec spec = saving_spec(model, "bert-40", "cpu", false);
+    struct rn_memory_plan plan;
+    struct rn_error err;
+    const struct rn_memory_request request = {.training = true, .dp = true};
+    must(rn_trainer_memory_plan(&spec, &request, &plan, &err), &err);
+    struct rn_trainer *trainer = saving_open(&spec);
+    struct rn_dataset *data = golden_data(trainer, "bert-40");
+    must(rn_trainer_prepare(trainer, true, &err), &err);
+    const struct rn_dp_spec dp = {
+        .clip_norm = 1, .noise_multiplier = 1, .denominator = 6, .noise = noise};
+    const struct rn_train_spec train = {
+        .active = RN_MATRIX_AB, .lr_a = 1e-3, .lr_b = 1e-3, .batch = 6, .steps = 9, .dp = &dp};
+    const size_t before = rn_alloc_thread_bytes();
+    must(rn_trainer_train(trainer, data, &train, NULL, NULL, NULL, &err), &err);
+    const uint64_t taken = rn_alloc_thread_bytes() - before;
+    const uint64_t line = bytes_in(&plan, RN_MEMORY_EXAMPLES);
+    const uint64_t pool = RN_DP_POOL_BYTES_MAX - 9 * trainer->adapter.count * sizeof(int64_t);
+    assert_in_range(taken, (line - pool) * 9 / 10, line - pool + 64 * 1024 + plan.lanes * PAGE);
+    rn_trainer_data_close(data);
+    rn_trainer_close(trainer);
 }
 
 static void too_little_memory_is_refused(void **state)
@@ -174,9 +205,8 @@ static void configuration_is_enough(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plan_is_what_is_taken),
-        cmocka_unit_test(cache_is_planned),
-        cmocka_unit_test(too_little_memory_is_refused),
+        cmocka_unit_test(plan_is_what_is_taken),   cmocka_unit_test(cache_is_planned),
+        cmocka_unit_test(dp_is_planned),           cmocka_unit_test(too_little_memory_is_refused),
         cmocka_unit_test(configuration_is_enough),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
