@@ -55,7 +55,7 @@ struct rn_dp_diagnostics {
     double loss_sum;      /* of the finite losses */
     double loss_first;    /* mean of the first batch that is not empty */
     double loss_last;
-    double seconds; /* wall time of the steps */
+    double seconds; /* wall time of the steps and of all their noise */
 };
 
 struct rn_dp_spec {

@@ -328,10 +328,10 @@ static rn_result run(struct rn_loop *loop, rn_train_progress_fn progress, void *
                      struct rn_train_report *report, struct rn_error *err)
 {
     rn_loop_start(loop);
+    const uint64_t begun = rn_clock_monotonic_ns(); /* the noise pool counts */
     if (loop->spec->dp != NULL) {
         RN_TRY(rn_dp_new(loop->trainer, loop->spec, &loop->active, loop->steps, &loop->dp, err));
     }
-    const uint64_t begun = rn_clock_monotonic_ns();
     for (uint32_t step = 0; step < loop->steps; step++) {
         RN_TRY(loop->dp != NULL ? private_step(loop, step, report, err)
                                 : one_step(loop, step, report, err));
