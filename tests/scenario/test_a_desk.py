@@ -136,6 +136,31 @@ def facts(work):
     assert totals["records"] == len(lines) and totals["tokens"] == sum(len(line.split()) for line in lines)
 
 
+def private(work):
+    """DP-SGD: noise from the system, no epsilon claimed, options that belong together."""
+    dp = ("--dp-clip", 0.05, "--dp-noise", 0.8)
+    for name in ("p", "q"):
+        report = json.loads(train(work / name, "--steps", 3, *dp, "--format", "json"))
+        assert report["steps"] == 3 and report["examples"] == 48, report
+    files = [(work / name / "adapter_model.safetensors").read_bytes() for name in ("p", "q")]
+    assert files[0] != files[1] and len(files[0]) == len(files[1])
+    assert "no epsilon is claimed" in (work / "p" / "README.md").read_text()
+    sampled = ("--dp-sampling-rate", 0.01, "--dp-batch-cap", 200, "--dp-denominator", 40)
+    data = ("--model", MODEL, "--data", TRAIN, *COLUMNS, "--quiet", "--out", work / "s")
+    text = ok("train", *data, *dp, *sampled, "--steps", 3)
+    assert "no epsilon is claimed" in text and "0 batches empty, 0 cut" in text, text
+    never = ("--dp-sampling-rate", 1e-15, "--dp-batch-cap", 2, "--dp-denominator", 1, "--steps", 2)
+    report = json.loads(ok("train", *data, *dp, *never, "--format", "json"))
+    assert report["examples"] == 0 and report["loss_last"] == 0, report
+    refused(USAGE, "--dp-noise needs --dp-clip", "train", *data, "--dp-noise", 1)
+    refused(USAGE, "--dp-clip needs --dp-noise", "train", *data, "--dp-clip", 1)
+    refused(USAGE, "exclude each other", "train", *data, *dp, "--clip", 1)
+    refused(USAGE, "go together", "train", *data, *dp, "--dp-sampling-rate", 0.1)
+    refused(USAGE, "needs --steps", "train", *data, *dp, *sampled)
+    refused(USAGE, "excludes --batch", "train", *data, *dp, *sampled, "--steps", 1, "--batch", 4)
+    refused(USAGE, "--dp-noise", "train", *data, "--dp-clip", 1, "--dp-noise", 0)
+
+
 def bad_input(work):
     data = ("--data", TRAIN, *COLUMNS, "--steps", 1, "--quiet", "--out", work / "never")
     refused(USAGE, "did you mean \"train\"", "trian")
@@ -183,7 +208,7 @@ def main():
         return 77
     with tempfile.TemporaryDirectory() as folder:
         for step in (learns_and_is_used, same_options_same_bytes, the_frozen_matrix_keeps_its_bytes,
-                     dp_sgd_keeps_the_data_to_itself, facts, bad_input):
+                     dp_sgd_keeps_the_data_to_itself, facts, private, bad_input):
             step(pathlib.Path(folder))
             print(f"{step.__name__}: good")
     return 0
