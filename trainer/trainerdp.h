@@ -37,7 +37,7 @@
 #define RN_DP_POOL_BYTES_MAX ((size_t)256 << 20)
 /* Device memory of gradients of examples in one lane; a block holds no more examples than fit (one
  * always does). */
-#define RN_DP_GRADIENTS_BYTES_MAX ((size_t)64 << 20)
+#define RN_DP_GRADIENTS_BYTES_MAX ((size_t)128 << 20)
 
 enum rn_dp_sampling {
     RN_DP_BATCHES, /* rn_train_spec.batch records of a permuted epoch, as without dp: to measure */
