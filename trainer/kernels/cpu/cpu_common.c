@@ -307,7 +307,7 @@ static bool machine_has(enum rn_cpu_set set)
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl");
     if (set == RN_CPU_AVX512_BF16) {
-        return avx512 && __builtin_cpu_supports("avx512bf16");
+        return avx512 && __builtin_cpu_supports("avx512bf16") && rn_onednn_row_exact();
     }
     if (set == RN_CPU_AVX512) {
         return avx512;

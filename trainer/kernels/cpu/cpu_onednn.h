@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,11 @@ struct rn_onednn_lane;   /* scratch and memory objects of one thread */
 /* RN_E_UNSUPPORTED when the library gives no CPU engine. */
 RN_MUST rn_result rn_onednn_new(struct rn_onednn **out, struct rn_error *err);
 void rn_onednn_free(struct rn_onednn *onednn); /* accepts NULL; after lanes and matrices */
+
+/* Whether the library, on this machine, gives a row the same bits alone and in company: tried once
+ * per process (some 60 ms), on several shapes. Where it does not, or refuses bfloat16, it is not
+ * used. */
+bool rn_onednn_row_exact(void);
 
 /* The right factor with element [i][c] = w[i * step_i + c * step_c], i < depth, c < columns. */
 RN_MUST rn_result rn_onednn_matrix_new(struct rn_onednn *onednn, const float *w, size_t depth,
