@@ -162,8 +162,7 @@ rn_result rn_dp_new(struct rn_trainer *trainer, const struct rn_train_spec *spec
     rn_pass_examples_plan(&trainer->adapter, active, &dp->plan);
     RN_BUG_IF(dp->plan.count == 0);
     const size_t fit = RN_DP_GRADIENTS_BYTES_MAX / (dp->plan.count * sizeof(float));
-    const size_t of_pass = trainer->passes[0].options.sequences;
-    const size_t most = of_pass < spec->batch ? of_pass : spec->batch;
+    const size_t most = trainer->passes[0].options.sequences;
     dp->block_examples = (uint32_t)(fit < 1 ? 1 : fit < most ? fit : most);
     dp->lane_count = trainer->threads;
     dp->lanes = rn_alloc(dp->lane_count, sizeof(*dp->lanes));

@@ -6,8 +6,6 @@
 
 #include "base/guard.h"
 
-#include <math.h>
-
 static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
 {
     struct rn_private_train *p = context;
@@ -103,8 +101,8 @@ struct rn_train_report rn_private_train_report(const struct rn_private_train *p,
     struct rn_train_report out = *report;
     if (p->on) {
         out.loss_sum = p->seen.loss_sum;
-        out.loss_first = isnan(p->seen.loss_first) ? 0.0 : p->seen.loss_first; /* all empty */
-        out.loss_last = isnan(p->seen.loss_last) ? 0.0 : p->seen.loss_last;
+        out.loss_first = p->seen.loss_first;
+        out.loss_last = p->seen.loss_last;
         out.examples = p->seen.examples;
         out.tokens = p->seen.tokens;
         out.seconds = p->seen.seconds;
