@@ -49,14 +49,14 @@ static void send_hello(struct rn_coordinator *coordinator, struct rn_rpc_stream 
     memcpy(hello->adapter_hash.bytes, coordinator->model->adapter_hash, 32);
     hello->next_round = coordinator->round;
     memcpy(hello->incarnation, coordinator->incarnation, sizeof(hello->incarnation));
-    (void)rn_fed_send(stream, &envelope);
+    (void)rn_stream_send(stream, &envelope);
 }
 
 static void send_closing(struct rn_rpc_stream *stream, enum rn_code reason, bool done)
 {
     const struct rn_wire_envelope envelope = {
         .body = RN_WIRE_CLOSING, .as.closing = {.reason = (uint32_t)reason, .job_done = done}};
-    (void)rn_fed_send(stream, &envelope);
+    (void)rn_stream_send(stream, &envelope);
 }
 
 uint32_t rn_coordinator_present(const struct rn_coordinator *coordinator)
@@ -88,7 +88,7 @@ void rn_coordinator_broadcast(struct rn_coordinator *coordinator,
                               const struct rn_wire_envelope *envelope)
 {
     for (uint32_t i = 0; i < coordinator->peer_count; i++) {
-        (void)rn_fed_send(coordinator->peers[i].session_stream, envelope);
+        (void)rn_stream_send(coordinator->peers[i].session_stream, envelope);
     }
 }
 
@@ -98,7 +98,7 @@ static void tell_members(struct rn_coordinator *coordinator)
         return;
     }
     rn_coordinator_tell(coordinator,
-                        (struct rn_fed_event){.kind = RN_FED_MEMBERS,
+                        (struct rn_job_event){.kind = RN_JOB_MEMBERS,
                                               .round = coordinator->round,
                                               .present = rn_coordinator_present(coordinator),
                                               .members = coordinator->peer_count});
@@ -154,7 +154,7 @@ static void on_closed(void *user, struct rn_rpc_stream *stream, const struct rn_
         peer->session_stream = NULL;
         peer->absent_since_ms = rn_clock_monotonic_ms();
         rn_log(coordinator->stopped ? RN_LOG_DEBUG : RN_LOG_WARN, "member.lost",
-               RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, peer->index)),
+               RN_LOG_TEXT(RN_F_MEMBER, rn_site_files_name(coordinator->site, peer->index)),
                RN_LOG_TEXT(RN_F_REASON, rn_code_name(end->result.code)),
                RN_LOG_NUMBER(RN_F_MEMBERS, rn_coordinator_present(coordinator)));
         tell_members(coordinator);
@@ -167,7 +167,7 @@ static void on_link_down(void *user, struct rn_rpc_link *link, const struct rn_r
     const struct rn_coordinator_peer *peer = rn_rpc_link_user(link);
     rn_log(RN_LOG_WARN, "member.unreachable",
            RN_LOG_TEXT(RN_F_MEMBER,
-                       peer == NULL ? "?" : rn_fed_site_name(coordinator->site, peer->index)),
+                       peer == NULL ? "?" : rn_site_files_name(coordinator->site, peer->index)),
            RN_LOG_TEXT(RN_F_REASON, rn_code_name(end->result.code)));
 }
 
@@ -178,7 +178,7 @@ static rn_result check_hello(const struct rn_coordinator *coordinator,
                              const struct rn_wire_hello *hello, struct rn_error *err)
 {
     RN_TRY(rn_wire_hello_check(hello, err));
-    RN_ENSURE(strcmp(hello->name, rn_fed_site_name(coordinator->site, peer->index)) == 0, err,
+    RN_ENSURE(strcmp(hello->name, rn_site_files_name(coordinator->site, peer->index)) == 0, err,
               RN_E_PEER_AUTH, "the name in the greeting is not the certificate's");
     RN_ENSURE(memcmp(hello->plan_hash.bytes, coordinator->site->plan.hash, 32) == 0, err,
               RN_E_CONFIG, "the member has another plan.yaml");
@@ -202,13 +202,13 @@ void rn_coordinator_welcome(struct rn_coordinator *coordinator, struct rn_coordi
                        .rounds_total = coordinator->site->plan.rounds,
                        .joined_late = running && session->stage > RN_SA_STAGE_READY &&
                                       !rn_sa_set_has(&session->joined, peer->index)}};
-    (void)rn_fed_send(peer->session_stream, &envelope);
+    (void)rn_stream_send(peer->session_stream, &envelope);
 }
 
 static void take_hello(struct rn_coordinator *coordinator, struct rn_coordinator_peer *peer,
                        struct rn_rpc_stream *stream, const struct rn_wire_hello *hello)
 {
-    const char *name = rn_fed_site_name(coordinator->site, peer->index);
+    const char *name = rn_site_files_name(coordinator->site, peer->index);
     struct rn_error err = {0};
     const rn_result result = check_hello(coordinator, peer, hello, &err);
     if (!rn_is_ok(result)) {
@@ -270,7 +270,7 @@ static void take_status(struct rn_coordinator *coordinator, struct rn_coordinato
         peer->follows_attempt = (uint32_t)status->attempt;
     } else if (status->reason != RN_OK) {
         rn_log(RN_LOG_WARN, "member.declined",
-               RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, peer->index)),
+               RN_LOG_TEXT(RN_F_MEMBER, rn_site_files_name(coordinator->site, peer->index)),
                RN_LOG_NUMBER(RN_F_ROUND, status->round),
                RN_LOG_TEXT(RN_F_REASON, rn_code_name((enum rn_code)status->reason)));
     }
@@ -303,7 +303,7 @@ static void take_session_message(struct rn_coordinator *coordinator,
         break;
     case RN_WIRE_CLOSING:
         rn_log(RN_LOG_INFO, "member.closing",
-               RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, peer->index)),
+               RN_LOG_TEXT(RN_F_MEMBER, rn_site_files_name(coordinator->site, peer->index)),
                RN_LOG_TEXT(RN_F_REASON, rn_code_name((enum rn_code)envelope.as.closing.reason)));
         break;
     default:
@@ -358,7 +358,7 @@ static const char *phase_name(const struct rn_coordinator *coordinator)
     case RN_COORDINATOR_GATHER:
         return "gather";
     case RN_COORDINATOR_SESSION:
-        return rn_fed_stage_code(coordinator->session.stage);
+        return rn_job_stage_code(coordinator->session.stage);
     case RN_COORDINATOR_LINGER:
         return "linger";
     default:
@@ -382,7 +382,7 @@ static rn_result admin(void *user, struct rn_view request, struct rn_buffer *ans
     for (uint32_t i = 0; i < coordinator->peer_count; i++) {
         const struct rn_coordinator_peer *peer = &coordinator->peers[i];
         rn_buffer_format(answer, "%s{\"name\":\"%s\",\"connected\":%s,\"uplink_bytes\":%llu}",
-                         i == 0 ? "" : ",", rn_fed_site_name(coordinator->site, i),
+                         i == 0 ? "" : ",", rn_site_files_name(coordinator->site, i),
                          peer->session_stream != NULL ? "true" : "false",
                          (unsigned long long)rn_coordinator_received(peer));
     }
@@ -415,7 +415,7 @@ static rn_result dial_members(struct rn_coordinator *coordinator, struct rn_erro
                   coordinator->site->directory, network->peers[i].name);
         char id[RN_PEER_ID_MAX + 1];
         struct rn_rpc_link *link = NULL;
-        rn_fed_site_peer_id(coordinator->site, (uint32_t)place, id);
+        rn_site_files_peer_id(coordinator->site, (uint32_t)place, id);
         RN_TRY(rn_rpc_link(coordinator->rpc, network->peers[i].address, id, true, &link, err));
         rn_rpc_link_set_user(link, &coordinator->peers[place]);
     }
@@ -425,6 +425,6 @@ static rn_result dial_members(struct rn_coordinator *coordinator, struct rn_erro
 rn_result rn_coordinator_connect(struct rn_coordinator *coordinator, struct rn_error *err)
 {
     const struct rn_site_network *network = &coordinator->site->site.network;
-    RN_TRY(rn_fed_site_listen(coordinator->site, coordinator->rpc, err));
+    RN_TRY(rn_site_files_listen(coordinator->site, coordinator->rpc, err));
     return network->direction == RN_SITE_LISTEN ? rn_ok() : dial_members(coordinator, err);
 }

@@ -61,7 +61,7 @@ static void resend(struct rn_coordinator *coordinator, struct rn_coordinator_ses
 struct search {
     uint32_t from;
     bool found;
-    struct rn_fed_result result;
+    struct rn_job_result result;
 };
 
 static rn_result visit_result(void *argument, const struct rn_journal_key *key, struct rn_view body,
@@ -71,7 +71,7 @@ static rn_result visit_result(void *argument, const struct rn_journal_key *key, 
     if (search->found || key->round < search->from) {
         return rn_ok();
     }
-    RN_TRY(rn_fed_result_read(body, &search->result, err));
+    RN_TRY(rn_job_result_read(body, &search->result, err));
     search->found = search->result.outcome == RN_OK;
     return rn_ok();
 }
@@ -140,7 +140,7 @@ void rn_coordinator_help(struct rn_coordinator *coordinator, struct rn_coordinat
         return;
     }
     if (search.found) {
-        const struct rn_fed_result *missed = &search.result;
+        const struct rn_job_result *missed = &search.result;
         struct rn_coordinator_session *session =
             load_past(coordinator, missed->round, missed->attempt, missed->session, missed->before);
         if (session != NULL) {

@@ -16,15 +16,15 @@
 /* ---- Sum to adapter */
 
 rn_result rn_coordinator_journal_result(struct rn_coordinator *coordinator,
-                                        const struct rn_fed_result *result, struct rn_error *err)
+                                        const struct rn_job_result *result, struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer record = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer adapter = {0};
     struct rn_journal_key key = {
         .kind = RN_JOURNAL_RESULT, .round = result->round, .attempt = result->attempt};
     memcpy(key.session, result->session, sizeof(key.session));
-    rn_fed_result_write(result, &record);
-    rn_fed_model_write(coordinator->model, &adapter);
+    rn_job_result_write(result, &record);
+    rn_site_model_write(coordinator->model, &adapter);
     RN_ENSURE(!adapter.failed, err, RN_E_MEMORY, "the adapter is too large for the journal");
     RN_TRY(rn_journal_begin(coordinator->journal, err));
     RN_TRY(rn_journal_append(coordinator->journal, &key, rn_buffer_view(&record), err));
@@ -65,13 +65,13 @@ static rn_result apply(struct rn_coordinator *coordinator, struct rn_error *err)
     uint64_t *sum = rn_alloc(session->layout.elements, sizeof(*sum));
     rn_result result = read_sum(session, sum, err);
     if (rn_is_ok(result)) {
-        result = rn_fed_model_apply(coordinator->model, &session->layout, sum, info.contributors,
-                                    &total, err);
+        result = rn_site_model_apply(coordinator->model, &session->layout, sum, info.contributors,
+                                     &total, err);
     }
     rn_free(sum);
     RN_TRY(result);
     const uint32_t joined = rn_sa_set_count(&session->joined);
-    struct rn_fed_result record = {
+    struct rn_job_result record = {
         .round = session->round,
         .attempt = session->attempt,
         .active = session->layout.spec.active,
@@ -94,11 +94,11 @@ static rn_result apply(struct rn_coordinator *coordinator, struct rn_error *err)
 void rn_coordinator_take_sum(struct rn_coordinator *coordinator)
 {
     struct rn_coordinator_session *session = &coordinator->session;
-    struct rn_fed_result known;
+    struct rn_job_result known;
     struct rn_error err = {0};
     bool found = false;
     rn_result result =
-        rn_fed_result_latest(coordinator->journal, session->round, &known, &found, &err);
+        rn_job_result_latest(coordinator->journal, session->round, &known, &found, &err);
     if (rn_is_ok(result) && !found) {
         result = apply(coordinator, &err);
         if (rn_is_ok(result)) {
@@ -118,7 +118,7 @@ void rn_coordinator_take_sum(struct rn_coordinator *coordinator)
     }
 }
 
-void rn_coordinator_report(struct rn_coordinator *coordinator, const struct rn_fed_result *result)
+void rn_coordinator_report(struct rn_coordinator *coordinator, const struct rn_job_result *result)
 {
     char hash[65];
     rn_hex_encode(hash, result->after, 32);
@@ -141,7 +141,7 @@ void rn_coordinator_report(struct rn_coordinator *coordinator, const struct rn_f
     memcpy(envelope.as.summary.adapter_hash.bytes, result->after, RN_HASH_BYTES);
     rn_coordinator_broadcast(coordinator, &envelope);
     rn_coordinator_tell(coordinator,
-                        (struct rn_fed_event){.kind = RN_FED_ROUND,
+                        (struct rn_job_event){.kind = RN_JOB_ROUND,
                                               .round = result->round,
                                               .attempt = result->attempt,
                                               .phase = rn_round_phase_name(result->active),
@@ -155,20 +155,20 @@ void rn_coordinator_report(struct rn_coordinator *coordinator, const struct rn_f
 
 /* ---- Publishing */
 
-static void tell_evaluated(struct rn_coordinator *coordinator, const struct rn_fed_publish_job *job)
+static void tell_evaluated(struct rn_coordinator *coordinator, const struct rn_publish_job *job)
 {
     rn_coordinator_tell(
-        coordinator, (struct rn_fed_event){
-                         .kind = RN_FED_EVALUATED,
+        coordinator, (struct rn_job_event){
+                         .kind = RN_JOB_EVALUATED,
                          .round = job->round,
                          .loss = job->metrics.loss,
-                         .metric = rn_fed_metric(&coordinator->site->plan, &job->metrics),
+                         .metric = rn_plan_metric_value(&coordinator->site->plan, &job->metrics),
                          .metric_name = rn_plan_metric_name(coordinator->site->plan.task.metric)});
 }
 
 static void publish_done(void *argument)
 {
-    struct rn_fed_publish_job *job = argument;
+    struct rn_publish_job *job = argument;
     struct rn_coordinator *coordinator = job->owner;
     struct rn_error err = job->err;
     rn_result result = job->result;
@@ -186,7 +186,7 @@ static void publish_done(void *argument)
         }
         if (job->final) {
             rn_coordinator_tell(coordinator,
-                                (struct rn_fed_event){.kind = RN_FED_ENDED,
+                                (struct rn_job_event){.kind = RN_JOB_ENDED,
                                                       .round = job->round,
                                                       .outcome = coordinator->result.code,
                                                       .path = job->directory});
@@ -194,12 +194,12 @@ static void publish_done(void *argument)
     } else if (!coordinator->stopped) {
         rn_coordinator_end(coordinator, result, &err);
     }
-    rn_fed_publish_job_free(job);
+    rn_publish_job_free(job);
 }
 
 void rn_coordinator_publish(struct rn_coordinator *coordinator, uint32_t round, bool final)
 {
-    struct rn_fed_publish_job *job = rn_fed_publish_job_new(coordinator->model, round);
+    struct rn_publish_job *job = rn_publish_job_new(coordinator->model, round);
     job->owner = coordinator;
     job->final = final;
     job->evaluate = job->evaluate && !final; /* the round's own job judged the same adapter */
@@ -218,25 +218,25 @@ void rn_coordinator_publish(struct rn_coordinator *coordinator, uint32_t round, 
                                    coordinator->site->state, (unsigned)round);
     }
     RN_BUG_IF(!fits);
-    rn_fed_publish_job_submit(job, coordinator->worker, publish_done);
+    rn_publish_job_submit(job, coordinator->worker, publish_done);
 }
 
 /* ---- Start */
 
 rn_result rn_coordinator_restore(struct rn_coordinator *coordinator, struct rn_error *err)
 {
-    struct rn_fed_result last = {0};
+    struct rn_job_result last = {0};
     struct rn_journal_key key;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer body = {0};
     bool found = false;
     coordinator->round = 1;
-    RN_TRY(rn_fed_result_latest(coordinator->journal, -1, &last, &found, err));
+    RN_TRY(rn_job_result_latest(coordinator->journal, -1, &last, &found, err));
     if (found) {
         RN_TRY(rn_journal_latest(coordinator->journal, RN_JOURNAL_ADAPTER, last.round, &key, &body,
                                  &found, err));
         RN_ENSURE(found, err, RN_E_DATA, "journal: the adapter after round %u is missing",
                   (unsigned)last.round);
-        RN_TRY(rn_fed_model_read(coordinator->model, rn_buffer_view(&body), err));
+        RN_TRY(rn_site_model_read(coordinator->model, rn_buffer_view(&body), err));
         coordinator->round = last.round + 1;
         coordinator->lost_in_row = last.outcome == RN_OK ? 0 : 1;
     }

@@ -179,7 +179,7 @@ static void skip_waiting(struct rn_coordinator *coordinator)
         session->stage_ms + (past_soft && only_followers ? timeout.hard_ms : timeout.soft_ms);
     if (machine_now < until) {
         rn_log(RN_LOG_INFO, "stage.not-waiting",
-               RN_LOG_TEXT(RN_F_STAGE, rn_fed_stage_code(session->stage)),
+               RN_LOG_TEXT(RN_F_STAGE, rn_job_stage_code(session->stage)),
                RN_LOG_NUMBER(RN_F_MEMBERS, rn_sa_set_count(&missing)));
         coordinator->skew_ms += until - machine_now;
     }
@@ -238,7 +238,7 @@ static void next_round(struct rn_coordinator *coordinator)
 static void skip_round(struct rn_coordinator *coordinator, bool spent)
 {
     const struct rn_coordinator_session *session = &coordinator->session;
-    struct rn_fed_result result = {.outcome = RN_E_ROUND_ABORTED,
+    struct rn_job_result result = {.outcome = RN_E_ROUND_ABORTED,
                                    .round = session->round,
                                    .attempt = session->attempt,
                                    .active = session->layout.spec.active,
@@ -286,7 +286,7 @@ static void take_receipts(struct rn_coordinator *coordinator,
     for (uint32_t i = rn_sa_set_next(&differing, 0); i < coordinator->peer_count;
          i = rn_sa_set_next(&differing, i + 1)) {
         rn_log(RN_LOG_ERROR, "alarm.receipt-differs", RN_LOG_NUMBER(RN_F_ROUND, session->round),
-               RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, i)));
+               RN_LOG_TEXT(RN_F_MEMBER, rn_site_files_name(coordinator->site, i)));
     }
     for (uint32_t i = rn_sa_set_next(&agreeing, 0); i < coordinator->peer_count;
          i = rn_sa_set_next(&agreeing, i + 1)) {
@@ -303,11 +303,11 @@ void rn_coordinator_finished(struct rn_coordinator *coordinator)
         skip_round(coordinator, true);
         return;
     }
-    struct rn_fed_result result;
+    struct rn_job_result result;
     struct rn_error err = {0};
     bool found = false;
     const rn_result status =
-        rn_fed_result_latest(coordinator->journal, session->round, &result, &found, &err);
+        rn_job_result_latest(coordinator->journal, session->round, &result, &found, &err);
     if (!rn_is_ok(status) || !found) {
         rn_coordinator_end(coordinator,
                            rn_is_ok(status)
@@ -330,7 +330,7 @@ void rn_coordinator_aborted(struct rn_coordinator *coordinator, enum rn_sa_stage
     const bool spent = !certified && stage >= RN_SA_STAGE_UPLOAD;
     rn_log(RN_LOG_WARN, "round.aborted", RN_LOG_NUMBER(RN_F_ROUND, session->round),
            RN_LOG_NUMBER(RN_F_ATTEMPT, session->attempt),
-           RN_LOG_TEXT(RN_F_STAGE, rn_fed_stage_code(stage)),
+           RN_LOG_TEXT(RN_F_STAGE, rn_job_stage_code(stage)),
            RN_LOG_TEXT(RN_F_REASON, rn_sa_reason_name(reason)),
            RN_LOG_TEXT(RN_F_DETAIL, spent ? "not repeatable" : "repeatable"));
     if (spent || coordinator->attempt >= coordinator->site->plan.secagg.attempts) {
@@ -355,11 +355,11 @@ static rn_result visit_attempt(void *argument, const struct rn_journal_key *key,
 rn_result rn_coordinator_resume(struct rn_coordinator *coordinator, struct rn_error *err)
 {
     struct rn_journal_key last = {0};
-    struct rn_fed_result result = {0};
+    struct rn_job_result result = {0};
     bool found = false;
     RN_TRY(
         rn_journal_scan(coordinator->journal, RN_JOURNAL_ATTEMPT, NULL, visit_attempt, &last, err));
-    RN_TRY(rn_fed_result_latest(coordinator->journal, last.round, &result, &found, err));
+    RN_TRY(rn_job_result_latest(coordinator->journal, last.round, &result, &found, err));
     if (last.round + 1 == coordinator->round && found && result.outcome == RN_OK) {
         /* The sum was journalled: its session may still owe it to members. Round steps back. */
         coordinator->round = last.round;
@@ -389,7 +389,7 @@ rn_result rn_coordinator_resume(struct rn_coordinator *coordinator, struct rn_er
     }
     rn_log(RN_LOG_INFO, "round.resumed", RN_LOG_NUMBER(RN_F_ROUND, last.round),
            RN_LOG_NUMBER(RN_F_ATTEMPT, last.attempt),
-           RN_LOG_TEXT(RN_F_STAGE, rn_fed_stage_code(rn_sa_aggregator_stage(session->machine))));
+           RN_LOG_TEXT(RN_F_STAGE, rn_job_stage_code(rn_sa_aggregator_stage(session->machine))));
     set_phase(coordinator, RN_COORDINATOR_SESSION);
     rn_coordinator_execute(coordinator, session, &actions);
     if (session->machine != NULL && !session->over &&

@@ -21,7 +21,7 @@ uint64_t rn_coordinator_now(const struct rn_coordinator *coordinator)
     return rn_clock_monotonic_ms() + coordinator->skew_ms;
 }
 
-void rn_coordinator_tell(struct rn_coordinator *coordinator, struct rn_fed_event event)
+void rn_coordinator_tell(struct rn_coordinator *coordinator, struct rn_job_event event)
 {
     event.rounds = coordinator->site->plan.rounds;
     if (coordinator->listener.on_event != NULL) {
@@ -88,14 +88,14 @@ static rn_result open_journal(struct rn_coordinator *coordinator, struct rn_erro
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer binding = {0};
     RN_TRY(rn_journal_open(coordinator->site->state, &coordinator->journal, err));
-    rn_fed_site_binding(coordinator->site, &binding);
+    rn_site_files_binding(coordinator->site, &binding);
     return rn_journal_bind(coordinator->journal, rn_buffer_view(&binding), "identity or plan", err);
 }
 
 static rn_result open_network(struct rn_coordinator *coordinator, struct rn_error *err)
 {
     struct rn_rpc_config config;
-    rn_fed_site_rpc(coordinator->site, &config);
+    rn_site_files_rpc(coordinator->site, &config);
     rn_coordinator_callbacks(coordinator, &config.callbacks);
     RN_TRY(rn_random_bytes(coordinator->incarnation, sizeof(coordinator->incarnation), err));
     const rn_result opened = rn_rpc_open(&config, &coordinator->rpc, err);
@@ -119,18 +119,18 @@ static void init_peers(struct rn_coordinator *coordinator)
 static rn_result start(struct rn_coordinator *coordinator, const struct rn_service_options *options,
                        struct rn_error *err)
 {
-    RN_TRY(rn_fed_site_open(options->directory, RN_SITE_COORDINATOR, &coordinator->site, err));
+    RN_TRY(rn_site_files_open(options->directory, RN_SITE_COORDINATOR, &coordinator->site, err));
     const struct rn_site_log *log = &coordinator->site->site.log;
     rn_log_setup("rondo-coordinator",
                  options->quiet_log ? RN_LOG_WARN : (enum rn_log_level)log->level,
                  log->format == RN_SITE_LOG_JSON && !options->quiet_log);
     RN_TRY(open_journal(coordinator, err));
-    RN_TRY(rn_fed_model_open(coordinator->site, false, &coordinator->model, err));
-    RN_TRY(rn_fed_model_open_data(coordinator->model, false, err));
+    RN_TRY(rn_site_model_open(coordinator->site, false, &coordinator->model, err));
+    RN_TRY(rn_site_model_open_data(coordinator->model, false, err));
     RN_TRY(open_network(coordinator, err));
     init_peers(coordinator);
     RN_TRY(rn_coordinator_restore(coordinator, err));
-    rn_coordinator_tell(coordinator, (struct rn_fed_event){.kind = RN_FED_STARTED,
+    rn_coordinator_tell(coordinator, (struct rn_job_event){.kind = RN_JOB_STARTED,
                                                            .round = coordinator->round,
                                                            .members = coordinator->peer_count});
     RN_TRY(rn_coordinator_connect(coordinator, err));
@@ -160,11 +160,11 @@ static void clear(struct rn_coordinator *coordinator)
         rn_coordinator_session_clear(&coordinator->past[i]);
     }
     for (uint32_t i = 0; i < coordinator->peer_count; i++) {
-        rn_fed_bulk_clear(&coordinator->peers[i].bulk);
+        rn_stream_bulk_clear(&coordinator->peers[i].bulk);
     }
     rn_journal_close(&coordinator->journal);
-    rn_fed_model_free(coordinator->model);
-    rn_fed_site_free(coordinator->site);
+    rn_site_model_free(coordinator->model);
+    rn_site_files_free(coordinator->site);
     rn_free(coordinator);
 }
 

@@ -6,7 +6,7 @@
 #ifndef RN_SERVICES_COORDINATOR_COORDINATORSERVICE_H
 #define RN_SERVICES_COORDINATOR_COORDINATORSERVICE_H
 
-#include "services/session/service.h"
+#include "services/host/service.h"
 
 /* Runs until the plan's last round is over, a signal, or a failure that a person must look at.
  * RN_OK: done, or ended in order by a signal (start it again to go on). RN_E_INCOMPLETE: a round

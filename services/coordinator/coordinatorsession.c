@@ -51,7 +51,7 @@ static void send_to(struct rn_coordinator *coordinator, const struct rn_sa_actio
          i = rn_sa_set_next(&action->to, i + 1)) {
         struct rn_coordinator_peer *peer = &coordinator->peers[i];
         if (peer->session_stream != NULL &&
-            !rn_fed_send_secagg(peer->session_stream, rn_buffer_view(&action->bytes))) {
+            !rn_stream_send_secagg(peer->session_stream, rn_buffer_view(&action->bytes))) {
             peer->resend = true;
         }
     }
@@ -65,7 +65,7 @@ static void send_bulk_to(struct rn_coordinator *coordinator,
          i = rn_sa_set_next(&action->to, i + 1)) {
         struct rn_coordinator_peer *peer = &coordinator->peers[i];
         if (peer->session_stream != NULL) {
-            rn_fed_bulk_add(&peer->bulk, session->id, action);
+            rn_stream_bulk_add(&peer->bulk, session->id, action);
             rn_coordinator_bulk_pump(coordinator, peer);
         }
     }
@@ -98,9 +98,9 @@ static void note_stages(struct rn_coordinator *coordinator, struct rn_coordinato
         }
         rn_log(RN_LOG_INFO, "stage.enter", RN_LOG_NUMBER(RN_F_ROUND, session->round),
                RN_LOG_NUMBER(RN_F_ATTEMPT, session->attempt),
-               RN_LOG_TEXT(RN_F_STAGE, rn_fed_stage_code(action->stage)),
+               RN_LOG_TEXT(RN_F_STAGE, rn_job_stage_code(action->stage)),
                RN_LOG_NUMBER(RN_F_MEMBERS, rn_sa_set_count(&action->expected)));
-        rn_coordinator_tell(coordinator, (struct rn_fed_event){.kind = RN_FED_STAGE,
+        rn_coordinator_tell(coordinator, (struct rn_job_event){.kind = RN_JOB_STAGE,
                                                                .round = session->round,
                                                                .attempt = session->attempt,
                                                                .phase = rn_round_phase_name(
@@ -115,7 +115,7 @@ static void log_blamed(const struct rn_coordinator *coordinator,
     for (uint32_t i = rn_sa_set_next(blamed, 0); i < coordinator->peer_count;
          i = rn_sa_set_next(blamed, i + 1)) {
         rn_log(RN_LOG_ERROR, "alarm.blamed", RN_LOG_NUMBER(RN_F_ROUND, session->round),
-               RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, i)));
+               RN_LOG_TEXT(RN_F_MEMBER, rn_site_files_name(coordinator->site, i)));
     }
 }
 
@@ -215,15 +215,15 @@ void rn_coordinator_bulk_pump(struct rn_coordinator *coordinator, struct rn_coor
         rn_coordinator_session_find(coordinator, peer->bulk.session);
     struct rn_error err = {0};
     if (session == NULL) {
-        rn_fed_bulk_clear(&peer->bulk);
+        rn_stream_bulk_clear(&peer->bulk);
         return;
     }
-    const rn_result result = rn_fed_bulk_pump(&peer->bulk, peer->bulk_stream, RN_WIRE_SUM,
-                                              peer->index, pull_chunk, session, &err);
+    const rn_result result = rn_stream_bulk_pump(&peer->bulk, peer->bulk_stream, RN_WIRE_SUM,
+                                                 peer->index, pull_chunk, session, &err);
     if (!rn_is_ok(result)) {
         rn_log(RN_LOG_ERROR, "sum.unreadable", RN_LOG_NUMBER(RN_F_ROUND, session->round),
                RN_LOG_TEXT(RN_F_DETAIL, err.text));
-        rn_fed_bulk_clear(&peer->bulk);
+        rn_stream_bulk_clear(&peer->bulk);
     }
 }
 
@@ -244,11 +244,11 @@ void rn_coordinator_secagg(struct rn_coordinator *coordinator, struct rn_coordin
     const rn_result result = rn_sa_aggregator_receive(
         session->machine, peer->index, message, rn_coordinator_now(coordinator), &actions, &err);
     rn_log(RN_LOG_DEBUG, "message.taken", RN_LOG_NUMBER(RN_F_ROUND, session->round),
-           RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, peer->index)),
+           RN_LOG_TEXT(RN_F_MEMBER, rn_site_files_name(coordinator->site, peer->index)),
            RN_LOG_NUMBER(RN_F_BYTES, message.length));
     if (!rn_is_ok(result)) {
         rn_log(RN_LOG_WARN, "message.refused", RN_LOG_NUMBER(RN_F_ROUND, session->round),
-               RN_LOG_TEXT(RN_F_MEMBER, rn_fed_site_name(coordinator->site, peer->index)),
+               RN_LOG_TEXT(RN_F_MEMBER, rn_site_files_name(coordinator->site, peer->index)),
                RN_LOG_TEXT(RN_F_REASON, rn_code_name(result.code)),
                RN_LOG_TEXT(RN_F_DETAIL, err.text));
     }
@@ -273,8 +273,8 @@ static rn_result machine_config(struct rn_coordinator *coordinator, uint32_t rou
                                 struct rn_sa_aggregator_config *out, struct rn_error *err)
 {
     *out = (struct rn_sa_aggregator_config){.identity = coordinator->site->identity};
-    return rn_fed_model_context(coordinator->model, round, attempt, before, &out->params,
-                                &out->context, err);
+    return rn_site_model_context(coordinator->model, round, attempt, before, &out->params,
+                                 &out->context, err);
 }
 
 static rn_result fill(struct rn_coordinator *coordinator, uint32_t round, uint32_t attempt,
@@ -287,7 +287,7 @@ static rn_result fill(struct rn_coordinator *coordinator, uint32_t round, uint32
     session->began_ms = rn_clock_monotonic_ms();
     memcpy(session->before, before, sizeof(session->before));
     rn_sa_aggregator_session(session->machine, session->id);
-    return rn_fed_model_layout(coordinator->model, round, &session->layout, err);
+    return rn_site_model_layout(coordinator->model, round, &session->layout, err);
 }
 
 /* The number is used up before anybody hears of it. */
@@ -350,10 +350,10 @@ rn_result rn_coordinator_session_load(struct rn_coordinator *coordinator, uint32
                                       struct rn_sa_actions *out_actions, struct rn_error *err)
 {
     struct rn_sa_aggregator_config config;
-    struct rn_fed_records records;
+    struct rn_job_records records;
     struct rn_sa_actions actions = {0};
     RN_TRY(machine_config(coordinator, round, attempt, before, &config, err));
-    RN_TRY(rn_fed_records_load(coordinator->journal, RN_JOURNAL_AGGREGATOR, id, &records, err));
+    RN_TRY(rn_job_records_load(coordinator->journal, RN_JOURNAL_AGGREGATOR, id, &records, err));
     rn_result result = rn_ok();
     if (records.count == 0) {
         result = rn_fail(err, RN_E_NO_INPUT, "round %u, attempt %u left no records",
@@ -363,7 +363,7 @@ rn_result rn_coordinator_session_load(struct rn_coordinator *coordinator, uint32
                                          rn_coordinator_now(coordinator), &actions,
                                          &session->machine, err);
     }
-    rn_fed_records_clear(&records);
+    rn_job_records_clear(&records);
     if (rn_is_ok(result)) {
         result = fill(coordinator, round, attempt, before, &config, session, err);
     }

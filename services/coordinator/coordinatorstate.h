@@ -15,12 +15,12 @@
 
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/member.h"
-#include "services/journal/journal.h"
-#include "services/session/fedjob.h"
-#include "services/session/fedrecord.h"
-#include "services/session/fedwire.h"
-#include "services/session/service.h"
-#include "services/session/sigwatch.h"
+#include "services/federation/jobrecord.h"
+#include "services/host/modeljob.h"
+#include "services/host/service.h"
+#include "services/host/sigwatch.h"
+#include "services/host/streamsend.h"
+#include "services/store/journal.h"
 
 /* Earlier sessions that are held in memory at once. */
 #define RN_COORDINATOR_PAST_MAX 4
@@ -40,8 +40,8 @@ struct rn_coordinator_peer {
     uint64_t received_at_start; /* total when the round began */
     uint32_t follows_round;     /* the member only follows this session: nothing to wait for */
     uint32_t follows_attempt;
-    struct rn_fed_bulk bulk; /* chunks of a sum on their way to this member */
-    bool resend;             /* a message was lost to a full queue: repeat when writable */
+    struct rn_stream_bulk bulk; /* chunks of a sum on their way to this member */
+    bool resend;                /* a message was lost to a full queue: repeat when writable */
 };
 
 struct rn_coordinator_session {
@@ -72,9 +72,9 @@ enum rn_coordinator_phase {
 };
 
 struct rn_coordinator {
-    struct rn_fed_listener listener;
-    struct rn_fed_site *site;
-    struct rn_fed_model *model;
+    struct rn_job_listener listener;
+    struct rn_site_files *site;
+    struct rn_site_model *model;
     struct rn_journal *journal;
     struct rn_rpc *rpc;
     struct rn_worker *worker;
@@ -106,7 +106,7 @@ struct rn_coordinator {
 /* ---- coordinatorservice.c */
 void rn_coordinator_end(struct rn_coordinator *coordinator, rn_result result,
                         const struct rn_error *err);
-void rn_coordinator_tell(struct rn_coordinator *coordinator, struct rn_fed_event event);
+void rn_coordinator_tell(struct rn_coordinator *coordinator, struct rn_job_event event);
 /* The machine's clock: monotonic, and ahead of it by the time not spent waiting for members that
  * are known to be away. */
 uint64_t rn_coordinator_now(const struct rn_coordinator *coordinator);
@@ -162,9 +162,9 @@ void rn_coordinator_help(struct rn_coordinator *coordinator, struct rn_coordinat
 RN_MUST rn_result rn_coordinator_restore(struct rn_coordinator *coordinator, struct rn_error *err);
 void rn_coordinator_take_sum(struct rn_coordinator *coordinator);
 RN_MUST rn_result rn_coordinator_journal_result(struct rn_coordinator *coordinator,
-                                                const struct rn_fed_result *result,
+                                                const struct rn_job_result *result,
                                                 struct rn_error *err);
-void rn_coordinator_report(struct rn_coordinator *coordinator, const struct rn_fed_result *result);
+void rn_coordinator_report(struct rn_coordinator *coordinator, const struct rn_job_result *result);
 /* Evaluates and writes the current adapter: of a round, or the final one. */
 void rn_coordinator_publish(struct rn_coordinator *coordinator, uint32_t round, bool final);
 

@@ -16,7 +16,7 @@ static const char *const METRIC_NAMES[METRIC_COUNT] = {"dev_loss", "accuracy", "
 struct line {
     bool has_result;
     bool has_metrics;
-    struct rn_fed_result result;
+    struct rn_job_result result;
     double metrics[METRIC_COUNT];
 };
 
@@ -49,7 +49,7 @@ static rn_result visit_result(void *argument, const struct rn_journal_key *key, 
     }
     struct line *line = &table->lines[key->round];
     line->has_result = true;
-    return rn_fed_result_read(body, &line->result, err);
+    return rn_job_result_read(body, &line->result, err);
 }
 
 static rn_result visit_metrics(void *argument, const struct rn_journal_key *key,
@@ -96,7 +96,7 @@ static const char *outcome_of(const struct line *line)
 static void csv_line(struct rn_buffer *out, uint32_t round, const struct line *line,
                      uint64_t lora_bytes)
 {
-    const struct rn_fed_result *result = &line->result;
+    const struct rn_job_result *result = &line->result;
     char hash[65] = "";
     if (line->has_result) {
         rn_hex_encode(hash, result->after, 32);
@@ -118,7 +118,7 @@ static void csv_line(struct rn_buffer *out, uint32_t round, const struct line *l
 static void json_line(struct rn_buffer *out, uint32_t round, const struct line *line,
                       uint64_t lora_bytes)
 {
-    const struct rn_fed_result *result = &line->result;
+    const struct rn_job_result *result = &line->result;
     char hash[65] = "";
     if (line->has_result) {
         rn_hex_encode(hash, result->after, 32);
@@ -146,7 +146,7 @@ static void json_line(struct rn_buffer *out, uint32_t round, const struct line *
 static uint64_t lora_bytes(const struct rn_coordinator *coordinator)
 {
     struct rn_round_layout layout;
-    if (!rn_is_ok(rn_fed_model_layout(coordinator->model, 1, &layout, NULL))) {
+    if (!rn_is_ok(rn_site_model_layout(coordinator->model, 1, &layout, NULL))) {
         return 0;
     }
     const size_t both = coordinator->model->selections[RN_ROUND_A | RN_ROUND_B].count;

@@ -6,7 +6,7 @@
  * Streams. /rondo.v1.Federation/Session carries control messages, /rondo.v1.Federation/Bulk carries
  * chunks of the masked vector. Both are bidirectional, and once open they behave the same whichever
  * side dialled: any number of messages each way, in order, at most RN_RPC_MESSAGE_MAX bytes each.
- * What the bytes mean is the caller's business (services/proto/wire.h).
+ * What the bytes mean is the caller's business (services/wire/wire.h).
  *
  * Life cycle.
  *

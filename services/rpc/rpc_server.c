@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "services/proto/wire.h"
 #include "services/rpc/rpc_internal.h"
+#include "services/wire/wire.h"
 
 _Static_assert(RN_WIRE_CHUNK_MAX + RN_WIRE_CHUNK_HEAD_MAX <= RN_RPC_MESSAGE_MAX, "a chunk fits");
 _Static_assert(RN_WIRE_SECAGG_MAX + 16 <= RN_RPC_MESSAGE_MAX, "a protocol message fits");

@@ -20,7 +20,7 @@ static rn_result authorize(void *user, const struct rn_peer *peer, enum rn_rpc_k
     (void)kind;
     (void)renewal;
     char expected[RN_PEER_ID_MAX + 1];
-    rn_fed_site_peer_id(member->site, RN_SA_COORDINATOR, expected);
+    rn_site_files_peer_id(member->site, RN_SA_COORDINATOR, expected);
     if (peer->role != RN_PEER_COORDINATOR || strcmp(peer->id, expected) != 0) {
         return rn_fail(NULL, RN_E_PEER_AUTH, "not the coordinator");
     }
@@ -40,7 +40,7 @@ static void send_hello(struct rn_member *member)
     memcpy(hello->adapter_hash.bytes, member->model->adapter_hash, 32);
     hello->next_round = member->next_round;
     memcpy(hello->incarnation, member->incarnation, sizeof(hello->incarnation));
-    (void)rn_fed_send(member->session_stream, &envelope);
+    (void)rn_stream_send(member->session_stream, &envelope);
 }
 
 void rn_member_send_status(struct rn_member *member, uint32_t round, uint32_t attempt,
@@ -54,7 +54,7 @@ void rn_member_send_status(struct rn_member *member, uint32_t round, uint32_t at
                                                             .done = done,
                                                             .total = total,
                                                             .reason = (uint32_t)reason}};
-    (void)rn_fed_send(member->session_stream, &envelope);
+    (void)rn_stream_send(member->session_stream, &envelope);
 }
 
 void rn_member_send_closing(struct rn_member *member, enum rn_code reason)
@@ -63,7 +63,7 @@ void rn_member_send_closing(struct rn_member *member, enum rn_code reason)
         .body = RN_WIRE_CLOSING,
         .as.closing = {.reason = (uint32_t)reason,
                        .job_done = member->next_round > member->site->plan.rounds}};
-    (void)rn_fed_send(member->session_stream, &envelope);
+    (void)rn_stream_send(member->session_stream, &envelope);
 }
 
 uint64_t rn_member_bytes_sent(const struct rn_member *member)
@@ -174,7 +174,7 @@ static void take_welcome(struct rn_member *member, const struct rn_wire_welcome 
     rn_log(RN_LOG_INFO, "coordinator.welcome", RN_LOG_NUMBER(RN_F_ROUND, welcome->round),
            RN_LOG_NUMBER(RN_F_ATTEMPT, welcome->attempt),
            RN_LOG_NUMBER(RN_F_MEMBERS, welcome->members));
-    rn_member_tell(member, (struct rn_fed_event){.kind = RN_FED_MEMBERS,
+    rn_member_tell(member, (struct rn_job_event){.kind = RN_JOB_MEMBERS,
                                                  .present = welcome->members,
                                                  .members = member->site->roster.count});
     rn_member_session_resend(member);
@@ -327,7 +327,7 @@ static rn_result admin(void *user, struct rn_view request, struct rn_buffer *ans
         member->site->site.name, member->site->roster.federation, member->site->plan.name,
         RN_VERSION, member->greeted ? "true" : "false", (unsigned)member->next_round,
         (unsigned)member->site->plan.rounds, (unsigned)member->session.attempt,
-        member->session.machine == NULL ? "idle" : rn_fed_stage_code(member->session.stage),
+        member->session.machine == NULL ? "idle" : rn_job_stage_code(member->session.stage),
         member->training != NULL ? "true" : "false", hash,
         (unsigned long long)rn_member_bytes_sent(member));
     return rn_ok();
@@ -351,11 +351,11 @@ void rn_member_callbacks(struct rn_member *member, struct rn_rpc_callbacks *out)
 rn_result rn_member_connect(struct rn_member *member, struct rn_error *err)
 {
     const struct rn_site_network *network = &member->site->site.network;
-    RN_TRY(rn_fed_site_listen(member->site, member->rpc, err));
+    RN_TRY(rn_site_files_listen(member->site, member->rpc, err));
     if (network->direction != RN_SITE_LISTEN) {
         char id[RN_PEER_ID_MAX + 1];
         struct rn_rpc_link *link = NULL;
-        rn_fed_site_peer_id(member->site, RN_SA_COORDINATOR, id);
+        rn_site_files_peer_id(member->site, RN_SA_COORDINATOR, id);
         rn_log(RN_LOG_INFO, "dial", RN_LOG_TEXT(RN_F_ADDRESS, network->dial));
         RN_TRY(rn_rpc_link(member->rpc, network->dial, id, true, &link, err));
     }

@@ -24,7 +24,7 @@ static void forget_update(struct rn_member_update *update)
 
 /* ---- Training */
 
-static rn_result take_update(struct rn_member *member, const struct rn_fed_train_job *job,
+static rn_result take_update(struct rn_member *member, const struct rn_train_job *job,
                              struct rn_error *err)
 {
     struct rn_member_update *update = &member->update;
@@ -46,7 +46,7 @@ static rn_result take_update(struct rn_member *member, const struct rn_fed_train
     return rn_ok();
 }
 
-static void after_training(struct rn_member *member, const struct rn_fed_train_job *job)
+static void after_training(struct rn_member *member, const struct rn_train_job *job)
 {
     struct rn_error err = job->err;
     rn_result result = job->result;
@@ -71,24 +71,24 @@ static void after_training(struct rn_member *member, const struct rn_fed_train_j
 
 static void training_done(void *argument)
 {
-    struct rn_fed_train_job *job = argument;
+    struct rn_train_job *job = argument;
     struct rn_member *member = job->owner;
     const bool discard = member->discard_training;
     member->training = NULL;
     member->discard_training = false;
     const struct rn_member_session *session = &member->session;
     if (member->stopped || member->ending || session->machine == NULL || session->over) {
-        rn_fed_train_job_free(job);
+        rn_train_job_free(job);
         return;
     }
     if (discard) {
         /* A newer offer came while an older round was trained. */
-        rn_fed_train_job_free(job);
+        rn_train_job_free(job);
         rn_member_train(member);
         return;
     }
     after_training(member, job);
-    rn_fed_train_job_free(job);
+    rn_train_job_free(job);
 }
 
 void rn_member_train(struct rn_member *member)
@@ -104,19 +104,18 @@ void rn_member_train(struct rn_member *member)
         rn_member_session_ready(member);
         return;
     }
-    struct rn_fed_train_job *job =
-        rn_fed_train_job_new(member->model, member->worker, session->round);
+    struct rn_train_job *job = rn_train_job_new(member->model, member->worker, session->round);
     job->owner = member;
     member->training = job;
     member->discard_training = false;
     rn_log(RN_LOG_INFO, "train.begin", RN_LOG_NUMBER(RN_F_ROUND, session->round),
            RN_LOG_TEXT(RN_F_PHASE, rn_round_phase_name(session->layout.spec.active)));
-    rn_fed_train_job_submit(job, training_done);
+    rn_train_job_submit(job, training_done);
 }
 
 void rn_member_train_tick(struct rn_member *member)
 {
-    const struct rn_fed_train_job *job = member->training;
+    const struct rn_train_job *job = member->training;
     const uint64_t now = rn_clock_monotonic_ms();
     if (job == NULL || member->discard_training || now - member->status_ms < STATUS_EVERY_MS) {
         return;
@@ -126,8 +125,8 @@ void rn_member_train_tick(struct rn_member *member)
     member->status_ms = now;
     rn_member_send_status(member, job->round, member->session.attempt, RN_SA_STAGE_READY, step,
                           steps, RN_OK);
-    rn_member_tell(member, (struct rn_fed_event){
-                               .kind = RN_FED_TRAINING,
+    rn_member_tell(member, (struct rn_job_event){
+                               .kind = RN_JOB_TRAINING,
                                .round = job->round,
                                .phase = rn_round_phase_name(member->session.layout.spec.active),
                                .step = step,
@@ -137,7 +136,7 @@ void rn_member_train_tick(struct rn_member *member)
 
 /* ---- Sum to adapter */
 
-static rn_result journal_result(struct rn_member *member, const struct rn_fed_result *result,
+static rn_result journal_result(struct rn_member *member, const struct rn_job_result *result,
                                 struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer record = {0};
@@ -145,8 +144,8 @@ static rn_result journal_result(struct rn_member *member, const struct rn_fed_re
     struct rn_journal_key key = {
         .kind = RN_JOURNAL_RESULT, .round = result->round, .attempt = result->attempt};
     memcpy(key.session, result->session, sizeof(key.session));
-    rn_fed_result_write(result, &record);
-    rn_fed_model_write(member->model, &adapter);
+    rn_job_result_write(result, &record);
+    rn_site_model_write(member->model, &adapter);
     RN_ENSURE(!adapter.failed, err, RN_E_MEMORY, "the adapter is too large for the journal");
     RN_TRY(rn_journal_begin(member->journal, err));
     RN_TRY(rn_journal_append(member->journal, &key, rn_buffer_view(&record), err));
@@ -172,7 +171,7 @@ static rn_result read_sum(const struct rn_member_session *session, uint64_t *out
     return rn_ok();
 }
 
-static rn_result apply(struct rn_member *member, struct rn_fed_result *out, struct rn_error *err)
+static rn_result apply(struct rn_member *member, struct rn_job_result *out, struct rn_error *err)
 {
     const struct rn_member_session *session = &member->session;
     struct rn_sa_sum_info info;
@@ -181,12 +180,12 @@ static rn_result apply(struct rn_member *member, struct rn_fed_result *out, stru
     uint64_t *sum = rn_alloc(session->layout.elements, sizeof(*sum));
     rn_result result = read_sum(session, sum, err);
     if (rn_is_ok(result)) {
-        result = rn_fed_model_apply(member->model, &session->layout, sum, info.contributors, &total,
-                                    err);
+        result = rn_site_model_apply(member->model, &session->layout, sum, info.contributors,
+                                     &total, err);
     }
     rn_free(sum);
     RN_TRY(result);
-    *out = (struct rn_fed_result){
+    *out = (struct rn_job_result){
         .round = session->round,
         .attempt = session->attempt,
         .active = session->layout.spec.active,
@@ -205,7 +204,7 @@ static rn_result apply(struct rn_member *member, struct rn_fed_result *out, stru
     return journal_result(member, out, err);
 }
 
-static void report_round(struct rn_member *member, const struct rn_fed_result *result)
+static void report_round(struct rn_member *member, const struct rn_job_result *result)
 {
     char hash[65];
     rn_hex_encode(hash, result->after, 32);
@@ -215,7 +214,7 @@ static void report_round(struct rn_member *member, const struct rn_fed_result *r
            RN_LOG_NUMBER(RN_F_MEMBERS, result->included),
            RN_LOG_NUMBER(RN_F_MILLISECONDS, result->milliseconds),
            RN_LOG_NUMBER(RN_F_BYTES, result->uplink_bytes), RN_LOG_TEXT(RN_F_HASH, hash));
-    rn_member_tell(member, (struct rn_fed_event){.kind = RN_FED_ROUND,
+    rn_member_tell(member, (struct rn_job_event){.kind = RN_JOB_ROUND,
                                                  .round = result->round,
                                                  .attempt = result->attempt,
                                                  .phase = rn_round_phase_name(result->active),
@@ -228,10 +227,10 @@ static void report_round(struct rn_member *member, const struct rn_fed_result *r
 void rn_member_take_sum(struct rn_member *member, struct rn_sa_actions *out_actions)
 {
     struct rn_member_session *session = &member->session;
-    struct rn_fed_result result = {0};
+    struct rn_job_result result = {0};
     struct rn_error err = {0};
     bool known = false;
-    rn_result status = rn_fed_result_latest(member->journal, session->round, &result, &known, &err);
+    rn_result status = rn_job_result_latest(member->journal, session->round, &result, &known, &err);
     if (rn_is_ok(status) && !known) {
         status = apply(member, &result, &err);
         if (rn_is_ok(status)) {
@@ -260,10 +259,10 @@ void rn_member_take_sum(struct rn_member *member, struct rn_sa_actions *out_acti
 
 rn_result rn_member_restore(struct rn_member *member, struct rn_error *err)
 {
-    struct rn_fed_result last;
+    struct rn_job_result last;
     bool found = false;
     member->next_round = 1;
-    RN_TRY(rn_fed_result_latest(member->journal, -1, &last, &found, err));
+    RN_TRY(rn_job_result_latest(member->journal, -1, &last, &found, err));
     if (!found) {
         return rn_ok();
     }
@@ -273,34 +272,34 @@ rn_result rn_member_restore(struct rn_member *member, struct rn_error *err)
                              err));
     RN_ENSURE(found, err, RN_E_DATA, "journal: the adapter after round %u is missing",
               (unsigned)last.round);
-    RN_TRY(rn_fed_model_read(member->model, rn_buffer_view(&body), err));
+    RN_TRY(rn_site_model_read(member->model, rn_buffer_view(&body), err));
     member->next_round = last.round + 1;
     return rn_ok();
 }
 
 static void publish_done(void *argument)
 {
-    struct rn_fed_publish_job *job = argument;
+    struct rn_publish_job *job = argument;
     struct rn_member *member = job->owner;
     if (!rn_is_ok(job->result)) {
         rn_member_end(member, job->result, &job->err);
     } else {
         if (job->evaluate) {
             rn_member_tell(member,
-                           (struct rn_fed_event){
-                               .kind = RN_FED_EVALUATED,
+                           (struct rn_job_event){
+                               .kind = RN_JOB_EVALUATED,
                                .round = job->round,
                                .loss = job->metrics.loss,
-                               .metric = rn_fed_metric(&member->site->plan, &job->metrics),
+                               .metric = rn_plan_metric_value(&member->site->plan, &job->metrics),
                                .metric_name = rn_plan_metric_name(member->site->plan.task.metric)});
         }
         rn_log(RN_LOG_INFO, "adapter.written", RN_LOG_TEXT(RN_F_PATH, job->directory));
-        rn_member_tell(member, (struct rn_fed_event){.kind = RN_FED_ENDED,
+        rn_member_tell(member, (struct rn_job_event){.kind = RN_JOB_ENDED,
                                                      .outcome = member->result.code,
                                                      .path = job->directory});
         rn_member_end(member, rn_ok(), NULL);
     }
-    rn_fed_publish_job_free(job);
+    rn_publish_job_free(job);
 }
 
 void rn_member_finish(struct rn_member *member, rn_result result, const struct rn_error *err)
@@ -314,7 +313,7 @@ void rn_member_finish(struct rn_member *member, rn_result result, const struct r
         member->err = *err;
     }
     rn_member_session_clear(member);
-    struct rn_fed_publish_job *job = rn_fed_publish_job_new(member->model, member->next_round - 1);
+    struct rn_publish_job *job = rn_publish_job_new(member->model, member->next_round - 1);
     job->owner = member;
     char hash[65];
     rn_hex_encode(hash, member->model->adapter_hash, 32);
@@ -327,5 +326,5 @@ void rn_member_finish(struct rn_member *member, rn_result result, const struct r
                        (unsigned)(member->next_round - 1), (unsigned)member->site->plan.rounds,
                        hash);
     RN_BUG_IF(!fits);
-    rn_fed_publish_job_submit(job, member->worker, publish_done);
+    rn_publish_job_submit(job, member->worker, publish_done);
 }

@@ -16,7 +16,7 @@
 #define TICK_MS 200
 #define GRACE_MS 2000
 
-void rn_member_tell(struct rn_member *member, struct rn_fed_event event)
+void rn_member_tell(struct rn_member *member, struct rn_job_event event)
 {
     event.rounds = member->site->plan.rounds;
     if (member->listener.on_event != NULL) {
@@ -90,7 +90,7 @@ static rn_result check_upload(struct rn_member *member, struct rn_error *err)
 {
     uint64_t bytes = 0;
     enum rn_policy_reason reason = RN_POLICY_ACCEPTED;
-    RN_TRY(rn_fed_model_upload_bytes(member->model, &bytes, err));
+    RN_TRY(rn_site_model_upload_bytes(member->model, &bytes, err));
     const rn_result result = rn_policy_check_upload(&member->site->policy, bytes, &reason, err);
     return rn_is_ok(result)
                ? result
@@ -101,7 +101,7 @@ static rn_result open_journal(struct rn_member *member, struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer binding = {0};
     RN_TRY(rn_journal_open(member->site->state, &member->journal, err));
-    rn_fed_site_binding(member->site, &binding);
+    rn_site_files_binding(member->site, &binding);
     RN_TRY(rn_journal_bind(member->journal, rn_buffer_view(&binding), "identity or plan", err));
     member->spent = rn_sa_spent_new();
     return rn_journal_scan(member->journal, RN_JOURNAL_SPENT, NULL, load_spent, member->spent, err);
@@ -110,7 +110,7 @@ static rn_result open_journal(struct rn_member *member, struct rn_error *err)
 static rn_result open_network(struct rn_member *member, struct rn_error *err)
 {
     struct rn_rpc_config config;
-    rn_fed_site_rpc(member->site, &config);
+    rn_site_files_rpc(member->site, &config);
     rn_member_callbacks(member, &config.callbacks);
     RN_TRY(rn_random_bytes(member->incarnation, sizeof(member->incarnation), err));
     const rn_result opened = rn_rpc_open(&config, &member->rpc, err);
@@ -124,14 +124,14 @@ static rn_result open_network(struct rn_member *member, struct rn_error *err)
 static rn_result start(struct rn_member *member, const struct rn_service_options *options,
                        struct rn_error *err)
 {
-    RN_TRY(rn_fed_site_open(options->directory, RN_SITE_MEMBER, &member->site, err));
+    RN_TRY(rn_site_files_open(options->directory, RN_SITE_MEMBER, &member->site, err));
     const struct rn_site_log *log = &member->site->site.log;
     rn_log_setup("rondo-trainer", options->quiet_log ? RN_LOG_WARN : (enum rn_log_level)log->level,
                  log->format == RN_SITE_LOG_JSON && !options->quiet_log);
     RN_TRY(open_journal(member, err));
-    RN_TRY(rn_fed_model_open(member->site, true, &member->model, err));
+    RN_TRY(rn_site_model_open(member->site, true, &member->model, err));
     RN_TRY(check_upload(member, err));
-    RN_TRY(rn_fed_model_open_data(member->model, true, err));
+    RN_TRY(rn_site_model_open_data(member->model, true, err));
     RN_TRY(rn_member_restore(member, err));
     RN_TRY(open_network(member, err));
     RN_TRY(rn_member_resume(member, err));
@@ -142,7 +142,7 @@ static rn_result start(struct rn_member *member, const struct rn_service_options
            RN_LOG_TEXT(RN_F_VERSION, RN_VERSION), RN_LOG_NUMBER(RN_F_ROUND, member->next_round),
            RN_LOG_NUMBER(RN_F_COUNT, member->model->train_count), RN_LOG_TEXT(RN_F_HASH, hash));
     rn_member_tell(member,
-                   (struct rn_fed_event){.kind = RN_FED_STARTED, .round = member->next_round});
+                   (struct rn_job_event){.kind = RN_JOB_STARTED, .round = member->next_round});
     return rn_ok();
 }
 
@@ -158,8 +158,8 @@ static void clear(struct rn_member *member)
     rn_free(member->update.delta);
     rn_sa_spent_free(member->spent);
     rn_journal_close(&member->journal);
-    rn_fed_model_free(member->model);
-    rn_fed_site_free(member->site);
+    rn_site_model_free(member->model);
+    rn_site_files_free(member->site);
     rn_free(member);
 }
 

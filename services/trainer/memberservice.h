@@ -7,7 +7,7 @@
 #ifndef RN_SERVICES_TRAINER_MEMBERSERVICE_H
 #define RN_SERVICES_TRAINER_MEMBERSERVICE_H
 
-#include "services/session/service.h"
+#include "services/host/service.h"
 
 /* Runs until the job is over, a signal, or a failure that a person must look at. RN_OK: the plan's
  * rounds are done, or a signal ended it in order (start it again to go on). RN_E_INCOMPLETE: the

@@ -27,7 +27,7 @@ void rn_member_session_clear(struct rn_member *member)
     struct rn_member_session *session = &member->session;
     rn_sa_member_free(session->machine);
     forget_vector(session);
-    rn_fed_bulk_clear(&session->upload);
+    rn_stream_bulk_clear(&session->upload);
     *session = (struct rn_member_session){0};
     if (member->training != NULL) {
         atomic_store(&member->training->cancel, true);
@@ -59,8 +59,8 @@ static rn_result machine_config(struct rn_member *member, uint32_t round, uint32
         .seed = seed,
         .input = {read_input, member},
     };
-    return rn_fed_model_context(member->model, round, attempt, before, &out->params, &out->context,
-                                err);
+    return rn_site_model_context(member->model, round, attempt, before, &out->params, &out->context,
+                                 err);
 }
 
 /* ---- Actions */
@@ -94,9 +94,9 @@ static void log_stages(struct rn_member *member, const struct rn_sa_actions *act
         session->stage = action->stage;
         rn_log(RN_LOG_INFO, "stage.enter", RN_LOG_NUMBER(RN_F_ROUND, session->round),
                RN_LOG_NUMBER(RN_F_ATTEMPT, session->attempt),
-               RN_LOG_TEXT(RN_F_STAGE, rn_fed_stage_code(action->stage)));
+               RN_LOG_TEXT(RN_F_STAGE, rn_job_stage_code(action->stage)));
         rn_member_tell(
-            member, (struct rn_fed_event){.kind = RN_FED_STAGE,
+            member, (struct rn_job_event){.kind = RN_JOB_STAGE,
                                           .round = session->round,
                                           .attempt = session->attempt,
                                           .phase = rn_round_phase_name(session->layout.spec.active),
@@ -150,11 +150,11 @@ static rn_result execute_one(struct rn_member *member, const struct rn_sa_action
         return persist(member, action, err);
     case RN_SA_SEND:
         /* Lost when nobody is connected; said again after the next welcome. */
-        (void)rn_fed_send_secagg(member->greeted ? member->session_stream : NULL,
-                                 rn_buffer_view(&action->bytes));
+        (void)rn_stream_send_secagg(member->greeted ? member->session_stream : NULL,
+                                    rn_buffer_view(&action->bytes));
         return rn_ok();
     case RN_SA_SEND_BULK:
-        rn_fed_bulk_add(&session->upload, session->id, action);
+        rn_stream_bulk_add(&session->upload, session->id, action);
         session->uploading = true;
         rn_log(RN_LOG_DEBUG, "upload.asked", RN_LOG_NUMBER(RN_F_ROUND, session->round),
                RN_LOG_NUMBER(RN_F_COUNT, session->upload.left));
@@ -230,8 +230,9 @@ void rn_member_upload_pump(struct rn_member *member)
         return;
     }
     struct rn_error err = {0};
-    rn_result result = rn_fed_bulk_pump(&session->upload, member->bulk_stream, RN_WIRE_MASKED_INPUT,
-                                        member->site->self, pull_chunk, member, &err);
+    rn_result result =
+        rn_stream_bulk_pump(&session->upload, member->bulk_stream, RN_WIRE_MASKED_INPUT,
+                            member->site->self, pull_chunk, member, &err);
     if (rn_is_ok(result) && session->upload.left > 0) {
         return;
     }
@@ -305,7 +306,7 @@ static void begin(struct rn_member *member, const struct rn_sa_offer *offer, str
     struct rn_round_layout layout;
     struct rn_sa_actions actions = {0};
     struct rn_error err = {0};
-    rn_result result = rn_fed_model_layout(member->model, (uint32_t)offer->round, &layout, &err);
+    rn_result result = rn_site_model_layout(member->model, (uint32_t)offer->round, &layout, &err);
     if (rn_is_ok(result)) {
         result = take_offer(member, offer, message, &machine, &actions, &err);
     }
@@ -465,25 +466,25 @@ rn_result rn_member_resume(struct rn_member *member, struct rn_error *err)
     }
     memcpy(session->before, member->model->adapter_hash, sizeof(session->before));
     if (key.round + 1 == member->next_round) {
-        struct rn_fed_result done;
-        RN_TRY(rn_fed_result_latest(member->journal, key.round, &done, &found, err));
+        struct rn_job_result done;
+        RN_TRY(rn_job_result_latest(member->journal, key.round, &done, &found, err));
         if (!found || memcmp(done.session, key.session, sizeof(done.session)) != 0) {
             return rn_ok();
         }
         memcpy(session->before, done.before, sizeof(session->before));
     }
-    struct rn_fed_records records;
+    struct rn_job_records records;
     RN_CLEANUP(rn_secret32_clear) struct rn_secret32 seed = {{0}};
     struct rn_sa_member_config config;
     RN_TRY(rn_random_bytes(seed.bytes, sizeof(seed.bytes), err));
     RN_TRY(machine_config(member, key.round, key.attempt, session->before, &seed, &config, err));
-    RN_TRY(rn_fed_model_layout(member->model, key.round, &session->layout, err));
-    RN_TRY(rn_fed_records_load(member->journal, RN_JOURNAL_MEMBER, key.session, &records, err));
+    RN_TRY(rn_site_model_layout(member->model, key.round, &session->layout, err));
+    RN_TRY(rn_job_records_load(member->journal, RN_JOURNAL_MEMBER, key.session, &records, err));
     struct rn_sa_actions actions = {0};
     const rn_result result =
         rn_sa_member_resume(&config, records.views, records.count, rn_clock_monotonic_ms(),
                             &actions, &session->machine, err);
-    rn_fed_records_clear(&records);
+    rn_job_records_clear(&records);
     RN_TRY(result);
     memcpy(session->id, key.session, sizeof(session->id));
     session->round = key.round;

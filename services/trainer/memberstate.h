@@ -13,12 +13,12 @@
 
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/spent.h"
-#include "services/journal/journal.h"
-#include "services/session/fedjob.h"
-#include "services/session/fedrecord.h"
-#include "services/session/fedwire.h"
-#include "services/session/service.h"
-#include "services/session/sigwatch.h"
+#include "services/federation/jobrecord.h"
+#include "services/host/modeljob.h"
+#include "services/host/service.h"
+#include "services/host/sigwatch.h"
+#include "services/host/streamsend.h"
+#include "services/store/journal.h"
 
 /* One secure-aggregation session as this member sees it. */
 struct rn_member_session {
@@ -30,7 +30,7 @@ struct rn_member_session {
     struct rn_round_layout layout;
     uint64_t *vector;       /* the integers to be summed, while they may be asked for */
     enum rn_sa_stage stage; /* last one that was logged */
-    struct rn_fed_bulk upload;
+    struct rn_stream_bulk upload;
     bool uploading; /* tell the machine when the last chunk is handed over */
     bool following; /* without an update of this member */
     bool over;      /* finished or aborted; kept to answer what comes late */
@@ -48,9 +48,9 @@ struct rn_member_update {
 };
 
 struct rn_member {
-    struct rn_fed_listener listener;
-    struct rn_fed_site *site;
-    struct rn_fed_model *model;
+    struct rn_job_listener listener;
+    struct rn_site_files *site;
+    struct rn_site_model *model;
     struct rn_journal *journal;
     struct rn_sa_spent *spent;
     struct rn_rpc *rpc;
@@ -69,9 +69,9 @@ struct rn_member {
     uint32_t next_round;           /* first round without a record here */
     struct rn_member_session session;
     struct rn_member_update update;
-    struct rn_fed_train_job *training; /* running */
-    bool discard_training;             /* its session is gone */
-    uint64_t status_ms;                /* when the last Status was sent */
+    struct rn_train_job *training; /* running */
+    bool discard_training;         /* its session is gone */
+    uint64_t status_ms;            /* when the last Status was sent */
     uint64_t timer;
 
     bool draining;    /* a signal: finish the session, then end */
@@ -84,7 +84,7 @@ struct rn_member {
 /* ---- memberservice.c */
 /* Ends the service with a failure (the first one stays), or in order with RN_OK. */
 void rn_member_end(struct rn_member *member, rn_result result, const struct rn_error *err);
-void rn_member_tell(struct rn_member *member, struct rn_fed_event event);
+void rn_member_tell(struct rn_member *member, struct rn_job_event event);
 
 /* ---- memberlink.c */
 void rn_member_callbacks(struct rn_member *member, struct rn_rpc_callbacks *out);

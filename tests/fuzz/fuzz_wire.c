@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/guard.h"
-#include "services/proto/wire.h"
+#include "services/wire/wire.h"
 
 static void check_envelope(struct rn_view in)
 {

@@ -12,7 +12,7 @@ OWNED = [
     (re.compile(r"^(cuda|cublas|cudnn)"), ("trainer/kernels/cuda/",)),
     (re.compile(r"^(sodium|openssl/)"), ("crypto/",)),
     (re.compile(r"^cyaml/"), ("policy/",)),
-    (re.compile(r"^sqlite3"), ("services/journal/",)),
+    (re.compile(r"^sqlite3"), ("services/store/",)),
 ]
 SANS_IO = re.compile(r"^(sys/socket|pthread|time|unistd|fcntl|stdio|threads)\.h$|^base/(file|clock|log)\.h$")
 TRAINER_OUTSIDE = {"trainer/trainer.h"}

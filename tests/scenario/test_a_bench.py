@@ -24,7 +24,7 @@ RONDO = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).reso
 USAGE, UNAVAILABLE, ROUND = 64, 75, 82
 FEW = ("--batch", "2", "--steps", "2", "--repeats", "1", "--backend", "cpu")
 
-# Speaks like services/cli/bench_peer.py under Python, with made-up times.
+# Speaks like services/bench/bench_peer.py under Python, with made-up times.
 PRETENDER = r"""#!/bin/sh
 case "$*" in
 *--probe*) echo '{"event": "versions", "torch": "9.0", "transformers": "8.0", "peft": "7.0", "opacus": null}'; exit 0;;

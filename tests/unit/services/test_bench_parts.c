@@ -2,8 +2,8 @@
  *
  * Parts of `rondo bench`: names of settings, operations of a token, bars.
  */
-#include "services/cli/benchsetting.h"
-#include "services/cli/svgbars.h"
+#include "services/bench/benchsetting.h"
+#include "services/cli/kit/svgbars.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -22,7 +22,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
-#include "services/journal/journal.h"
+#include "services/store/journal.h"
 
 struct seen {
     unsigned count;

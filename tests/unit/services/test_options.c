@@ -4,7 +4,7 @@
  */
 #include "base/bytes.h"
 #include "base/guard.h"
-#include "services/cli/options.h"
+#include "services/cli/kit/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -287,7 +287,7 @@ static void test_methods_match_schema(void **state)
     (void)state;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer schema = {0};
     assert_true(rn_is_ok(
-        rn_file_read(RN_SOURCE_DIR "/services/proto/rondo.proto", (size_t)1 << 20, &schema, NULL)));
+        rn_file_read(RN_SOURCE_DIR "/services/wire/rondo.proto", (size_t)1 << 20, &schema, NULL)));
     char service[64] = "";
     char method[64];
     char path[160];

@@ -6,8 +6,8 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "policy/rules.h"
-#include "services/cli/setupfiles.h"
-#include "services/cli/setuptext.h"
+#include "services/cli/setup/setupfiles.h"
+#include "services/cli/setup/setuptext.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

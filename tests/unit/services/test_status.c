@@ -4,7 +4,7 @@
  */
 #include <fcntl.h>
 
-#include "services/cli/commands.h"
+#include "services/cli/kit/commands.h"
 #include "tests/unit/services/rpc_fixture.h"
 
 static struct end service;

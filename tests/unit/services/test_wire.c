@@ -15,8 +15,8 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "services/proto/rondo.pb.h"
-#include "services/proto/wire.h"
+#include "services/wire/rondo.pb.h"
+#include "services/wire/wire.h"
 
 extern char **environ;
 

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A warm-up batch, then the measured batches, one pass or more, with the time of every step.
+ */
+#include "services/bench/benchwork.h"
+
+#include "base/clock.h"
+#include "base/guard.h"
+#include "crypto/noise.h"
+#include "crypto/random.h"
+#include "services/cli/kit/options.h"
+#include "trainer/trainer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LEARNING_RATE 1e-4
+#define CLIP 1.0
+#define ALPHA 8.0
+
+struct work {
+    const char *model, *warm, *texts;
+    const char *backend, *active;
+    uint64_t threads, batch, passes, first_layer, layers, rank, length;
+    bool cache, dp;
+};
+
+struct clock {
+    uint64_t last_ns;
+    uint32_t steps_a_pass;
+};
+
+static rn_result open_trainer(const struct work *work, struct rn_trainer **out,
+                              struct rn_error *err)
+{
+    static const char *const targets[] = {"query", "value"};
+    static const char *const labels[] = {"0", "1"};
+    uint32_t layers[RN_TRAINER_LAYERS_MAX];
+    for (uint32_t i = 0; i < work->layers; i++) {
+        layers[i] = (uint32_t)work->first_layer + i;
+    }
+    const struct rn_trainer_spec spec = {
+        .model_dir = work->model,
+        .max_length = (uint32_t)work->length,
+        .task = RN_TASK_CLASSIFICATION,
+        .labels = labels,
+        .label_count = RN_ARRAY_LENGTH(labels),
+        .lora = {.rank = (uint32_t)work->rank,
+                 .alpha = ALPHA,
+                 .targets = targets,
+                 .target_count = RN_ARRAY_LENGTH(targets),
+                 .layers = layers,
+                 .layer_count = work->layers},
+        .head = RN_HEAD_FROZEN,
+        .seed = 1,
+        .backend = work->backend,
+        .threads = (uint32_t)work->threads,
+        .cache_bytes = work->cache ? RN_CACHE_AUTO : 0,
+    };
+    return rn_trainer_open(&spec, out, err);
+}
+
+static rn_result open_texts(struct rn_trainer *trainer, const char *path, struct rn_dataset **out,
+                            struct rn_error *err)
+{
+    const struct rn_data_spec spec = {
+        .path = path, .format = "tsv", .text_column = "text", .label_column = "label"};
+    return rn_trainer_data_open(trainer, &spec, out, err);
+}
+
+static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
+{
+    rn_noise_draw(context, n, deviation, out);
+}
+
+/* Noise from the system's randomness, as `rondo train` takes it. */
+static rn_result start_noise(struct rn_noise *noise, struct rn_error *err)
+{
+    struct rn_secret32 key;
+    RN_TRY(rn_random_bytes(key.bytes, sizeof(key.bytes), err));
+    rn_noise_init(noise, &key);
+    rn_secret_wipe(&key, sizeof(key));
+    return rn_ok();
+}
+
+/* dp: what clips and drowns each text's gradient; NULL: plain. */
+static struct rn_train_spec train_spec(const struct work *work, uint32_t passes,
+                                       const struct rn_dp_spec *dp)
+{
+    return (struct rn_train_spec){
+        .active = strcmp(work->active, "A") == 0   ? RN_MATRIX_A
+                  : strcmp(work->active, "B") == 0 ? RN_MATRIX_B
+                                                   : RN_MATRIX_AB,
+        .optimizer = RN_OPTIMIZER_ADAMW,
+        .lr_a = LEARNING_RATE,
+        .lr_b = LEARNING_RATE,
+        .clip = dp == NULL ? CLIP : 0.0,
+        .batch = (uint32_t)work->batch,
+        .epochs = passes,
+        .seed = 1,
+        .dp = dp,
+    };
+}
+
+static bool print_step(void *context, const struct rn_train_progress *step)
+{
+    struct clock *clock = context;
+    const uint64_t now = rn_clock_monotonic_ns();
+    printf("{\"event\": \"step\", \"pass\": %u, \"seconds\": %.9f}\n",
+           (step->step - 1) / clock->steps_a_pass, (double)(now - clock->last_ns) * 1e-9);
+    (void)fflush(stdout);
+    clock->last_ns = rn_clock_monotonic_ns();
+    return true;
+}
+
+static rn_result measure(const struct work *work, struct rn_trainer *trainer,
+                         const struct rn_dataset *warm, const struct rn_dataset *texts,
+                         struct rn_error *err)
+{
+    RN_CLEANUP(rn_noise_clear) struct rn_noise noise = {.next = 0};
+    const struct rn_dp_spec private = {.clip_norm = CLIP,
+                                       .noise_multiplier = 1.0,
+                                       .denominator = (double)work->batch,
+                                       .sampling = RN_DP_BATCHES,
+                                       .context = &noise,
+                                       .noise = draw_noise};
+    const struct rn_dp_spec *dp = work->dp ? &private : NULL;
+    const struct rn_train_spec once = train_spec(work, 1, dp);
+    const struct rn_train_spec spec = train_spec(work, (uint32_t)work->passes, dp);
+    const size_t count = rn_trainer_data_count(texts);
+    struct rn_trainer_facts facts;
+    if (work->dp) {
+        RN_TRY(start_noise(&noise, err));
+    }
+    rn_trainer_facts(trainer, &facts);
+    printf("{\"event\": \"ready\", \"detail\": \"%s %s\"}\n", facts.backend, facts.kernels);
+    (void)fflush(stdout);
+    RN_TRY(rn_trainer_train(trainer, warm, &once, NULL, NULL, NULL, err));
+    struct clock clock = {.steps_a_pass = (uint32_t)((count + work->batch - 1) / work->batch),
+                          .last_ns = rn_clock_monotonic_ns()};
+    return rn_trainer_train(trainer, texts, &spec, print_step, &clock, NULL, err);
+}
+
+static void close_data(struct rn_dataset **data)
+{
+    rn_trainer_data_close(*data);
+}
+
+static void close_trainer(struct rn_trainer **trainer)
+{
+    rn_trainer_close(*trainer);
+}
+
+static rn_result run(const struct work *work, struct rn_error *err)
+{
+    RN_CLEANUP(close_trainer) struct rn_trainer *trainer = NULL;
+    RN_CLEANUP(close_data) struct rn_dataset *warm = NULL;
+    RN_CLEANUP(close_data) struct rn_dataset *texts = NULL;
+    RN_ENSURE(work->layers <= RN_TRAINER_LAYERS_MAX, err, RN_E_USAGE, "too many layers");
+    RN_TRY(open_trainer(work, &trainer, err));
+    RN_TRY(open_texts(trainer, work->warm, &warm, err));
+    RN_TRY(open_texts(trainer, work->texts, &texts, err));
+    return measure(work, trainer, warm, texts, err);
+}
+
+int rn_bench_work(int argc, char **argv)
+{
+    struct work work = {.active = "both", .passes = 1};
+    struct rn_command command;
+    struct rn_error err = {{0}};
+    const struct rn_option options[] = {
+        {"model", "DIR", RN_OPTION_TEXT, &work.model, .required = true, .help = "model"},
+        {"warm", "FILE", RN_OPTION_TEXT, &work.warm, .required = true, .help = "warm-up texts"},
+        {"texts", "FILE", RN_OPTION_TEXT, &work.texts, .required = true, .help = "measured texts"},
+        {"length", "N", RN_OPTION_COUNT, &work.length, .help = "longest text"},
+        {"batch", "N", RN_OPTION_COUNT, &work.batch, .required = true, .help = "texts a step"},
+        {"passes", "N", RN_OPTION_COUNT, &work.passes, .help = "passes over the texts"},
+        {"threads", "N", RN_OPTION_COUNT, &work.threads, .help = "threads"},
+        {"rank", "N", RN_OPTION_COUNT, &work.rank, .required = true, .help = "LoRA rank"},
+        {"first-layer", "N", RN_OPTION_COUNT, &work.first_layer, .help = "lowest adapted layer"},
+        {"layers", "N", RN_OPTION_COUNT, &work.layers, .required = true, .help = "adapted layers"},
+        {"active", NULL, RN_OPTION_CHOICE, &work.active, .choices = "both|A|B", .help = "matrices"},
+        {"backend", "NAME", RN_OPTION_TEXT, &work.backend, .required = true, .help = "backend"},
+        {"cache", NULL, RN_OPTION_FLAG, &work.cache, .help = "cache frozen layers"},
+        {"dp", NULL, RN_OPTION_FLAG, &work.dp, .help = "differential privacy"},
+    };
+    const struct rn_command_text text = {.name = "bench train",
+                                         .summary = "one measurement",
+                                         .options = options,
+                                         .option_count = RN_ARRAY_LENGTH(options)};
+    if (!rn_command_begin(&command, &text, argc, argv)) {
+        return command.exit_code;
+    }
+    return rn_command_end(&command, run(&work, &err), &err);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rondo bench plot: the ratios in the CSV files of `rondo bench train` as bars, whatever runs they
+ * come from.
+ */
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/guard.h"
+#include "services/cli/kit/commands.h"
+#include "services/cli/kit/options.h"
+#include "services/cli/kit/svgbars.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CSV_BYTES_MAX ((size_t)16 << 20)
+#define CELLS_MAX 64
+
+struct row {
+    char *cells[CELLS_MAX]; /* into the line, which is cut up */
+    size_t count;
+};
+
+/* Cuts the line at *at, quotation marks taken off; false at the end of the text. */
+static bool next_row(char **at, struct row *out)
+{
+    char *c = *at;
+    out->count = 0;
+    if (*c == '\0') {
+        return false;
+    }
+    for (bool more = true; more;) {
+        const bool quoted = *c == '"';
+        char *to = c += quoted;
+        char *begin = c;
+        while (*c != '\0' && (quoted ? *c != '"' || c[1] == '"' : strchr(",\n", *c) == NULL)) {
+            c += quoted && *c == '"'; /* a doubled one */
+            *to++ = *c++;
+        }
+        c += quoted && *c == '"';
+        more = *c == ',';
+        c += *c != '\0';
+        *to = '\0';
+        if (out->count < CELLS_MAX) {
+            out->cells[out->count++] = begin;
+        }
+    }
+    *at = c;
+    return true;
+}
+
+static rn_result column_of(const struct row *header, const char *name, const char *path,
+                           size_t *out, struct rn_error *err)
+{
+    for (size_t i = 0; i < header->count; i++) {
+        if (strcmp(header->cells[i], name) == 0) {
+            *out = i;
+            return rn_ok();
+        }
+    }
+    return rn_fail(err, RN_E_DATA, "%s: line 1 has no column \"%s\"", path, name);
+}
+
+struct plot {
+    struct rn_bar *bars; /* [RN_BARS_MAX] */
+    size_t count;
+};
+
+/* A setting measured again replaces its older bar. */
+static struct rn_bar *bar_of(struct plot *plot, const char *label)
+{
+    for (size_t i = 0; i < plot->count; i++) {
+        if (strcmp(plot->bars[i].label, label) == 0) {
+            return &plot->bars[i];
+        }
+    }
+    return plot->count < RN_BARS_MAX ? &plot->bars[plot->count++] : NULL;
+}
+
+static rn_result add_row(struct plot *plot, const char *setting, const char *epoch,
+                         const char *ratio, struct rn_error *err)
+{
+    struct rn_bar bar = {.value = strtod(ratio, NULL)};
+    const bool later = strcmp(epoch, "later") == 0;
+    if (!(bar.value > 0.0 && bar.value < 1e9)) {
+        return rn_ok(); /* a side without a ratio */
+    }
+    (void)rn_text_format(bar.label, sizeof(bar.label), "%s%s", setting,
+                         later ? ", later epochs" : "");
+    struct rn_bar *to = bar_of(plot, bar.label);
+    RN_ENSURE(to != NULL, err, RN_E_DATA, "more than %d settings", RN_BARS_MAX);
+    bar.group = later ? 1 : 0;
+    *to = bar;
+    return rn_ok();
+}
+
+static rn_result add_file(struct plot *plot, const char *path, struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    struct row row;
+    size_t setting = 0;
+    size_t epoch = 0;
+    size_t ratio = 0;
+    RN_TRY(rn_file_read(path, CSV_BYTES_MAX, &text, err));
+    rn_buffer_u8(&text, '\0');
+    RN_ENSURE(!text.failed, err, RN_E_MEMORY, "%s is too large", path);
+    char *at = (char *)text.data;
+    RN_ENSURE(next_row(&at, &row), err, RN_E_DATA, "%s: empty", path);
+    RN_TRY(column_of(&row, "setting", path, &setting, err));
+    RN_TRY(column_of(&row, "epoch", path, &epoch, err));
+    RN_TRY(column_of(&row, "ratio_to_fastest_peer", path, &ratio, err));
+    while (next_row(&at, &row)) {
+        if (row.count > setting && row.count > epoch && row.count > ratio) {
+            RN_TRY(add_row(plot, row.cells[setting], row.cells[epoch], row.cells[ratio], err));
+        }
+    }
+    return rn_ok();
+}
+
+static rn_result draw(const struct rn_command *command, const char *title, const char *out_path,
+                      struct rn_error *err)
+{
+    RN_CLEANUP(rn_free_cleanup) struct rn_bar *bars = rn_alloc(RN_BARS_MAX, sizeof(*bars));
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer svg = {0};
+    struct plot plot = {.bars = bars};
+    for (size_t i = 0; i < command->operand_count; i++) {
+        RN_TRY(add_file(&plot, command->operands[i], err));
+    }
+    const struct rn_bars drawn = {
+        .title = title, .unit = "x", .line = 1.0, .bars = plot.bars, .count = plot.count};
+    RN_TRY(rn_bars_write(&drawn, &svg, err));
+    return rn_file_write(out_path, rn_buffer_view(&svg), 0644, err);
+}
+
+int rn_cmd_bench_plot(int argc, char **argv)
+{
+    const char *out_path = "bench.svg";
+    const char *title = "LoRA training: Rondo's speed over the fastest peer's";
+    const struct rn_option options[] = {
+        {"out", "FILE", RN_OPTION_TEXT, &out_path, .help = "SVG to write"},
+        {"title", "TEXT", RN_OPTION_TEXT, &title, .help = "heading"},
+    };
+    const struct rn_command_text text = {
+        .name = "bench plot",
+        .summary = "draw the ratios of bench train's CSV files",
+        .options = options,
+        .option_count = RN_ARRAY_LENGTH(options),
+        .operands = "FILE.csv ...",
+        .operands_least = 1,
+        .operands_most = RN_OPERANDS_MAX,
+        .detail = "A setting that was measured more than once counts with its last row.",
+        .examples = "  rondo bench plot figures.csv --out ratios.svg",
+    };
+    struct rn_command command;
+    struct rn_error err = {{0}};
+    if (!rn_command_begin(&command, &text, argc, argv)) {
+        return command.exit_code;
+    }
+    const rn_result result = draw(&command, title, out_path, &err);
+    if (rn_is_ok(result) && !command.quiet) {
+        printf("%s%s%s\n", command.json ? "{\"out\": \"" : "", out_path, command.json ? "\"}" : "");
+    }
+    return rn_command_end(&command, result, &err);
+}

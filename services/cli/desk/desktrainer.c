@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Options to an open trainer.
+ */
+#include "services/cli/desk/desktrainer.h"
+
+#include "base/bytes.h"
+#include "base/guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void rn_desk_init(struct rn_desk *out)
+{
+    *out = (struct rn_desk){.task = "classification", .seed = 1, .backend = "cpu", .cache = "off"};
+}
+
+/* "query,value" cut at the commas; the list borrows from text, which is changed. */
+static rn_result split_targets(char *text, const char **list, size_t *out_count,
+                               struct rn_error *err)
+{
+    char *rest = text;
+    size_t count = 0;
+
+    for (char *part = strsep(&rest, ","); part != NULL; part = strsep(&rest, ",")) {
+        RN_ENSURE(part[0] != '\0', err, RN_E_USAGE, "--target holds an empty name");
+        RN_ENSURE(count < RN_TRAINER_TARGETS_MAX, err, RN_E_USAGE, "--target names more than %d",
+                  RN_TRAINER_TARGETS_MAX);
+        list[count++] = part;
+    }
+    *out_count = count;
+    return rn_ok();
+}
+
+static rn_result split_layers(const char *text, uint32_t *list, size_t *out_count,
+                              struct rn_error *err)
+{
+    size_t count = 0;
+
+    for (const char *at = text; at != NULL;) {
+        char *end = NULL;
+        const unsigned long layer = strtoul(at, &end, 10);
+        RN_ENSURE(at[0] >= '0' && at[0] <= '9' && (*end == ',' || *end == '\0') &&
+                      layer < RN_TRAINER_LAYERS_MAX && count < RN_TRAINER_LAYERS_MAX,
+                  err, RN_E_USAGE, "--layers takes layer numbers from 0 to %d, as 0,1,2",
+                  RN_TRAINER_LAYERS_MAX - 1);
+        list[count++] = (uint32_t)layer;
+        at = *end == ',' ? end + 1 : NULL;
+    }
+    *out_count = count;
+    return rn_ok();
+}
+
+/* Sets the switch of one name. */
+static bool set_switch(const char *name, size_t length, struct rn_trainer_switches *out)
+{
+    const struct {
+        const char *name;
+        bool *value;
+    } all[] = {{"last-layer", &out->plain_last_layer},
+               {"backward", &out->full_backward},
+               {"gradients", &out->all_gradients},
+               {"batches", &out->plain_batches}};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(all); i++) {
+        if (strlen(all[i].name) == length && memcmp(all[i].name, name, length) == 0) {
+            *all[i].value = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+rn_result rn_desk_size_parse(const char *option, const char *text, uint64_t *out,
+                             struct rn_error *err)
+{
+    char *end = NULL;
+    const unsigned long long number = strtoull(text, &end, 10);
+    const char *units = "KMGT";
+    const char *unit = *end == '\0' ? NULL : strchr(units, *end);
+    const unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
+    RN_ENSURE(text[0] >= '0' && text[0] <= '9' &&
+                  (*end == '\0' || (unit != NULL && end[1] == '\0')) &&
+                  number <= (uint64_t)INT64_MAX >> shift,
+              err, RN_E_USAGE, "--%s takes bytes, as 4096, 512M or 2G", option);
+    *out = (uint64_t)number << shift;
+    return rn_ok();
+}
+
+static rn_result cache_size(const struct rn_desk *desk, uint64_t *out, struct rn_error *err)
+{
+    if (strcmp(desk->cache, "off") == 0) {
+        *out = 0;
+        return rn_ok();
+    }
+    if (strcmp(desk->cache, "auto") == 0) {
+        *out = desk->cache_pays ? RN_CACHE_AUTO : 0;
+        return rn_ok();
+    }
+    return rn_desk_size_parse("prefix-cache", desk->cache, out, err);
+}
+
+static rn_result split_plain(const char *text, struct rn_trainer_switches *out,
+                             struct rn_error *err)
+{
+    for (const char *at = text; at != NULL;) {
+        const size_t length = strcspn(at, ",");
+        RN_ENSURE(set_switch(at, length, out), err, RN_E_USAGE,
+                  "--plain takes last-layer, backward, gradients and batches, with commas");
+        at = at[length] == ',' ? at + length + 1 : NULL;
+    }
+    return rn_ok();
+}
+
+static rn_result settle_labels(const struct rn_desk *desk, const struct rn_data_spec *data,
+                               struct rn_desk_session *session, struct rn_error *err)
+{
+    if (strcmp(desk->task, "regression") == 0) {
+        return rn_ok();
+    }
+    if (desk->labels != NULL) {
+        return rn_label_list_parse(desk->labels, &session->labels, err);
+    }
+    if (session->adapter.labels.count > 0 || data->label_column == NULL) {
+        return rn_ok(); /* the trainer takes the adapter's, or the model's */
+    }
+    RN_ENSURE(!desk->labels_public, err, RN_E_USAGE,
+              "--dp-clip needs --labels: names found in the data would tell of single records");
+    return rn_label_list_discover(data, &session->labels, err);
+}
+
+rn_result rn_desk_spec(const struct rn_desk *desk, struct rn_desk_lists *lists,
+                       struct rn_trainer_spec *out, struct rn_error *err)
+{
+    struct rn_lora_spec lora = desk->lora;
+    struct rn_trainer_switches switches = {0};
+    uint64_t cache_bytes = 0;
+
+    if (desk->targets != NULL) {
+        RN_ENSURE(rn_text_format(lists->text, sizeof lists->text, "%s", desk->targets), err,
+                  RN_E_USAGE, "--target is longer than %d bytes", RN_DESK_TARGET_BYTES_MAX - 1);
+        RN_TRY(split_targets(lists->text, lists->targets, &lora.target_count, err));
+        lora.targets = lists->targets;
+    }
+    if (desk->layers != NULL) {
+        RN_TRY(split_layers(desk->layers, lists->layers, &lora.layer_count, err));
+        lora.layers = lists->layers;
+    }
+    RN_TRY(split_plain(desk->plain, &switches, err));
+    RN_TRY(cache_size(desk, &cache_bytes, err));
+    *out = (struct rn_trainer_spec){
+        .model_dir = desk->model,
+        .adapter_dir = desk->adapter,
+        .max_length = (uint32_t)desk->max_length,
+        .task = strcmp(desk->task, "regression") == 0 ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION,
+        .lora = lora,
+        .head = desk->head,
+        .seed = desk->seed,
+        .backend = desk->backend,
+        .threads = (uint32_t)desk->threads,
+        .switches = switches,
+        .cache_bytes = cache_bytes,
+        .cache_dir = desk->cache_dir,
+        .cache_keep = desk->cache_keep,
+        .for_training = desk->for_training,
+        .memory_limit = desk->memory,
+    };
+    return rn_ok();
+}
+
+static rn_result open_trainer(const struct rn_desk *desk, struct rn_desk_session *session,
+                              struct rn_error *err)
+{
+    struct rn_desk_lists lists;
+    struct rn_trainer_spec spec;
+
+    RN_TRY(rn_desk_spec(desk, &lists, &spec, err));
+    spec.max_length = spec.max_length == 0 ? session->adapter.max_length : spec.max_length;
+    spec.labels = (const char *const *)session->labels.names;
+    spec.label_count = spec.task == RN_TASK_REGRESSION ? 1 : session->labels.count;
+    return rn_trainer_open(&spec, &session->trainer, err);
+}
+
+static rn_result open_all(struct rn_desk *desk, struct rn_desk_session *session,
+                          struct rn_error *err)
+{
+    struct rn_data_spec data;
+
+    RN_TRY(rn_data_columns_spec(&desk->columns, &data, err));
+    if (desk->adapter != NULL) {
+        RN_TRY(rn_adapter_facts_read(desk->adapter, &session->adapter, err));
+    }
+    RN_TRY(settle_labels(desk, &data, session, err));
+    RN_TRY(open_trainer(desk, session, err));
+    return rn_trainer_data_open(session->trainer, &data, &session->data, err);
+}
+
+rn_result rn_desk_open(struct rn_desk *desk, struct rn_desk_session *out, struct rn_error *err)
+{
+    struct rn_desk_session session = {0};
+
+    const rn_result result = open_all(desk, &session, err);
+    if (!rn_is_ok(result)) {
+        rn_desk_close(&session);
+        return result;
+    }
+    *out = session;
+    return rn_ok();
+}
+
+void rn_desk_close(struct rn_desk_session *session)
+{
+    rn_trainer_data_close(session->data);
+    rn_trainer_close(session->trainer);
+    rn_label_list_clear(&session->labels);
+    rn_adapter_facts_clear(&session->adapter);
+    *session = (struct rn_desk_session){0};
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Metrics and texts on standard output.
+ */
+#ifndef RN_SERVICES_CLI_DESK_METRICSTEXT_H
+#define RN_SERVICES_CLI_DESK_METRICSTEXT_H
+
+#include "trainer/trainer.h"
+
+/* One object without a line end; a metric that the task has not is null. */
+void rn_metrics_print_json(const struct rn_metrics *metrics);
+
+/* One line. */
+void rn_metrics_print_text(const struct rn_metrics *metrics);
+
+/* A JSON string, escaped; a text that is not UTF-8 becomes null. */
+void rn_json_text_print(const char *text);
+
+#endif

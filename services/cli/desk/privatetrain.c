@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * DP-SGD on the command line.
+ */
+#include "services/cli/desk/privatetrain.h"
+
+#include "base/guard.h"
+
+static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
+{
+    struct rn_private_train *p = context;
+    rn_noise_draw(&p->noises, n, deviation, out);
+}
+
+static void draw_uniform(void *context, size_t n, uint64_t *out)
+{
+    struct rn_private_train *p = context;
+    rn_stream_words(&p->samples, out, n);
+}
+
+/* One key each, so that the choice of records and the noise have nothing in common. */
+static rn_result draw_keys(struct rn_private_train *p, struct rn_error *err)
+{
+    struct rn_secret32 key;
+    RN_TRY(rn_random_bytes(key.bytes, sizeof(key.bytes), err));
+    rn_noise_init(&p->noises, &key);
+    const rn_result result = rn_random_bytes(key.bytes, sizeof(key.bytes), err);
+    rn_stream_init(&p->samples, &key);
+    rn_secret_wipe(&key, sizeof(key));
+    return result;
+}
+
+static rn_result check(const struct rn_private_train *p, const struct rn_command *command,
+                       struct rn_error *err)
+{
+    static const char *const others[] = {"dp-noise", "dp-grid", "dp-denominator",
+                                         "dp-sampling-rate", "dp-batch-cap"};
+    const bool sampled = rn_command_given(command, "dp-sampling-rate");
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(others); i++) {
+        RN_ENSURE(p->on || !rn_command_given(command, others[i]), err, RN_E_USAGE,
+                  "--%s needs --dp-clip", others[i]);
+    }
+    if (!p->on) {
+        return rn_ok();
+    }
+    RN_ENSURE(rn_command_given(command, "dp-noise"), err, RN_E_USAGE, "--dp-clip needs --dp-noise");
+    RN_ENSURE(!rn_command_given(command, "clip"), err, RN_E_USAGE,
+              "--clip and --dp-clip exclude each other");
+    RN_ENSURE(sampled == rn_command_given(command, "dp-batch-cap"), err, RN_E_USAGE,
+              "--dp-sampling-rate and --dp-batch-cap go together");
+    RN_ENSURE(
+        !sampled || rn_command_given(command, "dp-denominator"), err, RN_E_USAGE,
+        "--dp-sampling-rate needs --dp-denominator: a public number, such as the rate times a "
+        "public number of records");
+    RN_ENSURE(!sampled || rn_command_given(command, "steps"), err, RN_E_USAGE,
+              "--dp-sampling-rate needs --steps: epochs would tell the number of records");
+    RN_ENSURE(!sampled ||
+                  (!rn_command_given(command, "batch") && !rn_command_given(command, "no-shuffle")),
+              err, RN_E_USAGE, "--dp-sampling-rate excludes --batch and --no-shuffle");
+    return rn_ok();
+}
+
+rn_result rn_private_train_settle(struct rn_private_train *p, const struct rn_command *command,
+                                  struct rn_train_spec *spec, struct rn_error *err)
+{
+    const bool sampled = rn_command_given(command, "dp-sampling-rate");
+    p->on = rn_command_given(command, "dp-clip");
+    RN_TRY(check(p, command, err));
+    if (!p->on) {
+        return rn_ok();
+    }
+    RN_TRY(draw_keys(p, err));
+    spec->clip = 0.0;
+    spec->batch = sampled ? (uint32_t)p->cap : spec->batch;
+    spec->dp = &p->spec;
+    p->spec = (struct rn_dp_spec){
+        .clip_norm = p->clip,
+        .noise_multiplier = p->noise,
+        .grid = (uint32_t)p->grid,
+        .denominator =
+            rn_command_given(command, "dp-denominator") ? p->denominator : (double)spec->batch,
+        .sampling = sampled ? RN_DP_POISSON : RN_DP_BATCHES,
+        .threshold = sampled ? rn_dp_threshold(p->rate) : 0,
+        .context = p,
+        .noise = draw_noise,
+        .uniform = draw_uniform,
+        .diagnostics = &p->seen,
+    };
+    return rn_ok();
+}
+
+void rn_private_train_clear(struct rn_private_train *p)
+{
+    rn_noise_clear(&p->noises);
+    rn_stream_clear(&p->samples);
+}
+
+struct rn_train_report rn_private_train_report(const struct rn_private_train *p,
+                                               const struct rn_train_report *report)
+{
+    struct rn_train_report out = *report;
+    if (p->on) {
+        out.loss_sum = p->seen.loss_sum;
+        out.loss_first = p->seen.loss_first;
+        out.loss_last = p->seen.loss_last;
+        out.examples = p->seen.examples;
+        out.tokens = p->seen.tokens;
+        out.seconds = p->seen.seconds;
+    }
+    return out;
+}

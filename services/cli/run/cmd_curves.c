@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rondo curves: draws a column of one or more rounds.csv files as an SVG.
+ */
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/guard.h"
+#include "services/cli/kit/commands.h"
+#include "services/cli/kit/options.h"
+#include "services/cli/kit/svgplot.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CSV_BYTES_MAX ((size_t)64 << 20)
+#define NAME_MAX_BYTES 256
+
+struct curve {
+    struct rn_buffer text; /* owns what name points to */
+    char name[NAME_MAX_BYTES];
+    double *x;
+    double *y;
+    size_t count;
+};
+
+static void curve_clear(struct curve *curve)
+{
+    rn_buffer_clear(&curve->text);
+    rn_free(curve->x);
+    rn_free(curve->y);
+}
+
+/* Number of the column called name in a header line, or -1. */
+static int column_of(const char *header, size_t length, const char *name)
+{
+    int column = 0;
+    for (size_t start = 0; start <= length; column++) {
+        const size_t cell = strcspn(header + start, ",\r\n");
+        if (cell == strlen(name) && strncmp(header + start, name, cell) == 0) {
+            return column;
+        }
+        start += cell + 1;
+    }
+    return -1;
+}
+
+static double cell_value(const char *line, int column)
+{
+    for (int i = 0; i < column; i++) {
+        const size_t skip = strcspn(line, ",\r\n");
+        if (line[skip] != ',') {
+            return NAN;
+        }
+        line += skip + 1;
+    }
+    char *end = NULL;
+    const double value = strtod(line, &end);
+    return end == line ? NAN : value;
+}
+
+static rn_result read_points(struct curve *curve, const char *path, const char *x_name,
+                             const char *y_name, struct rn_error *err)
+{
+    const char *text = rn_buffer_text(&curve->text);
+    const size_t header = strcspn(text, "\n");
+    const int x_column = column_of(text, header, x_name);
+    const int y_column = column_of(text, header, y_name);
+    RN_ENSURE(x_column >= 0, err, RN_E_DATA, "%s: line 1 has no column \"%s\"", path, x_name);
+    RN_ENSURE(y_column >= 0, err, RN_E_DATA, "%s: line 1 has no column \"%s\"", path, y_name);
+    size_t lines = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        lines += *c == '\n';
+    }
+    RN_ENSURE(lines <= RN_PLOT_POINTS_MAX, err, RN_E_DATA, "%s: more than %d lines", path,
+              RN_PLOT_POINTS_MAX);
+    curve->x = rn_alloc(lines + 1, sizeof(double));
+    curve->y = rn_alloc(lines + 1, sizeof(double));
+    for (const char *line = text + header; *line == '\n' && line[1] != '\0';) {
+        line++;
+        curve->x[curve->count] = cell_value(line, x_column);
+        curve->y[curve->count++] = cell_value(line, y_column);
+        line += strcspn(line, "\n");
+    }
+    return rn_ok();
+}
+
+/* An operand is FILE or NAME=FILE. */
+static rn_result curve_read(struct curve *curve, const char *operand, const char *x_name,
+                            const char *y_name, struct rn_error *err)
+{
+    const char *equals = strchr(operand, '=');
+    const char *path = equals != NULL ? equals + 1 : operand;
+    const int name_length = equals != NULL ? (int)(equals - operand) : (int)strlen(operand);
+    (void)rn_text_format(curve->name, sizeof(curve->name), "%.*s", name_length, operand);
+    RN_TRY(rn_file_read(path, CSV_BYTES_MAX, &curve->text, err));
+    return read_points(curve, path, x_name, y_name, err);
+}
+
+static rn_result draw(const struct rn_command *command, const char *x_name, const char *y_name,
+                      const char *title, const char *out_path, struct rn_error *err)
+{
+    struct curve curves[RN_PLOT_SERIES_MAX] = {0};
+    struct rn_plot plot = {.title = title, .x_label = x_name, .y_label = y_name};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer svg = {0};
+    rn_result result = rn_ok();
+    for (size_t i = 0; rn_is_ok(result) && i < command->operand_count; i++) {
+        result = curve_read(&curves[i], command->operands[i], x_name, y_name, err);
+        plot.series[plot.series_count++] =
+            (struct rn_plot_series){curves[i].name, curves[i].x, curves[i].y, curves[i].count};
+    }
+    if (rn_is_ok(result)) {
+        result = rn_plot_write(&plot, &svg, err);
+    }
+    if (rn_is_ok(result)) {
+        result = rn_file_write(out_path, rn_buffer_view(&svg), 0644, err);
+    }
+    for (size_t i = 0; i < RN_PLOT_SERIES_MAX; i++) {
+        curve_clear(&curves[i]);
+    }
+    return result;
+}
+
+int rn_cmd_curves(int argc, char **argv)
+{
+    static const char *out_path = "curves.svg", *column = "accuracy", *x_name = "round",
+                      *title = "accuracy on the development set";
+    const struct rn_option options[] = {
+        {"out", "FILE", RN_OPTION_TEXT, &out_path, .help = "SVG to write"},
+        {"column", "NAME", RN_OPTION_TEXT, &column, .help = "column to draw"},
+        {"x", "NAME", RN_OPTION_TEXT, &x_name, .help = "column for the horizontal axis"},
+        {"title", "TEXT", RN_OPTION_TEXT, &title, .help = "heading"},
+    };
+    const struct rn_command_text text = {
+        .name = "curves",
+        .summary = "Draw the rounds of one or more jobs as an SVG.",
+        .options = options,
+        .option_count = RN_ARRAY_LENGTH(options),
+        .operands = "[NAME=]FILE.csv ...",
+        .operands_least = 1,
+        .operands_most = RN_PLOT_SERIES_MAX,
+        .examples = "  rondo curves rolora=a/rounds.csv ffa-lora=b/rounds.csv --out methods.svg\n"
+                    "  rondo curves state/rounds.csv --column loss --title \"training loss\"\n",
+    };
+    struct rn_command command;
+    struct rn_error err = {""};
+    if (!rn_command_begin(&command, &text, argc, argv)) {
+        return command.exit_code;
+    }
+    const rn_result result = draw(&command, x_name, column, title, out_path, &err);
+    if (rn_is_ok(result) && !command.quiet) {
+        (void)printf("%s%s%s\n", command.json ? "{\"out\": \"" : "", out_path,
+                     command.json ? "\"}" : "");
+    }
+    return rn_command_end(&command, result, &err);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rondo demo: a whole federation on this machine, on the embedded input or on the user's own.
+ */
+#include "base/clock.h"
+#include "base/guard.h"
+#include "services/cli/desk/datacolumns.h"
+#include "services/cli/kit/commands.h"
+#include "services/cli/kit/options.h"
+#include "services/cli/run/demo.h"
+#include "trainer/trainer.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EVALUATE_LIMIT_MS 600000
+#define OUTPUT_BYTES_MAX ((size_t)16 << 20)
+
+struct outcome {
+    double accuracy_before;
+    double accuracy_after;
+    char adapter[RN_PATH_MAX];
+    double seconds;
+};
+
+/* The user's own input, or the embedded one below --embedded. */
+static rn_result resolve_inputs(struct rn_demo_settings *s, struct rn_error *err)
+{
+    static char model[RN_PATH_MAX], train[RN_PATH_MAX], dev[RN_PATH_MAX];
+    RN_ENSURE((s->model == NULL) == (s->train == NULL) && (s->train == NULL) == (s->dev == NULL),
+              err, RN_E_USAGE, "give --model, --train and --dev together, or none of them");
+    if (s->model != NULL) {
+        RN_ENSURE(s->text != NULL && s->label != NULL, err, RN_E_USAGE,
+                  "--text and --label must name the columns of your data");
+        return rn_ok();
+    }
+    RN_ENSURE(s->embedded != NULL && rn_file_exists(s->embedded), err, RN_E_NO_INPUT,
+              "no embedded input found; start it as deploy/demo, or give --embedded DIR");
+    RN_TRY(rn_path_join(model, s->embedded, "model", err));
+    RN_TRY(rn_path_join(train, s->embedded, "train.tsv.gz", err));
+    RN_TRY(rn_path_join(dev, s->embedded, "dev.tsv.gz", err));
+    s->model = model;
+    s->train = train;
+    s->dev = dev;
+    s->text = "sentence";
+    s->label = "label";
+    s->labels = "complaint,praise";
+    return rn_ok();
+}
+
+/* The classes of the training data, unless --labels names them. */
+static rn_result resolve_labels(struct rn_demo_settings *s, struct rn_error *err)
+{
+    static char joined[8192];
+    size_t length = 0;
+    if (s->labels != NULL) {
+        return rn_ok();
+    }
+    RN_CLEANUP(rn_label_list_clear) struct rn_label_list list = {0};
+    struct rn_data_columns columns = {.path = s->train,
+                                      .format = s->format,
+                                      .text = s->text,
+                                      .label = s->label,
+                                      .no_header = s->no_header};
+    struct rn_data_spec data;
+    RN_TRY(rn_data_columns_spec(&columns, &data, err));
+    RN_TRY(rn_label_list_discover(&data, &list, err));
+    for (size_t i = 0; i < list.count; i++) {
+        RN_ENSURE(rn_text_format(joined + length, sizeof(joined) - length, "%s%s", i > 0 ? "," : "",
+                                 list.names[i]),
+                  err, RN_E_USAGE, "too many classes for the demonstration");
+        length += strlen(joined + length);
+    }
+    s->labels = joined;
+    return rn_ok();
+}
+
+static rn_result make_directory(struct rn_demo *demo, struct rn_error *err)
+{
+    const char *wanted = demo->settings->directory;
+    if (wanted != NULL) {
+        RN_ENSURE(!rn_file_exists(wanted), err, RN_E_USAGE,
+                  "%s exists already; name a new directory", wanted);
+        RN_TRY(rn_directory_make(wanted, 0700, err));
+        RN_ENSURE(realpath(wanted, demo->directory) != NULL, err, RN_E_IO, "%s: not usable",
+                  wanted);
+        return rn_ok();
+    }
+    const char *temporary = getenv("TMPDIR");
+    RN_ENSURE(rn_text_format(demo->directory, sizeof(demo->directory), "%s/rondo-demo-XXXXXX",
+                             temporary != NULL ? temporary : "/tmp"),
+              err, RN_E_USAGE, "path too long");
+    RN_ENSURE(mkdtemp(demo->directory) != NULL, err, RN_E_IO, "%s: cannot make it",
+              demo->directory);
+    return rn_ok();
+}
+
+/* `rondo evaluate` on the development set; adapter NULL: the untrained one. */
+static rn_result evaluate(struct rn_demo *demo, const char *adapter, const char *name,
+                          double *out_accuracy, struct rn_error *err)
+{
+    const struct rn_demo_settings *s = demo->settings;
+    char output[RN_PATH_MAX];
+    char max_length[24];
+    RN_TRY(rn_demo_path(demo, output, err, "evaluate-%s.log", name));
+    (void)rn_text_format(max_length, sizeof(max_length), "%llu", (unsigned long long)s->max_length);
+    const char *arguments[24] = {"evaluate", "--model",      s->model,   "--data",
+                                 s->dev,     "--text",       s->text,    "--label",
+                                 s->label,   "--labels",     s->labels,  "--format",
+                                 "json",     "--max-length", max_length, "--quiet"};
+    size_t count = 16;
+    if (adapter != NULL) {
+        arguments[count++] = "--adapter";
+        arguments[count++] = adapter;
+    }
+    if (s->format != NULL) {
+        arguments[count++] = "--data-format";
+        arguments[count++] = s->format;
+    }
+    if (s->no_header) {
+        arguments[count++] = "--no-header";
+    }
+    RN_TRY(rn_child_run("rondo", arguments, output, EVALUATE_LIMIT_MS, err));
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_TRY(rn_file_read(output, OUTPUT_BYTES_MAX, &text, err));
+    json_t *root = json_loadb(rn_buffer_text(&text), text.length, JSON_DISABLE_EOF_CHECK, NULL);
+    const json_t *accuracy = json_object_get(root, "accuracy");
+    const bool there = json_is_number(accuracy);
+    *out_accuracy = there ? json_number_value(accuracy) : 0.0;
+    json_decref(root);
+    RN_ENSURE(there, err, RN_E_INTERNAL, "%s: no accuracy in it", output);
+    return rn_ok();
+}
+
+static void say(const struct rn_demo *demo, const char *sentence)
+{
+    if (!demo->quiet) {
+        (void)fprintf(stderr, "%s\n", sentence);
+    }
+}
+
+static rn_result run_demo(struct rn_demo *demo, struct outcome *out, struct rn_error *err)
+{
+    const uint64_t start = rn_clock_monotonic_ms();
+    char line[256];
+    (void)rn_text_format(line, sizeof(line),
+                         "%u organisations, %s, secure aggregation over mutual TLS; files in",
+                         (unsigned)demo->settings->organisations, demo->settings->method);
+    say(demo, line);
+    say(demo, demo->directory);
+    RN_TRY(rn_demo_sites_make(demo, err));
+    demo->victim = demo->settings->lose_none ? demo->members : demo->members - 1;
+    demo->victim_round = (uint32_t)(demo->settings->rounds + 1) / 2;
+    RN_TRY(rn_demo_run(demo, err));
+    RN_TRY(evaluate(demo, NULL, "before", &out->accuracy_before, err));
+    RN_TRY(rn_demo_path(demo, out->adapter, err, "coordinator/state/adapters/final"));
+    RN_TRY(evaluate(demo, out->adapter, "after", &out->accuracy_after, err));
+    out->seconds = (double)(rn_clock_monotonic_ms() - start) / 1000.0;
+    return rn_ok();
+}
+
+static void print_json(const struct rn_demo *demo, const struct outcome *out)
+{
+    json_t *root = json_pack(
+        "{s:f, s:f, s:s, s:I, s:i, s:I, s:I, s:s, s:I, s:s, s:f}", "accuracy_before",
+        out->accuracy_before, "accuracy_after", out->accuracy_after, "adapter", out->adapter,
+        "rounds", (json_int_t)demo->rounds_done, "organisations_lost", demo->victim_killed ? 1 : 0,
+        "uplink_bytes", (json_int_t)demo->uplink_bytes, "uplink_bytes_lora",
+        (json_int_t)demo->uplink_lora_bytes, "method", demo->settings->method, "organisations",
+        (json_int_t)demo->members, "directory", demo->directory, "seconds", out->seconds);
+    (void)json_dumpf(root, stdout, JSON_REAL_PRECISION(6));
+    (void)printf("\n");
+    json_decref(root);
+}
+
+static void print_text(const struct rn_demo *demo, const struct outcome *out)
+{
+    const struct rn_demo_settings *s = demo->settings;
+    (void)printf("\n%u rounds in %.0f s; %s\n", demo->rounds_done, out->seconds,
+                 demo->victim_killed ? "one organisation lost, the others finished"
+                                     : "no organisation lost");
+    (void)printf("accuracy on the development set: %.1f %% untrained, %.1f %% now\n",
+                 100.0 * out->accuracy_before, 100.0 * out->accuracy_after);
+    (void)printf(
+        "sent by each organisation: %.0f KiB (%.0f %% of plain LoRA: both matrices every round)\n",
+        (double)demo->uplink_bytes / 1024.0,
+        100.0 * (double)demo->uplink_bytes / (double)demo->uplink_lora_bytes);
+    (void)printf("adapter (loads in peft): %s\n", out->adapter);
+    (void)printf("\nTry next:\n"
+                 "  rondo predict --model %s \\\n      --adapter %s \\\n"
+                 "      --data %s --text %s --format jsonl\n"
+                 "  rondo curves %s/coordinator/state/rounds.csv --out curve.svg\n"
+                 "  rondo plan show %s/north\n"
+                 "  deploy/demo --model DIR --train FILE --dev FILE --text COL --label COL\n",
+                 s->model, out->adapter, s->dev, s->text, demo->directory, demo->directory);
+}
+
+int rn_cmd_demo(int argc, char **argv)
+{
+    static struct rn_demo_settings s = {.organisations = 4,
+                                        .rounds = 12,
+                                        .steps = 25,
+                                        .batch = 32,
+                                        .rank = 8,
+                                        .seed = 1,
+                                        .max_length = 64,
+                                        .alpha = 16,
+                                        .lr = 3e-3,
+                                        .skew = 0.6,
+                                        .scale = 0.125,
+                                        .targets = "all-linear",
+                                        .head = "federated",
+                                        .method = "rolora",
+                                        .weights = "uniform"};
+    const struct rn_option options[] = {
+        {"model", "DIR", RN_OPTION_TEXT, &s.model,
+         .help = "your encoder, a Hugging Face directory"},
+        {"train", "FILE", RN_OPTION_TEXT, &s.train, .help = "your training data; it is cut up"},
+        {"dev", "FILE", RN_OPTION_TEXT, &s.dev, .help = "your development data"},
+        {"text", "COL[,COL]", RN_OPTION_TEXT, &s.text, .help = "column of the text or texts"},
+        {"label", "COL", RN_OPTION_TEXT, &s.label, .help = "column of the label"},
+        {"labels", "NAME,...", RN_OPTION_TEXT, &s.labels,
+         .help = "class names in order, when not all that the data holds"},
+        {"data-format", NULL, RN_OPTION_CHOICE, &s.format, .choices = "tsv|csv|jsonl",
+         .help = "when the files' names do not tell"},
+        {"no-header", NULL, RN_OPTION_FLAG, &s.no_header, .help = "columns are numbers from 0"},
+        {"organisations", "N", RN_OPTION_COUNT, &s.organisations, .least = RN_DEMO_MEMBERS_MIN,
+         .most = RN_DEMO_MEMBERS_MAX, .help = "trainers; with three none may be lost"},
+        {"lose-none", NULL, RN_OPTION_FLAG, &s.lose_none, .help = "do not kill a trainer"},
+        {"skew", "X", RN_OPTION_NUMBER, &s.skew, .least = 0, .most = 1,
+         .help = "how much the organisations' classes differ"},
+        {"method", NULL, RN_OPTION_CHOICE, &s.method, .choices = "rolora|ffa-lora|fedavg-lora",
+         .help = "which matrices a round trains"},
+        {"weights", NULL, RN_OPTION_CHOICE, &s.weights, .choices = "uniform|examples",
+         .help = "how organisations weigh in the mean"},
+        {"rounds", "N", RN_OPTION_COUNT, &s.rounds, .least = 1, .most = 10000, .help = "rounds"},
+        {"steps", "N", RN_OPTION_COUNT, &s.steps, .least = 1, .most = 100000,
+         .help = "local steps a round"},
+        {"batch", "N", RN_OPTION_COUNT, &s.batch, .least = 1, .most = 4096,
+         .help = "examples a step"},
+        {"rank", "N", RN_OPTION_COUNT, &s.rank, .least = 1, .most = 512, .help = "LoRA rank"},
+        {"alpha", "X", RN_OPTION_NUMBER, &s.alpha, .help = "LoRA alpha"},
+        {"targets", "NAME,...", RN_OPTION_TEXT, &s.targets, .help = "modules, or all-linear"},
+        {"head", NULL, RN_OPTION_CHOICE, &s.head, .choices = "frozen|federated|local",
+         .help = "what happens to the classifier"},
+        {"lr", "X", RN_OPTION_NUMBER, &s.lr, .help = "learning rate"},
+        {"scale", "X", RN_OPTION_NUMBER, &s.scale,
+         .help = "largest change of one element in a round, a power of two"},
+        {"max-length", "N", RN_OPTION_COUNT, &s.max_length, .least = 8, .most = 32768,
+         .help = "tokens per example"},
+        {"seed", "N", RN_OPTION_COUNT, &s.seed, .help = "of the split, the adapter and batches"},
+        {"dir", "DIR", RN_OPTION_TEXT, &s.directory,
+         .help = "new directory for everything it makes (default: one in /tmp, kept)"},
+        {"embedded", "DIR", RN_OPTION_TEXT, &s.embedded, .help = "where the embedded input is"},
+    };
+    const struct rn_command_text text = {
+        .name = "demo",
+        .summary = "run a whole federation on this machine",
+        .options = options,
+        .option_count = RN_ARRAY_LENGTH(options),
+        .detail = "Real processes, certificates, mutual TLS, secure aggregation and policies. In\n"
+                  "the middle of a round one trainer is killed; the others finish.",
+        .examples = "  rondo demo --embedded deploy/embedded\n"
+                    "  rondo demo --model encoder --train train.tsv.gz --dev dev.tsv.gz \\\n"
+                    "      --text sentence --label label --organisations 3 --lose-none",
+    };
+    static struct rn_demo demo;
+    struct rn_command command;
+    struct outcome outcome = {0};
+    struct rn_error err = {""};
+    if (!rn_command_begin(&command, &text, argc, argv)) {
+        return command.exit_code;
+    }
+    demo.settings = &s;
+    demo.quiet = command.quiet;
+    s.lose_none = s.lose_none || s.organisations == RN_DEMO_MEMBERS_MIN;
+    rn_result result = resolve_inputs(&s, &err);
+    if (rn_is_ok(result)) {
+        result = resolve_labels(&s, &err);
+    }
+    if (rn_is_ok(result)) {
+        result = make_directory(&demo, &err);
+    }
+    if (rn_is_ok(result)) {
+        result = run_demo(&demo, &outcome, &err);
+        rn_demo_stop(&demo);
+    }
+    if (rn_is_ok(result) && command.json) {
+        print_json(&demo, &outcome);
+    } else if (rn_is_ok(result)) {
+        print_text(&demo, &outcome);
+    } else if (demo.directory[0] != '\0') {
+        (void)fprintf(stderr, "logs are in %s\n", demo.directory);
+    }
+    return rn_command_end(&command, result, &err);
+}

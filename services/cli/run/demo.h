@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The demonstration: a whole federation as real processes on this machine, through the same
+ * commands and programs that an operator would use.
+ *
+ *     demosites    data for each organisation, init, join, accept, sign: one `rondo` command each
+ *     demorun      coordinator and trainers, progress, the loss of one organisation
+ *     cmd_demo     options, evaluation before and after, the summary
+ */
+#ifndef RN_SERVICES_CLI_RUN_DEMO_H
+#define RN_SERVICES_CLI_RUN_DEMO_H
+
+#include "services/cli/kit/progress.h"
+#include "services/cli/run/demochild.h"
+
+#define RN_DEMO_MEMBERS_MIN 3
+#define RN_DEMO_MEMBERS_MAX 16
+
+struct rn_demo_settings {
+    const char *model, *train, *dev; /* NULL: embedded */
+    const char *embedded;            /* folder with the embedded input */
+    const char *text, *label, *labels, *format;
+    bool no_header;
+    uint64_t organisations, rounds, steps, batch, rank, seed, max_length, threads;
+    double alpha, lr, skew, scale;
+    const char *targets, *head, *method, *weights;
+    bool lose_none; /* do not kill an organisation */
+    const char *directory;
+};
+
+/* Everything that the demonstration made. */
+struct rn_demo {
+    const struct rn_demo_settings *settings;
+    bool quiet;
+    char directory[RN_PATH_MAX]; /* holds all below */
+    char output[RN_PATH_MAX];    /* of the set-up commands */
+    char names[RN_DEMO_MEMBERS_MAX][32];
+    size_t members;
+    struct rn_child coordinator;
+    struct rn_child trainers[RN_DEMO_MEMBERS_MAX];
+    size_t victim; /* members: none */
+    bool victim_killed;
+    uint32_t victim_round;
+    struct rn_progress progress;
+    /* read from the coordinator's rounds.jsonl */
+    uint32_t rounds_done;
+    uint64_t uplink_bytes;      /* up, one organisation that stayed, all rounds, on the socket */
+    uint64_t uplink_lora_bytes; /* the same rounds of plain LoRA: float32 A and B (and head) */
+};
+
+/* Path below the demonstration's directory, printf style; false when too long. */
+RN_MUST rn_result rn_demo_path(const struct rn_demo *demo, char out[static RN_PATH_MAX],
+                               struct rn_error *err, const char *format, ...) RN_PRINTF(4, 5);
+
+/* Cuts the data and sets the sites up. */
+RN_MUST rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err);
+
+/* Starts every process, follows the rounds, kills the victim, waits for the end. */
+RN_MUST rn_result rn_demo_run(struct rn_demo *demo, struct rn_error *err);
+/* Ends whatever still runs. */
+void rn_demo_stop(struct rn_demo *demo);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rondo invite: invitations out, requests in.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/guard.h"
+#include "crypto/setup.h"
+#include "services/cli/kit/commands.h"
+#include "services/cli/kit/options.h"
+#include "services/cli/setup/enrol.h"
+
+#define NAMES_BYTES 4096
+
+struct invite_settings {
+    bool accept, final, renew;
+    const char *address;
+    uint64_t days;
+};
+
+struct invite_outcome {
+    size_t accepted;
+    uint32_t members;
+    size_t pending;
+    char pending_names[NAMES_BYTES];
+    bool welcomes;
+};
+
+/* What members dial: an address that only means "every interface here" is of no use to them. */
+static rn_result address_choose(const struct rn_setup *setup, const char *given,
+                                const char **out_address, struct rn_error *err)
+{
+    char host[256];
+    char port[8];
+    *out_address = given == NULL ? setup->site.network.listen : given;
+    RN_TRY(rn_setup_address_split(*out_address, host, port, err));
+    RN_ENSURE(strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0, err, RN_E_USAGE,
+              "the coordinator listens on every interface: say with --address where members reach "
+              "it");
+    return rn_ok();
+}
+
+/* Invites every name, or nobody. */
+static rn_result invite_names(struct rn_setup *setup, const char *given, const char *const *names,
+                              size_t count, struct rn_error *err)
+{
+    const char *address = NULL;
+    const struct rn_roster *roster = setup->has_roster ? &setup->roster : NULL;
+    RN_ENSURE(count > 0, err, RN_E_USAGE, "name the members to invite");
+    RN_TRY(address_choose(setup, given, &address, err));
+    RN_TRY(rn_enrol_names_check(setup->directory, roster, names, count, err));
+    for (size_t i = 0; i < count; i++) {
+        RN_TRY(rn_enrol_invite(setup->directory, &setup->plan, roster, names[i], address,
+                               rn_clock_wall_ms(), err));
+    }
+    return rn_ok();
+}
+
+static rn_result accept_files(struct rn_setup *setup, const struct invite_settings *settings,
+                              const char *const *files, size_t count,
+                              struct invite_outcome *outcome, struct rn_error *err)
+{
+    RN_TRY(rn_enrol_accept(setup, files, count, rn_clock_wall_ms(), (uint32_t)settings->days, err));
+    outcome->accepted = count;
+    outcome->members = setup->has_roster ? setup->roster.count : 0;
+    RN_TRY(rn_enrol_pending(setup->directory, &outcome->pending, outcome->pending_names,
+                            sizeof outcome->pending_names, err));
+    if (outcome->pending > 0 && !settings->final) {
+        return rn_ok();
+    }
+    RN_TRY(rn_enrol_finish(setup, err));
+    outcome->welcomes = true;
+    return rn_ok();
+}
+
+static rn_result invite_run(const struct rn_command *command,
+                            const struct invite_settings *settings, struct invite_outcome *outcome,
+                            struct rn_error *err)
+{
+    RN_CLEANUP(rn_setup_free_cleanup) struct rn_setup *setup = NULL;
+    const char *const *operands = command->operands + 1;
+    const size_t count = command->operand_count - 1;
+    RN_CLEANUP(rn_file_unlock) int lock = -1;
+    RN_TRY(rn_crypto_setup(err));
+    RN_TRY(rn_setup_lock(command->operands[0], &lock, err));
+    RN_TRY(rn_setup_open(command->operands[0], &setup, err));
+    RN_ENSURE(setup->site.role == RN_SITE_COORDINATOR, err, RN_E_USAGE,
+              "%s is a member's directory; invitations come from the operator's",
+              command->operands[0]);
+    RN_ENSURE(setup->plan_bytes.length > 0, err, RN_E_NO_INPUT, "%s/plan.yaml is missing",
+              command->operands[0]);
+    if (settings->renew) {
+        RN_ENSURE(count == 0 && !settings->accept, err, RN_E_USAGE, "--renew stands alone");
+        RN_TRY(rn_enrol_renew(setup, rn_clock_wall_ms(), (uint32_t)settings->days, err));
+        outcome->members = setup->roster.count;
+        outcome->welcomes = true;
+        return rn_enrol_finish(setup, err);
+    }
+    if (settings->accept) {
+        return accept_files(setup, settings, operands, count, outcome, err);
+    }
+    RN_TRY(invite_names(setup, settings->address, operands, count, err));
+    return rn_enrol_pending(setup->directory, &outcome->pending, outcome->pending_names,
+                            sizeof outcome->pending_names, err);
+}
+
+static void report(const struct rn_command *command, const struct invite_settings *settings,
+                   const struct invite_outcome *outcome)
+{
+    const char *directory = command->operands[0];
+    if (command->json) {
+        json_t *root = json_pack("{s:I, s:I, s:s, s:b}", "members", (json_int_t)outcome->members,
+                                 "pending", (json_int_t)outcome->pending, "pending_names",
+                                 outcome->pending_names, "complete", outcome->welcomes ? 1 : 0);
+        (void)json_dumpf(root, stdout, JSON_COMPACT);
+        (void)putchar('\n');
+        json_decref(root);
+        return;
+    }
+    if (command->quiet) {
+        return;
+    }
+    if (!settings->accept && !settings->renew) {
+        printf("Send each member its file of %s/invitations over a channel you trust.\n"
+               "Open invitations: %s\n",
+               directory, outcome->pending_names);
+        return;
+    }
+    if (settings->renew) {
+        printf("New certificates for the coordinator and %u member(s).\n", outcome->members);
+    } else {
+        printf("Accepted %zu request(s); the roster has %u member(s).\n", outcome->accepted,
+               outcome->members);
+    }
+    if (!outcome->welcomes) {
+        printf("Still open: %s. Accept their requests, or finish without them with --final.\n",
+               outcome->pending_names);
+        return;
+    }
+    printf("The plan is bound to the roster and signed by the coordinator.\n\nNext:\n"
+           "  1. send each member its file of %s/welcome\n"
+           "  2. rondo plan sign %s NAME.signature...\n",
+           directory, directory);
+}
+
+int rn_cmd_invite(int argc, char **argv)
+{
+    struct invite_settings s = {.days = RN_ENROL_DAYS};
+    const struct rn_option options[] = {
+        {"accept", NULL, RN_OPTION_FLAG, &s.accept,
+         .help = "the operands are request files: check them, issue certificates, extend\n"
+                 "roster and plan; when nobody is missing, sign the plan and write welcomes"},
+        {"final", NULL, RN_OPTION_FLAG, &s.final,
+         .help = "with --accept: finish although invitations are open"},
+        {"renew", NULL, RN_OPTION_FLAG, &s.renew,
+         .help = "new certificates and roster entries for everybody, from the requests that\n"
+                 "were accepted; the members take their new welcomes and sign again"},
+        {"address", "HOST:PORT", RN_OPTION_TEXT, &s.address,
+         .help = "where members reach the coordinator, when not where it listens"},
+        {"days", "N", RN_OPTION_COUNT, &s.days, .least = 1, .most = 3650,
+         .help = "how long certificates and roster entries are valid"},
+    };
+    const struct rn_command_text text = {
+        .name = "invite",
+        .summary = "Invite members, and accept their requests.",
+        .options = options,
+        .option_count = RN_ARRAY_LENGTH(options),
+        .operands = "DIR [NAME... | FILE...]",
+        .operands_least = 1,
+        .operands_most = RN_OPERANDS_MAX,
+        .detail = "Either all requests given are accepted or none. A request is accepted once.",
+        .examples = "  rondo invite consortium north south\n"
+                    "  rondo invite consortium --accept north.request south.request"};
+    struct rn_command command;
+    struct rn_error err = {{0}};
+    if (!rn_command_begin(&command, &text, argc, argv)) {
+        return command.exit_code;
+    }
+    struct invite_outcome outcome = {0};
+    const rn_result result = invite_run(&command, &s, &outcome, &err);
+    if (rn_is_ok(result)) {
+        report(&command, &s, &outcome);
+    }
+    return rn_command_end(&command, result, &err);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Invitations and welcomes. Requests are checked and accepted in enrolaccept.c.
+ */
+#include "services/cli/setup/enrol.h"
+
+#include <dirent.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "crypto/random.h"
+#include "policy/bundle.h"
+
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
+#define TOKEN_BYTES 32
+
+/* RN_E_CONFIG unless the name is free. */
+static rn_result name_check(const char *directory, const struct rn_roster *roster, const char *name,
+                            char out_file[static 128], struct rn_error *err)
+{
+    RN_ENSURE(rn_name_valid(name) && strcmp(name, RN_SIGNATURES_COORDINATOR) != 0, err, RN_E_USAGE,
+              "'%.64s' is no member's name: use a-z, 0-9 and '-', at most %d characters, and not "
+              "'" RN_SIGNATURES_COORDINATOR "'",
+              name, RN_NAME_MAX);
+    RN_ENSURE(roster == NULL || rn_roster_find_name(roster, name) < 0, err, RN_E_CONFIG,
+              "'%s' is a member already", name);
+    RN_BUG_IF(!rn_text_format(out_file, 128, "invitations/%s.invite", name));
+    RN_ENSURE(!rn_setup_has(directory, out_file), err, RN_E_CONFIG,
+              "'%s' is invited already: %s/%s", name, directory, out_file);
+    return rn_ok();
+}
+
+rn_result rn_enrol_names_check(const char *directory, const struct rn_roster *roster,
+                               const char *const *names, size_t count, struct rn_error *err)
+{
+    char file[128];
+    for (size_t i = 0; i < count; i++) {
+        RN_TRY(name_check(directory, roster, names[i], file, err));
+        for (size_t j = 0; j < i; j++) {
+            RN_ENSURE(strcmp(names[i], names[j]) != 0, err, RN_E_USAGE, "'%s' is named twice",
+                      names[i]);
+        }
+    }
+    return rn_ok();
+}
+
+rn_result rn_enrol_invite(const char *directory, const struct rn_plan *plan,
+                          const struct rn_roster *roster, const char *name, const char *address,
+                          uint64_t now_wall_ms, struct rn_error *err)
+{
+    char file[128];
+    char expires[11];
+    char token_text[2 * TOKEN_BYTES + 1];
+    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) token;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer authority = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer plan_text = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer out = {0};
+    RN_TRY(name_check(directory, roster, name, file, err));
+    RN_TRY(rn_setup_read(directory, "ca.crt", RN_SETUP_PEM_MAX, &authority, err));
+    RN_TRY(rn_setup_read(directory, "plan.yaml", RN_PLAN_BYTES_MAX, &plan_text, err));
+    RN_TRY(rn_random_bytes(token.bytes, sizeof token.bytes, err));
+    rn_hex_encode(token_text, token.bytes, sizeof token.bytes);
+    rn_date_format(expires, (uint32_t)(now_wall_ms / DAY_MS) + RN_ENROL_INVITE_DAYS);
+    rn_bundle_begin(&out, RN_BUNDLE_INVITE);
+    rn_bundle_put(&out, "federation", plan->federation);
+    rn_bundle_put(&out, "member", name);
+    rn_bundle_put(&out, "address", address);
+    rn_bundle_put(&out, "coordinator", plan->roster.coordinator);
+    rn_bundle_put(&out, "expires", expires);
+    rn_bundle_put(&out, "token", token_text);
+    rn_bundle_put_file(&out, "ca.crt", rn_buffer_view(&authority));
+    rn_bundle_put_file(&out, "plan.yaml", rn_buffer_view(&plan_text));
+    rn_bundle_end(&out);
+    const rn_result written = rn_setup_write(directory, file, rn_buffer_view(&out), 0600, err);
+    rn_secret_wipe(token_text, sizeof token_text);
+    rn_secret_wipe(out.data, out.length);
+    return written;
+}
+
+rn_result rn_enrol_pending(const char *directory, size_t *out_count, char *out_names,
+                           size_t capacity, struct rn_error *err)
+{
+    static const char suffix[] = ".invite";
+    char path[RN_PATH_MAX];
+    *out_count = 0;
+    out_names[0] = '\0';
+    RN_TRY(rn_path_join(path, directory, "invitations", err));
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        const size_t length = strlen(entry->d_name);
+        const size_t end = length - (sizeof suffix - 1);
+        if (length < sizeof suffix || strcmp(entry->d_name + end, suffix) != 0) {
+            continue;
+        }
+        const size_t used = strlen(out_names);
+        (void)rn_text_format(out_names + used, capacity - used, "%s%.*s", used == 0 ? "" : ", ",
+                             (int)end, entry->d_name);
+        (*out_count)++;
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    return rn_ok();
+}
+
+rn_result rn_enrol_bind(struct rn_setup *setup, struct rn_error *err)
+{
+    uint8_t hash[RN_HASH_BYTES];
+    rn_roster_hash(rn_buffer_view(&setup->roster_bytes), hash);
+    if (memcmp(hash, setup->plan.roster_hash, sizeof hash) == 0) {
+        return rn_ok();
+    }
+    RN_TRY(rn_setup_replace_hash(&setup->plan_bytes, "roster", "hash", hash, err));
+    RN_TRY(rn_plan_parse(rn_buffer_view(&setup->plan_bytes), "plan.yaml", &setup->plan, err));
+    RN_TRY(rn_setup_write(setup->directory, "plan.yaml", rn_buffer_view(&setup->plan_bytes), 0644,
+                          err));
+    rn_signatures_init(&setup->signatures, setup->plan.hash);
+    return rn_ok();
+}
+
+static rn_result welcome_write(const struct rn_setup *setup, const char *name,
+                               struct rn_view signatures, struct rn_error *err)
+{
+    char file[128];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer certificate = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer out = {0};
+    RN_BUG_IF(!rn_text_format(file, sizeof file, "members/%s.crt", name));
+    RN_TRY(rn_setup_read(setup->directory, file, RN_SETUP_PEM_MAX, &certificate, err));
+    rn_bundle_begin(&out, RN_BUNDLE_WELCOME);
+    rn_bundle_put(&out, "federation", setup->plan.federation);
+    rn_bundle_put(&out, "member", name);
+    rn_bundle_put_file(&out, "tls.crt", rn_buffer_view(&certificate));
+    rn_bundle_put_file(&out, "roster", rn_buffer_view(&setup->roster_bytes));
+    rn_bundle_put_file(&out, "plan.yaml", rn_buffer_view(&setup->plan_bytes));
+    rn_bundle_put_file(&out, "plan.yaml.sigs", signatures);
+    rn_bundle_end(&out);
+    RN_BUG_IF(!rn_text_format(file, sizeof file, "welcome/%s.welcome", name));
+    return rn_setup_write(setup->directory, file, rn_buffer_view(&out), 0644, err);
+}
+
+rn_result rn_enrol_finish(struct rn_setup *setup, struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    struct rn_plan_numbers numbers;
+    RN_CLEANUP(rn_identity_free_cleanup) struct rn_identity *identity = NULL;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_ENSURE(setup->has_roster, err, RN_E_CONFIG, "no member has joined yet");
+    const rn_result feasible = rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err);
+    if (!rn_is_ok(feasible)) {
+        return rn_fail_context(err, feasible, "%s/plan.yaml does not suit the roster",
+                               setup->directory);
+    }
+    RN_TRY(rn_setup_identity(setup->directory, &identity, err));
+    RN_TRY(rn_signatures_add(&setup->signatures, identity, err));
+    RN_TRY(rn_signatures_write(&setup->signatures, &setup->roster, &text, err));
+    RN_TRY(rn_setup_write(setup->directory, "plan.yaml.sigs", rn_buffer_view(&text), 0644, err));
+    RN_TRY(rn_path_join(path, setup->directory, "welcome", err));
+    RN_TRY(rn_directory_make(path, 0755, err));
+    for (uint32_t i = 0; i < setup->roster.count; i++) {
+        RN_TRY(welcome_write(setup, setup->roster.members[i].name, rn_buffer_view(&text), err));
+    }
+    return rn_ok();
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/cli/setup/planmodel.h"
+
+#include "base/guard.h"
+#include "services/round/roundlayout.h"
+#include "trainer/trainer.h"
+
+static rn_result model_open(const struct rn_plan *plan, const char *model_dir,
+                            struct rn_trainer **out, struct rn_error *err)
+{
+    const char *labels[RN_PLAN_LABELS_MAX];
+    const char *targets[RN_PLAN_TARGETS_MAX];
+    const bool regression = plan->task.kind == RN_PLAN_REGRESSION;
+    for (uint32_t i = 0; i < plan->task.labels_count; i++) {
+        labels[i] = plan->task.labels[i];
+    }
+    for (uint32_t i = 0; i < plan->lora.targets_count; i++) {
+        targets[i] = plan->lora.targets[i];
+    }
+    const struct rn_trainer_spec spec = {
+        .model_dir = model_dir,
+        .max_length = plan->model.max_length,
+        .task = regression ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION,
+        .labels = regression ? NULL : labels,
+        .label_count = regression ? 1 : plan->task.labels_count,
+        .lora = {.rank = plan->lora.rank,
+                 .alpha = plan->lora.alpha,
+                 .use_rslora = plan->lora.rslora,
+                 .targets = targets,
+                 .target_count = plan->lora.targets_count,
+                 .layers = plan->lora.layers,
+                 .layer_count = plan->lora.layers_count},
+        .seed = plan->seed,
+        .threads = 1,
+    };
+    return rn_trainer_open(&spec, out, err);
+}
+
+/* The vector of a round that trains these matrices. */
+static rn_result cost_of(struct rn_trainer *trainer, const struct rn_plan *plan,
+                         const struct rn_plan_numbers *numbers, unsigned matrices,
+                         struct rn_plan_cost *cost, struct rn_error *err)
+{
+    struct rn_round_spec spec;
+    struct rn_round_layout layout;
+    const struct rn_segment *segments = NULL;
+    size_t count = 0;
+    size_t elements = 0;
+    RN_TRY(rn_round_spec_derive(plan, 1, &spec, err));
+    spec.active = matrices;
+    RN_TRY(rn_trainer_layout(trainer, (enum rn_matrix)matrices, spec.with_head, &segments, &count,
+                             &elements));
+    RN_TRY(rn_round_layout_init(&spec, segments, count, &layout, err));
+    cost->elements[matrices] = layout.elements;
+    cost->bytes[matrices] = rn_plan_upload_bytes(numbers, layout.elements);
+    return rn_ok();
+}
+
+static rn_result costs_of(struct rn_trainer *trainer, const struct rn_plan *plan,
+                          const struct rn_plan_numbers *numbers, struct rn_plan_cost *cost,
+                          struct rn_error *err)
+{
+    const unsigned both = RN_PLAN_MATRIX_A | RN_PLAN_MATRIX_B;
+    for (uint32_t round = 1; round <= 2 && round <= plan->rounds; round++) {
+        const unsigned active = rn_plan_active(plan, round);
+        RN_TRY(cost_of(trainer, plan, numbers, active, cost, err));
+        cost->bytes_max =
+            cost->bytes[active] > cost->bytes_max ? cost->bytes[active] : cost->bytes_max;
+    }
+    struct rn_plan_cost comparison = {0};
+    RN_TRY(cost_of(trainer, plan, numbers, both, &comparison, err));
+    cost->bytes_lora = comparison.bytes[both];
+    return rn_ok();
+}
+
+rn_result rn_plan_cost_compute(const struct rn_plan *plan, const struct rn_plan_numbers *numbers,
+                               const char *model_dir, struct rn_plan_cost *out_cost,
+                               struct rn_error *err)
+{
+    struct rn_trainer *trainer = NULL;
+    *out_cost = (struct rn_plan_cost){0};
+    RN_TRY(model_open(plan, model_dir, &trainer, err));
+    const rn_result result = costs_of(trainer, plan, numbers, out_cost, err);
+    rn_trainer_close(trainer);
+    return result;
+}
+
+static rn_result file_count(struct rn_trainer *trainer, const char *directory, const char *file,
+                            const struct rn_site_data *data, size_t *out_count,
+                            struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    struct rn_dataset *examples = NULL;
+    RN_TRY(rn_site_path(path, directory, file, err));
+    const struct rn_data_spec spec = {
+        .path = path,
+        .format = rn_site_format_name(data->format),
+        .text_column = data->text,
+        .pair_column = data->pair[0] == '\0' ? NULL : data->pair,
+        .label_column = data->label,
+        .no_header = !data->header,
+    };
+    RN_TRY(rn_trainer_data_open(trainer, &spec, &examples, err));
+    *out_count = rn_trainer_data_count(examples);
+    rn_trainer_data_close(examples);
+    return rn_ok();
+}
+
+rn_result rn_plan_data_count(const struct rn_plan *plan, const char *model_dir,
+                             const char *directory, const struct rn_site_data *data,
+                             size_t *out_train, size_t *out_dev, struct rn_error *err)
+{
+    struct rn_trainer *trainer = NULL;
+    *out_train = 0;
+    *out_dev = 0;
+    RN_TRY(model_open(plan, model_dir, &trainer, err));
+    rn_result result = file_count(trainer, directory, data->train, data, out_train, err);
+    if (rn_is_ok(result) && data->dev[0] != '\0') {
+        result = file_count(trainer, directory, data->dev, data, out_dev, err);
+    }
+    rn_trainer_close(trainer);
+    return result;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Signing the plan at a site: checks first, then one signature, then the files.
+ */
+#ifndef RN_SERVICES_CLI_SETUP_PLANSIGN_H
+#define RN_SERVICES_CLI_SETUP_PLANSIGN_H
+
+#include "services/cli/setup/setupfiles.h"
+
+/* At a member: plan, roster and policy are checked (the base model's files are hashed). At the
+ * coordinator: plan against roster. Then signs, takes over every signature of the given files (all
+ * must verify), and writes plan.yaml.sigs; a member also NAME.signature, its own alone. Nothing is
+ * written when a check fails. RN_E_REFUSED with the reason code when the policy refuses. */
+RN_MUST rn_result rn_plan_sign(struct rn_setup *setup, const char *const *files, size_t count,
+                               struct rn_plan_signers *out_signers, struct rn_error *err);
+
+/* What the policy says about the plan, without signing. *out_reason is a stable code. */
+RN_MUST rn_result rn_plan_policy_check(const struct rn_setup *setup, const uint8_t model_hash[32],
+                                       const char **out_reason, struct rn_error *err);
+
+/* Roster and plan belong together, and this site belongs to them. */
+RN_MUST rn_result rn_plan_parties_check(const struct rn_setup *setup,
+                                        const struct rn_identity *identity, struct rn_error *err);
+
+#endif

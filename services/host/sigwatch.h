@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * SIGTERM and SIGINT as a call on the event loop: the first asks to drain, later ones to stop now.
+ *
+ * A handler and a pipe, not blocked signals and sigwait: numerical libraries start threads before
+ * main, which block nothing and would take the signal's default action.
+ */
+#ifndef RN_SERVICES_HOST_SIGWATCH_H
+#define RN_SERVICES_HOST_SIGWATCH_H
+
+#include "base/result.h"
+
+struct rn_rpc;
+struct rn_sigwatch;
+
+/* Catches the signals from here on: first thing in main. */
+RN_MUST rn_result rn_sigwatch_setup(struct rn_error *err);
+
+/* fn(context, count) runs on the loop for the count-th signal, from 1. One watch at a time. */
+RN_MUST rn_result rn_sigwatch_new(struct rn_rpc *rpc, void (*fn)(void *context, unsigned count),
+                                  void *context, struct rn_sigwatch **out, struct rn_error *err);
+/* Ends the thread; what it posted may still run. NULL is fine. */
+void rn_sigwatch_stop(struct rn_sigwatch *watch);
+/* After rn_rpc_close. NULL is fine. */
+void rn_sigwatch_free(struct rn_sigwatch *watch);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/host/sitefiles.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "base/log.h"
+#include "crypto/secagg/actions.h"
+#include "crypto/tlspolicy.h"
+#include "services/host/modelhash.h"
+
+#define SITE_BYTES_MAX ((size_t)256 << 10)
+/* Members send their last message again after this long without an answer. */
+#define RETRY_MS 10000
+
+static rn_result read_file(const struct rn_site_files *site, const char *name, size_t max,
+                           struct rn_buffer *out, char path[static RN_PATH_MAX],
+                           struct rn_error *err)
+{
+    RN_TRY(rn_path_join(path, site->directory, name, err));
+    return rn_file_read(path, max, out, err);
+}
+
+static rn_result load_configuration(struct rn_site_files *site, enum rn_site_role role,
+                                    struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_TRY(read_file(site, "site.yaml", SITE_BYTES_MAX, &text, path, err));
+    RN_TRY(rn_site_parse(rn_buffer_view(&text), path, &site->site, err));
+    RN_ENSURE(site->site.role == role, err, RN_E_CONFIG, "%s: this is the site of a %s", path,
+              site->site.role == RN_SITE_COORDINATOR
+                  ? "coordinator: start it with rondo-coordinator or `rondo run`"
+                  : "member: start it with rondo-trainer or `rondo run`");
+    RN_TRY(rn_site_path(site->state, site->directory, site->site.state, err));
+    return rn_site_path(site->model, site->directory, site->site.model, err);
+}
+
+static rn_result load_roster(struct rn_site_files *site, struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_TRY(read_file(site, "roster", RN_ROSTER_BYTES_MAX, &site->roster_bytes, path, err));
+    rn_result result = rn_roster_parse(rn_buffer_view(&site->roster_bytes), &site->roster, err);
+    RN_TRY(rn_is_ok(result) ? result : rn_fail_context(err, result, "%s", path));
+    RN_ENSURE(strcmp(site->roster.federation, site->site.federation) == 0, err, RN_E_CONFIG,
+              "%s: for federation %s, but site.yaml says %s", path, site->roster.federation,
+              site->site.federation);
+    return rn_ok();
+}
+
+static rn_result load_identity(struct rn_site_files *site, enum rn_site_role role,
+                               struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_TRY(rn_path_join(path, site->directory, "identity.key", err));
+    RN_TRY(rn_identity_load(path, &site->identity, err));
+    const struct rn_identity_public *key = rn_identity_public_of(site->identity);
+    if (role == RN_SITE_COORDINATOR) {
+        site->self = RN_SA_COORDINATOR;
+        RN_ENSURE(rn_identity_public_equal(key, &site->roster.coordinator), err, RN_E_IDENTITY,
+                  "%s: not the coordinator's key of the roster", path);
+        return rn_ok();
+    }
+    const int place = rn_roster_find_key(&site->roster, key);
+    RN_ENSURE(place >= 0, err, RN_E_IDENTITY,
+              "%s: this key is not in the roster; ask the operator for the roster that holds it",
+              path);
+    site->self = (uint32_t)place;
+    RN_ENSURE(strcmp(site->roster.members[place].name, site->site.name) == 0, err, RN_E_IDENTITY,
+              "%s: the roster knows this key as %s, but site.yaml says %s", path,
+              site->roster.members[place].name, site->site.name);
+    return rn_ok();
+}
+
+static rn_result load_plan(struct rn_site_files *site, struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+    RN_TRY(read_file(site, "plan.yaml", RN_PLAN_BYTES_MAX, &bytes, path, err));
+    RN_TRY(rn_plan_parse(rn_buffer_view(&bytes), path, &site->plan, err));
+    uint8_t roster_hash[RN_HASH_BYTES];
+    rn_roster_hash(rn_buffer_view(&site->roster_bytes), roster_hash);
+    RN_ENSURE(memcmp(roster_hash, site->plan.roster_hash, RN_HASH_BYTES) == 0, err, RN_E_CONFIG,
+              "%s: made for another roster than the one in this directory", path);
+    RN_ENSURE(memcmp(site->roster.coordinator.bytes, site->plan.coordinator_key, 32) == 0, err,
+              RN_E_CONFIG, "%s: names another coordinator than the roster", path);
+    return rn_plan_feasible(&site->plan, site->roster.count, &site->numbers, err);
+}
+
+/* Without the coordinator's signature and those of Q members nobody starts: fewer could not agree
+ * on a sum either. A member's policy may ask for more. */
+static rn_result load_signatures(struct rn_site_files *site, struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_TRY(read_file(site, "plan.yaml.sigs", RN_SIGNATURES_BYTES_MAX, &text, path, err));
+    struct rn_plan_signatures *signatures = rn_alloc(1, sizeof(*signatures));
+    rn_result result = rn_signatures_parse(rn_buffer_view(&text), path, signatures, err);
+    if (rn_is_ok(result)) {
+        result =
+            rn_signatures_verify(signatures, site->plan.hash, &site->roster, &site->signers, err);
+        result = rn_is_ok(result) ? result : rn_fail_context(err, result, "%s", path);
+    }
+    rn_free(signatures);
+    RN_TRY(result);
+    RN_ENSURE(site->signers.coordinator, err, RN_E_CONFIG,
+              "%s: the coordinator has not signed the plan (rondo plan sign)", path);
+    RN_ENSURE(site->signers.member_count >= site->numbers.quorum, err, RN_E_CONFIG,
+              "%s: %u members have signed the plan, %u must (rondo plan sign)", path,
+              (unsigned)site->signers.member_count, (unsigned)site->numbers.quorum);
+    return rn_ok();
+}
+
+static rn_result load_model(struct rn_site_files *site, struct rn_error *err)
+{
+    RN_TRY(rn_model_hash(site->model, site->base_hash, err));
+    if (memcmp(site->base_hash, site->plan.model_hash, 32) != 0) {
+        char have[65];
+        rn_hex_encode(have, site->base_hash, 32);
+        return rn_fail(err, RN_E_CONFIG,
+                       "%s: base model %s, but the plan names %s; get the same files as the others",
+                       site->model, have, site->plan.model.hash);
+    }
+    return rn_ok();
+}
+
+static rn_result check_policy(struct rn_site_files *site, struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_TRY(read_file(site, "policy.yaml", SITE_BYTES_MAX, &text, path, err));
+    RN_TRY(rn_policy_parse(rn_buffer_view(&text), path, &site->policy, err));
+    struct rn_policy_facts facts = {
+        .self_key = *rn_identity_public_of(site->identity),
+        .roster_bytes = rn_buffer_view(&site->roster_bytes),
+        .signed_by = site->signers.members,
+        .coordinator_signed = site->signers.coordinator,
+        .model_known = true,
+    };
+    memcpy(facts.model_hash, site->base_hash, 32);
+    enum rn_policy_reason reason = RN_POLICY_ACCEPTED;
+    const rn_result result = rn_policy_check(&site->policy, &site->plan, &site->roster, &facts,
+                                             RN_POLICY_RUN, &reason, err);
+    return rn_is_ok(result)
+               ? result
+               : rn_fail_context(err, result, "%s (%s)", path, rn_policy_reason_name(reason));
+}
+
+static rn_result load_transport(struct rn_site_files *site, struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_TRY(read_file(site, "tls.key", RN_RPC_PEM_MAX, &site->key_pem, path, err));
+    RN_TRY(read_file(site, "tls.crt", RN_RPC_PEM_MAX, &site->chain_pem, path, err));
+    struct rn_tls_leaf leaf;
+    char expected[RN_PEER_ID_MAX + 1];
+    const rn_result read = rn_tls_leaf_read(rn_buffer_view(&site->chain_pem), &leaf, err);
+    RN_TRY(rn_is_ok(read) ? read : rn_fail_context(err, read, "%s", path));
+    rn_site_files_peer_id(site, site->self, expected);
+    RN_ENSURE(strcmp(leaf.uri, expected) == 0, err, RN_E_IDENTITY,
+              "%s: the certificate of another site (this one is %s)", path, expected);
+    return read_file(site, "ca.crt", RN_RPC_PEM_MAX, &site->ca_pem, path, err);
+}
+
+static rn_result load_all(struct rn_site_files *site, enum rn_site_role role, struct rn_error *err)
+{
+    RN_TRY(load_configuration(site, role, err));
+    RN_TRY(load_roster(site, err));
+    RN_TRY(load_identity(site, role, err));
+    RN_TRY(load_plan(site, err));
+    RN_TRY(load_signatures(site, err));
+    RN_TRY(load_model(site, err));
+    if (role == RN_SITE_MEMBER) {
+        RN_TRY(check_policy(site, err));
+    }
+    return load_transport(site, err);
+}
+
+rn_result rn_site_files_open(const char *directory, enum rn_site_role role,
+                             struct rn_site_files **out, struct rn_error *err)
+{
+    struct rn_site_files *site = rn_alloc(1, sizeof(*site));
+    rn_result result = rn_ok();
+    if (!rn_text_format(site->directory, sizeof(site->directory), "%s", directory)) {
+        result = rn_fail(err, RN_E_USAGE, "the path of the site directory is too long");
+    }
+    if (rn_is_ok(result)) {
+        result = load_all(site, role, err);
+    }
+    if (!rn_is_ok(result)) {
+        rn_site_files_free(site);
+        return result;
+    }
+    *out = site;
+    return rn_ok();
+}
+
+void rn_site_files_free(struct rn_site_files *site)
+{
+    if (site == NULL) {
+        return;
+    }
+    rn_identity_free(site->identity);
+    if (site->key_pem.data != NULL) {
+        rn_secret_wipe(site->key_pem.data, site->key_pem.length);
+    }
+    rn_buffer_clear(&site->key_pem);
+    rn_buffer_clear(&site->chain_pem);
+    rn_buffer_clear(&site->ca_pem);
+    rn_buffer_clear(&site->roster_bytes);
+    rn_free(site);
+}
+
+void rn_site_files_peer_id(const struct rn_site_files *site, uint32_t who,
+                           char out[static RN_PEER_ID_MAX + 1])
+{
+    if (who == RN_SA_COORDINATOR) {
+        (void)rn_text_format(out, RN_PEER_ID_MAX + 1, "spiffe://%s/coordinator",
+                             site->roster.federation);
+    } else {
+        (void)rn_text_format(out, RN_PEER_ID_MAX + 1, "spiffe://%s/member/%s",
+                             site->roster.federation, site->roster.members[who].name);
+    }
+}
+
+const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who)
+{
+    return who < site->roster.count ? site->roster.members[who].name : "coordinator";
+}
+
+void rn_site_files_params(const struct rn_site_files *site, uint64_t value_max, uint64_t elements,
+                          struct rn_sa_params *out_params)
+{
+    const struct rn_plan_secagg *plan = &site->plan.secagg;
+    struct rn_sa_params params = {
+        .members = site->roster.count,
+        .colluding = plan->colluding,
+        .losses = plan->losses,
+        .honest = plan->honest,
+        .value_max = value_max,
+        .chunk_elements = RN_SA_CHUNK_ELEMENTS_DEFAULT,
+        .retry_ms = RETRY_MS,
+    };
+    const struct rn_sa_timeout stage = {plan->stage_soft_s * UINT64_C(1000),
+                                        plan->stage_hard_s * UINT64_C(1000)};
+    params.ready = (struct rn_sa_timeout){plan->train_soft_s * UINT64_C(1000),
+                                          plan->train_hard_s * UINT64_C(1000)};
+    params.shares = params.acks = params.vote = params.unmask = params.receipts = stage;
+    /* 1.5 x bytes / agreed rate on top of a stage's own time. */
+    const uint64_t bytes = (elements * rn_sa_bits(&params) + 7) / 8;
+    const uint64_t upload_ms = bytes * 1500 / (plan->upload_rate == 0 ? 1 : plan->upload_rate);
+    params.upload = (struct rn_sa_timeout){stage.soft_ms + upload_ms, stage.hard_ms + upload_ms};
+    *out_params = params;
+}
+
+void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out)
+{
+    rn_buffer_u8(out, (uint8_t)site->site.role);
+    rn_buffer_append(out, rn_identity_public_of(site->identity)->bytes, 32);
+    rn_buffer_append(out, site->plan.hash, 32);
+}
+
+void rn_site_files_rpc(const struct rn_site_files *site, struct rn_rpc_config *out_config)
+{
+    *out_config = (struct rn_rpc_config){
+        .material = {.key_pem = rn_buffer_view(&site->key_pem),
+                     .chain_pem = rn_buffer_view(&site->chain_pem),
+                     .ca_pem = rn_buffer_view(&site->ca_pem)},
+        .federation = site->roster.federation,
+    };
+}
+
+rn_result rn_site_files_listen(const struct rn_site_files *site, struct rn_rpc *rpc,
+                               struct rn_error *err)
+{
+    const struct rn_site_network *network = &site->site.network;
+    if (network->direction != RN_SITE_DIAL) {
+        uint16_t port = 0;
+        RN_TRY(rn_rpc_listen(rpc, network->listen, &port, err));
+        rn_log(RN_LOG_INFO, "listen", RN_LOG_TEXT(RN_F_ADDRESS, network->listen),
+               RN_LOG_NUMBER(RN_F_VALUE, port));
+    }
+    char socket[RN_PATH_MAX];
+    RN_TRY(rn_path_join(socket, site->state, "admin.sock", err));
+    struct rn_error local = {0};
+    if (!rn_is_ok(rn_rpc_listen_local(rpc, socket, &local))) {
+        rn_log(RN_LOG_WARN, "status.unavailable", RN_LOG_TEXT(RN_F_DETAIL, local.text));
+    }
+    return rn_rpc_start(rpc, err);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Everything a service reads from its site directory before it starts, checked in the order that
+ * fails closed: configuration, identity, roster, plan, signatures, and at a member its own policy,
+ * all before data is touched. One struct, immutable afterwards.
+ */
+#ifndef RN_SERVICES_HOST_SITEFILES_H
+#define RN_SERVICES_HOST_SITEFILES_H
+
+#include "base/file.h"
+#include "crypto/identity.h"
+#include "crypto/roster.h"
+#include "crypto/secagg/params.h"
+#include "policy/plan.h"
+#include "policy/rules.h"
+#include "policy/signature.h"
+#include "policy/site.h"
+#include "services/rpc/rpc.h"
+
+struct rn_site_files {
+    char directory[RN_PATH_MAX];
+    char state[RN_PATH_MAX];
+    char model[RN_PATH_MAX];
+    struct rn_site site;
+    struct rn_plan plan;
+    struct rn_plan_numbers numbers;
+    struct rn_roster roster;
+    struct rn_buffer roster_bytes; /* exact */
+    struct rn_plan_signers signers;
+    struct rn_policy policy; /* member only */
+    struct rn_identity *identity;
+    uint32_t self; /* place in the roster; RN_SA_COORDINATOR at the coordinator */
+    struct rn_buffer key_pem, chain_pem, ca_pem;
+    uint8_t base_hash[32]; /* of the local model directory; equals the plan's */
+};
+
+/* Loads and checks for the role. RN_E_CONFIG, RN_E_NO_INPUT, RN_E_IDENTITY, RN_E_REFUSED (with the
+ * policy's reason code in the sentence), RN_E_PEER_AUTH for a wrong signature. */
+RN_MUST rn_result rn_site_files_open(const char *directory, enum rn_site_role role,
+                                     struct rn_site_files **out, struct rn_error *err);
+/* Wipes the keys. NULL is fine. */
+void rn_site_files_free(struct rn_site_files *site);
+
+/* "spiffe://<federation>/coordinator" or ".../member/<name>". */
+void rn_site_files_peer_id(const struct rn_site_files *site, uint32_t who,
+                           char out[static RN_PEER_ID_MAX + 1]);
+
+/* Name of a member or "coordinator", for logs. */
+const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who);
+
+/* Secure-aggregation parameters of a round whose vector has `elements` elements of at most
+ * value_max: the same at every site. */
+void rn_site_files_params(const struct rn_site_files *site, uint64_t value_max, uint64_t elements,
+                          struct rn_sa_params *out_params);
+
+/* What the journal of this site is bound to: role, identity, plan. Cleared by the caller. */
+void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out);
+
+/* The rpc configuration without callbacks; material is borrowed from the site. */
+void rn_site_files_rpc(const struct rn_site_files *site, struct rn_rpc_config *out_config);
+
+/* Opens what site.yaml says: the listener (unless the site only dials) and the local socket of
+ * `rondo status` (a warning when it cannot be had), and starts the transport. */
+RN_MUST rn_result rn_site_files_listen(const struct rn_site_files *site, struct rn_rpc *rpc,
+                                       struct rn_error *err);
+
+#endif
