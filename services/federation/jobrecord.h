@@ -1,15 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What both services write to the journal about a round, and the helpers to read a session's
- * records back.
+ * What both programs write down about a job, and how a round's outcome stands in a record. A record
+ * is a key (kind, session, round, attempt) and a body; a batch of them becomes durable together or
+ * not at all. Where records lie is the store's business (services/store/store.h), which takes a
+ * kind for a number.
  */
 #ifndef RN_SERVICES_FEDERATION_JOBRECORD_H
 #define RN_SERVICES_FEDERATION_JOBRECORD_H
 
+#include "base/bytes.h"
 #include "crypto/sha256.h"
-#include "services/store/journal.h"
 
-/* Outcome of one round (RN_JOURNAL_RESULT). */
+/* Longest body of one record. */
+#define RN_RECORD_BODY_MAX ((size_t)900 << 20)
+
+/* The numbers are stored: never reuse one (5, 8 and 9 were never written). */
+enum rn_record_kind {
+    RN_RECORD_BINDING = 1,    /* whose state this is */
+    RN_RECORD_MEMBER = 2,     /* of the member machine (crypto/secagg/sarecord.h) */
+    RN_RECORD_AGGREGATOR = 3, /* of the aggregator machine */
+    RN_RECORD_SPENT = 4,      /* of the ledger of spent updates (rule A9); never pruned */
+    RN_RECORD_ADAPTER = 6,    /* rn_round_model_write: the adapter after a round */
+    RN_RECORD_RESULT = 7,     /* rn_job_result_write: outcome of a round */
+    RN_RECORD_ATTEMPT = 10,   /* before hash: an attempt at a round began, the number is used up */
+    RN_RECORD_EVIDENCE = 11,  /* signed proof of a peer's misbehaviour */
+    RN_RECORD_METRICS = 12,   /* rn_job_metrics_write: round's adapter was published */
+    RN_RECORD_END = 13,       /* rn_job_end_write: the job ended for good, and why */
+};
+
+struct rn_record_key {
+    enum rn_record_kind kind;
+    uint8_t session[RN_HASH_BYTES]; /* zero where there is none */
+    uint32_t round;
+    uint32_t attempt;
+};
+
+typedef rn_result (*rn_record_visit)(void *argument, const struct rn_record_key *key,
+                                     struct rn_view body, struct rn_error *err);
+
+/* ---- Batches */
+
+struct rn_job_write {
+    struct rn_record_key key;
+    struct rn_buffer body; /* owned */
+};
+
+/* After the writes, in the same transaction: the records of a kind whose round is below. */
+struct rn_job_prune {
+    enum rn_record_kind kind;
+    uint32_t first_kept_round;
+};
+
+/* Zero-initialise. */
+struct rn_job_batch {
+    struct rn_job_write *writes;
+    size_t write_count, write_capacity;
+    struct rn_job_prune *prunes;
+    size_t prune_count, prune_capacity;
+};
+
+void rn_job_batch_clear(struct rn_job_batch *batch);
+/* Appends a write with an empty body, to be filled at once (valid until the next call). */
+struct rn_buffer *rn_job_batch_write(struct rn_job_batch *batch, const struct rn_record_key *key);
+void rn_job_batch_prune(struct rn_job_batch *batch, enum rn_record_kind kind,
+                        uint32_t first_kept_round);
+
+/* ---- Bodies */
+
+/* Outcome of one round (RN_RECORD_RESULT). */
 struct rn_job_result {
     uint32_t outcome; /* RN_OK: summed; else the enum rn_code why it was skipped */
     uint32_t round;
@@ -34,21 +92,25 @@ struct rn_job_result {
 void rn_job_result_write(const struct rn_job_result *result, struct rn_buffer *out);
 RN_MUST rn_result rn_job_result_read(struct rn_view bytes, struct rn_job_result *out,
                                      struct rn_error *err);
-/* The newest, or of one round (round < 0: any); out_found false when there is none. */
-RN_MUST rn_result rn_job_result_latest(struct rn_journal *journal, int64_t round,
-                                       struct rn_job_result *out, bool *out_found,
-                                       struct rn_error *err);
 
-/* All records of one session, copied, in order. */
-struct rn_job_records {
-    struct rn_view *views;
-    struct rn_buffer *bodies;
-    size_t count;
-    size_t capacity;
+/* What development data said of an adapter (RN_RECORD_METRICS). */
+#define RN_JOB_METRICS 6
+struct rn_job_metrics {
+    bool evaluated;                /* false: the body is empty */
+    double values[RN_JOB_METRICS]; /* loss, accuracy, f1, matthews, pearson, spearman */
 };
-RN_MUST rn_result rn_job_records_load(struct rn_journal *journal, enum rn_journal_kind kind,
-                                      const uint8_t session[static 32], struct rn_job_records *out,
+void rn_job_metrics_write(const struct rn_job_metrics *metrics, struct rn_buffer *out);
+RN_MUST rn_result rn_job_metrics_read(struct rn_view bytes, struct rn_job_metrics *out,
                                       struct rn_error *err);
-void rn_job_records_clear(struct rn_job_records *records);
+
+/* Why a job is over before its last round (RN_RECORD_END): remembered, so that a restarted
+ * coordinator ends with the same word and offers no spent round. */
+struct rn_job_end {
+    enum rn_code code;
+    char text[RN_ERROR_TEXT_MAX];
+};
+void rn_job_end_write(const struct rn_job_end *end, struct rn_buffer *out);
+RN_MUST rn_result rn_job_end_read(struct rn_view bytes, struct rn_job_end *out,
+                                  struct rn_error *err);
 
 #endif

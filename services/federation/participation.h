@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A member's decisions as a state machine without input or output: which offers it takes, what it
+ * trains, when it follows without a part, the step from a checked sum to its next adapter, when the
+ * job is over for it. The session inside is crypto/secagg's member. A step takes an input and a
+ * time and appends effects (effects.h); nothing here reads a clock, writes a log, or knows a
+ * thread, file or socket.
+ *
+ *     rn_participation_new     takes up the journalled state -> first effects
+ *     rn_participation_step    input, now -> effects
+ *     rn_participation_chunk   pulled by the driver for a BULK effect
+ *     rn_participation_view    where this site stands, for status
+ *     rn_participation_free    wipes the secrets of a running session
+ *
+ * Parts: participation.c (phases, drain, end), partlink.c (greeting, welcome, closing),
+ * partsession.c (offers, the member machine's actions to effects), partround.c (training, sum to
+ * adapter, restart).
+ *
+ * Claims, whatever the coordinator does (each a test of tests/simulation/test_job_*):
+ *   - an offer is taken only for the plan, the adapter and the attempt numbers of this site's own
+ *     signed plan;
+ *   - nothing is sent that depends on a record which is not durable (crypto/secagg/PROTOCOL.md);
+ *   - an adapter is published as final only when this site arrived at it by the sums of at least
+ *     one round and knows of none that it misses.
+ */
+#ifndef RN_SERVICES_FEDERATION_PARTICIPATION_H
+#define RN_SERVICES_FEDERATION_PARTICIPATION_H
+
+#include "services/federation/effects.h"
+#include "services/federation/input.h"
+#include "services/federation/jobbasis.h"
+#include "services/federation/now.h"
+#include "services/round/roundmodel.h"
+
+struct rn_participation;
+
+struct rn_participation_config {
+    const struct rn_job_basis *basis;
+    struct rn_round_model *model; /* borrowed; changed by steps alone */
+    uint32_t survivors_min;       /* of the policy: least contributors; or 0 */
+    uint64_t weight;              /* example count of the training data */
+    const char *name;             /* own, in the roster */
+};
+
+/* Takes up what the records say. RN_E_DATA when they do not fit together. */
+RN_MUST rn_result rn_participation_new(const struct rn_participation_config *config,
+                                       struct rn_now now, struct rn_effects *out_effects,
+                                       struct rn_participation **out, struct rn_error *err);
+/* NULL is fine. */
+void rn_participation_free(struct rn_participation *participation);
+
+void rn_participation_step(struct rn_participation *participation, const struct rn_input *input,
+                           struct rn_now now, struct rn_effects *out_effects);
+
+/* Masks, packs and signs one chunk of the upload into out (replacing its content). */
+RN_MUST rn_result rn_participation_chunk(struct rn_participation *participation,
+                                         const uint8_t session[static RN_HASH_BYTES],
+                                         uint32_t chunk, struct rn_buffer *out,
+                                         struct rn_error *err);
+
+struct rn_participation_view {
+    bool connected;
+    bool training;
+    bool draining, ending;
+    bool in_session;
+    bool following;
+    bool behind;         /* knows of a sum that it misses */
+    uint32_t next_round; /* first round without a record here */
+    uint32_t rounds, attempt;
+    enum rn_sa_stage stage;
+    uint64_t stage_age_ms;
+    uint64_t sent; /* payload bytes */
+    enum rn_code outcome;
+    uint8_t adapter_hash[RN_HASH_BYTES];
+};
+void rn_participation_view(const struct rn_participation *participation, struct rn_now now,
+                           struct rn_participation_view *out);
+
+#endif
