@@ -73,6 +73,7 @@ void rn_store_close(struct rn_store **store)
     if (closing == NULL) {
         return;
     }
+    closing->closing = true;
     closing->operations->finish(closing);
     rn_store_deliver(closing);
     closing->operations->free(closing);
@@ -106,6 +107,7 @@ static rn_result check_batch(const struct rn_store *store, const struct rn_store
 static rn_result check_room(const struct rn_store *store, size_t bytes, struct rn_error *err)
 {
     const struct rn_store_load *load = &store->load;
+    RN_ENSURE(!store->closing, err, RN_E_UNAVAILABLE, "the store is being closed");
     RN_ENSURE(load->jobs < RN_STORE_QUEUE_JOBS_MAX, err, RN_E_BUSY,
               "%zu requests wait for the disk", load->jobs);
     RN_ENSURE(bytes == 0 || load->bytes == 0 ||
@@ -165,9 +167,18 @@ struct rn_store_load rn_store_load(const struct rn_store *store)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+static rn_result check_query(const struct rn_store_query *query, struct rn_error *err)
+{
+    RN_ENSURE(query->kind >= 1 && query->kind <= RN_STORE_KIND_MAX &&
+                  query->scope <= RN_STORE_SESSION && query->after <= INT64_MAX,
+              err, RN_E_DATA, "impossible question to the store (kind %u)", query->kind);
+    return rn_ok();
+}
+
 rn_result rn_store_scan(struct rn_store *store, const struct rn_store_query *query,
                         rn_store_visit visit, void *argument, struct rn_error *err)
 {
+    RN_TRY(check_query(query, err));
     return store->operations->read(store, query, false, visit, argument, err);
 }
 
@@ -185,6 +196,7 @@ rn_result rn_store_latest(struct rn_store *store, const struct rn_store_query *q
     RN_CLEANUP(rn_store_records_clear) struct rn_store_records found = {0};
     *out_record = (struct rn_store_record){0};
     *out_found = false;
+    RN_TRY(check_query(query, err));
     RN_TRY(store->operations->read(store, query, true, keep, &found, err));
     if (found.count == 1) {
         *out_record = found.items[0];
@@ -197,6 +209,7 @@ rn_result rn_store_latest(struct rn_store *store, const struct rn_store_query *q
 rn_result rn_store_read_async(struct rn_store *store, const struct rn_store_query *query,
                               rn_store_read_done done, void *context, struct rn_error *err)
 {
+    RN_TRY(check_query(query, err));
     RN_TRY(check_room(store, 0, err));
     submit(store,
            &(struct rn_store_job){

@@ -76,6 +76,7 @@ struct rn_store {
     /* Owner's thread. */
     uint64_t sequence;
     struct rn_store_load load;
+    bool closing;
 
     /* Worker. */
     rn_result failure; /* of the first failed commit */
