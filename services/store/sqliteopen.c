@@ -14,8 +14,9 @@
 /* "Rndo": marks the file as ours (PRAGMA application_id). */
 #define APPLICATION 0x526e646f
 #define SCHEMA 2
-/* Another program may look at the file for a moment (a backup does). */
-#define FOREIGN_WAIT_MS 5000
+/* Another program may hold the file for a moment (a backup does). The loop does not wait long. */
+#define WRITER_WAIT_MS 60000
+#define READER_WAIT_MS 1000
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
@@ -189,7 +190,8 @@ static rn_result open_database(struct rn_sqlite *file, enum rn_sqlite_use use, s
         return rn_sqlite_fail(file, status, err);
     }
     (void)sqlite3_extended_result_codes(file->database, 1);
-    (void)sqlite3_busy_timeout(file->database, FOREIGN_WAIT_MS);
+    (void)sqlite3_busy_timeout(file->database,
+                               use == RN_SQLITE_WRITE ? WRITER_WAIT_MS : READER_WAIT_MS);
     (void)sqlite3_limit(file->database, SQLITE_LIMIT_ATTACHED, 0);
     RN_TRY(set_pragmas(file, use, err));
     return use == RN_SQLITE_WRITE ? check_schema(file, err)
