@@ -5,7 +5,8 @@
  *
  *     partlink.c        the coordinator's connection: greeting, welcome, closing, what was heard
  *     partround.c       training, sum to adapter, restart
- *     partsession.c     offers, the secure-aggregation machine, its actions as effects
+ *     partactions.c     the secure-aggregation machine's actions as effects
+ *     partsession.c     offers, the machine's messages and time, its restart
  *     participation.c   inputs, what follows from where this site stands, drain, end
  *
  * A function that returns rn_result says by a failure that the process must end.
@@ -137,7 +138,19 @@ RN_MUST rn_result rn_part_trained(struct rn_participation *p, const struct rn_tr
  * out_hash is the adapter's. Class ROUND: the sum is none that honest updates give. */
 RN_MUST rn_result rn_part_take_sum(struct rn_participation *p,
                                    uint8_t out_hash[static RN_HASH_BYTES], struct rn_error *err);
-/* So many bytes of this site's plain update are of no use any more. */
+/* ---- partactions.c */
+
+/* Executes the machine's actions in order, as effects; empties the list. */
+RN_MUST rn_result rn_part_execute(struct rn_participation *p, struct rn_sa_actions *actions,
+                                  struct rn_error *err);
+void rn_part_commit(struct rn_participation *p, const struct rn_record_key *key,
+                    const struct rn_buffer *bytes);
+/* So that nobody waits for this member in a session that it only follows. */
+void rn_part_tell_following(struct rn_participation *p);
+/* Round, attempt, phase and stage of the session. */
+struct rn_job_event rn_part_session_event(const struct rn_participation *p,
+                                          enum rn_job_event_kind kind);
+/* The integers are this site's plain update: wiped as soon as nobody may ask for them again. */
 void rn_part_forget_vector(struct rn_participation *p);
 
 /* ---- partsession.c */

@@ -138,20 +138,6 @@ rn_result rn_part_trained(struct rn_participation *p, const struct rn_trained *t
     return rn_class_of(result) == RN_CLASS_STOP ? result : rn_ok();
 }
 
-void rn_part_forget_vector(struct rn_participation *p)
-{
-    struct rn_part_session *session = &p->session;
-    if (session->vector != NULL) {
-        rn_secret_wipe(session->vector, session->layout.elements * sizeof(*session->vector));
-        rn_free(session->vector);
-        session->vector = NULL;
-    }
-    if (session->uploading) {
-        session->uploading = false;
-        rn_effects_add(p->out, RN_EFFECT_BULK_STOP)->peer = RN_SA_COORDINATOR;
-    }
-}
-
 /* ---- Sum to adapter */
 
 /* Both records of a round, and what is too old to be asked for, in one batch. */

@@ -50,191 +50,6 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
                             attempt, before, &out->params, &out->context, err);
 }
 
-static struct rn_job_event event_of(const struct rn_participation *p, enum rn_job_event_kind kind)
-{
-    const struct rn_part_session *session = &p->session;
-    return (struct rn_job_event){.kind = kind,
-                                 .round = session->round,
-                                 .attempt = session->attempt,
-                                 .phase = rn_round_phase_name(session->layout.spec.active),
-                                 .stage = session->stage};
-}
-
-static struct rn_record_key key_of(const struct rn_participation *p, enum rn_record_kind kind)
-{
-    struct rn_record_key key = {
-        .kind = kind, .round = p->session.round, .attempt = p->session.attempt};
-    memcpy(key.session, p->session.id, sizeof(key.session));
-    return key;
-}
-
-/* ---- Actions */
-
-static void commit(struct rn_participation *p, const struct rn_record_key *key,
-                   const struct rn_buffer *bytes)
-{
-    struct rn_buffer *body = rn_job_batch_write(rn_effects_commit(p->out), key);
-    rn_buffer_append(body, bytes->data, bytes->length);
-    RN_BUG_IF(body->failed); /* a record holds a few messages */
-}
-
-static void persist(struct rn_participation *p, const struct rn_sa_action *action)
-{
-    struct rn_record_key key = key_of(p, RN_RECORD_MEMBER);
-    commit(p, &key, &action->bytes);
-    if (action->keep) {
-        key.kind = RN_RECORD_SPENT;
-        commit(p, &key, &action->bytes);
-    }
-}
-
-/* Told before anything of the stage is sent, so that whoever watches the log sees it first. */
-static void tell_stages(struct rn_participation *p, const struct rn_sa_actions *actions)
-{
-    struct rn_part_session *session = &p->session;
-    for (size_t i = 0; i < actions->count; i++) {
-        const struct rn_sa_action *action = &actions->items[i];
-        if (action->kind != RN_SA_STAGE || action->stage == session->stage) {
-            continue;
-        }
-        session->stage = action->stage;
-        session->stage_since_ms = p->now.monotonic_ms;
-        struct rn_job_event event = event_of(p, RN_JOB_STAGE);
-        event.members = rn_sa_set_count(&action->expected);
-        if (action->stage == RN_SA_STAGE_SHARES) {
-            session->joined = event.members;
-        }
-        rn_part_event(p, event);
-    }
-}
-
-/* So that nobody waits for this member in this session. */
-static void tell_following(struct rn_participation *p)
-{
-    const struct rn_part_session *session = &p->session;
-    if (session->following) {
-        rn_part_send_status(p, &(struct rn_wire_status){.round = session->round,
-                                                        .attempt = session->attempt,
-                                                        .stage = session->stage,
-                                                        .reason = RN_E_ROUND_ABORTED});
-    }
-}
-
-static void ask_for_upload(struct rn_participation *p, const struct rn_sa_action *action)
-{
-    struct rn_effect *effect = rn_effects_add(p->out, RN_EFFECT_BULK);
-    effect->peer = RN_SA_COORDINATOR;
-    effect->chunks = action->chunks;
-    memcpy(effect->session, p->session.id, sizeof(effect->session));
-    rn_buffer_append(&effect->bytes, action->bytes.data, action->bytes.length);
-    p->session.uploading = true;
-}
-
-static void on_following(struct rn_participation *p, const struct rn_sa_action *action)
-{
-    struct rn_part_session *session = &p->session;
-    rn_part_forget_vector(p);
-    session->following = true;
-    session->wants_input = false;
-    struct rn_job_event event = event_of(p, RN_JOB_FOLLOW);
-    event.reason = session->late ? "late" : rn_sa_reason_name(action->reason);
-    rn_part_event(p, event);
-    tell_following(p);
-}
-
-static void on_aborted(struct rn_participation *p, const struct rn_sa_action *action)
-{
-    p->session.over = true;
-    p->session.wants_input = false;
-    struct rn_job_event event = event_of(p, RN_JOB_ABORTED);
-    event.outcome = RN_E_ROUND_ABORTED;
-    event.reason = rn_sa_reason_name(action->reason);
-    struct rn_error detail = {0};
-    (void)rn_text_format(detail.text, sizeof(detail.text), "%s",
-                         action->certified ? "certified" : "not certified");
-    rn_part_event_err(p, event, &detail);
-}
-
-static rn_result on_sum(struct rn_participation *p, struct rn_sa_actions *more,
-                        struct rn_error *err)
-{
-    struct rn_part_session *session = &p->session;
-    uint8_t hash[RN_HASH_BYTES];
-    rn_result result = rn_part_take_sum(p, hash, err);
-    if (rn_is_ok(result)) {
-        result = rn_sa_member_adapter(session->machine, hash, p->now.monotonic_ms, more, err);
-    }
-    if (rn_is_ok(result)) {
-        return result;
-    }
-    session->over = true; /* the adapter stays; the next offer starts from it */
-    struct rn_job_event event = event_of(p, RN_JOB_SUM_REFUSED);
-    event.outcome = result.code;
-    rn_part_event_err(p, event, err);
-    return rn_class_of(result) == RN_CLASS_STOP ? result : rn_ok();
-}
-
-static rn_result execute_one(struct rn_participation *p, const struct rn_sa_action *action,
-                             struct rn_sa_actions *more, struct rn_error *err)
-{
-    struct rn_record_key key;
-    switch (action->kind) {
-    case RN_SA_PERSIST:
-        persist(p, action);
-        break;
-    case RN_SA_SEND:
-        rn_part_send_secagg(p, rn_buffer_view(&action->bytes));
-        break;
-    case RN_SA_SEND_BULK:
-        ask_for_upload(p, action);
-        break;
-    case RN_SA_WANT_INPUT:
-        p->session.wants_input = true;
-        break;
-    case RN_SA_FOLLOWING:
-        on_following(p, action);
-        break;
-    case RN_SA_SUM:
-        return on_sum(p, more, err);
-    case RN_SA_FINISHED:
-        p->session.over = true;
-        break;
-    case RN_SA_ABORTED:
-        on_aborted(p, action);
-        break;
-    case RN_SA_EVIDENCE:
-        key = key_of(p, RN_RECORD_EVIDENCE);
-        commit(p, &key, &action->bytes);
-        rn_part_event(p, event_of(p, RN_JOB_EVIDENCE));
-        break;
-    case RN_SA_STAGE:
-        break;
-    }
-    return rn_ok();
-}
-
-/* In order; empties the list. */
-static rn_result execute(struct rn_participation *p, struct rn_sa_actions *actions,
-                         struct rn_error *err)
-{
-    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) more = {0};
-    rn_result result = rn_ok();
-    tell_stages(p, actions);
-    for (size_t i = 0; i < actions->count && rn_is_ok(result); i++) {
-        result = execute_one(p, &actions->items[i], &more, err);
-    }
-    rn_sa_actions_clear(actions);
-    RN_TRY(result);
-    if (more.count > 0) {
-        RN_TRY(execute(p, &more, err)); /* the receipt: no deeper than this */
-    }
-    /* From its vote on nobody may ask this member for chunks again. */
-    if (rn_sa_member_stage(p->session.machine) >= RN_SA_STAGE_VOTE) {
-        rn_part_forget_vector(p);
-    }
-    return rn_ok();
-}
-
 /* ---- Offers and other messages */
 
 static void refuse_offer(struct rn_participation *p, const struct rn_sa_offer *offer,
@@ -347,8 +162,8 @@ static rn_result begin(struct rn_participation *p, const struct rn_sa_offer *off
     memcpy(key.session, offer->session, sizeof(key.session));
     RN_TRY(set_session(p, machine, &key, p->config.model->adapter_hash, err));
     forget_older_update(p);
-    rn_part_event(p, event_of(p, RN_JOB_OFFER));
-    return execute(p, &actions, err);
+    rn_part_event(p, rn_part_session_event(p, RN_JOB_OFFER));
+    return rn_part_execute(p, &actions, err);
 }
 
 /* No machine for it: an offer of a new session, or an abort certificate of an old one. */
@@ -365,7 +180,7 @@ static rn_result receive_unknown(struct rn_participation *p, struct rn_view mess
     (void)rn_sa_message_session(message, key.session);
     if (rn_is_ok(rn_sa_spent_receive(p->spent, roster, message, &actions, err))) {
         for (size_t i = 0; i < actions.count; i++) {
-            commit(p, &key, &actions.items[i].bytes);
+            rn_part_commit(p, &key, &actions.items[i].bytes);
         }
     }
     return rn_ok();
@@ -386,11 +201,11 @@ rn_result rn_part_session_receive(struct rn_participation *p, struct rn_view mes
     const rn_result result =
         rn_sa_member_receive(session->machine, message, p->now.monotonic_ms, &actions, err);
     if (!rn_is_ok(result)) {
-        struct rn_job_event event = event_of(p, RN_JOB_MESSAGE_REFUSED);
+        struct rn_job_event event = rn_part_session_event(p, RN_JOB_MESSAGE_REFUSED);
         event.outcome = result.code;
         rn_part_event_err(p, event, err);
     }
-    return execute(p, &actions, err);
+    return rn_part_execute(p, &actions, err);
 }
 
 /* ---- What the other parts ask for */
@@ -400,7 +215,7 @@ rn_result rn_part_session_follow(struct rn_participation *p, struct rn_error *er
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
     p->session.wants_input = false;
     rn_sa_member_follow(p->session.machine, p->now.monotonic_ms, &actions);
-    return execute(p, &actions, err);
+    return rn_part_execute(p, &actions, err);
 }
 
 static rn_result encode(struct rn_participation *p, struct rn_error *err)
@@ -415,7 +230,7 @@ static rn_result encode(struct rn_participation *p, struct rn_error *err)
     RN_TRY(rn_round_encode(&session->layout, &p->update.report, p->update.delta, &key,
                            session->vector, &clipped, err));
     if (clipped > 0) {
-        struct rn_job_event event = event_of(p, RN_JOB_CLIPPED);
+        struct rn_job_event event = rn_part_session_event(p, RN_JOB_CLIPPED);
         event.count = clipped;
         rn_part_event(p, event);
     }
@@ -431,9 +246,9 @@ rn_result rn_part_session_ready(struct rn_participation *p, struct rn_error *err
         result = rn_sa_member_input(p->session.machine, p->now.monotonic_ms, &actions, err);
     }
     if (rn_is_ok(result)) {
-        return execute(p, &actions, err);
+        return rn_part_execute(p, &actions, err);
     }
-    struct rn_job_event event = event_of(p, RN_JOB_UPDATE_REFUSED);
+    struct rn_job_event event = rn_part_session_event(p, RN_JOB_UPDATE_REFUSED);
     event.outcome = result.code;
     rn_part_event_err(p, event, err);
     return rn_class_of(result) == RN_CLASS_STOP ? result : rn_part_session_follow(p, err);
@@ -455,12 +270,12 @@ rn_result rn_part_session_bulk_sent(struct rn_participation *p, const uint8_t *i
         (void)rn_fail(err, code, "a chunk of the update could not be made");
     }
     if (!rn_is_ok(result)) {
-        struct rn_job_event event = event_of(p, RN_JOB_UPLOAD_FAILED);
+        struct rn_job_event event = rn_part_session_event(p, RN_JOB_UPLOAD_FAILED);
         event.outcome = result.code;
         rn_part_event_err(p, event, err);
         rn_sa_member_decline(session->machine, &actions); /* the others go on without this one */
     }
-    return execute(p, &actions, err);
+    return rn_part_execute(p, &actions, err);
 }
 
 rn_result rn_part_session_tick(struct rn_participation *p, struct rn_error *err)
@@ -470,7 +285,7 @@ rn_result rn_part_session_tick(struct rn_participation *p, struct rn_error *err)
         return rn_ok();
     }
     rn_sa_member_tick(p->session.machine, p->now.monotonic_ms, &actions);
-    return execute(p, &actions, err);
+    return rn_part_execute(p, &actions, err);
 }
 
 rn_result rn_part_session_resend(struct rn_participation *p, struct rn_error *err)
@@ -479,9 +294,9 @@ rn_result rn_part_session_resend(struct rn_participation *p, struct rn_error *er
     if (p->session.machine == NULL) {
         return rn_ok();
     }
-    tell_following(p);
+    rn_part_tell_following(p);
     rn_sa_member_resend(p->session.machine, p->now.monotonic_ms, &actions);
-    return execute(p, &actions, err);
+    return rn_part_execute(p, &actions, err);
 }
 
 /* ---- Restart */
@@ -559,6 +374,6 @@ rn_result rn_part_session_resume(struct rn_participation *p, struct rn_error *er
     }
     RN_TRY(resume_machine(p, &key, before, &actions, &machine, err));
     RN_TRY(set_session(p, machine, &key, before, err));
-    rn_part_event(p, event_of(p, RN_JOB_RESUMED));
-    return execute(p, &actions, err);
+    rn_part_event(p, rn_part_session_event(p, RN_JOB_RESUMED));
+    return rn_part_execute(p, &actions, err);
 }
