@@ -322,6 +322,12 @@ static rn_result take(struct rn_participation *p, const struct rn_input *input,
     return rn_ok();
 }
 
+static void set_time(struct rn_participation *p, struct rn_now now)
+{
+    rn_own_clock_advance(&p->clock, now);
+    p->now = (struct rn_now){.monotonic_ms = p->clock.ms, .wall_ms = now.wall_ms};
+}
+
 void rn_participation_step(struct rn_participation *p, const struct rn_input *input,
                            struct rn_now now, struct rn_effects *out_effects)
 {
@@ -329,7 +335,7 @@ void rn_participation_step(struct rn_participation *p, const struct rn_input *in
     if (p->ended) {
         return;
     }
-    p->now = now;
+    set_time(p, now);
     p->out = out_effects;
     rn_result result = take(p, input, &err);
     if (rn_is_ok(result) && !p->ended) {
@@ -364,9 +370,9 @@ rn_result rn_participation_new(const struct rn_participation_config *config, str
 {
     struct rn_participation *p = rn_alloc(1, sizeof(*p));
     p->config = *config;
-    p->now = now;
+    set_time(p, now);
     p->out = out_effects;
-    p->alone_since_ms = now.monotonic_ms;
+    p->alone_since_ms = p->now.monotonic_ms;
     p->spent = rn_sa_spent_new();
     const rn_result result = start(p, err);
     p->out = NULL;
@@ -404,6 +410,7 @@ rn_result rn_participation_chunk(struct rn_participation *p,
 void rn_participation_view(const struct rn_participation *p, struct rn_now now,
                            struct rn_participation_view *out)
 {
+    (void)now;
     const struct rn_part_session *session = &p->session;
     const bool in_session = session->machine != NULL && !session->over;
     *out = (struct rn_participation_view){
@@ -418,7 +425,7 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .rounds = p->config.basis->plan->rounds,
         .attempt = session->attempt,
         .stage = session->stage,
-        .stage_age_ms = in_session ? now.monotonic_ms - session->stage_since_ms : 0,
+        .stage_age_ms = in_session ? p->clock.ms - session->stage_since_ms : 0,
         .sent = p->sent,
         .outcome = p->result.code,
     };

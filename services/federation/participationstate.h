@@ -59,7 +59,8 @@ struct rn_part_heard {
 struct rn_participation {
     struct rn_participation_config config;
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
-    struct rn_now now;      /* of the step that runs */
+    struct rn_own_clock clock;
+    struct rn_now now;      /* of the step that runs; monotonic: the own clock's */
     struct rn_effects *out; /* likewise */
 
     uint64_t connection; /* newest session stream; 0: none */

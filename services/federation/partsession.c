@@ -273,7 +273,8 @@ rn_result rn_part_session_bulk_sent(struct rn_participation *p, const uint8_t *i
         struct rn_job_event event = rn_part_session_event(p, RN_JOB_UPLOAD_FAILED);
         event.outcome = result.code;
         rn_part_event_err(p, event, err);
-        rn_sa_member_decline(session->machine, &actions); /* the others go on without this one */
+        /* The others go on without this one. */
+        rn_sa_member_follow(session->machine, p->now.monotonic_ms, &actions);
     }
     return rn_part_execute(p, &actions, err);
 }
