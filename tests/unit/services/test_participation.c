@@ -7,6 +7,7 @@
 #include "tests/unit/services/participationworld.h"
 
 #include "crypto/setup.h"
+#include "services/federation/participationstate.h"
 
 #define DRAIN_MS 30000u
 #define FINISHED_ALONE_MS 10000u
@@ -43,6 +44,7 @@ static void rounds_end_in_one_adapter(void **state)
         assert_int_equal(site->member_kept_from, 2); /* after round 6: four rounds */
         assert_memory_equal(site->model.adapter_hash, w->model.adapter_hash, RN_HASH_BYTES);
         assert_true(view_of(site).sent > 6 * 1000);
+        assert_false(site->p->update.valid); /* wiped: nobody may ask for it again */
         close_job(site, RN_OK, true);
         assert_int_equal(site->published, 1);
         assert_int_equal(site->final.round, 6);
@@ -400,6 +402,17 @@ static void what_may_be_lost_is_said_again(void **state)
     greet(site, 1); /* said twice: the bulk stream stood before */
     assert_int_equal(site->sent[READY], 4);
     free_world(w);
+
+    w = make_world("2");
+    connect_all(w, 1);
+    offer(w, 1, 1);
+    train_with(&w->sites[0], (rn_result){RN_E_ROUND_NUMERIC}); /* it follows */
+    const unsigned told = w->sites[0].statuses;
+    step(&w->sites[0],
+         (struct rn_input){.kind = RN_INPUT_LOST, .connection = w->sites[0].connection});
+    assert_int_equal(w->sites[0].statuses, told + 1);
+    assert_int_equal(w->sites[0].status.reason, RN_E_ROUND_ABORTED);
+    free_world(w);
 }
 
 static void a_second_process_is_given_up_on(void **state)
@@ -455,6 +468,8 @@ static void a_training_of_an_older_round_is_discarded(void **state)
     assert_int_equal(site->cancelled, 1);
     assert_false(view_of(site).training);
     train(site); /* it was done before the cancel arrived */
+    assert_int_equal(site->events[RN_JOB_TRAIN_DONE], 0);
+    assert_false(site->p->update.valid);
     assert_int_equal(site->sent[READY], 0);
     assert_int_equal(site->begun, 2);
     assert_int_equal(site->order_round, 2);
@@ -553,6 +568,32 @@ static void a_late_member_follows(void **state)
     free_world(w);
 }
 
+/* What a crash between any two effects leaves behind is taken up, or refused for what it is. */
+static void records_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    struct world *w = make_world("2");
+    struct site *site = &w->sites[0];
+    connect_all(w, 1);
+    run_round(w, 1);
+    stop_site(site);
+    for (size_t i = 0; i < site->record_count; i++) {
+        if (site->records[i].key.kind == RN_RECORD_ADAPTER) {
+            site->records[i].key.round = 2; /* the adapter of round 1 is missing */
+        }
+    }
+    const struct rn_participation_config config = {
+        .basis = &site->basis, .model = &site->model, .weight = 1, .name = "site-0"};
+    struct rn_effects effects = {0};
+    struct rn_error err = {0};
+    make_model(w, &site->model);
+    const rn_result result = rn_participation_new(&config, now_of(w), &effects, &site->p, &err);
+    assert_int_equal(result.code, RN_E_DATA);
+    assert_non_null(strstr(err.text, "adapter after round 1"));
+    rn_effects_clear(&effects);
+    free_world(w);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -587,6 +628,7 @@ int main(void)
         cmocka_unit_test(a_failed_training_only_follows),
         cmocka_unit_test(progress_is_told_every_two_seconds),
         cmocka_unit_test(a_late_member_follows),
+        cmocka_unit_test(records_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
