@@ -274,9 +274,11 @@ static rn_result take_trained(struct rn_participation *p, const struct rn_traine
 static rn_result take_unreachable(struct rn_participation *p, enum rn_code code,
                                   struct rn_error *err)
 {
+    /* A site that has every round needs no coordinator any more. */
+    const bool done = p->ending || p->next_round > p->config.basis->plan->rounds;
     rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_UNREACHABLE, .outcome = code});
     RN_ENSURE(
-        rn_class_of((rn_result){code}) != RN_CLASS_STOP, err, code,
+        done || rn_class_of((rn_result){code}) != RN_CLASS_STOP, err, code,
         "the coordinator's connection cannot work (%s): check ca.crt, tls.crt and the address "
         "with `rondo doctor`",
         rn_code_name(code));

@@ -131,8 +131,8 @@ bool rn_part_training_is_of_use(const struct rn_participation *p);
 void rn_part_train(struct rn_participation *p);
 void rn_part_train_cancel(struct rn_participation *p);
 void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input);
-/* The training has ended. *out_update: it gave an update; *out_failed: it did not, though its
- * result was wanted. */
+/* The training has ended: p->update holds what it gave. *out_failed: nothing, though it was of use
+ * until then. */
 RN_MUST rn_result rn_part_trained(struct rn_participation *p, const struct rn_trained *trained,
                                   bool *out_failed, struct rn_error *err);
 /* The sum is checked and here: next adapter and its records. RN_OK also when that was done before;
