@@ -446,11 +446,11 @@ static void commit_due(struct job_node *node)
         return;
     }
     (void)rn_memory_store_step(node->store);
+    job_check_durable(node);
     if (crash || node->crash_in == 0) {
         die(node, 200 + job_below(job, 8000));
         return;
     }
-    job_check_durable(node);
     node->commit_at = node->store != NULL && node->submitted > node->durable
                           ? job->now + job_below(job, job->options.commit_ms + 1)
                           : JOB_NEVER;

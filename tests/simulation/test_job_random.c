@@ -94,6 +94,7 @@ static void check(struct job *job, bool ended, struct tally *tally)
                  coordinator->store != NULL ? "runs" : "is down", (unsigned)job_view(job).round);
     }
     job_check_end(job);
+    job->skips = job_records(job, job->coordinator, RN_RECORD_RESULT) - job->sums;
     if (rn_is_ok(coordinator->result) && job->sums + job->skips < job->options.rounds) {
         job_fail(job, "%u rounds summed and %u skipped of %u, and the coordinator ends well",
                  (unsigned)job->sums, (unsigned)job->skips, (unsigned)job->options.rounds);
