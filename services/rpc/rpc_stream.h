@@ -114,7 +114,7 @@ void rn_rpc_stream_accept(struct rn_rpc *rpc, grpc_call *call, grpc_metadata_arr
                           const struct rn_rpc_method *method);
 struct rn_rpc_stream *rn_rpc_stream_dial(struct rn_rpc *rpc, const struct rn_rpc_dial *dial);
 
-/* Nothing queued, and nothing arrived or left within quiet_ms. */
+/* Nothing queued, reading not paused, and nothing arrived or left within quiet_ms. */
 bool rn_rpc_stream_is_idle(const struct rn_rpc_stream *stream, uint64_t quiet_ms);
 void rn_rpc_streams_cancel_all(struct rn_rpc *rpc);
 /* Dates, renewal of authorisation, calls beyond their time. */

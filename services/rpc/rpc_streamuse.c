@@ -112,7 +112,8 @@ void rn_rpc_streams_inspect(struct rn_rpc *rpc)
 
 bool rn_rpc_stream_is_idle(const struct rn_rpc_stream *stream, uint64_t quiet_ms)
 {
-    return stream->queued_messages == 0 && rn_rpc_now_ms() - stream->moved_ms >= quiet_ms;
+    return stream->queued_messages == 0 && !stream->paused &&
+           rn_rpc_now_ms() - stream->moved_ms >= quiet_ms;
 }
 
 void rn_rpc_streams_cancel_all(struct rn_rpc *rpc)

@@ -234,6 +234,42 @@ static void test_reload(void **state)
     end_close(&member);
 }
 
+/* Every listening address of a server shows the new one. */
+static void test_reload_on_each_address(void **state)
+{
+    (void)state;
+    struct end member;
+    uint16_t ports[2];
+    struct end first;
+    end_open(&member, "alpha");
+    assert_true(rn_is_ok(rn_rpc_listen(member.rpc, "127.0.0.1:0", &ports[0], NULL)));
+    end_serve(&member, "alpha", 0);
+    ports[1] = member.port;
+    end_open(&first, "coordinator");
+    end_dial(&first, ports[0], ALPHA, false);
+    WAIT_FOR(&member, &first, first.session != NULL);
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer key;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer chain;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer authority;
+    pem_read("alpha2", ".key", &key);
+    pem_read("alpha2", ".crt", &chain);
+    pem_read("ca", ".crt", &authority);
+    const struct rn_rpc_material fresh = {rn_buffer_view(&key), rn_buffer_view(&chain),
+                                          rn_buffer_view(&authority)};
+    assert_true(rn_is_ok(rn_rpc_reload(member.rpc, &fresh, NULL)));
+    for (unsigned i = 0; i < 2; i++) {
+        struct end second;
+        end_open(&second, "coordinator");
+        end_dial(&second, ports[i], ALPHA, false);
+        WAIT_FOR(&member, &second, second.session != NULL);
+        assert_memory_equal(second.peer.leaf_hash, rn_rpc_self(member.rpc)->leaf_hash,
+                            RN_PEER_HASH_BYTES);
+        end_close(&second);
+    }
+    end_close(&first);
+    end_close(&member);
+}
+
 /* --- TLS -------------------------------------------------------------------------------------- */
 
 /* Runs the openssl command against the server while stepping it; its exit status. */
@@ -515,6 +551,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_own_material),
     TEST(test_key_does_not_fit),
     TEST(test_reload),
+    TEST(test_reload_on_each_address),
     TEST(test_tls_versions),
     TEST(test_unknown_method),
     TEST(test_admin_from_outside),
