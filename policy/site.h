@@ -50,7 +50,6 @@ struct rn_site_network {
     char dial[RN_SITE_ADDRESS_MAX + 1];           /* member that dials: the coordinator's address */
     struct rn_site_peer peers[RN_SITE_PEERS_MAX]; /* coordinator that dials */
     uint32_t peers_count;
-    char status[RN_SITE_ADDRESS_MAX + 1]; /* plain HTTP status page on loopback; "" none */
 };
 
 struct rn_site_data {

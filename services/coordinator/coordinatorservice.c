@@ -48,7 +48,6 @@ void rn_coordinator_end(struct rn_coordinator *coordinator, rn_result result,
         .body = RN_WIRE_CLOSING,
         .as.closing = {.reason =
                            done ? (uint32_t)coordinator->result.code : (uint32_t)RN_E_UNAVAILABLE,
-                       .retry_after_ms = done ? 0 : 5000,
                        .job_done = done}};
     rn_coordinator_broadcast(coordinator, &envelope);
     rn_rpc_stop(coordinator->rpc, GRACE_MS);

@@ -69,17 +69,19 @@ static rn_result read_all(const char *directory, struct rn_credfiles *out, struc
     RN_TRY(path_of(directory, CHAIN, path, err));
     RN_TRY(rn_file_read(path, RN_RPC_PEM_MAX, &chain, err));
     copy_blocks(rn_buffer_view(&chain), "CERTIFICATE", &out->chain_pem);
-    RN_TRY(path_of(directory, KEY, path, err));
-    if (rn_file_exists(path)) {
-        return rn_file_read(path, RN_RPC_PEM_MAX, &out->key_pem, err);
+    char key[RN_PATH_MAX];
+    RN_TRY(path_of(directory, KEY, key, err));
+    if (rn_file_exists(key)) {
+        RN_TRY(rn_file_private_check(key, err));
+        return rn_file_read(key, RN_RPC_PEM_MAX, &out->key_pem, err);
     }
     /* Room for all from the start: growing later would leave a copy behind. */
     (void)rn_buffer_grow(&out->key_pem, chain.length);
     out->key_pem.length = 0;
     copy_blocks(rn_buffer_view(&chain), "PRIVATE KEY", &out->key_pem);
     RN_ENSURE(out->key_pem.length > 0, err, RN_E_NO_INPUT,
-              "%s is missing, and %s beside it holds no private key", path, names[CHAIN]);
-    return rn_ok();
+              "%s is missing, and %s beside it holds no private key", key, names[CHAIN]);
+    return rn_file_private_check(path, err);
 }
 
 rn_result rn_credfiles_read(const char *directory, struct rn_credfiles *out, struct rn_error *err)

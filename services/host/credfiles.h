@@ -19,7 +19,8 @@ struct rn_credfiles {
     struct rn_buffer key_pem, chain_pem, ca_pem;
 };
 
-/* RN_E_NO_INPUT or RN_E_DATA names the file; out holds nothing then. */
+/* RN_E_NO_INPUT or RN_E_DATA names the file, RN_E_PERMISSION one with a key that others may read;
+ * out holds nothing then. */
 RN_MUST rn_result rn_credfiles_read(const char *directory, struct rn_credfiles *out,
                                     struct rn_error *err);
 /* Wipes the key. Zeroed or cleared already is fine. */

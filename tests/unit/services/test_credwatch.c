@@ -259,6 +259,7 @@ static void test_broken_keeps_old(void **state)
         {"expired", "expired", "expired"},      {"foreign", "foreign", "federation's CA"},
         {"future", "future", "not valid yet"},  {"alpha", "ca", "does not belong"},
     };
+    char path[RN_PATH_MAX];
     for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
         event_count = 0;
         put("tls.key", rows[i].key, ".key");
@@ -280,6 +281,17 @@ static void test_broken_keeps_old(void **state)
     assert_int_equal(event_count, 1);
     assert_non_null(strstr(events[0].text, "holds no private key"));
     assert_shows("alpha");
+    put_one_file("alpha2"); /* a key, but not its owner's alone */
+    assert_true(rn_is_ok(rn_path_join(path, site, "tls.crt", NULL)));
+    assert_int_equal(chmod(path, 0644), 0);
+    event_count = 0;
+    look_often();
+    assert_int_equal(event_count, 1);
+    assert_int_equal(events[0].kind, RN_CREDWATCH_REFUSED);
+    assert_shows("alpha");
+    assert_int_equal(chmod(path, 0600), 0);
+    rn_credwatch_reload(watch);
+    assert_shows("alpha2");
     put_pair("alpha2");
     look_often();
     assert_int_equal(events[event_count - 1].kind, RN_CREDWATCH_RELOADED);
