@@ -7,7 +7,7 @@
  *
  *     identity.key    Ed25519 identity, 0600        roster          exact bytes
  *     tls.key         P-256 TLS key, 0600           plan.yaml       exact bytes
- *     tls.crt         its certificate               plan.yaml.sigs  signatures over the plan
+ *     tls.crt         certificate (or key, too)     plan.yaml.sigs  signatures over the plan
  *     ca.crt          the federation's CA           policy.yaml     member only
  *     site.yaml       this file                     state/          journal, socket, adapters
  */
