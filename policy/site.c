@@ -49,7 +49,6 @@ static const cyaml_schema_field_t network_fields[] = {
     TEXT(MAY, struct rn_site_network, dial),
     CYAML_FIELD_SEQUENCE("peers", MAY, struct rn_site_network, peers, &peer_entry, 0,
                          RN_SITE_PEERS_MAX),
-    TEXT(MAY, struct rn_site_network, status),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t data_fields[] = {
@@ -142,7 +141,6 @@ static rn_result check_network(const struct rn_yaml_index *index, const struct r
     const bool member = site->role == RN_SITE_MEMBER;
     RN_TRY(check_address(index, "network.listen", network->listen, listens, err));
     RN_TRY(check_address(index, "network.dial", network->dial, dials && member, err));
-    RN_TRY(check_address(index, "network.status", network->status, false, err));
     if (dials && !member && network->peers_count == 0) {
         return rn_yaml_fail(index, "network.direction", err,
                             "a coordinator that dials needs network.peers");

@@ -7,7 +7,7 @@
  *
  *     identity.key    Ed25519 identity, 0600        roster          exact bytes
  *     tls.key         P-256 TLS key, 0600           plan.yaml       exact bytes
- *     tls.crt         its certificate               plan.yaml.sigs  signatures over the plan
+ *     tls.crt         certificate (or key, too)     plan.yaml.sigs  signatures over the plan
  *     ca.crt          the federation's CA           policy.yaml     member only
  *     site.yaml       this file                     state/          journal, socket, adapters
  */
@@ -50,7 +50,6 @@ struct rn_site_network {
     char dial[RN_SITE_ADDRESS_MAX + 1];           /* member that dials: the coordinator's address */
     struct rn_site_peer peers[RN_SITE_PEERS_MAX]; /* coordinator that dials */
     uint32_t peers_count;
-    char status[RN_SITE_ADDRESS_MAX + 1]; /* plain HTTP status page on loopback; "" none */
 };
 
 struct rn_site_data {

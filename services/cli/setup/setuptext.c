@@ -188,7 +188,6 @@ static void site_network_text(const struct rn_site *site, struct rn_buffer *out)
                      directions[site->network.direction]);
     put_text(out, "listen", site->network.listen);
     put_text(out, "dial", site->network.dial);
-    put_text(out, "status", site->network.status);
     if (coordinator) {
         rn_buffer_format(out, "  peers: []   # members that listen; `rondo invite --accept` adds "
                               "them\n");

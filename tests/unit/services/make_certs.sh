@@ -55,3 +55,5 @@ leaf foreign foreignca "URI:$id/member/alpha"
 leaf foreigncoordinator foreignca "URI:$id/coordinator"
 leaf expired ca "URI:$id/member/alpha" 20200101000000Z 20210101000000Z
 leaf future ca "URI:$id/member/alpha" 20400101000000Z 20410101000000Z
+leaf alphalong ca "URI:$id/member/alpha" 20240101000000Z 20400101000000Z
+leaf coordinatorlong ca "URI:$id/coordinator" 20240101000000Z 20400101000000Z

@@ -101,6 +101,7 @@ struct end {
     size_t last_length;
     struct rn_rpc_end ended; /* of the last stream closed */
     struct rn_rpc_end down;  /* of the last link that could not open */
+    char detail[256];        /* ... and its sentence */
 };
 
 static rn_result end_authorize(void *user, const struct rn_peer *peer, enum rn_rpc_kind kind,
@@ -166,6 +167,8 @@ static void end_link_down(void *user, struct rn_rpc_link *link, const struct rn_
     (void)link;
     end->links_down++;
     end->down = *how;
+    RN_BUG_IF(!rn_text_format(end->detail, sizeof(end->detail), "%s",
+                              how->detail != NULL ? how->detail : ""));
 }
 
 static inline struct rn_rpc_config end_config(struct end *end)

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What takes seconds: frozen peers on either side, and 32 uploads at once against a small quota.
- * Runs with RONDO_LONG set only.
+ * What takes seconds: frozen peers on either side, a session on which nobody speaks, and many
+ * uploads at once against a small quota. With RONDO_LONG longer and more.
  */
 #include <signal.h>
 
 #include "tests/unit/services/rpc_fixture.h"
 
 #define KEEPALIVE_MS 1000U
-#define UPLOADS 32U
-#define MESSAGES_EACH 12U
+#define UPLOADS_MAX 32U
+
+static unsigned uploads = 8;
+static unsigned messages_each = 6;
+static unsigned silent_keepalives = 3;
 
 static void open_alert(struct end *end, const char *name)
 {
@@ -61,43 +64,37 @@ _Noreturn static void child_main(char **argv)
     }
 }
 
-static void test_frozen_client(void **state)
+/* Stopped, not ended: no packet says so, only keepalive notices. Both sides at once. */
+static void test_frozen_peers(void **state)
 {
     (void)state;
     struct end server;
+    struct end client;
     char port[16];
+    char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer other_port = {0};
     open_alert(&server, "coordinator");
     end_serve(&server, "coordinator", 0);
     RN_BUG_IF(!rn_text_format(port, sizeof(port), "%u", (unsigned)server.port));
-    const pid_t child = child_start("dial", port);
-    WAIT_FOR(&server, NULL, server.opened == 1);
-    assert_int_equal(kill(child, SIGSTOP), 0);
-    WAIT_FOR(&server, NULL, server.closed == 1);
-    assert_false(server.ended.clean);
-    assert_int_equal(server.ended.result.code, RN_E_UNAVAILABLE);
-    child_end(child);
-    end_close(&server);
-}
-
-static void test_frozen_server(void **state)
-{
-    (void)state;
-    struct end client;
-    char path[RN_PATH_MAX];
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer port = {0};
-    const pid_t child = child_start("serve", "0");
+    const pid_t dialler = child_start("dial", port);
+    const pid_t listener = child_start("serve", "0");
     port_path(path);
     open_alert(&client, "alpha");
-    WAIT_FOR(&client, NULL, rn_file_exists(path));
-    assert_true(rn_is_ok(rn_file_read(path, 2, &port, NULL)));
-    end_dial(&client, *(const uint16_t *)(const void *)port.data, COORDINATOR, false);
-    WAIT_FOR(&client, NULL, client.opened == 1);
-    assert_int_equal(kill(child, SIGSTOP), 0);
-    WAIT_FOR(&client, NULL, client.closed == 1);
+    WAIT_FOR(&client, &server, rn_file_exists(path));
+    assert_true(rn_is_ok(rn_file_read(path, 2, &other_port, NULL)));
+    end_dial(&client, *(const uint16_t *)(const void *)other_port.data, COORDINATOR, false);
+    WAIT_FOR(&client, &server, client.opened == 1 && server.opened == 1);
+    assert_int_equal(kill(dialler, SIGSTOP), 0);
+    assert_int_equal(kill(listener, SIGSTOP), 0);
+    WAIT_FOR(&client, &server, client.closed == 1 && server.closed == 1);
+    assert_false(server.ended.clean);
+    assert_int_equal(server.ended.result.code, RN_E_UNAVAILABLE);
     assert_false(client.ended.clean);
     assert_int_equal(rn_class_of(client.ended.result), RN_CLASS_RETRY);
-    child_end(child);
+    child_end(dialler);
+    child_end(listener);
     end_close(&client);
+    end_close(&server);
 }
 
 /* A session on which nobody says anything outlives many keepalives. */
@@ -111,7 +108,7 @@ static void test_silent_session(void **state)
     open_alert(&client, "alpha");
     end_dial(&client, server.port, COORDINATOR, false);
     WAIT_FOR(&server, &client, client.session != NULL && server.session != NULL);
-    const uint64_t until = rn_clock_monotonic_ms() + 12U * KEEPALIVE_MS;
+    const uint64_t until = rn_clock_monotonic_ms() + silent_keepalives * KEEPALIVE_MS;
     WAIT_FOR(&server, &client, rn_clock_monotonic_ms() > until);
     assert_int_equal(client.closed, 0);
     assert_int_equal(server.closed, 0);
@@ -121,9 +118,9 @@ static void test_silent_session(void **state)
 
 /* --- many uploads ----------------------------------------------------------------------------- */
 
-static struct end clients[UPLOADS];
-static unsigned pushed[UPLOADS];
-static struct rn_rpc_stream *paused[UPLOADS];
+static struct end clients[UPLOADS_MAX];
+static unsigned pushed[UPLOADS_MAX];
+static struct rn_rpc_stream *paused[UPLOADS_MAX];
 static unsigned paused_count;
 
 static void hold(void *user, struct rn_rpc_stream *stream)
@@ -138,9 +135,9 @@ static void hold(void *user, struct rn_rpc_stream *stream)
 
 static void push_all(const uint8_t *chunk)
 {
-    for (unsigned i = 0; i < UPLOADS; i++) {
+    for (unsigned i = 0; i < uploads; i++) {
         (void)rn_rpc_step(clients[i].rpc, 0);
-        while (clients[i].bulk != NULL && pushed[i] < MESSAGES_EACH &&
+        while (clients[i].bulk != NULL && pushed[i] < messages_each &&
                rn_is_ok(rn_rpc_stream_send(clients[i].bulk, rn_view_of(chunk, RN_RPC_CHUNK_MAX)))) {
             pushed[i]++;
         }
@@ -153,11 +150,11 @@ static void test_many_uploads(void **state)
     (void)state;
     struct end server;
     struct rn_rpc_config config = end_config(&server);
-    config.quota_bytes = ((size_t)32 << 20) + 2 * UPLOADS * (RN_RPC_CHUNK_MAX + 65536);
+    config.quota_bytes = ((size_t)32 << 20) + 2 * uploads * (RN_RPC_CHUNK_MAX + 65536);
     config.callbacks.on_open = hold;
     assert_true(rn_is_ok(end_open_with(&server, &config, "coordinator", "ca", NULL)));
     end_serve(&server, "coordinator", 0);
-    for (unsigned i = 0; i < UPLOADS; i++) {
+    for (unsigned i = 0; i < uploads; i++) {
         end_open(&clients[i], "alpha");
         end_dial(&clients[i], server.port, COORDINATOR, true);
     }
@@ -165,20 +162,20 @@ static void test_many_uploads(void **state)
     const uint64_t patience = rn_clock_monotonic_ms() + 3 * PATIENCE_MS;
     bool resumed = false;
     unsigned rounds = 0;
-    while (server.messages < UPLOADS * MESSAGES_EACH && rn_clock_monotonic_ms() < patience) {
+    while (server.messages < uploads * messages_each && rn_clock_monotonic_ms() < patience) {
         (void)rn_rpc_step(server.rpc, 1);
         push_all(chunk);
-        if (paused_count == UPLOADS && !resumed && ++rounds > 300) {
-            for (unsigned i = 0; i < UPLOADS; i++) {
+        if (paused_count == uploads && !resumed && ++rounds > 300) {
+            for (unsigned i = 0; i < uploads; i++) {
                 rn_rpc_stream_resume(paused[i]);
             }
             resumed = true;
         }
     }
     rn_free(chunk);
-    assert_int_equal(server.messages, UPLOADS * MESSAGES_EACH);
+    assert_int_equal(server.messages, uploads * messages_each);
     assert_int_equal(server.closed, 0);
-    for (unsigned i = 0; i < UPLOADS; i++) {
+    for (unsigned i = 0; i < uploads; i++) {
         assert_int_equal(clients[i].closed, 0);
         end_close(&clients[i]);
     }
@@ -186,8 +183,7 @@ static void test_many_uploads(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_frozen_client),
-    cmocka_unit_test(test_frozen_server),
+    cmocka_unit_test(test_frozen_peers),
     cmocka_unit_test(test_silent_session),
     cmocka_unit_test(test_many_uploads),
 };
@@ -200,9 +196,10 @@ int main(int argc, char **argv)
     if (argc == 4) {
         child_main(argv);
     }
-    if (getenv("RONDO_LONG") == NULL) {
-        (void)fprintf(stderr, "skipped: set RONDO_LONG to run what takes seconds\n");
-        return 77;
+    if (getenv("RONDO_LONG") != NULL) {
+        uploads = UPLOADS_MAX;
+        messages_each = 12;
+        silent_keepalives = 12;
     }
     if (!certs_make()) {
         return 77;

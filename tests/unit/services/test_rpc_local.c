@@ -6,13 +6,23 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_methods.h"
+#include "services/rpc/rpc_socket.h"
 #include "tests/unit/services/rpc_raw.h"
 
 static struct end server;
 static bool healthy;
+static atomic_uint umask_calls;
+
+/* In front of the C library's. */
+mode_t umask(mode_t mask)
+{
+    atomic_fetch_add(&umask_calls, 1);
+    return (mode_t)syscall(SYS_umask, mask);
+}
 
 static bool is_serving(void *user)
 {
@@ -180,6 +190,31 @@ static void test_socket_file(void **state)
     close(descriptor);
     assert_true(rn_is_ok(rn_rpc_listen_local(second.rpc, stale, &err)));
     end_close(&second);
+}
+
+/* The socket is the user's own whatever the umask, which other threads' files lean on: it is left
+ * alone. What a process that died half-way left behind is in nobody's way. */
+static void test_umask_left_alone(void **state)
+{
+    (void)state;
+    char path[RN_PATH_MAX];
+    struct stat info;
+    struct end second;
+    RN_BUG_IF(!rn_text_format(path, sizeof(path), "%s/.u.sock.new", certs));
+    assert_int_equal(mkdir(path, 0755), 0);
+    const mode_t before = (mode_t)syscall(SYS_umask, 0);
+    atomic_store(&umask_calls, 0);
+    end_open(&second, "coordinator");
+    RN_BUG_IF(!rn_text_format(path, sizeof(path), "%s/u.sock", certs));
+    assert_true(rn_is_ok(rn_rpc_listen_local(second.rpc, path, NULL)));
+    assert_int_equal(atomic_load(&umask_calls), 0);
+    assert_int_equal(syscall(SYS_umask, before), 0);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    end_close(&second);
+    assert_false(rn_file_exists(path));
+    RN_BUG_IF(!rn_text_format(path, sizeof(path), "%s/.u.sock.new", certs));
+    assert_false(rn_file_exists(path));
 }
 
 /* A state directory deeper than a socket's name may be, with characters of a URI in it. */
@@ -386,11 +421,17 @@ static void test_timers(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, server_up, server_down)
 
 static const struct CMUnitTest tests[] = {
-    TEST(test_health_local),     TEST(test_admin_local),
-    TEST(test_not_running),      TEST(test_socket_file),
-    TEST(test_long_socket_path), TEST(test_session_refused_on_socket),
-    TEST(test_health_over_tls),  TEST(test_post),
-    TEST(test_timers),           TEST(test_methods_match_schema),
+    TEST(test_health_local),
+    TEST(test_admin_local),
+    TEST(test_not_running),
+    TEST(test_socket_file),
+    TEST(test_long_socket_path),
+    TEST(test_umask_left_alone),
+    TEST(test_session_refused_on_socket),
+    TEST(test_health_over_tls),
+    TEST(test_post),
+    TEST(test_timers),
+    TEST(test_methods_match_schema),
     TEST(test_environment),
 };
 

@@ -95,23 +95,21 @@ static void test_refused_by_authorize(void **state)
     end_close(&client);
 }
 
-/* A refusal that a person must lift is final: the link says so once and dials no more. */
-static void test_refused_for_good(void **state)
+/* A refusal that a person must lift: the link goes on asking, and comes back once it is lifted. */
+static void test_refused_until_mended(void **state)
 {
     (void)state;
     server.allow = (rn_result){RN_E_PEER_AUTH};
     struct end client;
     end_open(&client, "alpha");
     end_dial(&client, server.port, COORDINATOR, false);
-    WAIT_FOR(&server, &client, client.links_down == 1);
+    WAIT_FOR(&server, &client, client.links_down == 3);
     assert_int_equal(client.down.result.code, RN_E_PERMISSION);
-    for (unsigned i = 0; i < 50; i++) {
-        step_both(&server, &client);
-    }
-    assert_int_equal(client.links_down, 1);
+    assert_int_equal(client.opened, 0);
+    server.allow = rn_ok();
+    WAIT_FOR(&server, &client, client.opened == 1);
     rn_rpc_link_drop(client.link);
     end_close(&client);
-    server.allow = rn_ok();
 }
 
 /* The dialling side pins whom it wants: another member's certificate of the same CA will not do. */
@@ -232,6 +230,42 @@ static void test_reload(void **state)
     assert_true(rn_is_ok(rn_rpc_stream_send(first.session, rn_view_text("alive"))));
     WAIT_FOR(&member, &first, first.messages == 1);
     end_close(&second);
+    end_close(&first);
+    end_close(&member);
+}
+
+/* Every listening address of a server shows the new one. */
+static void test_reload_on_each_address(void **state)
+{
+    (void)state;
+    struct end member;
+    uint16_t ports[2];
+    struct end first;
+    end_open(&member, "alpha");
+    assert_true(rn_is_ok(rn_rpc_listen(member.rpc, "127.0.0.1:0", &ports[0], NULL)));
+    end_serve(&member, "alpha", 0);
+    ports[1] = member.port;
+    end_open(&first, "coordinator");
+    end_dial(&first, ports[0], ALPHA, false);
+    WAIT_FOR(&member, &first, first.session != NULL);
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer key;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer chain;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer authority;
+    pem_read("alpha2", ".key", &key);
+    pem_read("alpha2", ".crt", &chain);
+    pem_read("ca", ".crt", &authority);
+    const struct rn_rpc_material fresh = {rn_buffer_view(&key), rn_buffer_view(&chain),
+                                          rn_buffer_view(&authority)};
+    assert_true(rn_is_ok(rn_rpc_reload(member.rpc, &fresh, NULL)));
+    for (unsigned i = 0; i < 2; i++) {
+        struct end second;
+        end_open(&second, "coordinator");
+        end_dial(&second, ports[i], ALPHA, false);
+        WAIT_FOR(&member, &second, second.session != NULL);
+        assert_memory_equal(second.peer.leaf_hash, rn_rpc_self(member.rpc)->leaf_hash,
+                            RN_PEER_HASH_BYTES);
+        end_close(&second);
+    }
     end_close(&first);
     end_close(&member);
 }
@@ -511,12 +545,13 @@ static const struct CMUnitTest tests[] = {
     TEST(test_refused_at_handshake),
     TEST(test_refused_by_identity),
     TEST(test_refused_by_authorize),
-    TEST(test_refused_for_good),
+    TEST(test_refused_until_mended),
     TEST(test_wrong_server),
     TEST(test_server_of_foreign_ca),
     TEST(test_own_material),
     TEST(test_key_does_not_fit),
     TEST(test_reload),
+    TEST(test_reload_on_each_address),
     TEST(test_tls_versions),
     TEST(test_unknown_method),
     TEST(test_admin_from_outside),

@@ -2,6 +2,7 @@
  *
  * Streams between honest ends: both dial directions, bulk data, orderly ends, backpressure.
  */
+#include "services/rpc/rpc_core.h"
 #include "tests/unit/services/rpc_fixture.h"
 
 /* The server's and the client's part in one test, whoever is the coordinator. */
@@ -357,6 +358,77 @@ static void test_shutdown_in_flight(void **state)
     end_close(&client);
 }
 
+/* --- renewal ---------------------------------------------------------------------------------- */
+
+/* Between the whole and the whole less the named part, both reached, and not always the same. */
+static void test_jitter(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i <= 250; i++) {
+        assert_int_equal(rn_rpc_jittered(1000, 25, i), 1000 - i);
+    }
+    assert_int_equal(rn_rpc_jittered(1000, 25, 251), 1000);
+    assert_int_equal(rn_rpc_jittered(1000, 0, UINT64_MAX), 1000);
+    assert_in_range(rn_rpc_jittered(2700000, RN_RPC_RENEWAL_JITTER_PERCENT, UINT64_MAX), 2025000,
+                    2700000);
+    unsigned differ = 0;
+    const uint64_t first = rn_rpc_jitter(2700000, RN_RPC_RENEWAL_JITTER_PERCENT);
+    for (unsigned i = 0; i < 1000; i++) {
+        const uint64_t drawn = rn_rpc_jitter(2700000, RN_RPC_RENEWAL_JITTER_PERCENT);
+        assert_in_range(drawn, 2025000, 2700000);
+        differ += drawn != first ? 1U : 0U;
+    }
+    assert_true(differ > 900);
+}
+
+/* A client whose sessions have lived their time after a second. */
+static void short_lived(struct end *server, struct end *client)
+{
+    struct rn_rpc_config config = end_config(client);
+    config.stream_seconds = 1;
+    memset(server, 0, sizeof(*server));
+    end_serve(server, "coordinator", 0);
+    assert_true(rn_is_ok(end_open_with(client, &config, "alpha", "ca", NULL)));
+    end_dial(client, server->port, COORDINATOR, true);
+    WAIT_FOR(server, client, client->bulk != NULL && server->bulk != NULL);
+}
+
+/* A session without traffic makes place for the next one, which stands at once. */
+static void test_renewed_when_idle(void **state)
+{
+    (void)state;
+    struct end server;
+    struct end client;
+    short_lived(&server, &client);
+    WAIT_FOR(&server, &client, client.opened >= 4 && client.closed >= 2 && server.closed >= 2);
+    assert_int_equal(client.links_down, 0);
+    both_close(&client, &server);
+}
+
+/* An upload that its receiver slows down outlives the session's time whole. */
+static void test_not_renewed_in_upload(void **state)
+{
+    (void)state;
+    struct end server;
+    struct end client;
+    short_lived(&server, &client);
+    rn_rpc_stream_pause(server.bulk);
+    uint8_t *chunk = rn_alloc(RN_RPC_CHUNK_MAX, 1);
+    unsigned sent = 0;
+    while (rn_is_ok(rn_rpc_stream_send(client.bulk, rn_view_of(chunk, RN_RPC_CHUNK_MAX)))) {
+        sent++;
+    }
+    const uint64_t until = rn_clock_monotonic_ms() + 2500; /* session's time: one second */
+    WAIT_FOR(&server, &client, rn_clock_monotonic_ms() > until);
+    assert_int_equal(client.closed, 0);
+    rn_rpc_stream_resume(server.bulk);
+    WAIT_FOR(&server, &client, server.messages == sent);
+    assert_int_equal(client.closed, 0);
+    WAIT_FOR(&server, &client, client.opened >= 3); /* now it rests, and is renewed */
+    rn_free(chunk);
+    both_close(&client, &server);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_echo_member_dials),
     cmocka_unit_test(test_echo_coordinator_dials),
@@ -371,6 +443,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_client_fails_stream),
     cmocka_unit_test(test_restart),
     cmocka_unit_test(test_shutdown_in_flight),
+    cmocka_unit_test(test_jitter),
+    cmocka_unit_test(test_renewed_when_idle),
+    cmocka_unit_test(test_not_renewed_in_upload),
 };
 
 int main(void)
