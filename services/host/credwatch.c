@@ -61,7 +61,7 @@ enum rn_credwatch_stage rn_credwatch_stage_of(uint64_t not_before_ms, uint64_t n
 static void tell_expiry(const struct rn_credwatch *watch, enum rn_credwatch_stage stage)
 {
     char date[25];
-    char text[256];
+    char text[320];
     const int64_t left = rn_rpc_certificate_seconds_left(watch->rpc);
     rn_clock_format(date, rn_rpc_self(watch->rpc)->not_after_ms);
     if (stage == RN_CREDWATCH_OVER) {

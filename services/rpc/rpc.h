@@ -186,8 +186,9 @@ const struct rn_peer *rn_rpc_self(const struct rn_rpc *rpc);
 /* Until the own certificate expires; negative after. */
 int64_t rn_rpc_certificate_seconds_left(const struct rn_rpc *rpc);
 /* What to do about it, for a sentence. */
-#define RN_RPC_RENEWAL_ADVICE \
-    "get a renewed one from the operator; it is taken up while the service runs"
+#define RN_RPC_RENEWAL_ADVICE                                                                  \
+    "renew it (operator: rondo invite DIR --renew NAME; then member: rondo join NAME.renewal " \
+    "--dir SITE); the service takes it up while it runs"
 
 /* --- dialling --------------------------------------------------------------------------------- */
 

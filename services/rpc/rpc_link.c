@@ -114,7 +114,7 @@ static void report_expired(struct rn_rpc_link *link)
         return;
     }
     link->expiry_told = generation;
-    char sentence[160];
+    char sentence[320];
     rn_rpc_creds_expiry_text(&link->rpc->creds, sentence, sizeof(sentence));
     const struct rn_rpc_end end = {.local = true, .result = {RN_E_UNAVAILABLE}, .detail = sentence};
     report(link, &end);

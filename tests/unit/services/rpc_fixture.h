@@ -101,7 +101,7 @@ struct end {
     size_t last_length;
     struct rn_rpc_end ended; /* of the last stream closed */
     struct rn_rpc_end down;  /* of the last link that could not open */
-    char detail[256];        /* ... and its sentence */
+    char detail[320];        /* ... and its sentence */
 };
 
 static rn_result end_authorize(void *user, const struct rn_peer *peer, enum rn_rpc_kind kind,
