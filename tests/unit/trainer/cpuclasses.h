@@ -27,6 +27,14 @@ static const char *const cpu_class_names[RN_CPU_CLASSES] = {"scalar", "AVX2", "A
 
 static enum rn_cpu_class cpu_class; /* of this process */
 
+/* A group of cmocka. */
+struct class_tests {
+    const char *name;
+    const struct CMUnitTest *tests;
+    size_t count;
+    CMFixtureFunction setup, teardown; /* may be NULL */
+};
+
 /* Whether this process runs the lowest class: what is the same in all is tested in it alone. */
 static inline bool cpu_class_lowest(void)
 {
@@ -34,20 +42,20 @@ static inline bool cpu_class_lowest(void)
 }
 
 /* Runs a class; its exit code. */
-static inline int cpu_class_run(enum rn_cpu_class class, const char *name,
-                                const struct CMUnitTest *tests, size_t count)
+static inline int cpu_class_run(enum rn_cpu_class level, const struct class_tests *t)
 {
     char group[128];
     (void)fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
-        const enum rn_cpu_taken taken = rn_cpu_class_take(class);
+        const enum rn_cpu_taken taken = rn_cpu_class_take(level);
         if (taken != RN_CPU_TAKEN) {
             exit(taken == RN_CPU_LACKING ? CLASS_LACKING : CLASS_REFUSED);
         }
-        cpu_class = class;
-        (void)snprintf(group, sizeof(group), "%s, class %s", name, cpu_class_names[class]);
-        exit(_cmocka_run_group_tests(group, tests, count, NULL, NULL) == 0 ? 0 : 1);
+        cpu_class = level;
+        (void)snprintf(group, sizeof(group), "%s, class %s", t->name, cpu_class_names[level]);
+        exit(_cmocka_run_group_tests(group, t->tests, t->count, t->setup, t->teardown) == 0 ? 0
+                                                                                            : 1);
     }
     int status = 0;
     const bool ended = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status);
@@ -57,31 +65,30 @@ static inline int cpu_class_run(enum rn_cpu_class class, const char *name,
 static inline void cpu_class_list(const char *label, const int *codes, int low, int high)
 {
     bool any = false;
-    for (int class = 0; class < RN_CPU_CLASSES; class ++) {
-        if (codes[class] >= low && codes[class] <= high) {
-            printf("%s %s", any ? "" : label, cpu_class_names[class]);
+    for (int level = 0; level < RN_CPU_CLASSES; level++) {
+        if (codes[level] >= low && codes[level] <= high) {
+            printf("%s %s", any ? "" : label, cpu_class_names[level]);
             any = true;
         }
     }
 }
 
 /* For main: the number of classes that failed. */
-static inline int run_in_classes(const char *name, enum cpu_classes which,
-                                 const struct CMUnitTest *tests, size_t count)
+static inline int run_in_classes(enum cpu_classes which, const struct class_tests *tests)
 {
     enum { ALIKE = -1 };
     int codes[RN_CPU_CLASSES];
     int failed = 0;
     bool alike = false; /* a class that has the bits of those below has run */
-    for (int class = RN_CPU_CLASSES - 1; class >= 0; class --) {
-        const bool own_bits = class >= RN_CPU_CLASS_AVX512_BF16;
+    for (int level = RN_CPU_CLASSES - 1; level >= 0; level--) {
+        const bool own_bits = level >= RN_CPU_CLASS_AVX512_BF16;
         if (which == CPU_CLASSES_UNLIKE && alike) {
-            codes[class] = ALIKE;
+            codes[level] = ALIKE;
             continue;
         }
-        codes[class] = cpu_class_run((enum rn_cpu_class) class, name, tests, count);
-        const bool ran = codes[class] < CLASS_LACKING;
-        failed += ran && codes[class] != 0;
+        codes[level] = cpu_class_run((enum rn_cpu_class)level, tests);
+        const bool ran = codes[level] < CLASS_LACKING;
+        failed += ran && codes[level] != 0;
         alike = alike || (ran && !own_bits);
     }
     printf("processor classes:");
@@ -92,5 +99,9 @@ static inline int run_in_classes(const char *name, enum cpu_classes which,
     printf("\n");
     return failed;
 }
+
+#define RUN_IN_CLASSES(which, name, tests) \
+    run_in_classes(                        \
+        which, &(struct class_tests){name, tests, sizeof(tests) / sizeof((tests)[0]), NULL, NULL})
 
 #endif

@@ -252,5 +252,5 @@ int main(void)
         cmocka_unit_test(clipped_sums_in_bf16),
     };
     return cmocka_run_group_tests(once, NULL, NULL) +
-           run_in_classes("clipping", CPU_CLASSES_ALL, tests, RN_ARRAY_LENGTH(tests));
+           RUN_IN_CLASSES(CPU_CLASSES_ALL, "clipping", tests);
 }

@@ -379,5 +379,5 @@ int main(void)
         cmocka_unit_test(ten_steps),
     };
     return cmocka_run_group_tests(once, NULL, NULL) +
-           run_in_classes("encoder", CPU_CLASSES_ALL, tests, RN_ARRAY_LENGTH(tests));
+           RUN_IN_CLASSES(CPU_CLASSES_ALL, "encoder", tests);
 }

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldenmodel.h"
 
 static char data_dir[RN_PATH_MAX];
@@ -261,5 +262,5 @@ int main(void)
         cmocka_unit_test(bf16_learns_as_float32_does),
         cmocka_unit_test(training_lowers_the_loss),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_IN_CLASSES(CPU_CLASSES_UNLIKE, "real encoder", tests);
 }

@@ -30,6 +30,6 @@ enum rn_cpu_taken { RN_CPU_TAKEN, RN_CPU_LACKING, RN_CPU_REFUSED };
 /* For tests alone: from now on `cpu` and `cpu-bf16` choose as on a processor of this class, which
  * may be lower than this machine's. Nothing changes unless RN_CPU_TAKEN comes back. oneDNN settles
  * what it uses at its first product, so one process sees only one of the last two classes. */
-enum rn_cpu_taken rn_cpu_class_take(enum rn_cpu_class class);
+enum rn_cpu_taken rn_cpu_class_take(enum rn_cpu_class level);
 
 #endif

@@ -355,15 +355,15 @@ const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set)
 
 static enum rn_cpu_set highest = RN_CPU_AVX512_BF16; /* that may be chosen */
 
-enum rn_cpu_taken rn_cpu_class_take(enum rn_cpu_class class)
+enum rn_cpu_taken rn_cpu_class_take(enum rn_cpu_class level)
 {
     _Static_assert((int)RN_CPU_CLASS_AVX512_BF16 == (int)RN_CPU_AVX512_BF16, "a class is a set");
     const enum rn_cpu_set set =
-        class == RN_CPU_CLASS_AMX ? RN_CPU_AVX512_BF16 : (enum rn_cpu_set) class;
-    if (!processor_has(set) || (class == RN_CPU_CLASS_AMX && !processor_has_amx())) {
+        level == RN_CPU_CLASS_AMX ? RN_CPU_AVX512_BF16 : (enum rn_cpu_set)level;
+    if (!processor_has(set) || (level == RN_CPU_CLASS_AMX && !processor_has_amx())) {
         return RN_CPU_LACKING;
     }
-    if (class == RN_CPU_CLASS_AVX512_BF16) {
+    if (level == RN_CPU_CLASS_AVX512_BF16) {
         rn_onednn_without_amx();
     }
     if (!machine_has(set)) {
