@@ -11,7 +11,8 @@
 
 #include "base/alloc.h"
 #include "trainer/generator.h"
-#include "trainer/kernels/cpu/cpu_kernels.h"
+#include "trainer/kernels/cpu/cpu_class.h"
+#include "trainer/kernels/host.h"
 
 enum { T = 37, S = 4, D = 40, F = 57, HEADS = 5, WIDTH = 8, R = 6, C = 3, RESULTS = 64 };
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
 #include "tests/unit/trainer/textfixture.h"
 
@@ -199,5 +200,7 @@ int main(void)
         cmocka_unit_test(other_shapes_too),
         cmocka_unit_test(limits_and_failures),
     };
-    return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
+    return run_in_classes(CPU_CLASSES_UNLIKE,
+                          &(struct class_tests){"clients", tests, RN_ARRAY_LENGTH(tests),
+                                                fixture_setup, fixture_remove});
 }

@@ -116,12 +116,11 @@ static void product_is_the_fmaf_chain(void **state)
 }
 
 /* A row's bits must not depend on how many rows there are or where it stands. */
-static void rows_do_not_depend_on_the_batch(void **state)
+static void check_rows(const struct rn_kernels *k)
 {
-    (void)state;
     enum { M = 230, K = 96, N = 75, R = 4 };
     struct backend b;
-    backend_open(&b, rn_kernels_cpu());
+    backend_open(&b, k);
     float *x = values("x", M * K);
     float *w = values("w", N * K);
     float *bias = values("bias", N);
@@ -148,6 +147,17 @@ static void rows_do_not_depend_on_the_batch(void **state)
     rn_free(rb);
     rn_free(all);
     rn_free(one);
+}
+
+static void rows_do_not_depend_on_the_batch(void **state)
+{
+    (void)state;
+    for (int set = RN_CPU_SCALAR; set <= RN_CPU_AVX512; set++) {
+        const struct rn_kernels *k = rn_kernels_cpu_of((enum rn_cpu_set)set);
+        if (k != NULL) {
+            check_rows(k);
+        }
+    }
 }
 
 int main(void)

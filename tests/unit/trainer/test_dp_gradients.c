@@ -19,6 +19,7 @@
 #include "trainer/dp.h"
 #include "trainer/generator.h"
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldenmodel.h"
 
 enum { EXAMPLES_MAX = 96 };
@@ -480,13 +481,13 @@ static void a_record_that_is_not_finite_stays_alone(void **state)
 static void instruction_sets_agree(void **state)
 {
     (void)state;
-    static const char *const sets[] = {"avx512", "avx2", "scalar"};
     int64_t *first = NULL;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(sets); i++) {
+    for (int level = RN_CPU_CLASS_SCALAR; level <= RN_CPU_CLASS_AVX512; level++) {
         struct sums s;
-        setenv("RONDO_CPU_KERNELS", sets[i], 1);
+        if (rn_cpu_class_take((enum rn_cpu_class)level) != RN_CPU_TAKEN) {
+            continue;
+        }
         sums_init(&s, "bert-40", "cpu", 9, 1);
-        unsetenv("RONDO_CPU_KERNELS");
         if (first == NULL) {
             first = s.vectors;
             s.vectors = NULL;
@@ -513,6 +514,10 @@ static void openblas_is_refused(void **state)
 
 int main(void)
 {
+    const struct CMUnitTest once[] = {
+        cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(openblas_is_refused),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_batched_equal_alone),
         cmocka_unit_test(frozen_parts_are_left_out),
@@ -521,8 +526,7 @@ int main(void)
         cmocka_unit_test(threads_and_blocks_do_not_matter),
         cmocka_unit_test(cached_rows_do_not_matter),
         cmocka_unit_test(a_record_that_is_not_finite_stays_alone),
-        cmocka_unit_test(instruction_sets_agree),
-        cmocka_unit_test(openblas_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(once, NULL, NULL) +
+           RUN_IN_CLASSES(CPU_CLASSES_UNLIKE, "gradients of examples", tests);
 }

@@ -19,6 +19,7 @@
 #include "trainer/dp.h"
 #include "trainer/generator.h"
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldenmodel.h"
 
 static const char *const backends[] = {"ref", "cpu", "cpu-bf16", "cpu-bf16-residual-f32"};
@@ -451,5 +452,5 @@ int main(void)
         cmocka_unit_test(report_keeps_the_data_to_itself),
         cmocka_unit_test(limits),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_IN_CLASSES(CPU_CLASSES_UNLIKE, "training with differential privacy", tests);
 }

@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldenmodel.h"
 
 static const char *const folders[] = {"roberta-24", "bert-40"};
@@ -180,38 +181,34 @@ static void threads_do_not_change_bits(void **state)
     }
 }
 
+/* Every set without bfloat16 instructions trains the same bits. */
+static void check_sets(const char *backend)
+{
+    size_t count = 0;
+    assert_int_equal(rn_cpu_class_take(RN_CPU_CLASS_SCALAR), RN_CPU_TAKEN);
+    float *first = trained("bert-40", backend, 2, &training, RN_HEAD_FEDERATED, &count);
+    for (int level = RN_CPU_CLASS_AVX2; level <= RN_CPU_CLASS_AVX512; level++) {
+        if (rn_cpu_class_take((enum rn_cpu_class)level) == RN_CPU_TAKEN) {
+            float *other = trained("bert-40", backend, 2, &training, RN_HEAD_FEDERATED, &count);
+            assert_memory_equal(first, other, count * sizeof(float));
+            rn_free(other);
+        }
+    }
+    rn_free(first);
+}
+
 static void instruction_sets_do_not_change_bits(void **state)
 {
     (void)state;
-    static const char *const sets[] = {"avx2", "scalar"};
-    size_t count = 0;
-    float *best = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(sets); i++) {
-        setenv("RONDO_CPU_KERNELS", sets[i], 1);
-        float *other = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
-        unsetenv("RONDO_CPU_KERNELS");
-        assert_memory_equal(best, other, count * sizeof(float));
-        rn_free(other);
-    }
-    rn_free(best);
+    check_sets("cpu");
 }
 
 /* Own products over bfloat16 storage, where the machine has no bfloat16 instructions. */
 static void bf16_without_its_instructions_keeps_bits(void **state)
 {
     (void)state;
-    static const char *const sets[] = {"avx2", "scalar"};
-    size_t count = 0;
-    setenv("RONDO_CPU_KERNELS", "avx512", 1);
-    float *best = trained("bert-40", "cpu-bf16", 2, &training, RN_HEAD_FEDERATED, &count);
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(sets); i++) {
-        setenv("RONDO_CPU_KERNELS", sets[i], 1);
-        float *other = trained("bert-40", "cpu-bf16", 2, &training, RN_HEAD_FEDERATED, &count);
-        assert_memory_equal(best, other, count * sizeof(float));
-        rn_free(other);
-    }
-    unsetenv("RONDO_CPU_KERNELS");
-    rn_free(best);
+    check_sets("cpu-bf16");
+    check_sets("cpu-bf16-residual-f32");
 }
 
 /* The comparison path by OpenBLAS computes the same model. */
@@ -269,15 +266,18 @@ static void frozen_bytes_stay(void **state)
 
 int main(void)
 {
+    const struct CMUnitTest once[] = {
+        cmocka_unit_test(instruction_sets_do_not_change_bits),
+        cmocka_unit_test(bf16_without_its_instructions_keeps_bits),
+        cmocka_unit_test(openblas_agrees),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_equals_one_by_one),
         cmocka_unit_test(gradients_of_examples_keep_their_bits),
         cmocka_unit_test(short_last_layer_equals_the_plain_one),
         cmocka_unit_test(threads_do_not_change_bits),
-        cmocka_unit_test(instruction_sets_do_not_change_bits),
-        cmocka_unit_test(bf16_without_its_instructions_keeps_bits),
-        cmocka_unit_test(openblas_agrees),
         cmocka_unit_test(frozen_bytes_stay),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(once, NULL, NULL) +
+           RUN_IN_CLASSES(CPU_CLASSES_ALL, "exactness", tests);
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
 #include "tests/unit/trainer/textfixture.h"
 
@@ -296,5 +297,7 @@ int main(void)
         cmocka_unit_test(file_has_no_name_unless_kept),
         cmocka_unit_test(one_process_at_a_time_and_no_links),
     };
-    return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
+    return run_in_classes(CPU_CLASSES_UNLIKE,
+                          &(struct class_tests){"prefix cache", tests, RN_ARRAY_LENGTH(tests),
+                                                fixture_setup, fixture_remove});
 }

@@ -298,7 +298,8 @@ void rn_cpu_adamw(struct rn_lane *lane, size_t n, const struct rn_adamw *o, cons
     }
 }
 
-static bool machine_has(enum rn_cpu_set set)
+/* Whether the processor has a set's instructions; the kernels may still refuse them. */
+static bool processor_has(enum rn_cpu_set set)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -307,7 +308,7 @@ static bool machine_has(enum rn_cpu_set set)
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl");
     if (set == RN_CPU_AVX512_BF16) {
-        return avx512 && __builtin_cpu_supports("avx512bf16") && rn_onednn_row_exact();
+        return avx512 && __builtin_cpu_supports("avx512bf16");
     }
     if (set == RN_CPU_AVX512) {
         return avx512;
@@ -317,6 +318,20 @@ static bool machine_has(enum rn_cpu_set set)
     }
 #endif
     return set == RN_CPU_SCALAR;
+}
+
+static bool processor_has_amx(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16");
+#else
+    return false;
+#endif
+}
+
+static bool machine_has(enum rn_cpu_set set)
+{
+    return processor_has(set) && (set != RN_CPU_AVX512_BF16 || rn_onednn_row_exact());
 }
 
 const struct rn_kernels *rn_kernels_cpu_typed(enum rn_cpu_set set, enum rn_cpu_types types)
@@ -338,20 +353,32 @@ const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set)
     return rn_kernels_cpu_typed(set, RN_CPU_F32);
 }
 
-/* The set that the environment names, if it is there, else the best one. */
+static enum rn_cpu_set highest = RN_CPU_AVX512_BF16; /* that may be chosen */
+
+enum rn_cpu_taken rn_cpu_class_take(enum rn_cpu_class level)
+{
+    _Static_assert((int)RN_CPU_CLASS_AVX512_BF16 == (int)RN_CPU_AVX512_BF16, "a class is a set");
+    const enum rn_cpu_set set =
+        level == RN_CPU_CLASS_AMX ? RN_CPU_AVX512_BF16 : (enum rn_cpu_set)level;
+    if (!processor_has(set) || (level == RN_CPU_CLASS_AMX && !processor_has_amx())) {
+        return RN_CPU_LACKING;
+    }
+    if (level == RN_CPU_CLASS_AVX512_BF16) {
+        rn_onednn_without_amx();
+    }
+    if (!machine_has(set)) {
+        return RN_CPU_REFUSED;
+    }
+    highest = set;
+    return RN_CPU_TAKEN;
+}
+
 static const struct rn_kernels *best_set(enum rn_cpu_types types)
 {
-    static const char *const names[RN_CPU_SETS] = {"scalar", "avx2", "avx512", "avx512bf16"};
-    const char *wanted = getenv("RONDO_CPU_KERNELS");
     const struct rn_kernels *best = NULL;
-    for (int set = 0; set < RN_CPU_SETS; set++) {
+    for (int set = RN_CPU_SCALAR; set <= (int)highest; set++) {
         const struct rn_kernels *table = rn_kernels_cpu_typed((enum rn_cpu_set)set, types);
-        if (table != NULL) {
-            best = table;
-            if (wanted != NULL && strcmp(wanted, names[set]) == 0) {
-                return table;
-            }
-        }
+        best = table != NULL ? table : best;
     }
     return best;
 }

@@ -6,13 +6,13 @@
  * (cpu_vector.h) into a table of its own. All give the same bits: every sum is one chain of fused
  * multiply-adds in rising index, or sixteen such chains added in one fixed tree.
  *
- * Environment: RONDO_CPU_KERNELS = avx512bf16 | avx512 | avx2 | scalar asks for a set (ignored when
- * the machine or the element type lacks it); RONDO_CPU_GEMM = openblas takes the products with
- * frozen weights from OpenBLAS, to compare: its bits depend on the batch.
+ * Environment: RONDO_CPU_GEMM = openblas takes the products with frozen weights from OpenBLAS, to
+ * compare: its bits depend on the batch.
  */
 #ifndef RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
 #define RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
 
+#include "trainer/kernels/cpu/cpu_class.h"
 #include "trainer/kernels/host.h"
 
 #define RN_CPU_PANEL 32    /* columns of a weight panel */
@@ -55,13 +55,6 @@ size_t rn_cpu_attend_floats(size_t length, size_t head_dim);
 #define RN_CPU_DOT_STRIP ((size_t)6) /* rows of a left factor at once; even */
 /* Elements of two bytes for attention in dot products. */
 size_t rn_cpu_dot_halves(size_t length, size_t head_dim);
-
-/* RN_CPU_AVX512_BF16 is for the bfloat16 backends alone: oneDNN, and bfloat16 dot products. */
-enum rn_cpu_set { RN_CPU_SCALAR, RN_CPU_AVX2, RN_CPU_AVX512, RN_CPU_AVX512_BF16, RN_CPU_SETS };
-enum rn_cpu_types { RN_CPU_F32, RN_CPU_BF16, RN_CPU_BF16_RESIDUAL_F32, RN_CPU_TYPES };
-/* The table over one set; NULL when this machine lacks it. */
-const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set);
-const struct rn_kernels *rn_kernels_cpu_typed(enum rn_cpu_set set, enum rn_cpu_types types);
 
 /* The table with its products by OpenBLAS. */
 const struct rn_kernels *rn_cpu_with_openblas(const struct rn_kernels *table);

@@ -92,6 +92,14 @@ rn_result rn_onednn_new(struct rn_onednn **out, struct rn_error *err)
     return rn_ok();
 }
 
+void rn_onednn_without_amx(void)
+{
+    (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
+    /* each class has the bits of those below it */
+    const unsigned effective = (unsigned)dnnl_get_effective_cpu_isa();
+    RN_BUG_IF((effective & ~(unsigned)dnnl_cpu_isa_avx512_core_bf16) != 0);
+}
+
 static void shape_free(struct shape *shape)
 {
     for (size_t i = 0; i < COUNTS; i++) {

@@ -33,6 +33,10 @@ void rn_onednn_free(struct rn_onednn *onednn); /* accepts NULL; after lanes and 
  * used. */
 bool rn_onednn_row_exact(void);
 
+/* For tests alone, before the process' first product: the library multiplies as on a processor
+ * without AMX. A bug when it has already settled to use it. */
+void rn_onednn_without_amx(void);
+
 /* The right factor with element [i][c] = w[i * step_i + c * step_c], i < depth, c < columns. */
 RN_MUST rn_result rn_onednn_matrix_new(struct rn_onednn *onednn, const float *w, size_t depth,
                                        size_t columns, size_t step_i, size_t step_c,

@@ -8,6 +8,12 @@
 
 #include "trainer/kernels/host.h"
 
+struct rn_weight {
+    uint32_t n;
+    uint32_t k;
+    float *w; /* [n][k] */
+};
+
 struct rn_lane {
     double *scores; /* [length] attention probabilities of one row */
 };

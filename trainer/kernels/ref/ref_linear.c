@@ -9,12 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-struct rn_weight {
-    uint32_t n;
-    uint32_t k;
-    float *w; /* [n][k] */
-};
-
 double rn_ref_activate(enum rn_activation f, double x)
 {
     switch (f) {

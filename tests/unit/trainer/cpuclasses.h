@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The same tests once per class of processor that this machine has, whatever the program would
+ * choose, each in a process of its own, since oneDNN settles what it uses once a process. The last
+ * line says which classes ran; tests/run repeats it.
+ */
+#ifndef RN_TESTS_UNIT_TRAINER_CPUCLASSES_H
+#define RN_TESTS_UNIT_TRAINER_CPUCLASSES_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "trainer/kernels/cpu/cpu_class.h"
+
+/* UNLIKE: only the highest of the classes that give the same bits by test_exactness and
+ * test_kernel_table (float32, and bfloat16 without its instructions), for tests of many seconds. */
+enum cpu_classes { CPU_CLASSES_ALL, CPU_CLASSES_UNLIKE };
+
+enum { CLASS_LACKING = 77, CLASS_REFUSED = 78 }; /* exit codes of a class that did not run */
+
+static const char *const cpu_class_names[RN_CPU_CLASSES] = {"scalar", "AVX2", "AVX512",
+                                                            "AVX512-BF16", "AMX"};
+
+static enum rn_cpu_class cpu_class; /* of this process */
+
+/* A group of cmocka. */
+struct class_tests {
+    const char *name;
+    const struct CMUnitTest *tests;
+    size_t count;
+    CMFixtureFunction setup, teardown; /* may be NULL */
+};
+
+/* Whether this process runs the lowest class: what is the same in all is tested in it alone. */
+static inline bool cpu_class_lowest(void)
+{
+    return cpu_class == RN_CPU_CLASS_SCALAR;
+}
+
+/* Runs a class; its exit code. */
+static inline int cpu_class_run(enum rn_cpu_class level, const struct class_tests *t)
+{
+    char group[128];
+    (void)fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        const enum rn_cpu_taken taken = rn_cpu_class_take(level);
+        if (taken != RN_CPU_TAKEN) {
+            exit(taken == RN_CPU_LACKING ? CLASS_LACKING : CLASS_REFUSED);
+        }
+        cpu_class = level;
+        (void)snprintf(group, sizeof(group), "%s, class %s", t->name, cpu_class_names[level]);
+        exit(_cmocka_run_group_tests(group, t->tests, t->count, t->setup, t->teardown) == 0 ? 0
+                                                                                            : 1);
+    }
+    int status = 0;
+    const bool ended = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status);
+    return ended ? WEXITSTATUS(status) : 1;
+}
+
+static inline void cpu_class_list(const char *label, const int *codes, int low, int high)
+{
+    bool any = false;
+    for (int level = 0; level < RN_CPU_CLASSES; level++) {
+        if (codes[level] >= low && codes[level] <= high) {
+            printf("%s %s", any ? "" : label, cpu_class_names[level]);
+            any = true;
+        }
+    }
+}
+
+/* For main: the number of classes that failed. */
+static inline int run_in_classes(enum cpu_classes which, const struct class_tests *tests)
+{
+    enum { ALIKE = -1 };
+    int codes[RN_CPU_CLASSES];
+    int failed = 0;
+    bool alike = false; /* a class that has the bits of those below has run */
+    for (int level = RN_CPU_CLASSES - 1; level >= 0; level--) {
+        const bool own_bits = level >= RN_CPU_CLASS_AVX512_BF16;
+        if (which == CPU_CLASSES_UNLIKE && alike) {
+            codes[level] = ALIKE;
+            continue;
+        }
+        codes[level] = cpu_class_run((enum rn_cpu_class)level, tests);
+        const bool ran = codes[level] < CLASS_LACKING;
+        failed += ran && codes[level] != 0;
+        alike = alike || (ran && !own_bits);
+    }
+    printf("processor classes:");
+    cpu_class_list(" ran", codes, 0, CLASS_LACKING - 1);
+    cpu_class_list("; not on this machine:", codes, CLASS_LACKING, CLASS_LACKING);
+    cpu_class_list("; not used, as its products change a row's bits:", codes, CLASS_REFUSED,
+                   CLASS_REFUSED);
+    printf("\n");
+    return failed;
+}
+
+#define RUN_IN_CLASSES(which, name, tests) \
+    run_in_classes(                        \
+        which, &(struct class_tests){name, tests, sizeof(tests) / sizeof((tests)[0]), NULL, NULL})
+
+#endif
