@@ -437,6 +437,8 @@ static void holds_the_limits_of_the_queue(struct fixture *fixture)
     await(fixture, 1);
     assert_int_equal(rn_store_load(fixture->store).bytes, 0);
     submit_batch(fixture, &batch);
+    add(&batch, KIND, 3, "23456789AB");
+    assert_int_equal(try_batch(fixture, &batch), RN_E_BUSY); /* 1 + 10: over it by one */
     add(&batch, KIND, 3, "23456789A");
     submit_batch(fixture, &batch); /* 1 + 9: at the limit */
     add(&batch, KIND, 4, "B");
