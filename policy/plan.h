@@ -15,7 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "policy/limits.h"
+#include "policy/field.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,8 +23,8 @@
 
 #define RN_PLAN_VERSION 1
 #define RN_PLAN_BYTES_MAX ((size_t)64 * 1024)
-#define RN_PLAN_NAME_MAX 63    /* federation and plan names, bytes without NUL */
-#define RN_PLAN_HASH_TEXT 64   /* hex digits of a SHA-256 or Ed25519 value */
+#define RN_PLAN_NAME_MAX 63 /* federation and plan names, bytes without NUL */
+#define RN_PLAN_HASH_TEXT RN_FIELD_HASH_TEXT
 #define RN_PLAN_LABELS_MAX 256 /* classes */
 #define RN_PLAN_LABEL_MAX 63
 #define RN_PLAN_TARGETS_MAX 32
@@ -149,8 +149,10 @@ const char *rn_plan_weights_name(enum rn_plan_weights weights);
 const char *rn_plan_metric_name(enum rn_plan_metric metric);
 const char *rn_plan_head_name(enum rn_plan_head head);
 
-/* The range of every number. */
-const struct rn_limit *rn_plan_limits(size_t *out_count);
+/* Every field of the file (planfields.c), and a plan that holds what a new file does: names, hashes
+ * and labels are empty. */
+const struct rn_field_table *rn_plan_fields(void);
+void rn_plan_defaults(struct rn_plan *out_plan);
 
 /* ---- What follows from a plan and the size of the roster (crypto/secagg/PROTOCOL.md). */
 
