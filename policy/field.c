@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/field.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,23 +49,6 @@ uint32_t rn_field_count(const struct rn_field *field, const void *data)
 }
 
 /* ---- Words. */
-
-const char *rn_word_text(const struct rn_word *words, size_t count, uint32_t value)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (words[i].value == value) {
-            return words[i].text;
-        }
-    }
-    return "?";
-}
-
-void rn_words_list(const struct rn_word *words, size_t count, struct rn_buffer *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        rn_buffer_format(out, "%s%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", words[i].text);
-    }
-}
 
 static rn_result word_find(const struct rn_word *words, size_t count, const char *text,
                            uint32_t *out, struct rn_error *err)
@@ -230,6 +211,11 @@ rn_result rn_field_check_count(const struct rn_field *field, const void *data, s
     return rn_ok();
 }
 
+void rn_field_reset(const struct rn_field *field, void *data)
+{
+    u32_put(data, field->kind == RN_FIELD_WORDS ? field->offset : field->count_offset, 0);
+}
+
 /* ---- Setting. */
 
 rn_result rn_field_set(const struct rn_field *field, void *data, const char *text, bool quoted,
@@ -280,118 +266,4 @@ rn_result rn_field_set_text(const struct rn_field *field, void *data, const char
         RN_TRY(rn_field_set(field, data, entry, false, err));
     }
     return rn_ok();
-}
-
-/* ---- Texts of values. */
-
-void rn_field_quote(struct rn_buffer *out, const char *text)
-{
-    rn_buffer_append(out, "\"", 1);
-    for (; *text != '\0'; text++) {
-        const char plain = (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text;
-        if (plain == '"' || plain == '\\') {
-            rn_buffer_append(out, "\\", 1);
-        }
-        rn_buffer_append(out, &plain, 1);
-    }
-    rn_buffer_append(out, "\"", 1);
-}
-
-static void real_put(double value, struct rn_buffer *out)
-{
-    char text[40];
-    for (int digits = 6; digits <= 17; digits++) {
-        (void)rn_text_format(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) {
-            break;
-        }
-    }
-    rn_buffer_format(out, "%s", text);
-}
-
-/* The nth word whose bit is set, in the table's order. */
-static const char *bit_word(const struct rn_field *field, uint32_t mask, uint32_t nth)
-{
-    for (size_t i = 0; i < field->word_count; i++) {
-        if ((mask & field->words[i].value) != 0 && nth-- == 0) {
-            return field->words[i].text;
-        }
-    }
-    return "?";
-}
-
-void rn_field_put_entry(const struct rn_field *field, const void *data, uint32_t at,
-                        struct rn_buffer *out)
-{
-    const size_t place = field->kind == RN_FIELD_WORDS ? 0 : at;
-    const char *value = (const char *)data + field->offset + place * field->size;
-    switch (field->kind) {
-    case RN_FIELD_U32:
-    case RN_FIELD_NUMBERS:
-        rn_buffer_format(out, "%u", u32_at(value, 0));
-        return;
-    case RN_FIELD_U64: {
-        uint64_t whole;
-        memcpy(&whole, value, sizeof whole);
-        rn_buffer_format(out, "%" PRIu64, whole);
-        return;
-    }
-    case RN_FIELD_REAL: {
-        double real;
-        memcpy(&real, value, sizeof real);
-        real_put(real, out);
-        return;
-    }
-    case RN_FIELD_SWITCH:
-        rn_buffer_format(out, "%s", *value != 0 ? "true" : "false");
-        return;
-    case RN_FIELD_WORD:
-        rn_buffer_format(out, "%s",
-                         rn_word_text(field->words, field->word_count, u32_at(value, 0)));
-        return;
-    case RN_FIELD_WORDS:
-        rn_buffer_format(out, "%s", bit_word(field, u32_at(value, 0), at));
-        return;
-    case RN_FIELD_TEXT:
-    case RN_FIELD_TEXTS:
-        rn_field_quote(out, value);
-        return;
-    default:
-        rn_buffer_format(out, "%s", value);
-    }
-}
-
-void rn_field_put(const struct rn_field *field, const void *data, struct rn_buffer *out)
-{
-    const bool list = rn_field_is_list(field);
-    rn_buffer_format(out, "%s", list ? "[" : "");
-    for (uint32_t i = 0; i < rn_field_count(field, data); i++) {
-        rn_buffer_format(out, "%s", i == 0 ? "" : ", ");
-        rn_field_put_entry(field, data, i, out);
-    }
-    rn_buffer_format(out, "%s", list ? "]" : "");
-}
-
-/* Large and small powers of two are written as such. */
-static void bound_put(double value, struct rn_buffer *out)
-{
-    int exponent = 0;
-    const bool power = frexp(value, &exponent) == 0.5;
-    if (power && (exponent - 1 >= 31 || exponent - 1 <= -4)) {
-        rn_buffer_format(out, "2^%d", exponent - 1);
-    } else {
-        rn_buffer_format(out, "%.10g", value);
-    }
-}
-
-void rn_field_put_range(const struct rn_field *field, struct rn_buffer *out)
-{
-    if (field->kind > RN_FIELD_REAL) {
-        return;
-    }
-    bound_put(field->least, out);
-    if (field->most != field->least) {
-        rn_buffer_format(out, " to ");
-        bound_put(field->most, out);
-    }
 }

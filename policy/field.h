@@ -59,7 +59,7 @@ struct rn_field {
     const struct rn_field_table *columns; /* ROWS; offsets are within one entry */
     const char *absent;   /* optional: the value when it is not there; NULL: zero, or empty */
     const char *fallback; /* the value in a new file, as in YAML; NULL: every file has its own */
-    const char *unit;     /* "seconds"; NULL: none */
+    const char *unit;     /* "s", "bytes/s"; NULL: none, or plain from the meaning */
     const char *meaning;  /* as in FORMATS.md */
 };
 
@@ -78,6 +78,9 @@ bool rn_field_is_list(const struct rn_field *field);
  * a sentence that says what is expected. Not for ROWS and SECTION. */
 RN_MUST rn_result rn_field_set(const struct rn_field *field, void *data, const char *text,
                                bool quoted, struct rn_error *err);
+
+/* Empties a list. */
+void rn_field_reset(const struct rn_field *field, void *data);
 
 /* Sets from the form in which a table notes defaults: a scalar, or "[a, b]". */
 RN_MUST rn_result rn_field_set_text(const struct rn_field *field, void *data, const char *text,
@@ -109,5 +112,14 @@ void rn_words_list(const struct rn_word *words, size_t count, struct rn_buffer *
 /* Appends a range as FORMATS.md writes it: "1 to 512", "2^-30 to 1048576", "1"; nothing for fields
  * without one. */
 void rn_field_put_range(const struct rn_field *field, struct rn_buffer *out);
+
+/* Appends the meaning without FORMATS.md's back-quotes, and the range. */
+void rn_field_put_meaning(const struct rn_field *field, struct rn_buffer *out);
+
+/* Appends a whole file: sections, keys and values in the table's order, each with its meaning as a
+ * comment. Only the fields that are wanted; rows of a list of mappings are not written. */
+void rn_field_put_file(const struct rn_field_table *table, const void *data,
+                       bool (*wanted)(const struct rn_field *, const void *),
+                       struct rn_buffer *out);
 
 #endif

@@ -39,6 +39,7 @@ static const struct rn_word schedules[] = {{"constant", RN_PLAN_SCHEDULE_CONSTAN
 #define LIST(member)                                                             \
     .offset = offsetof(struct rn_plan, member), .size = sizeof(PLAN(member)[0]), \
     .count_offset = offsetof(struct rn_plan, member##_count)
+#define NO_HASH "0000000000000000000000000000000000000000000000000000000000000000"
 #define ONE_OF(table) .words = (table), .word_count = RN_ARRAY_LENGTH(table)
 
 static const struct rn_field fields[] = {
@@ -49,7 +50,8 @@ static const struct rn_field fields[] = {
                 "roster, certificates and every site"},
     {"name", RN_FIELD_NAME, AT(name), .meaning = "name of this plan, same letters"},
     {"seed", RN_FIELD_U64, AT(seed), .most = 0x1p53, .fallback = "1",
-     .meaning = "of adapter A, of a head that the checkpoint lacks, and of the order of batches"},
+     .meaning =
+         "seed of adapter A, of a head that the checkpoint lacks, and of the order of batches"},
     {"rounds", RN_FIELD_U32, AT(rounds), .least = 1, .most = 100000, .fallback = "8",
      .meaning = "rounds of the job, counted from 1"},
     {"method", RN_FIELD_WORD, AT(method), ONE_OF(methods), .fallback = "rolora",
@@ -117,41 +119,44 @@ static const struct rn_field fields[] = {
      .fallback = "50", .unit = "steps", .meaning = "local steps of one round"},
 
     {"secagg.colluding", RN_FIELD_U32, AT(secagg.colluding), .least = 1,
-     .most = RN_PLAN_MEMBERS_MAX - 2, .fallback = "1", .unit = "members",
+     .most = RN_PLAN_MEMBERS_MAX - 2, .fallback = "1",
      .meaning = "n_c: members that may work with the coordinator"},
     {"secagg.losses", RN_FIELD_U32, AT(secagg.losses), .most = RN_PLAN_MEMBERS_MAX - 3,
-     .fallback = "0", .unit = "members", .meaning = "D: losses after Ready that a round survives"},
+     .fallback = "0", .meaning = "D: losses after Ready that a round survives"},
     {"secagg.honest", RN_FIELD_U32, AT(secagg.honest), .least = 2, .most = RN_PLAN_MEMBERS_MAX - 1,
-     .fallback = "2", .unit = "members",
-     .meaning = "h_min: honest contributors that must remain in a sum"},
+     .fallback = "2", .meaning = "h_min: honest contributors that must remain in a sum"},
     {"secagg.bits", RN_FIELD_U32, AT(secagg.bits), .least = 4, .most = 24, .fallback = "16",
      .unit = "bits", .meaning = "q: bits of one quantised value"},
     {"secagg.scale_a", RN_FIELD_REAL, AT(secagg.scale_a), .least = 0x1p-30, .most = 0x1p20,
      .fallback = "0.125",
      .meaning = "largest change of one element of A in a round; a power of two"},
     {"secagg.scale_b", RN_FIELD_REAL, AT(secagg.scale_b), .least = 0x1p-30, .most = 0x1p20,
-     .fallback = "0.125", .meaning = "of one element of B"},
+     .fallback = "0.125",
+     .meaning = "largest change of one element of B in a round; a power of two"},
     {"secagg.scale_head", RN_FIELD_REAL, AT(secagg.scale_head), .least = 0x1p-30, .most = 0x1p20,
-     .fallback = "0.125", .meaning = "of one element of the head"},
+     .fallback = "0.125",
+     .meaning = "largest change of one element of the head in a round; a power of two"},
     {"secagg.train_soft_s", RN_FIELD_U32, AT(secagg.train_soft_s), .least = 1, .most = 604800,
-     .fallback = "1800", .unit = "seconds",
+     .fallback = "1800", .unit = "s",
      .meaning = "seconds after which a round goes on without stragglers (the Ready stage holds the "
                 "training)"},
     {"secagg.train_hard_s", RN_FIELD_U32, AT(secagg.train_hard_s), .least = 1, .most = 604800,
-     .fallback = "7200", .unit = "seconds",
-     .meaning = "seconds after which it is aborted, and for which members that were lost are "
+     .fallback = "7200", .unit = "s",
+     .meaning = "seconds after which a round is aborted, and for which members that were lost are "
                 "waited for before the job ends; not below the soft one"},
     {"secagg.stage_soft_s", RN_FIELD_U32, AT(secagg.stage_soft_s), .least = 1, .most = 86400,
-     .fallback = "30", .unit = "seconds", .meaning = "the same for every other stage"},
+     .fallback = "30", .unit = "s",
+     .meaning = "seconds after which any other stage goes on without stragglers"},
     {"secagg.stage_hard_s", RN_FIELD_U32, AT(secagg.stage_hard_s), .least = 1, .most = 86400,
-     .fallback = "120", .unit = "seconds", .meaning = "not below the soft one"},
+     .fallback = "120", .unit = "s",
+     .meaning = "seconds after which such a stage is aborted; not below the soft one"},
     {"secagg.upload_rate", RN_FIELD_U64, AT(secagg.upload_rate), .least = 1024, .most = 1e12,
      .fallback = "1000000", .unit = "bytes/s",
      .meaning = "bytes per second that every member can send; extends the upload stage"},
     {"secagg.attempts", RN_FIELD_U32, AT(secagg.attempts), .least = 1, .most = 100, .fallback = "3",
      .meaning = "sessions per round before the job stops"},
 
-    {"roster.hash", RN_FIELD_HASH, AT(roster.hash),
+    {"roster.hash", RN_FIELD_HASH, AT(roster.hash), .fallback = NO_HASH,
      .meaning = "hash of the roster's exact bytes, hex; `rondo invite --accept` fills it in"},
     {"roster.coordinator", RN_FIELD_HASH, AT(roster.coordinator),
      .meaning = "coordinator's Ed25519 key, hex"},

@@ -16,6 +16,7 @@
 #include "services/cli/kit/commands.h"
 #include "services/cli/kit/options.h"
 #include "services/cli/setup/enrol.h"
+#include "services/cli/setup/planoptions.h"
 #include "services/cli/setup/setuptext.h"
 #include "services/host/modelhash.h"
 
@@ -102,8 +103,13 @@ static rn_result plan_from_options(struct init_job *job, struct rn_buffer *out,
     plan.model_hash = model_hash;
     plan.coordinator = coordinator;
     plan.name = plan.name == NULL ? plan.federation : plan.name;
-    rn_setup_plan_text(&plan, out);
-    return rn_ok();
+    struct rn_plan *asked = rn_alloc(1, sizeof *asked);
+    const rn_result result = rn_plan_from_options(&plan, asked, err);
+    if (rn_is_ok(result)) {
+        rn_setup_plan_text(asked, out);
+    }
+    rn_free(asked);
+    return result;
 }
 
 /* An own plan: its hashes are replaced by those of this federation. */

@@ -147,9 +147,9 @@ static int judge_command(const struct rn_command_text *text, struct plan_setting
     rn_result result = plan_judge(&job, command.operands[0], &err);
     if (rn_is_ok(result)) {
         if (command.json) {
-            rn_plan_print_json(&job.view);
+            rn_plan_print_json(&job.view, stdout);
         } else if (!command.quiet) {
-            rn_plan_print_text(&job.view, show);
+            rn_plan_print_text(&job.view, show, stdout);
         }
         if (!show && !rn_is_ok(job.verdict)) {
             result = job.verdict;

@@ -138,8 +138,8 @@ static inline const char *edited(char out[static EDITED_MAX], const char *text, 
 }
 
 /* text with the value of a dotted field replaced, or added to its section when it is not there. */
-static inline const char *with_field(char *out, size_t capacity, const char *text,
-                                     const char *path, const char *value)
+static inline const char *with_field(char *out, size_t capacity, const char *text, const char *path,
+                                     const char *value)
 {
     char head[128];
     const char *dot = strchr(path, '.');
@@ -157,8 +157,8 @@ static inline const char *with_field(char *out, size_t capacity, const char *tex
                          dot == NULL ? path : dot + 1);
     const char *line = strstr(at, head);
     if (line == NULL || line >= end) {
-        RN_BUG_IF(!rn_text_format(out, capacity, "%.*s%s%s%s", (int)(at - text), text, head, value,
-                                  at));
+        RN_BUG_IF(
+            !rn_text_format(out, capacity, "%.*s%s%s%s", (int)(at - text), text, head, value, at));
         return out;
     }
     line += strlen(head);

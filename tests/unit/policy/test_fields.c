@@ -135,11 +135,10 @@ static void text_limits(const struct file *file, const struct rn_field *field)
 {
     char text[2048];
     const bool list = rn_field_is_list(field);
-    const char *beyond = field->kind == RN_FIELD_NAME || field->kind == RN_FIELD_NAMES
-                             ? "may only hold"
-                         : field->kind == RN_FIELD_HASH || field->kind == RN_FIELD_HASHES
-                             ? "hex digits"
-                             : "longer than";
+    const char *beyond =
+        field->kind == RN_FIELD_NAME || field->kind == RN_FIELD_NAMES    ? "may only hold"
+        : field->kind == RN_FIELD_HASH || field->kind == RN_FIELD_HASHES ? "hex digits"
+                                                                         : "longer than";
     memset(text, 'a', sizeof text);
     text[0] = list ? '[' : 'a';
     const size_t first = list ? 1 : 0;
@@ -194,11 +193,12 @@ static void every_field_holds_at_its_limit(void **state)
 static void rows_fit_their_structs(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {[RN_FIELD_U32] = 4,  [RN_FIELD_U64] = 8,
-                                   [RN_FIELD_REAL] = 8, [RN_FIELD_SWITCH] = sizeof(bool),
-                                   [RN_FIELD_WORD] = 4, [RN_FIELD_HASH] = RN_FIELD_HASH_TEXT + 1,
-                                   [RN_FIELD_WORDS] = 4, [RN_FIELD_HASHES] = RN_FIELD_HASH_TEXT + 1,
-                                   [RN_FIELD_NUMBERS] = 4, [RN_FIELD_SECTION] = 0};
+    static const size_t sizes[] = {
+        [RN_FIELD_U32] = 4,     [RN_FIELD_U64] = 8,
+        [RN_FIELD_REAL] = 8,    [RN_FIELD_SWITCH] = sizeof(bool),
+        [RN_FIELD_WORD] = 4,    [RN_FIELD_HASH] = RN_FIELD_HASH_TEXT + 1,
+        [RN_FIELD_WORDS] = 4,   [RN_FIELD_HASHES] = RN_FIELD_HASH_TEXT + 1,
+        [RN_FIELD_NUMBERS] = 4, [RN_FIELD_SECTION] = 0};
     for (size_t f = 0; f < RN_ARRAY_LENGTH(files); f++) {
         const struct rn_field_table *table = files[f].table();
         for (size_t i = 0; i < table->count; i++) {
@@ -241,7 +241,10 @@ static const struct hostile {
     size_t length;
     const char *expected;
 } hostile[] = {
-#define TEXT(text, expected) {text, sizeof(text) - 1, expected}
+#define TEXT(text, expected)             \
+    {                                    \
+        text, sizeof(text) - 1, expected \
+    }
     {NULL, 0, "file:1: the file is empty"},
     TEXT("", "file:1: the file is empty"),
     TEXT("# nothing\n# at all\n", "file:1: the file is empty"),

@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "policy/rules.h"
+#include "services/cli/setup/planoptions.h"
+#include "services/cli/setup/planreport.h"
 #include "services/cli/setup/setupfiles.h"
 #include "services/cli/setup/setuptext.h"
 
@@ -13,6 +15,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -21,7 +24,7 @@
 #define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 static struct rn_buffer text;
-static struct rn_plan plan;
+static struct rn_plan plan, asked;
 static struct rn_policy policy;
 static struct rn_site site, again;
 static struct rn_error error;
@@ -73,6 +76,14 @@ static struct rn_plan_template template_make(void)
     };
 }
 
+static void write_plan(const struct rn_plan_template *wanted)
+{
+    if (!rn_is_ok(rn_plan_from_options(wanted, &asked, &error))) {
+        fail_msg("%s", error.text);
+    }
+    rn_setup_plan_text(&asked, &text);
+}
+
 static void parse_plan(void)
 {
     if (!rn_is_ok(rn_plan_parse(rn_buffer_view(&text), "plan", &plan, &error))) {
@@ -84,7 +95,7 @@ static void plan_says_what_was_asked(void **state)
 {
     (void)state;
     const struct rn_plan_template wanted = template_make();
-    rn_setup_plan_text(&wanted, &text);
+    write_plan(&wanted);
     parse_plan();
     assert_true(plan.seed == wanted.seed && plan.rounds == 3 && plan.max_examples == 1000);
     assert_int_equal(plan.method, RN_METHOD_FEDAVG_LORA);
@@ -104,16 +115,70 @@ static void plan_says_what_was_asked(void **state)
     struct rn_plan_template regression = template_make();
     regression.task = "regression";
     regression.metric = "pearson";
-    rn_setup_plan_text(&regression, &text);
+    regression.labels = NULL;
+    write_plan(&regression);
     parse_plan();
     assert_int_equal(plan.task.labels_count, 0);
+}
+
+/* The template, `plan show` and its JSON hold every field of the table with its value: what is
+ * signed is what is written and shown. */
+static void every_field_is_written_and_shown(void **state)
+{
+    (void)state;
+    char *shown = NULL;
+    char *json = NULL;
+    size_t length = 0;
+    const struct rn_plan_template wanted = template_make();
+    write_plan(&wanted);
+    parse_plan();
+    const struct rn_plan_view view = {.plan = &plan, .reason = "", .policy_detail = ""};
+    FILE *out = open_memstream(&shown, &length);
+    rn_plan_print_text(&view, true, out);
+    (void)fclose(out);
+    out = open_memstream(&json, &length);
+    rn_plan_print_json(&view, out);
+    (void)fclose(out);
+    json_t *root = json_loads(json, 0, NULL);
+    assert_non_null(root);
+    for (size_t i = 0; i < rn_plan_fields()->count; i++) {
+        const struct rn_field *field = &rn_plan_fields()->fields[i];
+        const char *dot = strrchr(field->path, '.');
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
+        rn_field_put(field, &plan, &value);
+        rn_buffer_format(&line, "%s%s: %s", dot == NULL ? "\n" : "\n  ",
+                         dot == NULL ? field->path : dot + 1, rn_buffer_text(&value));
+        if (strstr(rn_buffer_text(&text), rn_buffer_text(&line)) == NULL) {
+            fail_msg("the template lacks %s: %s", field->path, rn_buffer_text(&value));
+        }
+        line.length = 0;
+        rn_buffer_format(&line, "\n  %-21s %s ", field->path, rn_buffer_text(&value));
+        if (strstr(shown, rn_buffer_text(&line)) == NULL) {
+            fail_msg("plan show lacks %s with %s", field->path, rn_buffer_text(&value));
+        }
+        json_t *at = json_object_get(root, "plan");
+        char *path = rn_text_copy(field->path, strlen(field->path));
+        for (char *rest = path, *key; (key = strsep(&rest, ".")) != NULL;) {
+            at = json_object_get(at, key);
+        }
+        json_t *expected = rn_plan_field_json(field, &plan);
+        if (expected == NULL || !json_equal(at, expected)) {
+            fail_msg("plan show --format json lacks %s", field->path);
+        }
+        json_decref(expected);
+        rn_free(path);
+    }
+    json_decref(root);
+    free(shown);
+    free(json);
 }
 
 static void policy_just_holds_the_plan(void **state)
 {
     (void)state;
     const struct rn_plan_template wanted = template_make();
-    rn_setup_plan_text(&wanted, &text);
+    write_plan(&wanted);
     parse_plan();
     rn_setup_policy_text(&plan, &text);
     if (!rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error))) {
@@ -161,7 +226,7 @@ static void replaces_only_the_hash_of_the_section(void **state)
     uint8_t value[32];
     memset(value, 0xcd, sizeof value);
     const struct rn_plan_template wanted = template_make();
-    rn_setup_plan_text(&wanted, &text);
+    write_plan(&wanted);
     const size_t length = text.length;
     assert_true(rn_is_ok(rn_setup_replace_hash(&text, "roster", "hash", value, &error)));
     parse_plan();
@@ -204,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plan_says_what_was_asked),
+        cmocka_unit_test(every_field_is_written_and_shown),
         cmocka_unit_test(policy_just_holds_the_plan),
         cmocka_unit_test(site_round_trip),
         cmocka_unit_test(replaces_only_the_hash_of_the_section),
