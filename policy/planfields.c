@@ -62,7 +62,7 @@ static const struct rn_field fields[] = {
     {"max_examples", RN_FIELD_U64, AT(max_examples), .optional = true, .most = 0x1p31,
      .fallback = "0", .meaning = "largest count a member may claim; 0 or absent with `uniform`"},
     {"metrics", RN_FIELD_WORD, AT(metrics), ONE_OF(metrics_places), .optional = true,
-     .absent = "home", .fallback = "summed",
+     .absent = "home", .fallback = "home",
      .meaning = "`home`: losses and counts stay at the site; `summed`: they are elements of the "
                 "masked vector"},
 
