@@ -387,13 +387,13 @@ class Federation:
         address = self.port if self.relay is None else self.relay.port
         ok("init", self.directory / "coordinator", "--federation", "scenario", "--address",
            f"127.0.0.1:{address}", "--model", self.model, "--members", ",".join(self.names), "--labels", self.labels,
-           "--rounds", self.rounds, "--threads", 1, "--log", "json", *options)  # fmt: skip
+           "--rounds", self.rounds, "--threads", 1, "--log-format", "json", *options)  # fmt: skip
 
     def _join(self, name, listens):
         more = ["--listen", f"127.0.0.1:{free_port()}"] if listens else []
         ok("join", self.directory / f"coordinator/invitations/{name}.invite", "--dir", self.directory / name,
            "--model", self.model, "--data", self.directory / f"{name}.tsv", "--text", "sentence", "--label", "label",
-           "--threads", 1, "--log", "json", *more)  # fmt: skip
+           "--threads", 1, "--log-format", "json", *more)  # fmt: skip
 
     def _enrol(self):
         operator = self.directory / "coordinator"

@@ -168,7 +168,7 @@ def bad_input(work):
     refused(USAGE, "no column \"text\"", "train", "--model", MODEL, "--data", TRAIN, "--text", "text",
             "--label", "label", "--out", work / "never")
     refused(NO_INPUT, "/nonexistent/config.json", "train", "--model", "/nonexistent", *data)
-    refused(CONFIG, "qeury", "train", "--model", MODEL, *data, "--target", "qeury")
+    refused(CONFIG, "qeury", "train", "--model", MODEL, *data, "--targets", "qeury")
     refused(DATA_WRONG, "train.tsv.gz:2: column \"label\"", "train", "--model", MODEL, *data, "--labels", "x,y")
     broken = work / "broken"
     shutil.copytree(MODEL, broken)

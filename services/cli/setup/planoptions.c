@@ -5,64 +5,167 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "services/cli/kit/bounds.h"
 
-enum source { COUNT, NUMBER, TEXT, LIST, FLAG };
+const struct rn_option rn_plan_job_options[] = {
+    {"name", RN_OPT_TEXT(struct rn_plan_options, name, "NAME"), .help = "the plan's name"},
+    {"labels", RN_OPT_TEXT(struct rn_plan_options, labels, "NAME,..."),
+     .help = "class names in order"},
+    {"task", RN_OPT_CHOICE(struct rn_plan_options, task, RN_CHOICES_TASK),
+     .fallback = "classification", .help = "what the label column holds"},
+    {"metric",
+     RN_OPT_CHOICE(struct rn_plan_options, metric, "accuracy|f1|matthews|pearson|spearman"),
+     .fallback = "accuracy", .help = "what is reported"},
+    {"rounds", RN_OPT_COUNT(struct rn_plan_options, rounds, "N"), .fallback = "8", RN_BOUNDS_ROUNDS,
+     .help = "rounds of the job"},
+    {"method", RN_OPT_CHOICE(struct rn_plan_options, method, RN_CHOICES_METHOD),
+     .fallback = "rolora", .help = "which matrices a round trains"},
+    {"weights", RN_OPT_CHOICE(struct rn_plan_options, weights, RN_CHOICES_WEIGHTS),
+     .fallback = "uniform", .help = "how members weigh in the mean"},
+    {"max-examples", RN_OPT_COUNT(struct rn_plan_options, max_examples, "N"), .least = 0,
+     .most = 0x1p31, .help = "with --weights examples: most that a member may claim"},
+    {"metrics", RN_OPT_CHOICE(struct rn_plan_options, metrics, "home|summed"), .fallback = "home",
+     .help = "whether losses and counts are summed inside the masked vector"},
+    {"seed", RN_OPT_COUNT(struct rn_plan_options, seed, "N"), .fallback = "1", RN_BOUNDS_SEED,
+     .help = "seed of adapter, head and batches"},
+    {"max-length", RN_OPT_COUNT(struct rn_plan_options, max_length, "N"), .fallback = "128",
+     RN_BOUNDS_LENGTH, .help = "tokens per record, special ones included"},
+    {NULL}};
+
+const struct rn_option rn_plan_adapter_options[] = {
+    {"rank", RN_OPT_COUNT(struct rn_plan_options, rank, "N"), .fallback = "4", RN_BOUNDS_RANK,
+     .help = "of the LoRA matrices"},
+    {"alpha", RN_OPT_NUMBER(struct rn_plan_options, alpha, "X"), .fallback = "8", RN_BOUNDS_ALPHA,
+     .help = "scaling is alpha / rank"},
+    {"rslora", RN_OPT_FLAG(struct rn_plan_options, rslora),
+     .help = "scaling is alpha / sqrt(rank)"},
+    {"init", RN_OPT_CHOICE(struct rn_plan_options, init, RN_CHOICES_INIT), .fallback = "kaiming",
+     .help = "start of A; B starts at zero"},
+    {"targets", RN_OPT_TEXT(struct rn_plan_options, targets, "NAME,..."), .fallback = "query,value",
+     .help = "modules to adapt, as in peft, or all-linear"},
+    {"head", RN_OPT_CHOICE(struct rn_plan_options, head, "frozen|federated|local"),
+     .fallback = "federated", .help = "what happens to the classifier"},
+    {NULL}};
+
+const struct rn_option rn_plan_training_options[] = {
+    {"optimizer", RN_OPT_CHOICE(struct rn_plan_options, optimizer, RN_CHOICES_OPTIMIZER),
+     .fallback = "adamw", .help = "update rule of the local steps"},
+    {"lr", RN_OPT_NUMBER(struct rn_plan_options, lr, "X"), .fallback = "0.001", RN_BOUNDS_RATE,
+     .help = "learning rate of A, B and head"},
+    {"lr-head", RN_OPT_NUMBER(struct rn_plan_options, lr_head, "X"), RN_BOUNDS_RATE,
+     .help = "of the head, where it differs"},
+    {"weight-decay", RN_OPT_NUMBER(struct rn_plan_options, weight_decay, "X"), .fallback = "0",
+     RN_BOUNDS_DECAY, .help = "decoupled for adamw"},
+    {"schedule", RN_OPT_CHOICE(struct rn_plan_options, schedule, "constant|cosine"),
+     .fallback = "constant", .help = "of the learning rate, over a round"},
+    {"warmup-steps", RN_OPT_COUNT(struct rn_plan_options, warmup_steps, "N"), .fallback = "0",
+     RN_BOUNDS_WARMUP, .help = "of each round, in which the rate rises"},
+    {"clip", RN_OPT_NUMBER(struct rn_plan_options, clip, "X"), .fallback = "1", RN_BOUNDS_CLIP,
+     .help = "bound of the gradient's norm; 0: none"},
+    {"batch", RN_OPT_COUNT(struct rn_plan_options, batch, "N"), .fallback = "32", RN_BOUNDS_BATCH,
+     .help = "records per step"},
+    {"steps", RN_OPT_COUNT(struct rn_plan_options, steps, "N"), .fallback = "50", RN_BOUNDS_STEPS,
+     .help = "local steps a round"},
+    {NULL}};
+
+const struct rn_option rn_plan_secagg_options[] = {
+    {"colluding", RN_OPT_COUNT(struct rn_plan_options, colluding, "N"), .fallback = "1", .least = 1,
+     .most = 126, .help = "members that may work with the coordinator"},
+    {"losses", RN_OPT_COUNT(struct rn_plan_options, losses, "N"), .most = 125,
+     .help = "losses that a round survives; without: as many as --members allows"},
+    {"honest", RN_OPT_COUNT(struct rn_plan_options, honest, "N"), .fallback = "2", .least = 2,
+     .most = 127, .help = "honest contributors that must remain"},
+    {"bits", RN_OPT_COUNT(struct rn_plan_options, bits, "N"), .fallback = "16", .least = 4,
+     .most = 24, .help = "of one quantised value"},
+    {"scale", RN_OPT_NUMBER(struct rn_plan_options, scale, "X"), .fallback = "0.125",
+     RN_BOUNDS_SCALE, .help = "largest change of one element in a round, a power of two"},
+    {"train-soft", RN_OPT_COUNT(struct rn_plan_options, train_soft, "S"), .fallback = "1800",
+     .least = 1, .most = 604800,
+     .help = "seconds of training after which stragglers are left behind"},
+    {"train-hard", RN_OPT_COUNT(struct rn_plan_options, train_hard, "S"), .fallback = "7200",
+     .least = 1, .most = 604800, .help = "and after which a round is given up"},
+    {"stage-soft", RN_OPT_COUNT(struct rn_plan_options, stage_soft, "S"), .fallback = "30",
+     .least = 1, .most = 86400, .help = "the same for every other stage"},
+    {"stage-hard", RN_OPT_COUNT(struct rn_plan_options, stage_hard, "S"), .fallback = "120",
+     .least = 1, .most = 86400, .help = "and its end"},
+    {"upload-rate", RN_OPT_COUNT(struct rn_plan_options, upload_rate, "BYTES"),
+     .fallback = "1000000", .least = 1024, .most = 1e12,
+     .help = "bytes per second that every member can send"},
+    {"attempts", RN_OPT_COUNT(struct rn_plan_options, attempts, "N"), .fallback = "3", .least = 1,
+     .most = 100, .help = "sessions per round before the job stops"},
+    {NULL}};
+
+/* ---- Which fields they set, in the order in which they are applied. */
 
 struct origin {
-    const char *path;
-    enum source source;
-    size_t offset;
+    const char *option;
+    const char *paths[4];
 };
-#define FROM(path, source, member)                              \
-    {                                                           \
-        path, source, offsetof(struct rn_plan_template, member) \
-    }
 
 static const struct origin origins[] = {
-    FROM("federation", TEXT, federation),
-    FROM("name", TEXT, name),
-    FROM("seed", COUNT, seed),
-    FROM("rounds", COUNT, rounds),
-    FROM("method", TEXT, method),
-    FROM("weights", TEXT, weights),
-    FROM("max_examples", COUNT, max_examples),
-    FROM("metrics", TEXT, metrics),
-    FROM("model.hash", TEXT, model_hash),
-    FROM("model.max_length", COUNT, max_length),
-    FROM("task.kind", TEXT, task),
-    FROM("task.labels", LIST, labels),
-    FROM("task.metric", TEXT, metric),
-    FROM("lora.rank", COUNT, rank),
-    FROM("lora.alpha", NUMBER, alpha),
-    FROM("lora.rslora", FLAG, rslora),
-    FROM("lora.init", TEXT, init),
-    FROM("lora.targets", LIST, targets),
-    FROM("lora.head", TEXT, head),
-    FROM("training.optimizer", TEXT, optimizer),
-    FROM("training.lr_a", NUMBER, lr_a),
-    FROM("training.lr_b", NUMBER, lr_b),
-    FROM("training.lr_head", NUMBER, lr_head),
-    FROM("training.weight_decay", NUMBER, weight_decay),
-    FROM("training.schedule", TEXT, schedule),
-    FROM("training.warmup_steps", COUNT, warmup_steps),
-    FROM("training.clip", NUMBER, clip),
-    FROM("training.batch", COUNT, batch),
-    FROM("training.steps", COUNT, steps),
-    FROM("secagg.colluding", COUNT, colluding),
-    FROM("secagg.losses", COUNT, losses),
-    FROM("secagg.honest", COUNT, honest),
-    FROM("secagg.bits", COUNT, bits),
-    FROM("secagg.scale_a", NUMBER, scale),
-    FROM("secagg.scale_b", NUMBER, scale),
-    FROM("secagg.scale_head", NUMBER, scale),
-    FROM("secagg.train_soft_s", COUNT, train_soft),
-    FROM("secagg.train_hard_s", COUNT, train_hard),
-    FROM("secagg.stage_soft_s", COUNT, stage_soft),
-    FROM("secagg.stage_hard_s", COUNT, stage_hard),
-    FROM("secagg.upload_rate", COUNT, upload_rate),
-    FROM("secagg.attempts", COUNT, attempts),
-    FROM("roster.coordinator", TEXT, coordinator),
+    {"name", {"name"}},
+    {"seed", {"seed"}},
+    {"rounds", {"rounds"}},
+    {"method", {"method"}},
+    {"weights", {"weights"}},
+    {"max-examples", {"max_examples"}},
+    {"metrics", {"metrics"}},
+    {"max-length", {"model.max_length"}},
+    {"task", {"task.kind"}},
+    {"labels", {"task.labels"}},
+    {"metric", {"task.metric"}},
+    {"rank", {"lora.rank"}},
+    {"alpha", {"lora.alpha"}},
+    {"rslora", {"lora.rslora"}},
+    {"init", {"lora.init"}},
+    {"targets", {"lora.targets"}},
+    {"head", {"lora.head"}},
+    {"optimizer", {"training.optimizer"}},
+    {"lr", {"training.lr_a", "training.lr_b", "training.lr_head"}},
+    {"lr-head", {"training.lr_head"}},
+    {"weight-decay", {"training.weight_decay"}},
+    {"schedule", {"training.schedule"}},
+    {"warmup-steps", {"training.warmup_steps"}},
+    {"clip", {"training.clip"}},
+    {"batch", {"training.batch"}},
+    {"steps", {"training.steps"}},
+    {"colluding", {"secagg.colluding"}},
+    {"losses", {"secagg.losses"}},
+    {"honest", {"secagg.honest"}},
+    {"bits", {"secagg.bits"}},
+    {"scale", {"secagg.scale_a", "secagg.scale_b", "secagg.scale_head"}},
+    {"train-soft", {"secagg.train_soft_s"}},
+    {"train-hard", {"secagg.train_hard_s"}},
+    {"stage-soft", {"secagg.stage_soft_s"}},
+    {"stage-hard", {"secagg.stage_hard_s"}},
+    {"upload-rate", {"secagg.upload_rate"}},
+    {"attempts", {"secagg.attempts"}},
 };
+
+const char *const *rn_plan_option_paths(const char *option)
+{
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(origins); i++) {
+        if (strcmp(origins[i].option, option) == 0) {
+            return origins[i].paths;
+        }
+    }
+    return NULL;
+}
+
+static const struct rn_option *option_find(const char *name)
+{
+    static const struct rn_option *const tables[] = {rn_plan_job_options, rn_plan_adapter_options,
+                                                     rn_plan_training_options,
+                                                     rn_plan_secagg_options};
+    for (size_t t = 0; t < RN_ARRAY_LENGTH(tables); t++) {
+        for (const struct rn_option *option = tables[t]; option->name != NULL; option++) {
+            if (strcmp(option->name, name) == 0) {
+                return option;
+            }
+        }
+    }
+    return NULL;
+}
 
 /* "a,b": each entry as it stands, whatever it looks like. */
 static rn_result list_set(const struct rn_field *field, const char *list, struct rn_plan *plan,
@@ -80,43 +183,46 @@ static rn_result list_set(const struct rn_field *field, const char *list, struct
     return rn_ok();
 }
 
-static rn_result origin_set(const struct origin *origin, const void *options, struct rn_plan *plan,
-                            struct rn_error *err)
+/* The option's value as it would stand in the file. */
+static const char *value_text(const struct rn_option *option, const void *options,
+                              char out[static 64])
 {
-    char text[64];
-    const struct rn_field *field = rn_field_find(rn_plan_fields(), origin->path);
-    const void *at = (const char *)options + origin->offset;
-    const char *given =
-        origin->source == TEXT || origin->source == LIST ? *(const char *const *)at : text;
-    if (given == NULL) {
-        return rn_ok();
+    const void *at = (const char *)options + option->offset;
+    switch (option->kind) {
+    case RN_OPTION_COUNT:
+        (void)rn_text_format(out, 64, "%" PRIu64, *(const uint64_t *)at);
+        return out;
+    case RN_OPTION_NUMBER:
+        (void)rn_text_format(out, 64, "%.17g", *(const double *)at);
+        return out;
+    case RN_OPTION_FLAG:
+        return *(const bool *)at ? "true" : "false";
+    default:
+        return *(const char *const *)at;
     }
-    switch (origin->source) {
-    case LIST:
-        return list_set(field, given, plan, err);
-    case COUNT:
-        (void)rn_text_format(text, sizeof text, "%" PRIu64, *(const uint64_t *)at);
-        break;
-    case NUMBER:
-        (void)rn_text_format(text, sizeof text, "%.17g", *(const double *)at);
-        break;
-    case FLAG:
-        (void)rn_text_format(text, sizeof text, "%s", *(const bool *)at ? "true" : "false");
-        break;
-    case TEXT:
-        break;
-    }
-    return rn_field_set(field, plan, given, false, err);
 }
 
-rn_result rn_plan_from_options(const struct rn_plan_template *options, struct rn_plan *out_plan,
-                               struct rn_error *err)
+static rn_result path_set(const char *path, const char *text, struct rn_plan *plan,
+                          struct rn_error *err)
 {
-    rn_plan_defaults(out_plan);
+    const struct rn_field *field = rn_field_find(rn_plan_fields(), path);
+    return rn_field_is_list(field) ? list_set(field, text, plan, err)
+                                   : rn_field_set(field, plan, text, false, err);
+}
+
+rn_result rn_plan_options_apply(const struct rn_command *command,
+                                const struct rn_plan_options *options, struct rn_plan *plan,
+                                struct rn_error *err)
+{
+    char text[64];
     for (size_t i = 0; i < RN_ARRAY_LENGTH(origins); i++) {
-        const rn_result set = origin_set(&origins[i], options, out_plan, err);
-        if (!rn_is_ok(set)) {
-            return rn_fail_context(err, set, "%s", origins[i].path);
+        if (!rn_command_given(command, origins[i].option)) {
+            continue;
+        }
+        const char *value = value_text(option_find(origins[i].option), options, text);
+        for (const char *const *path = origins[i].paths; *path != NULL; path++) {
+            RN_ENSURE(rn_is_ok(path_set(*path, value, plan, err)), err, RN_E_USAGE, "--%s: %s",
+                      origins[i].option, err == NULL ? "" : err->text);
         }
     }
     return rn_ok();

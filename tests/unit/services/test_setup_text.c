@@ -29,60 +29,46 @@ static struct rn_policy policy;
 static struct rn_site site, again;
 static struct rn_error error;
 
-static struct rn_plan_template template_make(void)
-{
-    return (struct rn_plan_template){
-        .federation = "clinics",
-        .name = "triage",
-        .seed = UINT64_C(1) << 53,
-        .rounds = 3,
-        .method = "fedavg-lora",
-        .weights = "examples",
-        .max_examples = 1000,
-        .metrics = "home",
-        .model_hash = HEX_A,
-        .max_length = 99,
-        .task = "classification",
-        .labels = "it's \"odd\",back\\slash,ok: yes # no",
-        .metric = "f1",
-        .rank = 7,
-        .alpha = 0.1,
-        .rslora = true,
-        .init = "orthonormal",
-        .targets = "query,attention.output.dense",
-        .head = "local",
-        .optimizer = "sgd",
-        .lr_a = 1e-7,
-        .lr_b = 1.0 / 3,
-        .lr_head = 12.5,
-        .weight_decay = 0.01,
-        .schedule = "cosine",
-        .warmup_steps = 2,
-        .clip = 0,
-        .batch = 5,
-        .steps = 6,
-        .colluding = 2,
-        .losses = 1,
-        .honest = 3,
-        .bits = 12,
-        .scale = 0x1p-20,
-        .train_soft = 1,
-        .train_hard = 2,
-        .stage_soft = 3,
-        .stage_hard = 4,
-        .upload_rate = 5000,
-        .attempts = 6,
-        .coordinator = HEX_B,
-    };
-}
+static const struct rn_option_group groups[] = {RN_PLAN_OPTION_GROUPS(0), {NULL}};
+static const struct rn_command_def def = {.name = "plan",
+                                          .groups = groups,
+                                          .settings_size = sizeof(struct rn_plan_options)};
+static const struct rn_program program = {.name = "test"};
 
-static void write_plan(const struct rn_plan_template *wanted)
+/* A plan of these words on a command line. */
+static void write_plan(const char *words)
 {
-    if (!rn_is_ok(rn_plan_from_options(wanted, &asked, &error))) {
+    char *line = rn_text_copy(words, strlen(words));
+    char *argv[96] = {line};
+    int argc = 1;
+    struct rn_command command;
+    for (char *rest = line; rest != NULL;) {
+        argv[argc++] = strsep(&rest, "^");
+    }
+    rn_result result = rn_command_parse(&program, &def, argc, argv, &command, &error);
+    rn_plan_defaults(&asked);
+    (void)rn_text_format(asked.federation, sizeof asked.federation, "clinics");
+    (void)rn_text_format(asked.model.hash, sizeof asked.model.hash, HEX_A);
+    (void)rn_text_format(asked.roster.coordinator, sizeof asked.roster.coordinator, HEX_B);
+    if (rn_is_ok(result)) {
+        result = rn_plan_options_apply(&command, command.settings, &asked, &error);
+    }
+    rn_command_clear(&command);
+    rn_free(line);
+    if (!rn_is_ok(result)) {
         fail_msg("%s", error.text);
     }
     rn_setup_plan_text(&asked, &text);
 }
+
+static const char every_option[] =
+    "--name^triage^--seed^9007199254740992^--rounds^3^--method^fedavg-lora^--weights^examples^"
+    "--max-examples^1000^--metrics^home^--max-length^99^--labels^it's \"odd\",back\\slash,ok: yes "
+    "# no^--metric^f1^--rank^7^--alpha^0.1^--rslora^--init^orthonormal^--targets^query,"
+    "attention.output.dense^--head^local^--optimizer^sgd^--lr^0.3333333333333333^--lr-head^12.5^"
+    "--weight-decay^0.01^--schedule^cosine^--warmup-steps^2^--clip^0^--batch^5^--steps^6^"
+    "--colluding^2^--losses^1^--honest^3^--bits^12^--scale^9.5367431640625e-07^--train-soft^1^"
+    "--train-hard^2^--stage-soft^3^--stage-hard^4^--upload-rate^5000^--attempts^6";
 
 static void parse_plan(void)
 {
@@ -94,10 +80,9 @@ static void parse_plan(void)
 static void plan_says_what_was_asked(void **state)
 {
     (void)state;
-    const struct rn_plan_template wanted = template_make();
-    write_plan(&wanted);
+    write_plan(every_option);
     parse_plan();
-    assert_true(plan.seed == wanted.seed && plan.rounds == 3 && plan.max_examples == 1000);
+    assert_true(plan.seed == UINT64_C(1) << 53 && plan.rounds == 3 && plan.max_examples == 1000);
     assert_int_equal(plan.method, RN_METHOD_FEDAVG_LORA);
     assert_int_equal(plan.weights, RN_WEIGHTS_EXAMPLES);
     assert_int_equal(plan.task.labels_count, 3);
@@ -107,16 +92,12 @@ static void plan_says_what_was_asked(void **state)
     assert_string_equal(plan.lora.targets[1], "attention.output.dense");
     assert_true(plan.lora.alpha == 0.1 && plan.lora.rslora);
     /* Numbers come back bit for bit. */
-    assert_true(plan.training.lr_a == wanted.lr_a && plan.training.lr_b == wanted.lr_b);
+    assert_true(plan.training.lr_a == 1.0 / 3 && plan.training.lr_b == 1.0 / 3);
     assert_true(plan.training.lr_head == 12.5 && plan.secagg.scale_head == 0x1p-20);
     assert_int_equal(plan.secagg.attempts, 6);
     assert_int_equal(plan.model_hash[0], 0xaa);
     assert_int_equal(plan.roster_hash[0], 0);
-    struct rn_plan_template regression = template_make();
-    regression.task = "regression";
-    regression.metric = "pearson";
-    regression.labels = NULL;
-    write_plan(&regression);
+    write_plan("--name^x^--task^regression^--metric^pearson");
     parse_plan();
     assert_int_equal(plan.task.labels_count, 0);
 }
@@ -129,8 +110,7 @@ static void every_field_is_written_and_shown(void **state)
     char *shown = NULL;
     char *json = NULL;
     size_t length = 0;
-    const struct rn_plan_template wanted = template_make();
-    write_plan(&wanted);
+    write_plan(every_option);
     parse_plan();
     const struct rn_plan_view view = {.plan = &plan, .reason = "", .policy_detail = ""};
     FILE *out = open_memstream(&shown, &length);
@@ -177,8 +157,7 @@ static void every_field_is_written_and_shown(void **state)
 static void policy_just_holds_the_plan(void **state)
 {
     (void)state;
-    const struct rn_plan_template wanted = template_make();
-    write_plan(&wanted);
+    write_plan(every_option);
     parse_plan();
     rn_setup_policy_text(&plan, &text);
     if (!rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error))) {
@@ -225,8 +204,7 @@ static void replaces_only_the_hash_of_the_section(void **state)
     (void)state;
     uint8_t value[32];
     memset(value, 0xcd, sizeof value);
-    const struct rn_plan_template wanted = template_make();
-    write_plan(&wanted);
+    write_plan(every_option);
     const size_t length = text.length;
     assert_true(rn_is_ok(rn_setup_replace_hash(&text, "roster", "hash", value, &error)));
     parse_plan();
