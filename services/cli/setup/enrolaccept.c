@@ -214,7 +214,6 @@ static rn_result candidate_check(struct acceptance *a, size_t at, struct rn_erro
 static rn_result roster_extend(struct acceptance *a, struct rn_error *err)
 {
     struct rn_setup *setup = a->setup;
-    const uint32_t today = (uint32_t)(a->now_ms / DAY_MS);
     struct rn_roster *roster = &setup->roster;
     if (!setup->has_roster) {
         *roster = (struct rn_roster){0};
@@ -228,8 +227,6 @@ static rn_result roster_extend(struct acceptance *a, struct rn_error *err)
         struct rn_roster_member *member = &roster->members[roster->count++];
         memcpy(member->name, a->candidates[i].name, sizeof member->name);
         member->key = a->candidates[i].key;
-        member->valid_from = today;
-        member->valid_until = today + a->days;
     }
     return rn_roster_write(roster, &setup->roster_bytes, err);
 }
