@@ -143,6 +143,8 @@ static bool whole(struct rn_view text, const char *source)
         if (rn_is_ok(result) && strncmp(line, "file ", 5) == 0) {
             const char *length = strrchr(line, ' ') + 1;
             result = file_take(&cursor, length, &item);
+        } else if (strncmp(line, "field ", 6) != 0) {
+            return false;
         }
     }
     return false;
@@ -173,9 +175,11 @@ rn_result rn_bundle_mend(struct rn_buffer *text, const char *source, struct rn_e
     const char *seen = rn_mailtext_plain(&plain) ? "line ends are CR LF" : NULL;
     tail_trim(&plain);
     bool good = whole(rn_buffer_view(&plain), source);
+    const size_t quoted = plain.length;
     if (!good && begins_like_one(rn_buffer_view(&plain)) && rn_mailtext_unquote(&plain)) {
-        seen = "lines are quoted-printable";
         good = whole(rn_buffer_view(&plain), source);
+        /* The base64 of one certificate may end in a single "=", which looks like a joined line. */
+        seen = quoted - plain.length > 2 ? "lines are quoted-printable" : seen;
     }
     if (good) {
         rn_bundle_text_clear(text);
