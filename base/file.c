@@ -60,6 +60,16 @@ rn_result rn_file_read(const char *path, size_t max, struct rn_buffer *out, stru
     }
 }
 
+rn_result rn_file_private_check(const char *path, struct rn_error *err)
+{
+    struct stat facts;
+    RN_ENSURE(stat(path, &facts) == 0, err, RN_E_NO_INPUT, "%s: %s", path, strerror(errno));
+    RN_ENSURE((facts.st_mode & 077) == 0, err, RN_E_PERMISSION,
+              "%s: others can reach this private key (mode %03o); run: chmod 600 %s", path,
+              (unsigned)(facts.st_mode & 0777), path);
+    return rn_ok();
+}
+
 static rn_result write_all(int descriptor, struct rn_view content, const char *path,
                            struct rn_error *err)
 {

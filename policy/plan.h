@@ -176,6 +176,11 @@ struct rn_plan_numbers {
 RN_MUST rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
                                    struct rn_plan_numbers *out_numbers, struct rn_error *err);
 
+/* Whether a site with this many training examples may take part: with `weights: examples` nobody
+ * may claim more than max_examples. RN_E_CONFIG with both numbers. */
+RN_MUST rn_result rn_plan_examples_check(const struct rn_plan *plan, uint64_t examples,
+                                         struct rn_error *err);
+
 /* Bytes one member uploads as masked input for a vector of d elements, canaries included; framing
  * not counted. 0 when d is 0 or beyond RN_SA_ELEMENTS_MAX. */
 uint64_t rn_plan_upload_bytes(const struct rn_plan_numbers *numbers, uint64_t elements);

@@ -92,8 +92,8 @@ const struct rn_field_table *rn_site_fields(void)
     return &table;
 }
 
-/* host:port or [v6]:port with a port from 0 (any, when listening) to 65535. */
-static bool address_valid(const char *address)
+/* host:port or [v6]:port with a port from port_min (0: any, when listening) to 65535. */
+static bool address_valid(const char *address, unsigned long port_min)
 {
     const char *colon = strrchr(address, ':');
     if (colon == NULL || colon == address || strchr(address, '/') != NULL ||
@@ -109,19 +109,23 @@ static bool address_valid(const char *address)
         port = port * 10 + (unsigned long)(*at - '0');
     }
     const bool bracketed = address[0] == '[' && colon[-1] == ']';
-    return port <= 65535 && (bracketed || memchr(address, ':', (size_t)(colon - address)) == NULL);
+    return port >= port_min && port <= 65535 &&
+           (bracketed || memchr(address, ':', (size_t)(colon - address)) == NULL);
 }
 
 static rn_result check_address(const struct rn_yaml_index *index, const char *field,
-                               const char *address, bool needed, struct rn_error *err)
+                               const char *address, unsigned long port_min, bool needed,
+                               struct rn_error *err)
 {
     if (address[0] == '\0') {
         return needed ? rn_yaml_fail(index, "network.direction", err,
                                      "this direction needs %s: host:port", field)
                       : rn_ok();
     }
-    if (!address_valid(address)) {
-        return rn_yaml_fail(index, field, err, "expected host:port or [IPv6]:port");
+    if (!address_valid(address, port_min)) {
+        return rn_yaml_fail(index, field, err,
+                            "expected host:port or [IPv6]:port with a port from %lu to 65535",
+                            port_min);
     }
     return rn_ok();
 }
@@ -133,9 +137,9 @@ static rn_result check_network(const struct rn_yaml_index *index, const struct r
     const bool dials = network->direction != RN_SITE_LISTEN;
     const bool listens = network->direction != RN_SITE_DIAL;
     const bool member = site->role == RN_SITE_MEMBER;
-    RN_TRY(check_address(index, "network.listen", network->listen, listens, err));
-    RN_TRY(check_address(index, "network.dial", network->dial, dials && member, err));
-    RN_TRY(check_address(index, "network.status", network->status, false, err));
+    RN_TRY(check_address(index, "network.listen", network->listen, 0, listens, err));
+    RN_TRY(check_address(index, "network.dial", network->dial, 1, dials && member, err));
+    RN_TRY(check_address(index, "network.status", network->status, 0, false, err));
     if (dials && !member && network->peers_count == 0) {
         return rn_yaml_fail(index, "network.direction", err,
                             "a coordinator that dials needs network.peers");
@@ -144,7 +148,7 @@ static rn_result check_network(const struct rn_yaml_index *index, const struct r
         return rn_yaml_fail(index, "network.peers", err, "only a coordinator has peers");
     }
     for (uint32_t i = 0; i < network->peers_count; i++) {
-        if (!address_valid(network->peers[i].address)) {
+        if (!address_valid(network->peers[i].address, 1)) {
             return rn_yaml_fail(index, "network.peers", err,
                                 "entry %u: expected host:port as the address", i + 1);
         }

@@ -340,8 +340,8 @@ rn_result rn_journal_latest(struct rn_journal *journal, enum rn_journal_kind kin
 rn_result rn_journal_prune(struct rn_journal *journal, enum rn_journal_kind kind,
                            uint32_t first_kept_round, struct rn_error *err)
 {
-    RN_ENSURE(kind != RN_JOURNAL_SPENT && kind != RN_JOURNAL_BINDING, err, RN_E_USAGE,
-              "%s: records of this kind are kept for ever", journal->path);
+    RN_ENSURE(kind != RN_JOURNAL_SPENT && kind != RN_JOURNAL_BINDING && kind != RN_JOURNAL_PLAN,
+              err, RN_E_USAGE, "%s: records of this kind are kept for ever", journal->path);
     sqlite3_stmt *statement = journal->statements[STATEMENT_PRUNE];
     (void)sqlite3_bind_int(statement, 1, (int)kind);
     (void)sqlite3_bind_int64(statement, 2, first_kept_round);

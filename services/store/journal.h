@@ -4,9 +4,9 @@
  * an append returned rn_ok the record survives power loss; when it failed, nothing was written. A
  * process first appends and only then acts on what the record promises.
  *
- * One state directory belongs to one identity and one plan (rn_journal_bind) and is held by one
- * process (an exclusive lock from open to close), because two processes with one identity would
- * vote twice.
+ * One state directory belongs to one role and identity (rn_journal_bind) and is held by one process
+ * (an exclusive lock from open to close), because two processes with one identity would vote twice.
+ * Certificates are no part of the binding: they are renewed.
  *
  * Files in the directory: journal.db, journal.db-wal, journal.db-shm (mode 0600, deleted content is
  * overwritten, since records may hold shares), lock.
@@ -26,7 +26,7 @@
 
 /* What a record is about. The numbers are stored: never reuse one. */
 enum rn_journal_kind {
-    RN_JOURNAL_BINDING = 1,    /* identity, plan hash and base hash of this directory */
+    RN_JOURNAL_BINDING = 1,    /* role and identity key of this directory */
     RN_JOURNAL_MEMBER = 2,     /* record of the secure-aggregation member machine */
     RN_JOURNAL_AGGREGATOR = 3, /* record of the secure-aggregation aggregator machine */
     RN_JOURNAL_SPENT = 4,      /* record of the spent ledger (rule A9) */
@@ -38,6 +38,7 @@ enum rn_journal_kind {
     RN_JOURNAL_ATTEMPT = 10,   /* an attempt at a round began: the number is used up */
     RN_JOURNAL_EVIDENCE = 11,  /* signed proof of a peer's misbehaviour */
     RN_JOURNAL_METRICS = 12,   /* evaluation of the adapter after a round */
+    RN_JOURNAL_PLAN = 13,      /* hash of the plan whose job this is */
     RN_JOURNAL_KIND_LAST_,
 };
 

@@ -156,6 +156,7 @@ static rn_result init(struct rn_demo *demo, struct rn_error *err)
                                "--text",       s->text,
                                "--label",      s->label,
                                "--log-format", "json",
+                               "--metrics",    "summed",
                                NULL,           NULL,
                                NULL,           NULL};
     add_format(demo, arguments, RN_ARRAY_LENGTH(arguments) - 4);

@@ -16,6 +16,7 @@
 #include "services/cli/kit/bounds.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
+#include "services/cli/setup/planmodel.h"
 #include "services/cli/setup/planoptions.h"
 #include "services/cli/setup/setuptext.h"
 #include "services/host/modelhash.h"
@@ -147,13 +148,12 @@ static rn_result certificates_write(struct init_job *job, struct rn_error *err)
     char ca_key[RN_PATH_MAX];
     char tls_key[RN_PATH_MAX];
     char host[256];
-    char port[8];
     const char *directory = job->stage.partial;
     struct rn_x509_subject subject = {.federation = job->settings->federation};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer authority = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer request = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer certificate = {0};
-    RN_TRY(rn_setup_address_split(job->settings->address, host, port, err));
+    RN_TRY(rn_setup_address_reach(job->settings->address, host, err));
     RN_ENSURE(rn_x509_host_valid(host), err, RN_E_USAGE, "--address: '%s' is no host name", host);
     (void)rn_text_format(subject.host, sizeof subject.host, "%s", host);
     RN_TRY(rn_path_join(ca_key, directory, "ca.key", err));
@@ -207,6 +207,10 @@ static rn_result site_write(struct init_job *job, struct rn_error *err)
         result = rn_site_parse(rn_buffer_view(&text), "site.yaml", site, err);
     }
     if (rn_is_ok(result)) {
+        struct rn_plan_examples found;
+        result = rn_plan_site_check(job->parsed, model, "", &site->data, &found, err);
+    }
+    if (rn_is_ok(result)) {
         result = rn_setup_write(job->stage.partial, "site.yaml", rn_buffer_view(&text), 0644, err);
     }
     rn_free(site);
@@ -216,6 +220,11 @@ static rn_result site_write(struct init_job *job, struct rn_error *err)
 static rn_result invite_name(void *context, const char *name, struct rn_error *err)
 {
     struct init_job *job = context;
+    char file[128];
+    RN_ENSURE(!rn_name_valid(name) ||
+                  !rn_text_format(file, sizeof file, "invitations/%s.invite", name) ||
+                  !rn_setup_has(job->stage.partial, file),
+              err, RN_E_USAGE, "--members: '%s' is named twice", name);
     job->invited++;
     return rn_enrol_invite(job->stage.partial, job->parsed, NULL, name, job->settings->address,
                            job->now_ms, err);
@@ -267,8 +276,9 @@ static void report(const struct rn_command *command, const struct init_job *job)
     }
     printf("Made %s: certificate authority, coordinator, plan and %zu invitation(s).\n"
            "Base model %.16s...\n\nNext:\n"
-           "  1. read %s/plan.yaml and change what you want\n",
-           directory, job->invited, model, directory);
+           "  1. read %s/plan.yaml; after a change: rondo invite %s, so that the invitations "
+           "follow it\n",
+           directory, job->invited, model, directory, directory);
     printf(job->invited == 0 ? "  2. rondo invite %s NAME...\n"
                              : "  2. send each member its file of %s/invitations\n",
            directory);

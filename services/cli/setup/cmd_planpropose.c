@@ -13,7 +13,6 @@
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/jobs.h"
 #include "services/cli/setup/planmodel.h"
-#include "services/host/modelhash.h"
 
 struct proposal {
     struct rn_setup *setup; /* plan and plan_bytes become the new ones */
@@ -48,19 +47,19 @@ static rn_result plan_take(struct rn_setup *setup, const char *path, struct rn_e
 /* The roster can keep the plan's promise, and the model can run it. */
 static rn_result plan_holds(const struct rn_setup *setup, struct rn_error *err)
 {
-    char model[RN_PATH_MAX];
-    uint8_t hash[32];
-    struct rn_plan_cost cost;
-    struct rn_plan_numbers numbers = {0};
-    RN_TRY(rn_site_path(model, setup->directory, setup->site.model, err));
-    RN_TRY(rn_model_hash(model, hash, err));
-    RN_ENSURE(memcmp(hash, setup->plan.model_hash, sizeof hash) == 0, err, RN_E_CONFIG,
-              "%s is not the plan's base model %.16s...", model, setup->plan.model.hash);
-    if (!setup->has_roster) {
-        return rn_ok();
+    struct rn_plan_numbers numbers;
+    struct rn_plan_examples found;
+    if (setup->has_roster) {
+        RN_TRY(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err));
     }
-    RN_TRY(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err));
-    return rn_plan_cost_compute(&setup->plan, &numbers, model, &cost, err);
+    return rn_plan_setup_check(setup, &found, err);
+}
+
+/* Without a roster there are open invitations at most: they follow the plan. */
+static rn_result plan_finish(struct rn_setup *setup, struct rn_error *err)
+{
+    size_t changed = 0;
+    return setup->has_roster ? rn_enrol_finish(setup, err) : rn_enrol_refresh(setup, &changed, err);
 }
 
 static rn_result plan_put(struct proposal *proposal, bool changed, struct rn_error *err)
@@ -72,7 +71,7 @@ static rn_result plan_put(struct proposal *proposal, bool changed, struct rn_err
     if (changed) {
         rn_signatures_init(&setup->signatures, setup->plan.hash);
     }
-    return setup->has_roster ? rn_enrol_finish(setup, err) : rn_ok();
+    return plan_finish(setup, err);
 }
 
 static rn_result propose(struct proposal *proposal, const char *directory, const char *path,

@@ -71,6 +71,15 @@ rn_result rn_setup_read(const char *directory, const char *name, size_t max, str
     return rn_file_read(path, max, out, err);
 }
 
+rn_result rn_setup_read_key(const char *directory, const char *name, struct rn_buffer *out,
+                            struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_TRY(rn_path_join(path, directory, name, err));
+    RN_TRY(rn_file_private_check(path, err));
+    return rn_file_read(path, RN_SETUP_PEM_MAX, out, err);
+}
+
 rn_result rn_setup_write(const char *directory, const char *name, struct rn_view content,
                          unsigned mode, struct rn_error *err)
 {
@@ -293,8 +302,22 @@ rn_result rn_setup_address_split(const char *address, char out_host[static 256],
     RN_ENSURE(colon != NULL && colon != address && length > 0 && length < 256 &&
                   strspn(colon + 1, "0123456789") == strlen(colon + 1) && colon[1] != '\0' &&
                   rn_text_format(out_port, 8, "%s", colon + 1) &&
+                  strtol(out_port, NULL, 10) <= 65535 &&
                   (bracketed || memchr(address, ':', length) == NULL),
               err, RN_E_USAGE, "'%.80s' is no address: expected host:port or [IPv6]:port", address);
     (void)rn_text_format(out_host, 256, "%.*s", (int)length, address + (bracketed ? 1 : 0));
+    return rn_ok();
+}
+
+rn_result rn_setup_address_reach(const char *address, char out_host[static 256],
+                                 struct rn_error *err)
+{
+    char port[8];
+    RN_TRY(rn_setup_address_split(address, out_host, port, err));
+    RN_ENSURE(
+        strtol(port, NULL, 10) != 0, err, RN_E_USAGE,
+        "'%.80s' cannot be dialled: port 0 stands for any free port; name the one that others "
+        "are to reach",
+        address);
     return rn_ok();
 }

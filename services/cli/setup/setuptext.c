@@ -112,6 +112,8 @@ rn_result rn_setup_columns(const struct rn_setup_columns *columns, struct rn_sit
     const size_t first = strcspn(columns->text, ",");
     const char *second = columns->text[first] == ',' ? columns->text + first + 1 : "";
     const char *format = columns->format;
+    RN_ENSURE(strchr(second, ',') == NULL, err, RN_E_USAGE,
+              "--text: at most two columns, the text and its pair");
     RN_ENSURE(
         first > 0 &&
             rn_text_format(data->text, sizeof data->text, "%.*s", (int)first, columns->text) &&

@@ -40,7 +40,6 @@ static void roster_make(uint32_t members)
     for (uint32_t i = 0; i < members; i++) {
         (void)rn_text_format(roster.members[i].name, sizeof roster.members[i].name, "member-%u", i);
         roster.members[i].key = key_of((uint8_t)(i + 1));
-        roster.members[i].valid_until = 30000;
     }
     assert_true(rn_is_ok(rn_roster_write(&roster, &roster_bytes, &error)));
 }

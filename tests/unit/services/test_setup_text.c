@@ -8,6 +8,7 @@
 #include "policy/rules.h"
 #include "services/cli/setup/planoptions.h"
 #include "services/cli/setup/planreport.h"
+#include "services/cli/setup/policywords.h"
 #include "services/cli/setup/setupfiles.h"
 #include "services/cli/setup/setuptext.h"
 
@@ -30,9 +31,8 @@ static struct rn_site site, again;
 static struct rn_error error;
 
 static const struct rn_option_group groups[] = {RN_PLAN_OPTION_GROUPS(0), {NULL}};
-static const struct rn_command_def def = {.name = "plan",
-                                          .groups = groups,
-                                          .settings_size = sizeof(struct rn_plan_options)};
+static const struct rn_command_def def = {
+    .name = "plan", .groups = groups, .settings_size = sizeof(struct rn_plan_options)};
 static const struct rn_program program = {.name = "test"};
 
 /* A plan of these words on a command line. */
@@ -174,6 +174,44 @@ static void policy_just_holds_the_plan(void **state)
     assert_int_equal(policy.upload.repeats_max, 0);
 }
 
+/* Every number and word that a plan could use up to its bound is said, and the longest lists end.
+ */
+static void policy_in_words(void **state)
+{
+    (void)state;
+    struct rn_policy_clause said[RN_POLICY_CLAUSES];
+    write_plan(every_option);
+    assert_true(rn_is_ok(rn_plan_parse(rn_buffer_view(&text), "plan", &plan, &error)));
+    rn_setup_policy_text(&plan, &text);
+    assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error)));
+    rn_policy_words(&policy, said);
+    static const char *const expected[RN_POLICY_CLAUSES] = {
+        "any plan within these bounds that at least 3 members",
+        "at most 1 lost",
+        "fedavg-lora;",
+        "home: ",
+        "aaaaaaaaaaaaaaaa...",
+        "rank up to ",
+        "up to 3 rounds of ",
+        "268435456 bytes"};
+    for (size_t i = 0; i < RN_POLICY_CLAUSES; i++) {
+        if (strstr(said[i].text, expected[i]) == NULL) {
+            fail_msg("%s: %s", said[i].name, said[i].text);
+        }
+    }
+    assert_non_null(strstr(said[2].text, "this site's example count enters"));
+    policy.method.metrics |= RN_POLICY_BIT(RN_METRICS_SUMMED);
+    policy.lora.targets_count = RN_PLAN_TARGETS_MAX;
+    for (size_t i = 0; i < RN_PLAN_TARGETS_MAX; i++) {
+        memset(policy.lora.targets[i], 't', RN_PLAN_TARGET_MAX);
+    }
+    rn_policy_words(&policy, said);
+    assert_non_null(strstr(said[3].text, "SUMMED"));
+    const size_t length = strlen(said[5].text);
+    assert_true(length + 1 < RN_POLICY_CLAUSE_TEXT);
+    assert_string_equal(said[5].text + length - 5, ", ...");
+}
+
 static void site_round_trip(void **state)
 {
     (void)state;
@@ -249,6 +287,7 @@ int main(void)
         cmocka_unit_test(plan_says_what_was_asked),
         cmocka_unit_test(every_field_is_written_and_shown),
         cmocka_unit_test(policy_just_holds_the_plan),
+        cmocka_unit_test(policy_in_words),
         cmocka_unit_test(site_round_trip),
         cmocka_unit_test(replaces_only_the_hash_of_the_section),
         cmocka_unit_test(addresses),
