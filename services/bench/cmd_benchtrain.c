@@ -287,7 +287,8 @@ static const char examples[] =
     "  rondo-bench train --shape base --quick\n"
     "  rondo-bench train --setting large-all-128 --python ~/venv/bin/python\n"
     "  rondo-bench train --shape large --python none --csv large.csv --plot large.svg\n"
-    "  rondo-bench train --setting base-all-128,base-all-glue --precision float32 --format json\n"
+    "  rondo-bench train --setting base-all-128,base-all-glue --precision float32 \\\n"
+    "      --format json\n"
     "  rondo-bench train --list";
 
 const struct rn_command_def rn_bench_train = {

@@ -4,6 +4,8 @@
  */
 #include "services/cli/rondo.h"
 
+#include "services/cli/kit/completion.h"
+
 static const struct rn_command_def *const desk[] = {&rn_cmd_train,         &rn_cmd_trainer_plan,
                                                     &rn_cmd_evaluate,      &rn_cmd_predict,
                                                     &rn_cmd_tokenize,      &rn_cmd_model_hash,
@@ -21,10 +23,13 @@ static const struct rn_command_def *const setup[] = {&rn_cmd_init,         &rn_c
 static const struct rn_command_def *const running[] = {&rn_cmd_run, &rn_cmd_status, &rn_cmd_curves,
                                                        &rn_cmd_demo, NULL};
 
+static const struct rn_command_def *const shell[] = {&rn_cmd_completion, NULL};
+
 static const struct rn_command_group groups[] = {
     {"At an engineer's desk, without a federation", desk},
     {"Setting up a federation", setup},
     {"Running it", running},
+    {"For the shell", shell},
     {NULL, NULL}};
 
 const struct rn_program rn_program_rondo = {"rondo", "privacy-hardened federated LoRA fine-tuning",

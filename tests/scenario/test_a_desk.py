@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+from federation import check_exit
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RONDO = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).resolve() / "rondo"
 MODEL = ROOT / "deploy/embedded/model"
@@ -27,6 +29,7 @@ USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG, DOES_NOT_FIT = 64, 65, 66, 74, 78, 81
 def rondo(*arguments):
     done = subprocess.run([RONDO, *map(str, arguments)], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=300)
+    check_exit(done.returncode, arguments)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every command of every program: rules of the tables, and the layout of --help.
+ * Every command of every program: rules of the tables, the layout of --help, and that manual and
+ * completion hold all of them.
  */
 #include "base/bytes.h"
 #include "base/guard.h"
 #include "policy/plan.h"
 #include "services/bench/benchprogram.h"
+#include "services/cli/kit/completion.h"
 #include "services/cli/kit/help.h"
+#include "services/cli/kit/manpage.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/planoptions.h"
 #include "services/coordinator/coordinatorservice.h"
@@ -302,6 +305,99 @@ static void wrapping(void **state)
     assert_string_equal(rn_buffer_text(&text), "averylongword\n    b");
 }
 
+/* ---- Manual and completion ---- */
+
+static void expect_text(const struct rn_command_def *def, struct rn_buffer *text,
+                        const char *wanted, const char *where)
+{
+    if (strstr(rn_buffer_text(text), wanted) == NULL) {
+        print_error("%s: \"%s\" is not in the %s\n", def->name, wanted, where);
+        fail();
+    }
+}
+
+/* "--max-length" as a manual page writes it. */
+static void manual_dashes(const char *name, char *out, size_t capacity)
+{
+    size_t length = 0;
+    for (const char *c = name; *c != '\0' && length + 3 < capacity; c++) {
+        if (*c == '-') {
+            out[length++] = '\\';
+        }
+        out[length++] = *c;
+    }
+    out[length] = '\0';
+}
+
+static void options_are_everywhere(const struct rn_program *program,
+                                   const struct rn_command_def *def)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer manual = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bash = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer zsh = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer fish = {0};
+    struct rn_option_at at = {.def = def};
+    char wanted[256];
+    char dashes[128];
+    if (def->hidden || def->raw) {
+        return;
+    }
+    rn_manual_page(program, def, &manual);
+    rn_completion_bash(program, &bash);
+    rn_completion_zsh(program, &zsh);
+    rn_completion_fish(program, &fish);
+    while (rn_option_next(&at)) {
+        const struct rn_option *option = &at.option;
+        const bool flag = option->kind == RN_OPTION_FLAG;
+        manual_dashes(option->name, dashes, sizeof dashes);
+        (void)rn_text_format(wanted, sizeof wanted, ".TP\n\\fB\\-\\-%s\\fR", dashes);
+        expect_text(def, &manual, wanted, "manual");
+        (void)(flag ? rn_text_format(wanted, sizeof wanted, "--%s ", option->name)
+                    : rn_text_format(wanted, sizeof wanted, "    '%s|--%s') ", def->name,
+                                     option->name));
+        expect_text(def, &bash, wanted, "bash script");
+        (void)rn_text_format(wanted, sizeof wanted, "'--%s%s", option->name, flag ? "[" : "=[");
+        expect_text(def, &zsh, wanted, "zsh script");
+        (void)rn_text_format(wanted, sizeof wanted, "_begins %s' -l %s ", def->name, option->name);
+        expect_text(def, &fish, wanted, "fish script");
+    }
+}
+
+static void commands_are_everywhere(const struct rn_program *program,
+                                    const struct rn_command_def *def)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer manual = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer help = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bash = {0};
+    char wanted[256];
+    char name[RN_COMMAND_NAME_MAX];
+    char dashes[128];
+    if (def->name[0] == '\0') {
+        return;
+    }
+    rn_manual_page(program, NULL, &manual);
+    rn_program_help_text(program, 80, &help);
+    rn_completion_bash(program, &bash);
+    rn_manual_name(program, def, name);
+    manual_dashes(name, dashes, sizeof dashes);
+    if (def->hidden) {
+        assert_null(strstr(rn_buffer_text(&manual), dashes));
+        return;
+    }
+    expect_text(def, &manual, dashes, "program's manual");
+    (void)rn_text_format(wanted, sizeof wanted, "\n  %s ", def->name);
+    expect_text(def, &help, wanted, "program's help");
+    (void)rn_text_format(wanted, sizeof wanted, "command='%s'", def->name);
+    expect_text(def, &bash, wanted, "bash script");
+}
+
+static void every_text_has_every_option(void **state)
+{
+    (void)state;
+    each_command(options_are_everywhere);
+    each_command(commands_are_everywhere);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +406,7 @@ int main(void)
         cmocka_unit_test(plan_options_fit_the_plan),
         cmocka_unit_test(help_is_laid_out),
         cmocka_unit_test(wrapping),
+        cmocka_unit_test(every_text_has_every_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
