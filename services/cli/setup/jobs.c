@@ -154,20 +154,27 @@ static rn_result job_put_aside(const struct move *move, struct rn_error *err)
     return rename_below(move->state, move->kept, MARKER, "plan.yaml.sigs", err);
 }
 
+static void papers_drop(const char *folder, const char *const *names, size_t count)
+{
+    char path[RN_PATH_MAX];
+    for (size_t i = 0; i < count; i++) {
+        if (rn_is_ok(rn_path_join(path, folder, names[i], NULL))) {
+            (void)unlink(path);
+        }
+    }
+}
+
 static rn_result job_take_back(const struct move *move, struct rn_error *err)
 {
     static const char *const papers[] = {"plan.yaml", "roster", "plan.yaml.sigs"};
-    char path[RN_PATH_MAX];
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(papers); i++) {
-        RN_TRY(rn_path_join(path, move->back, papers[i], err));
-        (void)unlink(path);
-    }
+    papers_drop(move->back, papers, RN_ARRAY_LENGTH(papers));
+    papers_drop(move->state, papers, RN_ARRAY_LENGTH(papers));
     RN_TRY(entries_move(move->back, move->state, err));
     RN_ENSURE(rmdir(move->back) == 0, err, RN_E_IO, "%s: %s", move->back, strerror(errno));
     return rn_ok();
 }
 
-static rn_result move_run(const struct move *move, bool goes, bool comes, struct rn_error *err)
+static rn_result move_run(const struct move *move, bool goes, bool undone, struct rn_error *err)
 {
     char lock_path[RN_PATH_MAX];
     RN_CLEANUP(rn_file_unlock) int lock = -1;
@@ -181,7 +188,11 @@ static rn_result move_run(const struct move *move, bool goes, bool comes, struct
     if (goes) {
         RN_TRY(job_put_aside(move, err));
     }
-    return comes ? job_take_back(move, err) : rn_ok();
+    if (rn_file_exists(move->back)) {
+        RN_TRY(job_take_back(move, err));
+    }
+    return undone ? rename_below(move->state, move->directory, MARKER, "plan.yaml.sigs", err)
+                  : rn_ok();
 }
 
 rn_result rn_job_switch(const char *directory, const struct rn_site *site,
@@ -192,14 +203,13 @@ rn_result rn_job_switch(const char *directory, const struct rn_site *site,
     move->directory = directory;
     out_kept[0] = '\0';
     RN_TRY(move_plan(move, site, plan_hash, err));
-    if (move->has_job && memcmp(move->held, plan_hash, sizeof move->held) == 0) {
-        return move->begun ? rename_below(move->state, directory, MARKER, "plan.yaml.sigs", err)
-                           : rn_ok();
+    const bool same = move->has_job && memcmp(move->held, plan_hash, sizeof move->held) == 0;
+    if (same && !move->begun) {
+        return rn_ok();
     }
-    const bool goes = move->has_job && (move->begun || has_entries(move->state));
-    const bool comes = rn_file_exists(move->back);
-    if (goes || comes) {
-        RN_TRY(move_run(move, goes, comes, err));
+    const bool goes = move->has_job && !same && (move->begun || has_entries(move->state));
+    if (goes || same || rn_file_exists(move->back)) {
+        RN_TRY(move_run(move, goes, same, err));
     }
     if (goes) {
         memcpy(out_kept, move->kept, sizeof move->kept);
