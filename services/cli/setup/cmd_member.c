@@ -221,9 +221,10 @@ static void remove_report(const struct rn_command *command, const struct rn_setu
     if (command->quiet) {
         return;
     }
-    printf("The roster has %u members. The plan is bound to it, which makes it another plan\n"
-           "(%.16s...): its job begins at round 1, after everybody has signed.\n",
-           setup->roster.count, hash);
+    printf(
+        "The roster has %u members. The plan is bound to it, with a seed of its own, which makes\n"
+        "it another plan (%.16s...): its job begins at round 1, after everybody has signed.\n",
+        setup->roster.count, hash);
     if (kept[0] != '\0') {
         printf("The job before, with its adapters, is kept in %s.\n", kept);
     }

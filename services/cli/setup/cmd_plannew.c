@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/random.h"
 #include "crypto/setup.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/planoptions.h"
@@ -95,6 +96,11 @@ static rn_result plan_fill(const struct rn_command *command, struct rn_plan *pla
     if (plan->name[0] == '\0') {
         memcpy(plan->name, plan->federation, sizeof plan->name);
     }
+    if (directory != NULL) {
+        uint32_t seed = 0; /* of its own: no two jobs of a federation may begin alike (jobs.h) */
+        RN_TRY(rn_random_bytes(&seed, sizeof seed, err));
+        plan->seed = seed;
+    }
     RN_TRY(rn_plan_options_apply(command, &s->plan, plan, err));
     RN_ENSURE(plan->task.kind != RN_PLAN_CLASSIFICATION || plan->task.labels_count > 0, err,
               RN_E_USAGE,
@@ -172,8 +178,10 @@ const struct rn_command_def rn_cmd_plan_new = {
     .settings_size = sizeof(struct new_settings),
     .operands = {{"DIR", RN_OPTION_DIRECTORY, 0, 1}},
     .exits = RN_EXITS(65, 66, 69, 71, 78, 80),
-    .detail = "DIR is the operator's directory: federation, coordinator, roster and base model are "
-              "its own. Nothing in DIR changes before the plan is proposed.",
+    .detail =
+        "DIR is the operator's directory: federation, coordinator, roster and base model are "
+        "its own, and the seed is drawn anew unless --seed says one: no two jobs of a federation "
+        "may begin alike. Nothing in DIR changes before the plan is proposed.",
     .examples = "  rondo plan new consortium --out longer.yaml --plan consortium/plan.yaml \\\n"
                 "      --name longer --rounds 40\n"
                 "  rondo plan new --out plan.yaml --federation clinics --model encoder \\\n"

@@ -44,7 +44,7 @@ static rn_result plan_take(struct rn_setup *setup, const char *path, struct rn_e
     return rn_plan_parse(rn_buffer_view(&setup->plan_bytes), path, &setup->plan, err);
 }
 
-/* The roster can keep the plan's promise, and the model can run it. */
+/* The roster can keep the plan's promise, no job began like it, and the model can run it. */
 static rn_result plan_holds(const struct rn_setup *setup, struct rn_error *err)
 {
     struct rn_plan_numbers numbers;
@@ -52,6 +52,7 @@ static rn_result plan_holds(const struct rn_setup *setup, struct rn_error *err)
     if (setup->has_roster) {
         RN_TRY(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err));
     }
+    RN_TRY(rn_job_start_check(setup->directory, &setup->site, &setup->plan, err));
     return rn_plan_setup_check(setup, &found, err);
 }
 
@@ -137,7 +138,7 @@ const struct rn_command_def rn_cmd_plan_propose = {
     .name = "plan propose",
     .summary = "put another plan in the place of the present one, and keep its job",
     .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}, {"FILE", RN_OPTION_FILE, 1, 1}},
-    .exits = RN_EXITS(65, 66, 69, 71, 75, 77, 78, 80),
+    .exits = RN_EXITS(65, 66, 69, 71, 75, 77, 78, 79, 80),
     .detail = "Stop the services first. The plan is bound to the roster and signed by the "
               "coordinator, and every member gets a new welcome; nothing runs before enough of "
               "them have signed. State and adapters of the job before stay in state/jobs, at the "

@@ -186,19 +186,35 @@ rn_result rn_enrol_refresh(const struct rn_setup *setup, size_t *out_changed, st
     return result;
 }
 
+rn_result rn_enrol_rebind(struct rn_setup *setup, struct rn_error *err)
+{
+    uint8_t hash[RN_HASH_BYTES];
+    rn_roster_hash(rn_buffer_view(&setup->roster_bytes), hash);
+    RN_TRY(rn_setup_replace_hash(&setup->plan_bytes, "roster", "hash", hash, err));
+    RN_TRY(rn_plan_parse(rn_buffer_view(&setup->plan_bytes), "plan.yaml", &setup->plan, err));
+    const rn_result fresh = rn_job_start_check(setup->directory, &setup->site, &setup->plan, err);
+    if (fresh.code == RN_E_REFUSED) { /* a job ran with the other roster: this one begins anew */
+        RN_TRY(rn_setup_replace_seed(&setup->plan_bytes, err));
+        RN_TRY(rn_plan_parse(rn_buffer_view(&setup->plan_bytes), "plan.yaml", &setup->plan, err));
+    } else {
+        RN_TRY(fresh);
+    }
+    rn_signatures_init(&setup->signatures, setup->plan.hash);
+    return rn_ok();
+}
+
 rn_result rn_enrol_bind(struct rn_setup *setup, struct rn_error *err)
 {
     uint8_t hash[RN_HASH_BYTES];
+    char kept[RN_PATH_MAX];
     rn_roster_hash(rn_buffer_view(&setup->roster_bytes), hash);
     if (memcmp(hash, setup->plan.roster_hash, sizeof hash) == 0) {
         return rn_ok();
     }
-    RN_TRY(rn_setup_replace_hash(&setup->plan_bytes, "roster", "hash", hash, err));
-    RN_TRY(rn_plan_parse(rn_buffer_view(&setup->plan_bytes), "plan.yaml", &setup->plan, err));
-    RN_TRY(rn_setup_write(setup->directory, "plan.yaml", rn_buffer_view(&setup->plan_bytes), 0644,
-                          err));
-    rn_signatures_init(&setup->signatures, setup->plan.hash);
-    return rn_ok();
+    RN_TRY(rn_enrol_rebind(setup, err));
+    RN_TRY(rn_job_switch(setup->directory, &setup->site, setup->plan.hash, kept, err));
+    return rn_setup_write(setup->directory, "plan.yaml", rn_buffer_view(&setup->plan_bytes), 0644,
+                          err);
 }
 
 static rn_result welcome_write(const struct rn_setup *setup, const char *name,

@@ -44,8 +44,11 @@ RN_MUST rn_result rn_enrol_accept(struct rn_setup *setup, const char *const *fil
                                   uint64_t now_wall_ms, uint32_t days, size_t *out_stale,
                                   struct rn_error *err);
 
-/* Brings the roster hash in plan.yaml in line with the roster, before anybody signs. */
+/* Brings the roster hash in plan.yaml in line with the roster, before anybody signs. Where a job
+ * ran with the roster before, the seed is drawn anew (rn_job_start_check), and the job is kept. */
 RN_MUST rn_result rn_enrol_bind(struct rn_setup *setup, struct rn_error *err);
+/* The same in memory alone, whatever the plan says about its roster. */
+RN_MUST rn_result rn_enrol_rebind(struct rn_setup *setup, struct rn_error *err);
 
 /* Certificates anew until `days` from now, from the requests that were accepted: of the named
  * members and, under the name "coordinator", the coordinator's own; without names of everybody.

@@ -131,13 +131,9 @@ static void papers_remove(const struct rn_setup *setup, const char *name)
 /* The plan, bound to the smaller roster, in memory. */
 static rn_result plan_bind(struct rn_setup *setup, struct rn_error *err)
 {
-    uint8_t hash[RN_HASH_BYTES];
     struct rn_plan_numbers numbers;
     RN_TRY(rn_roster_write(&setup->roster, &setup->roster_bytes, err));
-    rn_roster_hash(rn_buffer_view(&setup->roster_bytes), hash);
-    RN_TRY(rn_setup_replace_hash(&setup->plan_bytes, "roster", "hash", hash, err));
-    RN_TRY(rn_plan_parse(rn_buffer_view(&setup->plan_bytes), "plan.yaml", &setup->plan, err));
-    rn_signatures_init(&setup->signatures, setup->plan.hash);
+    RN_TRY(rn_enrol_rebind(setup, err));
     const rn_result holds = rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err);
     return rn_is_ok(holds)
                ? holds

@@ -124,7 +124,7 @@ static rn_result move_plan(struct move *move, const struct rn_site *site,
     return move->has_job ? job_path(move, move->held, move->kept, err) : rn_ok();
 }
 
-/* Plan and roster go with the job where they are still the ones that were signed. */
+/* Plan and roster go with the job where they still are the ones that were signed. */
 static rn_result papers_copy(const struct move *move, struct rn_error *err)
 {
     uint8_t hash[32];
@@ -136,10 +136,15 @@ static rn_result papers_copy(const struct move *move, struct rn_error *err)
     RN_TRY(rn_setup_read(move->directory, "plan.yaml", RN_PLAN_BYTES_MAX, &plan, err));
     RN_TRY(rn_setup_read(move->directory, "roster", RN_ROSTER_BYTES_MAX, &roster, err));
     rn_plan_hash(rn_buffer_view(&plan), hash);
-    if (memcmp(hash, move->held, sizeof hash) != 0) {
-        return rn_ok(); /* edited by hand since */
+    if (memcmp(hash, move->held, sizeof hash) == 0) { /* not edited by hand since */
+        RN_TRY(rn_setup_write(move->state, "plan.yaml", rn_buffer_view(&plan), 0644, err));
     }
-    RN_TRY(rn_setup_write(move->state, "plan.yaml", rn_buffer_view(&plan), 0644, err));
+    rn_roster_hash(rn_buffer_view(&roster), hash);
+    RN_CLEANUP(rn_free_cleanup) struct rn_plan *parsed = rn_alloc(1, sizeof *parsed);
+    if (!rn_is_ok(rn_plan_parse(rn_buffer_view(&plan), "plan.yaml", parsed, NULL)) ||
+        memcmp(hash, parsed->roster_hash, sizeof hash) != 0) {
+        return rn_ok(); /* extended already */
+    }
     return rn_setup_write(move->state, "roster", rn_buffer_view(&roster), 0644, err);
 }
 
@@ -215,4 +220,53 @@ rn_result rn_job_switch(const char *directory, const struct rn_site *site,
         memcpy(out_kept, move->kept, sizeof move->kept);
     }
     return rn_ok();
+}
+
+/* ---- Where a job began. */
+
+/* RN_E_REFUSED when the plan in this folder is another one with the same start. */
+static rn_result start_check(const char *folder, const struct rn_plan *plan, struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_CLEANUP(rn_free_cleanup) struct rn_plan *other = rn_alloc(1, sizeof *other);
+    if (!rn_setup_has(folder, "plan.yaml")) {
+        return rn_ok();
+    }
+    RN_TRY(rn_setup_read(folder, "plan.yaml", RN_PLAN_BYTES_MAX, &text, err));
+    RN_TRY(rn_plan_parse(rn_buffer_view(&text), folder, other, err));
+    const bool same_plan = memcmp(other->hash, plan->hash, sizeof plan->hash) == 0;
+    const bool same_start =
+        other->seed == plan->seed && memcmp(other->model_hash, plan->model_hash, 32) == 0;
+    RN_ENSURE(same_plan || !same_start, err, RN_E_REFUSED,
+              "the plan begins with the model and seed of the job in %s: sums of both jobs over "
+              "other members would show one member's update; give it another seed",
+              folder);
+    return rn_ok();
+}
+
+rn_result rn_job_start_check(const char *directory, const struct rn_site *site,
+                             const struct rn_plan *plan, struct rn_error *err)
+{
+    char jobs[RN_PATH_MAX];
+    char path[RN_PATH_MAX];
+    char name[256];
+    RN_CLEANUP(rn_free_cleanup) struct move *move = rn_alloc(1, sizeof *move);
+    move->directory = directory;
+    RN_TRY(move_plan(move, site, plan->hash, err));
+    if (move->has_job && has_entries(move->state)) {
+        RN_TRY(start_check(directory, plan, err));
+    }
+    RN_TRY(rn_path_join(jobs, move->state, "jobs", err));
+    DIR *folder = opendir(jobs);
+    rn_result result = rn_ok();
+    while (folder != NULL && rn_is_ok(result) && entry_next(folder, name)) {
+        result = rn_path_join(path, jobs, name, err);
+        if (rn_is_ok(result)) {
+            result = start_check(path, plan, err);
+        }
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    return result;
 }

@@ -16,6 +16,7 @@
 #define RN_SERVICES_CLI_SETUP_JOBS_H
 
 #include "base/file.h"
+#include "policy/plan.h"
 #include "policy/site.h"
 
 /* Call before plan.yaml, roster or plan.yaml.sigs of the directory are replaced by those of the
@@ -24,5 +25,12 @@
 RN_MUST rn_result rn_job_switch(const char *directory, const struct rn_site *site,
                                 const uint8_t plan_hash[static 32],
                                 char out_kept[static RN_PATH_MAX], struct rn_error *err);
+
+/* Training is deterministic, so two jobs that begin with the same model and seed send about the
+ * same updates, and their sums over different members differ by one member's update. RN_E_REFUSED,
+ * with the folder, when this plan is another one than that of a job which ran here but begins like
+ * it. */
+RN_MUST rn_result rn_job_start_check(const char *directory, const struct rn_site *site,
+                                     const struct rn_plan *plan, struct rn_error *err);
 
 #endif

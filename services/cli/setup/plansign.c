@@ -8,6 +8,7 @@
 #include "base/guard.h"
 #include "policy/mailtext.h"
 #include "services/cli/setup/enrol.h"
+#include "services/cli/setup/jobs.h"
 #include "services/cli/setup/planmodel.h"
 #include "services/host/modelhash.h"
 
@@ -72,6 +73,7 @@ static rn_result member_check(const struct rn_setup *setup, struct rn_error *err
     if (!rn_is_ok(result)) {
         return rn_fail_context(err, result, "%s", reason);
     }
+    RN_TRY(rn_job_start_check(setup->directory, &setup->site, &setup->plan, err));
     return rn_plan_setup_check(setup, &found, err);
 }
 

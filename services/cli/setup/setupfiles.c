@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/random.h"
 
 /* ---- Staged directories. */
 
@@ -283,6 +284,24 @@ rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *section, con
         "line of its own",
         key, section);
     memcpy(digits, hex, RN_PLAN_HASH_TEXT);
+    return rn_ok();
+}
+
+rn_result rn_setup_replace_seed(struct rn_buffer *text, struct rn_error *err)
+{
+    uint32_t seed = 0;
+    struct rn_buffer fresh = {0};
+    RN_TRY(rn_random_bytes(&seed, sizeof seed, err));
+    (void)rn_buffer_text(text); /* closes the text with a NUL */
+    char *line = section_find((char *)text->data, "seed");
+    const char *digits = line == NULL ? NULL : line + 5 + strspn(line + 5, " ");
+    const size_t length = digits == NULL ? 0 : strspn(digits, "0123456789");
+    RN_ENSURE(length > 0, err, RN_E_CONFIG,
+              "plan.yaml: the line 'seed: NUMBER' was not found; write it on a line of its own");
+    rn_buffer_append(&fresh, text->data, (size_t)(digits - (const char *)text->data));
+    rn_buffer_format(&fresh, "%u%s", seed, digits + length);
+    rn_buffer_clear(text);
+    *text = fresh;
     return rn_ok();
 }
 

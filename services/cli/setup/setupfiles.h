@@ -79,6 +79,9 @@ RN_MUST rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *sect
                                         const char *key, const uint8_t value[static 32],
                                         struct rn_error *err);
 
+/* The same for the number after "seed:" at the left margin: a seed that was drawn now. */
+RN_MUST rn_result rn_setup_replace_seed(struct rn_buffer *text, struct rn_error *err);
+
 /* An absolute path of something that exists. RN_E_NO_INPUT when it does not. */
 RN_MUST rn_result rn_setup_absolute(const char *path, char out[static RN_PATH_MAX],
                                     struct rn_error *err);
