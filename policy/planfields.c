@@ -50,8 +50,9 @@ static const struct rn_field fields[] = {
                 "roster, certificates and every site"},
     {"name", RN_FIELD_NAME, AT(name), .meaning = "name of this plan, same letters"},
     {"seed", RN_FIELD_U64, AT(seed), .most = 0x1p53, .fallback = "1",
-     .meaning =
-         "seed of adapter A, of a head that the checkpoint lacks, and of the order of batches"},
+     .meaning = "seed of adapter A, of a head that the checkpoint lacks, and of the order of "
+                "batches; another one in every "
+                "plan of a federation"},
     {"rounds", RN_FIELD_U32, AT(rounds), .least = 1, .most = 100000, .fallback = "8",
      .meaning = "rounds of the job, counted from 1"},
     {"method", RN_FIELD_WORD, AT(method), ONE_OF(methods), .fallback = "rolora",
