@@ -80,6 +80,28 @@ static rn_result check_secagg(const struct rn_yaml_index *index, const struct rn
     return rn_ok();
 }
 
+/* Fields that plans may name already, and that no service acts on yet: what would be ignored is
+ * refused. */
+static rn_result check_evaluation(const struct rn_yaml_index *index, const struct rn_plan *plan,
+                                  struct rn_error *err)
+{
+    static const char what[] = "this version cannot do that yet: leave it out";
+    const struct rn_plan_evaluation *evaluation = &plan->evaluation;
+    if (evaluation->federated) {
+        return rn_yaml_fail(index, "evaluation.federated", err, "%s", what);
+    }
+    if (evaluation->keep_best) {
+        return rn_yaml_fail(index, "evaluation.keep_best", err, "%s", what);
+    }
+    if (evaluation->early_stop.patience != 0) {
+        return rn_yaml_fail(index, "evaluation.early_stop.patience", err, "%s", what);
+    }
+    if (evaluation->early_stop.min_delta != 0) {
+        return rn_yaml_fail(index, "evaluation.early_stop.min_delta", err, "%s", what);
+    }
+    return rn_ok();
+}
+
 static rn_result check_rest(const struct rn_yaml_index *index, const struct rn_plan *plan,
                             struct rn_error *err)
 {
@@ -102,6 +124,7 @@ static rn_result plan_check(const struct rn_yaml_index *index, struct rn_plan *p
     RN_TRY(check_task(index, plan, err));
     RN_TRY(check_lora(index, plan, err));
     RN_TRY(check_secagg(index, plan, err));
+    RN_TRY(check_evaluation(index, plan, err));
     return check_rest(index, plan, err);
 }
 

@@ -92,6 +92,18 @@ struct rn_plan_training {
     uint32_t steps; /* local steps a round */
 };
 
+/* Only what does nothing is accepted so far (rn_plan_parse). */
+struct rn_plan_early_stop {
+    uint32_t patience; /* rounds without improvement; 0: never */
+    double min_delta;  /* least change of the measure that is one */
+};
+
+struct rn_plan_evaluation {
+    bool federated; /* members' results on their development sets, inside the masked vector */
+    bool keep_best; /* the best round's adapter beside the last */
+    struct rn_plan_early_stop early_stop;
+};
+
 struct rn_plan_secagg {
     uint32_t colluding;                  /* n_c: members that may work with the coordinator */
     uint32_t losses;                     /* D: losses after Ready that a round survives */
@@ -123,6 +135,7 @@ struct rn_plan {
     struct rn_plan_task_spec task;
     struct rn_plan_lora lora;
     struct rn_plan_training training;
+    struct rn_plan_evaluation evaluation;
     struct rn_plan_secagg secagg;
     struct rn_plan_roster roster;
 

@@ -119,6 +119,24 @@ static const struct rn_field fields[] = {
     {"training.steps", RN_FIELD_U32, AT(training.steps), .least = 1, .most = 1000000,
      .fallback = "50", .unit = "steps", .meaning = "local steps of one round"},
 
+    {"evaluation.federated", RN_FIELD_SWITCH, AT(evaluation.federated), .optional = true,
+     .absent = "false", .fallback = "false",
+     .meaning =
+         "`true`: the members' results on their own development sets are elements of the "
+         "masked vector, and their mean measures the round; only `false` is accepted so far"},
+    {"evaluation.keep_best", RN_FIELD_SWITCH, AT(evaluation.keep_best), .optional = true,
+     .absent = "false", .fallback = "false",
+     .meaning = "`true`: the adapter of the round that measured best is kept beside the last; only "
+                "`false` is accepted so far"},
+    {"evaluation.early_stop.patience", RN_FIELD_U32, AT(evaluation.early_stop.patience),
+     .optional = true, .most = 100000, .absent = "0", .fallback = "0", .unit = "rounds",
+     .meaning = "rounds without improvement after which the job ends; 0: never; only 0 is accepted "
+                "so far"},
+    {"evaluation.early_stop.min_delta", RN_FIELD_REAL, AT(evaluation.early_stop.min_delta),
+     .optional = true, .most = 1000000, .absent = "0", .fallback = "0",
+     .meaning = "least change of the measure that counts as improvement; only 0 is accepted so "
+                "far"},
+
     {"secagg.colluding", RN_FIELD_U32, AT(secagg.colluding), .least = 1,
      .most = RN_PLAN_MEMBERS_MAX - 2, .fallback = "1",
      .meaning = "n_c: members that may work with the coordinator"},

@@ -51,6 +51,12 @@ static const char plan_example[] = "version: 1\n"
                                    "  clip: 1.0\n"
                                    "  batch: 16\n"
                                    "  steps: 20\n"
+                                   "evaluation:\n"
+                                   "  federated: false\n"
+                                   "  keep_best: false\n"
+                                   "  early_stop:\n"
+                                   "    patience: 0\n"
+                                   "    min_delta: 0\n"
                                    "secagg:\n"
                                    "  colluding: 1\n"
                                    "  losses: 1\n"
@@ -142,19 +148,21 @@ static inline const char *with_field(char *out, size_t capacity, const char *tex
                                      const char *value)
 {
     char head[128];
-    const char *dot = strchr(path, '.');
+    int indent = 0;
     const char *at = text; /* where the section begins */
     const char *end = text + strlen(text);
-    if (dot != NULL) {
-        (void)rn_text_format(head, sizeof head, "\n%.*s:\n", (int)(dot - path), path);
-        at = strstr(text, head);
+    for (const char *dot = strchr(path, '.'); dot != NULL; dot = strchr(path, '.')) {
+        (void)rn_text_format(head, sizeof head, "\n%*s%.*s:\n", indent, "", (int)(dot - path),
+                             path);
+        at = strstr(at, head);
         RN_BUG_IF(at == NULL);
         at += strlen(head) - 1;
-        for (end = at + 1; strncmp(end, "  ", 2) == 0; end = strchr(end, '\n') + 1) {
+        indent += 2;
+        for (end = at + 1; (int)strspn(end, " ") >= indent; end = strchr(end, '\n') + 1) {
         }
+        path = dot + 1;
     }
-    (void)rn_text_format(head, sizeof head, "%s%s: ", dot == NULL ? "" : "\n  ",
-                         dot == NULL ? path : dot + 1);
+    (void)rn_text_format(head, sizeof head, "%s%*s%s: ", indent == 0 ? "" : "\n", indent, "", path);
     const char *line = strstr(at, head);
     if (line == NULL || line >= end) {
         RN_BUG_IF(

@@ -90,6 +90,10 @@ static void optional_fields_have_defaults(void **state)
     assert_int_equal(plan.max_examples, 0);
     assert_int_equal(plan.metrics, RN_METRICS_HOME);
     assert_int_equal(plan.lora.layers_count, 0);
+    edited(a, plan_example, "  early_stop:\n    patience: 0\n    min_delta: 0\n", "");
+    assert_true(rn_is_ok(parse(a)));
+    edited(b, a, "evaluation:\n  federated: false\n  keep_best: false\n", "");
+    assert_true(rn_is_ok(parse(b)));
     assert_true(rn_is_ok(
         parse(edited(a, plan_example, "targets: [query, value]", "targets: [all-linear]"))));
     assert_true(plan.lora.all_linear);
@@ -165,6 +169,13 @@ static void refusals(void **state)
         {"train_hard_s: 600", "train_hard_s: 59", "must not be below train_soft_s"},
         {"stage_hard_s: 60", "stage_hard_s: 9", "must not be below stage_soft_s"},
         {"warmup_steps: 0", "warmup_steps: 21", "must not exceed steps"},
+        {"federated: false", "federated: true", "evaluation.federated: this version cannot"},
+        {"keep_best: false", "keep_best: true", "evaluation.keep_best: this version cannot"},
+        {"patience: 0", "patience: 1", "evaluation.early_stop.patience: this version cannot"},
+        {"min_delta: 0", "min_delta: 0.1", "evaluation.early_stop.min_delta: this version cannot"},
+        {"  early_stop:\n", "  early:\n", "unknown key 'evaluation.early'"},
+        {"  early_stop:\n    patience: 0\n    min_delta: 0\n", "  early_stop: 3\n",
+         "evaluation.early_stop: expected the section's keys"},
         {"weights: uniform", "weights: examples", "needs max_examples"},
         {"max_examples: 0", "max_examples: 5", "only with weights: examples"},
     };
