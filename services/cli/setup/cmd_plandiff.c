@@ -39,7 +39,7 @@ static void field_print(const struct rn_field *field, const struct rn_plan *a,
                         const struct rn_plan *b)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
-    rn_buffer_format(&line, "  %-21s ", field->path);
+    rn_buffer_format(&line, "  %-31s ", field->path);
     rn_field_put(field, a, &line);
     rn_buffer_format(&line, " -> ");
     rn_field_put(field, b, &line);

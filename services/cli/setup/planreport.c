@@ -25,7 +25,7 @@ static void print_fields(const struct rn_plan *plan, FILE *out)
         if (table->fields[i].unit != NULL) {
             rn_buffer_format(&value, " %s", table->fields[i].unit);
         }
-        (void)fprintf(out, "  %-21s %-15s  %s\n", table->fields[i].path, rn_buffer_text(&value),
+        (void)fprintf(out, "  %-31s %-15s  %s\n", table->fields[i].path, rn_buffer_text(&value),
                       rn_buffer_text(&meaning));
     }
     (void)fprintf(out, "\n");

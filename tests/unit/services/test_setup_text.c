@@ -127,13 +127,17 @@ static void every_field_is_written_and_shown(void **state)
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
         rn_field_put(field, &plan, &value);
-        rn_buffer_format(&line, "%s%s: %s", dot == NULL ? "\n" : "\n  ",
-                         dot == NULL ? field->path : dot + 1, rn_buffer_text(&value));
+        rn_buffer_format(&line, "\n");
+        for (const char *at = field->path; (at = strchr(at, '.')) != NULL; at++) {
+            rn_buffer_format(&line, "  ");
+        }
+        rn_buffer_format(&line, "%s: %s", dot == NULL ? field->path : dot + 1,
+                         rn_buffer_text(&value));
         if (strstr(rn_buffer_text(&text), rn_buffer_text(&line)) == NULL) {
             fail_msg("the template lacks %s: %s", field->path, rn_buffer_text(&value));
         }
         line.length = 0;
-        rn_buffer_format(&line, "\n  %-21s %s ", field->path, rn_buffer_text(&value));
+        rn_buffer_format(&line, "\n  %-31s %s ", field->path, rn_buffer_text(&value));
         if (strstr(shown, rn_buffer_text(&line)) == NULL) {
             fail_msg("plan show lacks %s with %s", field->path, rn_buffer_text(&value));
         }
