@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Calendar days, counted year by year: rosters have few of them.
+ * Calendar days, counted year by year: one command reads few of them.
  */
 #include "crypto/calendar.h"
 

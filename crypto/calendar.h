@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Days of the Gregorian calendar as YYYY-MM-DD and as a count since 1970-01-01 (UTC), for the
- * validity of roster entries. Pure: no clock, no time zone, no locale.
+ * Days of the Gregorian calendar as YYYY-MM-DD and as a count since 1970-01-01 (UTC), for the dates
+ * of invitations and certificates. Pure: no clock, no time zone, no locale.
  */
 #ifndef RN_CRYPTO_CALENDAR_H
 #define RN_CRYPTO_CALENDAR_H

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define WORD_MAX 80 /* longer than any word; a key has 64 characters */
-#define MS_PER_DAY ((uint64_t)86400000)
 
 bool rn_name_valid(const char *name)
 {
@@ -95,15 +94,6 @@ static rn_result read_key(struct parser *parser, char end, struct rn_identity_pu
     return rn_ok();
 }
 
-static rn_result read_date(struct parser *parser, char end, uint32_t *out, struct rn_error *err)
-{
-    char word[WORD_MAX];
-    RN_TRY(read_word(parser, end, word, err));
-    RN_ENSURE(rn_date_parse(word, out), err, RN_E_DATA,
-              "roster line %u: a day is written YYYY-MM-DD, years 1970 to 9999", parser->line);
-    return rn_ok();
-}
-
 static rn_result read_member(struct parser *parser, struct rn_roster *roster, struct rn_error *err)
 {
     RN_ENSURE(roster->count < RN_ROSTER_MEMBERS_MAX, err, RN_E_DATA,
@@ -114,9 +104,7 @@ static rn_result read_member(struct parser *parser, struct rn_roster *roster, st
     RN_TRY(expect_word(parser, ' ', "member", err));
     RN_TRY(expect_word(parser, ' ', place, err));
     RN_TRY(read_name(parser, ' ', member->name, err));
-    RN_TRY(read_key(parser, ' ', &member->key, err));
-    RN_TRY(read_date(parser, ' ', &member->valid_from, err));
-    RN_TRY(read_date(parser, '\n', &member->valid_until, err));
+    RN_TRY(read_key(parser, '\n', &member->key, err));
     roster->count++;
     return rn_ok();
 }
@@ -127,8 +115,6 @@ static rn_result check_entries(const struct rn_roster *roster, struct rn_error *
     RN_ENSURE(roster->count >= 1, err, RN_E_DATA, "roster: has no members");
     for (uint32_t k = 0; k < roster->count; k++) {
         const struct rn_roster_member *member = &roster->members[k];
-        RN_ENSURE(member->valid_from <= member->valid_until, err, RN_E_DATA,
-                  "roster member %u: valid until a day before it is valid from", k);
         RN_ENSURE(!rn_identity_public_equal(&member->key, &roster->coordinator), err, RN_E_DATA,
                   "roster member %u: has the coordinator's key", k);
         RN_ENSURE(rn_roster_find_name(roster, member->name) == (int)k, err, RN_E_DATA,
@@ -145,7 +131,7 @@ static rn_result parse(struct rn_view bytes, struct rn_roster *roster, struct rn
               "roster: larger than the limit of %zu bytes", RN_ROSTER_BYTES_MAX);
     struct parser parser = {rn_reader_of(bytes), 1};
     RN_TRY(expect_word(&parser, ' ', "rondo-roster", err));
-    RN_TRY(expect_word(&parser, '\n', "1", err));
+    RN_TRY(expect_word(&parser, '\n', "2", err));
     parser.line++;
     RN_TRY(expect_word(&parser, ' ', "federation", err));
     RN_TRY(read_name(&parser, '\n', roster->federation, err));
@@ -173,19 +159,13 @@ static rn_result write_member(const struct rn_roster_member *member, uint32_t pl
                               struct rn_buffer *out, struct rn_error *err)
 {
     char key[2 * RN_IDENTITY_PUBLIC_BYTES + 1];
-    char from[11];
-    char until[11];
     RN_ENSURE(rn_name_valid(member->name), err, RN_E_DATA,
               "roster member %u: a name has 1 to %d of the characters a-z, 0-9 and -", place,
               RN_NAME_MAX);
     RN_ENSURE(rn_identity_public_valid(&member->key), err, RN_E_DATA,
               "roster member %u: the key is not a valid Ed25519 public key", place);
-    RN_ENSURE(member->valid_until <= RN_DATE_MAX, err, RN_E_DATA,
-              "roster member %u: valid beyond the year 9999", place);
     rn_hex_encode(key, member->key.bytes, sizeof(member->key.bytes));
-    rn_date_format(from, member->valid_from);
-    rn_date_format(until, member->valid_until);
-    rn_buffer_format(out, "member %u %s ed25519 %s %s %s\n", place, member->name, key, from, until);
+    rn_buffer_format(out, "member %u %s ed25519 %s\n", place, member->name, key);
     return rn_ok();
 }
 
@@ -204,7 +184,7 @@ rn_result rn_roster_write(const struct rn_roster *roster, struct rn_buffer *out,
     rn_hex_encode(key, roster->coordinator.bytes, sizeof(roster->coordinator.bytes));
     rn_buffer_clear(out);
     rn_buffer_init(out, RN_ROSTER_BYTES_MAX);
-    rn_buffer_format(out, "rondo-roster 1\nfederation %s\ncoordinator ed25519 %s\n",
+    rn_buffer_format(out, "rondo-roster 2\nfederation %s\ncoordinator ed25519 %s\n",
                      roster->federation, key);
     for (uint32_t k = 0; k < roster->count; k++) {
         RN_TRY(write_member(&roster->members[k], k, out, err));
@@ -236,10 +216,4 @@ int rn_roster_find_key(const struct rn_roster *roster, const struct rn_identity_
         }
     }
     return -1;
-}
-
-bool rn_roster_member_valid(const struct rn_roster_member *member, uint64_t wall_ms)
-{
-    const uint64_t day = wall_ms / MS_PER_DAY;
-    return day >= member->valid_from && day <= member->valid_until;
 }

@@ -4,23 +4,24 @@
  * whose hash stands in the plan. There is one text for one roster: parsing accepts nothing else, so
  * rn_roster_write(rn_roster_parse(bytes)) gives back the bytes.
  *
- *     rondo-roster 1
+ *     rondo-roster 2
  *     federation NAME
  *     coordinator ed25519 KEY
- *     member 0 NAME ed25519 KEY FROM UNTIL
- *     member 1 NAME ed25519 KEY FROM UNTIL
+ *     member 0 NAME ed25519 KEY
+ *     member 1 NAME ed25519 KEY
  *
  * One space between words, LF after every line, nothing after the last. NAME is [a-z0-9-]{1,63};
- * KEY is 64 lower-case hex digits and a valid Ed25519 key; FROM and UNTIL are days YYYY-MM-DD (UTC,
- * 1970 to 9999), both inclusive, FROM not after UNTIL. The number after `member` is the place, by
- * which the protocol names members; places count from 0 without gaps. Names are pairwise distinct,
- * and so are all keys, the coordinator's included: one organisation, one entry, one key.
+ * KEY is 64 lower-case hex digits and a valid Ed25519 key. The number after `member` is the place,
+ * by which the protocol names members; places count from 0 without gaps. Names are pairwise
+ * distinct, and so are all keys, the coordinator's included: one organisation, one entry, one key.
+ *
+ * There are no dates here: the roster's hash is part of what a plan binds, and a member stays the
+ * same member when its certificate is renewed. Certificates bound a member's access in time.
  */
 #ifndef RN_CRYPTO_ROSTER_H
 #define RN_CRYPTO_ROSTER_H
 
 #include "base/bytes.h"
-#include "crypto/calendar.h"
 #include "crypto/identity.h"
 #include "crypto/sha256.h"
 
@@ -32,11 +33,9 @@
 struct rn_roster_member {
     char name[RN_NAME_MAX + 1];
     struct rn_identity_public key;
-    uint32_t valid_from;  /* days since 1970-01-01 (crypto/calendar.h) */
-    uint32_t valid_until; /* inclusive */
 };
 
-/* Plain data, about 14 KB: no ownership, copy with =. */
+/* Plain data, about 12 KB: no ownership, copy with =. */
 struct rn_roster {
     char federation[RN_NAME_MAX + 1];
     struct rn_identity_public coordinator;
@@ -56,8 +55,6 @@ void rn_roster_hash(struct rn_view bytes, uint8_t out[static RN_HASH_BYTES]);
 /* The place of a member, or -1. */
 int rn_roster_find_name(const struct rn_roster *roster, const char *name);
 int rn_roster_find_key(const struct rn_roster *roster, const struct rn_identity_public *key);
-/* Whether the member's entry covers the UTC day of wall_ms (milliseconds since 1970). */
-bool rn_roster_member_valid(const struct rn_roster_member *member, uint64_t wall_ms);
 
 /* [a-z0-9-]{1,63} */
 RN_MUST bool rn_name_valid(const char *name);

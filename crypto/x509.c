@@ -126,6 +126,7 @@ static rn_result key_write(EVP_PKEY *key, const char *path, struct rn_error *err
 
 static rn_result key_read(const char *path, EVP_PKEY **out, struct rn_error *err)
 {
+    RN_TRY(rn_file_private_check(path, err));
     RN_CLEANUP(rn_openssl_bio_close) BIO *bio = BIO_new_file(path, "r");
     if (bio == NULL) {
         ERR_clear_error();

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "crypto/secret.h"
+#include "policy/mailtext.h"
 
 #define LINE_BYTES_MAX (RN_BUNDLE_NAME_MAX + RN_BUNDLE_VALUE_MAX + 16)
 
@@ -109,6 +111,87 @@ bool rn_bundle_is(struct rn_view text, const char *kind)
     const size_t length = strlen(kind);
     return text.length > length && memcmp(text.data, kind, length) == 0 &&
            text.data[length] == '\n';
+}
+
+void rn_bundle_clear(struct rn_bundle *bundle)
+{
+    rn_secret_wipe(bundle, sizeof *bundle);
+}
+
+void rn_bundle_text_clear(struct rn_buffer *text)
+{
+    if (text->data != NULL) {
+        rn_secret_wipe(text->data, text->length);
+    }
+    rn_buffer_clear(text);
+}
+
+/* ---- What mail does to it. */
+
+/* True when the text is a container from its first line to "end", whatever its items are. */
+static bool whole(struct rn_view text, const char *source)
+{
+    char line[LINE_BYTES_MAX];
+    struct rn_bundle_item item;
+    struct cursor cursor = {.text = text, .source = source};
+    rn_result result = line_next(&cursor, line);
+    while (rn_is_ok(result) && cursor.at < text.length) {
+        result = line_next(&cursor, line);
+        if (rn_is_ok(result) && strcmp(line, "end") == 0) {
+            return cursor.at == text.length;
+        }
+        if (rn_is_ok(result) && strncmp(line, "file ", 5) == 0) {
+            const char *length = strrchr(line, ' ') + 1;
+            result = file_take(&cursor, length, &item);
+        } else if (strncmp(line, "field ", 6) != 0) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool begins_like_one(struct rn_view text)
+{
+    static const char begin[] = "rondo-";
+    return text.length > sizeof begin && memcmp(text.data, begin, sizeof begin - 1) == 0;
+}
+
+/* One line break after the last word. */
+static void tail_trim(struct rn_buffer *text)
+{
+    while (text->length > 0 && strchr(" \t\r\n", text->data[text->length - 1]) != NULL) {
+        text->length--;
+    }
+    rn_buffer_append(text, "\n", 1);
+}
+
+rn_result rn_bundle_mend(struct rn_buffer *text, const char *source, struct rn_error *err)
+{
+    if (whole(rn_buffer_view(text), source)) {
+        return rn_ok();
+    }
+    struct rn_buffer RN_CLEANUP(rn_bundle_text_clear) plain = {0};
+    rn_buffer_append(&plain, text->data, text->length);
+    const char *seen = rn_mailtext_plain(&plain) ? "line ends are CR LF" : NULL;
+    tail_trim(&plain);
+    bool good = whole(rn_buffer_view(&plain), source);
+    const size_t quoted = plain.length;
+    if (!good && begins_like_one(rn_buffer_view(&plain)) && rn_mailtext_unquote(&plain)) {
+        good = whole(rn_buffer_view(&plain), source);
+        /* The base64 of one certificate may end in a single "=", which looks like a joined line. */
+        seen = quoted - plain.length > 2 ? "lines are quoted-printable" : seen;
+    }
+    if (good) {
+        rn_bundle_text_clear(text);
+        *text = plain;
+        plain = (struct rn_buffer){0};
+        return rn_ok();
+    }
+    RN_ENSURE(seen == NULL || !begins_like_one(rn_buffer_view(&plain)), err, RN_E_DATA,
+              "%s: was changed on its way (%s) and is not whole: have it sent again, as an "
+              "attachment or in an archive",
+              source, seen);
+    return rn_ok();
 }
 
 rn_result rn_bundle_parse(struct rn_view text, const char *source, const char *kind,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The files that operator and sites hand to each other while a federation is set up (FORMATS.md):
- * an invitation, a request, a welcome. One text container for all: a first line that names kind and
- * version, then fields and whole files, then "end".
+ * an invitation, a request, a welcome, a renewed certificate. One text container for all: a first
+ * line that names kind and version, then fields and whole files, then "end".
  *
  *     rondo-invite 1
  *     field NAME VALUE
@@ -28,6 +28,7 @@
 #define RN_BUNDLE_INVITE "rondo-invite 1"
 #define RN_BUNDLE_REQUEST "rondo-request 1"
 #define RN_BUNDLE_WELCOME "rondo-welcome 1"
+#define RN_BUNDLE_RENEWAL "rondo-renewal 1"
 
 struct rn_bundle_item {
     char name[RN_BUNDLE_NAME_MAX + 1];
@@ -42,8 +43,18 @@ struct rn_bundle {
     struct rn_bundle_item items[RN_BUNDLE_ITEMS_MAX];
 };
 
+/* Wipe and clear: an invitation holds a token. For RN_CLEANUP. */
+void rn_bundle_clear(struct rn_bundle *bundle);
+void rn_bundle_text_clear(struct rn_buffer *text);
+
 /* True when text begins with the kind's first line. */
 bool rn_bundle_is(struct rn_view text, const char *kind);
+
+/* Undoes, in place, what mail programs and editors did to a container, where the lengths in it
+ * prove that the result is what was written: a byte order mark, CR LF, quoted-printable lines,
+ * blank lines after "end" or no line break there. Other texts stay as they are. RN_E_DATA naming
+ * the alteration when there was one that could not be undone. */
+RN_MUST rn_result rn_bundle_mend(struct rn_buffer *text, const char *source, struct rn_error *err);
 
 /* Parses; names lists every item that must be there, in this order ("+name" for a file). Anything
  * else is RN_E_DATA with the line. text must outlive the bundle. */

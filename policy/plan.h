@@ -15,7 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "policy/limits.h"
+#include "policy/field.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,8 +23,8 @@
 
 #define RN_PLAN_VERSION 1
 #define RN_PLAN_BYTES_MAX ((size_t)64 * 1024)
-#define RN_PLAN_NAME_MAX 63    /* federation and plan names, bytes without NUL */
-#define RN_PLAN_HASH_TEXT 64   /* hex digits of a SHA-256 or Ed25519 value */
+#define RN_PLAN_NAME_MAX 63 /* federation and plan names, bytes without NUL */
+#define RN_PLAN_HASH_TEXT RN_FIELD_HASH_TEXT
 #define RN_PLAN_LABELS_MAX 256 /* classes */
 #define RN_PLAN_LABEL_MAX 63
 #define RN_PLAN_TARGETS_MAX 32
@@ -92,6 +92,18 @@ struct rn_plan_training {
     uint32_t steps; /* local steps a round */
 };
 
+/* Only what does nothing is accepted so far (rn_plan_parse). */
+struct rn_plan_early_stop {
+    uint32_t patience; /* rounds without improvement; 0: never */
+    double min_delta;  /* least change of the measure that is one */
+};
+
+struct rn_plan_evaluation {
+    bool federated; /* members' results on their development sets, inside the masked vector */
+    bool keep_best; /* the best round's adapter beside the last */
+    struct rn_plan_early_stop early_stop;
+};
+
 struct rn_plan_secagg {
     uint32_t colluding;                  /* n_c: members that may work with the coordinator */
     uint32_t losses;                     /* D: losses after Ready that a round survives */
@@ -123,6 +135,7 @@ struct rn_plan {
     struct rn_plan_task_spec task;
     struct rn_plan_lora lora;
     struct rn_plan_training training;
+    struct rn_plan_evaluation evaluation;
     struct rn_plan_secagg secagg;
     struct rn_plan_roster roster;
 
@@ -149,8 +162,10 @@ const char *rn_plan_weights_name(enum rn_plan_weights weights);
 const char *rn_plan_metric_name(enum rn_plan_metric metric);
 const char *rn_plan_head_name(enum rn_plan_head head);
 
-/* The range of every number. */
-const struct rn_limit *rn_plan_limits(size_t *out_count);
+/* Every field of the file (planfields.c), and a plan that holds what a new file does: names, hashes
+ * and labels are empty. */
+const struct rn_field_table *rn_plan_fields(void);
+void rn_plan_defaults(struct rn_plan *out_plan);
 
 /* ---- What follows from a plan and the size of the roster (crypto/secagg/PROTOCOL.md). */
 
@@ -173,6 +188,11 @@ struct rn_plan_numbers {
  * numbers are filled in either case. */
 RN_MUST rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
                                    struct rn_plan_numbers *out_numbers, struct rn_error *err);
+
+/* Whether a site with this many training examples may take part: with `weights: examples` nobody
+ * may claim more than max_examples. RN_E_CONFIG with both numbers. */
+RN_MUST rn_result rn_plan_examples_check(const struct rn_plan *plan, uint64_t examples,
+                                         struct rn_error *err);
 
 /* Bytes one member uploads as masked input for a vector of d elements, canaries included; framing
  * not counted. 0 when d is 0 or beyond RN_SA_ELEMENTS_MAX. */

@@ -14,7 +14,6 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "crypto/roster.h"
-#include "policy/limits.h"
 #include "policy/plan.h"
 
 #define RN_POLICY_VERSION 1
@@ -90,7 +89,8 @@ struct rn_policy {
 RN_MUST rn_result rn_policy_parse(struct rn_view text, const char *source,
                                   struct rn_policy *out_policy, struct rn_error *err);
 
-const struct rn_limit *rn_policy_limits(size_t *out_count);
+/* Every field of the file. */
+const struct rn_field_table *rn_policy_fields(void);
 
 /* What this member found out by itself. */
 struct rn_policy_facts {

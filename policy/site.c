@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The schema of site.yaml and the rules between its fields.
+ * Every field of site.yaml, and the rules between its fields.
  */
 #include "policy/site.h"
 
@@ -9,97 +9,89 @@
 #include "base/guard.h"
 #include "policy/yamlfile.h"
 
-#define NEED CYAML_FLAG_STRICT
-#define MAY (CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL)
-#define WORD(flags, type, member, words) \
-    CYAML_FIELD_ENUM(#member, flags, type, member, words, RN_ARRAY_LENGTH(words))
-#define TEXT(flags, type, member) CYAML_FIELD_STRING(#member, flags, type, member, 1)
-
-static const cyaml_strval_t booleans[] = {{"false", 0}, {"true", 1}};
-static const cyaml_strval_t roles[] = {{"member", RN_SITE_MEMBER},
+static const struct rn_word roles[] = {{"member", RN_SITE_MEMBER},
                                        {"coordinator", RN_SITE_COORDINATOR}};
-static const cyaml_strval_t directions[] = {
+static const struct rn_word directions[] = {
     {"dial", RN_SITE_DIAL}, {"listen", RN_SITE_LISTEN}, {"both", RN_SITE_BOTH}};
-static const cyaml_strval_t formats[] = {{"auto", RN_SITE_FORMAT_AUTO},
+static const struct rn_word formats[] = {{"auto", RN_SITE_FORMAT_AUTO},
                                          {"tsv", RN_SITE_FORMAT_TSV},
                                          {"csv", RN_SITE_FORMAT_CSV},
                                          {"jsonl", RN_SITE_FORMAT_JSONL}};
-static const cyaml_strval_t backends[] = {{"cpu", RN_SITE_CPU},
+static const struct rn_word backends[] = {{"cpu", RN_SITE_CPU},
                                           {"cpu-bf16", RN_SITE_CPU_BF16},
                                           {"ref", RN_SITE_REF},
                                           {"cuda", RN_SITE_CUDA}};
-static const cyaml_strval_t log_formats[] = {{"text", RN_SITE_LOG_TEXT},
+static const struct rn_word log_formats[] = {{"text", RN_SITE_LOG_TEXT},
                                              {"json", RN_SITE_LOG_JSON}};
-static const cyaml_strval_t log_levels[] = {{"debug", RN_SITE_DEBUG},
+static const struct rn_word log_levels[] = {{"debug", RN_SITE_DEBUG},
                                             {"info", RN_SITE_INFO},
                                             {"warn", RN_SITE_WARN},
                                             {"error", RN_SITE_ERROR}};
 
-static const cyaml_schema_field_t peer_fields[] = {
-    TEXT(NEED, struct rn_site_peer, name),
-    TEXT(NEED, struct rn_site_peer, address),
-    CYAML_FIELD_END,
-};
-static const cyaml_schema_value_t peer_entry = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct rn_site_peer, peer_fields)};
+#define IN(type, member) \
+    .offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
+#define AT(member) IN(rn_site, member)
+#define ONE_OF(table) .words = (table), .word_count = RN_ARRAY_LENGTH(table)
 
-static const cyaml_schema_field_t network_fields[] = {
-    WORD(NEED, struct rn_site_network, direction, directions),
-    TEXT(MAY, struct rn_site_network, listen),
-    TEXT(MAY, struct rn_site_network, dial),
-    CYAML_FIELD_SEQUENCE("peers", MAY, struct rn_site_network, peers, &peer_entry, 0,
-                         RN_SITE_PEERS_MAX),
-    CYAML_FIELD_END,
+static const struct rn_field peer_fields[] = {
+    {"name", RN_FIELD_NAME, IN(rn_site_peer, name)},
+    {"address", RN_FIELD_TEXT, IN(rn_site_peer, address)},
 };
-static const cyaml_schema_field_t data_fields[] = {
-    TEXT(MAY, struct rn_site_data, train),
-    TEXT(MAY, struct rn_site_data, dev),
-    WORD(MAY, struct rn_site_data, format, formats),
-    TEXT(NEED, struct rn_site_data, text),
-    TEXT(MAY, struct rn_site_data, pair),
-    TEXT(NEED, struct rn_site_data, label),
-    WORD(MAY, struct rn_site_data, header, booleans),
-    CYAML_FIELD_END,
-};
-static const cyaml_schema_field_t compute_fields[] = {
-    WORD(NEED, struct rn_site_compute, backend, backends),
-    CYAML_FIELD_UINT("threads", NEED, struct rn_site_compute, threads),
-    CYAML_FIELD_END,
-};
-static const cyaml_schema_field_t log_fields[] = {
-    WORD(NEED, struct rn_site_log, format, log_formats),
-    WORD(NEED, struct rn_site_log, level, log_levels),
-    CYAML_FIELD_END,
-};
-static const cyaml_schema_field_t site_fields[] = {
-    CYAML_FIELD_UINT("version", NEED, struct rn_site, version),
-    WORD(NEED, struct rn_site, role, roles),
-    TEXT(NEED, struct rn_site, federation),
-    TEXT(NEED, struct rn_site, name),
-    CYAML_FIELD_MAPPING("network", NEED, struct rn_site, network, network_fields),
-    TEXT(NEED, struct rn_site, state),
-    TEXT(NEED, struct rn_site, model),
-    CYAML_FIELD_MAPPING("data", MAY, struct rn_site, data, data_fields),
-    CYAML_FIELD_MAPPING("compute", NEED, struct rn_site, compute, compute_fields),
-    CYAML_FIELD_MAPPING("log", NEED, struct rn_site, log, log_fields),
-    CYAML_FIELD_END,
-};
-static const cyaml_schema_value_t site_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct rn_site, site_fields)};
+static const struct rn_field_table peer_table = {peer_fields, RN_ARRAY_LENGTH(peer_fields)};
 
-static const struct rn_limit limits[] = {
-    {"version", RN_LIMIT_U32, offsetof(struct rn_site, version), RN_SITE_VERSION, RN_SITE_VERSION},
-    {"compute.threads", RN_LIMIT_U32, offsetof(struct rn_site, compute.threads), 0, 64},
+static const struct rn_field fields[] = {
+    {"version", RN_FIELD_U32, AT(version), .least = RN_SITE_VERSION, .most = RN_SITE_VERSION,
+     .meaning = "of the format"},
+    {"role", RN_FIELD_WORD, AT(role), ONE_OF(roles), .meaning = "`member` or `coordinator`"},
+    {"federation", RN_FIELD_NAME, AT(federation), .meaning = "as in plan and certificates"},
+    {"name", RN_FIELD_NAME, AT(name),
+     .meaning = "the member's name; `coordinator` at the coordinator"},
+    {"network.direction", RN_FIELD_WORD, AT(network.direction), ONE_OF(directions),
+     .meaning = "`dial`, `listen` or `both`: who opens connections, seen from here"},
+    {"network.listen", RN_FIELD_TEXT, AT(network.listen), .optional = true,
+     .meaning = "`host:port` or `[IPv6]:port`; needed unless the direction is `dial`"},
+    {"network.dial", RN_FIELD_TEXT, AT(network.dial), .optional = true,
+     .meaning = "member that dials: the coordinator's address"},
+    {"network.peers", RN_FIELD_ROWS, .optional = true, .most = RN_SITE_PEERS_MAX,
+     .offset = offsetof(struct rn_site, network.peers), .size = sizeof(struct rn_site_peer),
+     .count_offset = offsetof(struct rn_site, network.peers_count), .columns = &peer_table,
+     .meaning = "coordinator that dials: list of `name` and `address`, at most 128"},
+    {"state", RN_FIELD_TEXT, AT(state),
+     .meaning = "directory of journal, socket and adapters; relative paths start at the site's "
+                "directory"},
+    {"model", RN_FIELD_TEXT, AT(model), .meaning = "base model, a Hugging Face directory"},
+    {"data", RN_FIELD_SECTION, .optional = true},
+    {"data.train", RN_FIELD_TEXT, AT(data.train), .optional = true,
+     .meaning = "TSV, CSV or JSONL, plain or gzip; a member needs it, a coordinator has none"},
+    {"data.dev", RN_FIELD_TEXT, AT(data.dev), .optional = true, .meaning = "data to measure on"},
+    {"data.format", RN_FIELD_WORD, AT(data.format), ONE_OF(formats), .optional = true,
+     .absent = "auto", .meaning = "`auto` (by file name), `tsv`, `csv`, `jsonl`"},
+    {"data.text", RN_FIELD_TEXT, AT(data.text),
+     .meaning = "column of the text, by name, or by number from 0 without header"},
+    {"data.pair", RN_FIELD_TEXT, AT(data.pair), .optional = true,
+     .meaning = "column of a second text"},
+    {"data.label", RN_FIELD_TEXT, AT(data.label), .meaning = "column of the label or target"},
+    {"data.header", RN_FIELD_SWITCH, AT(data.header), .optional = true, .absent = "true",
+     .meaning = "`true` or `false`: the first line of TSV and CSV names the columns"},
+    {"compute.backend", RN_FIELD_WORD, AT(compute.backend), ONE_OF(backends),
+     .meaning = "`cpu`, `cpu-bf16`, `ref` or `cuda`"},
+    {"compute.threads", RN_FIELD_U32, AT(compute.threads), .most = 64,
+     .meaning = "0: one per core"},
+    {"log.format", RN_FIELD_WORD, AT(log.format), ONE_OF(log_formats),
+     .meaning = "`text` or `json`"},
+    {"log.level", RN_FIELD_WORD, AT(log.level), ONE_OF(log_levels),
+     .meaning = "`debug`, `info`, `warn`, `error`"},
 };
 
-const struct rn_limit *rn_site_limits(size_t *out_count)
+static const struct rn_field_table table = {fields, RN_ARRAY_LENGTH(fields)};
+
+const struct rn_field_table *rn_site_fields(void)
 {
-    *out_count = RN_ARRAY_LENGTH(limits);
-    return limits;
+    return &table;
 }
 
-/* host:port or [v6]:port with a port from 0 (any, when listening) to 65535. */
-static bool address_valid(const char *address)
+/* host:port or [v6]:port with a port from port_min (0: any, when listening) to 65535. */
+static bool address_valid(const char *address, unsigned long port_min)
 {
     const char *colon = strrchr(address, ':');
     if (colon == NULL || colon == address || strchr(address, '/') != NULL ||
@@ -115,19 +107,23 @@ static bool address_valid(const char *address)
         port = port * 10 + (unsigned long)(*at - '0');
     }
     const bool bracketed = address[0] == '[' && colon[-1] == ']';
-    return port <= 65535 && (bracketed || memchr(address, ':', (size_t)(colon - address)) == NULL);
+    return port >= port_min && port <= 65535 &&
+           (bracketed || memchr(address, ':', (size_t)(colon - address)) == NULL);
 }
 
 static rn_result check_address(const struct rn_yaml_index *index, const char *field,
-                               const char *address, bool needed, struct rn_error *err)
+                               const char *address, unsigned long port_min, bool needed,
+                               struct rn_error *err)
 {
     if (address[0] == '\0') {
         return needed ? rn_yaml_fail(index, "network.direction", err,
                                      "this direction needs %s: host:port", field)
                       : rn_ok();
     }
-    if (!address_valid(address)) {
-        return rn_yaml_fail(index, field, err, "expected host:port or [IPv6]:port");
+    if (!address_valid(address, port_min)) {
+        return rn_yaml_fail(index, field, err,
+                            "expected host:port or [IPv6]:port with a port from %lu to 65535",
+                            port_min);
     }
     return rn_ok();
 }
@@ -139,8 +135,9 @@ static rn_result check_network(const struct rn_yaml_index *index, const struct r
     const bool dials = network->direction != RN_SITE_LISTEN;
     const bool listens = network->direction != RN_SITE_DIAL;
     const bool member = site->role == RN_SITE_MEMBER;
-    RN_TRY(check_address(index, "network.listen", network->listen, listens, err));
-    RN_TRY(check_address(index, "network.dial", network->dial, dials && member, err));
+    RN_TRY(check_address(index, "network.listen", network->listen, 0, listens, err));
+    RN_TRY(check_address(index, "network.dial", network->dial, 1, dials && member, err));
+    RN_TRY(check_address(index, "network.status", network->status, 0, false, err));
     if (dials && !member && network->peers_count == 0) {
         return rn_yaml_fail(index, "network.direction", err,
                             "a coordinator that dials needs network.peers");
@@ -149,9 +146,9 @@ static rn_result check_network(const struct rn_yaml_index *index, const struct r
         return rn_yaml_fail(index, "network.peers", err, "only a coordinator has peers");
     }
     for (uint32_t i = 0; i < network->peers_count; i++) {
-        if (!rn_name_valid(network->peers[i].name) || !address_valid(network->peers[i].address)) {
+        if (!address_valid(network->peers[i].address, 1)) {
             return rn_yaml_fail(index, "network.peers", err,
-                                "entry %u: expected a member's name and host:port", i + 1);
+                                "entry %u: expected host:port as the address", i + 1);
         }
     }
     return rn_ok();
@@ -160,21 +157,11 @@ static rn_result check_network(const struct rn_yaml_index *index, const struct r
 static rn_result site_check(const struct rn_yaml_index *index, struct rn_site *site,
                             struct rn_error *err)
 {
-    RN_TRY(rn_yaml_check_limits(index, site, limits, RN_ARRAY_LENGTH(limits), err));
-    if (!rn_name_valid(site->federation)) {
-        return rn_yaml_fail(index, "federation", err, "may only hold a-z, 0-9 and '-'");
-    }
-    if (!rn_name_valid(site->name)) {
-        return rn_yaml_fail(index, "name", err, "may only hold a-z, 0-9 and '-'");
-    }
     if (site->role == RN_SITE_MEMBER && !rn_yaml_has(index, "data")) {
         return rn_yaml_fail(index, "role", err, "a member needs the section 'data'");
     }
     if (site->role == RN_SITE_MEMBER && site->data.train[0] == '\0') {
         return rn_yaml_fail(index, "data", err, "a member needs the key 'data.train'");
-    }
-    if (!rn_yaml_has(index, "data.header")) {
-        site->data.header = true;
     }
     return check_network(index, site, err);
 }
@@ -183,8 +170,7 @@ rn_result rn_site_parse(struct rn_view text, const char *source, struct rn_site 
                         struct rn_error *err)
 {
     RN_CLEANUP(rn_yaml_index_clear) struct rn_yaml_index index = {0};
-    rn_result result =
-        rn_yaml_load(text, source, &site_schema, out_site, sizeof *out_site, &index, err);
+    rn_result result = rn_yaml_load(text, source, &table, out_site, sizeof *out_site, &index, err);
     if (rn_is_ok(result)) {
         result = site_check(&index, out_site, err);
     }
@@ -207,10 +193,10 @@ rn_result rn_site_path(char out[static RN_PATH_MAX], const char *directory, cons
 
 const char *rn_site_backend_name(enum rn_site_backend backend)
 {
-    return backends[backend].str;
+    return backends[backend].text;
 }
 
 const char *rn_site_format_name(enum rn_site_data_format format)
 {
-    return format == RN_SITE_FORMAT_AUTO ? NULL : formats[format].str;
+    return format == RN_SITE_FORMAT_AUTO ? NULL : formats[format].text;
 }

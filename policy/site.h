@@ -17,7 +17,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "crypto/roster.h"
-#include "policy/limits.h"
+#include "policy/field.h"
 
 #define RN_SITE_VERSION 1
 #define RN_SITE_PATH_MAX 1023
@@ -89,7 +89,8 @@ struct rn_site {
 RN_MUST rn_result rn_site_parse(struct rn_view text, const char *source, struct rn_site *out_site,
                                 struct rn_error *err);
 
-const struct rn_limit *rn_site_limits(size_t *out_count);
+/* Every field of the file. */
+const struct rn_field_table *rn_site_fields(void);
 
 /* path itself when absolute, else below directory. */
 RN_MUST rn_result rn_site_path(char out[static RN_PATH_MAX], const char *directory,

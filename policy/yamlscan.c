@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The pass over the events before libcyaml sees the text: refuses what a signed file has no use
- * for, notes where every field stands.
+ * The pass over libyaml's events: refuses what a signed file has no use for, notes every value and
+ * where it stands.
  */
 #include "policy/yamlfile.h"
 
@@ -10,6 +10,10 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+
+/* An escape such as \L makes three bytes of two; with the NULs this is more than a file can hold.
+ */
+#define VALUES_BYTES (2 * RN_YAML_BYTES_MAX + RN_YAML_FIELDS_MAX)
 
 struct scan {
     struct rn_yaml_index *index;
@@ -46,17 +50,29 @@ static bool key_is_plain(const yaml_char_t *text, size_t length)
     return length > 0 && length < 40 && strspn((const char *)text, allowed) == length;
 }
 
-static void field_note(struct scan *scan, const yaml_event_t *event, const char *value)
+static rn_result field_note(struct scan *scan, const yaml_event_t *event, enum rn_yaml_kind kind,
+                            struct rn_error *err)
 {
     struct rn_yaml_index *index = scan->index;
+    if (index->count == RN_YAML_FIELDS_MAX) {
+        return scan_fail(scan, event, "too many values", err);
+    }
     struct rn_yaml_field *field = &index->fields[index->count++];
     (void)rn_text_format(field->path, sizeof field->path, "%s", scan->key);
-    if (!rn_text_format(field->value, sizeof field->value, "%s", value)) {
-        (void)rn_text_format(field->value, sizeof field->value, "?"); /* too long for a number */
-    }
+    field->kind = kind;
+    field->value = "";
     field->line = (uint32_t)event->start_mark.line + 1;
-    field->quoted =
-        event->type == YAML_SCALAR_EVENT && event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    if (kind == RN_YAML_SCALAR) {
+        const size_t length = event->data.scalar.length + 1;
+        if (length > VALUES_BYTES - index->values_used) {
+            return scan_fail(scan, event, "the values are too long", err);
+        }
+        field->value = index->values + index->values_used;
+        field->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+        memcpy(index->values + index->values_used, event->data.scalar.value, length);
+        index->values_used += length;
+    }
+    return rn_ok();
 }
 
 /* Below a sequence, fields of its entries share their path. */
@@ -100,12 +116,8 @@ static rn_result scan_scalar(struct scan *scan, const yaml_event_t *event, struc
     if (at == 0) {
         return scan_fail(scan, event, "expected 'key: value' lines", err);
     }
-    if (scan->index->count == RN_YAML_FIELDS_MAX) {
-        return scan_fail(scan, event, "too many values", err);
-    }
-    field_note(scan, event, (const char *)text);
     scan->want_key[at] = true;
-    return rn_ok();
+    return field_note(scan, event, RN_YAML_SCALAR, err);
 }
 
 static rn_result scan_open(struct scan *scan, const yaml_event_t *event, bool mapping,
@@ -125,10 +137,7 @@ static rn_result scan_open(struct scan *scan, const yaml_event_t *event, bool ma
         return scan_fail(scan, event, "a key must be a plain word", err);
     }
     if (at > 0) {
-        if (scan->index->count == RN_YAML_FIELDS_MAX) {
-            return scan_fail(scan, event, "too many values", err);
-        }
-        field_note(scan, event, "");
+        RN_TRY(field_note(scan, event, mapping ? RN_YAML_MAPPING : RN_YAML_SEQUENCE, err));
     }
     scan->want_key[at] = true; /* for when this container is closed */
     scan->depth++;
@@ -166,42 +175,98 @@ static rn_result scan_event(struct scan *scan, const yaml_event_t *event, struct
     }
 }
 
-static rn_result scan_parse_failure(const struct scan *scan, struct rn_error *err)
+/* ---- The text itself. */
+
+static size_t line_of(struct rn_view text, size_t offset)
+{
+    size_t line = 1;
+    for (size_t i = 0; i < offset && i < text.length; i++) {
+        line += text.data[i] == '\n';
+    }
+    return line;
+}
+
+static bool starts_with(struct rn_view text, const char *bytes, size_t length)
+{
+    return text.length >= length && memcmp(text.data, bytes, length) == 0;
+}
+
+/* Plain UTF-8 that libyaml may see. An empty text would be a NULL pointer to it, at which it
+ * aborts. */
+static rn_result text_check(struct rn_view text, const char *source, struct rn_error *err)
+{
+    RN_ENSURE(text.length <= RN_YAML_BYTES_MAX, err, RN_E_CONFIG, "%s: larger than %zu bytes",
+              source, RN_YAML_BYTES_MAX);
+    RN_ENSURE(text.length > 0, err, RN_E_CONFIG, "%s:1: the file is empty", source);
+    RN_ENSURE(!starts_with(text, "\xff\xfe", 2) && !starts_with(text, "\xfe\xff", 2) &&
+                  memchr(text.data, 0, text.length < 2 ? text.length : 2) == NULL,
+              err, RN_E_CONFIG, "%s:1: the file is UTF-16 or UTF-32; save it as UTF-8", source);
+    RN_ENSURE(!starts_with(text, "\xef\xbb\xbf", 3), err, RN_E_CONFIG,
+              "%s:1: the file begins with a byte-order mark; save it as UTF-8 without one", source);
+    const uint8_t *nul = memchr(text.data, 0, text.length);
+    return nul == NULL
+               ? rn_ok()
+               : rn_fail(err, RN_E_CONFIG, "%s:%zu: a NUL byte stands there; is this a text file?",
+                         source, line_of(text, (size_t)(nul - text.data)));
+}
+
+/* The line (from 1) is indented with a tab. */
+static bool line_has_tab(struct rn_view text, size_t line)
+{
+    size_t at = 0;
+    for (size_t passed = 1; at < text.length && passed < line; at++) {
+        passed += text.data[at] == '\n';
+    }
+    for (; at < text.length && (text.data[at] == ' ' || text.data[at] == '\t'); at++) {
+        if (text.data[at] == '\t') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static rn_result scan_parse_failure(const struct scan *scan, struct rn_view text,
+                                    struct rn_error *err)
 {
     const yaml_parser_t *parser = &scan->parser;
     const char *problem = parser->problem == NULL ? "not YAML" : parser->problem;
-    if (parser->error == YAML_READER_ERROR) {
-        return rn_fail(err, RN_E_CONFIG, "%s: byte %zu: %s", scan->index->source,
-                       parser->problem_offset, problem);
-    }
-    return rn_fail(err, RN_E_CONFIG, "%s:%zu: %s", scan->index->source,
-                   parser->problem_mark.line + 1, problem);
+    const bool reading = parser->error == YAML_READER_ERROR;
+    const size_t line =
+        reading ? line_of(text, parser->problem_offset) : parser->problem_mark.line + 1;
+    return rn_fail(err, RN_E_CONFIG, "%s:%zu: %s", scan->index->source, line,
+                   line_has_tab(text, line) ? "indented with a tab; YAML wants spaces" : problem);
 }
 
-static rn_result scan_run(struct scan *scan, struct rn_error *err)
+static rn_result scan_run(struct scan *scan, struct rn_view text, struct rn_error *err)
 {
     for (bool end = false; !end;) {
         yaml_event_t event;
         if (!yaml_parser_parse(&scan->parser, &event)) {
-            return scan_parse_failure(scan, err);
+            return scan_parse_failure(scan, text, err);
         }
         end = event.type == YAML_STREAM_END_EVENT;
         const rn_result result = scan_event(scan, &event, err);
         yaml_event_delete(&event);
         RN_TRY(result);
     }
-    RN_ENSURE(scan->index->count > 0, err, RN_E_CONFIG, "%s: the file is empty",
+    RN_ENSURE(scan->index->count > 0, err, RN_E_CONFIG, "%s:1: the file is empty",
               scan->index->source);
     return rn_ok();
 }
 
-rn_result rn_yaml_scan(struct rn_view text, struct rn_yaml_index *index, struct rn_error *err)
+rn_result rn_yaml_scan(struct rn_view text, const char *source, struct rn_yaml_index *out_index,
+                       struct rn_error *err)
 {
+    *out_index = (struct rn_yaml_index){0};
+    (void)rn_text_format(out_index->source, sizeof out_index->source, "%s", source);
+    RN_TRY(text_check(text, source, err));
+    out_index->fields = rn_alloc(RN_YAML_FIELDS_MAX, sizeof *out_index->fields);
+    out_index->values = rn_alloc(VALUES_BYTES, 1);
     struct scan *scan = rn_alloc(1, sizeof *scan);
-    scan->index = index;
+    scan->index = out_index;
     RN_BUG_IF(!yaml_parser_initialize(&scan->parser));
     yaml_parser_set_input_string(&scan->parser, text.data, text.length);
-    const rn_result result = scan_run(scan, err);
+    const rn_result result = scan_run(scan, text, err);
     yaml_parser_delete(&scan->parser);
     rn_free(scan);
     return result;

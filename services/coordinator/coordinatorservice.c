@@ -85,10 +85,8 @@ static void on_tick(void *argument)
 
 static rn_result open_journal(struct rn_coordinator *coordinator, struct rn_error *err)
 {
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer binding = {0};
     RN_TRY(rn_journal_open(coordinator->site->state, &coordinator->journal, err));
-    rn_site_files_binding(coordinator->site, &binding);
-    return rn_journal_bind(coordinator->journal, rn_buffer_view(&binding), "identity or plan", err);
+    return rn_site_files_bind(coordinator->site, coordinator->journal, err);
 }
 
 static rn_result open_network(struct rn_coordinator *coordinator, struct rn_error *err)

@@ -249,11 +249,33 @@ void rn_site_files_params(const struct rn_site_files *site, uint64_t value_max, 
     *out_params = params;
 }
 
-void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out)
+/* The job in this state directory is that of one plan: rounds, adapters and attempts are counted
+ * within it. */
+static rn_result bind_plan(const struct rn_site_files *site, struct rn_journal *journal,
+                           struct rn_error *err)
 {
-    rn_buffer_u8(out, (uint8_t)site->site.role);
-    rn_buffer_append(out, rn_identity_public_of(site->identity)->bytes, 32);
-    rn_buffer_append(out, site->plan.hash, 32);
+    struct rn_journal_key key = {.kind = RN_JOURNAL_PLAN};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer held = {0};
+    bool found = false;
+    RN_TRY(rn_journal_latest(journal, RN_JOURNAL_PLAN, -1, &key, &held, &found, err));
+    const struct rn_view hash = rn_view_of(site->plan.hash, sizeof(site->plan.hash));
+    if (!found) {
+        return rn_journal_append(journal, &key, hash, err);
+    }
+    RN_ENSURE(rn_view_equal(rn_buffer_view(&held), hash), err, RN_E_CONFIG,
+              "%s: holds the job of another plan than plan.yaml; use an empty one for a new job",
+              site->state);
+    return rn_ok();
+}
+
+rn_result rn_site_files_bind(const struct rn_site_files *site, struct rn_journal *journal,
+                             struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer owner = {0};
+    rn_buffer_u8(&owner, (uint8_t)site->site.role);
+    rn_buffer_append(&owner, rn_identity_public_of(site->identity)->bytes, 32);
+    RN_TRY(rn_journal_bind(journal, rn_buffer_view(&owner), "identity", err));
+    return bind_plan(site, journal, err);
 }
 
 void rn_site_files_rpc(const struct rn_site_files *site, struct rn_rpc_config *out_config)

@@ -17,6 +17,7 @@
 #include "policy/site.h"
 #include "services/host/credfiles.h"
 #include "services/rpc/rpc.h"
+#include "services/store/journal.h"
 
 struct rn_site_files {
     char directory[RN_PATH_MAX];
@@ -54,8 +55,10 @@ const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who);
 void rn_site_files_params(const struct rn_site_files *site, uint64_t value_max, uint64_t elements,
                           struct rn_sa_params *out_params);
 
-/* What the journal of this site is bound to: role, identity, plan. Cleared by the caller. */
-void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out);
+/* Binds the journal to its owner (role and identity) for ever, and its job to this plan. Neither
+ * changes when a certificate is renewed. RN_E_CONFIG when the directory is another's. */
+RN_MUST rn_result rn_site_files_bind(const struct rn_site_files *site, struct rn_journal *journal,
+                                     struct rn_error *err);
 
 /* The rpc configuration without callbacks; material is borrowed from the site. */
 void rn_site_files_rpc(const struct rn_site_files *site, struct rn_rpc_config *out_config);

@@ -131,6 +131,7 @@ rn_result rn_site_model_open_data(struct rn_site_model *model, bool with_train,
                   model->site->directory);
         RN_TRY(open_data(model, data->train, &model->train, err));
         model->train_count = rn_trainer_data_count(model->train);
+        RN_TRY(rn_plan_examples_check(&model->site->plan, model->train_count, err));
     }
     if (data->dev[0] != '\0') {
         RN_TRY(open_data(model, data->dev, &model->dev, err));

@@ -99,10 +99,8 @@ static rn_result check_upload(struct rn_member *member, struct rn_error *err)
 
 static rn_result open_journal(struct rn_member *member, struct rn_error *err)
 {
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer binding = {0};
     RN_TRY(rn_journal_open(member->site->state, &member->journal, err));
-    rn_site_files_binding(member->site, &binding);
-    RN_TRY(rn_journal_bind(member->journal, rn_buffer_view(&binding), "identity or plan", err));
+    RN_TRY(rn_site_files_bind(member->site, member->journal, err));
     member->spent = rn_sa_spent_new();
     return rn_journal_scan(member->journal, RN_JOURNAL_SPENT, NULL, load_spent, member->spent, err);
 }

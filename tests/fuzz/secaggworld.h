@@ -162,7 +162,6 @@ static void world_setup(struct world *world)
         struct rn_roster_member *member = &world->roster.members[i];
         (void)rn_text_format(member->name, sizeof member->name, "site-%u", i);
         member->key = key;
-        member->valid_until = 40000;
     }
     world->params = (struct rn_sa_params){.members = WORLD_MEMBERS,
                                           .colluding = 1,

@@ -140,7 +140,6 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         struct rn_roster_member *member = &sim->roster.members[i];
         (void)rn_text_format(member->name, sizeof member->name, "site-%u", i);
         member->key = *rn_identity_public_of(sim->identities[i]);
-        member->valid_until = 40000;
         sim->spent[i] = rn_sa_spent_new();
     }
     sim->context = (struct rn_sa_context){

@@ -13,12 +13,12 @@
 
 #include "base/clock.h"
 #include "base/guard.h"
+#include "crypto/calendar.h"
 #include "crypto/tlspolicy.h"
 #include "crypto/x509.h"
 #include "services/cli/run/doctor.h"
 #include "services/cli/setup/planmodel.h"
 #include "services/cli/setup/plansign.h"
-#include "services/host/modelhash.h"
 #include "services/wire/wire.h"
 
 #define DAY_MS (UINT64_C(24) * 3600 * 1000)
@@ -131,7 +131,7 @@ static void check_certificate(struct rn_doctor *doctor)
                           leaf.uri, until);
 }
 
-/* Certificates, invitations and roster entries hang on it. */
+/* Certificates and invitations hang on it. */
 static void check_clock(struct rn_doctor *doctor)
 {
     char now[25];
@@ -157,8 +157,6 @@ static rn_result roster_check(struct rn_doctor *doctor, struct rn_error *err)
     }
     const int place = rn_roster_find_name(&setup->roster, setup->site.name);
     RN_ENSURE(place >= 0, err, RN_E_CONFIG, "'%s' is not in the roster", setup->site.name);
-    RN_ENSURE(rn_roster_member_valid(&setup->roster.members[place], doctor->now_wall_ms), err,
-              RN_E_CONFIG, "the roster's entry of '%s' does not cover today", setup->site.name);
     return rn_ok();
 }
 
@@ -251,22 +249,22 @@ static rn_result policy_decide(struct rn_doctor *doctor, const char *model,
                             : rn_fail_context(err, result, "%s", rn_policy_reason_name(upload));
 }
 
-static void check_data(struct rn_doctor *doctor, const char *model)
+static void check_data(struct rn_doctor *doctor)
 {
-    size_t train = 0;
-    size_t dev = 0;
     struct rn_error err = {{0}};
+    struct rn_plan_examples found = {0};
     const struct rn_setup *setup = doctor->setup;
-    const rn_result result = rn_plan_data_count(&setup->plan, model, setup->directory,
-                                                &setup->site.data, &train, &dev, &err);
-    if (rn_is_ok(result) && train < setup->plan.training.batch) {
+    const rn_result result = rn_plan_setup_check(setup, &found, &err);
+    const bool member = setup->site.role == RN_SITE_MEMBER;
+    if (rn_is_ok(result) && member && found.train < setup->plan.training.batch) {
         rn_doctor_add(doctor, "data", RN_FINDING_WARNING,
-                      "%zu training examples do not fill one batch of %u", train,
+                      "%zu training examples do not fill one batch of %u", found.train,
                       setup->plan.training.batch);
         return;
     }
-    (void)rn_doctor_judge(doctor, "data", result, &err, "%zu training and %zu dev examples", train,
-                          dev);
+    (void)rn_doctor_judge(doctor, "data", result, &err,
+                          "the plan suits the model; %zu training and %zu dev examples",
+                          found.train, found.dev);
 }
 
 static void check_model(struct rn_doctor *doctor)
@@ -281,25 +279,21 @@ static void check_model(struct rn_doctor *doctor)
     }
     rn_result result = rn_site_path(path, setup->directory, setup->site.model, &err);
     if (rn_is_ok(result)) {
-        result = rn_model_hash(path, hash, &err);
-    }
-    if (rn_is_ok(result) && memcmp(hash, setup->plan.model_hash, sizeof hash) != 0) {
-        result = rn_fail(&err, RN_E_CONFIG, "%s: is not the plan's base model %.16s...", path,
-                         setup->plan.model.hash);
+        result = rn_plan_base_check(&setup->plan, path, hash, &err);
     }
     const bool good = rn_doctor_judge(doctor, "model", result, &err, "base model %.16s...",
                                       setup->plan.model.hash);
-    if (setup->site.role == RN_SITE_COORDINATOR || !good) {
+    if (!good) {
         return;
     }
-    if (doctor->ready) {
+    if (setup->site.role == RN_SITE_MEMBER && doctor->ready) {
         err.text[0] = '\0';
         result = policy_decide(doctor, path, hash, &cost, &err);
         (void)rn_doctor_judge(doctor, "policy", result, &err,
                               "allows the plan; a round uploads %" PRIu64 " bytes at most",
                               cost.bytes_max);
     }
-    check_data(doctor, path);
+    check_data(doctor);
 }
 
 static rn_result state_check(const char *path, uint64_t *out_free, struct rn_error *err)

@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "crypto/setup.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
+#include "services/cli/setup/planmodel.h"
 
 #define NAMES_BYTES 4096
 
@@ -24,6 +24,9 @@ struct invite_settings {
 struct invite_outcome {
     size_t accepted;
     uint32_t members;
+    size_t stale;    /* accepted, but invited to another plan */
+    size_t replaced; /* earlier invitations that are worth nothing now */
+    size_t refreshed;
     size_t pending;
     char pending_names[NAMES_BYTES];
     bool welcomes;
@@ -34,9 +37,8 @@ static rn_result address_choose(const struct rn_setup *setup, const char *given,
                                 const char **out_address, struct rn_error *err)
 {
     char host[256];
-    char port[8];
     *out_address = given == NULL ? setup->site.network.listen : given;
-    RN_TRY(rn_setup_address_split(*out_address, host, port, err));
+    RN_TRY(rn_setup_address_reach(*out_address, host, err));
     RN_ENSURE(strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0, err, RN_E_USAGE,
               "the coordinator listens on every interface: say with --address where members reach "
               "it");
@@ -45,14 +47,16 @@ static rn_result address_choose(const struct rn_setup *setup, const char *given,
 
 /* Invites every name, or nobody. */
 static rn_result invite_names(struct rn_setup *setup, const char *given, const char *const *names,
-                              size_t count, struct rn_error *err)
+                              size_t count, struct invite_outcome *outcome, struct rn_error *err)
 {
     const char *address = NULL;
     const struct rn_roster *roster = setup->has_roster ? &setup->roster : NULL;
-    RN_ENSURE(count > 0, err, RN_E_USAGE, "name the members to invite");
     RN_TRY(address_choose(setup, given, &address, err));
-    RN_TRY(rn_enrol_names_check(setup->directory, roster, names, count, err));
+    RN_TRY(rn_enrol_names_check(roster, names, count, err));
     for (size_t i = 0; i < count; i++) {
+        char file[128];
+        RN_BUG_IF(!rn_text_format(file, sizeof file, "invitations/%s.invite", names[i]));
+        outcome->replaced += rn_setup_has(setup->directory, file);
         RN_TRY(rn_enrol_invite(setup->directory, &setup->plan, roster, names[i], address,
                                rn_clock_wall_ms(), err));
     }
@@ -63,7 +67,8 @@ static rn_result accept_files(struct rn_setup *setup, const struct invite_settin
                               const char *const *files, size_t count,
                               struct invite_outcome *outcome, struct rn_error *err)
 {
-    RN_TRY(rn_enrol_accept(setup, files, count, rn_clock_wall_ms(), (uint32_t)settings->days, err));
+    RN_TRY(rn_enrol_accept(setup, files, count, rn_clock_wall_ms(), (uint32_t)settings->days,
+                           &outcome->stale, err));
     outcome->accepted = count;
     outcome->members = setup->has_roster ? setup->roster.count : 0;
     RN_TRY(rn_enrol_pending(setup->directory, &outcome->pending, outcome->pending_names,
@@ -74,6 +79,31 @@ static rn_result accept_files(struct rn_setup *setup, const struct invite_settin
     RN_TRY(rn_enrol_finish(setup, err));
     outcome->welcomes = true;
     return rn_ok();
+}
+
+static rn_result renew(struct rn_setup *setup, const struct invite_settings *settings,
+                       const char *const *names, size_t count, struct invite_outcome *outcome,
+                       struct rn_error *err)
+{
+    RN_ENSURE(!settings->accept && !settings->final, err, RN_E_USAGE,
+              "--renew goes with names only");
+    RN_TRY(rn_enrol_renew(setup, names, count, rn_clock_wall_ms(), (uint32_t)settings->days, err));
+    outcome->members = count > 0 ? (uint32_t)count : setup->roster.count;
+    outcome->welcomes = true;
+    return rn_ok();
+}
+
+/* Without names only what is open is brought in line with the plan. */
+static rn_result invite(struct rn_setup *setup, const struct invite_settings *settings,
+                        const char *const *names, size_t count, struct invite_outcome *outcome,
+                        struct rn_error *err)
+{
+    if (count > 0) {
+        RN_TRY(invite_names(setup, settings->address, names, count, outcome, err));
+    }
+    RN_TRY(rn_enrol_refresh(setup, &outcome->refreshed, err));
+    return rn_enrol_pending(setup->directory, &outcome->pending, outcome->pending_names,
+                            sizeof outcome->pending_names, err);
 }
 
 static rn_result invite_run(const struct rn_command *command,
@@ -93,47 +123,51 @@ static rn_result invite_run(const struct rn_command *command,
     RN_ENSURE(setup->plan_bytes.length > 0, err, RN_E_NO_INPUT, "%s/plan.yaml is missing",
               command->operands[0]);
     if (settings->renew) {
-        RN_ENSURE(count == 0 && !settings->accept, err, RN_E_USAGE, "--renew stands alone");
-        RN_TRY(rn_enrol_renew(setup, rn_clock_wall_ms(), (uint32_t)settings->days, err));
-        outcome->members = setup->roster.count;
-        outcome->welcomes = true;
-        return rn_enrol_finish(setup, err);
+        return renew(setup, settings, operands, count, outcome, err);
     }
-    if (settings->accept) {
-        return accept_files(setup, settings, operands, count, outcome, err);
-    }
-    RN_TRY(invite_names(setup, settings->address, operands, count, err));
-    return rn_enrol_pending(setup->directory, &outcome->pending, outcome->pending_names,
-                            sizeof outcome->pending_names, err);
+    struct rn_plan_examples found;
+    RN_TRY(rn_plan_setup_check(setup, &found, err));
+    return settings->accept ? accept_files(setup, settings, operands, count, outcome, err)
+                            : invite(setup, settings, operands, count, outcome, err);
 }
 
-static void report(const struct rn_command *command, const struct invite_settings *settings,
-                   const struct invite_outcome *outcome)
+static void report_json(const struct invite_outcome *outcome)
 {
-    const char *directory = command->operands[0];
-    if (command->json) {
-        json_t *root = json_pack("{s:I, s:I, s:s, s:b}", "members", (json_int_t)outcome->members,
-                                 "pending", (json_int_t)outcome->pending, "pending_names",
-                                 outcome->pending_names, "complete", outcome->welcomes ? 1 : 0);
-        (void)json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-        json_decref(root);
+    json_t *root = json_pack("{s:I, s:I, s:s, s:b}", "members", (json_int_t)outcome->members,
+                             "pending", (json_int_t)outcome->pending, "pending_names",
+                             outcome->pending_names, "complete", outcome->welcomes ? 1 : 0);
+    (void)json_dumpf(root, stdout, JSON_COMPACT);
+    (void)putchar('\n');
+    json_decref(root);
+}
+
+static void report_invited(const char *directory, const struct invite_outcome *outcome)
+{
+    if (outcome->replaced > 0) {
+        printf("%zu earlier invitation(s) of these names are void: send the new files.\n",
+               outcome->replaced);
+    }
+    if (outcome->refreshed > 0) {
+        printf("%zu open invitation(s) hold the plan as it is now.\n", outcome->refreshed);
+    }
+    if (outcome->pending == 0) {
+        printf("No invitation is open.\n");
         return;
     }
-    if (command->quiet) {
-        return;
-    }
-    if (!settings->accept && !settings->renew) {
-        printf("Send each member its file of %s/invitations over a channel you trust.\n"
-               "Open invitations: %s\n",
-               directory, outcome->pending_names);
-        return;
-    }
-    if (settings->renew) {
-        printf("New certificates for the coordinator and %u member(s).\n", outcome->members);
-    } else {
-        printf("Accepted %zu request(s); the roster has %u member(s).\n", outcome->accepted,
-               outcome->members);
+    printf("Send each member its file of %s/invitations over a channel you trust.\n"
+           "Open invitations: %s\n",
+           directory, outcome->pending_names);
+}
+
+static void report_accepted(const char *directory, const struct invite_outcome *outcome)
+{
+    printf("Accepted %zu request(s); the roster has %u member(s).\n", outcome->accepted,
+           outcome->members);
+    if (outcome->stale > 0) {
+        printf("plan.yaml was changed after %zu of them were invited: their policies were made for "
+               "the\nearlier plan, and `rondo join --sign` says there which bound refuses this "
+               "one.\n",
+               outcome->stale);
     }
     if (!outcome->welcomes) {
         printf("Still open: %s. Accept their requests, or finish without them with --final.\n",
@@ -146,43 +180,67 @@ static void report(const struct rn_command *command, const struct invite_setting
            directory, directory);
 }
 
-int rn_cmd_invite(int argc, char **argv)
+static void report(const struct rn_command *command, const struct invite_settings *settings,
+                   const struct invite_outcome *outcome)
 {
-    struct invite_settings s = {.days = RN_ENROL_DAYS};
-    const struct rn_option options[] = {
-        {"accept", NULL, RN_OPTION_FLAG, &s.accept,
-         .help = "the operands are request files: check them, issue certificates, extend\n"
-                 "roster and plan; when nobody is missing, sign the plan and write welcomes"},
-        {"final", NULL, RN_OPTION_FLAG, &s.final,
-         .help = "with --accept: finish although invitations are open"},
-        {"renew", NULL, RN_OPTION_FLAG, &s.renew,
-         .help = "new certificates and roster entries for everybody, from the requests that\n"
-                 "were accepted; the members take their new welcomes and sign again"},
-        {"address", "HOST:PORT", RN_OPTION_TEXT, &s.address,
-         .help = "where members reach the coordinator, when not where it listens"},
-        {"days", "N", RN_OPTION_COUNT, &s.days, .least = 1, .most = 3650,
-         .help = "how long certificates and roster entries are valid"},
-    };
-    const struct rn_command_text text = {
-        .name = "invite",
-        .summary = "Invite members, and accept their requests.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "DIR [NAME... | FILE...]",
-        .operands_least = 1,
-        .operands_most = RN_OPERANDS_MAX,
-        .detail = "Either all requests given are accepted or none. A request is accepted once.",
-        .examples = "  rondo invite consortium north south\n"
-                    "  rondo invite consortium --accept north.request south.request"};
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
+    const char *directory = command->operands[0];
+    if (command->json) {
+        report_json(outcome);
+    } else if (command->quiet) {
+        return;
+    } else if (settings->renew) {
+        printf("Issued %s. Roster, plan and signatures stay as they are.\n\nNext:\n"
+               "  1. send each member its file of %s/renewals\n"
+               "  2. each member: rondo join NAME.renewal --dir DIR\n",
+               command->operand_count > 1 ? "the certificates that were named"
+                                          : "certificates for the coordinator and every member",
+               directory);
+    } else if (settings->accept) {
+        report_accepted(directory, outcome);
+    } else {
+        report_invited(directory, outcome);
     }
-    struct invite_outcome outcome = {0};
-    const rn_result result = invite_run(&command, &s, &outcome, &err);
-    if (rn_is_ok(result)) {
-        report(&command, &s, &outcome);
-    }
-    return rn_command_end(&command, result, &err);
 }
+
+static rn_result run(struct rn_command *command, struct rn_error *err)
+{
+    const struct invite_settings *s = command->settings;
+    struct invite_outcome outcome = {0};
+    RN_TRY(invite_run(command, s, &outcome, err));
+    report(command, s, &outcome);
+    return rn_ok();
+}
+
+static const struct rn_option options[] = {
+    {"accept", RN_OPT_FLAG(struct invite_settings, accept),
+     .help = "the operands are request files: check them, issue certificates, extend roster and "
+             "plan; when nobody is missing, sign the plan and write welcomes"},
+    {"final", RN_OPT_FLAG(struct invite_settings, final),
+     .help = "with --accept: finish although invitations are open"},
+    {"renew", RN_OPT_FLAG(struct invite_settings, renew),
+     .help = "new certificates for the named members, for 'coordinator', or for everybody, from "
+             "the requests that were accepted; roster and plan stay"},
+    {"address", RN_OPT_TEXT(struct invite_settings, address, "HOST:PORT"),
+     .help = "where members reach the coordinator, when not where it listens"},
+    {"days", RN_OPT_COUNT(struct invite_settings, days, "N"), .fallback = "365", .least = 1,
+     .most = 3650, .help = "how long certificates are valid"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Members", options, 0}, {NULL}};
+
+const struct rn_command_def rn_cmd_invite = {
+    .name = "invite",
+    .summary = "invite members, and accept their requests",
+    .groups = groups,
+    .settings_size = sizeof(struct invite_settings),
+    .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1},
+                 {"NAME|FILE", RN_OPTION_FILE, 0, RN_OPERANDS_MAX}},
+    .exits = RN_EXITS(65, 66, 71, 75, 76, 77, 78, 80),
+    .detail = "Either all requests given are accepted or none. A request is accepted once. Open "
+              "invitations follow plan.yaml at each run; a name that is invited again gets a new "
+              "invitation, the old one is void.",
+    .examples = "  rondo invite consortium north south\n"
+                "  rondo invite consortium --accept north.request south.request\n"
+                "  rondo invite consortium --renew north coordinator",
+    .run = run,
+};

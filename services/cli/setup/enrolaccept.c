@@ -10,10 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/calendar.h"
 #include "crypto/kdf.h"
 #include "crypto/sha256.h"
 #include "crypto/x509.h"
 #include "policy/bundle.h"
+#include "policy/mailtext.h"
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/enrolproof.h"
 
@@ -33,9 +35,9 @@ struct acceptance {
     struct rn_setup *setup;
     struct candidate *candidates;
     size_t count;
+    size_t stale; /* whose invitation held another plan than plan.yaml */
     uint64_t now_ms;
     uint32_t days;
-    struct rn_error *err;
 };
 
 static void acceptance_clear(struct acceptance *acceptance)
@@ -49,27 +51,14 @@ static void acceptance_clear(struct acceptance *acceptance)
 
 /* ---- Checks. */
 
-/* Both hold the token in text. */
-static void text_wipe(struct rn_buffer *text)
-{
-    if (text->data != NULL) {
-        rn_secret_wipe(text->data, text->length);
-    }
-    rn_buffer_clear(text);
-}
-static void bundle_wipe(struct rn_bundle *bundle)
-{
-    rn_secret_wipe(bundle, sizeof *bundle);
-}
-
 /* The token that the operator gave to this member, from the invitation that is still open. */
-static rn_result token_load(const struct acceptance *a, const struct candidate *candidate,
+static rn_result token_load(struct acceptance *a, const struct candidate *candidate,
                             struct rn_secret32 *out, struct rn_error *err)
 {
     char file[128];
     uint32_t expires = 0;
-    struct rn_bundle RN_CLEANUP(bundle_wipe) bundle = {0};
-    struct rn_buffer RN_CLEANUP(text_wipe) text = {0};
+    struct rn_bundle RN_CLEANUP(rn_bundle_clear) bundle = {0};
+    struct rn_buffer RN_CLEANUP(rn_bundle_text_clear) text = {0};
     RN_BUG_IF(!rn_text_format(file, sizeof file, "invitations/%s.invite", candidate->name));
     RN_ENSURE(rn_setup_has(a->setup->directory, file), err, RN_E_PEER_AUTH,
               "%s: '%s' has no open invitation (rondo invite %s %s)", candidate->source,
@@ -79,15 +68,19 @@ static rn_result token_load(const struct acceptance *a, const struct candidate *
                            RN_INVITE_ITEMS, &bundle, err));
     RN_ENSURE(rn_date_parse(rn_bundle_value(&bundle, RN_INVITE_EXPIRES), &expires) &&
                   a->now_ms / DAY_MS <= expires,
-              err, RN_E_PEER_AUTH, "%s: the invitation of '%s' has expired; invite again",
-              candidate->source, candidate->name);
+              err, RN_E_PEER_AUTH,
+              "%s: the invitation of '%s' has expired; make another one (rondo invite %s %s), with "
+              "which it joins again",
+              candidate->source, candidate->name, a->setup->directory, candidate->name);
+    a->stale += !rn_view_equal(rn_bundle_file(&bundle, RN_INVITE_PLAN),
+                               rn_buffer_view(&a->setup->plan_bytes));
     RN_ENSURE(
         rn_hex_decode(out->bytes, sizeof out->bytes, rn_bundle_value(&bundle, RN_INVITE_TOKEN)),
         err, RN_E_DATA, "%s: the invitation's token is damaged", file);
     return rn_ok();
 }
 
-static rn_result proof_check(const struct acceptance *a, const struct candidate *candidate,
+static rn_result proof_check(struct acceptance *a, const struct candidate *candidate,
                              const struct rn_bundle *bundle, struct rn_error *err)
 {
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) token = {{0}};
@@ -153,6 +146,12 @@ static rn_result candidate_parse(struct acceptance *a, struct candidate *candida
 {
     const struct rn_setup *setup = a->setup;
     RN_TRY(rn_file_read(candidate->source, RN_BUNDLE_BYTES_MAX, &candidate->text, err));
+    RN_TRY(rn_bundle_mend(&candidate->text, candidate->source, err));
+    if (!rn_bundle_is(rn_buffer_view(&candidate->text), RN_BUNDLE_REQUEST)) {
+        const char *kind = rn_mailtext_kind(rn_buffer_view(&candidate->text));
+        return rn_fail(err, RN_E_DATA, "%s: is no request, but %s", candidate->source,
+                       kind == NULL ? "something else" : kind);
+    }
     RN_TRY(rn_bundle_parse(rn_buffer_view(&candidate->text), candidate->source, RN_BUNDLE_REQUEST,
                            rn_request_items, RN_REQUEST_ITEMS, bundle, err));
     const char *federation = rn_bundle_value(bundle, RN_REQUEST_FEDERATION);
@@ -166,8 +165,10 @@ static rn_result candidate_parse(struct acceptance *a, struct candidate *candida
     (void)rn_text_format(candidate->name, sizeof candidate->name, "%s", name);
     if (strcmp(address, "-") != 0) {
         char host[256];
-        char port[8];
-        RN_TRY(rn_setup_address_split(address, host, port, err));
+        const rn_result reach = rn_setup_address_reach(address, host, err);
+        if (!rn_is_ok(reach)) {
+            return rn_fail_context(err, (rn_result){RN_E_PEER_FORMAT}, "%s", candidate->source);
+        }
         RN_ENSURE(rn_text_format(candidate->address, sizeof candidate->address, "%s", address), err,
                   RN_E_PEER_FORMAT, "%s: the address is too long", candidate->source);
     }
@@ -214,7 +215,6 @@ static rn_result candidate_check(struct acceptance *a, size_t at, struct rn_erro
 static rn_result roster_extend(struct acceptance *a, struct rn_error *err)
 {
     struct rn_setup *setup = a->setup;
-    const uint32_t today = (uint32_t)(a->now_ms / DAY_MS);
     struct rn_roster *roster = &setup->roster;
     if (!setup->has_roster) {
         *roster = (struct rn_roster){0};
@@ -228,8 +228,6 @@ static rn_result roster_extend(struct acceptance *a, struct rn_error *err)
         struct rn_roster_member *member = &roster->members[roster->count++];
         memcpy(member->name, a->candidates[i].name, sizeof member->name);
         member->key = a->candidates[i].key;
-        member->valid_from = today;
-        member->valid_until = today + a->days;
     }
     return rn_roster_write(roster, &setup->roster_bytes, err);
 }
@@ -336,14 +334,17 @@ static rn_result acceptance_write(struct acceptance *a, struct rn_error *err)
         a->setup->has_roster = true;
     }
     if (a->setup->has_roster) {
+        size_t changed = 0;
         RN_TRY(rn_enrol_bind(a->setup, err));
         invitations_close(a->setup);
+        RN_TRY(rn_enrol_refresh(a->setup, &changed, err));
     }
     return rn_ok();
 }
 
 rn_result rn_enrol_accept(struct rn_setup *setup, const char *const *files, size_t count,
-                          uint64_t now_wall_ms, uint32_t days, struct rn_error *err)
+                          uint64_t now_wall_ms, uint32_t days, size_t *out_stale,
+                          struct rn_error *err)
 {
     struct acceptance RN_CLEANUP(acceptance_clear)
         a = {.setup = setup, .count = count, .now_ms = now_wall_ms, .days = days};
@@ -352,5 +353,6 @@ rn_result rn_enrol_accept(struct rn_setup *setup, const char *const *files, size
         a.candidates[i].source = files[i];
         RN_TRY(candidate_check(&a, i, err));
     }
+    *out_stale = a.stale;
     return acceptance_write(&a, err);
 }

@@ -21,6 +21,11 @@ const char *const rn_welcome_items[RN_WELCOME_ITEMS] = {
     [RN_WELCOME_CERTIFICATE] = "+tls.crt",  [RN_WELCOME_ROSTER] = "+roster",
     [RN_WELCOME_PLAN] = "+plan.yaml",       [RN_WELCOME_SIGNATURES] = "+plan.yaml.sigs",
 };
+const char *const rn_renewal_items[RN_RENEWAL_ITEMS] = {
+    [RN_RENEWAL_FEDERATION] = "federation",
+    [RN_RENEWAL_MEMBER] = "member",
+    [RN_RENEWAL_CERTIFICATE] = "+tls.crt",
+};
 
 void rn_join_proof(struct rn_secret32 *out_proof, const struct rn_secret32 *token,
                    struct rn_view before)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What both ends of an enrolment agree on: the items of invitation, request and welcome, and the
- * proof that a request was made with its invitation.
+ * What both ends of an enrolment agree on: the items of invitation, request, welcome and renewal,
+ * and the proof that a request was made with its invitation.
  */
 #ifndef RN_SERVICES_CLI_SETUP_ENROLPROOF_H
 #define RN_SERVICES_CLI_SETUP_ENROLPROOF_H
@@ -39,10 +39,17 @@ enum rn_welcome_item {
     RN_WELCOME_SIGNATURES,
     RN_WELCOME_ITEMS
 };
+enum rn_renewal_item {
+    RN_RENEWAL_FEDERATION,
+    RN_RENEWAL_MEMBER,
+    RN_RENEWAL_CERTIFICATE,
+    RN_RENEWAL_ITEMS
+};
 /* Names for rn_bundle_parse, in the order of the enums. */
 extern const char *const rn_invite_items[RN_INVITE_ITEMS];
 extern const char *const rn_request_items[RN_REQUEST_ITEMS];
 extern const char *const rn_welcome_items[RN_WELCOME_ITEMS];
+extern const char *const rn_renewal_items[RN_RENEWAL_ITEMS];
 
 #define RN_JOIN_REQUEST_TAG "rondo/v1 join request"
 

@@ -1,9 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/cli/setup/planmodel.h"
 
+#include <string.h>
+
 #include "base/guard.h"
+#include "services/host/modelhash.h"
 #include "services/round/roundlayout.h"
 #include "trainer/trainer.h"
+
+rn_result rn_plan_base_check(const struct rn_plan *plan, const char *model_dir, uint8_t *out_hash,
+                             struct rn_error *err)
+{
+    uint8_t hash[32];
+    char have[2 * sizeof hash + 1];
+    RN_TRY(rn_model_hash(model_dir, hash, err));
+    rn_hex_encode(have, hash, sizeof hash);
+    RN_ENSURE(memcmp(hash, plan->model_hash, sizeof hash) == 0, err, RN_E_CONFIG,
+              "%s: is base model %.16s..., but the plan is for %.16s...; get the same files as the "
+              "others",
+              model_dir, have, plan->model.hash);
+    if (out_hash != NULL) {
+        memcpy(out_hash, hash, sizeof hash);
+    }
+    return rn_ok();
+}
 
 static rn_result model_open(const struct rn_plan *plan, const char *model_dir,
                             struct rn_trainer **out, struct rn_error *err)
@@ -106,18 +126,46 @@ static rn_result file_count(struct rn_trainer *trainer, const char *directory, c
     return rn_ok();
 }
 
-rn_result rn_plan_data_count(const struct rn_plan *plan, const char *model_dir,
+static rn_result files_count(struct rn_trainer *trainer, const struct rn_plan *plan,
                              const char *directory, const struct rn_site_data *data,
-                             size_t *out_train, size_t *out_dev, struct rn_error *err)
+                             struct rn_plan_examples *out, struct rn_error *err)
+{
+    if (data->train[0] != '\0') {
+        RN_TRY(file_count(trainer, directory, data->train, data, &out->train, err));
+        const rn_result fits = rn_plan_examples_check(plan, out->train, err);
+        if (!rn_is_ok(fits)) {
+            return rn_fail_context(err, fits, "%s", data->train);
+        }
+    }
+    return data->dev[0] == '\0' ? rn_ok()
+                                : file_count(trainer, directory, data->dev, data, &out->dev, err);
+}
+
+rn_result rn_plan_site_check(const struct rn_plan *plan, const char *model_dir,
+                             const char *directory, const struct rn_site_data *data,
+                             struct rn_plan_examples *out, struct rn_error *err)
 {
     struct rn_trainer *trainer = NULL;
-    *out_train = 0;
-    *out_dev = 0;
-    RN_TRY(model_open(plan, model_dir, &trainer, err));
-    rn_result result = file_count(trainer, directory, data->train, data, out_train, err);
-    if (rn_is_ok(result) && data->dev[0] != '\0') {
-        result = file_count(trainer, directory, data->dev, data, out_dev, err);
+    *out = (struct rn_plan_examples){0};
+    const rn_result opened = model_open(plan, model_dir, &trainer, err);
+    if (!rn_is_ok(opened)) {
+        return rn_fail_context(err, opened, "the plan does not suit the base model");
     }
+    const rn_result result = files_count(trainer, plan, directory, data, out, err);
     rn_trainer_close(trainer);
     return result;
+}
+
+rn_result rn_plan_setup_check(const struct rn_setup *setup, struct rn_plan_examples *out,
+                              struct rn_error *err)
+{
+    char model[RN_PATH_MAX];
+    RN_TRY(rn_site_path(model, setup->directory, setup->site.model, err));
+    RN_TRY(rn_plan_base_check(&setup->plan, model, NULL, err));
+    const rn_result result =
+        rn_plan_site_check(&setup->plan, model, setup->directory, &setup->site.data, out, err);
+    /* What is an option at a desk is a key of site.yaml here. */
+    return result.code == RN_E_USAGE
+               ? rn_fail_context(err, (rn_result){RN_E_CONFIG}, "site.yaml, data")
+               : result;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a plan costs on a given base model: the size of each kind of round.
+ * A plan against what a site has: whether the base model and the data files suit it, and what its
+ * rounds cost there. Every gate asks the same functions: init, invite, join, sign, doctor.
  */
 #ifndef RN_SERVICES_CLI_SETUP_PLANMODEL_H
 #define RN_SERVICES_CLI_SETUP_PLANMODEL_H
 
-#include "policy/plan.h"
-#include "policy/site.h"
+#include "services/cli/setup/setupfiles.h"
 
 struct rn_plan_cost {
     uint64_t elements[4]; /* vector of a round by its matrices (RN_PLAN_MATRIX_ bits); 0 unused */
@@ -21,10 +21,27 @@ RN_MUST rn_result rn_plan_cost_compute(const struct rn_plan *plan,
                                        const struct rn_plan_numbers *numbers, const char *model_dir,
                                        struct rn_plan_cost *out_cost, struct rn_error *err);
 
-/* Opens the model and reads a data file as a round would: every record is tokenised, every label
- * known to the plan. directory is the site's, for relative paths. */
-RN_MUST rn_result rn_plan_data_count(const struct rn_plan *plan, const char *model_dir,
+/* The model directory holds exactly the plan's base model. out_hash (32 bytes) may be NULL.
+ * RN_E_CONFIG otherwise. */
+RN_MUST rn_result rn_plan_base_check(const struct rn_plan *plan, const char *model_dir,
+                                     uint8_t *out_hash, struct rn_error *err);
+
+struct rn_plan_examples {
+    size_t train, dev; /* 0 when the site has no such file */
+};
+
+/* Opens the model as the plan wants it (target modules and layers exist, max_length is within what
+ * the model knows) and reads the data files, where data names some, as a round would: columns are
+ * there, every record is tokenised, every label is known to the plan, and there are not more
+ * training examples than a member may claim. directory is the site's, for relative paths.
+ * RN_E_USAGE for a fault of data's own settings (a column that is not there). */
+RN_MUST rn_result rn_plan_site_check(const struct rn_plan *plan, const char *model_dir,
                                      const char *directory, const struct rn_site_data *data,
-                                     size_t *out_train, size_t *out_dev, struct rn_error *err);
+                                     struct rn_plan_examples *out, struct rn_error *err);
+
+/* The same for a directory that is set up: base, model and data of its site.yaml against its
+ * plan.yaml. Faults of site.yaml are RN_E_CONFIG here. */
+RN_MUST rn_result rn_plan_setup_check(const struct rn_setup *setup, struct rn_plan_examples *out,
+                                      struct rn_error *err);
 
 #endif

@@ -6,97 +6,105 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/guard.h"
+
 static const char *const matrices_names[] = {"-", "A", "B", "A and B"};
 
-static void print_fields(const struct rn_plan *plan)
+/* Every field: path as in the file, value, meaning. What is signed is what is printed. */
+static void print_fields(const struct rn_plan *plan, FILE *out)
 {
-    const struct rn_plan_training *training = &plan->training;
-    printf("  base model      %.16s..., %u tokens\n", plan->model.hash, plan->model.max_length);
-    printf("  method          %s, weights %s, metrics %s\n", rn_plan_method_name(plan->method),
-           rn_plan_weights_name(plan->weights),
-           plan->metrics == RN_METRICS_SUMMED ? "summed" : "home");
-    printf("  adapter         rank %u, alpha %g, head %s, modules", plan->lora.rank,
-           plan->lora.alpha, rn_plan_head_name(plan->lora.head));
-    for (uint32_t i = 0; i < plan->lora.targets_count; i++) {
-        printf("%s %s", i == 0 ? "" : ",", plan->lora.targets[i]);
+    const struct rn_field_table *table = rn_plan_fields();
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer meaning = {0};
+    (void)fprintf(out, "\n");
+    for (size_t i = 0; i < table->count; i++) {
+        value.length = 0;
+        meaning.length = 0;
+        rn_field_put(&table->fields[i], plan, &value);
+        rn_field_put_meaning(&table->fields[i], &meaning);
+        if (table->fields[i].unit != NULL) {
+            rn_buffer_format(&value, " %s", table->fields[i].unit);
+        }
+        (void)fprintf(out, "  %-31s %-15s  %s\n", table->fields[i].path, rn_buffer_text(&value),
+                      rn_buffer_text(&meaning));
     }
-    printf("\n  training        %u rounds of %u steps of %u examples; learning rates A %g, B %g, "
-           "head %g\n",
-           plan->rounds, training->steps, training->batch, training->lr_a, training->lr_b,
-           training->lr_head);
+    (void)fprintf(out, "\n");
 }
 
-static void print_cohort(const struct rn_plan_view *view)
+static void print_cohort(const struct rn_plan_view *view, FILE *out)
 {
     const struct rn_plan_numbers *n = &view->numbers;
     const struct rn_plan_secagg *secagg = &view->plan->secagg;
     if (view->members == 0) {
-        printf("  members         not known yet (--members N shows what follows)\n");
+        (void)fprintf(out, "  members         not known yet (--members N shows what follows)\n");
         return;
     }
-    printf("  members         %u, of which %u may collude with the coordinator\n", n->members,
-           secagg->colluding);
-    printf("  losses          the plan asks for %u a round, this cohort could survive %u\n",
-           secagg->losses, n->losses_max);
-    printf("  quorum          Q = %u signatures, t = %u shares, floor F = %u survivors\n",
-           n->quorum, n->threshold, n->floor);
-    printf("  masked sum      q = %u bits a value, b = %u bits sent, headroom %.2f\n",
-           n->value_bits, n->sum_bits, n->headroom);
+    (void)fprintf(out, "  members         %u, of which %u may collude with the coordinator\n",
+                  n->members, secagg->colluding);
+    (void)fprintf(out,
+                  "  losses          the plan asks for %u a round, this cohort could survive %u\n",
+                  secagg->losses, n->losses_max);
+    (void)fprintf(out,
+                  "  quorum          Q = %u signatures, t = %u shares, floor F = %u survivors\n",
+                  n->quorum, n->threshold, n->floor);
+    (void)fprintf(out, "  masked sum      q = %u bits a value, b = %u bits sent, headroom %.2f\n",
+                  n->value_bits, n->sum_bits, n->headroom);
 }
 
-static void print_cost(const struct rn_plan_view *view)
+static void print_cost(const struct rn_plan_view *view, FILE *out)
 {
     if (!view->has_cost) {
         return;
     }
     for (unsigned matrices = 1; matrices < 4; matrices++) {
         if (view->cost.elements[matrices] != 0) {
-            printf("  upload          round of %s: %" PRIu64 " elements, %" PRIu64 " bytes\n",
-                   matrices_names[matrices], view->cost.elements[matrices],
-                   view->cost.bytes[matrices]);
+            (void)fprintf(
+                out, "  upload          round of %s: %" PRIu64 " elements, %" PRIu64 " bytes\n",
+                matrices_names[matrices], view->cost.elements[matrices],
+                view->cost.bytes[matrices]);
         }
     }
-    printf("                  (both matrices every round: %" PRIu64 " bytes)\n",
-           view->cost.bytes_lora);
+    (void)fprintf(out, "                  (both matrices every round: %" PRIu64 " bytes)\n",
+                  view->cost.bytes_lora);
 }
 
-static void print_signers(const struct rn_plan_view *view)
+static void print_signers(const struct rn_plan_view *view, FILE *out)
 {
     if (view->signers == NULL || view->roster == NULL) {
         return;
     }
-    printf("  signatures      coordinator %s; %u of %u members",
-           view->signers->coordinator ? "yes" : "no", view->signers->member_count,
-           view->roster->count);
+    (void)fprintf(out, "  signatures      coordinator %s; %u of %u members",
+                  view->signers->coordinator ? "yes" : "no", view->signers->member_count,
+                  view->roster->count);
     for (uint32_t i = 0; i < view->roster->count; i++) {
         if (!view->signers->members[i]) {
-            printf(", not %s", view->roster->members[i].name);
+            (void)fprintf(out, ", not %s", view->roster->members[i].name);
         }
     }
-    printf("\n");
+    (void)fprintf(out, "\n");
 }
 
-void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields)
+void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *out)
 {
     char hash[65];
     const struct rn_plan *plan = view->plan;
     rn_hex_encode(hash, plan->hash, sizeof plan->hash);
-    printf("Plan %s of %s\n  hash            %s\n", plan->name, plan->federation, hash);
+    (void)fprintf(out, "Plan %s of %s\n  hash            %s\n", plan->name, plan->federation, hash);
     if (all_fields) {
-        print_fields(plan);
+        print_fields(plan, out);
     }
-    print_cohort(view);
-    print_cost(view);
-    printf("  longest attempt %" PRIu64 " s\n",
-           rn_plan_attempt_seconds(plan, view->cost.bytes_max));
-    print_signers(view);
+    print_cohort(view, out);
+    print_cost(view, out);
+    (void)fprintf(out, "  longest attempt %" PRIu64 " s\n",
+                  rn_plan_attempt_seconds(plan, view->cost.bytes_max));
+    print_signers(view, out);
     if (view->policy != NULL) {
-        printf("  policy          %s%s%s\n", view->policy,
-               view->policy_detail[0] == '\0' ? "" : ": ", view->policy_detail);
+        (void)fprintf(out, "  policy          %s%s%s\n", view->policy,
+                      view->policy_detail[0] == '\0' ? "" : ": ", view->policy_detail);
     }
     if (view->members != 0) {
-        printf(view->feasible ? "The plan holds.\n" : "The plan does not hold: %s.\n",
-               view->reason);
+        (void)fprintf(out, view->feasible ? "The plan holds.\n" : "The plan does not hold: %s.\n",
+                      view->reason);
     }
 }
 
@@ -141,17 +149,58 @@ static json_t *signers_json(const struct rn_plan_view *view)
                      names);
 }
 
-void rn_plan_print_json(const struct rn_plan_view *view)
+static json_t *entry_json(const struct rn_field *field, const void *data, uint32_t at)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
+    rn_field_put_entry(field, data, at, &value);
+    const char *text = rn_buffer_text(&value);
+    const bool text_kind = field->kind == RN_FIELD_TEXT || field->kind == RN_FIELD_TEXTS;
+    const bool plain = field->kind <= RN_FIELD_SWITCH || field->kind == RN_FIELD_NUMBERS;
+    return text_kind || plain ? json_loads(text, JSON_DECODE_ANY, NULL) : json_string(text);
+}
+
+json_t *rn_plan_field_json(const struct rn_field *field, const void *data)
+{
+    if (!rn_field_is_list(field)) {
+        return entry_json(field, data, 0);
+    }
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < rn_field_count(field, data); i++) {
+        (void)json_array_append_new(list, entry_json(field, data, i));
+    }
+    return list;
+}
+
+/* The plan as it is nested in the file. */
+static json_t *fields_json(const struct rn_plan *plan)
+{
+    const struct rn_field_table *table = rn_plan_fields();
+    json_t *root = json_object();
+    for (size_t i = 0; i < table->count; i++) {
+        const char *key = table->fields[i].path;
+        json_t *section = root;
+        for (const char *dot = strchr(key, '.'); dot != NULL; dot = strchr(key, '.')) {
+            json_t *inner = json_object_getn(section, key, (size_t)(dot - key));
+            if (inner == NULL) {
+                inner = json_object();
+                (void)json_object_setn_new(section, key, (size_t)(dot - key), inner);
+            }
+            section = inner;
+            key = dot + 1;
+        }
+        (void)json_object_set_new(section, key, rn_plan_field_json(&table->fields[i], plan));
+    }
+    return root;
+}
+
+void rn_plan_print_json(const struct rn_plan_view *view, FILE *out)
 {
     char hash[65];
     const struct rn_plan *plan = view->plan;
     rn_hex_encode(hash, plan->hash, sizeof plan->hash);
-    json_t *root = json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:s, s:I}", "hash", hash, "federation",
-        plan->federation, "name", plan->name, "rounds", (json_int_t)plan->rounds, "method",
-        rn_plan_method_name(plan->method), "weights", rn_plan_weights_name(plan->weights), "rank",
-        (json_int_t)plan->lora.rank, "model_hash", plan->model.hash, "attempt_seconds",
-        (json_int_t)rn_plan_attempt_seconds(plan, view->cost.bytes_max));
+    json_t *root =
+        json_pack("{s:s, s:o, s:I}", "hash", hash, "plan", fields_json(plan), "attempt_seconds",
+                  (json_int_t)rn_plan_attempt_seconds(plan, view->cost.bytes_max));
     if (view->members != 0) {
         (void)json_object_set_new(root, "cohort", cohort_json(view));
     }
@@ -166,7 +215,7 @@ void rn_plan_print_json(const struct rn_plan_view *view)
             root, "policy",
             json_pack("{s:s, s:s}", "reason", view->policy, "detail", view->policy_detail));
     }
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
+    (void)json_dumpf(root, out, JSON_COMPACT);
+    (void)fputc('\n', out);
     json_decref(root);
 }

@@ -5,6 +5,9 @@
 #ifndef RN_SERVICES_CLI_SETUP_PLANREPORT_H
 #define RN_SERVICES_CLI_SETUP_PLANREPORT_H
 
+#include <jansson.h>
+#include <stdio.h>
+
 #include "policy/plan.h"
 #include "policy/signature.h"
 #include "services/cli/setup/planmodel.h"
@@ -23,7 +26,10 @@ struct rn_plan_view {
     const char *policy_detail;             /* its sentence, "" when accepted */
 };
 
-void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields);
-void rn_plan_print_json(const struct rn_plan_view *view);
+void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *out);
+void rn_plan_print_json(const struct rn_plan_view *view, FILE *out);
+
+/* The value of one field of the plan's table: number, truth value, text, or a list of them. */
+json_t *rn_plan_field_json(const struct rn_field *field, const void *data);
 
 #endif

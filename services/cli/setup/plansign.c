@@ -6,7 +6,10 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "policy/mailtext.h"
 #include "services/cli/setup/enrol.h"
+#include "services/cli/setup/jobs.h"
+#include "services/cli/setup/planmodel.h"
 #include "services/host/modelhash.h"
 
 rn_result rn_plan_parties_check(const struct rn_setup *setup, const struct rn_identity *identity,
@@ -57,15 +60,37 @@ rn_result rn_plan_policy_check(const struct rn_setup *setup, const uint8_t model
     return result;
 }
 
+/* The policy first: without its consent the data is not even counted. */
 static rn_result member_check(const struct rn_setup *setup, struct rn_error *err)
 {
     char model[RN_PATH_MAX];
     uint8_t model_hash[32];
     const char *reason = NULL;
+    struct rn_plan_examples found;
     RN_TRY(rn_site_path(model, setup->directory, setup->site.model, err));
     RN_TRY(rn_model_hash(model, model_hash, err));
     const rn_result result = rn_plan_policy_check(setup, model_hash, &reason, err);
-    return rn_is_ok(result) ? result : rn_fail_context(err, result, "%s", reason);
+    if (!rn_is_ok(result)) {
+        return rn_fail_context(err, result, "%s", reason);
+    }
+    RN_TRY(rn_job_start_check(setup->directory, &setup->site, &setup->plan, err));
+    return rn_plan_setup_check(setup, &found, err);
+}
+
+/* A member that signed an earlier plan is no impostor. */
+static rn_result same_plan_check(const struct rn_setup *setup,
+                                 const struct rn_plan_signatures *other, const char *file,
+                                 struct rn_error *err)
+{
+    char there[65];
+    char here[65];
+    rn_hex_encode(there, other->plan_hash, 32);
+    rn_hex_encode(here, setup->plan.hash, 32);
+    RN_ENSURE(memcmp(other->plan_hash, setup->plan.hash, 32) == 0, err, RN_E_CONFIG,
+              "%s: signs another plan, %.16s..., than %s/plan.yaml, %.16s...: who signed it takes "
+              "this plan's welcome and signs again",
+              file, there, setup->directory, here);
+    return rn_ok();
 }
 
 static rn_result signatures_take(struct rn_setup *setup, const char *file, struct rn_error *err)
@@ -75,7 +100,11 @@ static rn_result signatures_take(struct rn_setup *setup, const char *file, struc
     struct rn_plan_signatures *other = rn_alloc(1, sizeof *other);
     rn_result result = rn_file_read(file, RN_SIGNATURES_BYTES_MAX, &text, err);
     if (rn_is_ok(result)) {
+        (void)rn_mailtext_plain(&text);
         result = rn_signatures_parse(rn_buffer_view(&text), file, other, err);
+    }
+    if (rn_is_ok(result)) {
+        result = same_plan_check(setup, other, file, err);
     }
     if (rn_is_ok(result)) {
         result = rn_signatures_verify(other, setup->plan.hash, &setup->roster, &signers, err);

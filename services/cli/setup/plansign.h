@@ -7,7 +7,8 @@
 
 #include "services/cli/setup/setupfiles.h"
 
-/* At a member: plan, roster and policy are checked (the base model's files are hashed). At the
+/* At a member: plan, roster and policy are checked (the base model's files are hashed), and that
+ * no job here began like this plan (jobs.h). At the
  * coordinator: plan against roster. Then signs, takes over every signature of the given files (all
  * must verify), and writes plan.yaml.sigs; a member also NAME.signature, its own alone. Nothing is
  * written when a check fails. RN_E_REFUSED with the reason code when the policy refuses. */

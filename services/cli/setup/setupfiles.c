@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/random.h"
 
 /* ---- Staged directories. */
 
@@ -69,6 +70,15 @@ rn_result rn_setup_read(const char *directory, const char *name, size_t max, str
     char path[RN_PATH_MAX];
     RN_TRY(rn_path_join(path, directory, name, err));
     return rn_file_read(path, max, out, err);
+}
+
+rn_result rn_setup_read_key(const char *directory, const char *name, struct rn_buffer *out,
+                            struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_TRY(rn_path_join(path, directory, name, err));
+    RN_TRY(rn_file_private_check(path, err));
+    return rn_file_read(path, RN_SETUP_PEM_MAX, out, err);
 }
 
 rn_result rn_setup_write(const char *directory, const char *name, struct rn_view content,
@@ -277,6 +287,24 @@ rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *section, con
     return rn_ok();
 }
 
+rn_result rn_setup_replace_seed(struct rn_buffer *text, struct rn_error *err)
+{
+    uint32_t seed = 0;
+    struct rn_buffer fresh = {0};
+    RN_TRY(rn_random_bytes(&seed, sizeof seed, err));
+    (void)rn_buffer_text(text); /* closes the text with a NUL */
+    char *line = section_find((char *)text->data, "seed");
+    const char *digits = line == NULL ? NULL : line + 5 + strspn(line + 5, " ");
+    const size_t length = digits == NULL ? 0 : strspn(digits, "0123456789");
+    RN_ENSURE(length > 0, err, RN_E_CONFIG,
+              "plan.yaml: the line 'seed: NUMBER' was not found; write it on a line of its own");
+    rn_buffer_append(&fresh, text->data, (size_t)(digits - (const char *)text->data));
+    rn_buffer_format(&fresh, "%u%s", seed, digits + length);
+    rn_buffer_clear(text);
+    *text = fresh;
+    return rn_ok();
+}
+
 rn_result rn_setup_absolute(const char *path, char out[static RN_PATH_MAX], struct rn_error *err)
 {
     RN_ENSURE(realpath(path, out) != NULL, err, RN_E_NO_INPUT, "%s: %s", path, strerror(errno));
@@ -293,8 +321,22 @@ rn_result rn_setup_address_split(const char *address, char out_host[static 256],
     RN_ENSURE(colon != NULL && colon != address && length > 0 && length < 256 &&
                   strspn(colon + 1, "0123456789") == strlen(colon + 1) && colon[1] != '\0' &&
                   rn_text_format(out_port, 8, "%s", colon + 1) &&
+                  strtol(out_port, NULL, 10) <= 65535 &&
                   (bracketed || memchr(address, ':', length) == NULL),
               err, RN_E_USAGE, "'%.80s' is no address: expected host:port or [IPv6]:port", address);
     (void)rn_text_format(out_host, 256, "%.*s", (int)length, address + (bracketed ? 1 : 0));
+    return rn_ok();
+}
+
+rn_result rn_setup_address_reach(const char *address, char out_host[static 256],
+                                 struct rn_error *err)
+{
+    char port[8];
+    RN_TRY(rn_setup_address_split(address, out_host, port, err));
+    RN_ENSURE(
+        strtol(port, NULL, 10) != 0, err, RN_E_USAGE,
+        "'%.80s' cannot be dialled: port 0 stands for any free port; name the one that others "
+        "are to reach",
+        address);
     return rn_ok();
 }

@@ -34,6 +34,9 @@ RN_MUST rn_result rn_setup_read(const char *directory, const char *name, size_t 
                                 struct rn_buffer *out, struct rn_error *err);
 RN_MUST rn_result rn_setup_write(const char *directory, const char *name, struct rn_view content,
                                  unsigned mode, struct rn_error *err);
+/* A private key in PEM, refused when others can reach it (rn_file_private_check). Wipe it. */
+RN_MUST rn_result rn_setup_read_key(const char *directory, const char *name, struct rn_buffer *out,
+                                    struct rn_error *err);
 bool rn_setup_has(const char *directory, const char *name);
 RN_MUST rn_result rn_setup_identity(const char *directory, struct rn_identity **out,
                                     struct rn_error *err);
@@ -76,12 +79,19 @@ RN_MUST rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *sect
                                         const char *key, const uint8_t value[static 32],
                                         struct rn_error *err);
 
+/* The same for the number after "seed:" at the left margin: a seed that was drawn now. */
+RN_MUST rn_result rn_setup_replace_seed(struct rn_buffer *text, struct rn_error *err);
+
 /* An absolute path of something that exists. RN_E_NO_INPUT when it does not. */
 RN_MUST rn_result rn_setup_absolute(const char *path, char out[static RN_PATH_MAX],
                                     struct rn_error *err);
 
-/* "host:port" cut at the last colon, brackets removed. RN_E_USAGE when malformed. */
+/* "host:port" cut at the last colon, brackets removed, a port from 0 to 65535. RN_E_USAGE when
+ * malformed. */
 RN_MUST rn_result rn_setup_address_split(const char *address, char out_host[static 256],
                                          char out_port[static 8], struct rn_error *err);
+/* The same for an address that somebody else dials: port 0 is none. */
+RN_MUST rn_result rn_setup_address_reach(const char *address, char out_host[static 256],
+                                         struct rn_error *err);
 
 #endif

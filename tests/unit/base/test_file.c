@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -45,6 +46,25 @@ static void a_failed_write_leaves_the_old_file(void **state)
     const rn_result result = rn_file_write("/dev/full/x", rn_view_text("x"), 0600, &err);
     assert_int_equal(result.code, RN_E_IO);
     assert_int_equal(rn_file_write("/proc/nowhere/x", rn_view_text("x"), 0600, NULL).code, RN_E_IO);
+}
+
+static void private_files_are_the_owners_alone(void **state)
+{
+    (void)state;
+    char path[RN_PATH_MAX];
+    struct rn_error err;
+    assert_true(rn_is_ok(rn_path_join(path, folder, "key", &err)));
+    assert_int_equal(rn_file_private_check(path, &err).code, RN_E_NO_INPUT);
+    assert_true(rn_is_ok(rn_file_write(path, rn_view_text("k"), 0600, &err)));
+    assert_true(rn_is_ok(rn_file_private_check(path, &err)));
+    static const mode_t open_modes[] = {0640, 0620, 0610, 0604, 0602, 0601};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(open_modes); i++) {
+        assert_int_equal(chmod(path, open_modes[i]), 0);
+        assert_int_equal(rn_file_private_check(path, &err).code, RN_E_PERMISSION);
+        assert_non_null(strstr(err.text, "chmod 600"));
+    }
+    assert_int_equal(chmod(path, 0400), 0);
+    assert_true(rn_is_ok(rn_file_private_check(path, &err)));
 }
 
 static void missing_files_and_directories_are_named(void **state)
@@ -109,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(write_then_read_back),
         cmocka_unit_test(a_failed_write_leaves_the_old_file),
+        cmocka_unit_test(private_files_are_the_owners_alone),
         cmocka_unit_test(missing_files_and_directories_are_named),
         cmocka_unit_test(a_lock_is_exclusive),
         cmocka_unit_test(long_paths_are_refused),

@@ -4,6 +4,7 @@
  * calendar.
  */
 #include "base/alloc.h"
+#include "crypto/calendar.h"
 #include "crypto/roster.h"
 #include "tests/unit/crypto/vectors.h"
 
@@ -11,9 +12,9 @@
 #define KEY_C "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 #define KEY_0 "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
 #define KEY_1 "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"
-#define HEAD "rondo-roster 1\nfederation north-sea\ncoordinator ed25519 " KEY_C "\n"
-#define MEMBER_0 "member 0 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n"
-#define MEMBER_1 "member 1 beta-2 ed25519 " KEY_1 " 2026-02-28 2026-02-28\n"
+#define HEAD "rondo-roster 2\nfederation north-sea\ncoordinator ed25519 " KEY_C "\n"
+#define MEMBER_0 "member 0 alpha ed25519 " KEY_0 "\n"
+#define MEMBER_1 "member 1 beta-2 ed25519 " KEY_1 "\n"
 #define GOOD HEAD MEMBER_0 MEMBER_1
 
 static rn_result parse(const char *text, struct rn_roster *out, struct rn_error *err)
@@ -60,43 +61,40 @@ static void bad_texts_are_refused(void **state)
     (void)state;
     static const char *const bad[] = {
         "",
-        "rondo-roster 1",
-        "rondo-roster 2\nfederation north-sea\ncoordinator ed25519 " KEY_C "\n" MEMBER_0,
+        "rondo-roster 2",
+        "rondo-roster 1\nfederation north-sea\ncoordinator ed25519 " KEY_C "\n" MEMBER_0,
         HEAD,                   /* no members */
         HEAD MEMBER_1,          /* does not begin at 0 */
         HEAD MEMBER_0 MEMBER_0, /* place repeated */
         GOOD "\n",              /* something after the end */
         GOOD " ",               /* the same */
         "\xef\xbb\xbf" GOOD,    /* byte order mark */
-        HEAD "member 00 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
-        HEAD "member 0  alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
-        HEAD "member 0 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31 \n",
-        HEAD "member 0 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\r\n",
-        HEAD "member 0 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31", /* no line feed */
-        HEAD "member 0 alpha ed25519 " KEY_0 " 2026-01-01\n",
-        HEAD "member 0 alpha ed25519 " KEY_0 "\t2026-01-01 2027-12-31\n",
-        HEAD "Member 0 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
-        HEAD "member 0 Alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
-        HEAD "member 0 al_pha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
-        HEAD "member 0 al\xc3\xa4 ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
-        HEAD "member 0 ../a ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
-        HEAD "member 0 alpha x25519 " KEY_0 " 2026-01-01 2027-12-31\n",
+        HEAD "member 00 alpha ed25519 " KEY_0 "\n",
+        HEAD "member 0  alpha ed25519 " KEY_0 "\n",
+        HEAD "member 0 alpha ed25519 " KEY_0 " \n",
+        HEAD "member 0 alpha ed25519 " KEY_0 "\r\n",
+        HEAD "member 0 alpha ed25519 " KEY_0, /* no line feed */
+        HEAD "member 0 alpha ed25519 " KEY_0 "\tx\n",
+        HEAD "Member 0 alpha ed25519 " KEY_0 "\n",
+        HEAD "member 0 Alpha ed25519 " KEY_0 "\n",
+        HEAD "member 0 al_pha ed25519 " KEY_0 "\n",
+        HEAD "member 0 al\xc3\xa4 ed25519 " KEY_0 "\n",
+        HEAD "member 0 ../a ed25519 " KEY_0 "\n",
+        HEAD "member 0 alpha x25519 " KEY_0 "\n",
         HEAD "member 0 alpha ed25519 3D4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af46"
-             "60c 2026-01-01 2027-12-31\n",
+             "60c\n",
         HEAD "member 0 alpha ed25519 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af46"
-             "60 2026-01-01 2027-12-31\n",
+             "60\n",
         HEAD "member 0 alpha ed25519 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af46"
-             "60cc 2026-01-01 2027-12-31\n",
+             "60cc\n",
         HEAD "member 0 alpha ed25519 01000000000000000000000000000000000000000000000000000000000000"
-             "00 2026-01-01 2027-12-31\n", /* small order */
+             "00\n", /* small order */
         HEAD "member 0 alpha ed25519 02000000000000000000000000000000000000000000000000000000000000"
-             "00 2026-01-01 2027-12-31\n", /* no point */
-        HEAD "member 0 alpha ed25519 " KEY_0 " 2026-01-02 2026-01-01\n",
-        HEAD "member 0 alpha ed25519 " KEY_0 " 2026-02-29 2027-01-01\n",
-        HEAD "member 0 alpha ed25519 " KEY_0 " 2026-1-01 2027-01-01\n",
-        HEAD "member 0 alpha ed25519 " KEY_C " 2026-01-01 2027-12-31\n", /* coordinator's key */
-        HEAD MEMBER_0 "member 1 alpha ed25519 " KEY_1 " 2026-01-01 2027-12-31\n",
-        HEAD MEMBER_0 "member 1 beta ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
+             "00\n", /* no point */
+        HEAD "member 0 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n", /* version 1 had dates */
+        HEAD "member 0 alpha ed25519 " KEY_C "\n", /* coordinator's key */
+        HEAD MEMBER_0 "member 1 alpha ed25519 " KEY_1 "\n",
+        HEAD MEMBER_0 "member 1 beta ed25519 " KEY_0 "\n",
     };
     for (size_t k = 0; k < RN_ARRAY_LENGTH(bad); k++) {
         struct rn_roster roster;
@@ -116,7 +114,7 @@ static void sentences_name_the_line(void **state)
     assert_code(parse(HEAD MEMBER_0 "member 1 BETA ed25519 ", &roster, &err), RN_E_DATA);
     assert_non_null(strstr(err.text, "line 5"));
     assert_null(strstr(err.text, "BETA"));
-    assert_code(parse("rondo-roster 1\nfederation x y\n", &roster, &err), RN_E_DATA);
+    assert_code(parse("rondo-roster 2\nfederation x y\n", &roster, &err), RN_E_DATA);
     assert_non_null(strstr(err.text, "line 2"));
 }
 
@@ -182,7 +180,6 @@ static void fill(struct rn_roster *roster, uint32_t count)
         memset(member->name, 'n', RN_NAME_MAX);
         (void)rn_text_format(member->name + RN_NAME_MAX - 4, 5, "%04u", k);
         member->key = *rn_identity_public_of(identity);
-        member->valid_until = RN_DATE_MAX;
     }
     roster->count = count;
 }
@@ -200,8 +197,7 @@ static void member_count_limits(void **state)
     assert_ok(rn_roster_parse(rn_buffer_view(&text), &again, &err));
     assert_memory_equal(&again, &roster, sizeof(roster));
 
-    rn_buffer_format(&text, "member %u last ed25519 " KEY_0 " 2026-01-01 2027-12-31\n",
-                     RN_ROSTER_MEMBERS_MAX);
+    rn_buffer_format(&text, "member %u last ed25519 " KEY_0 "\n", RN_ROSTER_MEMBERS_MAX);
     assert_false(text.failed);
     assert_code(rn_roster_parse(rn_buffer_view(&text), &again, &err), RN_E_DATA);
     assert_non_null(strstr(err.text, "more than 128"));
@@ -244,28 +240,6 @@ static void writing_refuses_what_parsing_refuses(void **state)
     roster = good;
     roster.members[1].name[0] = '\0';
     assert_code(rn_roster_write(&roster, &text, NULL), RN_E_DATA);
-    roster = good;
-    roster.members[1].valid_until = RN_DATE_MAX + 1;
-    assert_code(rn_roster_write(&roster, &text, NULL), RN_E_DATA);
-    roster = good;
-    roster.members[1].valid_from = 5;
-    roster.members[1].valid_until = 4;
-    assert_code(rn_roster_write(&roster, &text, NULL), RN_E_DATA);
-}
-
-static void validity_is_inclusive(void **state)
-{
-    (void)state;
-    struct rn_roster roster;
-    const uint64_t day_ms = 86400000;
-    assert_ok(parse(GOOD, &roster, NULL));
-    const struct rn_roster_member *member = &roster.members[1]; /* one day: 2026-02-28 */
-    const uint64_t begin = (uint64_t)member->valid_from * day_ms;
-    assert_false(rn_roster_member_valid(member, begin - 1));
-    assert_true(rn_roster_member_valid(member, begin));
-    assert_true(rn_roster_member_valid(member, begin + day_ms - 1));
-    assert_false(rn_roster_member_valid(member, begin + day_ms));
-    assert_false(rn_roster_member_valid(member, UINT64_MAX));
 }
 
 static void known_days(void **state)
@@ -341,7 +315,6 @@ int main(void)
         cmocka_unit_test(name_limits),
         cmocka_unit_test(member_count_limits),
         cmocka_unit_test(writing_refuses_what_parsing_refuses),
-        cmocka_unit_test(validity_is_inclusive),
         cmocka_unit_test(known_days),
         cmocka_unit_test(every_day_of_a_century),
         cmocka_unit_test(no_such_days),

@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "base/guard.h"
-#include "policy/limits.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +51,12 @@ static const char plan_example[] = "version: 1\n"
                                    "  clip: 1.0\n"
                                    "  batch: 16\n"
                                    "  steps: 20\n"
+                                   "evaluation:\n"
+                                   "  federated: false\n"
+                                   "  keep_best: false\n"
+                                   "  early_stop:\n"
+                                   "    patience: 0\n"
+                                   "    min_delta: 0\n"
                                    "secagg:\n"
                                    "  colluding: 1\n"
                                    "  losses: 1\n"
@@ -138,45 +143,36 @@ static inline const char *edited(char out[static EDITED_MAX], const char *text, 
     return out;
 }
 
-/* text with the value of a dotted field replaced. */
-static inline const char *with_field(char out[static EDITED_MAX], const char *text,
-                                     const char *field, const char *value)
+/* text with the value of a dotted field replaced, or added to its section when it is not there. */
+static inline const char *with_field(char *out, size_t capacity, const char *text, const char *path,
+                                     const char *value)
 {
     char head[128];
-    const char *dot = strchr(field, '.');
-    const char *at = text;
-    if (dot != NULL) {
-        (void)rn_text_format(head, sizeof head, "\n%.*s:\n", (int)(dot - field), field);
-        at = strstr(text, head);
+    int indent = 0;
+    const char *at = text; /* where the section begins */
+    const char *end = text + strlen(text);
+    for (const char *dot = strchr(path, '.'); dot != NULL; dot = strchr(path, '.')) {
+        (void)rn_text_format(head, sizeof head, "\n%*s%.*s:\n", indent, "", (int)(dot - path),
+                             path);
+        at = strstr(at, head);
         RN_BUG_IF(at == NULL);
         at += strlen(head) - 1;
+        indent += 2;
+        for (end = at + 1; (int)strspn(end, " ") >= indent; end = strchr(end, '\n') + 1) {
+        }
+        path = dot + 1;
     }
-    (void)rn_text_format(head, sizeof head, "%s%s: ", dot == NULL ? "" : "\n  ",
-                         dot == NULL ? field : dot + 1);
-    at = strstr(at, head);
-    RN_BUG_IF(at == NULL);
-    at += strlen(head);
-    const char *rest = strchr(at, '\n');
-    RN_BUG_IF(!rn_text_format(out, EDITED_MAX, "%.*s%s%s", (int)(at - text), text, value, rest));
+    (void)rn_text_format(head, sizeof head, "%s%*s%s: ", indent == 0 ? "" : "\n", indent, "", path);
+    const char *line = strstr(at, head);
+    if (line == NULL || line >= end) {
+        RN_BUG_IF(
+            !rn_text_format(out, capacity, "%.*s%s%s%s", (int)(at - text), text, head, value, at));
+        return out;
+    }
+    line += strlen(head);
+    RN_BUG_IF(!rn_text_format(out, capacity, "%.*s%s%s", (int)(line - text), text, value,
+                              strchr(line, '\n')));
     return out;
-}
-
-/* The texts of a limit and of one beyond it; false when there is nothing beyond. */
-static inline bool limit_texts(const struct rn_limit *limit, bool upper, char inside[static 40],
-                               char outside[static 40])
-{
-    const double edge = upper ? limit->most : limit->least;
-    if (limit->kind == RN_LIMIT_REAL) {
-        const double beyond = upper ? edge * 1.0001 : edge > 0 ? edge * 0.9999 : -1e-9;
-        (void)rn_text_format(inside, 40, "%.17g", edge);
-        (void)rn_text_format(outside, 40, "%.17g", beyond);
-        return true;
-    }
-    (void)rn_text_format(inside, 40, "%.0f", edge);
-    /* Above 2^53 a double has no next whole number; the least one beyond is two away. */
-    (void)rn_text_format(outside, 40, "%.0f",
-                         upper ? (edge < 0x1p53 ? edge + 1 : edge + 2) : edge - 1);
-    return upper || edge > 0;
 }
 
 #endif

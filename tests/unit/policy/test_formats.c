@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * policy/FORMATS.md says what the tables say: the range of every number, and every reason code.
+ * policy/FORMATS.md says what the tables say: every field of each file, and every reason code.
  */
-#include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
 #include "policy/plan.h"
 #include "policy/rules.h"
 #include "policy/site.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,53 +34,68 @@ static int clear_document(void **state)
     return 0;
 }
 
-/* Large and small powers of two are written as such. */
-static void number_text(double value, char out[static 40])
+/* One row of the document: `path` | range | meaning. */
+static void row_put(const struct rn_field *field, struct rn_buffer *out)
 {
-    int exponent = 0;
-    const bool power = frexp(value, &exponent) == 0.5;
-    if (power && (exponent - 1 >= 31 || exponent - 1 <= -4)) {
-        (void)rn_text_format(out, 40, "2^%d", exponent - 1);
-    } else {
-        (void)rn_text_format(out, 40, "%.10g", value);
+    out->length = 0;
+    rn_buffer_format(out, "| `%s` | ", field->path);
+    rn_field_put_range(field, out);
+    rn_buffer_format(out, " | %s", field->meaning);
+    if (field->optional) {
+        rn_buffer_format(out, field->absent == NULL ? ". Optional" : ". Optional, `%s`",
+                         field->absent);
     }
+    rn_buffer_format(out, " |\n");
 }
 
-/* Each row, in the part of the document that describes this file. */
-static void check_table(const char *heading, const struct rn_limit *limits, size_t count)
+/* The whole table under the heading, row by row in the table's order. */
+static void check_table(const char *heading, const struct rn_field_table *table)
 {
-    const char *part = strstr(rn_buffer_text(&document), heading);
-    assert_non_null(part);
-    const char *end = strstr(part + 1, "\n## ");
-    const size_t length = end == NULL ? strlen(part) : (size_t)(end - part);
-    char *text = rn_text_copy(part, length);
-    for (size_t i = 0; i < count; i++) {
-        char row[160];
-        char least[40];
-        char most[40];
-        number_text(limits[i].least, least);
-        number_text(limits[i].most, most);
-        (void)rn_text_format(row, sizeof row, "| `%s` | %s to %s |", limits[i].field, least, most);
-        if (limits[i].least == limits[i].most) {
-            (void)rn_text_format(row, sizeof row, "| `%s` | %s |", limits[i].field, least);
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer row = {0};
+    const char *at = strstr(rn_buffer_text(&document), heading);
+    assert_non_null(at);
+    at = strstr(at, "|---|\n");
+    assert_non_null(at);
+    at += strlen("|---|\n");
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->fields[i].kind == RN_FIELD_SECTION) {
+            continue;
         }
-        if (strstr(text, row) == NULL) {
-            fail_msg("policy/FORMATS.md, %s: expected the row: %s", heading, row);
+        row_put(&table->fields[i], &row);
+        if (strncmp(at, rn_buffer_text(&row), row.length) != 0) {
+            fail_msg("policy/FORMATS.md, %s: expected the row:\n%s\nbut there is:\n%.200s",
+                     heading + 1, rn_buffer_text(&row), at);
         }
+        at += row.length;
     }
-    rn_free(text);
+    assert_int_equal(*at, '\n'); /* and no further row */
 }
 
-static void ranges(void **state)
+static void fields_are_as_the_tables_say(void **state)
 {
     (void)state;
-    size_t count = 0;
-    const struct rn_limit *limits = rn_plan_limits(&count);
-    check_table("\n## plan.yaml", limits, count);
-    limits = rn_policy_limits(&count);
-    check_table("\n## policy.yaml", limits, count);
-    limits = rn_site_limits(&count);
-    check_table("\n## site.yaml", limits, count);
+    check_table("\n## plan.yaml\n", rn_plan_fields());
+    check_table("\n## policy.yaml\n", rn_policy_fields());
+    check_table("\n## site.yaml\n", rn_site_fields());
+}
+
+/* A meaning names every word that its field may hold. */
+static void words_are_explained(void **state)
+{
+    (void)state;
+    const struct rn_field_table *tables[] = {rn_plan_fields(), rn_site_fields()};
+    for (size_t t = 0; t < RN_ARRAY_LENGTH(tables); t++) {
+        for (size_t i = 0; i < tables[t]->count; i++) {
+            const struct rn_field *field = &tables[t]->fields[i];
+            for (size_t w = 0; w < field->word_count; w++) {
+                char word[64];
+                (void)rn_text_format(word, sizeof word, "`%s`", field->words[w].text);
+                if (strstr(field->meaning, word) == NULL) {
+                    fail_msg("%s: the meaning does not name %s", field->path, word);
+                }
+            }
+        }
+    }
 }
 
 static void reason_codes(void **state)
@@ -101,7 +114,8 @@ static void reason_codes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges),
+        cmocka_unit_test(fields_are_as_the_tables_say),
+        cmocka_unit_test(words_are_explained),
         cmocka_unit_test(reason_codes),
     };
     return cmocka_run_group_tests(tests, read_document, clear_document);

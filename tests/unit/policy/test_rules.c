@@ -40,7 +40,6 @@ static void roster_make(uint32_t members)
     for (uint32_t i = 0; i < members; i++) {
         (void)rn_text_format(roster.members[i].name, sizeof roster.members[i].name, "member-%u", i);
         roster.members[i].key = key_of((uint8_t)(i + 1));
-        roster.members[i].valid_until = 30000;
     }
     assert_true(rn_is_ok(rn_roster_write(&roster, &roster_bytes, &error)));
 }
@@ -272,7 +271,7 @@ static void parsing_fails_closed(void **state)
     } rows[] = {
         {"losses_max: 1", "losses_max: 1\n  losses_maximum: 1", "unknown key"},
         {"[rolora, ffa-lora]", "[rolora, everything]", "policy:17: method.allowed"},
-        {"[rolora, ffa-lora]", "[]", "method.allowed: allows nothing"},
+        {"[rolora, ffa-lora]", "[]", "method.allowed: is empty"},
         {"[rolora, ffa-lora]", "rolora", "method.allowed"},
         {"[rolora, ffa-lora]", "[1]", "method.allowed"},
         {"members_max: 10", "members_max: 2", "cohort.members_max"},
@@ -289,32 +288,6 @@ static void parsing_fails_closed(void **state)
         const rn_result result = rn_policy_parse(rn_view_text(text), "policy", &policy, &error);
         if (result.code != RN_E_CONFIG || strstr(error.text, rows[i].expected) == NULL) {
             fail_msg("expected \"%s\", got \"%s\"", rows[i].expected, error.text);
-        }
-    }
-}
-
-static void every_range_holds_at_its_limit(void **state)
-{
-    (void)state;
-    size_t count = 0;
-    const struct rn_limit *limits = rn_policy_limits(&count);
-    for (size_t i = 0; i < 2 * count; i++) {
-        const struct rn_limit *limit = &limits[i / 2];
-        char text[EDITED_MAX];
-        char inside[40];
-        char outside[40];
-        const bool beyond = limit_texts(limit, i % 2 == 1, inside, outside);
-        error.text[0] = '\0';
-        (void)rn_is_ok(
-            rn_policy_parse(rn_view_text(with_field(text, policy_example, limit->field, inside)),
-                            "p", &policy, &error));
-        assert_null(strstr(error.text, "must be between"));
-        if (beyond) {
-            (void)rn_is_ok(rn_policy_parse(
-                rn_view_text(with_field(text, policy_example, limit->field, outside)), "p", &policy,
-                &error));
-            assert_non_null(strstr(error.text, limit->field));
-            assert_non_null(strstr(error.text, "must be between"));
         }
     }
 }
@@ -337,7 +310,6 @@ int main(void)
         cmocka_unit_test(upload_bound),
         cmocka_unit_test(reason_names_are_distinct),
         cmocka_unit_test(parsing_fails_closed),
-        cmocka_unit_test(every_range_holds_at_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, finish);
 }

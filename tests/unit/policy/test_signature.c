@@ -40,7 +40,6 @@ static int set_up(void **state)
     for (uint32_t i = 0; i < MEMBERS; i++) {
         (void)rn_text_format(roster.members[i].name, sizeof roster.members[i].name, "m%u", i);
         roster.members[i].key = *rn_identity_public_of(identities[i + 1]);
-        roster.members[i].valid_until = 1;
     }
     return 0;
 }

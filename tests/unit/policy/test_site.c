@@ -3,6 +3,7 @@
  * site.yaml and the bundles of the set-up.
  */
 #include "base/alloc.h"
+#include "base/guard.h"
 #include "policy/bundle.h"
 #include "policy/site.h"
 
@@ -33,6 +34,23 @@ static void reads(void **state)
     assert_string_equal(rn_site_backend_name(site.compute.backend), "cpu");
 }
 
+/* Port 0 is any free port to who listens, and none at all to who dials. */
+static void ports(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address;
+        bool dial;
+    } cases[] = {
+        {"h:0", false}, {"h:1", true}, {"h:65535", true}, {"h:65536", false}, {"h:", false}};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
+        char edit[EDITED_MAX];
+        edited(edit, site_example, "fed.example.org:8443", cases[i].address);
+        assert_int_equal(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)),
+                         cases[i].dial);
+    }
+}
+
 static void coordinator_with_peers(void **state)
 {
     (void)state;
@@ -52,6 +70,10 @@ static void coordinator_with_peers(void **state)
     assert_string_equal(site.network.peers[1].address, "10.0.0.2:2");
     edited(edit, text, "      address: \"north.example:1\"\n", "");
     assert_false(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
+    edited(edit, text, "address: \"10.0.0.2:2\"", "address: \"10.0.0.2:0\"");
+    assert_false(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
+    edited(edit, text, "listen: \"[::1]:8443\"", "listen: \"[::1]:0\"");
+    assert_true(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
     edited(edit, text, "address: \"10.0.0.2:2\"", "address: \"10.0.0.2\"");
     assert_false(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
     edited(edit, text, "name: south\n", "name: south\n      nick: s\n");
@@ -209,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads),
+        cmocka_unit_test(ports),
         cmocka_unit_test(coordinator_with_peers),
         cmocka_unit_test(refusals),
         cmocka_unit_test(paths),

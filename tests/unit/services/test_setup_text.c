@@ -6,6 +6,9 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "policy/rules.h"
+#include "services/cli/setup/planoptions.h"
+#include "services/cli/setup/planreport.h"
+#include "services/cli/setup/policywords.h"
 #include "services/cli/setup/setupfiles.h"
 #include "services/cli/setup/setuptext.h"
 
@@ -13,6 +16,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -21,57 +25,50 @@
 #define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 static struct rn_buffer text;
-static struct rn_plan plan;
+static struct rn_plan plan, asked;
 static struct rn_policy policy;
 static struct rn_site site, again;
 static struct rn_error error;
 
-static struct rn_plan_template template_make(void)
+static const struct rn_option_group groups[] = {RN_PLAN_OPTION_GROUPS(0), {NULL}};
+static const struct rn_command_def def = {
+    .name = "plan", .groups = groups, .settings_size = sizeof(struct rn_plan_options)};
+static const struct rn_program program = {.name = "test"};
+
+/* A plan of these words on a command line. */
+static void write_plan(const char *words)
 {
-    return (struct rn_plan_template){
-        .federation = "clinics",
-        .name = "triage",
-        .seed = UINT64_C(1) << 53,
-        .rounds = 3,
-        .method = "fedavg-lora",
-        .weights = "examples",
-        .max_examples = 1000,
-        .metrics = "home",
-        .model_hash = HEX_A,
-        .max_length = 99,
-        .task = "classification",
-        .labels = "it's \"odd\",back\\slash,ok: yes # no",
-        .metric = "f1",
-        .rank = 7,
-        .alpha = 0.1,
-        .rslora = true,
-        .init = "orthonormal",
-        .targets = "query,attention.output.dense",
-        .head = "local",
-        .optimizer = "sgd",
-        .lr_a = 1e-7,
-        .lr_b = 1.0 / 3,
-        .lr_head = 12.5,
-        .weight_decay = 0.01,
-        .schedule = "cosine",
-        .warmup_steps = 2,
-        .clip = 0,
-        .batch = 5,
-        .steps = 6,
-        .colluding = 2,
-        .losses = 1,
-        .honest = 3,
-        .bits = 12,
-        .scale = 0x1p-20,
-        .train_soft = 1,
-        .train_hard = 2,
-        .stage_soft = 3,
-        .stage_hard = 4,
-        .upload_rate = 5000,
-        .attempts = 6,
-        .coordinator = HEX_B,
-    };
+    char *line = rn_text_copy(words, strlen(words));
+    char *argv[96] = {line};
+    int argc = 1;
+    struct rn_command command;
+    for (char *rest = line; rest != NULL;) {
+        argv[argc++] = strsep(&rest, "^");
+    }
+    rn_result result = rn_command_parse(&program, &def, argc, argv, &command, &error);
+    rn_plan_defaults(&asked);
+    (void)rn_text_format(asked.federation, sizeof asked.federation, "clinics");
+    (void)rn_text_format(asked.model.hash, sizeof asked.model.hash, HEX_A);
+    (void)rn_text_format(asked.roster.coordinator, sizeof asked.roster.coordinator, HEX_B);
+    if (rn_is_ok(result)) {
+        result = rn_plan_options_apply(&command, command.settings, &asked, &error);
+    }
+    rn_command_clear(&command);
+    rn_free(line);
+    if (!rn_is_ok(result)) {
+        fail_msg("%s", error.text);
+    }
+    rn_setup_plan_text(&asked, &text);
 }
+
+static const char every_option[] =
+    "--name^triage^--seed^9007199254740992^--rounds^3^--method^fedavg-lora^--weights^examples^"
+    "--max-examples^1000^--metrics^home^--max-length^99^--labels^it's \"odd\",back\\slash,ok: yes "
+    "# no^--metric^f1^--rank^7^--alpha^0.1^--rslora^--init^orthonormal^--targets^query,"
+    "attention.output.dense^--head^local^--optimizer^sgd^--lr^0.3333333333333333^--lr-head^12.5^"
+    "--weight-decay^0.01^--schedule^cosine^--warmup-steps^2^--clip^0^--batch^5^--steps^6^"
+    "--colluding^2^--losses^1^--honest^3^--bits^12^--scale^9.5367431640625e-07^--train-soft^1^"
+    "--train-hard^2^--stage-soft^3^--stage-hard^4^--upload-rate^5000^--attempts^6";
 
 static void parse_plan(void)
 {
@@ -83,10 +80,9 @@ static void parse_plan(void)
 static void plan_says_what_was_asked(void **state)
 {
     (void)state;
-    const struct rn_plan_template wanted = template_make();
-    rn_setup_plan_text(&wanted, &text);
+    write_plan(every_option);
     parse_plan();
-    assert_true(plan.seed == wanted.seed && plan.rounds == 3 && plan.max_examples == 1000);
+    assert_true(plan.seed == UINT64_C(1) << 53 && plan.rounds == 3 && plan.max_examples == 1000);
     assert_int_equal(plan.method, RN_METHOD_FEDAVG_LORA);
     assert_int_equal(plan.weights, RN_WEIGHTS_EXAMPLES);
     assert_int_equal(plan.task.labels_count, 3);
@@ -96,24 +92,76 @@ static void plan_says_what_was_asked(void **state)
     assert_string_equal(plan.lora.targets[1], "attention.output.dense");
     assert_true(plan.lora.alpha == 0.1 && plan.lora.rslora);
     /* Numbers come back bit for bit. */
-    assert_true(plan.training.lr_a == wanted.lr_a && plan.training.lr_b == wanted.lr_b);
+    assert_true(plan.training.lr_a == 1.0 / 3 && plan.training.lr_b == 1.0 / 3);
     assert_true(plan.training.lr_head == 12.5 && plan.secagg.scale_head == 0x1p-20);
     assert_int_equal(plan.secagg.attempts, 6);
     assert_int_equal(plan.model_hash[0], 0xaa);
     assert_int_equal(plan.roster_hash[0], 0);
-    struct rn_plan_template regression = template_make();
-    regression.task = "regression";
-    regression.metric = "pearson";
-    rn_setup_plan_text(&regression, &text);
+    write_plan("--name^x^--task^regression^--metric^pearson");
     parse_plan();
     assert_int_equal(plan.task.labels_count, 0);
+}
+
+/* The template, `plan show` and its JSON hold every field of the table with its value: what is
+ * signed is what is written and shown. */
+static void every_field_is_written_and_shown(void **state)
+{
+    (void)state;
+    char *shown = NULL;
+    char *json = NULL;
+    size_t length = 0;
+    write_plan(every_option);
+    parse_plan();
+    const struct rn_plan_view view = {.plan = &plan, .reason = "", .policy_detail = ""};
+    FILE *out = open_memstream(&shown, &length);
+    rn_plan_print_text(&view, true, out);
+    (void)fclose(out);
+    out = open_memstream(&json, &length);
+    rn_plan_print_json(&view, out);
+    (void)fclose(out);
+    json_t *root = json_loads(json, 0, NULL);
+    assert_non_null(root);
+    for (size_t i = 0; i < rn_plan_fields()->count; i++) {
+        const struct rn_field *field = &rn_plan_fields()->fields[i];
+        const char *dot = strrchr(field->path, '.');
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
+        rn_field_put(field, &plan, &value);
+        rn_buffer_format(&line, "\n");
+        for (const char *at = field->path; (at = strchr(at, '.')) != NULL; at++) {
+            rn_buffer_format(&line, "  ");
+        }
+        rn_buffer_format(&line, "%s: %s", dot == NULL ? field->path : dot + 1,
+                         rn_buffer_text(&value));
+        if (strstr(rn_buffer_text(&text), rn_buffer_text(&line)) == NULL) {
+            fail_msg("the template lacks %s: %s", field->path, rn_buffer_text(&value));
+        }
+        line.length = 0;
+        rn_buffer_format(&line, "\n  %-31s %s ", field->path, rn_buffer_text(&value));
+        if (strstr(shown, rn_buffer_text(&line)) == NULL) {
+            fail_msg("plan show lacks %s with %s", field->path, rn_buffer_text(&value));
+        }
+        json_t *at = json_object_get(root, "plan");
+        char *path = rn_text_copy(field->path, strlen(field->path));
+        for (char *rest = path, *key; (key = strsep(&rest, ".")) != NULL;) {
+            at = json_object_get(at, key);
+        }
+        json_t *expected = rn_plan_field_json(field, &plan);
+        if (expected == NULL || !json_equal(at, expected)) {
+            fail_msg("plan show --format json lacks %s", field->path);
+        }
+        json_decref(expected);
+        rn_free(path);
+    }
+    json_decref(root);
+    free(shown);
+    free(json);
 }
 
 static void policy_just_holds_the_plan(void **state)
 {
     (void)state;
-    const struct rn_plan_template wanted = template_make();
-    rn_setup_plan_text(&wanted, &text);
+    write_plan(every_option);
     parse_plan();
     rn_setup_policy_text(&plan, &text);
     if (!rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error))) {
@@ -128,6 +176,44 @@ static void policy_just_holds_the_plan(void **state)
     assert_string_equal(policy.coordinator, HEX_B);
     assert_string_equal(policy.model.hashes[0], HEX_A);
     assert_int_equal(policy.upload.repeats_max, 0);
+}
+
+/* Every number and word that a plan could use up to its bound is said, and the longest lists end.
+ */
+static void policy_in_words(void **state)
+{
+    (void)state;
+    struct rn_policy_clause said[RN_POLICY_CLAUSES];
+    write_plan(every_option);
+    assert_true(rn_is_ok(rn_plan_parse(rn_buffer_view(&text), "plan", &plan, &error)));
+    rn_setup_policy_text(&plan, &text);
+    assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error)));
+    rn_policy_words(&policy, said);
+    static const char *const expected[RN_POLICY_CLAUSES] = {
+        "any plan within these bounds that at least 3 members",
+        "at most 1 lost",
+        "fedavg-lora;",
+        "home: ",
+        "aaaaaaaaaaaaaaaa...",
+        "rank up to ",
+        "up to 3 rounds of ",
+        "268435456 bytes"};
+    for (size_t i = 0; i < RN_POLICY_CLAUSES; i++) {
+        if (strstr(said[i].text, expected[i]) == NULL) {
+            fail_msg("%s: %s", said[i].name, said[i].text);
+        }
+    }
+    assert_non_null(strstr(said[2].text, "this site's example count enters"));
+    policy.method.metrics |= RN_POLICY_BIT(RN_METRICS_SUMMED);
+    policy.lora.targets_count = RN_PLAN_TARGETS_MAX;
+    for (size_t i = 0; i < RN_PLAN_TARGETS_MAX; i++) {
+        memset(policy.lora.targets[i], 't', RN_PLAN_TARGET_MAX);
+    }
+    rn_policy_words(&policy, said);
+    assert_non_null(strstr(said[3].text, "SUMMED"));
+    const size_t length = strlen(said[5].text);
+    assert_true(length + 1 < RN_POLICY_CLAUSE_TEXT);
+    assert_string_equal(said[5].text + length - 5, ", ...");
 }
 
 static void site_round_trip(void **state)
@@ -160,8 +246,7 @@ static void replaces_only_the_hash_of_the_section(void **state)
     (void)state;
     uint8_t value[32];
     memset(value, 0xcd, sizeof value);
-    const struct rn_plan_template wanted = template_make();
-    rn_setup_plan_text(&wanted, &text);
+    write_plan(every_option);
     const size_t length = text.length;
     assert_true(rn_is_ok(rn_setup_replace_hash(&text, "roster", "hash", value, &error)));
     parse_plan();
@@ -204,7 +289,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plan_says_what_was_asked),
+        cmocka_unit_test(every_field_is_written_and_shown),
         cmocka_unit_test(policy_just_holds_the_plan),
+        cmocka_unit_test(policy_in_words),
         cmocka_unit_test(site_round_trip),
         cmocka_unit_test(replaces_only_the_hash_of_the_section),
         cmocka_unit_test(addresses),
