@@ -19,6 +19,7 @@
 #include "services/cli/setup/planmodel.h"
 #include "services/cli/setup/setuptext.h"
 #include "services/host/modelhash.h"
+#include "trainer/trainer.h"
 
 struct init_settings {
     struct rn_plan_template plan;
@@ -26,7 +27,7 @@ struct init_settings {
     struct rn_setup_columns columns;
     uint64_t threads;
     double lr;
-    bool losses_given;
+    bool losses_given, length_given;
 };
 
 struct init_job {
@@ -72,6 +73,19 @@ static rn_result count_name(void *context, const char *name, struct rn_error *er
 
 /* ---- The plan. */
 
+/* Records are cut at 128 tokens, or where the model ends; a length that was asked for is checked
+ * against the model instead. */
+static rn_result length_default(struct rn_plan_template *plan, const char *model,
+                                struct rn_error *err)
+{
+    struct rn_model_facts facts;
+    RN_TRY(rn_model_facts_read(model, &facts, err));
+    if (facts.length_max > 0 && facts.length_max < plan->max_length) {
+        plan->max_length = facts.length_max;
+    }
+    return rn_ok();
+}
+
 /* As many losses as a cohort of this size can survive. */
 static rn_result losses_default(struct rn_plan_template *plan, uint32_t members)
 {
@@ -99,6 +113,9 @@ static rn_result plan_from_options(struct init_job *job, struct rn_buffer *out,
     RN_TRY(for_each_name(job->settings->members, count_name, &members, err));
     if (!job->settings->losses_given) {
         RN_TRY(losses_default(&plan, members));
+    }
+    if (!job->settings->length_given) {
+        RN_TRY(length_default(&plan, job->settings->model, err));
     }
     plan.model_hash = model_hash;
     plan.coordinator = coordinator;
@@ -433,6 +450,7 @@ int rn_cmd_init(int argc, char **argv)
     s.plan.lr_a = s.plan.lr_b = s.lr;
     s.plan.lr_head = rn_command_given(&command, "lr-head") ? s.plan.lr_head : s.lr;
     s.losses_given = rn_command_given(&command, "losses");
+    s.length_given = rn_command_given(&command, "max-length");
     struct init_job RN_CLEANUP(job_clear)
         job = {.settings = &s, .now_ms = rn_clock_wall_ms(), .parsed = NULL};
     job.parsed = rn_alloc(1, sizeof *job.parsed);
