@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The files that operator and sites hand to each other while a federation is set up (FORMATS.md):
- * an invitation, a request, a welcome, a renewed certificate. One text container for all: a first line that names kind and
- * version, then fields and whole files, then "end".
+ * an invitation, a request, a welcome, a renewed certificate. One text container for all: a first
+ * line that names kind and version, then fields and whole files, then "end".
  *
  *     rondo-invite 1
  *     field NAME VALUE
@@ -50,10 +50,10 @@ void rn_bundle_text_clear(struct rn_buffer *text);
 /* True when text begins with the kind's first line. */
 bool rn_bundle_is(struct rn_view text, const char *kind);
 
-/* Undoes, in place, what mail programs and editors did to a container, where the lengths in it prove
- * that the result is what was written: a byte order mark, CR LF, quoted-printable lines, blank lines
- * after "end" or no line break there. Other texts stay as they are. RN_E_DATA naming the alteration
- * when there was one that could not be undone. */
+/* Undoes, in place, what mail programs and editors did to a container, where the lengths in it
+ * prove that the result is what was written: a byte order mark, CR LF, quoted-printable lines,
+ * blank lines after "end" or no line break there. Other texts stay as they are. RN_E_DATA naming
+ * the alteration when there was one that could not be undone. */
 RN_MUST rn_result rn_bundle_mend(struct rn_buffer *text, const char *source, struct rn_error *err);
 
 /* Parses; names lists every item that must be there, in this order ("+name" for a file). Anything

@@ -21,8 +21,8 @@ bool rn_mailtext_plain(struct rn_buffer *text)
     return to != before;
 }
 
-/* The bytes that the "=" at `at` stands for: their number (0 or 1) in *out_bytes and how much of the
- * text they take; 0 when it is no quoted-printable. */
+/* The bytes that the "=" at `at` stands for: their number (0 or 1) in *out_bytes and how much of
+ * the text they take; 0 when it is no quoted-printable. */
 static size_t quoted_length(struct rn_view text, size_t at, uint8_t *out_byte, size_t *out_bytes)
 {
     char digits[3] = "";

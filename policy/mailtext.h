@@ -16,8 +16,8 @@ bool rn_mailtext_plain(struct rn_buffer *text);
  * byte. False, and nothing is changed, when an "=" stands otherwise or there is none. */
 bool rn_mailtext_unquote(struct rn_buffer *text);
 
-/* What a file that should begin with "rondo-" is instead, as a phrase with the remedy ("a whole mail
- * message: save its attachment alone"); NULL when it is nothing that is known here. */
+/* What a file that should begin with "rondo-" is instead, as a phrase with the remedy ("a whole
+ * mail message: save its attachment alone"); NULL when it is nothing that is known here. */
 const char *rn_mailtext_kind(struct rn_view text);
 
 #endif

@@ -89,11 +89,11 @@ rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
 rn_result rn_plan_examples_check(const struct rn_plan *plan, uint64_t examples,
                                  struct rn_error *err)
 {
-    RN_ENSURE(plan->weights != RN_WEIGHTS_EXAMPLES || examples <= plan->max_examples, err,
-              RN_E_CONFIG,
-              "%llu training examples, but the plan's max_examples is %llu: the operator raises it, "
-              "or this site takes fewer",
-              (unsigned long long)examples, (unsigned long long)plan->max_examples);
+    RN_ENSURE(
+        plan->weights != RN_WEIGHTS_EXAMPLES || examples <= plan->max_examples, err, RN_E_CONFIG,
+        "%llu training examples, but the plan's max_examples is %llu: the operator raises it, "
+        "or this site takes fewer",
+        (unsigned long long)examples, (unsigned long long)plan->max_examples);
     return rn_ok();
 }
 

@@ -155,7 +155,8 @@ static rn_result check_network(const struct rn_yaml_index *index, const struct r
         return rn_yaml_fail(index, "network.peers", err, "only a coordinator has peers");
     }
     for (uint32_t i = 0; i < network->peers_count; i++) {
-        if (!rn_name_valid(network->peers[i].name) || !address_valid(network->peers[i].address, 1)) {
+        if (!rn_name_valid(network->peers[i].name) ||
+            !address_valid(network->peers[i].address, 1)) {
             return rn_yaml_fail(index, "network.peers", err,
                                 "entry %u: expected a member's name and host:port", i + 1);
         }

@@ -161,7 +161,8 @@ int rn_cmd_join(int argc, char **argv)
     };
     const struct rn_command_text text = {
         .name = "join",
-        .summary = "Join a federation with an invitation, then a welcome; take over a renewed certificate.",
+        .summary = "Join a federation with an invitation, then a welcome; take over a renewed "
+                   "certificate.",
         .options = options,
         .option_count = RN_ARRAY_LENGTH(options),
         .operands = "FILE",

@@ -83,7 +83,7 @@ rn_result rn_enrol_invite(const char *directory, const struct rn_plan *plan,
     RN_TRY(rn_random_bytes(token.bytes, sizeof token.bytes, err));
     rn_hex_encode(token_text, token.bytes, sizeof token.bytes);
     rn_date_format(expires, (uint32_t)(now_wall_ms / DAY_MS) + RN_ENROL_INVITE_DAYS);
-    const struct invitation facts = {plan->federation,        name,    address,
+    const struct invitation facts = {plan->federation,         name,    address,
                                      plan->roster.coordinator, expires, token_text};
     const rn_result written = invitation_write(directory, &facts, rn_buffer_view(&authority),
                                                rn_buffer_view(&plan_text), err);
@@ -103,8 +103,8 @@ static rn_result for_each_open(const char *directory,
     rn_result result = rn_ok();
     RN_TRY(rn_path_join(path, directory, "invitations", err));
     DIR *folder = opendir(path);
-    for (struct dirent *entry; rn_is_ok(result) && folder != NULL &&
-                               (entry = readdir(folder)) != NULL;) {
+    for (struct dirent *entry;
+         rn_is_ok(result) && folder != NULL && (entry = readdir(folder)) != NULL;) {
         char name[RN_NAME_MAX + 1];
         const size_t length = strlen(entry->d_name);
         const size_t end = length - (sizeof suffix - 1);

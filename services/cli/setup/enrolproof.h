@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What both ends of an enrolment agree on: the items of invitation, request, welcome and renewal, and the
- * proof that a request was made with its invitation.
+ * What both ends of an enrolment agree on: the items of invitation, request, welcome and renewal,
+ * and the proof that a request was made with its invitation.
  */
 #ifndef RN_SERVICES_CLI_SETUP_ENROLPROOF_H
 #define RN_SERVICES_CLI_SETUP_ENROLPROOF_H

@@ -26,10 +26,11 @@ static rn_result invite_check(struct rn_join_job *job, struct rn_error *err)
     (void)rn_text_format(job->member, sizeof job->member, "%s", member);
     RN_ENSURE(rn_date_parse(rn_bundle_value(bundle, RN_INVITE_EXPIRES), &expires), err, RN_E_DATA,
               "%s: no valid expiry date", job->source);
-    RN_ENSURE(rn_clock_wall_ms() / DAY_MS <= expires, err, RN_E_CONFIG,
-              "%s: expired on %s; ask the operator for a new one (rondo invite DIR %s there), or check "
-              "this machine's clock",
-              job->source, rn_bundle_value(bundle, RN_INVITE_EXPIRES), job->member);
+    RN_ENSURE(
+        rn_clock_wall_ms() / DAY_MS <= expires, err, RN_E_CONFIG,
+        "%s: expired on %s; ask the operator for a new one (rondo invite DIR %s there), or check "
+        "this machine's clock",
+        job->source, rn_bundle_value(bundle, RN_INVITE_EXPIRES), job->member);
     const struct rn_view plan = rn_bundle_file(bundle, RN_INVITE_PLAN);
     RN_TRY(rn_plan_parse(plan, "plan.yaml of the invitation", job->plan, err));
     RN_ENSURE(strcmp(job->plan->federation, rn_bundle_value(bundle, RN_INVITE_FEDERATION)) == 0 &&
@@ -118,7 +119,8 @@ static rn_result policy_write(struct rn_join_job *job, struct rn_error *err)
     return rn_setup_write(job->stage.partial, "policy.yaml", rn_buffer_view(&text), 0644, err);
 }
 
-static rn_result keys_write(struct rn_join_job *job, struct rn_buffer *out_csr, struct rn_error *err)
+static rn_result keys_write(struct rn_join_job *job, struct rn_buffer *out_csr,
+                            struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     struct rn_x509_subject subject = {

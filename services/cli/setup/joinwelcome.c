@@ -62,8 +62,7 @@ static bool held_is_longer(const struct rn_setup *setup, const struct rn_tls_lea
                            struct rn_tls_leaf *held)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    return rn_is_ok(
-               rn_setup_read(setup->directory, "tls.crt", RN_SETUP_PEM_MAX, &text, NULL)) &&
+    return rn_is_ok(rn_setup_read(setup->directory, "tls.crt", RN_SETUP_PEM_MAX, &text, NULL)) &&
            rn_is_ok(certificate_check(setup, rn_buffer_view(&text), held, NULL)) &&
            held->not_after_ms > fresh->not_after_ms;
 }
@@ -88,9 +87,9 @@ static rn_result certificate_choose(struct rn_join_job *job, const struct rn_set
 static rn_result certificate_write(const struct rn_join_job *job, struct rn_view certificate,
                                    struct rn_error *err)
 {
-    return job->certificate_kept ? rn_ok()
-                                 : rn_setup_write(job->settings->directory, "tls.crt", certificate,
-                                                  0644, err);
+    return job->certificate_kept
+               ? rn_ok()
+               : rn_setup_write(job->settings->directory, "tls.crt", certificate, 0644, err);
 }
 
 rn_result rn_join_renewed(struct rn_join_job *job, struct rn_error *err)
@@ -119,10 +118,10 @@ static rn_result signatures_take(const struct rn_join_job *job, struct rn_setup 
     RN_ENSURE(signers.coordinator, err, RN_E_PEER_AUTH,
               "%s: the coordinator has not signed the plan", job->source);
     struct rn_plan_signatures *held = &setup->signatures;
-    const bool merged = memcmp(held->plan_hash, fresh->plan_hash, sizeof held->plan_hash) == 0 &&
-                        rn_is_ok(rn_signatures_merge(held, fresh, NULL)) &&
-                        rn_is_ok(rn_signatures_verify(held, setup->plan.hash, &setup->roster,
-                                                      &signers, NULL));
+    const bool merged =
+        memcmp(held->plan_hash, fresh->plan_hash, sizeof held->plan_hash) == 0 &&
+        rn_is_ok(rn_signatures_merge(held, fresh, NULL)) &&
+        rn_is_ok(rn_signatures_verify(held, setup->plan.hash, &setup->roster, &signers, NULL));
     if (!merged) {
         *held = *fresh;
     }
@@ -190,8 +189,8 @@ rn_result rn_join_welcomed(struct rn_join_job *job, struct rn_error *err)
                            rn_welcome_items, RN_WELCOME_ITEMS, &job->bundle, err));
     RN_TRY(member_open(job, rn_bundle_value(&job->bundle, RN_WELCOME_FEDERATION),
                        rn_bundle_value(&job->bundle, RN_WELCOME_MEMBER), &lock, &setup, err));
-    RN_TRY(certificate_choose(job, setup, rn_bundle_file(&job->bundle, RN_WELCOME_CERTIFICATE),
-                              err));
+    RN_TRY(
+        certificate_choose(job, setup, rn_bundle_file(&job->bundle, RN_WELCOME_CERTIFICATE), err));
     RN_TRY(welcome_take(job, setup, err));
     RN_TRY(welcome_write(job, setup, err));
     return job->settings->sign ? plan_sign(job, setup, err) : rn_ok();

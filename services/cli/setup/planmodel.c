@@ -158,8 +158,8 @@ rn_result rn_plan_setup_check(const struct rn_setup *setup, struct rn_plan_examp
     char model[RN_PATH_MAX];
     RN_TRY(rn_site_path(model, setup->directory, setup->site.model, err));
     RN_TRY(rn_plan_base_check(&setup->plan, model, NULL, err));
-    const rn_result result = rn_plan_site_check(&setup->plan, model, setup->directory,
-                                                &setup->site.data, out, err);
+    const rn_result result =
+        rn_plan_site_check(&setup->plan, model, setup->directory, &setup->site.data, out, err);
     if (result.code == RN_E_USAGE) { /* what is an option at a desk is a key of site.yaml here */
         return rn_fail_context(err, (rn_result){RN_E_CONFIG}, "site.yaml, data");
     }

@@ -77,7 +77,8 @@ static void lora_words(const struct rn_policy_lora *lora, char *out)
     for (uint32_t i = 0; i < lora->targets_count; i++) {
         list_add(targets, lora->targets[i]);
     }
-    (void)rn_text_format(out, RN_POLICY_CLAUSE_TEXT, "rank up to %u on %s", lora->rank_max, targets);
+    (void)rn_text_format(out, RN_POLICY_CLAUSE_TEXT, "rank up to %u on %s", lora->rank_max,
+                         targets);
 }
 
 void rn_policy_words(const struct rn_policy *policy,
@@ -92,10 +93,10 @@ void rn_policy_words(const struct rn_policy *policy,
     cohort_words(&policy->cohort, out[1].text);
     method_words(&policy->method, out[2].text);
     metrics_words(&policy->method, out[3].text);
-    (void)rn_text_format(out[4].text, RN_POLICY_CLAUSE_TEXT,
-                         "base model %.16s...%s, up to %u tokens of a record",
-                         policy->model.hashes[0], policy->model.hashes_count > 1 ? " and others" : "",
-                         policy->model.max_length_max);
+    (void)rn_text_format(
+        out[4].text, RN_POLICY_CLAUSE_TEXT, "base model %.16s...%s, up to %u tokens of a record",
+        policy->model.hashes[0], policy->model.hashes_count > 1 ? " and others" : "",
+        policy->model.max_length_max);
     lora_words(&policy->lora, out[5].text);
     (void)rn_text_format(out[6].text, RN_POLICY_CLAUSE_TEXT,
                          "up to %u rounds of %u steps of %u examples", policy->training.rounds_max,

@@ -301,7 +301,8 @@ rn_result rn_setup_address_split(const char *address, char out_host[static 256],
     const size_t length = colon == NULL ? 0 : (size_t)(colon - address) - (bracketed ? 2 : 0);
     RN_ENSURE(colon != NULL && colon != address && length > 0 && length < 256 &&
                   strspn(colon + 1, "0123456789") == strlen(colon + 1) && colon[1] != '\0' &&
-                  rn_text_format(out_port, 8, "%s", colon + 1) && strtol(out_port, NULL, 10) <= 65535 &&
+                  rn_text_format(out_port, 8, "%s", colon + 1) &&
+                  strtol(out_port, NULL, 10) <= 65535 &&
                   (bracketed || memchr(address, ':', length) == NULL),
               err, RN_E_USAGE, "'%.80s' is no address: expected host:port or [IPv6]:port", address);
     (void)rn_text_format(out_host, 256, "%.*s", (int)length, address + (bracketed ? 1 : 0));
@@ -313,9 +314,10 @@ rn_result rn_setup_address_reach(const char *address, char out_host[static 256],
 {
     char port[8];
     RN_TRY(rn_setup_address_split(address, out_host, port, err));
-    RN_ENSURE(strtol(port, NULL, 10) != 0, err, RN_E_USAGE,
-              "'%.80s' cannot be dialled: port 0 stands for any free port; name the one that others "
-              "are to reach",
-              address);
+    RN_ENSURE(
+        strtol(port, NULL, 10) != 0, err, RN_E_USAGE,
+        "'%.80s' cannot be dialled: port 0 stands for any free port; name the one that others "
+        "are to reach",
+        address);
     return rn_ok();
 }

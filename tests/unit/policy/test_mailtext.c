@@ -15,9 +15,10 @@
 
 #include <cmocka.h>
 
-#define INVITE                                                                                   \
-    "rondo-invite 1\nfield coordinator "                                                         \
-    "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\nfile ca.crt 26\n-----\nAA==" \
+#define INVITE                                                                       \
+    "rondo-invite 1\nfield coordinator "                                             \
+    "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\nfile ca.crt " \
+    "26\n-----\nAA=="                                                                \
     "\n-----\n\nr\xc3\xa9sum\xc3\xa9\nend\n"
 
 static void fill(struct rn_buffer *text, const char *content)
@@ -35,7 +36,9 @@ static void line_ends_and_mark(void **state)
         {"", ""},
         {"a\nb\n", "a\nb\n"},
         {"a\r\nb\r\n", "a\nb\n"},
-        {"\xef\xbb\xbf" "a\r\n", "a\n"},
+        {"\xef\xbb\xbf"
+         "a\r\n",
+         "a\n"},
         {"\xef\xbb\xbf", ""},
         {"\xef\xbb", "\xef\xbb"},
         {"a\rb\r", "a\rb\r"}, /* a lone CR is no line end */
@@ -55,9 +58,9 @@ static void quoted_printable(void **state)
     static const struct {
         const char *in, *out; /* out NULL: none */
     } cases[] = {
-        {"a=3Db", "a=b"},     {"a=\nb", "ab"},   {"a=\r\nb", "ab"}, {"=3d=3D=\n", "=="},
+        {"a=3Db", "a=b"},       {"a=\nb", "ab"}, {"a=\r\nb", "ab"}, {"=3d=3D=\n", "=="},
         {"=C3=A9", "\xc3\xa9"}, {"plain", NULL}, {"a=b", NULL},     {"a=3", NULL},
-        {"a=", NULL},         {"a==\n", NULL},   {"=\r", NULL},
+        {"a=", NULL},           {"a==\n", NULL}, {"=\r", NULL},
     };
     for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
@@ -130,7 +133,12 @@ static void others_are_left_alone_or_named(void **state)
 {
     (void)state;
     static const char *const alone[] = {
-        "", "x", "rondo-", "rondo-invite 1\nfield a b\n", "nothing\r\nlike it\r\n", "a=\nb=\nc=\n",
+        "",
+        "x",
+        "rondo-",
+        "rondo-invite 1\nfield a b\n",
+        "nothing\r\nlike it\r\n",
+        "a=\nb=\nc=\n",
         "rondo-invite 1\nfile f 9\nAA=\n-----\nend\n", /* the "=" of base64, and cut */
     };
     static const struct {

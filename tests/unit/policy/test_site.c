@@ -41,7 +41,8 @@ static void ports(void **state)
     static const struct {
         const char *address;
         bool dial;
-    } cases[] = {{"h:0", false}, {"h:1", true}, {"h:65535", true}, {"h:65536", false}, {"h:", false}};
+    } cases[] = {
+        {"h:0", false}, {"h:1", true}, {"h:65535", true}, {"h:65536", false}, {"h:", false}};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
         char edit[EDITED_MAX];
         edited(edit, site_example, "fed.example.org:8443", cases[i].address);

@@ -131,7 +131,8 @@ static void policy_just_holds_the_plan(void **state)
     assert_int_equal(policy.upload.repeats_max, 0);
 }
 
-/* Every number and word that a plan could use up to its bound is said, and the longest lists end. */
+/* Every number and word that a plan could use up to its bound is said, and the longest lists end.
+ */
 static void policy_in_words(void **state)
 {
     (void)state;
@@ -143,8 +144,14 @@ static void policy_in_words(void **state)
     assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error)));
     rn_policy_words(&policy, said);
     static const char *const expected[RN_POLICY_CLAUSES] = {
-        "any plan within these bounds that at least 3 members", "at most 1 lost", "fedavg-lora;",
-        "home: ", "aaaaaaaaaaaaaaaa...", "rank up to ", "up to 3 rounds of ", "268435456 bytes"};
+        "any plan within these bounds that at least 3 members",
+        "at most 1 lost",
+        "fedavg-lora;",
+        "home: ",
+        "aaaaaaaaaaaaaaaa...",
+        "rank up to ",
+        "up to 3 rounds of ",
+        "268435456 bytes"};
     for (size_t i = 0; i < RN_POLICY_CLAUSES; i++) {
         if (strstr(said[i].text, expected[i]) == NULL) {
             fail_msg("%s: %s", said[i].name, said[i].text);
