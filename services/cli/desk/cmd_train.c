@@ -6,6 +6,7 @@
 #include "base/guard.h"
 #include "services/cli/desk/desktrainer.h"
 #include "services/cli/desk/metricstext.h"
+#include "services/cli/desk/outputdir.h"
 #include "services/cli/desk/privatetrain.h"
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
@@ -15,6 +16,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#define DIVERGED_TIMES 4.0 /* a batch's loss scatters, but not so much */
 
 struct train_settings {
     struct rn_desk desk;
@@ -28,7 +31,7 @@ struct train_settings {
     double lr, lr_a, lr_b, lr_head; /* the others: where given */
     double weight_decay, clip;
     uint64_t warmup, batch, steps, epochs;
-    bool no_shuffle;
+    bool no_shuffle, overwrite;
     const char *dev;
     const char *out;
 };
@@ -153,6 +156,13 @@ static void print_report(const struct train_settings *s, const struct rn_command
     printf("adapter: %s\n", s->out);
 }
 
+/* Far above both where it began and what guessing gives. */
+static bool diverged(const struct rn_train_report *report, size_t classes)
+{
+    const double guess = classes > 1 ? log((double)classes) : 0.0;
+    return report->loss_last > DIVERGED_TIMES * fmax(report->loss_first, guess);
+}
+
 static rn_result evaluate_dev(const struct train_settings *s, struct rn_desk_session *session,
                               struct rn_metrics *out, struct rn_error *err)
 {
@@ -203,7 +213,8 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
     s->batch = spec.batch;
     s->desk.labels_public = s->dp.on;
     RN_TRY(rn_desk_open(&s->desk, &session, err));
-    RN_TRY(rn_directory_make(s->out, 0755, err)); /* before the work, not after it */
+    rn_desk_notes(&s->desk, &session, command, s->desk.head == RN_HEAD_FROZEN);
+    RN_TRY(rn_output_directory(s->out, s->overwrite, 0755, err)); /* before the work */
     rn_progress_init(&progress, "train", spec.steps, command->quiet);
     const rn_result trained =
         rn_trainer_train(session.trainer, session.data, &spec, show_step, &progress, &report, err);
@@ -215,6 +226,12 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
         RN_TRY(evaluate_dev(s, &session, &dev, err));
     }
     report = rn_private_train_report(&s->dp, &report);
+    if (diverged(&report, session.labels.count)) {
+        rn_command_note(command,
+                        "training diverged: the loss went from %.4g to %.4g; the adapter is of no "
+                        "use. Try a lower --lr, --warmup-steps or --clip",
+                        report.loss_first, report.loss_last);
+    }
     print_report(s, command, &report, s->dev == NULL ? NULL : &dev);
     return rn_ok();
 }
@@ -230,6 +247,8 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 static const struct rn_option output_options[] = {
     {"out", RN_OPT_DIRECTORY(struct train_settings, out), .required = true,
      .help = "PEFT directory to write"},
+    {"overwrite", RN_OPT_FLAG(struct train_settings, overwrite),
+     .help = "write into a folder that holds files"},
     {"dev", RN_OPT_FILE(struct train_settings, dev), .help = "evaluate on this file afterwards"},
     {NULL}};
 

@@ -123,6 +123,10 @@ void rn_command_clear(struct rn_command *command);
 /* True when the option of this name stood on the command line. */
 bool rn_command_given(const struct rn_command *command, const char *name);
 
+/* One line "note: ..." to standard error, for what a person should know and a script need not;
+ * nothing when quiet. */
+void rn_command_note(const struct rn_command *command, const char *format, ...) RN_PRINTF(2, 3);
+
 /* Whether to colour on this descriptor: a terminal and no NO_COLOR in the environment. */
 bool rn_terminal_colour(int descriptor);
 

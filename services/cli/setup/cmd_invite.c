@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "crypto/setup.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
 
@@ -110,6 +111,7 @@ static void report(const struct rn_command *command, const struct invite_setting
                    const struct invite_outcome *outcome)
 {
     const char *directory = command->operands[0];
+    char word[RN_SHELL_WORD_MAX];
     if (command->json) {
         json_t *root = json_pack("{s:I, s:I, s:s, s:b}", "members", (json_int_t)outcome->members,
                                  "pending", (json_int_t)outcome->pending, "pending_names",
@@ -122,6 +124,7 @@ static void report(const struct rn_command *command, const struct invite_setting
     if (command->quiet) {
         return;
     }
+    directory = rn_shell_word(directory, word);
     if (!settings->accept && !settings->renew) {
         printf("Send each member its file of %s/invitations over a channel you trust.\n"
                "Open invitations: %s\n",

@@ -15,6 +15,7 @@
 #include "crypto/x509.h"
 #include "policy/bundle.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrolproof.h"
 #include "services/cli/setup/plansign.h"
@@ -392,12 +393,15 @@ static void report(const struct rn_command *command, const struct join_job *job,
     if (command->quiet) {
         return;
     }
+    char words[2][RN_SHELL_WORD_MAX];
+    const char *output = rn_shell_word(job->output, words[1]);
+    directory = rn_shell_word(directory, words[0]);
     if (!welcome) {
         printf("Made %s with this site's keys.\n\nNext:\n"
                "  1. read %s/policy.yaml and narrow it\n"
                "  2. send %s to the operator\n"
                "  3. rondo join %s.welcome --dir %s --sign\n",
-               directory, directory, job->output, job->member, directory);
+               directory, directory, output, job->member, directory);
         return;
     }
     printf("'%s' has its certificate, the roster and the plan.\n\nNext:\n", job->member);
@@ -405,7 +409,7 @@ static void report(const struct rn_command *command, const struct join_job *job,
         printf("  1. send %s to the operator\n"
                "  2. rondo plan sign %s plan.yaml.sigs   (the operator's collection)\n"
                "  3. rondo run %s\n",
-               job->output, directory, directory);
+               output, directory, directory);
     } else {
         printf("  1. rondo plan show %s\n  2. rondo plan sign %s\n", directory, directory);
     }
