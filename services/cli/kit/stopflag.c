@@ -17,14 +17,23 @@ static void on_signal(int number)
     stopped = 1;
 }
 
-void rn_stop_catch(void)
+static void set_handler(struct sigaction action)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     (void)sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < RN_ARRAY_LENGTH(numbers); i++) {
         (void)sigaction(numbers[i], &action, NULL);
     }
+}
+
+void rn_stop_catch(void)
+{
+    set_handler((struct sigaction){.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND});
+}
+
+void rn_stop_release(void)
+{
+    set_handler((struct sigaction){.sa_handler = SIG_DFL});
 }
 
 bool rn_stopped(void)

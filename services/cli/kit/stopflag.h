@@ -11,5 +11,7 @@
 /* From here on SIGINT, SIGTERM and SIGHUP. */
 void rn_stop_catch(void);
 bool rn_stopped(void);
+/* Signals end the process again, as they do by themselves. */
+void rn_stop_release(void);
 
 #endif
