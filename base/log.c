@@ -28,6 +28,13 @@ static struct {
     bool json;
 } logger = {"rondo", RN_LOG_INFO, false};
 
+static int log_descriptor = STDERR_FILENO;
+
+void rn_log_to(int descriptor)
+{
+    log_descriptor = descriptor;
+}
+
 void rn_log_setup(const char *program, enum rn_log_level least, bool json)
 {
     logger.program = program;
@@ -94,6 +101,6 @@ void rn_log_write(enum rn_log_level level, const char *event, const struct rn_lo
         append_value(&line, &items[i]);
     }
     rn_buffer_format(&line, "%s\n", logger.json ? "}" : "");
-    const ssize_t written = write(STDERR_FILENO, line.data, line.length);
+    const ssize_t written = write(log_descriptor, line.data, line.length);
     (void)written; /* a full disk must not stop the program */
 }

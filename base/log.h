@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The log of the main programs (libraries never log). One line per event to stderr, as JSON or as
- * text. A log line is a disclosure, so fields come from a closed list; a value is a number, a hash,
- * or a text that the program (never a peer, never a data record) chose. Texts are escaped.
+ * The log of the main programs (libraries never log). One line per event to standard error, as JSON
+ * or as text. A log line is a disclosure, so fields come from a closed list; a value is a number, a
+ * hash, or a text that the program (never a peer, never a data record) chose. Texts are escaped.
  */
 #ifndef RN_BASE_LOG_H
 #define RN_BASE_LOG_H
@@ -47,6 +47,9 @@ struct rn_log_item {
 
 /* Once in main, before threads start. program is a static text. */
 void rn_log_setup(const char *program, enum rn_log_level least, bool json);
+
+/* Lines go to this descriptor from now on, instead of standard error; it stays the caller's. */
+void rn_log_to(int descriptor);
 
 /* event is a static lower-case text such as "round.done". */
 void rn_log_write(enum rn_log_level level, const char *event, const struct rn_log_item *items,

@@ -98,7 +98,7 @@ static rn_result split_records(const struct rn_split_spec *spec, struct rn_recor
         RN_TRY(class_of(spec, &record, &class_, err));
         const size_t part = choose_part(spec, class_, draw(&generator, index));
         RN_TRY(append_record(spec, &record, &parts[part], err));
-        out_counts[part]++;
+        out_counts[part * spec->label_count + class_]++;
     }
 }
 
@@ -106,7 +106,11 @@ static rn_result write_parts(const struct rn_split_spec *spec, struct rn_buffer 
                              const size_t *counts, struct rn_error *err)
 {
     for (size_t p = 0; p < spec->parts; p++) {
-        RN_ENSURE(counts[p] > 0, err, RN_E_DATA,
+        size_t records = 0;
+        for (size_t c = 0; c < spec->label_count; c++) {
+            records += counts[p * spec->label_count + c];
+        }
+        RN_ENSURE(records > 0, err, RN_E_DATA,
                   "%s: too few records for %zu parts: part %zu stays empty", spec->data.path,
                   spec->parts, p);
     }
@@ -125,7 +129,7 @@ rn_result rn_data_split(const struct rn_split_spec *spec, size_t *out_counts, st
     RN_CLEANUP(rn_records_cleanup) struct rn_records *records = NULL;
     RN_TRY(rn_records_open(&spec->data, &records, err));
     struct rn_buffer *parts = rn_alloc(spec->parts, sizeof(*parts));
-    memset(out_counts, 0, spec->parts * sizeof(*out_counts));
+    memset(out_counts, 0, spec->parts * spec->label_count * sizeof(*out_counts));
     for (size_t p = 0; p < spec->parts; p++) {
         rn_buffer_init(&parts[p], RN_SPLIT_PART_BYTES_MAX);
     }

@@ -27,8 +27,8 @@ struct rn_split_spec {
     uint64_t seed;
 };
 
-/* out_counts[parts]: records of each part. RN_E_DATA when a part stays empty or a label is not in
- * the list. */
+/* out_counts[parts * label_count]: records of each part and class. RN_E_DATA when a part stays
+ * empty or a label is not in the list. */
 RN_MUST rn_result rn_data_split(const struct rn_split_spec *spec, size_t *out_counts,
                                 struct rn_error *err);
 

@@ -46,6 +46,13 @@ void rn_lines_close(struct rn_lines *lines)
     *lines = (struct rn_lines){0};
 }
 
+/* zlib puts the name it knows the file by before its reason: "<fd:3>: incorrect data check". */
+static const char *reason_text(const char *reason)
+{
+    const char *end = strncmp(reason, "<fd:", 4) == 0 ? strstr(reason, ">: ") : NULL;
+    return end == NULL ? reason : end + 3;
+}
+
 static rn_result refill(struct rn_lines *lines, struct rn_error *err)
 {
     int code = Z_OK;
@@ -55,7 +62,7 @@ static rn_result refill(struct rn_lines *lines, struct rn_error *err)
     RN_ENSURE(code != Z_ERRNO, err, RN_E_IO, "%s: cannot read: %s", lines->path, strerror(errno));
     RN_ENSURE(got >= 0 && (code == Z_OK || code == Z_STREAM_END), err, RN_E_DATA,
               "%s: damaged or cut gzip data after line %llu (%s)", lines->path,
-              (unsigned long long)lines->line, reason);
+              (unsigned long long)lines->line, reason_text(reason));
     lines->chunk_length = (size_t)got;
     lines->chunk_at = 0;
     lines->bytes += (uint64_t)got;

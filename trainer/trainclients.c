@@ -331,8 +331,8 @@ rn_result rn_trainer_train_clients(struct rn_trainer *trainer, struct rn_client 
 {
     RN_ENSURE(count >= 1 && count <= RN_TRAINER_CLIENTS_MAX, err, RN_E_CONFIG,
               "training: %zu clients at once; 1 to %d", count, RN_TRAINER_CLIENTS_MAX);
-    RN_ENSURE(spec->dp == NULL, err, RN_E_UNSUPPORTED,
-              "training: several clients at once know no dp");
+    RN_ENSURE(spec->dp == NULL && spec->first_step == 0, err, RN_E_UNSUPPORTED,
+              "training: several clients at once know no dp and no first step");
     for (size_t i = 0; i < count; i++) {
         RN_TRY(rn_loop_check(trainer, clients[i].data, spec, err));
     }

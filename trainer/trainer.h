@@ -201,6 +201,8 @@ struct rn_train_spec {
     uint64_t seed;
     uint64_t stream_offset; /* batches of the endless stream of epochs to skip first: round r of s
                                steps each passes r * s, so rounds see different batches */
+    uint32_t first_step;    /* steps of this call that a stopped call has done: goes on with
+                               adapter and moments as they are [a fresh start]; no dp */
     const struct rn_dp_spec *dp; /* NULL = plain; else clip must be 0 */
 };
 
@@ -209,9 +211,11 @@ struct rn_train_progress {
     uint32_t steps; /* of this call */
     double loss;    /* mean over the step's batch */
     uint64_t tokens;
+    const struct rn_train_report *report; /* of this call so far; NULL with several clients */
 };
 /* Called after every step in the caller's thread; false stops: RN_E_ROUND_ABORTED, and the adapter
- * is left as after that step. */
+ * is left as after that step. The callback may read the trainer: rn_trainer_get, _optimizer_get,
+ * _save. */
 typedef bool (*rn_train_progress_fn)(void *context, const struct rn_train_progress *progress);
 
 struct rn_train_report {
@@ -231,6 +235,17 @@ RN_MUST rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_d
                                    void *context, struct rn_train_report *out_report,
                                    struct rn_error *err);
 
+/* The optimiser's moments after the last step, flat, each with the layout of (AB, with head). A
+ * stopped training goes on to the same bits: the new trainer of the same specification gets adapter
+ * (rn_trainer_set; the head only where it trains) and moments, then rn_trainer_train the same
+ * specification with first_step; its report counts its own steps' examples, and loss_first stays 0.
+ * set refuses NaN and infinity with RN_E_ROUND_NUMERIC. */
+RN_MUST rn_result rn_trainer_optimizer_get(struct rn_trainer *trainer, float *out_moment1,
+                                           float *out_moment2, size_t count, struct rn_error *err);
+RN_MUST rn_result rn_trainer_optimizer_set(struct rn_trainer *trainer, const float *moment1,
+                                           const float *moment2, size_t count,
+                                           struct rn_error *err);
+
 /* Several simulated clients at once: step i of all of them goes through the frozen base together.
  * Each client's result is bit for bit what rn_trainer_train gives it alone, starting from its
  * values, with its seed and stream_offset in the specification. */
@@ -243,7 +258,8 @@ struct rn_client {
     struct rn_train_report report; /* out; seconds: of all clients together */
 };
 
-/* spec->seed and stream_offset are not used; dp is refused with RN_E_UNSUPPORTED. A client whose
+/* spec->seed and stream_offset are not used; dp and first_step are refused with
+ * RN_E_UNSUPPORTED. A client whose
  * data are fewer ends earlier when the specification counts epochs. progress: steps of the longest
  * client, the mean of the losses, the tokens of all. The trainer's own adapter keeps its values. On
  * an error the clients' values are as before. */

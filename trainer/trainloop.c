@@ -49,6 +49,8 @@ rn_result rn_loop_check(const struct rn_trainer *trainer, const struct rn_datase
     }
     RN_ENSURE(trainer->adapter.config.rank != 0 || trainer->head_mode != RN_HEAD_FROZEN, err,
               RN_E_CONFIG, "training: neither an adapter nor a head trains");
+    RN_ENSURE(spec->first_step == 0 || spec->dp == NULL, err, RN_E_UNSUPPORTED,
+              "training: dp does not go on with a stopped call");
     return spec->dp == NULL ? rn_ok() : rn_dp_check(trainer, spec, err);
 }
 
@@ -103,6 +105,9 @@ void rn_loop_start(struct rn_loop *loop)
     loop->loss = rn_alloc(spec->batch, sizeof(*loop->loss));
     loop->failed = rn_alloc(trainer->threads, sizeof(*loop->failed));
     loop->errors = rn_alloc(trainer->threads, sizeof(*loop->errors));
+    if (spec->first_step > 0) {
+        return; /* the moments are those of the call that goes on */
+    }
     const size_t bytes = trainer->adapter.count * sizeof(float);
     trainer->kernels->zero(trainer->lane, trainer->moment1, bytes);
     trainer->kernels->zero(trainer->lane, trainer->moment2, bytes);
@@ -328,11 +333,13 @@ static rn_result run(struct rn_loop *loop, rn_train_progress_fn progress, void *
                      struct rn_train_report *report, struct rn_error *err)
 {
     rn_loop_start(loop);
+    RN_ENSURE(loop->spec->first_step <= loop->steps, err, RN_E_CONFIG,
+              "training: first step %u of %u", loop->spec->first_step, loop->steps);
     const uint64_t begun = rn_clock_monotonic_ns(); /* the noise pool counts */
     if (loop->spec->dp != NULL) {
         RN_TRY(rn_dp_new(loop->trainer, loop->spec, &loop->active, loop->steps, &loop->dp, err));
     }
-    for (uint32_t step = 0; step < loop->steps; step++) {
+    for (uint32_t step = loop->spec->first_step; step < loop->steps; step++) {
         RN_TRY(loop->dp != NULL ? private_step(loop, step, report, err)
                                 : one_step(loop, step, report, err));
         const double seconds = (double)(rn_clock_monotonic_ns() - begun) * 1e-9;
@@ -344,7 +351,8 @@ static rn_result run(struct rn_loop *loop, rn_train_progress_fn progress, void *
         const struct rn_train_progress now = {.step = step + 1,
                                               .steps = loop->steps,
                                               .loss = report->loss_last,
-                                              .tokens = report->tokens};
+                                              .tokens = report->tokens,
+                                              .report = report};
         RN_ENSURE(progress == NULL || progress(context, &now), err, RN_E_ROUND_ABORTED,
                   "training: stopped after step %u", step + 1);
     }

@@ -43,7 +43,8 @@ struct rn_loop {
 /* Whether data and specification can be trained on. */
 RN_MUST rn_result rn_loop_check(const struct rn_trainer *trainer, const struct rn_dataset *data,
                                 const struct rn_train_spec *spec, struct rn_error *err);
-/* Takes all memory of the loop; fresh optimiser state. trainer, spec and data are set. */
+/* Takes all memory of the loop; fresh optimiser state unless the specification goes on. trainer,
+ * spec and data are set. */
 void rn_loop_start(struct rn_loop *loop);
 void rn_loop_clear(struct rn_loop *loop);
 /* Batch of a step (from 0), cut into blocks. */

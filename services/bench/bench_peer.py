@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The peer's side of `rondo bench train`: LoRA steps of torch + transformers + peft on the same model
+"""The peer's side of `rondo-bench train`: LoRA steps of torch + transformers + peft on the same model
 directory, texts, batch, adapters, precision and threads. Rondo carries this file inside itself and
 runs it; it prints the same lines as Rondo's own side (services/bench/benchwork.h).
 

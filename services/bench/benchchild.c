@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "services/cli/kit/child.h"
+#include "services/cli/kit/stopflag.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,29 +25,6 @@
 #define TICK_MS 50
 
 extern char **environ;
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stopped = 1;
-}
-
-void rn_bench_signals_catch(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal};
-    (void)sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(numbers); i++) {
-        (void)sigaction(numbers[i], &action, NULL);
-    }
-}
-
-bool rn_bench_stopped(void)
-{
-    return stopped != 0;
-}
 
 struct child {
     pid_t pid;
@@ -148,7 +126,7 @@ static rn_result follow(struct child *child, const char *error_path, uint64_t li
             break;
         }
         const bool late = rn_clock_monotonic_ms() - begun > limit_ms;
-        if (late || rn_bench_stopped()) {
+        if (late || rn_stopped()) {
             (void)kill(-child->pid, SIGKILL);
             (void)wait4(child->pid, &status, 0, out_usage);
             return late ? rn_fail(err, RN_E_TIMEOUT, "no end within %u s",

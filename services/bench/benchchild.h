@@ -13,11 +13,6 @@
 
 #define RN_BENCH_LINE_MAX 4096
 
-/* From here on SIGINT, SIGTERM and SIGHUP only raise a flag that rn_bench_stopped shows, so that
- * children are ended and files removed. */
-void rn_bench_signals_catch(void);
-bool rn_bench_stopped(void);
-
 /* One line of standard output without its end; borrowed for the call. */
 typedef void (*rn_bench_line_fn)(void *context, const char *line);
 

@@ -7,6 +7,7 @@
 #include "base/guard.h"
 #include "services/bench/benchchild.h"
 #include "services/cli/kit/progress.h"
+#include "services/cli/kit/stopflag.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -75,7 +76,7 @@ static bool show_writing(void *context, uint64_t done, uint64_t total)
     if (done == total || done >> 20 < total >> 20) { /* the whole is shown once */
         rn_progress_show(&writing->progress, done >> 20, "MiB");
     }
-    return !rn_bench_stopped();
+    return !rn_stopped();
 }
 
 /* A model that was not finished must not stay in a directory that the user keeps. */

@@ -13,6 +13,7 @@
 #include "services/bench/benchrun.h"
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
+#include "services/cli/kit/stopflag.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -209,7 +210,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
         return print_list(s, command->json);
     }
     RN_ENSURE(s->csv != NULL || !s->append, err, RN_E_USAGE, "--append needs --csv");
-    rn_bench_signals_catch();
+    rn_stop_catch();
     RN_TRY(rn_bench_place_open(s->keep_model, &place, err));
     return run_in(s, command, &place, err);
 }

@@ -4,9 +4,13 @@
  */
 #include "services/coordinator/coordinatorservice.h"
 
+#include "base/guard.h"
+
 static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    return rn_service_command_run(command, rn_coordinator_service_run, err);
+    struct rn_service_options options;
+    RN_TRY(rn_service_begin(command, &options, err));
+    return rn_coordinator_service_run(&options, err);
 }
 
 static const struct rn_command_def command = {

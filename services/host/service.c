@@ -13,11 +13,10 @@ rn_result rn_service_setup(struct rn_error *err)
     return rn_rpc_setup(err);
 }
 
-rn_result rn_service_command_run(const struct rn_command *command, rn_service_run_fn run,
-                                 struct rn_error *err)
+rn_result rn_service_begin(const struct rn_command *command, struct rn_service_options *out,
+                           struct rn_error *err)
 {
-    const struct rn_service_options options = {.directory = command->operands[0],
-                                               .quiet_log = command->quiet};
-    RN_TRY(rn_service_setup(err));
-    return run(&options, err);
+    *out =
+        (struct rn_service_options){.directory = command->operands[0], .quiet_log = command->quiet};
+    return rn_service_setup(err);
 }

@@ -18,12 +18,10 @@ struct rn_service_options {
 /* Secrets, signals, TLS. Once, first thing in main, before any thread. */
 RN_MUST rn_result rn_service_setup(struct rn_error *err);
 
-typedef rn_result (*rn_service_run_fn)(const struct rn_service_options *options,
-                                       struct rn_error *err);
-
-/* The command of a program whose only operand is the site directory: sets up and runs. */
-RN_MUST rn_result rn_service_command_run(const struct rn_command *command, rn_service_run_fn run,
-                                         struct rn_error *err);
+/* The command of a program whose only operand is the site directory: sets up, and says what to
+ * run. */
+RN_MUST rn_result rn_service_begin(const struct rn_command *command, struct rn_service_options *out,
+                                   struct rn_error *err);
 
 /* How a service can end, and what both programs say of themselves in help and manual. */
 #define RN_SERVICE_EXITS RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80, 81, 82)

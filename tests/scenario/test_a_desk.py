@@ -11,9 +11,11 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from federation import check_exit
 
@@ -23,7 +25,7 @@ MODEL = ROOT / "deploy/embedded/model"
 TRAIN = ROOT / "deploy/embedded/train.tsv.gz"
 DEV = ROOT / "deploy/embedded/dev.tsv.gz"
 COLUMNS = ("--text", "sentence", "--label", "label")
-USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG, DOES_NOT_FIT = 64, 65, 66, 74, 78, 81
+USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG, DOES_NOT_FIT, INCOMPLETE = 64, 65, 66, 74, 78, 81, 82
 
 
 def rondo(*arguments):
@@ -149,7 +151,7 @@ def private_options(work):
     assert files[0] != files[1] and len(files[0]) == len(files[1])
     assert "no epsilon is claimed" in (work / "p" / "README.md").read_text()
     sampled = ("--dp-sampling-rate", 0.01, "--dp-batch-cap", 200, "--dp-denominator", 40)
-    data = ("--model", MODEL, "--data", TRAIN, *COLUMNS, "--quiet", "--out", work / "s")
+    data = ("--model", MODEL, "--data", TRAIN, *COLUMNS, "--quiet", "--out", work / "s", "--overwrite")
     text = ok("train", *data, *dp, *sampled, "--steps", 3)
     assert "no epsilon is claimed" in text and "0 batches empty, 0 cut" in text, text
     never = ("--dp-sampling-rate", 1e-15, "--dp-batch-cap", 2, "--dp-denominator", 1, "--steps", 2)
@@ -205,13 +207,135 @@ def bad_input(work):
     assert code == NO_INPUT and json.loads(err)["error"]["code"] == "no-input", err
 
 
+def nothing_is_replaced_by_surprise(work):
+    out = work / "precious"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    few = ("--model", MODEL, "--data", TRAIN, *COLUMNS, "--steps", 1, "--quiet", "--out", out)
+    refused(USAGE, "holds files already", "train", *few)
+    split = ("data", "split", "--data", TRAIN, *COLUMNS, "--parts", 2, "--out", out)
+    refused(USAGE, "--overwrite", *split)
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+    ok("train", *few, "--overwrite")
+    ok(*split, "--overwrite")
+    (work / "empty").mkdir()
+    ok("train", *few[:-1], work / "empty")
+
+
+def split_says_what_it_made(work):
+    text = ok("data", "split", "--data", TRAIN, *COLUMNS, "--parts", 2, "--skew", 1, "--out", work / "parts")
+    report = json.loads(ok("data", "split", "--data", TRAIN, *COLUMNS, "--parts", 2, "--skew", 1, "--out",
+                           work / "parts2", "--format", "json"))
+    assert "--text text --label label" in text, text
+    for part in report["parts"]:
+        rows = [json.loads(line) for line in pathlib.Path(part["path"]).read_text().splitlines()]
+        counted = {name: sum(row["label"] == name for row in rows) for name in ("complaint", "praise")}
+        assert part["classes"] == counted and part["records"] == len(rows) and set(rows[0]) == {"text", "label"}
+        line = f": {len(rows)} records: complaint {counted['complaint']}, praise {counted['praise']}\n"
+        assert line in text, (line, text)
+
+
+def what_a_person_should_know(work):
+    """Said on standard error, not with --quiet; never part of the result."""
+    def notes(*arguments):
+        code, out, err = rondo(*arguments)
+        quiet = rondo(*arguments, "--quiet")
+        assert code == 0 and quiet[0] == 0 and quiet[2] == "", (arguments, err, quiet)
+        return err
+
+    base = ("--model", MODEL, "--data", DEV, *COLUMNS)
+    assert "its head is random" in notes("evaluate", *base)
+    assert "its head is random" not in notes("evaluate", *base, "--adapter", work / "one")
+    numbers = work / "numbers.tsv"
+    with gzip.open(DEV, "rt", encoding="utf-8") as file:
+        numbers.write_text(file.read().replace("\tcomplaint", "\t0").replace("\tpraise", "\t1"))
+    text = notes("evaluate", "--model", MODEL, "--data", numbers, *COLUMNS, "--labels", "neg,pos")
+    assert "0 is taken as neg, 1 as pos" in text, text
+    assert "taken as" not in notes("evaluate", *base, "--labels", "complaint,praise")
+    train = ("train", "--model", MODEL, "--data", TRAIN, *COLUMNS, "--steps", 20, "--batch", 16, "--max-length", 48,
+             "--overwrite")
+    assert "diverged" in notes(*train, "--lr", 50, "--clip", 0, "--optimizer", "sgd", "--out", work / "wild")
+    assert "diverged" not in notes(*train, "--lr", 1e-3, "--out", work / "tame")
+
+
+def a_full_disk_is_said_so(work):
+    for arguments in (("predict", "--model", MODEL, "--data", DEV, "--text", "sentence", "--labels", "a,b"),
+                      ("evaluate", "--model", MODEL, "--data", DEV, *COLUMNS),
+                      ("tokenize", "--model", MODEL, "--data", DEV, "--text", "sentence"), ("train", "--help")):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([RONDO, *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=300)
+        assert done.returncode == IO and "cannot write" in done.stderr, (arguments, done)
+    cut = work / "cut.tsv.gz"
+    cut.write_bytes(TRAIN.read_bytes()[:-20])
+    code, _, err = rondo("tokenize", "--model", MODEL, "--data", cut, "--text", "sentence")
+    assert code == DATA_WRONG and "gzip" in err and "<fd:" not in err, err
+
+
+def curves_say_what_is_missing(work):
+    rounds = work / "rounds.csv"
+    rounds.write_text("round,loss,accuracy\n1,0.7,\n2,0.6,\n")
+    refused(DATA_WRONG, "rondo init --dev", "curves", rounds, "--out", work / "c.svg")
+    refused(DATA_WRONG, "it has round,loss,accuracy", "curves", rounds, "--column", "f1", "--out", work / "c.svg")
+    assert ok("curves", rounds, "--column", "loss", "--out", work / "c.svg").strip() == str(work / "c.svg")
+
+
+def a_stopped_training_goes_on(work):
+    """Ctrl-C at any step, as often as one likes: the adapter and all it says of itself are those of a training that was
+    left alone."""
+    options = ("--model", MODEL, "--data", TRAIN, *COLUMNS, "--rank", 4, "--batch", 48, "--max-length", 48, "--epochs", 2,
+               "--schedule", "cosine", "--warmup-steps", 5, "--format", "json", "--quiet")
+    whole = json.loads(ok("train", *options, "--out", work / "undisturbed"))
+    out = work / "disturbed"
+    checkpoint = out / "training.checkpoint"
+    refused_json = rondo("train", *options, "--out", out, "--resume")
+    assert refused_json[0] == NO_INPUT and "no checkpoint" in refused_json[2], refused_json
+    stops = 0
+    for threads in (1, 2, 2, 1):
+        more = ("--resume",) if stops else ()
+        before = checkpoint.stat().st_mtime_ns if stops else 0
+        run = subprocess.Popen([RONDO, "train", *map(str, options), "--out", out, "--checkpoint-every", "3", "--threads",
+                                str(threads), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while run.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
+            time.sleep(0.001)
+        run.send_signal(signal.SIGINT)
+        text, err = run.communicate(timeout=300)
+        if run.returncode == 0:  # it was faster than the signal
+            break
+        assert run.returncode == INCOMPLETE and "--resume goes on" in err and text == "", (run.returncode, text, err)
+        assert checkpoint.stat().st_mode & 0o777 == 0o600
+        assert not (out / "adapter_model.safetensors").exists()
+        stops += 1
+    assert stops > 0, "no signal came in time"
+    for words, text in ((("--lr", 0.01), "lr"), (("--seed", 2), "seed"), (("--no-shuffle",), "no-shuffle")):
+        code, _, err = rondo("train", *options, *words, "--out", out, "--resume")
+        assert code == USAGE and f'\\"{text}\\" differs' in err, err
+    code, _, err = rondo("train", *options, "--out", out)
+    assert code == USAGE and "go on with --resume" in err, err
+    good = checkpoint.read_bytes()
+    for bad in (good[:-1], good + b"x", good[:60] + b"?" + good[61:], b"", good[:13]):
+        checkpoint.write_bytes(bad)
+        code, _, err = rondo("train", *options, "--out", out, "--resume")
+        assert code == DATA_WRONG and "training.checkpoint" in err, (code, err)
+    checkpoint.write_bytes(good)
+    report = json.loads(ok("train", *options, "--out", out, "--resume"))
+    for key in ("steps", "examples", "tokens", "loss_first", "loss_last", "loss_mean"):
+        assert abs(report[key] - whole[key]) <= 1e-12 * abs(whole[key]), (key, report, whole)
+    files = sorted(path.name for path in out.iterdir())
+    assert files == sorted(path.name for path in (work / "undisturbed").iterdir()), files
+    for name in files:
+        assert (out / name).read_bytes() == (work / "undisturbed" / name).read_bytes(), name
+
+
 def main():
     if not RONDO.exists():
         print(f"skipped: {RONDO} is not built")
         return 77
     with tempfile.TemporaryDirectory() as folder:
         for step in (learns_and_is_used, same_options_same_bytes, the_frozen_matrix_keeps_its_bytes,
-                     dp_sgd_keeps_the_data_to_itself, facts, private_options, bad_input):
+                     dp_sgd_keeps_the_data_to_itself, facts, private_options, bad_input,
+                     nothing_is_replaced_by_surprise, split_says_what_it_made, what_a_person_should_know,
+                     a_full_disk_is_said_so, curves_say_what_is_missing, a_stopped_training_goes_on):
             step(pathlib.Path(folder))
             print(f"{step.__name__}: good")
     return 0

@@ -15,6 +15,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     struct rn_metrics metrics;
 
     RN_TRY(rn_desk_open(command->settings, &session, err));
+    rn_desk_notes(command->settings, &session, command, true);
     RN_TRY(rn_trainer_evaluate(session.trainer, session.data, &metrics, err));
     if (command->json) {
         rn_metrics_print_json(&metrics);

@@ -60,6 +60,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     };
 
     RN_TRY(rn_desk_open(command->settings, &session, err));
+    rn_desk_notes(command->settings, &session, command, true);
     if (output.list) {
         printf("{\"predictions\": [");
     }

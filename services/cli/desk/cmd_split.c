@@ -2,10 +2,13 @@
  *
  * rondo data split: cuts a data file into parts as different as organisations' data are.
  */
+#include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
 #include "services/cli/desk/datacolumns.h"
+#include "services/cli/desk/outputdir.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
 
 #include <stdio.h>
@@ -17,25 +20,54 @@ struct split_settings {
     uint64_t parts;
     double skew;
     uint64_t seed;
+    bool overwrite;
 };
 
-static void print_counts(const struct rn_command *command, char paths[][RN_PATH_MAX],
-                         const size_t *counts, size_t parts)
+/* counts: [classes] of one part. */
+static void print_part(const struct rn_command *command, const char *path,
+                       const struct rn_label_list *labels, const size_t *counts, bool first)
 {
-    if (command->json) {
-        (void)printf("{\"parts\": [");
+    size_t records = 0;
+    for (size_t c = 0; c < labels->count; c++) {
+        records += counts[c];
     }
-    for (size_t p = 0; p < parts && !command->quiet; p++) {
+    if (command->json) {
+        (void)printf("%s{\"path\": ", first ? "" : ", ");
+        rn_json_text_print(path);
+        (void)printf(", \"records\": %zu, \"classes\": {", records);
+    } else {
+        (void)printf("%s: %zu records:", path, records);
+    }
+    for (size_t c = 0; c < labels->count; c++) {
         if (command->json) {
-            (void)printf("%s{\"path\": \"%s\", \"records\": %zu}", p > 0 ? ", " : "", paths[p],
-                         counts[p]);
+            (void)printf("%s", c == 0 ? "" : ", ");
+            rn_json_text_print(labels->names[c]);
+            (void)printf(": %zu", counts[c]);
         } else {
-            (void)printf("%s: %zu records\n", paths[p], counts[p]);
+            (void)printf("%s %s %zu", c == 0 ? "" : ",", labels->names[c], counts[c]);
         }
+    }
+    (void)printf("%s", command->json ? "}}" : "\n");
+}
+
+static void print_counts(const struct rn_command *command, char paths[][RN_PATH_MAX],
+                         const struct rn_label_list *labels, const size_t *counts, size_t parts)
+{
+    const struct split_settings *s = command->settings;
+    if (command->quiet && !command->json) {
+        return;
+    }
+    (void)printf("%s", command->json ? "{\"parts\": [" : "");
+    for (size_t p = 0; p < parts; p++) {
+        print_part(command, paths[p], labels, counts + p * labels->count, p == 0);
     }
     if (command->json) {
         (void)printf("]}\n");
+        return;
     }
+    (void)printf("columns of the parts: text%s, label; so: --text %s --label label\n",
+                 strchr(s->columns.text, ',') != NULL ? ", pair" : "",
+                 strchr(s->columns.text, ',') != NULL ? "text,pair" : "text");
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -43,7 +75,6 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     struct split_settings *settings = command->settings;
     static char paths[RN_SPLIT_PARTS_MAX][RN_PATH_MAX];
     const char *list[RN_SPLIT_PARTS_MAX];
-    size_t counts[RN_SPLIT_PARTS_MAX];
     RN_CLEANUP(rn_label_list_clear) struct rn_label_list labels = {0};
     struct rn_split_spec spec = {.out_paths = list,
                                  .parts = (size_t)settings->parts,
@@ -53,21 +84,25 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     RN_TRY(rn_label_list_discover(&spec.data, &labels, err));
     spec.labels = (const char *const *)labels.names;
     spec.label_count = labels.count;
-    RN_TRY(rn_directory_make(settings->out, 0700, err));
+    RN_TRY(rn_output_directory(settings->out, settings->overwrite, 0700, err));
     for (size_t p = 0; p < spec.parts; p++) {
         char name[32];
         (void)rn_text_format(name, sizeof(name), "part-%zu.jsonl", p + 1);
         RN_TRY(rn_path_join(paths[p], settings->out, name, err));
         list[p] = paths[p];
     }
+    RN_CLEANUP(rn_free_cleanup)
+    size_t *counts = rn_alloc(spec.parts * spec.label_count, sizeof(*counts));
     RN_TRY(rn_data_split(&spec, counts, err));
-    print_counts(command, paths, counts, spec.parts);
+    print_counts(command, paths, &labels, counts, spec.parts);
     return rn_ok();
 }
 
 static const struct rn_option split_options[] = {
     {"out", RN_OPT_DIRECTORY(struct split_settings, out), .required = true,
      .help = "folder for part-1.jsonl, part-2.jsonl ... (columns text, pair, label)"},
+    {"overwrite", RN_OPT_FLAG(struct split_settings, overwrite),
+     .help = "write into a folder that holds files"},
     {"parts", RN_OPT_COUNT(struct split_settings, parts, "N"), .fallback = "3", .least = 1,
      .most = RN_SPLIT_PARTS_MAX, .help = "how many parts"},
     {"skew", RN_OPT_NUMBER(struct split_settings, skew, "X"), .fallback = "0.5", .least = 0,

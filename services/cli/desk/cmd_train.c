@@ -7,14 +7,16 @@
 #include "services/cli/desk/desktrainer.h"
 #include "services/cli/desk/metricstext.h"
 #include "services/cli/desk/privatetrain.h"
+#include "services/cli/desk/trainrun.h"
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
-#include "services/cli/kit/progress.h"
 #include "services/cli/rondo.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#define DIVERGED_TIMES 4.0 /* a batch's loss scatters, but not so much */
 
 struct train_settings {
     struct rn_desk desk;
@@ -28,7 +30,8 @@ struct train_settings {
     double lr, lr_a, lr_b, lr_head; /* the others: where given */
     double weight_decay, clip;
     uint64_t warmup, batch, steps, epochs;
-    bool no_shuffle;
+    bool no_shuffle, overwrite, resume;
+    uint64_t checkpoint_every;
     const char *dev;
     const char *out;
 };
@@ -87,19 +90,6 @@ static rn_result settle_adapter(struct train_settings *s, const struct rn_comman
     return rn_ok();
 }
 
-static bool show_step(void *context, const struct rn_train_progress *step)
-{
-    struct rn_progress *progress = context;
-    char note[64];
-
-    if (step->step == 1) {
-        progress->total = step->steps;
-    }
-    (void)rn_text_format(note, sizeof note, "loss %.4f", step->loss);
-    rn_progress_show(progress, step->step, isnan(step->loss) ? "" : note);
-    return true;
-}
-
 /* null where no record was seen. */
 static void print_loss(const char *name, double loss)
 {
@@ -153,6 +143,13 @@ static void print_report(const struct train_settings *s, const struct rn_command
     printf("adapter: %s\n", s->out);
 }
 
+/* Far above both where it began and what guessing gives. */
+static bool diverged(const struct rn_train_report *report, size_t classes)
+{
+    const double guess = classes > 1 ? log((double)classes) : 0.0;
+    return report->loss_last > DIVERGED_TIMES * fmax(report->loss_first, guess);
+}
+
 static rn_result evaluate_dev(const struct train_settings *s, struct rn_desk_session *session,
                               struct rn_metrics *out, struct rn_error *err)
 {
@@ -188,34 +185,69 @@ static rn_result provenance_text(const struct train_settings *s,
     return rn_ok();
 }
 
+/* Options that may differ between a training and its going on. */
+static const char *const free_options[] = {"out",
+                                           "dev",
+                                           "overwrite",
+                                           "checkpoint-every",
+                                           "resume",
+                                           "threads",
+                                           "prefix-cache",
+                                           "prefix-cache-dir",
+                                           "plain",
+                                           "prefix-cache-keep",
+                                           NULL};
+
+static rn_result finish(const struct train_settings *s, const struct rn_command *command,
+                        struct rn_desk_session *session, const struct rn_train_report *trained,
+                        struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer provenance = {0};
+    struct rn_metrics dev;
+    RN_TRY(provenance_text(s, trained, &provenance, err));
+    RN_TRY(rn_trainer_save(session->trainer, s->out, rn_buffer_text(&provenance), err));
+    if (s->dev != NULL) {
+        RN_TRY(evaluate_dev(s, session, &dev, err));
+    }
+    const struct rn_train_report report = rn_private_train_report(&s->dp, trained);
+    if (diverged(&report, session->labels.count)) {
+        rn_command_note(command,
+                        "training diverged: the loss went from %.4g to %.4g; the adapter is of no "
+                        "use. Try a lower --lr, --warmup-steps or --clip",
+                        report.loss_first, report.loss_last);
+    }
+    print_report(s, command, &report, s->dev == NULL ? NULL : &dev);
+    return rn_ok();
+}
+
 static rn_result train(struct train_settings *s, const struct rn_command *command,
                        struct rn_error *err)
 {
     RN_CLEANUP(rn_desk_close) struct rn_desk_session session = {0};
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer provenance = {0};
-    struct rn_train_report report = {0};
-    struct rn_metrics dev;
-    struct rn_progress progress;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer settings = {0};
+    struct rn_train_report report;
 
+    rn_command_settings_text(command, free_options, &settings);
     RN_TRY(settle_adapter(s, command, err));
     struct rn_train_spec spec = train_spec(s, command);
     RN_TRY(rn_private_train_settle(&s->dp, command, &spec, err));
     s->batch = spec.batch;
     s->desk.labels_public = s->dp.on;
     RN_TRY(rn_desk_open(&s->desk, &session, err));
-    RN_TRY(rn_directory_make(s->out, 0755, err)); /* before the work, not after it */
-    rn_progress_init(&progress, "train", spec.steps, command->quiet);
-    const rn_result trained =
-        rn_trainer_train(session.trainer, session.data, &spec, show_step, &progress, &report, err);
-    rn_progress_done(&progress);
-    RN_TRY(trained);
-    RN_TRY(provenance_text(s, &report, &provenance, err));
-    RN_TRY(rn_trainer_save(session.trainer, s->out, rn_buffer_text(&provenance), err));
-    if (s->dev != NULL) {
-        RN_TRY(evaluate_dev(s, &session, &dev, err));
-    }
-    report = rn_private_train_report(&s->dp, &report);
-    print_report(s, command, &report, s->dev == NULL ? NULL : &dev);
+    rn_desk_notes(&s->desk, &session, command, s->desk.head == RN_HEAD_FROZEN);
+    rn_buffer_format(&settings, "records in the data=%zu\n", rn_trainer_data_count(session.data));
+    RN_TRY(rn_train_run_folder(s->out, s->overwrite, s->resume, err)); /* before the work */
+    const struct rn_train_run run = {.session = &session,
+                                     .spec = &spec,
+                                     .settings = rn_buffer_text(&settings),
+                                     .out = s->out,
+                                     .every = s->checkpoint_every,
+                                     .with_head = s->desk.head != RN_HEAD_FROZEN,
+                                     .resume = s->resume,
+                                     .quiet = command->quiet};
+    RN_TRY(rn_train_run(&run, &report, err));
+    RN_TRY(finish(s, command, &session, &report, err));
+    rn_train_run_done(&run);
     return rn_ok();
 }
 
@@ -230,6 +262,14 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 static const struct rn_option output_options[] = {
     {"out", RN_OPT_DIRECTORY(struct train_settings, out), .required = true,
      .help = "PEFT directory to write"},
+    {"overwrite", RN_OPT_FLAG(struct train_settings, overwrite),
+     .help = "write into a folder that holds files"},
+    {"checkpoint-every", RN_OPT_COUNT(struct train_settings, checkpoint_every, "N"),
+     RN_BOUNDS_STEPS,
+     .help = "steps after which a checkpoint is written into the output folder; Ctrl-C writes one "
+             "in any case"},
+    {"resume", RN_OPT_FLAG(struct train_settings, resume),
+     .help = "go on from the checkpoint in the output folder, to the same bytes as without a stop"},
     {"dev", RN_OPT_FILE(struct train_settings, dev), .help = "evaluate on this file afterwards"},
     {NULL}};
 
@@ -303,11 +343,14 @@ const struct rn_command_def rn_cmd_train = {
     .detail = "Writes a PEFT directory that `peft` loads. Without --no-shuffle the batches are "
               "drawn by the seed, with it they follow the file. The same options give the same "
               "bytes, except with --dp-clip: its noise and its sampling come from the system's "
-              "randomness.",
+              "randomness. The first Ctrl-C or SIGTERM writes a checkpoint and ends with exit code "
+              "82; the same command with --resume goes on.",
     .examples = "  rondo train --model encoder --data train.tsv.gz --text sentence \\\n"
                 "      --label label --rank 4 --alpha 8 --steps 300 --dev dev.tsv.gz \\\n"
                 "      --out adapter\n"
                 "  rondo train --model encoder --data rte.tsv --text sentence1,sentence2 \\\n"
-                "      --label label --head frozen --active B --epochs 3 --out adapter",
+                "      --label label --head frozen --active B --epochs 3 --out adapter\n"
+                "  rondo train --model encoder --data train.tsv.gz --text sentence \\\n"
+                "      --label label --epochs 3 --out adapter --resume",
     .run = run,
 };

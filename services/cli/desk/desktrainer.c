@@ -252,6 +252,45 @@ rn_result rn_desk_open(struct rn_desk *desk, struct rn_desk_session *out, struct
     return rn_ok();
 }
 
+/* Class names were given and the file holds none of them: its labels are class numbers. */
+static bool names_are_numbers(const struct rn_desk *desk, const struct rn_desk_session *session)
+{
+    RN_CLEANUP(rn_label_list_clear) struct rn_label_list found = {0};
+    struct rn_data_columns columns = desk->columns;
+    struct rn_data_spec spec;
+    if (desk->labels == NULL || desk->labels_public || columns.label == NULL ||
+        !rn_is_ok(rn_data_columns_spec(&columns, &spec, NULL)) ||
+        !rn_is_ok(rn_label_list_discover(&spec, &found, NULL))) {
+        return false;
+    }
+    for (size_t i = 0; i < found.count; i++) {
+        for (size_t k = 0; k < session->labels.count; k++) {
+            if (strcmp(found.names[i], session->labels.names[k]) == 0) {
+                return false;
+            }
+        }
+    }
+    return session->labels.count > 0;
+}
+
+void rn_desk_notes(const struct rn_desk *desk, const struct rn_desk_session *session,
+                   const struct rn_command *command, bool head)
+{
+    struct rn_trainer_facts facts;
+    rn_trainer_facts(session->trainer, &facts);
+    if (head && facts.head_from_seed && desk->adapter == NULL) {
+        rn_command_note(command,
+                        "%s holds no classifier: its head is random (--seed %llu), so the figures "
+                        "are those of guessing; --adapter names a trained one",
+                        desk->model, (unsigned long long)desk->seed);
+    }
+    if (names_are_numbers(desk, session)) {
+        rn_command_note(command,
+                        "the labels of %s are class numbers, not names: 0 is taken as %s, 1 as %s",
+                        desk->columns.path, session->labels.names[0], session->labels.names[1]);
+    }
+}
+
 void rn_desk_close(struct rn_desk_session *session)
 {
     rn_trainer_data_close(session->data);

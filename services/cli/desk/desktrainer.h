@@ -74,6 +74,12 @@ struct rn_desk_session {
  * opens the trainer, reads the data. */
 RN_MUST rn_result rn_desk_open(struct rn_desk *desk, struct rn_desk_session *out,
                                struct rn_error *err);
+
+/* What a person should know about an opened session, as notes: a head of random values, class names
+ * given for what are numbers in the file. head: the head is used as it is. */
+void rn_desk_notes(const struct rn_desk *desk, const struct rn_desk_session *session,
+                   const struct rn_command *command, bool head);
+
 void rn_desk_close(struct rn_desk_session *session);
 
 #endif

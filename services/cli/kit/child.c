@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/guard.h"
+#include "services/cli/kit/stopflag.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,11 +95,12 @@ bool rn_child_running(struct rn_child *child)
     return !collect(child, WNOHANG);
 }
 
-static bool wait_until(struct rn_child *child, uint64_t limit_ms)
+/* stoppable: a signal to this process ends the wait too. */
+static bool wait_until(struct rn_child *child, uint64_t limit_ms, bool stoppable)
 {
     const uint64_t start = rn_clock_monotonic_ms();
     while (rn_child_running(child)) {
-        if (rn_clock_monotonic_ms() - start > limit_ms) {
+        if (rn_clock_monotonic_ms() - start > limit_ms || (stoppable && rn_stopped())) {
             return false;
         }
         (void)usleep(POLL_MS * 1000);
@@ -112,7 +114,7 @@ void rn_child_stop(struct rn_child *child, int signal_number, uint64_t wait_ms)
         return;
     }
     (void)kill(child->pid, signal_number);
-    if (!wait_until(child, wait_ms)) {
+    if (!wait_until(child, wait_ms, false)) {
         (void)kill(child->pid, SIGKILL);
         (void)collect(child, 0);
     }
@@ -142,8 +144,9 @@ rn_result rn_child_run(const char *program, const char *const *arguments, const 
     struct rn_child child;
     char line[RN_ERROR_TEXT_MAX / 2];
     RN_TRY(rn_child_start(program, arguments, output, &child, err));
-    if (!wait_until(&child, limit_ms)) {
+    if (!wait_until(&child, limit_ms, true)) {
         rn_child_stop(&child, SIGKILL, 0);
+        RN_ENSURE(!rn_stopped(), err, RN_E_ROUND_ABORTED, "stopped by a signal");
         return rn_fail(err, RN_E_TIMEOUT, "%s %s did not end within %u s", program, arguments[0],
                        (unsigned)(limit_ms / 1000));
     }

@@ -36,7 +36,8 @@ bool rn_child_running(struct rn_child *child);
 /* Sends the signal, waits up to wait_ms, then SIGKILL. Nothing when it is not running. */
 void rn_child_stop(struct rn_child *child, int signal_number, uint64_t wait_ms);
 
-/* Starts, waits, and fails with the last line of the output unless the exit code is 0. */
+/* Starts, waits, and fails with the last line of the output unless the exit code is 0; a signal
+ * (stopflag.h) kills it: RN_E_ROUND_ABORTED. */
 RN_MUST rn_result rn_child_run(const char *program, const char *const *arguments,
                                const char *output, uint64_t limit_ms, struct rn_error *err);
 

@@ -9,6 +9,7 @@
 #include "services/cli/kit/help.h"
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,19 @@ void rn_command_title(const struct rn_program *program, const struct rn_command_
 {
     RN_BUG_IF(!rn_text_format(out, RN_COMMAND_NAME_MAX, "%s%s%s", program->name,
                               def->name[0] == '\0' ? "" : " ", def->name));
+}
+
+void rn_command_note(const struct rn_command *command, const char *format, ...)
+{
+    va_list arguments;
+    if (command->quiet) {
+        return;
+    }
+    va_start(arguments, format);
+    (void)fprintf(stderr, "note: ");
+    (void)vfprintf(stderr, format, arguments);
+    (void)fprintf(stderr, "\n");
+    va_end(arguments);
 }
 
 static void print_error_json(const char *code, const char *sentence)

@@ -19,7 +19,7 @@
 #ifndef RN_SERVICES_CLI_KIT_COMMANDS_H
 #define RN_SERVICES_CLI_KIT_COMMANDS_H
 
-#include "base/result.h"
+#include "base/bytes.h"
 #include "services/cli/kit/options.h"
 
 #define RN_OPERAND_KINDS_MAX 2
@@ -122,6 +122,15 @@ void rn_command_clear(struct rn_command *command);
 
 /* True when the option of this name stood on the command line. */
 bool rn_command_given(const struct rn_command *command, const char *name);
+
+/* Appends "name=value" lines of the command's own options, as they were given or by default, but
+ * not of those named in skip (ended by NULL): what a later run must have alike. */
+void rn_command_settings_text(const struct rn_command *command, const char *const *skip,
+                              struct rn_buffer *out);
+
+/* One line "note: ..." to standard error, for what a person should know and a script need not;
+ * nothing when quiet. */
+void rn_command_note(const struct rn_command *command, const char *format, ...) RN_PRINTF(2, 3);
 
 /* Whether to colour on this descriptor: a terminal and no NO_COLOR in the environment. */
 bool rn_terminal_colour(int descriptor);

@@ -58,6 +58,9 @@ static double cell_value(const char *line, int column)
         }
         line += skip + 1;
     }
+    if (strchr(",\r\n", *line) != NULL) {
+        return NAN; /* strtod would take the next line's number for an empty cell */
+    }
     char *end = NULL;
     const double value = strtod(line, &end);
     return end == line ? NAN : value;
@@ -70,8 +73,9 @@ static rn_result read_points(struct curve *curve, const char *path, const char *
     const size_t header = strcspn(text, "\n");
     const int x_column = column_of(text, header, x_name);
     const int y_column = column_of(text, header, y_name);
-    RN_ENSURE(x_column >= 0, err, RN_E_DATA, "%s: line 1 has no column \"%s\"", path, x_name);
-    RN_ENSURE(y_column >= 0, err, RN_E_DATA, "%s: line 1 has no column \"%s\"", path, y_name);
+    RN_ENSURE(x_column >= 0 && y_column >= 0, err, RN_E_DATA,
+              "%s: line 1 has no column \"%s\"; it has %.*s", path, x_column < 0 ? x_name : y_name,
+              (int)(header < 300 ? header : 300), text);
     size_t lines = 0;
     for (const char *c = text; *c != '\0'; c++) {
         lines += *c == '\n';
@@ -89,6 +93,16 @@ static rn_result read_points(struct curve *curve, const char *path, const char *
     return rn_ok();
 }
 
+static bool any_finite(const struct curve *curve)
+{
+    for (size_t i = 0; i < curve->count; i++) {
+        if (isfinite(curve->y[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* An operand is FILE or NAME=FILE. */
 static rn_result curve_read(struct curve *curve, const char *operand, const char *x_name,
                             const char *y_name, struct rn_error *err)
@@ -98,7 +112,12 @@ static rn_result curve_read(struct curve *curve, const char *operand, const char
     const int name_length = equals != NULL ? (int)(equals - operand) : (int)strlen(operand);
     (void)rn_text_format(curve->name, sizeof(curve->name), "%.*s", name_length, operand);
     RN_TRY(rn_file_read(path, CSV_BYTES_MAX, &curve->text, err));
-    return read_points(curve, path, x_name, y_name, err);
+    RN_TRY(read_points(curve, path, x_name, y_name, err));
+    RN_ENSURE(any_finite(curve), err, RN_E_DATA,
+              "%s: column \"%s\" holds no number: the coordinator measures only with development "
+              "data (rondo init --dev); --column loss draws the training loss",
+              path, y_name);
+    return rn_ok();
 }
 
 static rn_result draw(const struct rn_command *command, const struct curves_settings *s,

@@ -6,6 +6,8 @@
 #include "base/guard.h"
 #include "services/cli/desk/datacolumns.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/shellword.h"
+#include "services/cli/kit/stopflag.h"
 #include "services/cli/rondo.h"
 #include "services/cli/run/demo.h"
 #include "trainer/trainer.h"
@@ -175,6 +177,21 @@ static void print_json(const struct rn_demo *demo, const struct outcome *out)
     json_decref(root);
 }
 
+static void print_next(const struct rn_demo_settings *s, const char *directory, const char *adapter)
+{
+    char words[5][RN_SHELL_WORD_MAX];
+    (void)rn_shell_word(directory, words[4]);
+    (void)printf("\nTry next:\n"
+                 "  rondo predict --model %s \\\n      --adapter %s \\\n"
+                 "      --data %s --text %s --format jsonl\n"
+                 "  rondo curves %s/coordinator/state/rounds.csv --out curve.svg\n"
+                 "  rondo plan show %s/north\n"
+                 "  deploy/demo --model DIR --data FILE --dev FILE --text COL --label COL\n",
+                 rn_shell_word(s->model, words[0]), rn_shell_word(adapter, words[1]),
+                 rn_shell_word(s->dev, words[2]), rn_shell_word(s->text, words[3]), words[4],
+                 words[4]);
+}
+
 static void print_text(const struct rn_demo *demo, const struct outcome *out)
 {
     const struct rn_demo_settings *s = demo->settings;
@@ -188,13 +205,7 @@ static void print_text(const struct rn_demo *demo, const struct outcome *out)
         (double)demo->uplink_bytes / 1024.0,
         100.0 * (double)demo->uplink_bytes / (double)demo->uplink_lora_bytes);
     (void)printf("adapter (loads in peft): %s\n", out->adapter);
-    (void)printf("\nTry next:\n"
-                 "  rondo predict --model %s \\\n      --adapter %s \\\n"
-                 "      --data %s --text %s --format jsonl\n"
-                 "  rondo curves %s/coordinator/state/rounds.csv --out curve.svg\n"
-                 "  rondo plan show %s/north\n"
-                 "  deploy/demo --model DIR --data FILE --dev FILE --text COL --label COL\n",
-                 s->model, out->adapter, s->dev, s->text, demo->directory, demo->directory);
+    print_next(s, demo->directory, out->adapter);
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -206,6 +217,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     demo.settings = s;
     demo.quiet = command->quiet;
     s->lose_none = s->lose_none || s->members == RN_DEMO_MEMBERS_MIN;
+    rn_stop_catch();
     RN_TRY(resolve_inputs(s, err));
     RN_TRY(resolve_labels(s, err));
     RN_TRY(make_directory(&demo, err));

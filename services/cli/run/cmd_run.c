@@ -5,15 +5,19 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "base/log.h"
 #include "policy/site.h"
 #include "services/cli/kit/progress.h"
 #include "services/cli/rondo.h"
 #include "services/coordinator/coordinatorservice.h"
 #include "services/trainer/memberservice.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SITE_BYTES_MAX ((size_t)256 << 10)
 
@@ -139,15 +143,30 @@ struct run_settings {
     const char *log_file;
 };
 
+/* Log lines and progress never share a stream: with "-" the log has standard error for itself. */
+static rn_result open_log(const char *path, int *out, struct rn_error *err)
+{
+    if (path == NULL || strcmp(path, "-") == 0) {
+        return rn_ok();
+    }
+    *out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    RN_ENSURE(*out >= 0, err, RN_E_IO, "%s: cannot write the log: %s", path, strerror(errno));
+    rn_log_to(*out);
+    return rn_ok();
+}
+
 static rn_result run(struct rn_command *command, struct rn_error *err)
 {
     const struct run_settings *s = command->settings;
+    const bool log_alone = s->log_file != NULL && strcmp(s->log_file, "-") == 0;
+    int log = STDERR_FILENO;
     enum rn_site_role role = RN_SITE_MEMBER;
     struct view view = {.json = command->json};
     RN_TRY(rn_service_setup(err));
     RN_TRY(read_role(command->operands[0], &role, err));
     view.coordinator = role == RN_SITE_COORDINATOR;
-    rn_progress_init(&view.progress, "rounds", 0, command->quiet);
+    RN_TRY(open_log(s->log_file, &log, err));
+    rn_progress_init(&view.progress, "rounds", 0, command->quiet || log_alone);
     const struct rn_service_options service = {
         .directory = command->operands[0],
         .listener = {on_event, &view},
@@ -156,6 +175,10 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     const rn_result result = view.coordinator ? rn_coordinator_service_run(&service, err)
                                               : rn_member_service_run(&service, err);
     rn_progress_done(&view.progress);
+    rn_log_to(STDERR_FILENO);
+    if (log != STDERR_FILENO) {
+        (void)close(log);
+    }
     return result;
 }
 

@@ -4,6 +4,7 @@
  * organisation.
  */
 #include "base/guard.h"
+#include "services/cli/kit/stopflag.h"
 #include "services/cli/run/demo.h"
 
 #include <jansson.h>
@@ -162,7 +163,8 @@ rn_result rn_demo_run(struct rn_demo *demo, struct rn_error *err)
                           demo->rounds_done + 1 >= demo->victim_round;
         (void)usleep((near ? POLL_VICTIM_MS : POLL_MS) * 1000);
         maybe_kill_victim(demo);
-        result = check_coordinator(demo, &over, err);
+        result = rn_stopped() ? rn_fail(err, RN_E_ROUND_ABORTED, "stopped by a signal")
+                              : check_coordinator(demo, &over, err);
         if (rn_is_ok(result)) {
             result = follow_rounds(demo, over, err);
         }

@@ -14,6 +14,7 @@
 #include "crypto/setup.h"
 #include "crypto/x509.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/planmodel.h"
@@ -290,11 +291,18 @@ static void report(const struct rn_command *command, const struct init_job *job)
     if (command->quiet) {
         return;
     }
+    const char *raw = directory;
+    char word[RN_SHELL_WORD_MAX];
+    const struct init_settings *settings = job->settings;
+    directory = rn_shell_word(raw, word);
     printf("Made %s: certificate authority, coordinator, plan and %zu invitation(s).\n"
-           "Base model %.16s...\n\nNext:\n"
+           "Base model %.16s...\n"
+           "The coordinator will listen on %s; members dial %s.\n\nNext:\n"
            "  1. read %s/plan.yaml; after a change: rondo invite %s, so that the invitations "
            "follow it\n",
-           directory, job->invited, model, directory, directory);
+           raw, job->invited, model,
+           settings->listen == NULL ? settings->address : settings->listen, settings->address,
+           directory, directory);
     printf(job->invited == 0 ? "  2. rondo invite %s NAME...\n"
                              : "  2. send each member its file of %s/invitations\n",
            directory);

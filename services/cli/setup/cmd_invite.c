@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "crypto/setup.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/planmodel.h"
@@ -183,7 +184,8 @@ static void report_accepted(const char *directory, const struct invite_outcome *
 static void report(const struct rn_command *command, const struct invite_settings *settings,
                    const struct invite_outcome *outcome)
 {
-    const char *directory = command->operands[0];
+    char word[RN_SHELL_WORD_MAX];
+    const char *directory = rn_shell_word(command->operands[0], word);
     if (command->json) {
         report_json(outcome);
     } else if (command->quiet) {

@@ -12,6 +12,7 @@
 #include "crypto/setup.h"
 #include "policy/mailtext.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/joinjob.h"
 #include "services/cli/setup/policywords.h"
@@ -71,7 +72,8 @@ static void report_json(const struct rn_join_job *job, const struct rn_policy_cl
 
 static void report_invited(const struct rn_join_job *job, const struct rn_policy_clause *clauses)
 {
-    const char *directory = job->settings->directory;
+    char words[2][RN_SHELL_WORD_MAX];
+    const char *directory = rn_shell_word(job->settings->directory, words[0]);
     printf("Made %s with this site's keys.\n\n%s %s/policy.yaml %s. It allows:\n", directory,
            job->settings->policy == NULL ? "No policy was given, so" : "The policy", directory,
            job->settings->policy == NULL ? "just holds the plan of the invitation"
@@ -83,12 +85,14 @@ static void report_invited(const struct rn_join_job *job, const struct rn_policy
            "  1. read %s/policy.yaml and narrow it\n"
            "  2. send %s to the operator\n"
            "  3. rondo join %s.welcome --dir %s --sign\n",
-           directory, job->output, job->member, directory);
+           directory, rn_shell_word(job->output, words[1]), job->member, directory);
 }
 
 static void report_welcomed(const struct rn_join_job *job)
 {
-    const char *directory = job->settings->directory;
+    char words[2][RN_SHELL_WORD_MAX];
+    const char *directory = rn_shell_word(job->settings->directory, words[0]);
+    const char *output = rn_shell_word(job->output, words[1]);
     printf("'%s' has its certificate (until %s), the roster and the plan.\n", job->member,
            job->until);
     if (job->kept[0] != '\0') {
@@ -100,7 +104,7 @@ static void report_welcomed(const struct rn_join_job *job)
                "  2. rondo plan sign %s plan.yaml.sigs   (the operator's collection)\n"
                "  3. rondo doctor %s\n"
                "  4. rondo run %s\n",
-               job->output, directory, directory, directory);
+               output, directory, directory, directory);
     } else {
         printf("  1. rondo plan show %s\n  2. rondo plan sign %s\n", directory, directory);
     }

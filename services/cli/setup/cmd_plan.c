@@ -11,6 +11,7 @@
 #include "base/guard.h"
 #include "crypto/setup.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/planreport.h"
 #include "services/cli/setup/plansign.h"
@@ -211,7 +212,8 @@ static void sign_report(const struct rn_command *command, const struct rn_setup 
 {
     char hash[65];
     struct rn_plan_numbers numbers;
-    const char *directory = command->operands[0];
+    char word[RN_SHELL_WORD_MAX];
+    const char *directory = rn_shell_word(command->operands[0], word);
     const bool coordinator = setup->site.role == RN_SITE_COORDINATOR;
     rn_hex_encode(hash, setup->plan.hash, sizeof setup->plan.hash);
     (void)rn_is_ok(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, NULL));

@@ -295,6 +295,70 @@ static void training_stops_and_refuses(void **state)
     rn_trainer_close(trainer);
 }
 
+static struct rn_train_spec adamw_steps(uint32_t first)
+{
+    struct rn_train_spec spec = sgd_steps(6, 0);
+    spec.optimizer = RN_OPTIMIZER_ADAMW;
+    spec.schedule = RN_SCHEDULE_COSINE;
+    spec.warmup_steps = 3;
+    spec.weight_decay = 0.1;
+    spec.first_step = first;
+    return spec;
+}
+
+/* A training that was stopped goes on in another trainer to the bits of one that was not. */
+static void a_stopped_call_goes_on(void **state)
+{
+    (void)state;
+    struct rn_error err;
+    struct rn_trainer *whole = golden_trainer("roberta-24", "cpu", 2, RN_HEAD_FEDERATED);
+    struct rn_trainer *first = golden_trainer("roberta-24", "cpu", 2, RN_HEAD_FEDERATED);
+    struct rn_trainer *second = golden_trainer("roberta-24", "cpu", 2, RN_HEAD_FEDERATED);
+    struct rn_dataset *data = golden_data(whole, "roberta-24");
+    struct rn_train_spec spec = adamw_steps(0);
+    struct rn_train_report report;
+    uint32_t seen = 0;
+    must(rn_trainer_train(whole, data, &spec, NULL, NULL, NULL, &err), &err);
+    assert_int_equal(rn_trainer_train(first, data, &spec, stop_at_two, &seen, NULL, &err).code,
+                     RN_E_ROUND_ABORTED);
+    size_t count = 0;
+    float *values = values_of(first, RN_MATRIX_AB, true, &count);
+    float *moments = rn_alloc(2 * count, sizeof(*moments));
+    must(rn_trainer_optimizer_get(first, moments, moments + count, count, &err), &err);
+    must(rn_trainer_set(second, RN_MATRIX_AB, true, values, count, &err), &err);
+    must(rn_trainer_optimizer_set(second, moments, moments + count, count, &err), &err);
+    spec = adamw_steps(2);
+    must(rn_trainer_train(second, data, &spec, NULL, NULL, &report, &err), &err);
+    assert_int_equal(report.steps, 6);
+    assert_int_equal(report.examples, 5 + 3 + 5 + 5); /* an epoch is 5 + 5 + 5 + 3 */
+    float *a = values_of(whole, RN_MATRIX_AB, true, &count);
+    float *b = values_of(second, RN_MATRIX_AB, true, &count);
+    assert_memory_equal(a, b, count * sizeof(float));
+    assert_int_equal(
+        rn_trainer_optimizer_set(second, moments, moments + count, count - 1, &err).code,
+        RN_E_USAGE);
+    assert_int_equal(
+        rn_trainer_optimizer_get(second, moments, moments + count, count + 1, &err).code,
+        RN_E_USAGE);
+    moments[2 * count - 1] = NAN;
+    assert_int_equal(rn_trainer_optimizer_set(second, moments, moments + count, count, &err).code,
+                     RN_E_ROUND_NUMERIC);
+    spec = adamw_steps(6);
+    must(rn_trainer_train(second, data, &spec, NULL, NULL, &report, &err), &err);
+    assert_int_equal(report.examples, 0);
+    spec = adamw_steps(7);
+    assert_int_equal(rn_trainer_train(second, data, &spec, NULL, NULL, NULL, &err).code,
+                     RN_E_CONFIG);
+    rn_free(a);
+    rn_free(b);
+    rn_free(values);
+    rn_free(moments);
+    rn_trainer_data_close(data);
+    rn_trainer_close(whole);
+    rn_trainer_close(first);
+    rn_trainer_close(second);
+}
+
 static void schedules(void **state)
 {
     (void)state;
@@ -392,6 +456,7 @@ int main(void)
         cmocka_unit_test(limits_and_names),
         cmocka_unit_test(rounds_continue_the_stream),
         cmocka_unit_test(training_stops_and_refuses),
+        cmocka_unit_test(a_stopped_call_goes_on),
         cmocka_unit_test(schedules),
         cmocka_unit_test(saved_adapters_load),
         cmocka_unit_test(model_files),
