@@ -44,6 +44,7 @@ static const struct code_row {
     {RN_E_IDENTITY, "identity", 80},
     {RN_E_MEMORY, "memory", 81},
     {RN_E_INCOMPLETE, "incomplete", 82},
+    {RN_E_LEASE, "lease", 75},
 };
 
 static const struct code_row *row_of(enum rn_code code)

@@ -64,6 +64,7 @@ enum rn_code {
     RN_E_IDENTITY = RN_CODE(RN_CLASS_STOP, 11),  /* own key or certificate unusable; exit 80 */
     RN_E_MEMORY = RN_CODE(RN_CLASS_STOP, 12),    /* does not fit; exit 81 */
     RN_E_INCOMPLETE = RN_CODE(RN_CLASS_STOP, 13), /* the job ended before its last round; exit 82 */
+    RN_E_LEASE = RN_CODE(RN_CLASS_STOP, 14),      /* another process took the state over; exit 75 */
 };
 
 /* Must be looked at: every function that returns one carries RN_MUST. */
