@@ -94,6 +94,9 @@ void rn_effects_send_secagg(struct rn_effects *effects, uint64_t connection,
                             struct rn_view message);
 void rn_effects_close(struct rn_effects *effects, uint64_t connection, rn_result result);
 void rn_effects_event(struct rn_effects *effects, struct rn_job_event event);
+/* With a sentence beside it: the event's detail. */
+void rn_effects_event_err(struct rn_effects *effects, struct rn_job_event event,
+                          const struct rn_error *err);
 void rn_effects_end(struct rn_effects *effects, rn_result result, const struct rn_error *err);
 
 #endif

@@ -21,6 +21,7 @@ enum rn_job_event_kind {
     RN_JOB_NOT_RESUMED,
     RN_JOB_ABORTED,         /* a session ended without a sum: stage, reason */
     RN_JOB_ROUND,           /* a round is over: outcome, included, lost, loss, bytes, ms, hash */
+    RN_JOB_SKIPPED,         /* a round is over without a sum: outcome, ms */
     RN_JOB_SUM_REFUSED,     /* the sum is nothing that honest updates add up to */
     RN_JOB_EVALUATED,       /* round (0: before the first), metric, loss on development data */
     RN_JOB_WRITTEN,         /* an adapter directory: path */
@@ -64,9 +65,6 @@ enum rn_job_event_kind {
     RN_JOB_CLONE, /* another process has this identity */
     RN_JOB_EVENTS,
 };
-
-/* No peer: an event of the process itself. */
-#define RN_JOB_NOBODY 0xffffffffu
 
 struct rn_job_event {
     enum rn_job_event_kind kind;
@@ -134,7 +132,7 @@ struct rn_job_event_limit {
     struct {
         uint64_t since_ms;
         uint32_t lines, dropped;
-    } peers[RN_JOB_EVENTS][129]; /* 0: of nobody */
+    } peers[RN_JOB_EVENTS][RN_SA_MEMBERS_MAX + 1]; /* 0: of nobody */
 };
 
 /* May this line be written? Always true for kinds without a limit. *out_dropped: lines that were

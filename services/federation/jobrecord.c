@@ -7,6 +7,7 @@
 #include "base/guard.h"
 
 #define RESULT_VERSION 1
+#define END_VERSION 1
 
 static uint64_t bits_of(double value)
 {
@@ -72,56 +73,82 @@ rn_result rn_job_result_read(struct rn_view bytes, struct rn_job_result *out, st
     return rn_ok();
 }
 
-rn_result rn_job_result_latest(struct rn_journal *journal, int64_t round, struct rn_job_result *out,
-                               bool *out_found, struct rn_error *err)
+void rn_job_metrics_write(const struct rn_job_metrics *metrics, struct rn_buffer *out)
 {
-    struct rn_journal_key key;
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer body = {0};
-    RN_TRY(rn_journal_latest(journal, RN_JOURNAL_RESULT, round, &key, &body, out_found, err));
-    return *out_found ? rn_job_result_read(rn_buffer_view(&body), out, err) : rn_ok();
-}
-
-static rn_result collect(void *argument, const struct rn_journal_key *key, struct rn_view body,
-                         struct rn_error *err)
-{
-    struct rn_job_records *records = argument;
-    (void)key;
-    (void)err;
-    if (records->count == records->capacity) {
-        const size_t capacity = records->capacity == 0 ? 64 : 2 * records->capacity;
-        records->bodies =
-            rn_realloc(records->bodies, records->capacity, capacity, sizeof(*records->bodies));
-        records->capacity = capacity;
+    for (size_t i = 0; i < RN_JOB_METRICS && metrics->evaluated; i++) {
+        rn_buffer_u64(out, bits_of(metrics->values[i]));
     }
-    struct rn_buffer *copy = &records->bodies[records->count++];
-    rn_buffer_init(copy, RN_JOURNAL_BODY_MAX);
-    rn_buffer_append(copy, body.data, body.length);
-    return rn_ok();
 }
 
-rn_result rn_job_records_load(struct rn_journal *journal, enum rn_journal_kind kind,
-                              const uint8_t session[static 32], struct rn_job_records *out,
+rn_result rn_job_metrics_read(struct rn_view bytes, struct rn_job_metrics *out,
                               struct rn_error *err)
 {
-    *out = (struct rn_job_records){0};
-    const rn_result result = rn_journal_scan(journal, kind, session, collect, out, err);
-    if (!rn_is_ok(result)) {
-        rn_job_records_clear(out);
-        return result;
+    struct rn_reader reader = rn_reader_of(bytes);
+    struct rn_job_metrics metrics = {.evaluated = bytes.length > 0};
+    for (size_t i = 0; i < RN_JOB_METRICS && metrics.evaluated; i++) {
+        metrics.values[i] = double_of(rn_read_u64(&reader));
     }
-    out->views = rn_alloc(out->count, sizeof(*out->views));
-    for (size_t i = 0; i < out->count; i++) {
-        out->views[i] = rn_buffer_view(&out->bodies[i]);
-    }
+    RN_ENSURE(rn_reader_done(&reader), err, RN_E_DATA, "journal: a row of metrics is damaged");
+    *out = metrics;
     return rn_ok();
 }
 
-void rn_job_records_clear(struct rn_job_records *records)
+void rn_job_end_write(const struct rn_job_end *end, struct rn_buffer *out)
 {
-    for (size_t i = 0; i < records->count; i++) {
-        rn_buffer_clear(&records->bodies[i]);
+    rn_buffer_u32(out, END_VERSION);
+    rn_buffer_u32(out, end->code);
+    rn_buffer_blob(out, rn_view_text(end->text));
+}
+
+rn_result rn_job_end_read(struct rn_view bytes, struct rn_job_end *out, struct rn_error *err)
+{
+    struct rn_reader reader = rn_reader_of(bytes);
+    struct rn_job_end end = {.code = RN_OK};
+    RN_ENSURE(rn_read_u32(&reader) == END_VERSION, err, RN_E_UNSUPPORTED,
+              "journal: the job's end was written by another version of Rondo");
+    end.code = (enum rn_code)rn_read_u32(&reader);
+    const struct rn_view text = rn_read_blob(&reader, sizeof(end.text) - 1);
+    RN_ENSURE(rn_reader_done(&reader), err, RN_E_DATA, "journal: the job's end is damaged");
+    memcpy(end.text, text.data, text.length);
+    *out = end;
+    return rn_ok();
+}
+
+/* ---- Batches */
+
+void rn_job_batch_clear(struct rn_job_batch *batch)
+{
+    for (size_t i = 0; i < batch->write_count; i++) {
+        rn_buffer_clear(&batch->writes[i].body);
     }
-    rn_free(records->bodies);
-    rn_free(records->views);
-    *records = (struct rn_job_records){0};
+    rn_free(batch->writes);
+    rn_free(batch->prunes);
+    *batch = (struct rn_job_batch){0};
+}
+
+struct rn_buffer *rn_job_batch_write(struct rn_job_batch *batch, const struct rn_record_key *key)
+{
+    if (batch->write_count == batch->write_capacity) {
+        const size_t capacity = batch->write_capacity == 0 ? 4 : 2 * batch->write_capacity;
+        batch->writes =
+            rn_realloc(batch->writes, batch->write_capacity, capacity, sizeof(*batch->writes));
+        batch->write_capacity = capacity;
+    }
+    struct rn_job_write *write = &batch->writes[batch->write_count++];
+    *write = (struct rn_job_write){.key = *key};
+    rn_buffer_init(&write->body, RN_RECORD_BODY_MAX);
+    return &write->body;
+}
+
+void rn_job_batch_prune(struct rn_job_batch *batch, enum rn_record_kind kind,
+                        uint32_t first_kept_round)
+{
+    RN_BUG_IF(kind == RN_RECORD_SPENT); /* the ledger outlives every session */
+    if (batch->prune_count == batch->prune_capacity) {
+        const size_t capacity = batch->prune_capacity == 0 ? 4 : 2 * batch->prune_capacity;
+        batch->prunes =
+            rn_realloc(batch->prunes, batch->prune_capacity, capacity, sizeof(*batch->prunes));
+        batch->prune_capacity = capacity;
+    }
+    batch->prunes[batch->prune_count++] = (struct rn_job_prune){kind, first_kept_round};
 }
