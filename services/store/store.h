@@ -72,15 +72,15 @@ typedef void (*rn_store_done)(void *context, uint64_t sequence, rn_result result
  * be NULL) counts 1, 2, ... over the store's life and is what done is told.
  * RN_E_BUSY: the queue is full; the batch is untouched, hold back and try again after a done.
  * RN_E_DATA: the batch went over a limit or has an impossible kind; RN_E_USAGE: it would delete
- * kept records; both leave it untouched too and are faults of the caller. A store that failed still
- * takes batches and tells done. */
+ * kept records; RN_E_UNAVAILABLE: rn_store_close is under way; all leave it untouched too. A store
+ * that failed still takes batches and tells done. */
 RN_MUST rn_result rn_store_commit(struct rn_store *store, struct rn_store_batch *batch,
                                   rn_store_done done, void *context, uint64_t *out_sequence,
                                   struct rn_error *err);
 
 /* Prolongs the lease, in the order of the commits. A store whose lease lasts until it is closed
  * (SQLite: a file lock) only checks that it was not lost. Fails, and stops later commits, like a
- * commit. */
+ * commit; done is told the sequence of the last commit before it. */
 RN_MUST rn_result rn_store_renew(struct rn_store *store, rn_store_done done, void *context,
                                  struct rn_error *err);
 /* The lease's number: above that of everyone who held this state before. */

@@ -66,7 +66,7 @@ struct rn_store_batch {
 /* Copies the body. */
 void rn_store_batch_append(struct rn_store_batch *batch, const struct rn_store_key *key,
                            struct rn_view body);
-/* Takes the body over and leaves an empty buffer behind. */
+/* Takes the body over and leaves an empty buffer behind, also when the batch failed. */
 void rn_store_batch_move(struct rn_store_batch *batch, const struct rn_store_key *key,
                          struct rn_buffer *body);
 
@@ -87,6 +87,9 @@ struct rn_store_records {
     size_t bytes; /* of all bodies */
     bool more;    /* the query's limit was reached: ask again after the last item's position */
 };
+/* Copies the body. */
+void rn_store_records_add(struct rn_store_records *records, uint64_t position,
+                          const struct rn_store_key *key, struct rn_view body);
 /* Frees everything and zeroes the struct. */
 void rn_store_records_clear(struct rn_store_records *records);
 
