@@ -16,6 +16,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/guard.h"
 #include "crypto/opensslclose.h"
 
@@ -184,8 +185,10 @@ static rn_result leaf_check(X509 *leaf, uint64_t now_ms, struct rn_tls_leaf *out
               "the TLS certificate must carry exactly one URI (spiffe://...)");
     RN_ENSURE(now_ms >= out->not_before_ms, err, RN_E_IDENTITY,
               "the TLS certificate is not valid yet: check this machine's clock");
+    char date[25];
+    rn_clock_format(date, out->not_after_ms);
     RN_ENSURE(now_ms <= out->not_after_ms, err, RN_E_IDENTITY,
-              "the TLS certificate has expired: ask the operator for a new one");
+              "the TLS certificate has expired on %.10s: ask the operator for a new one", date);
     const uint32_t both = XKU_SSL_CLIENT | XKU_SSL_SERVER;
     const bool restricted = (X509_get_extension_flags(leaf) & EXFLAG_XKUSAGE) != 0;
     RN_ENSURE(!restricted || (X509_get_extended_key_usage(leaf) & both) == both, err, RN_E_IDENTITY,

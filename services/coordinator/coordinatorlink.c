@@ -168,7 +168,8 @@ static void on_link_down(void *user, struct rn_rpc_link *link, const struct rn_r
     rn_log(RN_LOG_WARN, "member.unreachable",
            RN_LOG_TEXT(RN_F_MEMBER,
                        peer == NULL ? "?" : rn_site_files_name(coordinator->site, peer->index)),
-           RN_LOG_TEXT(RN_F_REASON, rn_code_name(end->result.code)));
+           RN_LOG_TEXT(RN_F_REASON, rn_code_name(end->result.code)),
+           RN_LOG_TEXT(end->detail != NULL ? RN_F_DETAIL : RN_F_NONE, end->detail));
 }
 
 /* ---- Greeting */
@@ -386,7 +387,9 @@ static rn_result admin(void *user, struct rn_view request, struct rn_buffer *ans
                          peer->session_stream != NULL ? "true" : "false",
                          (unsigned long long)rn_coordinator_received(peer));
     }
-    rn_buffer_format(answer, "]}");
+    rn_buffer_format(answer, "],");
+    rn_credwatch_status(coordinator->rpc, answer);
+    rn_buffer_format(answer, "}");
     return rn_ok();
 }
 

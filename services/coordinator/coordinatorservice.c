@@ -103,7 +103,12 @@ static rn_result open_network(struct rn_coordinator *coordinator, struct rn_erro
                             : rn_fail_context(err, opened, "%s: tls.key, tls.crt and ca.crt",
                                               coordinator->site->directory));
     RN_TRY(rn_worker_new(coordinator->rpc, &coordinator->worker, err));
-    return rn_sigwatch_new(coordinator->rpc, on_signal, coordinator, &coordinator->signals, err);
+    const struct rn_credwatch_options watch = {.directory = coordinator->site->directory,
+                                               .on_event = rn_credwatch_log};
+    coordinator->credentials = rn_credwatch_new(coordinator->rpc, &watch);
+    RN_TRY(rn_sigwatch_new(coordinator->rpc, on_signal, coordinator, &coordinator->signals, err));
+    rn_sigwatch_on_hangup(coordinator->signals, rn_credwatch_reload, coordinator->credentials);
+    return rn_ok();
 }
 
 static void init_peers(struct rn_coordinator *coordinator)
@@ -155,6 +160,7 @@ static void clear(struct rn_coordinator *coordinator)
     rn_rpc_close(coordinator->rpc);
     rn_worker_free(coordinator->worker);
     rn_sigwatch_free(coordinator->signals);
+    rn_credwatch_free(coordinator->credentials);
     rn_coordinator_session_clear(&coordinator->session);
     for (size_t i = 0; i < RN_COORDINATOR_PAST_MAX; i++) {
         rn_coordinator_session_clear(&coordinator->past[i]);

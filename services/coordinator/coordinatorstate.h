@@ -16,6 +16,7 @@
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/member.h"
 #include "services/federation/jobrecord.h"
+#include "services/host/credwatch.h"
 #include "services/host/modeljob.h"
 #include "services/host/service.h"
 #include "services/host/sigwatch.h"
@@ -79,6 +80,7 @@ struct rn_coordinator {
     struct rn_rpc *rpc;
     struct rn_worker *worker;
     struct rn_sigwatch *signals;
+    struct rn_credwatch *credentials;
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
 
     struct rn_coordinator_peer peers[RN_SA_MEMBERS_MAX];

@@ -13,6 +13,7 @@
 #include "services/rpc/rpc.h"
 
 #define BYTE_SIGNAL 's'
+#define BYTE_HANGUP 'h'
 #define BYTE_END 'e'
 
 struct rn_sigwatch {
@@ -22,6 +23,8 @@ struct rn_sigwatch {
     unsigned count; /* loop's thread */
     void (*fn)(void *context, unsigned count);
     void *context;
+    void (*hangup)(void *context);
+    void *hangup_context;
 };
 
 /* A signal handler has no argument: the pipe is the one thing that must be global. */
@@ -36,8 +39,7 @@ static void put(char byte)
 static void on_signal(int number)
 {
     const int before = errno;
-    (void)number;
-    put(BYTE_SIGNAL);
+    put(number == SIGHUP ? BYTE_HANGUP : BYTE_SIGNAL);
     errno = before;
 }
 
@@ -51,8 +53,8 @@ rn_result rn_sigwatch_setup(struct rn_error *err)
     (void)fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     (void)sigemptyset(&action.sa_mask);
-    const bool set =
-        sigaction(SIGTERM, &action, NULL) == 0 && sigaction(SIGINT, &action, NULL) == 0;
+    const bool set = sigaction(SIGTERM, &action, NULL) == 0 &&
+                     sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGHUP, &action, NULL) == 0;
     RN_ENSURE(set, err, RN_E_SYSTEM, "cannot catch signals: %s", strerror(errno));
     return rn_ok();
 }
@@ -61,6 +63,14 @@ static void tell(void *argument)
 {
     struct rn_sigwatch *watch = argument;
     watch->fn(watch->context, ++watch->count);
+}
+
+static void tell_hangup(void *argument)
+{
+    const struct rn_sigwatch *watch = argument;
+    if (watch->hangup != NULL) {
+        watch->hangup(watch->hangup_context);
+    }
 }
 
 static void *watch_signals(void *argument)
@@ -75,7 +85,7 @@ static void *watch_signals(void *argument)
         if (got != 1 || byte == BYTE_END) {
             return NULL;
         }
-        (void)rn_rpc_post(watch->rpc, tell, watch);
+        (void)rn_rpc_post(watch->rpc, byte == BYTE_HANGUP ? tell_hangup : tell, watch);
     }
 }
 
@@ -94,6 +104,12 @@ rn_result rn_sigwatch_new(struct rn_rpc *rpc, void (*fn)(void *context, unsigned
     }
     *out = watch;
     return rn_ok();
+}
+
+void rn_sigwatch_on_hangup(struct rn_sigwatch *watch, void (*fn)(void *context), void *context)
+{
+    watch->hangup = fn;
+    watch->hangup_context = context;
 }
 
 void rn_sigwatch_stop(struct rn_sigwatch *watch)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * SIGTERM and SIGINT as a call on the event loop: the first asks to drain, later ones to stop now.
+ * SIGHUP (files have changed; a terminal went away) as another: it never ends the process.
  *
  * A handler and a pipe, not blocked signals and sigwait: numerical libraries start threads before
  * main, which block nothing and would take the signal's default action.
@@ -19,6 +20,9 @@ RN_MUST rn_result rn_sigwatch_setup(struct rn_error *err);
 /* fn(context, count) runs on the loop for the count-th signal, from 1. One watch at a time. */
 RN_MUST rn_result rn_sigwatch_new(struct rn_rpc *rpc, void (*fn)(void *context, unsigned count),
                                   void *context, struct rn_sigwatch **out, struct rn_error *err);
+/* fn(context) runs on the loop for each SIGHUP from here on; without it the signal does nothing. On
+ * the loop's thread, or before it runs. */
+void rn_sigwatch_on_hangup(struct rn_sigwatch *watch, void (*fn)(void *context), void *context);
 /* Ends the thread; what it posted may still run. NULL is fine. */
 void rn_sigwatch_stop(struct rn_sigwatch *watch);
 /* After rn_rpc_close. NULL is fine. */

@@ -150,17 +150,17 @@ static rn_result check_policy(struct rn_site_files *site, struct rn_error *err)
 
 static rn_result load_transport(struct rn_site_files *site, struct rn_error *err)
 {
-    char path[RN_PATH_MAX];
-    RN_TRY(read_file(site, "tls.key", RN_RPC_PEM_MAX, &site->key_pem, path, err));
-    RN_TRY(read_file(site, "tls.crt", RN_RPC_PEM_MAX, &site->chain_pem, path, err));
     struct rn_tls_leaf leaf;
     char expected[RN_PEER_ID_MAX + 1];
-    const rn_result read = rn_tls_leaf_read(rn_buffer_view(&site->chain_pem), &leaf, err);
-    RN_TRY(rn_is_ok(read) ? read : rn_fail_context(err, read, "%s", path));
+    RN_TRY(rn_credfiles_read(site->directory, &site->credentials, err));
+    const rn_result read =
+        rn_tls_leaf_read(rn_buffer_view(&site->credentials.chain_pem), &leaf, err);
+    RN_TRY(rn_is_ok(read) ? read : rn_fail_context(err, read, "%s/tls.crt", site->directory));
     rn_site_files_peer_id(site, site->self, expected);
     RN_ENSURE(strcmp(leaf.uri, expected) == 0, err, RN_E_IDENTITY,
-              "%s: the certificate of another site (this one is %s)", path, expected);
-    return read_file(site, "ca.crt", RN_RPC_PEM_MAX, &site->ca_pem, path, err);
+              "%s/tls.crt: the certificate of another site (this one is %s)", site->directory,
+              expected);
+    return rn_ok();
 }
 
 static rn_result load_all(struct rn_site_files *site, enum rn_site_role role, struct rn_error *err)
@@ -202,12 +202,7 @@ void rn_site_files_free(struct rn_site_files *site)
         return;
     }
     rn_identity_free(site->identity);
-    if (site->key_pem.data != NULL) {
-        rn_secret_wipe(site->key_pem.data, site->key_pem.length);
-    }
-    rn_buffer_clear(&site->key_pem);
-    rn_buffer_clear(&site->chain_pem);
-    rn_buffer_clear(&site->ca_pem);
+    rn_credfiles_clear(&site->credentials);
     rn_buffer_clear(&site->roster_bytes);
     rn_free(site);
 }
@@ -264,9 +259,7 @@ void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *o
 void rn_site_files_rpc(const struct rn_site_files *site, struct rn_rpc_config *out_config)
 {
     *out_config = (struct rn_rpc_config){
-        .material = {.key_pem = rn_buffer_view(&site->key_pem),
-                     .chain_pem = rn_buffer_view(&site->chain_pem),
-                     .ca_pem = rn_buffer_view(&site->ca_pem)},
+        .material = rn_credfiles_material(&site->credentials),
         .federation = site->roster.federation,
     };
 }

@@ -15,6 +15,7 @@
 #include "policy/rules.h"
 #include "policy/signature.h"
 #include "policy/site.h"
+#include "services/host/credfiles.h"
 #include "services/rpc/rpc.h"
 
 struct rn_site_files {
@@ -30,7 +31,7 @@ struct rn_site_files {
     struct rn_policy policy; /* member only */
     struct rn_identity *identity;
     uint32_t self; /* place in the roster; RN_SA_COORDINATOR at the coordinator */
-    struct rn_buffer key_pem, chain_pem, ca_pem;
+    struct rn_credfiles credentials;
     uint8_t base_hash[32]; /* of the local model directory; equals the plan's */
 };
 

@@ -5,14 +5,12 @@
 #include "services/rpc/address.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "base/file.h"
 #include "base/guard.h"
 #include "services/rpc/rpc.h"
 
@@ -62,39 +60,6 @@ rn_result rn_rpc_address_check(const char *address, bool allow_zero, struct rn_e
               "address \"%s\": the port must be a number from %d to 65535", address,
               allow_zero ? 0 : 1);
     return rn_ok();
-}
-
-rn_result rn_rpc_socket_open(const char *path, struct rn_rpc_socket *out, struct rn_error *err)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-    char directory[RN_PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    const char *file = slash != NULL ? slash + 1 : path;
-    const size_t length = strlen(file);
-    out->directory = -1;
-    RN_ENSURE(length > 0 && length <= RN_RPC_SOCKET_FILE_MAX && strspn(file, allowed) == length,
-              err, RN_E_CONFIG,
-              "%s: the name of a socket has 1 to %d letters, digits, '.', '-', '_'", path,
-              RN_RPC_SOCKET_FILE_MAX);
-    const size_t before = slash != NULL ? (size_t)(file - path) : 0;
-    RN_ENSURE(rn_text_format(directory, sizeof(directory), "%.*s", (int)before, path), err,
-              RN_E_CONFIG, "the path of a socket is longer than %d bytes", RN_PATH_MAX - 1);
-    const int descriptor = open(before > 0 ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    RN_ENSURE(descriptor >= 0, err, RN_E_SYSTEM, "%s: the socket's directory: %s", path,
-              strerror(errno));
-    out->directory = descriptor;
-    RN_BUG_IF(
-        !rn_text_format(out->alias, sizeof(out->alias), "/proc/self/fd/%d/%s", descriptor, file));
-    return rn_ok();
-}
-
-void rn_rpc_socket_close(struct rn_rpc_socket *socket)
-{
-    if (socket->directory >= 0) {
-        close(socket->directory);
-        socket->directory = -1;
-    }
 }
 
 static int try_bind(const struct addrinfo *info)

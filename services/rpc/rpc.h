@@ -12,11 +12,13 @@
  *
  *     rn_rpc_setup                 once in main, before threads and before anything of OpenSSL
  *     rn_rpc_open                  loop, credentials; no port yet
- *     rn_rpc_listen / _local       any number of listening addresses (none is fine: a site that
- * dials) rn_rpc_start                 accept from here on rn_rpc_link                  any number
- * of peers to dial; a link keeps its streams open, reconnects by itself until rn_rpc_link_drop
+ *     rn_rpc_listen / _local       listening addresses (none is fine: a site that dials)
+ *     rn_rpc_start                 accept from here on
+ *     rn_rpc_link                  any number of peers to dial; a link keeps its streams open and
+ *                                  reconnects by itself until rn_rpc_link_drop
  *     rn_rpc_run                   the calling thread is the event loop until rn_rpc_stop has run
  *                                  down (or rn_rpc_step, in tests)
+ *     rn_rpc_reload                any time: a new certificate for new connections
  *     rn_rpc_close                 frees everything; streams still open end with on_closed first
  *
  * Threads. Everything here is called on the loop's thread (that of rn_rpc_run), callbacks come on
@@ -74,6 +76,9 @@ struct rn_rpc_end {
     rn_result result; /* what it means here: RN_OK, a RETRY code (dial again), or a final one */
     enum rn_code peer_said; /* the peer's reason code; RN_OK when it gave none (core spoke) */
     int grpc_status;        /* for the log */
+    /* A sentence for the operator where this side knows more than a code says (its own certificate
+     * has expired); NULL otherwise. Valid during the callback. */
+    const char *detail;
 };
 
 struct rn_rpc_callbacks {
@@ -91,8 +96,9 @@ struct rn_rpc_callbacks {
     void (*on_closed)(void *user, struct rn_rpc_stream *stream, const struct rn_rpc_end *end);
 
     /* A link could not (re)connect, or its peer refused it: for the log and for `doctor`. The link
-     * goes on trying unless the code's class is RN_CLASS_STOP or it was dropped here. May be NULL.
-     */
+     * goes on trying until it is dropped, which may be done here: after a final refusal (class
+     * RN_CLASS_STOP) ever more rarely. While the own certificate is expired nothing is dialled, and
+     * that is said once for each certificate. May be NULL. */
     void (*on_link_down)(void *user, struct rn_rpc_link *link, const struct rn_rpc_end *end);
 
     /* gRPC health: is the service able to work? NULL: always true until rn_rpc_stop. */
@@ -113,12 +119,18 @@ struct rn_rpc_material {
 struct rn_rpc_config {
     struct rn_rpc_material material; /* copied */
     const char *federation;          /* own and every peer's id must name it; NULL: not checked */
-    size_t quota_bytes;      /* memory for what arrives; 0: RN_RPC_QUOTA_COORDINATOR or _MEMBER */
-    uint32_t stream_seconds; /* a dialled stream renews itself after this; 0: 45 minutes */
-    uint32_t keepalive_ms;   /* 0: 60 000 */
+    size_t quota_bytes; /* memory for what arrives; 0: RN_RPC_QUOTA_COORDINATOR or _MEMBER */
+    /* A dialled session is opened anew after this, less a random part of at most
+     * RN_RPC_RENEWAL_JITTER_PERCENT, as soon as its streams are idle; 15 minutes later it is cut.
+     * 0: 45 minutes */
+    uint32_t stream_seconds;
+    uint32_t keepalive_ms; /* 0: 60 000 */
     uint32_t backoff_ms; /* first delay before a link tries again; 0: 500; at most 20 times that */
+    uint64_t (*wall_ms)(void); /* NULL: the machine's clock */
     struct rn_rpc_callbacks callbacks;
 };
+/* So that not all sites reconnect together. */
+#define RN_RPC_RENEWAL_JITTER_PERCENT 25U
 /* 32 MiB and two messages for each stream that may be receiving: 128 members, or one coordinator.
  */
 #define RN_RPC_QUOTA_COORDINATOR ((size_t)320 << 20)
@@ -164,10 +176,18 @@ bool rn_rpc_is_stopping(const struct rn_rpc *rpc);
 /* Stops at once if needed; NULL is fine. Calls back on_closed for what was still open. */
 void rn_rpc_close(struct rn_rpc *rpc);
 
-/* A new key, chain and CA for new connections (open streams live on). On failure the old ones stay.
- */
+/* A new key, chain and CA for new connections (open streams live on). The certificate must carry
+ * the same id. RN_E_IDENTITY says what is wrong, as in rn_rpc_open; the old ones stay then. */
 RN_MUST rn_result rn_rpc_reload(struct rn_rpc *rpc, const struct rn_rpc_material *material,
                                 struct rn_error *err);
+
+/* Id, hash and dates of the own certificate in use; valid until rn_rpc_reload. */
+const struct rn_peer *rn_rpc_self(const struct rn_rpc *rpc);
+/* Until the own certificate expires; negative after. */
+int64_t rn_rpc_certificate_seconds_left(const struct rn_rpc *rpc);
+/* What to do about it, for a sentence. */
+#define RN_RPC_RENEWAL_ADVICE \
+    "get a renewed one from the operator; it is taken up while the service runs"
 
 /* --- dialling --------------------------------------------------------------------------------- */
 

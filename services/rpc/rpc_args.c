@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Every channel argument in one place: core ignores a misspelt one silently, so nothing is set
- * anywhere else, and tests/unit/services/test_rpc_limits.c looks for the effects.
+ * anywhere else, and the effects are looked for in tests/unit/services/test_rpc_refuse.c (sizes,
+ * compression, quota, shared port) and test_rpc_endure.c (keepalive, many uploads).
  */
 #include <grpc/compression.h>
 #include <string.h>
 
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_args.h"
 
 static void put(struct rn_rpc_args *args, grpc_arg arg)
 {

@@ -7,7 +7,8 @@
 #include <grpc/slice.h>
 #include <string.h>
 
-#include "services/rpc/rpc_internal.h"
+#include "base/guard.h"
+#include "services/rpc/rpc_buffer.h"
 
 enum rn_rpc_receipt rn_rpc_receipt_of(grpc_call *call, bool ok, const grpc_byte_buffer *message)
 {

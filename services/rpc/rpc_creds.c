@@ -13,9 +13,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/guard.h"
 #include "crypto/secret.h"
 #include "crypto/tlspolicy.h"
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_creds.h"
 
 /* Checked PEM texts; NUL-terminated, because core wants C strings. */
 struct rn_rpc_snapshot {
@@ -35,8 +36,9 @@ static void snapshot_free(struct rn_rpc_snapshot *snapshot)
     rn_free(snapshot);
 }
 
-static rn_result snapshot_new(const struct rn_rpc_material *material, struct rn_rpc_snapshot **out,
-                              struct rn_peer *out_self, struct rn_error *err)
+static rn_result snapshot_new(const struct rn_rpc_material *material, uint64_t wall_ms,
+                              struct rn_rpc_snapshot **out, struct rn_peer *out_self,
+                              struct rn_error *err)
 {
     RN_ENSURE(material->key_pem.length <= RN_RPC_PEM_MAX &&
                   material->chain_pem.length <= RN_RPC_PEM_MAX &&
@@ -44,12 +46,15 @@ static rn_result snapshot_new(const struct rn_rpc_material *material, struct rn_
               err, RN_E_IDENTITY, "a key, certificate or CA file is larger than %zu bytes",
               (size_t)RN_RPC_PEM_MAX);
     struct rn_tls_leaf leaf;
-    RN_TRY(rn_tls_material_check(material->key_pem, material->chain_pem, material->ca_pem,
-                                 rn_clock_wall_ms(), &leaf, err));
+    RN_TRY(rn_tls_material_check(material->key_pem, material->chain_pem, material->ca_pem, wall_ms,
+                                 &leaf, err));
     RN_ENSURE(rn_is_ok(rn_peer_parse(leaf.uri, strlen(leaf.uri), out_self, NULL)), err,
               RN_E_IDENTITY,
               "the URI of the TLS certificate must read spiffe://FEDERATION/coordinator or "
               "spiffe://FEDERATION/member/NAME");
+    memcpy(out_self->leaf_hash, leaf.hash, sizeof(out_self->leaf_hash));
+    out_self->not_before_ms = leaf.not_before_ms;
+    out_self->not_after_ms = leaf.not_after_ms;
     struct rn_rpc_snapshot *snapshot = rn_alloc(1, sizeof(*snapshot));
     snapshot->key = rn_secret_alloc(material->key_pem.length + 1);
     memcpy(snapshot->key, material->key_pem.data, material->key_pem.length);
@@ -62,21 +67,21 @@ static rn_result snapshot_new(const struct rn_rpc_material *material, struct rn_
 }
 
 rn_result rn_rpc_creds_init(struct rn_rpc_creds *creds, const struct rn_rpc_material *material,
-                            struct rn_error *err)
+                            uint64_t wall_ms, struct rn_error *err)
 {
     memset(creds, 0, sizeof(*creds));
-    RN_TRY(snapshot_new(material, &creds->snapshot, &creds->self, err));
+    RN_TRY(snapshot_new(material, wall_ms, &creds->snapshot, &creds->self, err));
     creds->generation = 1;
     pthread_mutex_init(&creds->lock, NULL);
     return rn_ok();
 }
 
 rn_result rn_rpc_creds_replace(struct rn_rpc_creds *creds, const struct rn_rpc_material *material,
-                               struct rn_error *err)
+                               uint64_t wall_ms, struct rn_error *err)
 {
     struct rn_rpc_snapshot *fresh = NULL;
     struct rn_peer self;
-    RN_TRY(snapshot_new(material, &fresh, &self, err));
+    RN_TRY(snapshot_new(material, wall_ms, &fresh, &self, err));
     if (strcmp(self.id, creds->self.id) != 0) {
         snapshot_free(fresh);
         return rn_fail(err, RN_E_IDENTITY, "the new certificate is for %s, this service is %s",
@@ -85,10 +90,19 @@ rn_result rn_rpc_creds_replace(struct rn_rpc_creds *creds, const struct rn_rpc_m
     pthread_mutex_lock(&creds->lock);
     struct rn_rpc_snapshot *old = creds->snapshot;
     creds->snapshot = fresh;
+    creds->self = self;
     creds->generation++;
     pthread_mutex_unlock(&creds->lock);
     snapshot_free(old);
     return rn_ok();
+}
+
+void rn_rpc_creds_expiry_text(const struct rn_rpc_creds *creds, char *out, size_t capacity)
+{
+    char date[25];
+    rn_clock_format(date, creds->self.not_after_ms);
+    RN_BUG_IF(!rn_text_format(out, capacity, "this site's TLS certificate expired on %.10s: %s",
+                              date, RN_RPC_RENEWAL_ADVICE));
 }
 
 void rn_rpc_creds_clear(struct rn_rpc_creds *creds)
@@ -106,13 +120,14 @@ void rn_rpc_creds_clear(struct rn_rpc_creds *creds)
 static grpc_ssl_certificate_config_reload_status fetch(void *user,
                                                        grpc_ssl_server_certificate_config **out)
 {
-    struct rn_rpc_creds *creds = user;
+    struct rn_rpc_fetcher *fetcher = user;
+    struct rn_rpc_creds *creds = fetcher->creds;
     grpc_ssl_certificate_config_reload_status status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     pthread_mutex_lock(&creds->lock);
-    if (creds->handed != creds->generation) {
+    if (fetcher->handed != creds->generation) {
         const grpc_ssl_pem_key_cert_pair pair = {creds->snapshot->key, creds->snapshot->chain};
         *out = grpc_ssl_server_certificate_config_create(creds->snapshot->authorities, &pair, 1);
-        creds->handed = creds->generation;
+        fetcher->handed = creds->generation;
         status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
     }
     pthread_mutex_unlock(&creds->lock);
@@ -121,10 +136,12 @@ static grpc_ssl_certificate_config_reload_status fetch(void *user,
 
 grpc_server_credentials *rn_rpc_creds_server(struct rn_rpc_creds *creds)
 {
-    creds->handed = 0;
+    RN_BUG_IF(creds->fetcher_count == RN_RPC_LISTENERS_MAX);
+    struct rn_rpc_fetcher *fetcher = &creds->fetchers[creds->fetcher_count++];
+    *fetcher = (struct rn_rpc_fetcher){.creds = creds};
     grpc_ssl_server_credentials_options *options =
         grpc_ssl_server_credentials_create_options_using_config_fetcher(
-            GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, fetch, creds);
+            GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, fetch, fetcher);
     return options != NULL ? grpc_ssl_server_credentials_create_with_options(options) : NULL;
 }
 

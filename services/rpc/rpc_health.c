@@ -6,7 +6,7 @@
 #include <pb_decode.h>
 #include <string.h>
 
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_unary.h"
 
 /* Length-delimited field 1. */
 #define FIELD_1_BYTES ((1U << 3) | 2U)

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_buffer.h"
+#include "services/rpc/rpc_core.h"
+#include "services/rpc/rpc_status.h"
 
 struct reply {
     grpc_metadata_array initial;

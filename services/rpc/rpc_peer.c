@@ -7,9 +7,8 @@
 #include <grpc/grpc_security_constants.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "crypto/tlspolicy.h"
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_peer.h"
 
 /* Tolerated difference between the clocks of two sites. */
 #define CLOCK_SKEW_MS (5U * 60U * 1000U)
@@ -71,7 +70,7 @@ static rn_result identify(const struct rn_rpc *rpc, const grpc_auth_context *con
         return refused;
     }
     RN_TRY(certificate_read(context, out));
-    return rn_rpc_peer_in_date(out, rn_clock_wall_ms()) ? rn_ok() : refused;
+    return rn_rpc_peer_in_date(out, rn_rpc_wall_ms(rpc)) ? rn_ok() : refused;
 }
 
 rn_result rn_rpc_peer_identify(const struct rn_rpc *rpc, grpc_call *call, bool dialled,

@@ -4,47 +4,13 @@
  */
 #include <grpc/support/alloc.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
-#include "services/rpc/rpc_internal.h"
-#include "services/wire/wire.h"
-
-_Static_assert(RN_WIRE_CHUNK_MAX + RN_WIRE_CHUNK_HEAD_MAX <= RN_RPC_MESSAGE_MAX, "a chunk fits");
-_Static_assert(RN_WIRE_SECAGG_MAX + 16 <= RN_RPC_MESSAGE_MAX, "a protocol message fits");
-
-const struct rn_rpc_method rn_rpc_methods[RN_RPC_METHODS] = {
-    {.path = "/rondo.v1.Federation/Session",
-     .handler = RN_RPC_ON_SESSION,
-     .streaming = true,
-     .remote = true,
-     .message_max = RN_RPC_MESSAGE_MAX,
-     .slots = 8,
-     .seconds_max = 2 * 3600},
-    {.path = "/rondo.v1.Federation/Bulk",
-     .handler = RN_RPC_ON_BULK,
-     .streaming = true,
-     .remote = true,
-     .message_max = RN_RPC_MESSAGE_MAX,
-     .slots = 8,
-     .seconds_max = 2 * 3600},
-    {.path = "/grpc.health.v1.Health/Check",
-     .handler = RN_RPC_ON_HEALTH,
-     .remote = true,
-     .local = true,
-     .message_max = 256,
-     .slots = 2,
-     .seconds_max = 10},
-    {.path = "/rondo.v1.Admin/Get",
-     .handler = RN_RPC_ON_ADMIN,
-     .local = true,
-     .message_max = 256,
-     .slots = 2,
-     .seconds_max = 10},
-};
+#include "services/rpc/address.h"
+#include "services/rpc/rpc_args.h"
+#include "services/rpc/rpc_server.h"
+#include "services/rpc/rpc_stream.h"
+#include "services/rpc/rpc_unary.h"
 
 /* --- slots ------------------------------------------------------------------------------------ */
 
@@ -101,15 +67,16 @@ static void slot_step(void *owner, bool ok)
     if (!rpc->stopping) {
         slot_arm(rpc, slot->method); /* first: calls queue in core without a bound */
     }
-    struct rn_rpc_incoming incoming = {.call = slot->call, .metadata = slot->metadata};
-    if (slot->method < RN_RPC_METHODS) {
-        incoming.method = &rn_rpc_methods[slot->method];
-    }
+    const bool known = slot->method < RN_RPC_METHODS;
+    const struct rn_rpc_method *method = known ? &rn_rpc_methods[slot->method] : NULL;
+    grpc_metadata_array metadata = slot->metadata;
+    grpc_call *call = slot->call;
     slot_free(slot);
-    if (incoming.method != NULL && incoming.method->streaming) {
-        rn_rpc_stream_accept(rpc, &incoming);
+    if (known && method->streaming) {
+        rn_rpc_stream_accept(rpc, call, metadata, method);
     } else {
-        rn_rpc_unary_accept(rpc, &incoming);
+        grpc_metadata_array_destroy(&metadata);
+        rn_rpc_unary_accept(rpc, call, method);
     }
 }
 
@@ -152,6 +119,7 @@ rn_result rn_rpc_listen(struct rn_rpc *rpc, const char *address, uint16_t *out_p
     const int port = grpc_server_add_http2_port(rpc->server, address, credentials);
     grpc_server_credentials_release(credentials);
     if (port <= 0) {
+        rpc->creds.fetcher_count--; /* of the credentials just released */
         /* Core tells the reason to its log alone; key and chain were checked, so it is the address.
          */
         return rn_rpc_address_why_not(address, err);
@@ -163,37 +131,20 @@ rn_result rn_rpc_listen(struct rn_rpc *rpc, const char *address, uint16_t *out_p
     return rn_ok();
 }
 
-/* True when a living process accepts on the socket; core would take its name away. */
-static bool socket_is_served(const struct sockaddr_un *name)
+static rn_result socket_listen(struct rn_rpc *rpc, struct rn_rpc_socket *socket, const char *path,
+                               struct rn_error *err)
 {
-    const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) {
-        return false;
-    }
-    const bool served =
-        connect(descriptor, (const struct sockaddr *)(const void *)name, sizeof(*name)) == 0;
-    close(descriptor);
-    return served;
-}
-
-/* The alias that core binds; its directory stays open as long as the server. */
-static rn_result socket_bind(struct rn_rpc *rpc, const char *path, const char *alias,
-                             struct rn_error *err)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
     char target[RN_RPC_ADDRESS_MAX + 1];
-    RN_BUG_IF(!rn_text_format(name.sun_path, sizeof(name.sun_path), "%s", alias) ||
-              !rn_text_format(target, sizeof(target), "unix:%s", alias));
-    RN_ENSURE(!socket_is_served(&name), err, RN_E_BUSY,
+    RN_ENSURE(!rn_rpc_socket_is_served(socket), err, RN_E_BUSY,
               "%s: another process already serves this socket", path);
+    RN_TRY(rn_rpc_socket_prepare(socket, path, err));
+    RN_BUG_IF(!rn_text_format(target, sizeof(target), "unix:%s", socket->birthplace));
     grpc_server_credentials *credentials = grpc_local_server_credentials_create(UDS);
-    const mode_t mask = umask(0177); /* the socket is born with mode 0600 */
     const int bound = grpc_server_add_http2_port(rpc->server, target, credentials);
-    umask(mask);
     grpc_server_credentials_release(credentials);
     RN_ENSURE(bound > 0, err, RN_E_SYSTEM,
               "%s: the socket cannot be made: may this user write to its directory?", path);
-    return rn_ok();
+    return rn_rpc_socket_publish(socket, path, err);
 }
 
 rn_result rn_rpc_listen_local(struct rn_rpc *rpc, const char *path, struct rn_error *err)
@@ -201,14 +152,11 @@ rn_result rn_rpc_listen_local(struct rn_rpc *rpc, const char *path, struct rn_er
     struct rn_rpc_socket socket;
     RN_TRY(listen_begin(rpc, err));
     RN_TRY(rn_rpc_socket_open(path, &socket, err));
-    const rn_result bound = socket_bind(rpc, path, socket.alias, err);
-    if (!rn_is_ok(bound)) {
-        rn_rpc_socket_close(&socket);
-        return bound;
-    }
+    const rn_result listens = socket_listen(rpc, &socket, path, err);
+    /* After a failure too: core may have bound it, and keeps it until the server is destroyed. */
     rpc->sockets[rpc->socket_count++] = socket;
     rpc->listeners++;
-    return rn_ok();
+    return listens;
 }
 
 rn_result rn_rpc_start(struct rn_rpc *rpc, struct rn_error *err)
@@ -247,6 +195,13 @@ void rn_rpc_server_shutdown(struct rn_rpc *rpc)
     }
     rn_rpc_tag_init(&rpc->shutdown_tag, rpc, server_is_down);
     grpc_server_shutdown_and_notify(rpc->server, rpc->queue, &rpc->shutdown_tag);
+}
+
+void rn_rpc_server_cancel_all(struct rn_rpc *rpc)
+{
+    if (rpc->server != NULL) {
+        grpc_server_cancel_all_calls(rpc->server);
+    }
 }
 
 void rn_rpc_server_destroy(struct rn_rpc *rpc)

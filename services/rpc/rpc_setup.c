@@ -7,8 +7,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/guard.h"
 #include "crypto/tlspolicy.h"
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc.h"
 
 /* Variables by which the environment could print decrypted bytes, reroute connections or swap
  * roots. */

@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "services/rpc/rpc_internal.h"
+#include "base/guard.h"
+#include "services/rpc/rpc_status.h"
 
 struct row {
     enum rn_code code;

@@ -10,6 +10,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "services/rpc/rpc_buffer.h"
+#include "services/rpc/rpc_peer.h"
+#include "services/rpc/rpc_status.h"
 #include "services/rpc/rpc_stream.h"
 
 static struct rn_rpc_stream *stream_of(void *owner)
@@ -24,7 +27,7 @@ static struct rn_rpc_stream *stream_of(void *owner)
 static struct rn_rpc_end end_of(const struct rn_rpc_stream *stream)
 {
     struct rn_rpc_end end = {.local = stream->local, .grpc_status = (int)stream->status};
-    if (stream->link != NULL) {
+    if (stream->dial.link != NULL) {
         end.peer_said =
             rn_rpc_code_of_name(rn_rpc_metadata_find(&stream->trailing, RN_RPC_REASON_KEY));
         end.clean = stream->status == GRPC_STATUS_OK && !stream->failed;
@@ -61,8 +64,8 @@ static void report_when_over(struct rn_rpc_stream *stream)
     if (stream->opened && rpc->config.callbacks.on_closed != NULL) {
         rpc->config.callbacks.on_closed(rpc->config.callbacks.user, stream, &end);
     }
-    if (stream->link != NULL) {
-        rn_rpc_link_stream_ended(stream->link, stream, &end, stream->opened ? lived : 0);
+    if (stream->dial.link != NULL) {
+        stream->dial.ended(stream->dial.link, stream, &end, stream->opened ? lived : 0);
     }
     rn_rpc_stream_release(stream);
 }
@@ -76,7 +79,7 @@ void rn_rpc_stream_fail(struct rn_rpc_stream *stream, rn_result result)
     }
     stream->failed = true;
     stream->close_result = result;
-    if (stream->link == NULL && stream->sending == RN_RPC_SEND_NOTHING && !stream->finishing) {
+    if (stream->dial.link == NULL && stream->sending == RN_RPC_SEND_NOTHING && !stream->finishing) {
         rn_rpc_stream_status_send(stream, result, false);
     } else {
         grpc_call_cancel_with_status(stream->call, rn_rpc_status_of(result),
@@ -128,6 +131,7 @@ static void deliver(struct rn_rpc_stream *stream)
         return;
     }
     stream->received_bytes += length;
+    stream->moved_ms = rn_rpc_now_ms();
     if (rpc->config.callbacks.on_message != NULL) {
         rpc->config.callbacks.on_message(rpc->config.callbacks.user, stream,
                                          rn_view_of(rpc->inbox, length));
@@ -145,13 +149,13 @@ static void on_receive(void *owner, bool ok)
     case RN_RPC_CLEAN_END:
         stream->input_done = true;
         stream->input_clean = true;
-        stream->closing = stream->closing || stream->link == NULL;
+        stream->closing = stream->closing || stream->dial.link == NULL;
         rn_rpc_stream_pump(stream);
         break;
     case RN_RPC_BROKEN:
     default:
         stream->input_done = true;
-        if (stream->link == NULL && !stream->ended) {
+        if (stream->dial.link == NULL && !stream->ended) {
             rn_rpc_stream_fail(stream, (rn_result){RN_E_UNAVAILABLE});
         }
         break;
@@ -168,6 +172,7 @@ static void on_send(void *owner, bool ok)
     stream->sending = RN_RPC_SEND_NOTHING;
     if (done == RN_RPC_SEND_MESSAGE) {
         stream->sent_bytes += ok ? stream->first->bytes : 0;
+        stream->moved_ms = rn_rpc_now_ms();
         rn_rpc_stream_queue_pop(stream);
     }
     /* A failed send means that the call is over: the end tag says how. */
@@ -187,8 +192,8 @@ static void open_now(struct rn_rpc_stream *stream)
     const struct rn_rpc_callbacks *callbacks = &stream->rpc->config.callbacks;
     stream->opened = true;
     stream->renewed_ms = rn_rpc_now_ms();
-    if (stream->link != NULL) {
-        rn_rpc_link_stream_open(stream->link, stream);
+    if (stream->dial.link != NULL) {
+        stream->dial.opened(stream->dial.link, stream);
     }
     if (callbacks->on_open != NULL) {
         callbacks->on_open(callbacks->user, stream);
@@ -198,12 +203,12 @@ static void open_now(struct rn_rpc_stream *stream)
 static rn_result may_open(struct rn_rpc_stream *stream)
 {
     const struct rn_rpc *rpc = stream->rpc;
-    const bool dialled = stream->link != NULL;
+    const bool dialled = stream->dial.link != NULL;
     RN_TRY(rn_rpc_peer_identify(rpc, stream->call, dialled, &stream->peer));
     if (stream->peer.role == RN_PEER_LOCAL && !stream->method->local) {
         return (rn_result){RN_E_PEER_AUTH};
     }
-    if (dialled && strcmp(stream->peer.id, rn_rpc_link_expected(stream->link)->id) != 0) {
+    if (dialled && strcmp(stream->peer.id, stream->dial.expected_id) != 0) {
         return (rn_result){RN_E_PEER_AUTH};
     }
     return rpc->config.callbacks.authorize(rpc->config.callbacks.user, &stream->peer, stream->kind,
@@ -273,13 +278,13 @@ static void send_acceptance(struct rn_rpc_stream *stream)
     rn_rpc_stream_batch(stream, &op, 1, &stream->send_tag);
 }
 
-void rn_rpc_stream_accept(struct rn_rpc *rpc, struct rn_rpc_incoming *incoming)
+void rn_rpc_stream_accept(struct rn_rpc *rpc, grpc_call *call, grpc_metadata_array metadata,
+                          const struct rn_rpc_method *method)
 {
-    const enum rn_rpc_kind kind =
-        incoming->method->handler == RN_RPC_ON_BULK ? RN_RPC_BULK : RN_RPC_SESSION;
-    struct rn_rpc_stream *stream = stream_new(rpc, incoming->call, kind);
+    const enum rn_rpc_kind kind = method->handler == RN_RPC_ON_BULK ? RN_RPC_BULK : RN_RPC_SESSION;
+    struct rn_rpc_stream *stream = stream_new(rpc, call, kind);
     grpc_metadata_array_destroy(&stream->initial);
-    stream->initial = incoming->metadata;
+    stream->initial = metadata;
     grpc_op op;
     memset(&op, 0, sizeof(op));
     op.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
@@ -300,15 +305,14 @@ void rn_rpc_stream_accept(struct rn_rpc *rpc, struct rn_rpc_incoming *incoming)
     rn_rpc_stream_receive_start(stream);
 }
 
-struct rn_rpc_stream *rn_rpc_stream_dial(struct rn_rpc *rpc, struct rn_rpc_link *link,
-                                         grpc_channel *channel, enum rn_rpc_kind kind)
+struct rn_rpc_stream *rn_rpc_stream_dial(struct rn_rpc *rpc, const struct rn_rpc_dial *dial)
 {
-    grpc_slice path = grpc_slice_from_static_string(rn_rpc_methods[kind].path);
-    grpc_call *call = grpc_channel_create_call(
-        channel, NULL, GRPC_PROPAGATE_DEFAULTS, rpc->queue, path, NULL,
-        rn_rpc_deadline((uint64_t)rpc->config.stream_seconds * 1000U), NULL);
-    struct rn_rpc_stream *stream = stream_new(rpc, call, kind);
-    stream->link = link;
+    grpc_slice path = grpc_slice_from_static_string(rn_rpc_methods[dial->kind].path);
+    grpc_call *call =
+        grpc_channel_create_call(dial->channel, NULL, GRPC_PROPAGATE_DEFAULTS, rpc->queue, path,
+                                 NULL, rn_rpc_deadline(dial->deadline_ms), NULL);
+    struct rn_rpc_stream *stream = stream_new(rpc, call, dial->kind);
+    stream->dial = *dial;
 
     grpc_op op;
     memset(&op, 0, sizeof(op));

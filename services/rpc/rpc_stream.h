@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The struct behind a stream, shared by rpc_stream.c (life), rpc_streambatch.c (what core is asked
- * to do) and rpc_streamuse.c (what the user and the loop may do with it).
+ * The struct behind a stream, shared by rpc_streambatch.c (what core is asked to do), rpc_stream.c
+ * (life) and rpc_streamuse.c (what the user and the loop may do with it), and what the files above
+ * need of it. A dialled stream tells its dialler through struct rn_rpc_dial; it knows no more of
+ * it.
  */
 #ifndef RN_SERVICES_RPC_STREAM_H
 #define RN_SERVICES_RPC_STREAM_H
 
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_core.h"
 
 #define RN_RPC_STREAM_MAGIC 0x7274736dU
 
@@ -16,6 +18,19 @@ enum rn_rpc_sending {
     RN_RPC_SEND_METADATA,
     RN_RPC_SEND_MESSAGE,
     RN_RPC_SEND_FINISH
+};
+
+/* How a stream is dialled, and who hears of it. */
+struct rn_rpc_dial {
+    struct rn_rpc_link *link; /* first argument of both; what rn_rpc_stream_link returns */
+    grpc_channel *channel;
+    enum rn_rpc_kind kind;
+    const char *expected_id; /* the peer's; lives as long as the stream */
+    uint64_t deadline_ms;    /* core cuts the stream then, whatever it is doing */
+    void (*opened)(struct rn_rpc_link *link, struct rn_rpc_stream *stream); /* before on_open */
+    /* After on_closed; lived_ms is 0 for a stream that never opened. */
+    void (*ended)(struct rn_rpc_link *link, struct rn_rpc_stream *stream,
+                  const struct rn_rpc_end *end, uint64_t lived_ms);
 };
 
 struct rn_rpc_outgoing {
@@ -29,7 +44,7 @@ struct rn_rpc_stream {
     struct rn_rpc *rpc;
     struct rn_rpc_stream *previous;
     struct rn_rpc_stream *next;
-    struct rn_rpc_link *link; /* NULL when accepted */
+    struct rn_rpc_dial dial; /* dial.link is NULL when accepted */
     const struct rn_rpc_method *method;
     enum rn_rpc_kind kind;
     uint64_t number;
@@ -38,6 +53,7 @@ struct rn_rpc_stream {
     uint64_t born_ms;
     uint64_t closing_ms;
     uint64_t renewed_ms;
+    uint64_t moved_ms; /* a message last arrived or left */
 
     grpc_call *call;
     unsigned references; /* one until reported, one for each batch */
@@ -92,5 +108,16 @@ void rn_rpc_stream_pump(struct rn_rpc_stream *stream);
 /* Ends the stream now. On an accepted stream the peer learns the reason if the send side is free.
  */
 void rn_rpc_stream_fail(struct rn_rpc_stream *stream, rn_result result);
+
+/* Takes ownership of call and metadata. */
+void rn_rpc_stream_accept(struct rn_rpc *rpc, grpc_call *call, grpc_metadata_array metadata,
+                          const struct rn_rpc_method *method);
+struct rn_rpc_stream *rn_rpc_stream_dial(struct rn_rpc *rpc, const struct rn_rpc_dial *dial);
+
+/* Nothing queued, and nothing arrived or left within quiet_ms. */
+bool rn_rpc_stream_is_idle(const struct rn_rpc_stream *stream, uint64_t quiet_ms);
+void rn_rpc_streams_cancel_all(struct rn_rpc *rpc);
+/* Dates, renewal of authorisation, calls beyond their time. */
+void rn_rpc_streams_inspect(struct rn_rpc *rpc);
 
 #endif

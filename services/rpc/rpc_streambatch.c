@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "services/rpc/rpc_status.h"
 #include "services/rpc/rpc_stream.h"
 
 /* --- memory ----------------------------------------------------------------------------------- */
@@ -122,7 +123,7 @@ void rn_rpc_stream_pump(struct rn_rpc_stream *stream)
     }
     if (stream->first != NULL) {
         send_head(stream);
-    } else if (stream->closing && stream->link != NULL) {
+    } else if (stream->closing && stream->dial.link != NULL) {
         send_half_close(stream);
     } else if (stream->closing) {
         rn_rpc_stream_status_send(stream, rn_ok(), false);

@@ -3,7 +3,8 @@
  * What may be done with an open stream: sending, pausing, inspection by the loop, facts.
  */
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "services/rpc/rpc_buffer.h"
+#include "services/rpc/rpc_peer.h"
 #include "services/rpc/rpc_stream.h"
 
 /* A dialled stream that its peer has not accepted by then is given up. */
@@ -79,7 +80,7 @@ static void inspect(struct rn_rpc_stream *stream, uint64_t now)
         return;
     }
     if ((!stream->opened && age > OPEN_MS_MAX) ||
-        (stream->link == NULL && age > (uint64_t)stream->method->seconds_max * 1000U)) {
+        (stream->dial.link == NULL && age > (uint64_t)stream->method->seconds_max * 1000U)) {
         rn_rpc_stream_close(stream, (rn_result){RN_E_TIMEOUT});
         return;
     }
@@ -88,7 +89,7 @@ static void inspect(struct rn_rpc_stream *stream, uint64_t now)
     }
     stream->renewed_ms = now;
     rn_result allowed = {RN_E_PEER_AUTH};
-    if (rn_rpc_peer_in_date(&stream->peer, rn_clock_wall_ms())) {
+    if (rn_rpc_peer_in_date(&stream->peer, rn_rpc_wall_ms(stream->rpc))) {
         allowed = callbacks->authorize(callbacks->user, &stream->peer, stream->kind, true);
     }
     if (!rn_is_ok(allowed)) {
@@ -107,6 +108,11 @@ void rn_rpc_streams_inspect(struct rn_rpc *rpc)
             inspect(stream, now);
         }
     }
+}
+
+bool rn_rpc_stream_is_idle(const struct rn_rpc_stream *stream, uint64_t quiet_ms)
+{
+    return stream->queued_messages == 0 && rn_rpc_now_ms() - stream->moved_ms >= quiet_ms;
 }
 
 void rn_rpc_streams_cancel_all(struct rn_rpc *rpc)
@@ -137,7 +143,7 @@ enum rn_rpc_kind rn_rpc_stream_kind(const struct rn_rpc_stream *stream)
 
 struct rn_rpc_link *rn_rpc_stream_link(const struct rn_rpc_stream *stream)
 {
-    return stream->link;
+    return stream->dial.link;
 }
 
 uint64_t rn_rpc_stream_number(const struct rn_rpc_stream *stream)

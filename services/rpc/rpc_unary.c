@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_buffer.h"
+#include "services/rpc/rpc_peer.h"
+#include "services/rpc/rpc_status.h"
+#include "services/rpc/rpc_unary.h"
 
 #define UNARY_MAGIC 0x7270636eU
 
@@ -142,15 +145,14 @@ static rn_result may_call(struct rn_rpc_unary *unary)
     return reachable ? rn_ok() : (rn_result){RN_E_PEER_AUTH};
 }
 
-void rn_rpc_unary_accept(struct rn_rpc *rpc, struct rn_rpc_incoming *incoming)
+void rn_rpc_unary_accept(struct rn_rpc *rpc, grpc_call *call, const struct rn_rpc_method *method)
 {
     struct rn_rpc_unary *unary = rn_alloc(1, sizeof(*unary));
     unary->magic = UNARY_MAGIC;
     unary->rpc = rpc;
-    unary->method = incoming->method;
-    unary->call = incoming->call;
+    unary->method = method;
+    unary->call = call;
     unary->born_ms = rn_rpc_now_ms();
-    grpc_metadata_array_destroy(&incoming->metadata);
     rn_rpc_tag_init(&unary->end_tag, unary, release_step);
     rn_rpc_tag_init(&unary->receive_tag, unary, on_receive);
     rn_rpc_tag_init(&unary->answer_tag, unary, release_step);

@@ -134,7 +134,8 @@ static void on_link_down(void *user, struct rn_rpc_link *link, const struct rn_r
     struct rn_member *member = user;
     (void)link;
     rn_log(RN_LOG_WARN, "coordinator.unreachable",
-           RN_LOG_TEXT(RN_F_REASON, rn_code_name(end->result.code)));
+           RN_LOG_TEXT(RN_F_REASON, rn_code_name(end->result.code)),
+           RN_LOG_TEXT(end->detail != NULL ? RN_F_DETAIL : RN_F_NONE, end->detail));
     if (rn_class_of(end->result) == RN_CLASS_STOP) {
         struct rn_error err;
         rn_member_end(member,
@@ -323,13 +324,15 @@ static rn_result admin(void *user, struct rn_view request, struct rn_buffer *ans
         "{\"role\":\"member\",\"name\":\"%s\",\"federation\":\"%s\",\"plan\":\"%s\","
         "\"version\":\"%s\",\"connected\":%s,\"round\":%u,\"rounds\":%u,"
         "\"attempt\":%u,\"stage\":\"%s\",\"training\":%s,\"adapter\":\"%s\","
-        "\"uplink_bytes\":%llu}",
+        "\"uplink_bytes\":%llu,",
         member->site->site.name, member->site->roster.federation, member->site->plan.name,
         RN_VERSION, member->greeted ? "true" : "false", (unsigned)member->next_round,
         (unsigned)member->site->plan.rounds, (unsigned)member->session.attempt,
         member->session.machine == NULL ? "idle" : rn_job_stage_code(member->session.stage),
         member->training != NULL ? "true" : "false", hash,
         (unsigned long long)rn_member_bytes_sent(member));
+    rn_credwatch_status(member->rpc, answer);
+    rn_buffer_format(answer, "}");
     return rn_ok();
 }
 

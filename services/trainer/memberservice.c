@@ -118,7 +118,12 @@ static rn_result open_network(struct rn_member *member, struct rn_error *err)
                             : rn_fail_context(err, opened, "%s: tls.key, tls.crt and ca.crt",
                                               member->site->directory));
     RN_TRY(rn_worker_new(member->rpc, &member->worker, err));
-    return rn_sigwatch_new(member->rpc, on_signal, member, &member->signals, err);
+    const struct rn_credwatch_options watch = {.directory = member->site->directory,
+                                               .on_event = rn_credwatch_log};
+    member->credentials = rn_credwatch_new(member->rpc, &watch);
+    RN_TRY(rn_sigwatch_new(member->rpc, on_signal, member, &member->signals, err));
+    rn_sigwatch_on_hangup(member->signals, rn_credwatch_reload, member->credentials);
+    return rn_ok();
 }
 
 static rn_result start(struct rn_member *member, const struct rn_service_options *options,
@@ -154,6 +159,7 @@ static void clear(struct rn_member *member)
     rn_rpc_close(member->rpc);
     rn_worker_free(member->worker);
     rn_sigwatch_free(member->signals);
+    rn_credwatch_free(member->credentials);
     rn_member_session_clear(member);
     rn_free(member->update.delta);
     rn_sa_spent_free(member->spent);

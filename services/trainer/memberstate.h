@@ -14,6 +14,7 @@
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/spent.h"
 #include "services/federation/jobrecord.h"
+#include "services/host/credwatch.h"
 #include "services/host/modeljob.h"
 #include "services/host/service.h"
 #include "services/host/sigwatch.h"
@@ -56,6 +57,7 @@ struct rn_member {
     struct rn_rpc *rpc;
     struct rn_worker *worker;
     struct rn_sigwatch *signals;
+    struct rn_credwatch *credentials;
 
     struct rn_rpc_stream *session_stream;
     struct rn_rpc_stream *bulk_stream;

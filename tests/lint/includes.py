@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Checks include directions: base <- crypto <- policy <- services; base <- trainer <- services (trainer/trainer.h alone);
-and that libraries stay in the folder that owns them."""
+that libraries stay in the folder that owns them; and that inside services/rpc each file includes and calls downward
+alone."""
+import os
 import re
 import sys
 
@@ -16,6 +18,34 @@ OWNED = [
 ]
 SANS_IO = re.compile(r"^(sys/socket|pthread|time|unistd|fcntl|stdio|threads)\.h$|^base/(file|clock|log)\.h$")
 TRAINER_OUTSIDE = {"trainer/trainer.h"}
+
+# Files of services/rpc from the ground up: one may include the headers, and name the functions, of levels below its own
+# alone. rpc.h is everybody's, so calls are looked at by name.
+RPC_LEVELS = [["peer"], ["address", "rpc_socket", "rpc_status", "rpc_buffer", "rpc_methods", "rpc_creds", "rpc_setup"],
+              ["rpc_core"], ["rpc_args", "rpc_peer", "rpc_local"], ["rpc_streambatch"], ["rpc_stream"],
+              ["rpc_streamuse"], ["rpc_health"], ["rpc_unary"], ["rpc_link", "rpc_server"], ["rpc_run"]]
+RPC_LEVEL = {name: level for level, names in enumerate(RPC_LEVELS) for name in names}
+RPC_SHARED = {"rpc", "rpc_stream", "rpc_unary"}  # headers of more than one level
+DEFINITION = re.compile(r"^[a-z][\w *]*?\b(rn_(?:rpc|peer)_\w+)\([^;]*?\)\n\{", re.M)
+
+
+def rpc_faults(texts):
+    name = {path: os.path.basename(path).split(".")[0] for path in texts}
+    for path in texts:
+        if path.endswith(".c") and name[path] not in RPC_LEVEL:
+            yield path, 1, "this file has no place in RPC_LEVELS"
+    home = {function: name[path] for path in texts if path.endswith(".c") for function in DEFINITION.findall(texts[path])}
+    for path, text in texts.items():
+        level = RPC_LEVEL.get(name[path], len(RPC_LEVELS))
+        for number, line in enumerate(text.splitlines(), 1):
+            match = re.match(r'\s*#\s*include\s+"services/rpc/(\w+)\.h"', line)
+            used = {match.group(1): match.group(1)} if match and match.group(1) not in RPC_SHARED else {}
+            if path.endswith(".c") and not re.match(r" \*|\s*/\*", line):
+                words = re.findall(r"\brn_(?:rpc|peer)_\w+", re.sub(r"struct \w+", "", line))
+                used.update({home[word]: word for word in words if word in home})
+            for other, what in used.items():
+                if other != name[path] and RPC_LEVEL[other] >= level:
+                    yield path, number, f"{name[path]} does not stand above {other} in services/rpc: {what}"
 
 
 def faults(path, text):
@@ -39,8 +69,10 @@ def faults(path, text):
 
 
 bad = 0
-for path in sys.argv[1:]:
-    for number, what in faults(path, open(path, encoding="utf-8").read()):
-        print(f"lint: {path}:{number}: {what}", file=sys.stderr)
-        bad += 1
+texts = {path: open(path, encoding="utf-8").read() for path in sys.argv[1:]}
+found = [(path, number, what) for path, text in texts.items() for number, what in faults(path, text)]
+found += rpc_faults({path: text for path, text in texts.items() if path.startswith("services/rpc/")})
+for path, number, what in found:
+    print(f"lint: {path}:{number}: {what}", file=sys.stderr)
+    bad += 1
 sys.exit(1 if bad else 0)

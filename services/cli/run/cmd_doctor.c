@@ -22,12 +22,7 @@ static const char *const state_keys[] = {"ok", "warning", "skipped", "failed"};
 static void doctor_free(struct rn_doctor **doctor)
 {
     if (*doctor != NULL) {
-        if ((*doctor)->key_pem.data != NULL) {
-            rn_secret_wipe((*doctor)->key_pem.data, (*doctor)->key_pem.length);
-        }
-        rn_buffer_clear(&(*doctor)->key_pem);
-        rn_buffer_clear(&(*doctor)->chain_pem);
-        rn_buffer_clear(&(*doctor)->ca_pem);
+        rn_credfiles_clear(&(*doctor)->credentials);
         rn_setup_free((*doctor)->setup);
         rn_free(*doctor);
     }

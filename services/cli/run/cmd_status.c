@@ -72,6 +72,23 @@ static void print_members(const json_t *members)
     }
 }
 
+/* A service of before this field leaves it out. */
+static void print_certificate(const json_t *certificate)
+{
+    const long long left =
+        (long long)json_integer_value(json_object_get(certificate, "seconds_left"));
+    if (certificate == NULL) {
+        return;
+    }
+    printf("certificate %s %.10s", left < 0 ? "EXPIRED on" : "valid until",
+           text_of(certificate, "expires"));
+    if (left >= 0) {
+        printf(left < 2 * 86400 ? ", %lld hours left" : ", %lld days left",
+               left < 2 * 86400 ? left / 3600 : left / 86400);
+    }
+    printf("\n");
+}
+
 static void print_text(const json_t *status)
 {
     const unsigned long long round = number_of(status, "round");
@@ -89,6 +106,7 @@ static void print_text(const json_t *status)
                number_of(status, "attempt"), text_of(status, "stage"));
     }
     printf("adapter     %s\n", text_of(status, "adapter"));
+    print_certificate(json_object_get(status, "certificate"));
     const json_t *members = json_object_get(status, "members");
     if (members != NULL) {
         print_members(members);

@@ -8,6 +8,7 @@
 #define RN_SERVICES_CLI_RUN_DOCTOR_H
 
 #include "services/cli/setup/setupfiles.h"
+#include "services/host/credfiles.h"
 
 #define RN_FINDINGS_MAX 192
 
@@ -23,7 +24,7 @@ struct rn_doctor {
     struct rn_setup *setup;
     bool has_site, has_plan, has_material;
     bool ready; /* plan and roster fit each other and this site */
-    struct rn_buffer key_pem, chain_pem, ca_pem;
+    struct rn_credfiles credentials;
     uint64_t now_wall_ms;
     uint32_t timeout_ms; /* of each network step */
     size_t count;

@@ -89,14 +89,6 @@ static void check_identity(struct rn_doctor *doctor)
     (void)rn_doctor_judge(doctor, "identity", result, &err, "Ed25519 key %.16s...", hex);
 }
 
-static rn_result material_read(struct rn_doctor *doctor, struct rn_error *err)
-{
-    const char *directory = doctor->setup->directory;
-    RN_TRY(rn_setup_read(directory, "tls.key", RN_SETUP_PEM_MAX, &doctor->key_pem, err));
-    RN_TRY(rn_setup_read(directory, "tls.crt", RN_SETUP_PEM_MAX, &doctor->chain_pem, err));
-    return rn_setup_read(directory, "ca.crt", RN_SETUP_PEM_MAX, &doctor->ca_pem, err);
-}
-
 static rn_result material_check(struct rn_doctor *doctor, struct rn_tls_leaf *leaf,
                                 struct rn_error *err)
 {
@@ -104,10 +96,10 @@ static rn_result material_check(struct rn_doctor *doctor, struct rn_tls_leaf *le
     const struct rn_site *site = &doctor->setup->site;
     const struct rn_x509_subject subject = {
         .federation = site->federation, .member = site->role == RN_SITE_MEMBER ? site->name : NULL};
-    RN_TRY(material_read(doctor, err));
-    RN_TRY(rn_tls_material_check(rn_buffer_view(&doctor->key_pem),
-                                 rn_buffer_view(&doctor->chain_pem),
-                                 rn_buffer_view(&doctor->ca_pem), doctor->now_wall_ms, leaf, err));
+    RN_TRY(rn_credfiles_read(doctor->setup->directory, &doctor->credentials, err));
+    const struct rn_rpc_material own = rn_credfiles_material(&doctor->credentials);
+    RN_TRY(rn_tls_material_check(own.key_pem, own.chain_pem, own.ca_pem, doctor->now_wall_ms, leaf,
+                                 err));
     rn_x509_uri(&subject, expected);
     RN_ENSURE(strcmp(leaf->uri, expected) == 0, err, RN_E_IDENTITY,
               "tls.crt is for %s, but site.yaml says %s", leaf->uri, expected);

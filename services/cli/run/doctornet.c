@@ -112,9 +112,10 @@ static void check_handshake(const struct peer_check *peer, int descriptor)
         return;
     }
     rn_x509_uri(&subject, expected);
-    const rn_result result = rn_x509_probe_run(
-        descriptor, rn_buffer_view(&doctor->key_pem), rn_buffer_view(&doctor->chain_pem),
-        rn_buffer_view(&doctor->ca_pem), expected, &probe, &err);
+    const rn_result result =
+        rn_x509_probe_run(descriptor, rn_buffer_view(&doctor->credentials.key_pem),
+                          rn_buffer_view(&doctor->credentials.chain_pem),
+                          rn_buffer_view(&doctor->credentials.ca_pem), expected, &probe, &err);
     (void)rn_doctor_judge(doctor, name, result, &err, "%s, %s, both certificates accepted",
                           probe.protocol, probe.cipher);
 }

@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "services/rpc/rpc_internal.h"
+#include "services/rpc/rpc_methods.h"
+#include "services/rpc/rpc_socket.h"
 #include "tests/unit/services/rpc_raw.h"
 
 static struct end server;
