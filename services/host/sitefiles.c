@@ -12,8 +12,6 @@
 #include "services/host/modelhash.h"
 
 #define SITE_BYTES_MAX ((size_t)256 << 10)
-/* Members send their last message again after this long without an answer. */
-#define RETRY_MS 10000
 
 static rn_result read_file(const struct rn_site_files *site, const char *name, size_t max,
                            struct rn_buffer *out, char path[static RN_PATH_MAX],
@@ -222,31 +220,6 @@ void rn_site_files_peer_id(const struct rn_site_files *site, uint32_t who,
 const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who)
 {
     return who < site->roster.count ? site->roster.members[who].name : "coordinator";
-}
-
-void rn_site_files_params(const struct rn_site_files *site, uint64_t value_max, uint64_t elements,
-                          struct rn_sa_params *out_params)
-{
-    const struct rn_plan_secagg *plan = &site->plan.secagg;
-    struct rn_sa_params params = {
-        .members = site->roster.count,
-        .colluding = plan->colluding,
-        .losses = plan->losses,
-        .honest = plan->honest,
-        .value_max = value_max,
-        .chunk_elements = RN_SA_CHUNK_ELEMENTS_DEFAULT,
-        .retry_ms = RETRY_MS,
-    };
-    const struct rn_sa_timeout stage = {plan->stage_soft_s * UINT64_C(1000),
-                                        plan->stage_hard_s * UINT64_C(1000)};
-    params.ready = (struct rn_sa_timeout){plan->train_soft_s * UINT64_C(1000),
-                                          plan->train_hard_s * UINT64_C(1000)};
-    params.shares = params.acks = params.vote = params.unmask = params.receipts = stage;
-    /* 1.5 x bytes / agreed rate on top of a stage's own time. */
-    const uint64_t bytes = (elements * rn_sa_bits(&params) + 7) / 8;
-    const uint64_t upload_ms = bytes * 1500 / (plan->upload_rate == 0 ? 1 : plan->upload_rate);
-    params.upload = (struct rn_sa_timeout){stage.soft_ms + upload_ms, stage.hard_ms + upload_ms};
-    *out_params = params;
 }
 
 void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out)

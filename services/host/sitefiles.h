@@ -49,11 +49,6 @@ void rn_site_files_peer_id(const struct rn_site_files *site, uint32_t who,
 /* Name of a member or "coordinator", for logs. */
 const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who);
 
-/* Secure-aggregation parameters of a round whose vector has `elements` elements of at most
- * value_max: the same at every site. */
-void rn_site_files_params(const struct rn_site_files *site, uint64_t value_max, uint64_t elements,
-                          struct rn_sa_params *out_params);
-
 /* What the journal of this site is bound to: role, identity, plan. Cleared by the caller. */
 void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out);
 

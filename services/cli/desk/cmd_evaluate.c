@@ -17,7 +17,7 @@ static rn_result evaluate(struct rn_desk *desk, const struct rn_command *command
     struct rn_metrics metrics;
 
     RN_TRY(rn_desk_open(desk, &session, err));
-    RN_TRY(rn_trainer_evaluate(session.trainer, session.data, &metrics, err));
+    RN_TRY(rn_trainer_evaluate(session.trainer, session.data, NULL, NULL, &metrics, err));
     if (command->json) {
         rn_metrics_print_json(&metrics);
         printf("\n");

@@ -175,7 +175,7 @@ static void check_logits_and_loss(const struct bench *b, double tolerance)
     check(b, "logits", c.logits, count * labels, tolerance);
     rn_free(c.logits);
     struct rn_metrics metrics;
-    must(rn_trainer_evaluate(b->trainer, b->data, &metrics, &err), &err);
+    must(rn_trainer_evaluate(b->trainer, b->data, NULL, NULL, &metrics, &err), &err);
     float *loss = golden(b, "loss", count);
     double mean = 0.0;
     for (size_t i = 0; i < count; i++) {
