@@ -99,6 +99,15 @@ void rn_effects_event_err(struct rn_effects *effects, struct rn_job_event event,
     effect->err = *err;
 }
 
+void rn_effects_event_path(struct rn_effects *effects, struct rn_job_event event, const char *path)
+{
+    struct rn_effect *effect = rn_effects_add(effects, RN_EFFECT_EVENT);
+    effect->event = event;
+    if (path[0] != '\0') {
+        rn_buffer_append(&effect->bytes, path, strlen(path) + 1);
+    }
+}
+
 void rn_effects_end(struct rn_effects *effects, rn_result result, const struct rn_error *err)
 {
     struct rn_effect *effect = rn_effects_add(effects, RN_EFFECT_END);

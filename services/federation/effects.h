@@ -30,8 +30,8 @@ enum rn_effect_kind {
     RN_EFFECT_TRAIN,      /* train: RN_INPUT_TRAINED follows, exactly once */
     RN_EFFECT_TRAIN_CANCEL, /* the running training ends early; its TRAINED still comes */
     RN_EFFECT_PUBLISH,      /* publish: RN_INPUT_PUBLISHED follows, exactly once, in order */
-    RN_EFFECT_EVENT,        /* event: log, metric, listener (jobevent.h) */
-    RN_EFFECT_END,          /* result, err, now: stop the transport and the process */
+    RN_EFFECT_EVENT, /* event; err: its detail; bytes: its path with NUL, if any (jobevent.h) */
+    RN_EFFECT_END,   /* result, err, now: stop the transport and the process */
 };
 
 /* One local training. Values are copies, owned by the effect: the adapter as it stood. */
@@ -97,6 +97,8 @@ void rn_effects_event(struct rn_effects *effects, struct rn_job_event event);
 /* With a sentence beside it: the event's detail. */
 void rn_effects_event_err(struct rn_effects *effects, struct rn_job_event event,
                           const struct rn_error *err);
+/* With a path beside it; "" is none. */
+void rn_effects_event_path(struct rn_effects *effects, struct rn_job_event event, const char *path);
 void rn_effects_end(struct rn_effects *effects, rn_result result, const struct rn_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 
 #define RESULT_VERSION 1
 #define END_VERSION 1
+#define END_TAG "rondo/v1 job end"
 
 static uint64_t bits_of(double value)
 {
@@ -93,11 +94,39 @@ rn_result rn_job_metrics_read(struct rn_view bytes, struct rn_job_metrics *out,
     return rn_ok();
 }
 
+static void signed_bytes(const struct rn_job_end *end, const uint8_t *plan_hash, uint32_t round,
+                         struct rn_buffer *out)
+{
+    rn_buffer_append(out, plan_hash, RN_HASH_BYTES);
+    rn_buffer_u32(out, round);
+    rn_buffer_u32(out, end->code);
+    rn_buffer_blob(out, rn_view_text(end->text));
+}
+
+void rn_job_end_sign(struct rn_job_end *end, const struct rn_identity *identity,
+                     const uint8_t plan_hash[static RN_HASH_BYTES], uint32_t round)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+    signed_bytes(end, plan_hash, round, &bytes);
+    rn_identity_sign(identity, END_TAG, rn_buffer_view(&bytes), end->signature);
+}
+
+rn_result rn_job_end_verify(const struct rn_job_end *end,
+                            const struct rn_identity_public *coordinator,
+                            const uint8_t plan_hash[static RN_HASH_BYTES], uint32_t round,
+                            struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+    signed_bytes(end, plan_hash, round, &bytes);
+    return rn_identity_verify(coordinator, END_TAG, rn_buffer_view(&bytes), end->signature, err);
+}
+
 void rn_job_end_write(const struct rn_job_end *end, struct rn_buffer *out)
 {
     rn_buffer_u32(out, END_VERSION);
     rn_buffer_u32(out, end->code);
     rn_buffer_blob(out, rn_view_text(end->text));
+    rn_buffer_append(out, end->signature, sizeof(end->signature));
 }
 
 rn_result rn_job_end_read(struct rn_view bytes, struct rn_job_end *out, struct rn_error *err)
@@ -108,6 +137,7 @@ rn_result rn_job_end_read(struct rn_view bytes, struct rn_job_end *out, struct r
               "journal: the job's end was written by another version of Rondo");
     end.code = (enum rn_code)rn_read_u32(&reader);
     const struct rn_view text = rn_read_blob(&reader, sizeof(end.text) - 1);
+    rn_read_copy(&reader, end.signature, sizeof(end.signature));
     RN_ENSURE(rn_reader_done(&reader), err, RN_E_DATA, "journal: the job's end is damaged");
     memcpy(end.text, text.data, text.length);
     *out = end;

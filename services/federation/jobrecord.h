@@ -9,6 +9,7 @@
 #define RN_SERVICES_FEDERATION_JOBRECORD_H
 
 #include "base/bytes.h"
+#include "crypto/identity.h"
 #include "crypto/sha256.h"
 
 /* Longest body of one record. */
@@ -108,7 +109,14 @@ RN_MUST rn_result rn_job_metrics_read(struct rn_view bytes, struct rn_job_metric
 struct rn_job_end {
     enum rn_code code;
     char text[RN_ERROR_TEXT_MAX];
+    uint8_t signature[RN_SIGNATURE_BYTES]; /* the coordinator's, over plan, round, code, text */
 };
+void rn_job_end_sign(struct rn_job_end *end, const struct rn_identity *identity,
+                     const uint8_t plan_hash[static RN_HASH_BYTES], uint32_t round);
+RN_MUST rn_result rn_job_end_verify(const struct rn_job_end *end,
+                                    const struct rn_identity_public *coordinator,
+                                    const uint8_t plan_hash[static RN_HASH_BYTES], uint32_t round,
+                                    struct rn_error *err);
 void rn_job_end_write(const struct rn_job_end *end, struct rn_buffer *out);
 RN_MUST rn_result rn_job_end_read(struct rn_view bytes, struct rn_job_end *out,
                                   struct rn_error *err);

@@ -12,9 +12,9 @@
  *     rn_participation_view    where this site stands, for status
  *     rn_participation_free    wipes the secrets of a running session
  *
- * Parts: participation.c (phases, drain, end), partlink.c (greeting, welcome, closing),
- * partsession.c (offers, the member machine's actions to effects), partround.c (training, sum to
- * adapter, restart).
+ * Parts: participation.c (inputs, publication, drain, end), partlink.c (greeting, welcome,
+ * closing), partsession.c (offers, the member machine), partactions.c (its actions as effects),
+ * partround.c (training, sum to adapter, restart).
  *
  * Claims, whatever the coordinator does (each a test of tests/simulation/test_job_*):
  *   - an offer is taken only for the plan, the adapter and the attempt numbers of this site's own

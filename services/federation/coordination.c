@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Phases of the job, its inputs, its end.
+ */
+#include "services/federation/coordination.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "services/federation/coordinationstate.h"
+
+/* A step later than this after the one before: the process was suspended, and that time is held
+ * against nobody. Ticks come far more often. */
+#define STEP_MS_MAX 5000u
+#define WAITING_EVENT_MS 30000u
+/* At the end: members that are behind have this long to get on with what they miss. */
+#define LINGER_MS 20000u
+/* After a signal, a session past Ready is finished within this, or resumed later. */
+#define DRAIN_MS 30000u
+
+static void set_phase(struct rn_coordination *c, enum rn_coordination_phase phase)
+{
+    c->phase = phase;
+    c->phase_ms = c->clock_ms;
+    c->told_ms = c->clock_ms;
+}
+
+/* ---- End */
+
+static void end(struct rn_coordination *c, rn_result result, const struct rn_error *err)
+{
+    if (c->ended) {
+        return;
+    }
+    /* One that is cut off while members fetch what they miss comes back for them. */
+    const bool over = c->phase == RN_COORDINATION_LINGER && result.code == c->result.code &&
+                      (c->drains == 0 || !rn_coord_somebody_behind(c));
+    const struct rn_wire_envelope envelope = {
+        .body = RN_WIRE_CLOSING,
+        .as.closing = {.reason = over ? (uint32_t)c->result.code : (uint32_t)RN_E_UNAVAILABLE,
+                       .job_done = over}};
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        rn_effects_send(c->out, c->peers[i].connection, &envelope);
+    }
+    c->ended = true;
+    c->phase = RN_COORDINATION_ENDED;
+    rn_effects_end(c->out, result, err);
+    c->out->items[c->out->count - 1].now = c->drains > 1;
+}
+
+/* The process cannot go on; the job can, with the next one. */
+static void fail(struct rn_coordination *c, rn_result result, const struct rn_error *err)
+{
+    rn_effects_event_err(c->out,
+                         (struct rn_job_event){.kind = RN_JOB_FAILED, .outcome = result.code}, err);
+    end(c, result, err);
+}
+
+/* No further round: members fetch what they miss, the last adapter is published. Nothing is
+ * published that no round was summed for. */
+static void end_rounds(struct rn_coordination *c)
+{
+    if (!rn_is_ok(c->result)) {
+        rn_effects_event_err(
+            c->out, (struct rn_job_event){.kind = RN_JOB_INCOMPLETE, .round = c->round}, &c->err);
+    }
+    set_phase(c, RN_COORDINATION_LINGER);
+    if (c->round_count > 0) {
+        rn_coord_publish(c, c->model, c->rounds[c->round_count - 1].round, true);
+        return;
+    }
+    rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_ENDED,
+                                                   .outcome = c->result.code,
+                                                   .summed = c->summed,
+                                                   .skipped = c->skipped});
+}
+
+static void gather(struct rn_coordination *c)
+{
+    if (c->drains > 0) {
+        end(c, rn_ok(), NULL);
+    } else if (c->round > c->basis->plan->rounds || !rn_is_ok(c->result)) {
+        end_rounds(c);
+    } else {
+        set_phase(c, RN_COORDINATION_GATHER);
+    }
+}
+
+static void stopped_by_operator(struct rn_coordination *c)
+{
+    rn_coord_write_end(c, c->result, &c->err);
+    end_rounds(c);
+}
+
+static void follow(struct rn_coordination *c, const struct rn_coord_outcome *outcome)
+{
+    switch (rn_coord_conclude(c, outcome)) {
+    case RN_COORD_GO_ON:
+        break;
+    case RN_COORD_NEXT:
+        if (c->abort_asked) {
+            stopped_by_operator(c);
+        } else {
+            gather(c);
+        }
+        break;
+    case RN_COORD_END_ROUNDS:
+        end_rounds(c);
+        break;
+    case RN_COORD_FAIL:
+        fail(c, outcome->failed, &c->err);
+        break;
+    }
+}
+
+/* ---- Gathering */
+
+/* Everybody is here, or enough are and the rest had time to come. */
+static bool may_start(const struct rn_coordination *c)
+{
+    const struct rn_plan_secagg *secagg = &c->basis->plan->secagg;
+    const uint64_t patience =
+        c->first_session ? secagg->stage_soft_s * UINT64_C(1000) : RN_COORD_ABSENT_MS;
+    uint32_t present = 0;
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        const struct rn_coord_peer *peer = &c->peers[i];
+        if (peer->connection != 0) {
+            present++;
+        } else if (!peer->stranded && c->clock_ms - peer->since_ms < patience) {
+            return false;
+        }
+    }
+    const struct rn_sa_params params = {
+        .members = c->peer_count, .colluding = secagg->colluding, .honest = secagg->honest};
+    return present >= rn_sa_floor(&params, present, 0) && c->publishing < RN_COORD_PUBLISHING_MAX;
+}
+
+/* Fewer are here than a sum needs to hide one of them, and for as long as a round may last: the
+ * process ends with the adapter it has. Before its first session it waits without end, because
+ * sites are started by hand; whoever starts the coordinator again goes on where this one stopped.
+ */
+static bool gave_up(struct rn_coordination *c)
+{
+    const uint64_t limit_ms = c->basis->plan->secagg.train_hard_s * UINT64_C(1000);
+    if (c->first_session || c->clock_ms - c->phase_ms < limit_ms) {
+        return false;
+    }
+    c->result = rn_fail(&c->err, RN_E_INCOMPLETE,
+                        "round %u: only %u of %u members are here, too few for a secure sum, and "
+                        "nobody came in %u s; the adapter of the rounds before is kept. Start the "
+                        "missing trainers, then the others and the coordinator again",
+                        (unsigned)c->round, (unsigned)rn_coord_present(c), (unsigned)c->peer_count,
+                        (unsigned)(limit_ms / 1000));
+    end_rounds(c);
+    return true;
+}
+
+static void start_session(struct rn_coordination *c)
+{
+    struct rn_error err = {0};
+    rn_coord_keep(c);
+    set_phase(c, RN_COORDINATION_SESSION);
+    c->first_session = false;
+    const rn_result result = rn_coord_session_start(c, &err);
+    if (!rn_is_ok(result)) {
+        fail(c, result, &err);
+    }
+}
+
+static void gather_tick(struct rn_coordination *c)
+{
+    if (may_start(c)) {
+        start_session(c);
+    } else if (!gave_up(c) && c->clock_ms - c->told_ms >= WAITING_EVENT_MS) {
+        c->told_ms = c->clock_ms;
+        rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_WAITING,
+                                                       .round = c->round,
+                                                       .present = rn_coord_present(c),
+                                                       .members = c->peer_count});
+    }
+}
+
+/* ---- Lingering */
+
+static uint64_t last_advance(const struct rn_coordination *c)
+{
+    uint64_t last = c->phase_ms;
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        const uint64_t advance = c->peers[i].advance_ms;
+        last = c->peers[i].connection != 0 && advance > last ? advance : last;
+    }
+    for (size_t i = 0; i < RN_COORD_PLACES; i++) {
+        last = c->places[i].used_ms > last ? c->places[i].used_ms : last;
+    }
+    return last;
+}
+
+static void linger_tick(struct rn_coordination *c)
+{
+    /* A coordinator that was started after the end is there for members that are behind. */
+    const bool nobody_yet = c->first_session && rn_coord_present(c) == 0;
+    const bool waits = nobody_yet || rn_coord_somebody_behind(c);
+    if (c->publishing == 0 && (!waits || c->clock_ms - last_advance(c) >= LINGER_MS)) {
+        rn_coord_prune(c);
+        end(c, c->result, &c->err);
+    }
+}
+
+/* ---- Inputs */
+
+static void tick(struct rn_coordination *c)
+{
+    struct rn_coord_outcome outcome;
+    switch (c->phase) {
+    case RN_COORDINATION_GATHER:
+        gather_tick(c);
+        break;
+    case RN_COORDINATION_SESSION:
+        rn_coord_skip_waiting(c);
+        outcome = rn_coord_session_tick(c);
+        follow(c, &outcome);
+        break;
+    case RN_COORDINATION_LINGER:
+        linger_tick(c);
+        break;
+    case RN_COORDINATION_ENDED:
+        return;
+    }
+    if (c->drains > 0 && c->clock_ms - c->drain_ms >= DRAIN_MS) {
+        end(c, rn_ok(), NULL);
+    }
+}
+
+static struct rn_job_metrics metrics_of(const struct rn_published *published)
+{
+    const struct rn_metrics *m = &published->metrics;
+    return (struct rn_job_metrics){
+        .evaluated = published->evaluated,
+        .values = {m->loss, m->accuracy, m->f1, m->matthews, m->pearson, m->spearman}};
+}
+
+static void tell_published(struct rn_coordination *c, const struct rn_published *published)
+{
+    if (published->directory[0] != '\0') {
+        rn_effects_event_path(
+            c->out, (struct rn_job_event){.kind = RN_JOB_WRITTEN, .round = published->round},
+            published->directory);
+    }
+    if (published->evaluated) {
+        const enum rn_plan_metric metric = c->basis->plan->task.metric;
+        rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_EVALUATED,
+                                                       .round = published->round,
+                                                       .loss = published->metrics.loss,
+                                                       .metric = published->metric,
+                                                       .metric_name = rn_plan_metric_name(metric)});
+    }
+    if (published->final) {
+        rn_effects_event_path(c->out,
+                              (struct rn_job_event){.kind = RN_JOB_ENDED,
+                                                    .round = published->round,
+                                                    .outcome = c->result.code,
+                                                    .summed = c->summed,
+                                                    .skipped = c->skipped},
+                              published->directory);
+    }
+}
+
+static void take_published(struct rn_coordination *c, const struct rn_published *published)
+{
+    c->publishing--;
+    if (!rn_is_ok(published->result)) {
+        if (c->drains == 0) { /* else cut off by the end: written again at the next start */
+            fail(c, published->result, published->err);
+        }
+        return;
+    }
+    if (!published->final) {
+        const struct rn_job_metrics metrics = metrics_of(published);
+        c->unpublished_from = published->round + 1;
+        rn_coord_write_metrics(c, published->round, &metrics);
+    }
+    tell_published(c, published);
+}
+
+/* A session past Ready is worth finishing; anything else is resumed as well. */
+static void take_drain(struct rn_coordination *c, unsigned count)
+{
+    const bool busy = c->phase == RN_COORDINATION_SESSION && !c->session.over &&
+                      c->session.stage > RN_SA_STAGE_READY;
+    rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_DRAINING, .count = count});
+    c->drain_ms = c->drains == 0 ? c->clock_ms : c->drain_ms;
+    c->drains = count;
+    if (count > 1 || !busy) {
+        end(c, rn_ok(), NULL);
+    }
+}
+
+/* A session that can be called off is; a certified one brings its sum first. */
+static void take_abort(struct rn_coordination *c, const char *text)
+{
+    if (c->abort_asked || c->phase == RN_COORDINATION_LINGER) {
+        return;
+    }
+    c->abort_asked = true;
+    c->result = rn_fail(&c->err, RN_E_INCOMPLETE, "ended by the operator: %s", text);
+    if (c->phase == RN_COORDINATION_GATHER) {
+        stopped_by_operator(c);
+    } else {
+        const struct rn_coord_outcome outcome = rn_coord_session_abort(c);
+        follow(c, &outcome);
+    }
+}
+
+static void dispatch(struct rn_coordination *c, const struct rn_input *input)
+{
+    struct rn_coord_outcome outcome = {0};
+    switch (input->kind) {
+    case RN_INPUT_TICK:
+        tick(c);
+        break;
+    case RN_INPUT_OPENED:
+        rn_coord_greet(c, input->connection);
+        break;
+    case RN_INPUT_MESSAGE:
+    case RN_INPUT_BULK:
+        rn_coord_message(c, input, &outcome);
+        follow(c, &outcome);
+        break;
+    case RN_INPUT_GONE:
+        rn_coord_gone(c, input);
+        break;
+    case RN_INPUT_LOST:
+        c->peers[input->peer].wants_help = c->peers[input->peer].connection == input->connection;
+        break;
+    case RN_INPUT_UNREACHABLE:
+        rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_MEMBER_UNREACHABLE,
+                                                       .peer = input->peer + 1,
+                                                       .outcome = input->code});
+        break;
+    case RN_INPUT_PUBLISHED:
+        take_published(c, input->published);
+        break;
+    case RN_INPUT_DRAIN:
+        take_drain(c, input->count);
+        break;
+    case RN_INPUT_ABORT:
+        take_abort(c, input->text);
+        break;
+    case RN_INPUT_BULK_OPENED: /* its member says what it lacks */
+    case RN_INPUT_BULK_SENT:
+    case RN_INPUT_TRAINED:
+        break;
+    }
+}
+
+static void set_time(struct rn_coordination *c, struct rn_now now)
+{
+    const uint64_t passed = now.monotonic_ms > c->seen_ms ? now.monotonic_ms - c->seen_ms : 0;
+    c->clock_ms += passed < STEP_MS_MAX ? passed : STEP_MS_MAX;
+    c->seen_ms += passed;
+}
+
+void rn_coordination_step(struct rn_coordination *c, const struct rn_input *input,
+                          struct rn_now now, struct rn_effects *out_effects)
+{
+    const bool of_peer = input->kind >= RN_INPUT_OPENED && input->kind <= RN_INPUT_UNREACHABLE;
+    RN_BUG_IF(of_peer && input->peer >= c->peer_count);
+    if (c->ended) {
+        return;
+    }
+    c->out = out_effects;
+    set_time(c, now);
+    dispatch(c, input);
+    if (!c->ended) {
+        rn_coord_help_all(c);
+    }
+    c->out = NULL;
+}
+
+/* ---- Life cycle */
+
+static void init_peers(struct rn_coordination *c)
+{
+    c->peer_count = c->basis->roster->count;
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        c->peers[i].next_round = 1;
+        c->peers[i].since_ms = c->clock_ms;
+    }
+}
+
+static rn_result start(struct rn_coordination *c, struct rn_error *err)
+{
+    struct rn_coord_outcome outcome = {0};
+    RN_TRY(c->basis->random(c->basis->random_context, c->incarnation, sizeof(c->incarnation), err));
+    init_peers(c);
+    RN_TRY(rn_coord_resume(c, &outcome, err));
+    rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_STARTED,
+                                                   .round = c->round,
+                                                   .rounds = c->basis->plan->rounds,
+                                                   .members = c->peer_count});
+    if (c->phase == RN_COORDINATION_SESSION) {
+        follow(c, &outcome);
+    } else {
+        gather(c);
+    }
+    return rn_ok();
+}
+
+rn_result rn_coordination_new(const struct rn_coordination_config *config, struct rn_now now,
+                              struct rn_effects *out_effects, struct rn_coordination **out,
+                              struct rn_error *err)
+{
+    struct rn_coordination *c = rn_alloc(1, sizeof(*c));
+    c->config = *config;
+    c->basis = config->basis;
+    c->model = config->model;
+    c->first_session = true;
+    c->seen_ms = now.monotonic_ms;
+    c->clock_ms = now.monotonic_ms;
+    c->out = out_effects;
+    const rn_result result = start(c, err);
+    c->out = NULL;
+    if (!rn_is_ok(result)) {
+        rn_coordination_free(c);
+        return result;
+    }
+    *out = c;
+    return result;
+}
+
+void rn_coordination_free(struct rn_coordination *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    rn_coord_session_clear(&c->session);
+    for (size_t i = 0; i < RN_COORD_PLACES; i++) {
+        rn_coord_session_clear(&c->places[i].session);
+    }
+    rn_free(c->rounds);
+    rn_free(c);
+}
+
+/* ---- View */
+
+static struct rn_coordination_member member_view(const struct rn_coordination *c, uint32_t index)
+{
+    const struct rn_coord_peer *peer = &c->peers[index];
+    const struct rn_coord_session *session = &c->session;
+    const bool running = session->machine != NULL && !session->over;
+    return (struct rn_coordination_member){
+        .connected = peer->connection != 0,
+        .missing = running && rn_sa_set_has(&session->expected, index) &&
+                   !rn_sa_set_has(&session->arrived, index),
+        .declined = running && peer->declined_round == session->round &&
+                    peer->declined_attempt == session->attempt,
+        .stranded = peer->stranded,
+        .why = peer->why,
+        .next_round = peer->next_round,
+        .since_ms = c->clock_ms - peer->since_ms,
+        .received = peer->received,
+    };
+}
+
+void rn_coordination_view(const struct rn_coordination *c, struct rn_now now,
+                          struct rn_coordination_view *out)
+{
+    (void)now;
+    const struct rn_coord_session *session = &c->session;
+    *out = (struct rn_coordination_view){
+        .phase = c->phase,
+        .round = c->round,
+        .rounds = c->basis->plan->rounds,
+        .attempt = c->attempt,
+        .summed = c->summed,
+        .skipped = c->skipped,
+        .stage = session->stage,
+        .stage_age_ms = rn_coord_machine_ms(c) - session->stage_ms,
+        .stage_left_ms = rn_coord_stage_left_ms(c),
+        .outcome = c->result.code,
+        .draining = c->drains > 0,
+        .member_count = c->peer_count,
+    };
+    memcpy(out->adapter_hash, c->model->adapter_hash, RN_HASH_BYTES);
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        out->members[i] = member_view(c, i);
+    }
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the coordination: its state, and what its files offer each other, from the bottom up. A
+ * file calls those above it in this list alone; what a session or a message means for the job is
+ * returned, never called back.
+ *
+ *     coordrecord.c    records written and read, the index of rounds, pruning
+ *     coordsum.c       a session's sum becomes the next adapter
+ *     coordsession.c   one session: the aggregator and its actions
+ *     coordoutcome.c   a sum, a finished or a lost session: what follows for the job
+ *     catchup.c        members that were away
+ *     coordpeers.c     connections, greeting, status
+ *     coordresume.c    the state after a restart
+ *     coordination.c   phases, inputs, end
+ */
+#ifndef RN_SERVICES_FEDERATION_COORDINATIONSTATE_H
+#define RN_SERVICES_FEDERATION_COORDINATIONSTATE_H
+
+#include "crypto/secagg/aggregator.h"
+#include "crypto/secagg/member.h"
+#include "services/federation/coordination.h"
+#include "services/round/roundsession.h"
+
+/* A member away this long is not waited for; long enough for a restart of its process. */
+#define RN_COORD_ABSENT_MS 10000u
+/* Earlier sessions that are held in memory at once, for members that were away. */
+#define RN_COORD_PLACES 4u
+/* Publications that may be under way before the next session waits for them. */
+#define RN_COORD_PUBLISHING_MAX 4u
+
+struct rn_coord_peer {
+    uint64_t connection; /* greeted; 0 while absent */
+    uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
+    bool known;             /* greeted, or gave a receipt, since this process began */
+    uint32_t next_round;    /* first round the member has no record of */
+    uint64_t since_ms;      /* connected or absent from then on */
+    uint64_t advance_ms;    /* last time that next_round grew, or that it connected */
+    uint64_t progress_ms;   /* last sign of progress in the session */
+    uint64_t progress_done; /* of its training */
+    bool wants_help;        /* behind, or just here: to be told what it lacks */
+    bool helped;            /* helped_ms counts */
+    uint64_t helped_ms;
+    bool stranded;          /* what it lacks is not kept any more */
+    uint32_t follows_round; /* takes no part in this session: it only follows ... */
+    uint32_t follows_attempt;
+    uint32_t declined_round; /* ... or it declined, for a reason */
+    uint32_t declined_attempt;
+    enum rn_code why;           /* last reason it gave */
+    uint64_t received;          /* payload bytes */
+    uint64_t received_at_start; /* when the round began */
+};
+
+struct rn_coord_session {
+    struct rn_sa_aggregator *machine; /* NULL: none */
+    uint8_t id[RN_HASH_BYTES];
+    uint32_t round;
+    uint32_t attempt;
+    uint8_t before[RN_HASH_BYTES];
+    struct rn_round_layout layout;
+    struct rn_sa_params params;
+    enum rn_sa_stage stage;
+    enum rn_sa_stage reached; /* latest of Ready .. sum: where an abort struck */
+    uint64_t stage_ms;        /* on the machine's clock */
+    struct rn_sa_set expected;
+    struct rn_sa_set arrived;
+    struct rn_sa_set joined; /* members of the session: T0 */
+    uint64_t began_ms;
+    bool over;
+    bool summed;  /* result is what came of it */
+    bool refused; /* no adapter can come from its sum */
+    struct rn_job_result result;
+};
+
+/* An earlier session in memory, and who is being helped with it. */
+struct rn_coord_place {
+    struct rn_coord_session session;
+    struct rn_sa_set users;
+    uint64_t used_ms;
+};
+
+/* A summed round, to find its session again. */
+struct rn_coord_round {
+    uint32_t round, attempt;
+    uint8_t session[RN_HASH_BYTES];
+    uint8_t before[RN_HASH_BYTES];
+};
+
+struct rn_coordination {
+    struct rn_coordination_config config;
+    const struct rn_job_basis *basis;
+    struct rn_round_model *model;
+
+    /* of the step under way */
+    struct rn_effects *out;
+    uint64_t clock_ms; /* own clock: time in which this process did not run does not count */
+    uint64_t seen_ms;  /* monotonic time of the last step */
+
+    struct rn_coord_peer peers[RN_SA_MEMBERS_MAX];
+    uint32_t peer_count;
+    uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
+
+    enum rn_coordination_phase phase;
+    uint64_t phase_ms;
+    uint64_t told_ms;     /* last "still waiting" event */
+    uint32_t round;       /* in progress or next; rounds + 1 at the end */
+    uint32_t attempt;     /* last number used in this round */
+    bool first_session;   /* of this process: absent members get more time to arrive */
+    uint32_t lost_in_row; /* rounds since the adapter last changed */
+    uint32_t summed, skipped;
+    struct rn_coord_session session;
+    uint64_t skew_ms; /* the machine's clock is this far ahead of clock_ms */
+    struct rn_coord_place places[RN_COORD_PLACES];
+
+    struct rn_coord_round *rounds; /* summed ones, in order */
+    size_t round_count, round_capacity;
+    uint32_t pruned_below; /* whole vectors of rounds below are gone, or on their way out */
+
+    uint32_t publishing;       /* publications under way */
+    uint32_t unpublished_from; /* adapters from this round on are still kept for them */
+
+    unsigned drains;
+    uint64_t drain_ms;
+    bool abort_asked; /* by the operator */
+    bool ended;       /* END was given */
+    rn_result result; /* of the job */
+    struct rn_error err;
+};
+
+/* The machine's clock: ahead by the time not spent waiting for members that are known not to come.
+ */
+static inline uint64_t rn_coord_machine_ms(const struct rn_coordination *c)
+{
+    return c->clock_ms + c->skew_ms;
+}
+uint32_t rn_coord_present(const struct rn_coordination *c);
+static inline const char *rn_coord_phase_of(const struct rn_coord_session *session)
+{
+    return rn_round_phase_name(session->layout.spec.active);
+}
+
+/* ---- coordrecord.c */
+void rn_coord_write_attempt(struct rn_coordination *c, const struct rn_coord_session *session);
+void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_session *session,
+                            enum rn_record_kind kind, struct rn_buffer *bytes);
+/* The outcome, and the adapter where it changed. */
+void rn_coord_write_result(struct rn_coordination *c, const struct rn_job_result *result);
+void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,
+                            const struct rn_job_metrics *metrics);
+void rn_coord_write_end(struct rn_coordination *c, rn_result result, const struct rn_error *err);
+void rn_coord_index_add(struct rn_coordination *c, const struct rn_job_result *result);
+/* The first summed round from `from` on, or NULL. */
+const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c, uint32_t from);
+/* Whole vectors of rounds for which every member has a receipt go, with the next commit. */
+void rn_coord_prune(struct rn_coordination *c);
+
+/* ---- coordsum.c */
+/* Sets summed with its result, or refused. Another failure is the process's: c->err says it. */
+RN_MUST rn_result rn_coord_take_sum(struct rn_coordination *c, struct rn_coord_session *session);
+
+/* ---- coordsession.c */
+/* What a list of the machine's actions says about the current session. */
+struct rn_coord_outcome {
+    rn_result failed; /* the process cannot go on: c->err */
+    bool sum;         /* the next adapter is there, and was not before */
+    bool finished;    /* with a sum */
+    bool aborted;
+    enum rn_sa_reason reason;
+    bool certified;
+};
+RN_MUST rn_result rn_coord_session_start(struct rn_coordination *c, struct rn_error *err);
+/* From its records; RN_E_NO_INPUT when there are none, RN_E_DATA when they do not fit. out_actions
+ * may be NULL: the machine's first actions are then dropped. */
+RN_MUST rn_result rn_coord_session_load(struct rn_coordination *c, const struct rn_coord_round *key,
+                                        struct rn_coord_session *session,
+                                        struct rn_sa_actions *out_actions, struct rn_error *err);
+void rn_coord_session_clear(struct rn_coord_session *session);
+/* Current or earlier session of this id, or NULL. */
+struct rn_coord_session *rn_coord_session_find(struct rn_coordination *c,
+                                               const uint8_t id[static RN_HASH_BYTES]);
+/* Actions to effects; the list is emptied. */
+struct rn_coord_outcome rn_coord_execute(struct rn_coordination *c,
+                                         struct rn_coord_session *session,
+                                         struct rn_sa_actions *actions);
+struct rn_coord_outcome rn_coord_session_receive(struct rn_coordination *c, uint32_t peer,
+                                                 struct rn_view message);
+struct rn_coord_outcome rn_coord_session_tick(struct rn_coordination *c);
+struct rn_coord_outcome rn_coord_session_abort(struct rn_coordination *c);
+/* Until the hard time-out of the current stage; 0 when there is none. */
+uint64_t rn_coord_stage_left_ms(const struct rn_coordination *c);
+/* Moves the machine's clock where nothing is left to wait for. */
+void rn_coord_skip_waiting(struct rn_coordination *c);
+
+/* ---- coordoutcome.c */
+/* What the job does next. */
+enum rn_coord_next {
+    RN_COORD_GO_ON,      /* the session runs, or members still fetch its sum */
+    RN_COORD_NEXT,       /* gather for the round and attempt that now stand in c */
+    RN_COORD_END_ROUNDS, /* c->result says how the job ended */
+    RN_COORD_FAIL,       /* the process cannot go on: c->err */
+};
+enum rn_coord_next rn_coord_conclude(struct rn_coordination *c,
+                                     const struct rn_coord_outcome *outcome);
+/* Writes the current adapter: of a round, or the final one. */
+void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *model, uint32_t round,
+                      bool final);
+
+/* ---- catchup.c */
+/* Keeps the current session for members that were away, and empties its place. */
+void rn_coord_keep(struct rn_coordination *c);
+/* Helps whoever wants it and whose turn it is. */
+void rn_coord_help_all(struct rn_coordination *c);
+/* Somebody connected still lacks a sum that can be had here. */
+bool rn_coord_somebody_behind(const struct rn_coordination *c);
+
+/* ---- coordpeers.c */
+void rn_coord_greet(struct rn_coordination *c, uint64_t connection);
+void rn_coord_message(struct rn_coordination *c, const struct rn_input *input,
+                      struct rn_coord_outcome *out_outcome);
+void rn_coord_gone(struct rn_coordination *c, const struct rn_input *input);
+void rn_coord_welcome(struct rn_coordination *c, uint32_t peer);
+void rn_coord_advance(struct rn_coordination *c, uint32_t peer, uint32_t next_round);
+
+/* ---- coordresume.c */
+RN_MUST rn_result rn_coord_resume(struct rn_coordination *c, struct rn_coord_outcome *out_outcome,
+                                  struct rn_error *err);
+
+#endif

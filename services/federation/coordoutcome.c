@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a finished or a lost session means for the job. A round ends with a sum, or it is repeated
+ * under rule A9 (crypto/secagg/PROTOCOL.md): where no update of it can have been sent, or where an
+ * abort certificate covers every one that was; never otherwise. RoLoRA then goes on with the other
+ * matrix. The other methods have no other matrix and the job ends; so it does with a federated
+ * head, which is part of every round.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "services/federation/coordinationstate.h"
+
+static float *copy_floats(const float *values, size_t count)
+{
+    float *copy = values == NULL ? NULL : rn_alloc(count, sizeof(*copy));
+    if (copy != NULL) {
+        memcpy(copy, values, count * sizeof(*copy));
+    }
+    return copy;
+}
+
+void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *model, uint32_t round,
+                      bool final)
+{
+    struct rn_publish_order *order = &rn_effects_add(c->out, RN_EFFECT_PUBLISH)->publish;
+    *order = (struct rn_publish_order){
+        .round = round,
+        .final = final,
+        .evaluate = !final, /* the round's own order judged the same adapter */
+        .values = copy_floats(model->adapter.values, model->adapter.count),
+        .count = model->adapter.count,
+        .local_head = copy_floats(model->local_head, model->local_head_count),
+        .local_head_count = model->local_head_count,
+    };
+    memcpy(order->adapter_hash, model->adapter_hash, RN_HASH_BYTES);
+    if (!final && c->publishing == 0) {
+        c->unpublished_from = round;
+    }
+    c->publishing++;
+}
+
+/* To the members, and to whoever watches. */
+static void report(struct rn_coordination *c, const struct rn_job_result *result)
+{
+    struct rn_wire_envelope envelope = {.body = RN_WIRE_SUMMARY,
+                                        .as.summary = {.round = result->round,
+                                                       .attempt = result->attempt,
+                                                       .phase = result->active,
+                                                       .outcome = result->outcome,
+                                                       .included = result->included,
+                                                       .lost = result->lost,
+                                                       .adapter_hash.present = true,
+                                                       .milliseconds = result->milliseconds}};
+    memcpy(envelope.as.summary.adapter_hash.bytes, result->after, RN_HASH_BYTES);
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        rn_effects_send(c->out, c->peers[i].connection, &envelope);
+    }
+    struct rn_job_event event = {.kind = result->outcome == RN_OK ? RN_JOB_ROUND : RN_JOB_SKIPPED,
+                                 .round = result->round,
+                                 .attempt = result->attempt,
+                                 .phase = rn_round_phase_name(result->active),
+                                 .included = result->included,
+                                 .lost = result->lost,
+                                 .loss = result->loss,
+                                 .bytes = result->uplink_bytes,
+                                 .milliseconds = result->milliseconds,
+                                 .outcome = (enum rn_code)result->outcome,
+                                 .has_hash = true};
+    memcpy(event.hash, result->after, sizeof(event.hash));
+    rn_effects_event(c->out, event);
+}
+
+/* No sum, and none will come: the adapter stays, the next round has the other matrix. */
+static struct rn_job_result record_of_skipped(const struct rn_coordination *c, bool spent)
+{
+    const struct rn_coord_session *session = &c->session;
+    struct rn_job_result result = {.outcome = RN_E_ROUND_ABORTED,
+                                   .round = session->round,
+                                   .attempt = session->attempt,
+                                   .active = session->layout.spec.active,
+                                   .spent = spent,
+                                   .loss = (double)NAN,
+                                   .milliseconds = c->clock_ms - session->began_ms};
+    memcpy(result.session, session->id, RN_HASH_BYTES);
+    memcpy(result.before, session->before, RN_HASH_BYTES);
+    memcpy(result.after, session->before, RN_HASH_BYTES);
+    return result;
+}
+
+static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
+{
+    const struct rn_coord_session *session = &c->session;
+    const struct rn_job_result result = record_of_skipped(c, spent);
+    const bool head = spent && session->layout.spec.with_head;
+    c->lost_in_row++;
+    c->skipped++;
+    c->round++;
+    c->attempt = 0;
+    rn_coord_write_result(c, &result);
+    /* Two in a row from one adapter: both its matrices are spent, so nobody could join again. */
+    const bool last = c->basis->plan->method != RN_METHOD_ROLORA || head || c->lost_in_row >= 2;
+    if (last) {
+        c->result = rn_fail(&c->err, RN_E_INCOMPLETE,
+                            "round %u was lost%s and %s; the adapter of the rounds before is kept",
+                            (unsigned)result.round, spent ? " after updates were sent" : "",
+                            head ? "the federated head, which is part of every round, may not be "
+                                   "sent again from the same start"
+                                 : "the plan has no other matrix to go on with");
+        rn_coord_write_end(c, c->result, &c->err);
+    }
+    report(c, &result);
+    return last ? RN_COORD_END_ROUNDS : RN_COORD_NEXT;
+}
+
+/* Who arrived at this adapter has this round behind it; another one is an alarm. */
+static void take_receipts(struct rn_coordination *c, const struct rn_coord_session *session)
+{
+    struct rn_sa_set agreeing;
+    struct rn_sa_set differing;
+    rn_sa_aggregator_receipts(session->machine, session->result.after, &agreeing, &differing);
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        if (rn_sa_set_has(&differing, i)) {
+            rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_RECEIPT_DIFFERS,
+                                                           .round = session->round,
+                                                           .peer = i + 1});
+        }
+        struct rn_coord_peer *peer = &c->peers[i];
+        if (rn_sa_set_has(&agreeing, i) && peer->next_round <= session->round) {
+            peer->known = true;
+            peer->next_round = session->round + 1;
+            peer->advance_ms = c->clock_ms;
+        }
+    }
+}
+
+static enum rn_coord_next finished(struct rn_coordination *c)
+{
+    if (c->session.refused) {
+        return skip_round(c, true);
+    }
+    take_receipts(c, &c->session);
+    c->lost_in_row = 0;
+    c->summed++;
+    c->round = c->session.round + 1;
+    c->attempt = 0;
+    report(c, &c->session.result);
+    rn_coord_prune(c);
+    return RN_COORD_NEXT;
+}
+
+static enum rn_coord_next aborted(struct rn_coordination *c, const struct rn_coord_outcome *outcome)
+{
+    const struct rn_coord_session *session = &c->session;
+    const bool spent = !outcome->certified && session->reached >= RN_SA_STAGE_UPLOAD;
+    struct rn_error err = {0};
+    (void)rn_text_format(err.text, sizeof(err.text), "%s", spent ? "not repeatable" : "repeatable");
+    rn_effects_event_err(c->out,
+                         (struct rn_job_event){.kind = RN_JOB_ABORTED,
+                                               .round = session->round,
+                                               .attempt = session->attempt,
+                                               .stage = session->reached,
+                                               .reason = rn_sa_reason_name(outcome->reason)},
+                         &err);
+    if (spent || c->attempt >= c->basis->plan->secagg.attempts) {
+        return skip_round(c, spent);
+    }
+    return RN_COORD_NEXT;
+}
+
+enum rn_coord_next rn_coord_conclude(struct rn_coordination *c,
+                                     const struct rn_coord_outcome *outcome)
+{
+    if (!rn_is_ok(outcome->failed)) {
+        return RN_COORD_FAIL;
+    }
+    if (outcome->sum) {
+        rn_coord_publish(c, c->model, c->session.round, false);
+    }
+    if (!outcome->finished && !outcome->aborted) {
+        return RN_COORD_GO_ON;
+    }
+    c->session.over = true;
+    return outcome->finished ? finished(c) : aborted(c, outcome);
+}

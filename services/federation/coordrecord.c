@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/federation/coordinationstate.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "crypto/sha256.h"
+
+static struct rn_record_key key_of(enum rn_record_kind kind, uint32_t round, uint32_t attempt,
+                                   const uint8_t *session)
+{
+    struct rn_record_key key = {.kind = kind, .round = round, .attempt = attempt};
+    if (session != NULL) {
+        memcpy(key.session, session, RN_HASH_BYTES);
+    }
+    return key;
+}
+
+void rn_coord_write_attempt(struct rn_coordination *c, const struct rn_coord_session *session)
+{
+    const struct rn_record_key key =
+        key_of(RN_RECORD_ATTEMPT, session->round, session->attempt, session->id);
+    struct rn_job_batch *batch = rn_effects_commit(c->out);
+    rn_buffer_append(rn_job_batch_write(batch, &key), session->before, RN_HASH_BYTES);
+    rn_job_batch_prune(batch, RN_RECORD_ATTEMPT, session->round);
+}
+
+/* Moves the bytes. */
+void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_session *session,
+                            enum rn_record_kind kind, struct rn_buffer *bytes)
+{
+    const struct rn_record_key key = key_of(kind, session->round, session->attempt, session->id);
+    *rn_job_batch_write(rn_effects_commit(c->out), &key) = *bytes;
+    *bytes = (struct rn_buffer){0};
+}
+
+void rn_coord_write_result(struct rn_coordination *c, const struct rn_job_result *result)
+{
+    struct rn_record_key key =
+        key_of(RN_RECORD_RESULT, result->round, result->attempt, result->session);
+    struct rn_job_batch *batch = rn_effects_commit(c->out);
+    rn_job_result_write(result, rn_job_batch_write(batch, &key));
+    if (result->outcome == RN_OK) {
+        key.kind = RN_RECORD_ADAPTER;
+        rn_round_model_write(c->model, rn_job_batch_write(batch, &key));
+        rn_job_batch_prune(batch, RN_RECORD_ADAPTER,
+                           result->round < c->unpublished_from ? result->round
+                                                               : c->unpublished_from);
+    }
+}
+
+void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,
+                            const struct rn_job_metrics *metrics)
+{
+    const struct rn_record_key key = key_of(RN_RECORD_METRICS, round, 0, NULL);
+    rn_job_metrics_write(metrics, rn_job_batch_write(rn_effects_commit(c->out), &key));
+}
+
+/* Signed: whoever reads the record later sees that this coordinator ended the job. */
+void rn_coord_write_end(struct rn_coordination *c, rn_result result, const struct rn_error *err)
+{
+    const struct rn_record_key key = key_of(RN_RECORD_END, c->round, c->attempt, NULL);
+    struct rn_job_end end = {.code = result.code};
+    memcpy(end.text, err->text, sizeof(end.text));
+    rn_job_end_sign(&end, c->basis->identity, c->basis->plan->hash, c->round);
+    rn_job_end_write(&end, rn_job_batch_write(rn_effects_commit(c->out), &key));
+}
+
+/* ---- Index */
+
+void rn_coord_index_add(struct rn_coordination *c, const struct rn_job_result *result)
+{
+    if (c->round_count == c->round_capacity) {
+        const size_t capacity = c->round_capacity == 0 ? 16 : 2 * c->round_capacity;
+        c->rounds = rn_realloc(c->rounds, c->round_capacity, capacity, sizeof(*c->rounds));
+        c->round_capacity = capacity;
+    }
+    struct rn_coord_round *round = &c->rounds[c->round_count++];
+    *round = (struct rn_coord_round){.round = result->round, .attempt = result->attempt};
+    memcpy(round->session, result->session, RN_HASH_BYTES);
+    memcpy(round->before, result->before, RN_HASH_BYTES);
+}
+
+const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c, uint32_t from)
+{
+    size_t low = 0;
+    size_t high = c->round_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (c->rounds[middle].round < from) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < c->round_count ? &c->rounds[low] : NULL;
+}
+
+/* ---- Pruning */
+
+/* A stranded member cannot use them any more; one that was not seen since this process began may
+ * need any of them. */
+static uint32_t kept_from(const struct rn_coordination *c)
+{
+    uint32_t least = c->round;
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        const struct rn_coord_peer *peer = &c->peers[i];
+        const struct rn_coord_round *missed =
+            rn_coord_index_find(c, peer->known ? peer->next_round : 1);
+        if (!peer->stranded && missed != NULL && missed->round < least) {
+            least = missed->round;
+        }
+    }
+    return least;
+}
+
+void rn_coord_prune(struct rn_coordination *c)
+{
+    const uint32_t from = kept_from(c);
+    if (from > c->pruned_below) {
+        c->pruned_below = from;
+        rn_job_batch_prune(rn_effects_commit(c->out), RN_RECORD_AGGREGATOR, from);
+    }
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The coordinator after a restart: rounds, adapter and the session under way from their records.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "services/federation/coordinationstate.h"
+
+struct results {
+    struct rn_coordination *c;
+    struct rn_job_result last;
+};
+
+static rn_result visit_result(void *argument, const struct rn_record_key *key, struct rn_view body,
+                              struct rn_error *err)
+{
+    struct results *results = argument;
+    struct rn_coordination *c = results->c;
+    (void)key;
+    RN_TRY(rn_job_result_read(body, &results->last, err));
+    if (results->last.outcome == RN_OK) {
+        rn_coord_index_add(c, &results->last);
+        c->summed++;
+        c->lost_in_row = 0;
+    } else {
+        c->skipped++;
+        c->lost_in_row++;
+    }
+    c->round = results->last.round + 1;
+    return rn_ok();
+}
+
+static rn_result scan(const struct rn_coordination *c, enum rn_record_kind kind,
+                      rn_record_visit visit, void *argument, struct rn_error *err)
+{
+    const struct rn_job_reader *reader = &c->basis->reader;
+    return reader->scan(reader->context, kind, NULL, visit, argument, err);
+}
+
+static rn_result read_adapter(struct rn_coordination *c, struct rn_error *err)
+{
+    const struct rn_job_reader *reader = &c->basis->reader;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer body = {0};
+    struct rn_record_key key;
+    bool found = false;
+    if (c->round_count == 0) {
+        return rn_ok();
+    }
+    const uint32_t last = c->rounds[c->round_count - 1].round;
+    RN_TRY(reader->latest(reader->context, RN_RECORD_ADAPTER, last, &key, &body, &found, err));
+    RN_ENSURE(found, err, RN_E_DATA, "journal: the adapter after round %u is missing",
+              (unsigned)last);
+    return rn_round_model_read(c->model, rn_buffer_view(&body), err);
+}
+
+/* ---- Publications that a crash or a stop cut off */
+
+static rn_result visit_metrics(void *argument, const struct rn_record_key *key, struct rn_view body,
+                               struct rn_error *err)
+{
+    int64_t *published = argument;
+    (void)body;
+    (void)err;
+    *published = key->round > *published ? key->round : *published;
+    return rn_ok();
+}
+
+struct unpublished {
+    struct rn_coordination *c;
+    int64_t published;
+};
+
+static rn_result visit_adapter(void *argument, const struct rn_record_key *key, struct rn_view body,
+                               struct rn_error *err)
+{
+    const struct unpublished *unpublished = argument;
+    struct rn_coordination *c = unpublished->c;
+    if (key->round <= unpublished->published) {
+        return rn_ok();
+    }
+    struct rn_round_model model = *c->model;
+    model.adapter.values = rn_alloc(model.adapter.count, sizeof(float));
+    model.local_head =
+        model.local_head == NULL ? NULL : rn_alloc(model.local_head_count, sizeof(float));
+    const rn_result result = rn_round_model_read(&model, body, err);
+    if (rn_is_ok(result)) {
+        rn_coord_publish(c, &model, key->round, false);
+    }
+    rn_round_model_clear(&model);
+    return result;
+}
+
+static rn_result publish_again(struct rn_coordination *c, struct rn_error *err)
+{
+    struct unpublished unpublished = {c, -1};
+    RN_TRY(scan(c, RN_RECORD_METRICS, visit_metrics, &unpublished.published, err));
+    if (unpublished.published < 0 && c->round_count == 0) {
+        rn_coord_publish(c, c->model, 0, false); /* how good is the start? */
+    }
+    c->unpublished_from = c->round;
+    return scan(c, RN_RECORD_ADAPTER, visit_adapter, &unpublished, err);
+}
+
+/* ---- The session under way */
+
+static rn_result visit_attempt(void *argument, const struct rn_record_key *key, struct rn_view body,
+                               struct rn_error *err)
+{
+    struct rn_coord_round *last = argument;
+    RN_ENSURE(body.length == RN_HASH_BYTES, err, RN_E_DATA, "journal: an attempt is damaged");
+    *last = (struct rn_coord_round){.round = key->round, .attempt = key->attempt};
+    memcpy(last->session, key->session, RN_HASH_BYTES);
+    memcpy(last->before, body.data, RN_HASH_BYTES);
+    return rn_ok();
+}
+
+static void tell_resumed(struct rn_coordination *c, const struct rn_coord_round *key)
+{
+    rn_effects_event(c->out,
+                     (struct rn_job_event){.kind = RN_JOB_RESUMED,
+                                           .round = key->round,
+                                           .attempt = key->attempt,
+                                           .stage = rn_sa_aggregator_stage(c->session.machine)});
+}
+
+/* Its journal may end with an abort certificate; then nothing more will come from it. */
+static void resume_session(struct rn_coordination *c, struct rn_sa_actions *actions,
+                           struct rn_coord_outcome *out_outcome)
+{
+    c->phase = RN_COORDINATION_SESSION;
+    *out_outcome = rn_coord_execute(c, &c->session, actions);
+    if (!out_outcome->aborted &&
+        rn_sa_aggregator_stage(c->session.machine) == RN_SA_STAGE_ABORTED) {
+        c->session.reached = RN_SA_STAGE_UPLOAD;
+        *out_outcome = (struct rn_coord_outcome){
+            .aborted = true, .reason = RN_SA_REASON_VOTE_QUORUM, .certified = true};
+    }
+}
+
+static rn_result load_attempt(struct rn_coordination *c, const struct rn_coord_round *last,
+                              struct rn_coord_outcome *out_outcome, struct rn_error *err)
+{
+    struct rn_sa_actions actions = {0};
+    struct rn_error reason = {0};
+    const rn_result loaded = rn_coord_session_load(c, last, &c->session, &actions, &reason);
+    if (rn_is_ok(loaded)) {
+        c->attempt = last->attempt;
+        tell_resumed(c, last);
+        resume_session(c, &actions, out_outcome);
+        return rn_ok();
+    }
+    rn_coord_session_clear(&c->session);
+    if (rn_class_of(loaded) == RN_CLASS_STOP && loaded.code != RN_E_NO_INPUT &&
+        loaded.code != RN_E_DATA) {
+        *err = reason;
+        return loaded;
+    }
+    rn_effects_event_err(c->out,
+                         (struct rn_job_event){.kind = RN_JOB_NOT_RESUMED,
+                                               .round = last->round,
+                                               .attempt = last->attempt},
+                         &reason);
+    return rn_ok();
+}
+
+/* The last attempt may be of the round that is next (under way), or of the last summed one, whose
+ * sum members may still need: then the round steps back until it is finished. */
+static rn_result resume_attempt(struct rn_coordination *c, const struct rn_job_result *result,
+                                struct rn_coord_outcome *out_outcome, struct rn_error *err)
+{
+    struct rn_coord_round last = {0};
+    RN_TRY(scan(c, RN_RECORD_ATTEMPT, visit_attempt, &last, err));
+    if (last.round == c->round && last.round > 0) {
+        c->attempt = last.attempt;
+        return load_attempt(c, &last, out_outcome, err);
+    }
+    const bool summed = result->outcome == RN_OK && result->round == last.round && last.round > 0;
+    if (!summed || memcmp(result->session, last.session, RN_HASH_BYTES) != 0) {
+        return rn_ok(); /* between rounds */
+    }
+    c->session.summed = true;
+    c->session.result = *result;
+    RN_TRY(load_attempt(c, &last, out_outcome, err));
+    if (c->session.machine != NULL) {
+        c->round = last.round;
+        c->summed--; /* counted when it is finished */
+    }
+    return rn_ok();
+}
+
+static rn_result read_end(struct rn_coordination *c, bool *out_found, struct rn_error *err)
+{
+    const struct rn_job_reader *reader = &c->basis->reader;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer body = {0};
+    struct rn_record_key key;
+    struct rn_job_end end;
+    RN_TRY(reader->latest(reader->context, RN_RECORD_END, -1, &key, &body, out_found, err));
+    if (*out_found) {
+        RN_TRY(rn_job_end_read(rn_buffer_view(&body), &end, err));
+        c->result = rn_fail(&c->err, end.code, "%s", end.text);
+    }
+    return rn_ok();
+}
+
+rn_result rn_coord_resume(struct rn_coordination *c, struct rn_coord_outcome *out_outcome,
+                          struct rn_error *err)
+{
+    struct results results = {.c = c};
+    bool ended = false;
+    c->round = 1;
+    RN_TRY(scan(c, RN_RECORD_RESULT, visit_result, &results, err));
+    RN_TRY(read_adapter(c, err));
+    RN_TRY(publish_again(c, err));
+    RN_TRY(read_end(c, &ended, err));
+    return ended ? rn_ok() : resume_attempt(c, &results.last, out_outcome, err);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session's sum becomes the next adapter and the round's record, in one commit with the sum's
+ * own: before anybody gets the sum from here.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/guard.h"
+#include "services/federation/coordinationstate.h"
+
+static rn_result read_sum(const void *context, uint64_t first, uint32_t count, uint64_t *out,
+                          struct rn_error *err)
+{
+    return rn_sa_aggregator_sum_read(context, first, count, out, err);
+}
+
+static uint64_t uplink_of_round(const struct rn_coordination *c)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        bytes += c->peers[i].received - c->peers[i].received_at_start;
+    }
+    return bytes;
+}
+
+static rn_result apply(struct rn_coordination *c, struct rn_coord_session *session,
+                       struct rn_error *err)
+{
+    struct rn_sa_sum_info info;
+    struct rn_round_total total = {0};
+    RN_TRY(rn_sa_aggregator_sum_info(session->machine, &info, err));
+    const struct rn_round_sum sum = {read_sum, session->machine, info.contributors};
+    RN_TRY(rn_round_model_apply(c->model, &session->layout, &sum, &total, err));
+    const uint32_t joined = rn_sa_set_count(&session->joined);
+    struct rn_job_result *result = &session->result;
+    *result = (struct rn_job_result){
+        .round = session->round,
+        .attempt = session->attempt,
+        .active = session->layout.spec.active,
+        .included = info.contributors,
+        .lost = joined > info.contributors ? joined - info.contributors : 0,
+        .loss = total.has_metrics && total.examples > 0 ? total.loss : (double)NAN,
+        .examples = total.examples,
+        .clipped = total.clipped,
+        .weight = total.weight,
+        .milliseconds = c->clock_ms - session->began_ms,
+        .uplink_bytes = uplink_of_round(c),
+    };
+    memcpy(result->session, session->id, RN_HASH_BYTES);
+    memcpy(result->before, session->before, RN_HASH_BYTES);
+    memcpy(result->after, c->model->adapter_hash, RN_HASH_BYTES);
+    memcpy(result->sum_hash, info.sum_hash, RN_HASH_BYTES);
+    rn_coord_write_result(c, result);
+    rn_coord_index_add(c, result);
+    return rn_ok();
+}
+
+/* A sum of class ROUND is within the range of one, but nothing that honest updates add up to: some
+ * member's upload was wrong, and nobody can say whose. Every site finds the same and keeps its
+ * adapter. */
+rn_result rn_coord_take_sum(struct rn_coordination *c, struct rn_coord_session *session)
+{
+    struct rn_error err = {0};
+    const rn_result result = apply(c, session, &err);
+    session->summed = rn_is_ok(result);
+    session->refused = rn_class_of(result) == RN_CLASS_ROUND;
+    if (session->refused) {
+        rn_effects_event_err(c->out,
+                             (struct rn_job_event){.kind = RN_JOB_SUM_REFUSED,
+                                                   .round = session->round,
+                                                   .outcome = result.code},
+                             &err);
+        return rn_ok();
+    }
+    if (!rn_is_ok(result)) {
+        c->err = err;
+    }
+    return result;
+}

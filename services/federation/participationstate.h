@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the member's state machine: one struct, and what its parts offer each other. Each file
+ * calls only those above it in this list; what happened is returned, and participation.c decides:
+ *
+ *     partlink.c        the coordinator's connection: greeting, welcome, closing, what was heard
+ *     partround.c       training, sum to adapter, restart
+ *     partactions.c     the secure-aggregation machine's actions as effects
+ *     partsession.c     offers, the machine's messages and time, its restart
+ *     participation.c   inputs, what follows from where this site stands, drain, end
+ *
+ * A function that returns rn_result says by a failure that the process must end.
+ */
+#ifndef RN_SERVICES_FEDERATION_PARTICIPATIONSTATE_H
+#define RN_SERVICES_FEDERATION_PARTICIPATIONSTATE_H
+
+#include "crypto/secagg/member.h"
+#include "crypto/secagg/spent.h"
+#include "services/federation/participation.h"
+
+/* One secure-aggregation session as this member sees it. */
+struct rn_part_session {
+    struct rn_sa_member *machine; /* NULL: none */
+    uint8_t id[RN_HASH_BYTES];
+    uint32_t round;
+    uint32_t attempt;
+    uint8_t before[RN_HASH_BYTES]; /* adapter hash it starts from */
+    struct rn_round_layout layout;
+    uint64_t *vector;       /* the integers to be summed, while they may be asked for */
+    enum rn_sa_stage stage; /* last one that was told */
+    uint64_t stage_since_ms;
+    uint32_t joined;  /* members of the session; 0 before it is known */
+    bool wants_input; /* the offer is taken; the update is to be trained */
+    bool late;        /* came after its members were chosen */
+    bool uploading;   /* chunks are with the driver */
+    bool following;   /* without an update of this member */
+    bool over;        /* finished or aborted; kept to answer what comes late */
+    uint64_t began_ms;
+    uint64_t sent_before;
+};
+
+/* The training that the driver runs. */
+struct rn_part_training {
+    bool running;
+    bool cancelled; /* its result is of no use */
+    uint32_t round;
+    uint8_t before[RN_HASH_BYTES];
+    uint64_t told_ms;
+};
+
+/* The coordinator's newest word on how far the job is. Nothing is computed from it; it keeps this
+ * site from taking an adapter for the last one. */
+struct rn_part_heard {
+    uint32_t round;      /* in progress, or the next one; 0: nothing was said */
+    uint32_t hash_round; /* the round that starts from `hash`; 0: nothing was said */
+    uint8_t hash[RN_HASH_BYTES];
+};
+
+struct rn_participation {
+    struct rn_participation_config config;
+    uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
+    struct rn_now now;      /* of the step that runs */
+    struct rn_effects *out; /* likewise */
+
+    uint64_t connection; /* newest session stream; 0: none */
+    bool greeted;        /* the coordinator's Hello was accepted on it */
+    bool bulk;           /* a bulk stream stood */
+    struct rn_wire_welcome welcome;
+    uint64_t alone_since_ms; /* no greeted coordinator since, while greeted is false */
+    uint64_t clone_since_ms; /* first refusal because this identity is connected already; 0 none */
+    uint64_t sent;           /* payload bytes given to the driver */
+    struct rn_part_heard heard;
+
+    struct rn_sa_spent *spent;
+    uint32_t next_round;       /* first round without a record here */
+    uint32_t summed;           /* rounds with a record */
+    struct rn_job_result last; /* newest record; round 0: none */
+    struct rn_part_session session;
+    struct rn_round_update update;
+    struct rn_part_training training;
+
+    bool draining;
+    uint64_t drain_since_ms;
+    bool ending; /* the final adapter is being written */
+    bool ended;  /* END was given */
+    rn_result result;
+    struct rn_error err;
+};
+
+/* ---- partlink.c */
+
+void rn_part_event(struct rn_participation *p, struct rn_job_event event);
+void rn_part_event_err(struct rn_participation *p, struct rn_job_event event,
+                       const struct rn_error *err);
+/* Dropped unless greeted. */
+void rn_part_send_secagg(struct rn_participation *p, struct rn_view message);
+void rn_part_send_status(struct rn_participation *p, const struct rn_wire_status *status);
+void rn_part_send_closing(struct rn_participation *p, enum rn_code reason);
+
+void rn_part_opened(struct rn_participation *p, uint64_t connection);
+void rn_part_gone(struct rn_participation *p, uint64_t connection, enum rn_code code);
+void rn_part_send_hello(struct rn_participation *p);
+
+enum rn_part_word_kind {
+    RN_PART_NOTHING,
+    RN_PART_WELCOMED, /* what was sent before may be lost */
+    RN_PART_SECAGG,
+    RN_PART_JOB_DONE, /* result: how */
+    RN_PART_FAILED,   /* result: the process ends */
+};
+struct rn_part_word {
+    enum rn_part_word_kind kind;
+    struct rn_view secagg;
+    rn_result result;
+    struct rn_error err;
+};
+void rn_part_hear(struct rn_participation *p, struct rn_view bytes, struct rn_part_word *out);
+void rn_part_hear_bulk(struct rn_participation *p, struct rn_view bytes, struct rn_part_word *out);
+
+/* The adapter that round `round` starts from, by the coordinator; hash NULL: not said. */
+void rn_part_heard(struct rn_participation *p, uint64_t round, const uint8_t *hash);
+/* Does this site know of a sum that it misses? */
+bool rn_part_is_behind(const struct rn_participation *p);
+
+/* ---- partround.c */
+
+RN_MUST rn_result rn_part_restore(struct rn_participation *p, struct rn_error *err);
+/* Can what is being trained still become an update that is asked for? */
+bool rn_part_training_is_of_use(const struct rn_participation *p);
+void rn_part_train(struct rn_participation *p);
+void rn_part_train_cancel(struct rn_participation *p);
+void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input);
+/* The training has ended. *out_update: it gave an update; *out_failed: it did not, though its
+ * result was wanted. */
+RN_MUST rn_result rn_part_trained(struct rn_participation *p, const struct rn_trained *trained,
+                                  bool *out_failed, struct rn_error *err);
+/* The sum is checked and here: next adapter and its records. RN_OK also when that was done before;
+ * out_hash is the adapter's. Class ROUND: the sum is none that honest updates give. */
+RN_MUST rn_result rn_part_take_sum(struct rn_participation *p,
+                                   uint8_t out_hash[static RN_HASH_BYTES], struct rn_error *err);
+/* ---- partactions.c */
+
+/* Executes the machine's actions in order, as effects; empties the list. */
+RN_MUST rn_result rn_part_execute(struct rn_participation *p, struct rn_sa_actions *actions,
+                                  struct rn_error *err);
+void rn_part_commit(struct rn_participation *p, const struct rn_record_key *key,
+                    const struct rn_buffer *bytes);
+/* So that nobody waits for this member in a session that it only follows. */
+void rn_part_tell_following(struct rn_participation *p);
+/* Round, attempt, phase and stage of the session. */
+struct rn_job_event rn_part_session_event(const struct rn_participation *p,
+                                          enum rn_job_event_kind kind);
+/* The integers are this site's plain update: wiped as soon as nobody may ask for them again. */
+void rn_part_forget_vector(struct rn_participation *p);
+
+/* ---- partsession.c */
+
+RN_MUST rn_result rn_part_session_resume(struct rn_participation *p, struct rn_error *err);
+RN_MUST rn_result rn_part_session_receive(struct rn_participation *p, struct rn_view message,
+                                          struct rn_error *err);
+RN_MUST rn_result rn_part_session_tick(struct rn_participation *p, struct rn_error *err);
+RN_MUST rn_result rn_part_session_resend(struct rn_participation *p, struct rn_error *err);
+/* The update is there: encode it and get ready. */
+RN_MUST rn_result rn_part_session_ready(struct rn_participation *p, struct rn_error *err);
+/* No update of this member in this session. */
+RN_MUST rn_result rn_part_session_follow(struct rn_participation *p, struct rn_error *err);
+RN_MUST rn_result rn_part_session_bulk_sent(struct rn_participation *p, const uint8_t *session,
+                                            enum rn_code code, struct rn_error *err);
+void rn_part_session_clear(struct rn_participation *p);
+
+#endif

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "services/federation/participationstate.h"
+#include "services/round/roundsession.h"
+
+/* Records of one session; a member writes at most six. */
+#define RECORDS_MAX 64u
+
+void rn_part_session_clear(struct rn_participation *p)
+{
+    if (p->session.machine != NULL) {
+        rn_part_forget_vector(p);
+        rn_sa_member_free(p->session.machine);
+    }
+    p->session = (struct rn_part_session){0};
+}
+
+static rn_result read_input(void *context, uint64_t first, uint32_t count, uint64_t *out,
+                            struct rn_error *err)
+{
+    const struct rn_participation *p = context;
+    const struct rn_part_session *session = &p->session;
+    RN_ENSURE(session->vector != NULL && first <= session->layout.elements &&
+                  count <= session->layout.elements - first,
+              err, RN_E_INTERNAL, "the update of round %u is not here", (unsigned)session->round);
+    memcpy(out, session->vector + first, count * sizeof(*out));
+    return rn_ok();
+}
+
+/* All hashes are this site's own. */
+static rn_result machine_config(struct rn_participation *p, uint32_t round, uint32_t attempt,
+                                const uint8_t before[static RN_HASH_BYTES],
+                                struct rn_secret32 *seed, struct rn_sa_member_config *out,
+                                struct rn_error *err)
+{
+    const struct rn_job_basis *basis = p->config.basis;
+    *out = (struct rn_sa_member_config){
+        .identity = basis->identity,
+        .self = basis->self,
+        .local_minimum = p->config.survivors_min,
+        .spent = p->spent,
+        .seed = seed,
+        .input = {read_input, p},
+    };
+    RN_TRY(basis->random(basis->random_context, seed->bytes, sizeof(seed->bytes), err));
+    return rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
+                            attempt, before, &out->params, &out->context, err);
+}
+
+/* ---- Offers and other messages */
+
+static void refuse_offer(struct rn_participation *p, const struct rn_sa_offer *offer,
+                         rn_result result, const struct rn_error *err)
+{
+    rn_part_event_err(p,
+                      (struct rn_job_event){.kind = RN_JOB_OFFER_REFUSED,
+                                            .round = (uint32_t)offer->round,
+                                            .attempt = offer->attempt,
+                                            .outcome = result.code},
+                      err);
+    rn_part_send_status(p, &(struct rn_wire_status){.round = offer->round,
+                                                    .attempt = offer->attempt,
+                                                    .stage = RN_SA_STAGE_OFFER,
+                                                    .reason = (uint32_t)result.code});
+}
+
+static void ask_for_missed(struct rn_participation *p, const struct rn_sa_offer *offer)
+{
+    rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_BEHIND,
+                                           .round = (uint32_t)offer->round,
+                                           .attempt = offer->attempt,
+                                           .value = p->next_round});
+    rn_part_send_status(p, &(struct rn_wire_status){.round = p->next_round,
+                                                    .stage = RN_SA_STAGE_OFFER,
+                                                    .reason = RN_E_ROUND_STALE});
+}
+
+/* An offer that this member can use starts from the adapter it holds. One that starts from a later
+ * adapter says that this member has missed a sum: it asks for it. */
+static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offer)
+{
+    const struct rn_plan *plan = p->config.basis->plan;
+    struct rn_error err;
+    if (offer->round < p->next_round || offer->round > plan->rounds) {
+        return false; /* done here, or of no plan of this site */
+    }
+    /* The plan's bound, which the policy agreed to; the coordinator does not choose it. */
+    if (offer->attempt < 1 || offer->attempt > plan->secagg.attempts) {
+        refuse_offer(p, offer,
+                     rn_fail(&err, RN_E_PEER_PROTOCOL, "attempt %u of a round that may have %u",
+                             (unsigned)offer->attempt, (unsigned)plan->secagg.attempts),
+                     &err);
+        return false;
+    }
+    rn_part_heard(p, offer->round, offer->adapter_hash);
+    if (memcmp(offer->adapter_hash, p->config.model->adapter_hash, RN_HASH_BYTES) != 0) {
+        ask_for_missed(p, offer);
+        return false;
+    }
+    return !p->draining;
+}
+
+/* A machine that has taken the offer, and what it wants done first. */
+static rn_result take_offer(struct rn_participation *p, const struct rn_sa_offer *offer,
+                            struct rn_view message, struct rn_sa_member **out,
+                            struct rn_sa_actions *out_actions, struct rn_error *err)
+{
+    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) seed = {{0}};
+    struct rn_sa_member_config config;
+    RN_TRY(machine_config(p, (uint32_t)offer->round, offer->attempt, p->config.model->adapter_hash,
+                          &seed, &config, err));
+    RN_TRY(rn_sa_member_new(&config, out, err));
+    const rn_result taken =
+        rn_sa_member_receive(*out, message, p->now.monotonic_ms, out_actions, err);
+    if (!rn_is_ok(taken)) {
+        rn_sa_member_free(RN_TAKE(*out));
+        rn_sa_actions_clear(out_actions);
+    }
+    return taken;
+}
+
+/* An update of an earlier round is asked for by nobody any more: attempts only go up. */
+static void forget_older_update(struct rn_participation *p)
+{
+    if (p->update.valid && !rn_round_update_fits(&p->update, p->session.round, p->session.before)) {
+        rn_round_update_clear(&p->update);
+    }
+}
+
+static rn_result set_session(struct rn_participation *p, struct rn_sa_member *machine,
+                             const struct rn_record_key *key,
+                             const uint8_t before[static RN_HASH_BYTES], struct rn_error *err)
+{
+    rn_part_session_clear(p);
+    struct rn_part_session *session = &p->session;
+    session->machine = machine;
+    memcpy(session->id, key->session, sizeof(session->id));
+    memcpy(session->before, before, sizeof(session->before));
+    session->round = key->round;
+    session->attempt = key->attempt;
+    session->began_ms = session->stage_since_ms = p->now.monotonic_ms;
+    session->sent_before = p->sent;
+    return rn_round_model_layout(p->config.model, p->config.basis->plan, key->round,
+                                 &session->layout, err);
+}
+
+/* The session before ends with an offer that is taken, not with one that is refused. */
+static rn_result begin(struct rn_participation *p, const struct rn_sa_offer *offer,
+                       struct rn_view message, struct rn_error *err)
+{
+    struct rn_sa_member *machine = NULL;
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    const rn_result result = take_offer(p, offer, message, &machine, &actions, err);
+    if (!rn_is_ok(result)) {
+        refuse_offer(p, offer, result, err);
+        return rn_class_of(result) == RN_CLASS_STOP ? result : rn_ok();
+    }
+    struct rn_record_key key = {.round = (uint32_t)offer->round, .attempt = offer->attempt};
+    memcpy(key.session, offer->session, sizeof(key.session));
+    RN_TRY(set_session(p, machine, &key, p->config.model->adapter_hash, err));
+    forget_older_update(p);
+    rn_part_event(p, rn_part_session_event(p, RN_JOB_OFFER));
+    return rn_part_execute(p, &actions, err);
+}
+
+/* No machine for it: an offer of a new session, or an abort certificate of an old one. */
+static rn_result receive_unknown(struct rn_participation *p, struct rn_view message,
+                                 struct rn_error *err)
+{
+    const struct rn_roster *roster = p->config.basis->roster;
+    struct rn_sa_offer offer;
+    if (rn_is_ok(rn_sa_offer_read(message, roster, &offer, err))) {
+        return is_usable(p, &offer) ? begin(p, &offer, message, err) : rn_ok();
+    }
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    struct rn_record_key key = {.kind = RN_RECORD_SPENT};
+    (void)rn_sa_message_session(message, key.session);
+    if (rn_is_ok(rn_sa_spent_receive(p->spent, roster, message, &actions, err))) {
+        for (size_t i = 0; i < actions.count; i++) {
+            rn_part_commit(p, &key, &actions.items[i].bytes);
+        }
+    }
+    return rn_ok();
+}
+
+rn_result rn_part_session_receive(struct rn_participation *p, struct rn_view message,
+                                  struct rn_error *err)
+{
+    struct rn_part_session *session = &p->session;
+    uint8_t id[RN_HASH_BYTES];
+    if (!rn_sa_message_session(message, id)) {
+        return rn_ok();
+    }
+    if (session->machine == NULL || memcmp(id, session->id, sizeof(id)) != 0) {
+        return receive_unknown(p, message, err);
+    }
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    const rn_result result =
+        rn_sa_member_receive(session->machine, message, p->now.monotonic_ms, &actions, err);
+    if (!rn_is_ok(result)) {
+        struct rn_job_event event = rn_part_session_event(p, RN_JOB_MESSAGE_REFUSED);
+        event.outcome = result.code;
+        rn_part_event_err(p, event, err);
+    }
+    return rn_part_execute(p, &actions, err);
+}
+
+/* ---- What the other parts ask for */
+
+rn_result rn_part_session_follow(struct rn_participation *p, struct rn_error *err)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    p->session.wants_input = false;
+    rn_sa_member_follow(p->session.machine, p->now.monotonic_ms, &actions);
+    return rn_part_execute(p, &actions, err);
+}
+
+static rn_result encode(struct rn_participation *p, struct rn_error *err)
+{
+    const struct rn_job_basis *basis = p->config.basis;
+    struct rn_part_session *session = &p->session;
+    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
+    uint64_t clipped = 0;
+    RN_TRY(basis->random(basis->random_context, key.bytes, sizeof(key.bytes), err));
+    rn_part_forget_vector(p);
+    session->vector = rn_alloc(session->layout.elements, sizeof(*session->vector));
+    RN_TRY(rn_round_encode(&session->layout, &p->update.report, p->update.delta, &key,
+                           session->vector, &clipped, err));
+    if (clipped > 0) {
+        struct rn_job_event event = rn_part_session_event(p, RN_JOB_CLIPPED);
+        event.count = clipped;
+        rn_part_event(p, event);
+    }
+    return rn_ok();
+}
+
+rn_result rn_part_session_ready(struct rn_participation *p, struct rn_error *err)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    p->session.wants_input = false;
+    rn_result result = encode(p, err);
+    if (rn_is_ok(result)) {
+        result = rn_sa_member_input(p->session.machine, p->now.monotonic_ms, &actions, err);
+    }
+    if (rn_is_ok(result)) {
+        return rn_part_execute(p, &actions, err);
+    }
+    struct rn_job_event event = rn_part_session_event(p, RN_JOB_UPDATE_REFUSED);
+    event.outcome = result.code;
+    rn_part_event_err(p, event, err);
+    return rn_class_of(result) == RN_CLASS_STOP ? result : rn_part_session_follow(p, err);
+}
+
+rn_result rn_part_session_bulk_sent(struct rn_participation *p, const uint8_t *id,
+                                    enum rn_code code, struct rn_error *err)
+{
+    struct rn_part_session *session = &p->session;
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    if (!session->uploading || memcmp(id, session->id, RN_HASH_BYTES) != 0) {
+        return rn_ok();
+    }
+    session->uploading = false;
+    rn_result result = {code};
+    if (rn_is_ok(result)) {
+        result = rn_sa_member_bulk_sent(session->machine, p->now.monotonic_ms, &actions, err);
+    } else {
+        (void)rn_fail(err, code, "a chunk of the update could not be made");
+    }
+    if (!rn_is_ok(result)) {
+        struct rn_job_event event = rn_part_session_event(p, RN_JOB_UPLOAD_FAILED);
+        event.outcome = result.code;
+        rn_part_event_err(p, event, err);
+        rn_sa_member_decline(session->machine, &actions); /* the others go on without this one */
+    }
+    return rn_part_execute(p, &actions, err);
+}
+
+rn_result rn_part_session_tick(struct rn_participation *p, struct rn_error *err)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    if (p->session.machine == NULL) {
+        return rn_ok();
+    }
+    rn_sa_member_tick(p->session.machine, p->now.monotonic_ms, &actions);
+    return rn_part_execute(p, &actions, err);
+}
+
+rn_result rn_part_session_resend(struct rn_participation *p, struct rn_error *err)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    if (p->session.machine == NULL) {
+        return rn_ok();
+    }
+    rn_part_tell_following(p);
+    rn_sa_member_resend(p->session.machine, p->now.monotonic_ms, &actions);
+    return rn_part_execute(p, &actions, err);
+}
+
+/* ---- Restart */
+
+struct records {
+    struct rn_buffer bodies[RECORDS_MAX];
+    struct rn_view views[RECORDS_MAX];
+    size_t count;
+};
+
+static void clear_records(struct records *records)
+{
+    for (size_t i = 0; i < records->count; i++) {
+        rn_buffer_clear(&records->bodies[i]);
+    }
+}
+
+static rn_result visit_record(void *argument, const struct rn_record_key *key, struct rn_view body,
+                              struct rn_error *err)
+{
+    struct records *records = argument;
+    (void)key;
+    RN_ENSURE(records->count < RECORDS_MAX, err, RN_E_DATA,
+              "journal: more than %u records of one session", RECORDS_MAX);
+    struct rn_buffer *copy = &records->bodies[records->count];
+    rn_buffer_append(copy, body.data, body.length);
+    records->views[records->count++] = rn_buffer_view(copy);
+    return rn_ok();
+}
+
+static rn_result resume_machine(struct rn_participation *p, const struct rn_record_key *key,
+                                const uint8_t before[static RN_HASH_BYTES],
+                                struct rn_sa_actions *out_actions, struct rn_sa_member **out,
+                                struct rn_error *err)
+{
+    const struct rn_job_reader *reader = &p->config.basis->reader;
+    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) seed = {{0}};
+    struct records RN_CLEANUP(clear_records) records = {.count = 0};
+    struct rn_sa_member_config config;
+    RN_TRY(machine_config(p, key->round, key->attempt, before, &seed, &config, err));
+    RN_TRY(
+        reader->scan(reader->context, RN_RECORD_MEMBER, key->session, visit_record, &records, err));
+    return rn_sa_member_resume(&config, records.views, records.count, p->now.monotonic_ms,
+                               out_actions, out, err);
+}
+
+/* The newest session: of a round that is not done here, or the one whose sum was taken last, which
+ * its coordinator may still ask about. */
+static rn_result find_session(struct rn_participation *p, struct rn_record_key *out_key,
+                              const uint8_t **out_before, bool *out_found, struct rn_error *err)
+{
+    const struct rn_job_reader *reader = &p->config.basis->reader;
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    RN_TRY(reader->latest(reader->context, RN_RECORD_MEMBER, -1, out_key, &body, out_found, err));
+    if (*out_found && out_key->round >= p->next_round) {
+        *out_before = p->config.model->adapter_hash;
+        return rn_ok();
+    }
+    *out_found = *out_found && p->last.round != 0 && out_key->round == p->last.round &&
+                 memcmp(out_key->session, p->last.session, RN_HASH_BYTES) == 0;
+    *out_before = p->last.before;
+    return rn_ok();
+}
+
+rn_result rn_part_session_resume(struct rn_participation *p, struct rn_error *err)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    struct rn_record_key key;
+    const uint8_t *before = NULL;
+    struct rn_sa_member *machine = NULL;
+    bool found = false;
+    RN_TRY(find_session(p, &key, &before, &found, err));
+    if (!found) {
+        return rn_ok();
+    }
+    RN_TRY(resume_machine(p, &key, before, &actions, &machine, err));
+    RN_TRY(set_session(p, machine, &key, before, err));
+    rn_part_event(p, rn_part_session_event(p, RN_JOB_RESUMED));
+    return rn_part_execute(p, &actions, err);
+}
