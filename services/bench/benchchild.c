@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "services/cli/run/demochild.h"
+#include "services/cli/kit/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The peer of `rondo bench train`: a Python with torch, transformers and peft, and the script that
+ * The peer of `rondo-bench train`: a Python with torch, transformers and peft, and the script that
  * it runs (services/bench/bench_peer.py, carried inside the program).
  */
 #ifndef RN_SERVICES_BENCH_BENCHPEER_H

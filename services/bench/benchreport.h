@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What `rondo bench train` found, as text, JSON, CSV and bars.
+ * What `rondo-bench train` found, as text, JSON, CSV and bars.
  */
 #ifndef RN_SERVICES_BENCH_BENCHREPORT_H
 #define RN_SERVICES_BENCH_BENCHREPORT_H

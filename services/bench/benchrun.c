@@ -143,19 +143,12 @@ static rn_result measure_gemm(const struct rn_bench_choice *choice, const struct
     struct rates rates = {0};
     struct rn_bench_use use;
     (void)rn_text_format(threads, sizeof(threads), "%u", choice->threads);
-    const char *const argv[] = {SELF,
-                                "bench",
-                                "gemm",
-                                "--backend",
-                                choice->backend,
-                                "--shape",
-                                result->setting.shape->name,
-                                "--threads",
-                                threads,
-                                "--seconds",
-                                result->setting.shape->gemm_seconds,
-                                "--format",
-                                "json",
+    const char *const argv[] = {SELF,        "gemm",
+                                "--backend", choice->backend,
+                                "--shape",   result->setting.shape->name,
+                                "--threads", threads,
+                                "--seconds", result->setting.shape->gemm_seconds,
+                                "--format",  "json",
                                 NULL};
     RN_TRY(rn_bench_child_run(argv, paths->errors, GEMM_LIMIT_MS, read_rates, &rates, &use, err));
     result->gemm = fmax(result->gemm, rates.best);
@@ -226,9 +219,7 @@ static void fill_arguments(const struct rn_bench_result *result, const struct rn
     const struct rn_bench_setting *setting = &result->setting;
     const bool frozen = side->reference && setting->reference == RN_BENCH_FROZEN;
     if (side->variant == NULL) {
-        add(out, SELF);
-        add_text(out, "bench", "train");
-        add(out, "--child");
+        add_text(out, SELF, "child");
         add_text(out, "--backend", choice->backend);
         if (choice->cache && setting->later_epochs) {
             add(out, "--cache");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The settings of `rondo bench train`: a shape of encoder, lengths of texts, and which layers are
+ * The settings of `rondo-bench train`: a shape of encoder, lengths of texts, and which layers are
  * adapted. A name is SHAPE-SETTING, such as large-all-128.
  */
 #ifndef RN_SERVICES_BENCH_BENCHSETTING_H

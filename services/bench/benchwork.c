@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
+ * Rondo's side of a measurement, in a process of its own. Lines on standard output, each one JSON
+ * object, as the peer's script prints them:
+ *     {"event": "ready", "detail": "cpu avx512"}                  model and data are loaded
+ *     {"event": "step", "pass": 0, "seconds": 0.5}                one measured step, passes from 0
+ *     {"event": "note", "text": "..."}                            for the report
+ *
  * A warm-up batch, then the measured batches, one pass or more, with the time of every step.
  */
-#include "services/bench/benchwork.h"
+#include "services/bench/benchprogram.h"
 
 #include "base/clock.h"
 #include "base/guard.h"
 #include "crypto/noise.h"
 #include "crypto/random.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
 #include "trainer/trainer.h"
 
 #include <stdio.h>
@@ -151,8 +157,9 @@ static void close_trainer(struct rn_trainer **trainer)
     rn_trainer_close(*trainer);
 }
 
-static rn_result run(const struct work *work, struct rn_error *err)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
+    const struct work *work = command->settings;
     RN_CLEANUP(close_trainer) struct rn_trainer *trainer = NULL;
     RN_CLEANUP(close_data) struct rn_dataset *warm = NULL;
     RN_CLEANUP(close_data) struct rn_dataset *texts = NULL;
@@ -163,33 +170,37 @@ static rn_result run(const struct work *work, struct rn_error *err)
     return measure(work, trainer, warm, texts, err);
 }
 
-int rn_bench_work(int argc, char **argv)
-{
-    struct work work = {.active = "both", .passes = 1};
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    const struct rn_option options[] = {
-        {"model", "DIR", RN_OPTION_TEXT, &work.model, .required = true, .help = "model"},
-        {"warm", "FILE", RN_OPTION_TEXT, &work.warm, .required = true, .help = "warm-up texts"},
-        {"texts", "FILE", RN_OPTION_TEXT, &work.texts, .required = true, .help = "measured texts"},
-        {"length", "N", RN_OPTION_COUNT, &work.length, .help = "longest text"},
-        {"batch", "N", RN_OPTION_COUNT, &work.batch, .required = true, .help = "texts a step"},
-        {"passes", "N", RN_OPTION_COUNT, &work.passes, .help = "passes over the texts"},
-        {"threads", "N", RN_OPTION_COUNT, &work.threads, .help = "threads"},
-        {"rank", "N", RN_OPTION_COUNT, &work.rank, .required = true, .help = "LoRA rank"},
-        {"first-layer", "N", RN_OPTION_COUNT, &work.first_layer, .help = "lowest adapted layer"},
-        {"layers", "N", RN_OPTION_COUNT, &work.layers, .required = true, .help = "adapted layers"},
-        {"active", NULL, RN_OPTION_CHOICE, &work.active, .choices = "both|A|B", .help = "matrices"},
-        {"backend", "NAME", RN_OPTION_TEXT, &work.backend, .required = true, .help = "backend"},
-        {"cache", NULL, RN_OPTION_FLAG, &work.cache, .help = "cache frozen layers"},
-        {"dp", NULL, RN_OPTION_FLAG, &work.dp, .help = "differential privacy"},
-    };
-    const struct rn_command_text text = {.name = "bench train",
-                                         .summary = "one measurement",
-                                         .options = options,
-                                         .option_count = RN_ARRAY_LENGTH(options)};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    return rn_command_end(&command, run(&work, &err), &err);
-}
+static const struct rn_option options[] = {
+    {"model", RN_OPT_DIRECTORY(struct work, model), .required = true, .help = "model"},
+    {"warm", RN_OPT_FILE(struct work, warm), .required = true, .help = "warm-up texts"},
+    {"texts", RN_OPT_FILE(struct work, texts), .required = true, .help = "measured texts"},
+    {"length", RN_OPT_COUNT(struct work, length, "N"), .help = "longest text"},
+    {"batch", RN_OPT_COUNT(struct work, batch, "N"), .required = true, RN_BOUNDS_BATCH,
+     .help = "texts a step"},
+    {"passes", RN_OPT_COUNT(struct work, passes, "N"), .fallback = "1",
+     .help = "passes over the texts"},
+    {"threads", RN_OPT_COUNT(struct work, threads, "N"), RN_BOUNDS_THREADS, .help = "threads"},
+    {"rank", RN_OPT_COUNT(struct work, rank, "N"), .required = true, RN_BOUNDS_RANK,
+     .help = "LoRA rank"},
+    {"first-layer", RN_OPT_COUNT(struct work, first_layer, "N"), .help = "lowest adapted layer"},
+    {"layers", RN_OPT_COUNT(struct work, layers, "N"), .required = true, .help = "adapted layers"},
+    {"active", RN_OPT_CHOICE(struct work, active, "both|A|B"), .fallback = "both",
+     .help = "matrices"},
+    {"backend", RN_OPT_CHOICE(struct work, backend, RN_CHOICES_BACKEND), .required = true,
+     .help = "backend"},
+    {"cache", RN_OPT_FLAG(struct work, cache), .help = "cache frozen layers"},
+    {"dp", RN_OPT_FLAG(struct work, dp), .help = "differential privacy"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Measurement", options, 0}, {NULL}};
+
+const struct rn_command_def rn_bench_child = {
+    .name = "child",
+    .summary = "one measurement, for train",
+    .groups = groups,
+    .settings_size = sizeof(struct work),
+    .formats = "text",
+    .exits = RN_EXITS(65, 66, 69, 71, 81, 82),
+    .hidden = true,
+    .run = run,
+};

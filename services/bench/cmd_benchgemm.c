@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rondo bench gemm: the products of an encoder layer through the trainer's kernels, beside what the
+ * rondo-bench gemm: the products of an encoder layer through the trainer's kernels, beside what the
  * processor's multiply instructions can do at most.
  */
 #include "base/guard.h"
+#include "services/bench/benchprogram.h"
 #include "services/bench/benchsetting.h"
-#include "services/cli/desk/metricstext.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "trainer/trainer.h"
 
 #include <math.h>
@@ -158,11 +158,10 @@ static void print_text(const struct gemm_report *report)
     }
 }
 
-static rn_result run(const struct gemm_settings *s, const struct rn_command *command,
-                     struct rn_error *err)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
     struct gemm_report report = {.peak_count = 0};
-    RN_TRY(measure(s, &report, err));
+    RN_TRY(measure(command->settings, &report, err));
     if (command->json) {
         print_json(&report);
     } else {
@@ -171,39 +170,31 @@ static rn_result run(const struct gemm_settings *s, const struct rn_command *com
     return rn_ok();
 }
 
-static const char detail[] =
-    "Y[M,N] = X[M,K] W[N,K]^T with packed weights, no epilogue, rows cut into blocks as in a\n"
-    "training step; the fastest pass counts. The instruction peak is a loop of multiply-adds\n"
-    "on registers alone, on the same number of threads.";
+static const struct rn_option options[] = {
+    {"backend", RN_OPT_CHOICE(struct gemm_settings, backend, "every|" RN_CHOICES_BACKEND),
+     .fallback = "every", .help = "every: cpu and cpu-bf16"},
+    {"shape", RN_OPT_CHOICE(struct gemm_settings, shape, RN_CHOICES_SHAPE), .fallback = "large",
+     .help = "widths of RoBERTa-large, RoBERTa-base, or 256"},
+    {"threads", RN_OPT_COUNT(struct gemm_settings, threads, "N"), .fallback = "0",
+     RN_BOUNDS_THREADS, .help = "0: one per core"},
+    {"rows", RN_OPT_COUNT(struct gemm_settings, rows, "M"), .fallback = "4096", .least = 1,
+     .most = RN_MEASURE_ROWS_MAX, .help = "tokens"},
+    {"seconds", RN_OPT_NUMBER(struct gemm_settings, seconds, "X"), .fallback = "0.5", .least = 0,
+     .most = 600, .help = "time for each product"},
+    {NULL}};
 
-int rn_cmd_bench_gemm(int argc, char **argv)
-{
-    struct gemm_settings s = {.backend = "every", .shape = "large", .rows = 4096, .seconds = 0.5};
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    const struct rn_option options[] = {
-        {"backend", NULL, RN_OPTION_CHOICE, &s.backend,
-         .choices = "every|cpu|cpu-bf16|cpu-bf16-residual-f32|ref|cuda",
-         .help = "every: cpu and cpu-bf16"},
-        {"shape", NULL, RN_OPTION_CHOICE, &s.shape, .choices = "large|base|small",
-         .help = "widths of RoBERTa-large, RoBERTa-base, or 256"},
-        {"threads", "N", RN_OPTION_COUNT, &s.threads, .most = RN_TRAINER_THREADS_MAX,
-         .help = "0: one per core"},
-        {"rows", "M", RN_OPTION_COUNT, &s.rows, .least = 1, .most = RN_MEASURE_ROWS_MAX,
-         .help = "tokens"},
-        {"seconds", "X", RN_OPTION_NUMBER, &s.seconds, .least = 0, .most = 600,
-         .help = "time for each product"},
-    };
-    const struct rn_command_text text = {
-        .name = "bench gemm",
-        .summary = "measure this machine's matrix products",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .detail = detail,
-        .examples = "  rondo bench gemm\n  rondo bench gemm --backend cpu --shape base --threads 1",
-    };
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    return rn_command_end(&command, run(&s, &command, &err), &err);
-}
+static const struct rn_option_group groups[] = {{"Measurement", options, 0}, {NULL}};
+
+const struct rn_command_def rn_bench_gemm = {
+    .name = "gemm",
+    .summary = "measure this machine's matrix products",
+    .groups = groups,
+    .settings_size = sizeof(struct gemm_settings),
+    .exits = RN_EXITS(69, 71, 81),
+    .detail = "Y[M,N] = X[M,K] W[N,K]^T with packed weights, no epilogue, rows cut into blocks as "
+              "in a training step; the fastest pass counts. The instruction peak is a loop of "
+              "multiply-adds on registers alone, on the same number of threads.",
+    .examples = "  rondo-bench gemm\n"
+                "  rondo-bench gemm --backend cpu --shape base --threads 1",
+    .run = run,
+};

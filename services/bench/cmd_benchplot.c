@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rondo bench plot: the ratios in the CSV files of `rondo bench train` as bars, whatever runs they
+ * rondo-bench plot: the ratios in the CSV files of `rondo-bench train` as bars, whatever runs they
  * come from.
  */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/bench/benchprogram.h"
 #include "services/cli/kit/svgbars.h"
 
 #include <stdio.h>
@@ -118,9 +117,13 @@ static rn_result add_file(struct plot *plot, const char *path, struct rn_error *
     return rn_ok();
 }
 
-static rn_result draw(const struct rn_command *command, const char *title, const char *out_path,
-                      struct rn_error *err)
+struct plot_settings {
+    const char *out, *title;
+};
+
+static rn_result draw(const struct rn_command *command, struct rn_error *err)
 {
+    const struct plot_settings *s = command->settings;
     RN_CLEANUP(rn_free_cleanup) struct rn_bar *bars = rn_alloc(RN_BARS_MAX, sizeof(*bars));
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer svg = {0};
     struct plot plot = {.bars = bars};
@@ -128,38 +131,38 @@ static rn_result draw(const struct rn_command *command, const char *title, const
         RN_TRY(add_file(&plot, command->operands[i], err));
     }
     const struct rn_bars drawn = {
-        .title = title, .unit = "x", .line = 1.0, .bars = plot.bars, .count = plot.count};
+        .title = s->title, .unit = "x", .line = 1.0, .bars = plot.bars, .count = plot.count};
     RN_TRY(rn_bars_write(&drawn, &svg, err));
-    return rn_file_write(out_path, rn_buffer_view(&svg), 0644, err);
+    return rn_file_write(s->out, rn_buffer_view(&svg), 0644, err);
 }
 
-int rn_cmd_bench_plot(int argc, char **argv)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    const char *out_path = "bench.svg";
-    const char *title = "LoRA training: Rondo's speed over the fastest peer's";
-    const struct rn_option options[] = {
-        {"out", "FILE", RN_OPTION_TEXT, &out_path, .help = "SVG to write"},
-        {"title", "TEXT", RN_OPTION_TEXT, &title, .help = "heading"},
-    };
-    const struct rn_command_text text = {
-        .name = "bench plot",
-        .summary = "draw the ratios of bench train's CSV files",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "FILE.csv ...",
-        .operands_least = 1,
-        .operands_most = RN_OPERANDS_MAX,
-        .detail = "A setting that was measured more than once counts with its last row.",
-        .examples = "  rondo bench plot figures.csv --out ratios.svg",
-    };
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
+    const struct plot_settings *s = command->settings;
+    RN_TRY(draw(command, err));
+    if (!command->quiet) {
+        printf("%s%s%s\n", command->json ? "{\"out\": \"" : "", s->out, command->json ? "\"}" : "");
     }
-    const rn_result result = draw(&command, title, out_path, &err);
-    if (rn_is_ok(result) && !command.quiet) {
-        printf("%s%s%s\n", command.json ? "{\"out\": \"" : "", out_path, command.json ? "\"}" : "");
-    }
-    return rn_command_end(&command, result, &err);
+    return rn_ok();
 }
+
+static const struct rn_option options[] = {
+    {"out", RN_OPT_FILE(struct plot_settings, out), .fallback = "bench.svg",
+     .help = "SVG to write"},
+    {"title", RN_OPT_TEXT(struct plot_settings, title, "TEXT"),
+     .fallback = "LoRA training: Rondo's speed over the fastest peer's", .help = "heading"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Drawing", options, 0}, {NULL}};
+
+const struct rn_command_def rn_bench_plot = {
+    .name = "plot",
+    .summary = "draw the ratios of train's CSV files",
+    .groups = groups,
+    .settings_size = sizeof(struct plot_settings),
+    .operands = {{"FILE.csv", RN_OPTION_FILE, 1, RN_OPERANDS_MAX}},
+    .exits = RN_EXITS(65, 66),
+    .detail = "A setting that was measured more than once counts with its last row.",
+    .examples = "  rondo-bench plot figures.csv --out ratios.svg",
+    .run = run,
+};

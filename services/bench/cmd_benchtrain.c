@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rondo bench train: LoRA training steps of Rondo beside torch + transformers + peft, the same work
+ * rondo-bench train: LoRA training steps of Rondo beside torch + transformers + peft, the same work
  * on the same machine in one run.
  */
 #include "base/alloc.h"
@@ -8,12 +8,11 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "services/bench/benchchild.h"
+#include "services/bench/benchprogram.h"
 #include "services/bench/benchreport.h"
 #include "services/bench/benchrun.h"
-#include "services/bench/benchwork.h"
-#include "services/cli/desk/metricstext.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -202,9 +201,9 @@ static rn_result run_in(struct bench_settings *s, const struct rn_command *comma
     return check_own(results, count, err);
 }
 
-static rn_result run(struct bench_settings *s, const struct rn_command *command,
-                     struct rn_error *err)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
+    struct bench_settings *s = command->settings;
     RN_CLEANUP(rn_bench_place_close) struct rn_bench_place place = {.kept = NULL};
     if (s->list) {
         return print_list(s, command->json);
@@ -214,6 +213,55 @@ static rn_result run(struct bench_settings *s, const struct rn_command *command,
     RN_TRY(rn_bench_place_open(s->keep_model, &place, err));
     return run_in(s, command, &place, err);
 }
+
+static const struct rn_option what_options[] = {
+    {"list", RN_OPT_FLAG(struct bench_settings, list),
+     .help = "name the settings of the shape and leave"},
+    {"setting", RN_OPT_TEXT(struct bench_settings, setting, "NAME,..."),
+     .help = "settings to measure; without: the shape's usual ones"},
+    {"shape", RN_OPT_CHOICE(struct bench_settings, shape, RN_CHOICES_SHAPE), .fallback = "large",
+     .help = "RoBERTa-large, RoBERTa-base, or 4 layers of width 256"},
+    {"python", RN_OPT_FILE(struct bench_settings, python), .fallback = "python3",
+     .help = "Python with torch, transformers and peft; none: Rondo alone"},
+    {"peers", RN_OPT_TEXT(struct bench_settings, peers, "NAME,..."),
+     .help = "which of bf16, float32, bf16-compiled, float32-compiled and bf16-weights; without: "
+             "the first four"},
+    {"precision", RN_OPT_CHOICE(struct bench_settings, precision, "best|float32|bf16"),
+     .fallback = "best", .help = "best: each side's fastest"},
+    {"backend", RN_OPT_CHOICE(struct bench_settings, backend, RN_CHOICES_BACKEND),
+     .help = "what computes on Rondo's side; without: by the precision"},
+    {NULL}};
+
+static const struct rn_option load_options[] = {
+    {"threads", RN_OPT_COUNT(struct bench_settings, threads, "N"), .fallback = "0",
+     RN_BOUNDS_THREADS, .help = "on both sides; 0: one per core"},
+    {"batch", RN_OPT_COUNT(struct bench_settings, batch, "N"), .fallback = "32", RN_BOUNDS_BATCH,
+     .help = "texts a step"},
+    {"steps", RN_OPT_COUNT(struct bench_settings, steps, "N"), RN_BOUNDS_STEPS,
+     .help = "measured steps an epoch; without: 2 for large, 4 for base, 8 for small"},
+    {"repeats", RN_OPT_COUNT(struct bench_settings, repeats, "N"), .least = 1, .most = 100,
+     .help = "turns of every side; without: 1 for large, 2 for base, 3 for small"},
+    {"quick", RN_OPT_FLAG(struct bench_settings, quick),
+     .help = "one step, one turn, nothing compiled: minutes, not hours"},
+    {"timeout", RN_OPT_COUNT(struct bench_settings, timeout, "SECONDS"), .fallback = "1800",
+     .least = 1, .most = 1000000, .help = "of one side's turn"},
+    {"no-cache", RN_OPT_FLAG(struct bench_settings, no_cache),
+     .help = "frozen layers are computed anew in every epoch"},
+    {NULL}};
+
+static const struct rn_option result_options[] = {
+    {"csv", RN_OPT_FILE(struct bench_settings, csv), .help = "also write every figure here"},
+    {"append", RN_OPT_FLAG(struct bench_settings, append),
+     .help = "put the lines behind those that the CSV file holds"},
+    {"plot", RN_OPT_FILE(struct bench_settings, plot), .help = "also draw the ratios here, as SVG"},
+    {"keep-model", RN_OPT_DIRECTORY(struct bench_settings, keep_model),
+     .help = "keep the random models here, and use those that are there"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"What is measured", what_options, 0},
+                                                {"Load", load_options, 0},
+                                                {"Results", result_options, 0},
+                                                {NULL}};
 
 static const char detail[] =
     "Each side trains LoRA of rank 4 on query and value with AdamW and a frozen head, from the\n"
@@ -233,71 +281,23 @@ static const char detail[] =
     "\n"
     "The large model takes 1.2 GB in $TMPDIR while the command runs, and minutes per setting\n"
     "with a peer: --setting measures one alone, and --csv FILE --append gathers the figures of\n"
-    "several runs, which rondo bench plot draws. Ctrl-C leaves no files behind.";
+    "several runs, which rondo-bench plot draws. Ctrl-C leaves no files behind.";
 
 static const char examples[] =
-    "  rondo bench train --shape base --quick\n"
-    "  rondo bench train --setting large-all-128 --python ~/venv/bin/python\n"
-    "  rondo bench train --shape large --python none --csv large.csv --plot large.svg\n"
-    "  rondo bench train --setting base-all-128,base-all-glue --precision float32 --format json\n"
-    "  rondo bench train --list";
+    "  rondo-bench train --shape base --quick\n"
+    "  rondo-bench train --setting large-all-128 --python ~/venv/bin/python\n"
+    "  rondo-bench train --shape large --python none --csv large.csv --plot large.svg\n"
+    "  rondo-bench train --setting base-all-128,base-all-glue --precision float32 \\\n"
+    "      --format json\n"
+    "  rondo-bench train --list";
 
-int rn_cmd_bench_train(int argc, char **argv)
-{
-    struct bench_settings s = {
-        .shape = "large", .precision = "best", .python = "python3", .batch = 32, .timeout = 1800};
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    if (argc > 1 && strcmp(argv[1], "--child") == 0) {
-        return rn_bench_work(argc - 1, argv + 1);
-    }
-    const struct rn_option options[] = {
-        {"list", NULL, RN_OPTION_FLAG, &s.list, .help = "name the settings of the shape and leave"},
-        {"setting", "NAME,...", RN_OPTION_TEXT, &s.setting,
-         .help = "settings to measure; without: the shape's usual ones"},
-        {"shape", NULL, RN_OPTION_CHOICE, &s.shape, .choices = "large|base|small",
-         .help = "RoBERTa-large, RoBERTa-base, or 4 layers of width 256"},
-        {"python", "PATH", RN_OPTION_TEXT, &s.python,
-         .help = "Python with torch, transformers and peft; none: Rondo alone"},
-        {"peers", "NAME,...", RN_OPTION_TEXT, &s.peers,
-         .help = "which of bf16, float32, bf16-compiled, float32-compiled and\n"
-                 "bf16-weights; without: the first four"},
-        {"precision", NULL, RN_OPTION_CHOICE, &s.precision, .choices = "best|float32|bf16",
-         .help = "best: each side's fastest"},
-        {"backend", NULL, RN_OPTION_CHOICE, &s.backend,
-         .choices = "cpu|cpu-bf16|cpu-bf16-residual-f32|ref|cuda",
-         .help = "what computes on Rondo's side; without: by the precision"},
-        {"threads", "N", RN_OPTION_COUNT, &s.threads, .most = RN_TRAINER_THREADS_MAX,
-         .help = "on both sides; 0: one per core"},
-        {"batch", "N", RN_OPTION_COUNT, &s.batch, .least = 1, .most = RN_TRAINER_BATCH_MAX,
-         .help = "texts a step"},
-        {"steps", "N", RN_OPTION_COUNT, &s.steps, .most = 10000,
-         .help = "measured steps an epoch; 0: 2 for large, 4 for base, 8 for small"},
-        {"repeats", "N", RN_OPTION_COUNT, &s.repeats, .most = 100,
-         .help = "turns of every side; 0: 1 for large, 2 for base, 3 for small"},
-        {"quick", NULL, RN_OPTION_FLAG, &s.quick,
-         .help = "one step, one turn, nothing compiled: minutes, not hours"},
-        {"timeout", "SECONDS", RN_OPTION_COUNT, &s.timeout, .least = 1, .most = 1000000,
-         .help = "of one side's turn"},
-        {"no-cache", NULL, RN_OPTION_FLAG, &s.no_cache,
-         .help = "frozen layers are computed anew in every epoch"},
-        {"csv", "FILE", RN_OPTION_TEXT, &s.csv, .help = "also write every figure here"},
-        {"append", NULL, RN_OPTION_FLAG, &s.append,
-         .help = "put the lines behind those that the CSV file holds"},
-        {"plot", "FILE", RN_OPTION_TEXT, &s.plot, .help = "also draw the ratios here, as SVG"},
-        {"keep-model", "DIR", RN_OPTION_TEXT, &s.keep_model,
-         .help = "keep the random models here, and use those that are there"},
-    };
-    const struct rn_command_text text = {
-        .name = "bench train",
-        .summary = "measure training here, beside torch and peft",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .detail = detail,
-        .examples = examples,
-    };
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    return rn_command_end(&command, run(&s, &command, &err), &err);
-}
+const struct rn_command_def rn_bench_train = {
+    .name = "train",
+    .summary = "measure training here, beside torch and peft",
+    .groups = groups,
+    .settings_size = sizeof(struct bench_settings),
+    .exits = RN_EXITS(65, 66, 69, 71, 81, 82),
+    .detail = detail,
+    .examples = examples,
+    .run = run,
+};

@@ -8,6 +8,9 @@
 
 #include "services/host/service.h"
 
+/* The program rondo-coordinator. */
+extern const struct rn_program rn_program_coordinator;
+
 /* Runs until the plan's last round is over, a signal, or a failure that a person must look at.
  * RN_OK: done, or ended in order by a signal (start it again to go on). RN_E_INCOMPLETE: a round
  * was lost in a way that leaves nothing to go on with (PROTOCOL.md, A9). Writes below state/:

@@ -6,6 +6,7 @@
 #define RN_SERVICES_HOST_SERVICE_H
 
 #include "base/result.h"
+#include "services/cli/kit/commands.h"
 #include "services/federation/jobevent.h"
 
 struct rn_service_options {
@@ -17,10 +18,18 @@ struct rn_service_options {
 /* Secrets, signals, TLS. Once, first thing in main, before any thread. */
 RN_MUST rn_result rn_service_setup(struct rn_error *err);
 
-/* main of a program whose only operand is the site directory: parses argv, sets up, runs, prints a
- * failure as one sentence, and returns the exit code. */
-int rn_service_main(const char *program, int argc, char **argv,
-                    rn_result (*run)(const struct rn_service_options *options,
-                                     struct rn_error *err));
+typedef rn_result (*rn_service_run_fn)(const struct rn_service_options *options,
+                                       struct rn_error *err);
+
+/* The command of a program whose only operand is the site directory: sets up and runs. */
+RN_MUST rn_result rn_service_command_run(const struct rn_command *command, rn_service_run_fn run,
+                                         struct rn_error *err);
+
+/* How a service can end, and what both programs say of themselves in help and manual. */
+#define RN_SERVICE_EXITS RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80, 81, 82)
+#define RN_SERVICE_DETAIL                                                                        \
+    "Runs the service of the site directory SITE in the foreground, as a service manager wants " \
+    "it: log lines on standard error, SIGTERM ends it in order, a second SIGTERM at once. "      \
+    "`rondo run SITE` does the same with progress for a person."
 
 #endif

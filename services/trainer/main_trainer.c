@@ -3,5 +3,5 @@
 
 int main(int argc, char **argv)
 {
-    return rn_service_main("rondo-trainer", argc, argv, rn_member_service_run);
+    return rn_program_main(&rn_program_trainer, argc, argv);
 }

@@ -9,6 +9,9 @@
 
 #include "services/host/service.h"
 
+/* The program rondo-trainer. */
+extern const struct rn_program rn_program_trainer;
+
 /* Runs until the job is over, a signal, or a failure that a person must look at. RN_OK: the plan's
  * rounds are done, or a signal ended it in order (start it again to go on). RN_E_INCOMPLETE: the
  * coordinator ended the job early. Everything in state/ survives; a restart resumes. */

@@ -62,7 +62,7 @@ def main():
     for name, kind, default in (("rank", int, 4), ("alpha", float, 16), ("lr", float, 1e-3), ("batch", int, 32),
                                 ("steps", int, 600), ("seed", int, 1), ("clip", float, 1.0), ("max-length", int, 128)):
         parser.add_argument("--" + name, type=kind, default=default)
-    parser.add_argument("--target", default="query,value")
+    parser.add_argument("--targets", default="query,value")
     a = parser.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(2)
@@ -78,7 +78,7 @@ def main():
     model = AutoModelForSequenceClassification.from_pretrained(
         a.model, num_labels=len(names), hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     model = get_peft_model(model, LoraConfig(task_type="SEQ_CLS", r=a.rank, lora_alpha=a.alpha,
-                                             target_modules=a.target.split(","), modules_to_save=["classifier"]))
+                                             target_modules=a.targets.split(","), modules_to_save=["classifier"]))
     weights = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=a.lr, weight_decay=0.0)
     before = evaluate(model, dev)

@@ -27,8 +27,8 @@ def federation(a, method, seed):
     directory = os.path.join(a.out, f"{method}-{seed}")
     shutil.rmtree(directory, ignore_errors=True)
     done = subprocess.run(
-        [os.path.join(a.bin, "rondo"), "demo", "--model", a.model, "--train", a.train, "--dev", a.dev, "--text", a.text,
-         "--label", a.label, "--organisations", "3", "--lose-none", "--skew", "0", "--method", method, "--rounds",
+        [os.path.join(a.bin, "rondo"), "demo", "--model", a.model, "--data", a.train, "--dev", a.dev, "--text", a.text,
+         "--label", a.label, "--members", "3", "--lose-none", "--skew", "0", "--method", method, "--rounds",
          str(a.rounds), "--steps", str(a.steps), "--batch", str(a.batch), "--rank", str(a.rank), "--alpha",
          str(a.alpha), "--targets", "query,value", "--head", "federated", "--lr", str(a.lr), "--max-length", "128",
          "--seed", str(seed), "--dir", directory, "--format", "json", "--quiet"],

@@ -66,7 +66,7 @@ def compare(name, ours, theirs):
 
 
 def peft_target(args):
-    return args.target if args.target == "all-linear" else args.target.split(",")
+    return args.targets if args.targets == "all-linear" else args.targets.split(",")
 
 
 def base_model(args):
@@ -84,7 +84,7 @@ def main():
     parser.add_argument("--label", default="label")
     parser.add_argument("--labels", default="0,1")
     parser.add_argument("--adapter")
-    parser.add_argument("--target", default="query,value")
+    parser.add_argument("--targets", default="query,value")
     parser.add_argument("--max-length", type=int, default=64)
     parser.add_argument("--rows", type=int, default=1000000)
     args = parser.parse_args()
@@ -95,7 +95,7 @@ def main():
         if not args.adapter:
             subprocess.run([args.rondo, "train", "--model", args.model, "--data", args.train, "--text", args.text,
                             "--label", args.label, "--labels", args.labels, "--max-length", str(args.max_length),
-                            "--rank", "4", "--alpha", "8", "--target", args.target, "--steps", "30", "--quiet",
+                            "--rank", "4", "--alpha", "8", "--targets", args.targets, "--steps", "30", "--quiet",
                             "--out", adapter], check=True, stdout=subprocess.DEVNULL)
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")

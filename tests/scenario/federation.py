@@ -23,11 +23,13 @@ RONDO_KEEP    not empty: keep the files of a failed test
 
 import ctypes
 import fcntl
+import functools
 import gzip
 import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -71,12 +73,31 @@ def check(condition, sentence):
 # ---- Commands
 
 
+@functools.cache
+def listed_exits(program, command):
+    """Exit codes that the help of a command ("plan check") lists; None where there is no such command."""
+    done = subprocess.run([BIN / program, *command.split(), "--help"], capture_output=True, text=True, timeout=LIMIT)
+    listed = done.stdout.partition("Exit codes:\n")[2]
+    return {int(code) for code in re.findall(r"^ {2,3}(\d+)  ", listed, re.M)} if done.returncode == 0 else None
+
+
+def check_exit(code, words, program="rondo"):
+    """A command ends with the codes that its help lists, and with no other."""
+    for count in (2, 1, 0):
+        named = [word for word in words[:count] if re.fullmatch("[a-z]+", str(word))]
+        exits = listed_exits(program, " ".join(named)) if len(named) == count and words else None
+        if exits:
+            check(code in exits, f"{program} {' '.join(map(str, words))}: exit {code} is not in its help: {exits}")
+            return
+
+
 def rondo(*arguments, program="rondo"):
     """Runs a command; returns (exit code, stdout, stderr)."""
     done = subprocess.run(
         [BIN / program, *map(str, arguments)],
         capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT,
     )  # fmt: skip
+    check_exit(done.returncode, arguments, program)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -387,13 +408,13 @@ class Federation:
         address = self.port if self.relay is None else self.relay.port
         ok("init", self.directory / "coordinator", "--federation", "scenario", "--address",
            f"127.0.0.1:{address}", "--model", self.model, "--members", ",".join(self.names), "--labels", self.labels,
-           "--rounds", self.rounds, "--threads", 1, "--log", "json", *options)  # fmt: skip
+           "--rounds", self.rounds, "--threads", 1, "--log-format", "json", *options)  # fmt: skip
 
     def _join(self, name, listens):
         more = ["--listen", f"127.0.0.1:{free_port()}"] if listens else []
         ok("join", self.directory / f"coordinator/invitations/{name}.invite", "--dir", self.directory / name,
            "--model", self.model, "--data", self.directory / f"{name}.tsv", "--text", "sentence", "--label", "label",
-           "--threads", 1, "--log", "json", *more)  # fmt: skip
+           "--threads", 1, "--log-format", "json", *more)  # fmt: skip
 
     def _enrol(self):
         operator = self.directory / "coordinator"

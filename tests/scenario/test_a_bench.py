@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`rondo bench train` and `rondo bench gemm` on the small shape, alone and beside a peer that is only
+"""`rondo-bench train` and `rondo-bench gemm` on the small shape, alone and beside a peer that is only
 pretended: what is reported, what is written, what a failing peer, a missing Python and a signal do. No
 verdict depends on a time.
 
@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -20,8 +21,9 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RONDO = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).resolve() / "rondo"
-USAGE, UNAVAILABLE, ROUND = 64, 75, 82
+BIN = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).resolve()
+RONDO, BENCH = BIN / "rondo", BIN / "rondo-bench"
+USAGE, UNSUPPORTED, ROUND = 64, 69, 82
 FEW = ("--batch", "2", "--steps", "2", "--repeats", "1", "--backend", "cpu")
 
 # Speaks like services/bench/bench_peer.py under Python, with made-up times.
@@ -41,7 +43,7 @@ echo '{"event": "step", "pass": 0, "seconds": 100.0}'
 
 
 def rondo(work, *arguments):
-    done = subprocess.run([RONDO, "bench", *map(str, arguments)], capture_output=True, text=True,
+    done = subprocess.run([BENCH, *map(str, arguments)], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=600, env={**os.environ, "TMPDIR": str(work)})
     return done.returncode, done.stdout, done.stderr
 
@@ -146,7 +148,7 @@ def bad_input(work):
 
 
 def a_signal_leaves_no_files(work):
-    run = subprocess.Popen([RONDO, "bench", "train", "--setting", "small-all-128", "--python", "none", "--steps",
+    run = subprocess.Popen([BENCH, "train", "--setting", "small-all-128", "--python", "none", "--steps",
                             "10000", "--backend", "cpu"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(work)})
     while not list(work.glob("rondo-bench-*/texts.tsv")):
@@ -169,13 +171,30 @@ def gemm(work):
     assert {"base-all-128", "base-p2-glue", "base-lora-128"} <= {row["setting"] for row in listed}
 
 
+def forwarded(work):
+    """`rondo bench` hands over, words, output and exit code alike; alone it says what is missing."""
+    words = ("train", "--list", "--shape", "small", "--format", "json")
+    done = subprocess.run([RONDO, "bench", *words], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, ok(work, *words)), done
+    done = subprocess.run([RONDO, "bench", "gemm", "--backend", "gpu"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == USAGE and done.stderr.startswith("rondo-bench gemm: "), done
+    lonely = work / "lonely"
+    lonely.mkdir()
+    shutil.copy(RONDO, lonely / "rondo")
+    done = subprocess.run([lonely / "rondo", "bench", "gemm"], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PATH": str(lonely)})
+    assert done.returncode == UNSUPPORTED and "program of its own" in done.stderr, done
+    for program in ("rondo", "rondo-coordinator", "rondo-trainer"):
+        assert b"import torch" not in (BIN / program).read_bytes(), f"{program} carries the benchmark's script"
+
+
 def main():
-    if not RONDO.exists():
-        print(f"skipped: {RONDO} is not built")
+    if not BENCH.exists():
+        print(f"skipped: {BENCH} is not built")
         return 77
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
-        for check in (alone, overheads, beside_a_peer, bad_input, a_signal_leaves_no_files, gemm):
+        for check in (forwarded, alone, overheads, beside_a_peer, bad_input, a_signal_leaves_no_files, gemm):
             check(work)
             print(f"ok: {check.__name__}", flush=True)
     return 0

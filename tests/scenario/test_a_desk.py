@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+from federation import check_exit
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RONDO = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).resolve() / "rondo"
 MODEL = ROOT / "deploy/embedded/model"
@@ -27,6 +29,7 @@ USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG, DOES_NOT_FIT = 64, 65, 66, 74, 78, 81
 def rondo(*arguments):
     done = subprocess.run([RONDO, *map(str, arguments)], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=300)
+    check_exit(done.returncode, arguments)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -168,7 +171,7 @@ def bad_input(work):
     refused(USAGE, "no column \"text\"", "train", "--model", MODEL, "--data", TRAIN, "--text", "text",
             "--label", "label", "--out", work / "never")
     refused(NO_INPUT, "/nonexistent/config.json", "train", "--model", "/nonexistent", *data)
-    refused(CONFIG, "qeury", "train", "--model", MODEL, *data, "--target", "qeury")
+    refused(CONFIG, "qeury", "train", "--model", MODEL, *data, "--targets", "qeury")
     refused(DATA_WRONG, "train.tsv.gz:2: column \"label\"", "train", "--model", MODEL, *data, "--labels", "x,y")
     broken = work / "broken"
     shutil.copytree(MODEL, broken)

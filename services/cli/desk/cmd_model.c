@@ -5,16 +5,16 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/guard.h"
-#include "services/cli/desk/metricstext.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/jsontext.h"
+#include "services/cli/rondo.h"
 #include "services/host/modelhash.h"
 #include "trainer/trainer.h"
 
 #include <stdio.h>
 
-static rn_result print_hash(const char *dir, const struct rn_command *command, struct rn_error *err)
+static rn_result print_hash(struct rn_command *command, struct rn_error *err)
 {
+    const char *dir = command->operands[0];
     uint8_t hash[32];
     char hex[65];
 
@@ -30,25 +30,15 @@ static rn_result print_hash(const char *dir, const struct rn_command *command, s
     return rn_ok();
 }
 
-int rn_cmd_model_hash(int argc, char **argv)
-{
-    const struct rn_command_text text = {
-        .name = "model hash",
-        .summary = "the hash by which a plan names its base model",
-        .operands = "DIR",
-        .operands_least = 1,
-        .operands_most = 1,
-        .detail = "Covers configuration, weights and tokenizer, by name and content.",
-        .examples = "  rondo model hash encoder",
-    };
-    struct rn_command command;
-    struct rn_error err = {{0}};
-
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    return rn_command_end(&command, print_hash(command.operands[0], &command, &err), &err);
-}
+const struct rn_command_def rn_cmd_model_hash = {
+    .name = "model hash",
+    .summary = "the hash by which a plan names its base model",
+    .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}},
+    .exits = RN_EXITS(65, 66),
+    .detail = "Covers configuration, weights and tokenizer, by name and content.",
+    .examples = "  rondo model hash encoder",
+    .run = print_hash,
+};
 
 static void print_model_json(const struct rn_model_facts *facts)
 {
@@ -99,8 +89,9 @@ static void print_adapter(const struct rn_adapter_facts *facts, bool json)
     }
 }
 
-static rn_result inspect(const char *dir, const struct rn_command *command, struct rn_error *err)
+static rn_result inspect(struct rn_command *command, struct rn_error *err)
 {
+    const char *dir = command->operands[0];
     struct rn_model_facts model;
     struct rn_adapter_facts adapter;
     char path[RN_PATH_MAX];
@@ -121,22 +112,12 @@ static rn_result inspect(const char *dir, const struct rn_command *command, stru
     return rn_ok();
 }
 
-int rn_cmd_model_inspect(int argc, char **argv)
-{
-    const struct rn_command_text text = {
-        .name = "model inspect",
-        .summary = "say what a model or adapter directory holds",
-        .operands = "DIR",
-        .operands_least = 1,
-        .operands_most = 1,
-        .detail = "Checks config.json, tokenizer.json and every safetensors header on the way.",
-        .examples = "  rondo model inspect encoder\n  rondo model inspect adapter --format json",
-    };
-    struct rn_command command;
-    struct rn_error err = {{0}};
-
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    return rn_command_end(&command, inspect(command.operands[0], &command, &err), &err);
-}
+const struct rn_command_def rn_cmd_model_inspect = {
+    .name = "model inspect",
+    .summary = "say what a model or adapter directory holds",
+    .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}},
+    .exits = RN_EXITS(65, 66, 69),
+    .detail = "Checks config.json, tokenizer.json and every safetensors header on the way.",
+    .examples = "  rondo model inspect encoder\n  rondo model inspect adapter --format json",
+    .run = inspect,
+};

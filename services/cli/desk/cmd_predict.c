@@ -4,9 +4,8 @@
  */
 #include "base/guard.h"
 #include "services/cli/desk/desktrainer.h"
-#include "services/cli/desk/metricstext.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/jsontext.h"
+#include "services/cli/rondo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,8 +51,7 @@ static bool print_prediction(void *context, const struct rn_prediction *each)
     return ferror(stdout) == 0;
 }
 
-static rn_result predict(struct rn_desk *desk, const struct rn_command *command,
-                         struct rn_error *err)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
     RN_CLEANUP(rn_desk_close) struct rn_desk_session session = {0};
     struct predict_output output = {
@@ -61,7 +59,7 @@ static rn_result predict(struct rn_desk *desk, const struct rn_command *command,
         .list = command->json,
     };
 
-    RN_TRY(rn_desk_open(desk, &session, err));
+    RN_TRY(rn_desk_open(command->settings, &session, err));
     if (output.list) {
         printf("{\"predictions\": [");
     }
@@ -72,33 +70,23 @@ static rn_result predict(struct rn_desk *desk, const struct rn_command *command,
     return rn_ok();
 }
 
-int rn_cmd_predict(int argc, char **argv)
-{
-    struct rn_desk desk;
-    struct rn_command command;
-    struct rn_error err = {{0}};
+static const struct rn_option_group groups[] = {
+    {"Model", rn_desk_model_options, 0},
+    {"Model", rn_desk_adapter_options, 0},
+    {"Data", rn_data_options, offsetof(struct rn_desk, columns)},
+    {"Machine and labels", rn_desk_options, 0},
+    {NULL}};
 
-    rn_desk_init(&desk);
-    const struct rn_option options[] = {
-        RN_DESK_MODEL_OPTION(desk),
-        {"adapter", "DIR", RN_OPTION_TEXT, &desk.adapter,
-         .help = "PEFT directory; without: the model as it is"},
-        RN_DATA_OPTIONS(desk.columns),
-        RN_DESK_OPTIONS(desk),
-    };
-    const struct rn_command_text text = {
-        .name = "predict",
-        .summary = "label and logits of every record",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .extra_formats = "|jsonl",
-        .detail = "One line per record, in file order: the label and the logits between tabs, or\n"
-                  "with --format jsonl {\"label\", \"class\", \"logits\"}.",
-        .examples = "  rondo predict --model encoder --adapter adapter --data test.tsv.gz \\\n"
-                    "      --text sentence --format jsonl",
-    };
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    return rn_command_end(&command, predict(&desk, &command, &err), &err);
-}
+const struct rn_command_def rn_cmd_predict = {
+    .name = "predict",
+    .summary = "label and logits of every record",
+    .groups = groups,
+    .settings_size = sizeof(struct rn_desk),
+    .formats = "text|json|jsonl",
+    .exits = RN_DESK_EXITS,
+    .detail = "One line per record, in file order: the label and the logits between tabs, or with "
+              "--format jsonl {\"label\", \"class\", \"logits\"}.",
+    .examples = "  rondo predict --model encoder --adapter adapter --data test.tsv.gz \\\n"
+                "      --text sentence --format jsonl",
+    .run = run,
+};

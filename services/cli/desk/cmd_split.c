@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "services/cli/desk/datacolumns.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,9 +38,9 @@ static void print_counts(const struct rn_command *command, char paths[][RN_PATH_
     }
 }
 
-static rn_result split(const struct rn_command *command, struct split_settings *settings,
-                       struct rn_error *err)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
+    struct split_settings *settings = command->settings;
     static char paths[RN_SPLIT_PARTS_MAX][RN_PATH_MAX];
     const char *list[RN_SPLIT_PARTS_MAX];
     size_t counts[RN_SPLIT_PARTS_MAX];
@@ -65,32 +65,29 @@ static rn_result split(const struct rn_command *command, struct split_settings *
     return rn_ok();
 }
 
-int rn_cmd_data_split(int argc, char **argv)
-{
-    static struct split_settings settings = {.parts = 3, .skew = 0.5, .seed = 1};
-    const struct rn_option options[] = {
-        RN_DATA_OPTIONS(settings.columns),
-        RN_LABEL_OPTION(settings.columns, true),
-        {"parts", "N", RN_OPTION_COUNT, &settings.parts, .least = 1, .most = RN_SPLIT_PARTS_MAX,
-         .help = "how many parts"},
-        {"skew", "X", RN_OPTION_NUMBER, &settings.skew, .least = 0, .most = 1,
-         .help = "0: independent parts; 1: each part has its own classes"},
-        {"seed", "N", RN_OPTION_COUNT, &settings.seed, .help = "another draw"},
-        {"out", "DIR", RN_OPTION_TEXT, &settings.out, .required = true,
-         .help = "folder for part-1.jsonl, part-2.jsonl ... (columns text, pair, label)"},
-    };
-    const struct rn_command_text text = {
-        .name = "data split",
-        .summary = "cut a data file into skewed parts, for experiments",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .examples = "  rondo data split --data train.tsv --text sentence --label label \\\n"
-                    "      --parts 4 --skew 0.6 --out parts",
-    };
-    struct rn_command command;
-    struct rn_error err = {""};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    return rn_command_end(&command, split(&command, &settings, &err), &err);
-}
+static const struct rn_option split_options[] = {
+    {"out", RN_OPT_DIRECTORY(struct split_settings, out), .required = true,
+     .help = "folder for part-1.jsonl, part-2.jsonl ... (columns text, pair, label)"},
+    {"parts", RN_OPT_COUNT(struct split_settings, parts, "N"), .fallback = "3", .least = 1,
+     .most = RN_SPLIT_PARTS_MAX, .help = "how many parts"},
+    {"skew", RN_OPT_NUMBER(struct split_settings, skew, "X"), .fallback = "0.5", .least = 0,
+     .most = 1, .help = "0: independent parts; 1: each part has its own classes"},
+    {"seed", RN_OPT_COUNT(struct split_settings, seed, "N"), .fallback = "1", RN_BOUNDS_SEED,
+     .help = "another draw"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {
+    {"Data", rn_labelled_data_options, offsetof(struct split_settings, columns)},
+    {"Parts", split_options, 0},
+    {NULL}};
+
+const struct rn_command_def rn_cmd_data_split = {
+    .name = "data split",
+    .summary = "cut a data file into skewed parts, for experiments",
+    .groups = groups,
+    .settings_size = sizeof(struct split_settings),
+    .exits = RN_EXITS(65, 66),
+    .examples = "  rondo data split --data train.tsv --text sentence --label label \\\n"
+                "      --parts 4 --skew 0.6 --out parts",
+    .run = run,
+};

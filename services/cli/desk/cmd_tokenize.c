@@ -4,8 +4,8 @@
  */
 #include "base/guard.h"
 #include "services/cli/desk/datacolumns.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,46 +38,51 @@ static rn_result print_ids(void *context, size_t index, const uint32_t *ids, siz
     return rn_ok();
 }
 
-int rn_cmd_tokenize(int argc, char **argv)
-{
-    struct rn_data_columns columns = {0};
-    const char *model = NULL;
-    uint64_t max_length = 0;
-    const struct rn_option options[] = {
-        {"model", "DIR", RN_OPTION_TEXT, &model, .required = true,
-         .help = "Hugging Face directory with tokenizer.json"},
-        RN_DATA_OPTIONS(columns),
-        {"max-length", "N", RN_OPTION_COUNT, &max_length, .most = UINT32_MAX,
-         .help = "tokens per record, special ones included; 0: no limit"},
-    };
-    const struct rn_command_text text = {
-        .name = "tokenize",
-        .summary = "show the token ids of a data file",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .extra_formats = "|jsonl",
-        .detail = "Prints one line per record: ids between spaces, or with --format jsonl an\n"
-                  "object {\"ids\":[...]}. --format json prints one object with the totals.",
-        .examples = "  rondo tokenize --model encoder --data dev.tsv.gz --text sentence\n"
-                    "  rondo tokenize --model encoder --data dev.tsv --text question,sentence \\\n"
-                    "      --max-length 128 --format jsonl",
-    };
-    struct rn_command command;
-    struct rn_data_spec spec;
-    struct rn_error err = {{0}};
+struct tokenize_settings {
+    const char *model;
+    struct rn_data_columns columns;
+    uint64_t max_length;
+};
 
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    struct totals totals = {.lines = !command.json, .json = strcmp(command.format, "jsonl") == 0};
-    rn_result result = rn_data_columns_spec(&columns, &spec, &err);
-    if (rn_is_ok(result)) {
-        result = rn_text_tokenize(model, &spec, (uint32_t)max_length, print_ids, &totals, &err);
-    }
-    if (rn_is_ok(result) && command.json) {
+static rn_result run(struct rn_command *command, struct rn_error *err)
+{
+    struct tokenize_settings *s = command->settings;
+    struct totals totals = {.lines = !command->json, .json = strcmp(command->format, "jsonl") == 0};
+    struct rn_data_spec spec;
+
+    RN_TRY(rn_data_columns_spec(&s->columns, &spec, err));
+    RN_TRY(rn_text_tokenize(s->model, &spec, (uint32_t)s->max_length, print_ids, &totals, err));
+    if (command->json) {
         printf("{\"records\": %llu, \"tokens\": %llu, \"longest\": %llu}\n",
                (unsigned long long)totals.records, (unsigned long long)totals.tokens,
                (unsigned long long)totals.longest);
     }
-    return rn_command_end(&command, result, &err);
+    return rn_ok();
 }
+
+static const struct rn_option model_options[] = {
+    {"model", RN_OPT_DIRECTORY(struct tokenize_settings, model), .required = true,
+     .help = "Hugging Face directory with tokenizer.json"},
+    {"max-length", RN_OPT_COUNT(struct tokenize_settings, max_length, "N"), RN_BOUNDS_LENGTH,
+     .help = "tokens per record, special ones included; without: no limit"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {
+    {"Model", model_options, 0},
+    {"Data", rn_data_options, offsetof(struct tokenize_settings, columns)},
+    {NULL}};
+
+const struct rn_command_def rn_cmd_tokenize = {
+    .name = "tokenize",
+    .summary = "show the token ids of a data file",
+    .groups = groups,
+    .settings_size = sizeof(struct tokenize_settings),
+    .formats = "text|json|jsonl",
+    .exits = RN_EXITS(65, 66, 69),
+    .detail = "Prints one line per record: ids between spaces, or with --format jsonl an object "
+              "{\"ids\":[...]}. --format json prints one object with the totals.",
+    .examples = "  rondo tokenize --model encoder --data dev.tsv.gz --text sentence\n"
+                "  rondo tokenize --model encoder --data dev.tsv --text question,sentence \\\n"
+                "      --max-length 128 --format jsonl",
+    .run = run,
+};

@@ -7,9 +7,10 @@
 #include "services/cli/desk/desktrainer.h"
 #include "services/cli/desk/metricstext.h"
 #include "services/cli/desk/privatetrain.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/progress.h"
+#include "services/cli/rondo.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,32 +25,13 @@ struct train_settings {
     const char *active;
     const char *optimizer;
     const char *schedule;
-    double lr, lr_a, lr_b, lr_head;
+    double lr, lr_a, lr_b, lr_head; /* the others: where given */
     double weight_decay, clip;
     uint64_t warmup, batch, steps, epochs;
     bool no_shuffle;
     const char *dev;
     const char *out;
 };
-
-static void set_defaults(struct train_settings *s)
-{
-    rn_desk_init(&s->desk);
-    s->desk.lora.alpha = 16;
-    s->desk.targets = "query,value";
-    s->desk.cache = "auto";
-    s->desk.for_training = true;
-    s->rank = 8;
-    s->init = "kaiming";
-    s->head = "local";
-    s->active = "both";
-    s->optimizer = "adamw";
-    s->schedule = "linear";
-    s->lr = 1e-3;
-    s->lr_a = s->lr_b = s->lr_head = NAN; /* as lr */
-    s->clip = 1.0;
-    s->batch = 32;
-}
 
 static struct rn_train_spec train_spec(const struct train_settings *s,
                                        const struct rn_command *command)
@@ -88,6 +70,7 @@ static rn_result settle_adapter(struct train_settings *s, const struct rn_comman
 
     RN_ENSURE(!rn_command_given(command, "steps") || !rn_command_given(command, "epochs"), err,
               RN_E_USAGE, "--steps and --epochs exclude each other");
+    s->desk.for_training = true;
     s->desk.head = strcmp(s->head, "frozen") == 0 ? RN_HEAD_FROZEN : RN_HEAD_LOCAL;
     s->desk.lora.init = strcmp(s->init, "orthonormal") == 0 ? RN_LORA_ORTHONORMAL : RN_LORA_KAIMING;
     s->desk.lora.rank = (uint32_t)s->rank;
@@ -236,88 +219,95 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
     return rn_ok();
 }
 
-static const char detail[] =
-    "Writes a PEFT directory that `peft` loads. Without --no-shuffle the batches are drawn by\n"
-    "the seed, with it they follow the file. The same options give the same bytes, except\n"
-    "with --dp-clip: its noise and its sampling come from the system's randomness.";
-
-static const char examples[] =
-    "  rondo train --model encoder --data train.tsv.gz --text sentence --label label \\\n"
-    "      --rank 4 --alpha 8 --steps 300 --dev dev.tsv.gz --out adapter\n"
-    "  rondo train --model encoder --data rte.tsv --text sentence1,sentence2 --label label \\\n"
-    "      --head frozen --active B --epochs 3 --out adapter";
-
-int rn_cmd_train(int argc, char **argv)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    struct train_settings s = {0};
-    struct rn_command command;
-    struct rn_error err = {{0}};
-
-    set_defaults(&s);
-    const struct rn_option options[] = {
-        RN_DESK_MODEL_OPTION(s.desk),
-        RN_DATA_OPTIONS(s.desk.columns),
-        RN_LABEL_OPTION(s.desk.columns, true),
-        {"out", "DIR", RN_OPTION_TEXT, &s.out, .required = true, .help = "PEFT directory to write"},
-        {"dev", "FILE", RN_OPTION_TEXT, &s.dev, .help = "evaluate on this file afterwards"},
-        {"init-adapter", "DIR", RN_OPTION_TEXT, &s.desk.adapter,
-         .help = "PEFT directory to start from; then rank, alpha and targets are its own"},
-        {"rank", "N", RN_OPTION_COUNT, &s.rank, .least = 1, .most = RN_TRAINER_RANK_MAX,
-         .help = "of the LoRA matrices"},
-        {"alpha", "X", RN_OPTION_NUMBER, &s.desk.lora.alpha, .least = 1e-6, .most = 1048576,
-         .help = "scaling is alpha / rank"},
-        {"rslora", NULL, RN_OPTION_FLAG, &s.desk.lora.use_rslora,
-         .help = "scaling is alpha / sqrt(rank)"},
-        {"init", NULL, RN_OPTION_CHOICE, &s.init, .choices = "kaiming|orthonormal",
-         .help = "start of A; B starts at zero"},
-        {"target", "NAME,NAME", RN_OPTION_TEXT, &s.desk.targets,
-         .help = "modules to adapt, as in peft, or all-linear"},
-        {"layers", "N,N", RN_OPTION_TEXT, &s.desk.layers, .help = "layers to adapt; all otherwise"},
-        {"head", NULL, RN_OPTION_CHOICE, &s.head, .choices = "frozen|local",
-         .help = "whether the classifier is trained"},
-        {"active", NULL, RN_OPTION_CHOICE, &s.active, .choices = "both|A|B",
-         .help = "which LoRA matrices are trained"},
-        {"optimizer", NULL, RN_OPTION_CHOICE, &s.optimizer, .choices = "adamw|sgd",
-         .help = "update rule"},
-        {"lr", "X", RN_OPTION_NUMBER, &s.lr, .least = 0, .most = 1000, .help = "learning rate"},
-        {"lr-a", "X", RN_OPTION_NUMBER, &s.lr_a, .least = 0, .most = 1000,
-         .help = "of A, where it differs"},
-        {"lr-b", "X", RN_OPTION_NUMBER, &s.lr_b, .least = 0, .most = 1000,
-         .help = "of B, where it differs"},
-        {"lr-head", "X", RN_OPTION_NUMBER, &s.lr_head, .least = 0, .most = 1000,
-         .help = "of the head, where it differs"},
-        {"weight-decay", "X", RN_OPTION_NUMBER, &s.weight_decay, .least = 0, .most = 1000,
-         .help = "decoupled for adamw"},
-        {"schedule", NULL, RN_OPTION_CHOICE, &s.schedule, .choices = "constant|linear|cosine",
-         .help = "of the learning rate"},
-        {"warmup", "N", RN_OPTION_COUNT, &s.warmup, .most = 100000000,
-         .help = "steps in which the rate rises"},
-        {"clip", "X", RN_OPTION_NUMBER, &s.clip, .least = 0, .most = 1e9,
-         .help = "bound of the gradient's norm; 0: none"},
-        {"batch", "N", RN_OPTION_COUNT, &s.batch, .least = 1, .most = RN_TRAINER_BATCH_MAX,
-         .help = "records per step"},
-        {"steps", "N", RN_OPTION_COUNT, &s.steps, .least = 1, .most = 100000000,
-         .help = "steps to train"},
-        {"epochs", "N", RN_OPTION_COUNT, &s.epochs, .least = 1, .most = 1000000,
-         .help = "passes over the data, instead of --steps; without both: 1"},
-        {"no-shuffle", NULL, RN_OPTION_FLAG, &s.no_shuffle, .help = "batches in file order"},
-        RN_PRIVATE_TRAIN_OPTIONS(s.dp),
-        RN_DESK_OPTIONS(s.desk),
-        RN_DESK_CACHE_OPTIONS(s.desk),
-        RN_DESK_PLAIN_OPTION(s.desk),
-    };
-    const struct rn_command_text text = {
-        .name = "train",
-        .summary = "fine-tune a LoRA adapter on one machine",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .detail = detail,
-        .examples = examples,
-    };
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    const rn_result result = train(&s, &command, &err);
-    rn_private_train_clear(&s.dp);
-    return rn_command_end(&command, result, &err);
+    struct train_settings *s = command->settings;
+    const rn_result result = train(s, command, err);
+    rn_private_train_clear(&s->dp);
+    return result;
 }
+
+static const struct rn_option output_options[] = {
+    {"out", RN_OPT_DIRECTORY(struct train_settings, out), .required = true,
+     .help = "PEFT directory to write"},
+    {"dev", RN_OPT_FILE(struct train_settings, dev), .help = "evaluate on this file afterwards"},
+    {NULL}};
+
+static const struct rn_option adapter_options[] = {
+    {"init-adapter", RN_OPT_DIRECTORY(struct train_settings, desk.adapter),
+     .help = "PEFT directory to start from; then rank, alpha and targets are its own"},
+    {"rank", RN_OPT_COUNT(struct train_settings, rank, "N"), .fallback = "8", RN_BOUNDS_RANK,
+     .help = "of the LoRA matrices"},
+    {"alpha", RN_OPT_NUMBER(struct train_settings, desk.lora.alpha, "X"), .fallback = "16",
+     RN_BOUNDS_ALPHA, .help = "scaling is alpha / rank"},
+    {"rslora", RN_OPT_FLAG(struct train_settings, desk.lora.use_rslora),
+     .help = "scaling is alpha / sqrt(rank)"},
+    {"init", RN_OPT_CHOICE(struct train_settings, init, RN_CHOICES_INIT), .fallback = "kaiming",
+     .help = "start of A; B starts at zero"},
+    {"head", RN_OPT_CHOICE(struct train_settings, head, "frozen|local"), .fallback = "local",
+     .help = "whether the classifier is trained"},
+    {"active", RN_OPT_CHOICE(struct train_settings, active, "both|A|B"), .fallback = "both",
+     .help = "which LoRA matrices are trained"},
+    {NULL}};
+
+static const struct rn_option step_options[] = {
+    {"optimizer", RN_OPT_CHOICE(struct train_settings, optimizer, RN_CHOICES_OPTIMIZER),
+     .fallback = "adamw", .help = "update rule"},
+    {"lr", RN_OPT_NUMBER(struct train_settings, lr, "X"), .fallback = "0.001", RN_BOUNDS_RATE,
+     .help = "learning rate"},
+    {"lr-a", RN_OPT_NUMBER(struct train_settings, lr_a, "X"), RN_BOUNDS_RATE,
+     .help = "of A, where it differs"},
+    {"lr-b", RN_OPT_NUMBER(struct train_settings, lr_b, "X"), RN_BOUNDS_RATE,
+     .help = "of B, where it differs"},
+    {"lr-head", RN_OPT_NUMBER(struct train_settings, lr_head, "X"), RN_BOUNDS_RATE,
+     .help = "of the head, where it differs"},
+    {"weight-decay", RN_OPT_NUMBER(struct train_settings, weight_decay, "X"), .fallback = "0",
+     RN_BOUNDS_DECAY, .help = "decoupled for adamw"},
+    {"schedule", RN_OPT_CHOICE(struct train_settings, schedule, "constant|linear|cosine"),
+     .fallback = "linear", .help = "of the learning rate"},
+    {"warmup-steps", RN_OPT_COUNT(struct train_settings, warmup, "N"), .fallback = "0",
+     RN_BOUNDS_WARMUP, .help = "in which the rate rises"},
+    {"clip", RN_OPT_NUMBER(struct train_settings, clip, "X"), .fallback = "1", RN_BOUNDS_CLIP,
+     .help = "bound of the gradient's norm; 0: none"},
+    {"batch", RN_OPT_COUNT(struct train_settings, batch, "N"), .fallback = "32", RN_BOUNDS_BATCH,
+     .help = "records per step"},
+    {"steps", RN_OPT_COUNT(struct train_settings, steps, "N"), RN_BOUNDS_STEPS,
+     .help = "steps to train"},
+    {"epochs", RN_OPT_COUNT(struct train_settings, epochs, "N"), .least = 1, .most = 1000000,
+     .help = "passes over the data, instead of --steps; without both: 1"},
+    {"no-shuffle", RN_OPT_FLAG(struct train_settings, no_shuffle), .help = "batches in file order"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {
+    {"Model", rn_desk_model_options, offsetof(struct train_settings, desk)},
+    {"Data", rn_labelled_data_options, offsetof(struct train_settings, desk.columns)},
+    {"Result", output_options, 0},
+    {"Adapter", adapter_options, 0},
+    {"Adapter", rn_desk_lora_options, offsetof(struct train_settings, desk)},
+    {"Training", step_options, 0},
+    {"Differential privacy", rn_private_train_options, offsetof(struct train_settings, dp)},
+    {"Machine and labels", rn_desk_options, offsetof(struct train_settings, desk)},
+    {"Frozen layers", rn_desk_cache_options, offsetof(struct train_settings, desk)},
+    {NULL}};
+
+static const struct rn_option_renamed renamed[] = {
+    {"target", "targets"}, {"warmup", "warmup-steps"}, {NULL, NULL}};
+
+const struct rn_command_def rn_cmd_train = {
+    .name = "train",
+    .summary = "fine-tune a LoRA adapter on one machine",
+    .groups = groups,
+    .settings_size = sizeof(struct train_settings),
+    .renamed = renamed,
+    .exits = RN_DESK_EXITS,
+    .detail = "Writes a PEFT directory that `peft` loads. Without --no-shuffle the batches are "
+              "drawn by the seed, with it they follow the file. The same options give the same "
+              "bytes, except with --dp-clip: its noise and its sampling come from the system's "
+              "randomness.",
+    .examples = "  rondo train --model encoder --data train.tsv.gz --text sentence \\\n"
+                "      --label label --rank 4 --alpha 8 --steps 300 --dev dev.tsv.gz \\\n"
+                "      --out adapter\n"
+                "  rondo train --model encoder --data rte.tsv --text sentence1,sentence2 \\\n"
+                "      --label label --head frozen --active B --epochs 3 --out adapter",
+    .run = run,
+};

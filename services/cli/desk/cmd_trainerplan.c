@@ -4,8 +4,8 @@
  */
 #include "base/guard.h"
 #include "services/cli/desk/desktrainer.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,17 +17,6 @@ struct plan_settings {
     uint64_t records, tokens;
     bool evaluate, dp;
 };
-
-static void set_defaults(struct plan_settings *s)
-{
-    rn_desk_init(&s->desk);
-    s->desk.lora.alpha = 1;
-    s->desk.targets = "query,value";
-    s->desk.cache = "auto";
-    s->desk.cache_pays = true;
-    s->rank = 8;
-    s->classes = 2;
-}
 
 static void print_size(uint64_t bytes)
 {
@@ -78,13 +67,15 @@ static void print_json(const struct rn_memory_plan *plan)
            plan->host <= plan->available ? "true" : "false", plan->lanes, plan->max_length);
 }
 
-static rn_result plan(struct plan_settings *s, const struct rn_command *command,
-                      struct rn_error *err)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
+    struct plan_settings *s = command->settings;
     struct rn_desk_lists lists;
     struct rn_trainer_spec spec;
     struct rn_memory_plan plan;
 
+    s->desk.lora.alpha = 1; /* changes no byte count */
+    s->desk.cache_pays = true;
     s->desk.lora.rank = (uint32_t)s->rank;
     if (s->desk.adapter != NULL && !rn_command_given(command, "rank")) {
         s->desk.lora.rank = 0;
@@ -109,70 +100,64 @@ static rn_result plan(struct plan_settings *s, const struct rn_command *command,
     return rn_memory_plan_check(&plan, err);
 }
 
-static const char detail[] =
-    "Follows from config.json and the options; neither weights nor data are read, so it is ready\n"
-    "at once. Exit code 81 when the total is above what is available: `rondo train` and the\n"
-    "trainer service refuse such a model for the same reason. The size of the batch costs "
-    "nothing:\n"
-    "a batch goes through the lanes in blocks.";
+static const struct rn_option lora_options[] = {
+    {"init-adapter", RN_OPT_DIRECTORY(struct plan_settings, desk.adapter),
+     .help = "PEFT directory to start from; then rank and targets are its own"},
+    {"rank", RN_OPT_COUNT(struct plan_settings, rank, "N"), .fallback = "8", RN_BOUNDS_RANK,
+     .help = "of the LoRA matrices"},
+    {NULL}};
 
-static const char examples[] =
-    "  rondo trainer plan --model encoder --rank 4\n"
-    "  rondo trainer plan --model encoder --layers 10,11 --max-length 128 --prefix-cache 2G\n"
-    "  rondo trainer plan --model encoder --memory 4G --threads 2 --format json";
+static const struct rn_option load_options[] = {
+    {"classes", RN_OPT_COUNT(struct plan_settings, classes, "N"), .fallback = "2", .least = 2,
+     .most = RN_TRAINER_LABELS_MAX, .help = "of the classifier"},
+    {"max-length", RN_OPT_COUNT(struct plan_settings, desk.max_length, "N"), RN_BOUNDS_LENGTH,
+     .help = "tokens per record, special ones included; without: the adapter's, or the model's "
+             "most"},
+    {"task", RN_OPT_CHOICE(struct plan_settings, desk.task, RN_CHOICES_TASK),
+     .fallback = "classification", .help = "what the label column holds"},
+    {"backend", RN_OPT_CHOICE(struct plan_settings, desk.backend, RN_CHOICES_BACKEND),
+     .fallback = "cpu", .help = "what computes"},
+    {"threads", RN_OPT_COUNT(struct plan_settings, desk.threads, "N"), .fallback = "0",
+     RN_BOUNDS_THREADS, .help = "0: one per core"},
+    {"evaluate", RN_OPT_FLAG(struct plan_settings, evaluate),
+     .help = "plan evaluation and prediction alone"},
+    {"dp", RN_OPT_FLAG(struct plan_settings, dp),
+     .help = "with differential privacy (rondo train --dp-clip): at the most"},
+    {"records", RN_OPT_COUNT(struct plan_settings, records, "N"), .most = 1e15,
+     .help = "of the data, for their share; without: not known"},
+    {"tokens", RN_OPT_COUNT(struct plan_settings, tokens, "N"), .most = 1e15,
+     .help = "of all records together; rondo tokenize says how many"},
+    {"memory", RN_OPT_TEXT(struct plan_settings, memory, "SIZE"),
+     .help = "plan for a machine with so much memory, as 16G; without: what this one has free"},
+    {"prefix-cache", RN_OPT_TEXT(struct plan_settings, desk.cache, "SIZE"), .fallback = "auto",
+     .help = "as of rondo train"},
+    {"prefix-cache-dir", RN_OPT_DIRECTORY(struct plan_settings, desk.cache_dir),
+     .help = "as of rondo train: then it is on the disk"},
+    {NULL}};
 
-int rn_cmd_trainer_plan(int argc, char **argv)
-{
-    struct plan_settings s = {0};
-    struct rn_command command;
-    struct rn_error err = {{0}};
+static const struct rn_option_group groups[] = {
+    {"Model", rn_desk_model_options, offsetof(struct plan_settings, desk)},
+    {"Adapter", lora_options, 0},
+    {"Adapter", rn_desk_lora_options, offsetof(struct plan_settings, desk)},
+    {"Load and machine", load_options, 0},
+    {NULL}};
 
-    set_defaults(&s);
-    const struct rn_option options[] = {
-        RN_DESK_MODEL_OPTION(s.desk),
-        {"init-adapter", "DIR", RN_OPTION_TEXT, &s.desk.adapter,
-         .help = "PEFT directory to start from; then rank and targets are its own"},
-        {"rank", "N", RN_OPTION_COUNT, &s.rank, .least = 1, .most = RN_TRAINER_RANK_MAX,
-         .help = "of the LoRA matrices"},
-        {"target", "NAME,NAME", RN_OPTION_TEXT, &s.desk.targets,
-         .help = "modules to adapt, as in peft, or all-linear"},
-        {"layers", "N,N", RN_OPTION_TEXT, &s.desk.layers, .help = "layers to adapt; all otherwise"},
-        {"classes", "N", RN_OPTION_COUNT, &s.classes, .least = 2, .most = RN_TRAINER_LABELS_MAX,
-         .help = "of the classifier"},
-        {"max-length", "N", RN_OPTION_COUNT, &s.desk.max_length, .most = 65536,
-         .help =
-             "tokens per record, special ones included;\n0: the adapter's, or the model's most"},
-        {"task", NULL, RN_OPTION_CHOICE, &s.desk.task, .choices = "classification|regression",
-         .help = "what the label column holds"},
-        {"backend", NULL, RN_OPTION_CHOICE, &s.desk.backend,
-         .choices = "cpu|cpu-bf16|cpu-bf16-residual-f32|ref|cuda", .help = "what computes"},
-        {"threads", "N", RN_OPTION_COUNT, &s.desk.threads, .most = RN_TRAINER_THREADS_MAX,
-         .help = "0: one per core"},
-        {"evaluate", NULL, RN_OPTION_FLAG, &s.evaluate,
-         .help = "plan evaluation and prediction alone"},
-        {"dp", NULL, RN_OPTION_FLAG, &s.dp,
-         .help = "with differential privacy (rondo train --dp-clip): at the most"},
-        {"records", "N", RN_OPTION_COUNT, &s.records, .most = 1e15,
-         .help = "of the data, for their share; 0: not known"},
-        {"tokens", "N", RN_OPTION_COUNT, &s.tokens, .most = 1e15,
-         .help = "of all records together; rondo tokenize says how many"},
-        {"memory", "SIZE", RN_OPTION_TEXT, &s.memory,
-         .help =
-             "plan for a machine with so much memory, as 16G;\nwithout: what this one has free"},
-        {"prefix-cache", "SIZE", RN_OPTION_TEXT, &s.desk.cache, .help = "as of rondo train"},
-        {"prefix-cache-dir", "DIR", RN_OPTION_TEXT, &s.desk.cache_dir,
-         .help = "as of rondo train: then it is on the disk"},
-    };
-    const struct rn_command_text text = {
-        .name = "trainer plan",
-        .summary = "the memory that training would take, before it does",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .detail = detail,
-        .examples = examples,
-    };
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    return rn_command_end(&command, plan(&s, &command, &err), &err);
-}
+static const struct rn_option_renamed renamed[] = {{"target", "targets"}, {NULL, NULL}};
+
+const struct rn_command_def rn_cmd_trainer_plan = {
+    .name = "trainer plan",
+    .summary = "the memory that training would take, before it does",
+    .groups = groups,
+    .settings_size = sizeof(struct plan_settings),
+    .renamed = renamed,
+    .exits = RN_EXITS(65, 66, 69, 78, 81),
+    .detail = "Follows from config.json and the options; neither weights nor data are read, so it "
+              "is ready at once. Exit code 81 when the total is above what is available: `rondo "
+              "train` and the trainer service refuse such a model for the same reason. The size "
+              "of the batch costs nothing: a batch goes through the lanes in blocks.",
+    .examples = "  rondo trainer plan --model encoder --rank 4\n"
+                "  rondo trainer plan --model encoder --layers 10,11 --max-length 128 \\\n"
+                "      --prefix-cache 2G\n"
+                "  rondo trainer plan --model encoder --memory 4G --threads 2 --format json",
+    .run = run,
+};

@@ -6,8 +6,39 @@
 
 #include "base/bytes.h"
 #include "base/guard.h"
+#include "services/cli/kit/bounds.h"
 
 #include <string.h>
+
+#define DATA_ROW                                                         \
+    {                                                                    \
+        "data", RN_OPT_FILE(struct rn_data_columns, path),               \
+            .required = true, .help = "TSV, CSV or JSONL, plain or gzip" \
+    }
+#define TEXT_ROW                                                                          \
+    {                                                                                     \
+        "text", RN_OPT_TEXT(struct rn_data_columns, text, "COL[,COL]"),                   \
+            .required = true, .help = "column of the text, or of the two texts of a pair" \
+    }
+#define LABEL_ROW                                                     \
+    {                                                                 \
+        "label", RN_OPT_TEXT(struct rn_data_columns, label, "COL"),   \
+            .required = true, .help = "column of the label or target" \
+    }
+#define FORMAT_ROW                                                                            \
+    {                                                                                         \
+        "data-format", RN_OPT_CHOICE(struct rn_data_columns, format, RN_CHOICES_DATA_FORMAT), \
+            .help = "when the file's name does not tell"                                      \
+    }
+#define HEADER_ROW                                                       \
+    {                                                                    \
+        "no-header", RN_OPT_FLAG(struct rn_data_columns, no_header),     \
+            .help = "the file has no header: columns are numbers from 0" \
+    }
+
+const struct rn_option rn_data_options[] = {DATA_ROW, TEXT_ROW, FORMAT_ROW, HEADER_ROW, {NULL}};
+const struct rn_option rn_labelled_data_options[] = {DATA_ROW,   TEXT_ROW,   LABEL_ROW,
+                                                     FORMAT_ROW, HEADER_ROW, {NULL}};
 
 rn_result rn_data_columns_spec(struct rn_data_columns *columns, struct rn_data_spec *out,
                                struct rn_error *err)

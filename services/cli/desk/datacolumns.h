@@ -22,28 +22,9 @@ struct rn_data_columns {
     char second[RN_COLUMN_BYTES_MAX + 1];
 };
 
-/* Rows for an option table; columns is a struct rn_data_columns that outlives it. */
-#define RN_DATA_OPTIONS(columns)                                                         \
-    {"data",          "FILE",           RN_OPTION_TEXT,                                  \
-     &(columns).path, .required = true, .help = "TSV, CSV or JSONL, plain or gzip"},     \
-        {"text",           "COL[,COL]",                                                  \
-         RN_OPTION_TEXT,   &(columns).text,                                              \
-         .required = true, .help = "column of the text, or of the two texts of a pair"}, \
-        {"data-format",                                                                  \
-         NULL,                                                                           \
-         RN_OPTION_CHOICE,                                                               \
-         &(columns).format,                                                              \
-         .choices = "tsv|csv|jsonl",                                                     \
-         .help = "when the file's name does not tell"},                                  \
-    {                                                                                    \
-        "no-header", NULL, RN_OPTION_FLAG, &(columns).no_header,                         \
-            .help = "the file has no header: columns are numbers from 0"                 \
-    }
-#define RN_LABEL_OPTION(columns, required_)                                                       \
-    {                                                                                             \
-        "label", "COL", RN_OPTION_TEXT, &(columns).label, .required = (required_),                \
-                                                          .help = "column of the label or target" \
-    }
+/* Tables bound to a struct rn_data_columns: without --label, and with it. */
+extern const struct rn_option rn_data_options[];
+extern const struct rn_option rn_labelled_data_options[];
 
 /* Splits --text. The result borrows from columns. A column whose name holds a comma cannot be named
  * here. */

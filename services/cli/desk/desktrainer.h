@@ -7,32 +7,15 @@
 #define RN_SERVICES_CLI_DESK_DESKTRAINER_H
 
 #include "services/cli/desk/datacolumns.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/commands.h"
 #include "trainer/trainer.h"
 
 #define RN_DESK_TARGET_BYTES_MAX 4096
 
-#define RN_DESK_CACHE_OPTIONS(desk)                                     \
-    {"prefix-cache", "SIZE", RN_OPTION_TEXT, &(desk).cache,             \
-     .help = "memory for what the layers below the lowest adapted\n"    \
-             "one make of each record: 2G, auto (at most 4G) or off"},  \
-        {"prefix-cache-dir", "DIR", RN_OPTION_TEXT, &(desk).cache_dir,  \
-         .help = "keep it in a file there (0600) instead of memory;\n"  \
-                 "it is derived from the records: protect it as them"}, \
-    {                                                                   \
-        "prefix-cache-keep", NULL, RN_OPTION_FLAG, &(desk).cache_keep,  \
-            .help = "leave that file for the next run; else it is gone" \
-    }
+/* What a trainer can end with: data and model files, this build, memory, numbers. */
+#define RN_DESK_EXITS RN_EXITS(65, 66, 69, 71, 78, 81, 82)
 
-/* For those who measure: what the trainer leaves undone without changing a result. */
-#define RN_DESK_PLAIN_OPTION(desk)                                            \
-    {                                                                         \
-        "plain", "LIST", RN_OPTION_TEXT, &(desk).plain,                       \
-            .help = "savings to switch off, to measure them: last-layer,\n"   \
-                    "backward, gradients, batches; the results stay the same" \
-    }
-
-/* What the options fill; rn_desk_init sets the defaults. */
+/* What the options fill. */
 struct rn_desk {
     const char *model;
     const char *adapter; /* to start from, to use; NULL: none */
@@ -48,7 +31,7 @@ struct rn_desk {
     const char *targets;      /* "query,value" */
     const char *layers;       /* "0,1,2", NULL: all */
     enum rn_head_mode head;
-    const char *cache;     /* "auto", "off", "2G" */
+    const char *cache;     /* "auto", "off", "2G"; NULL: off */
     const char *cache_dir; /* NULL: in memory */
     bool cache_keep;
     bool cache_pays; /* what auto means: whether records are seen more than once */
@@ -56,45 +39,14 @@ struct rn_desk {
     uint64_t memory;   /* limit; 0: what is free */
     const char *plain; /* "last-layer,backward,gradients,batches": savings to leave out; NULL */
 };
-void rn_desk_init(struct rn_desk *out);
 
-/* Rows for an option table; desk is a struct rn_desk. The commands add --adapter or --init-adapter.
- */
-#define RN_DESK_MODEL_OPTION(desk)                                                          \
-    {                                                                                       \
-        "model", "DIR", RN_OPTION_TEXT, &(desk).model, .required = true,                    \
-                                                       .help = "Hugging Face directory of " \
-                                                               "a BERT or RoBERTa encoder"  \
-    }
-#define RN_DESK_OPTIONS(desk)                                                                     \
-    {"max-length",                                                                                \
-     "N",                                                                                         \
-     RN_OPTION_COUNT,                                                                             \
-     &(desk).max_length,                                                                          \
-     .most = 65536,                                                                               \
-     .help = "tokens per record, special ones included;\n0: the adapter's, or the model's most"}, \
-        {"task",                                                                                  \
-         NULL,                                                                                    \
-         RN_OPTION_CHOICE,                                                                        \
-         &(desk).task,                                                                            \
-         .choices = "classification|regression",                                                  \
-         .help = "what the label column holds"},                                                  \
-        {"labels", "A,B", RN_OPTION_TEXT, &(desk).labels,                                         \
-         .help = "label names in class order; without: the adapter's,\nor what the data hold "    \
-                 "(not with --dp-clip)"},                                                         \
-        {"seed", "N", RN_OPTION_COUNT, &(desk).seed,                                              \
-         .help = "of everything random: start values, order of the batches"},                     \
-        {"backend",                                                                               \
-         NULL,                                                                                    \
-         RN_OPTION_CHOICE,                                                                        \
-         &(desk).backend,                                                                         \
-         .choices = "cpu|cpu-bf16|cpu-bf16-residual-f32|ref|cuda",                                \
-         .help = "what computes; cpu-bf16: about twice as fast on processors with bfloat16,\n"    \
-                 "activations rounded to 8 bits; residual-f32: but the stream between layers"},   \
-    {                                                                                             \
-        "threads", "N", RN_OPTION_COUNT, &(desk).threads, .most = RN_TRAINER_THREADS_MAX,         \
-                                                          .help = "0: one per core"               \
-    }
+/* Tables bound to a struct rn_desk: --model; labels, length and machine; the memory for frozen
+ * layers; and, for those who measure, what the trainer leaves undone without changing a result. */
+extern const struct rn_option rn_desk_model_options[];
+extern const struct rn_option rn_desk_adapter_options[]; /* --adapter, to be used */
+extern const struct rn_option rn_desk_lora_options[];    /* where LoRA matrices stand */
+extern const struct rn_option rn_desk_options[];
+extern const struct rn_option rn_desk_cache_options[];
 
 /* "4096", "512M", "2G" as bytes (powers of 1024); RN_E_USAGE names the option. */
 RN_MUST rn_result rn_desk_size_parse(const char *option, const char *text, uint64_t *out,

@@ -6,7 +6,6 @@
 
 #include "base/guard.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -55,16 +54,4 @@ void rn_metrics_print_text(const struct rn_metrics *metrics)
         }
     }
     printf("\n");
-}
-
-void rn_json_text_print(const char *text)
-{
-    json_t *value = json_string(text);
-
-    if (value == NULL) {
-        printf("null");
-        return;
-    }
-    (void)json_dumpf(value, stdout, JSON_ENCODE_ANY);
-    json_decref(value);
 }

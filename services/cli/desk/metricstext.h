@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Metrics and texts on standard output.
+ * Metrics on standard output.
  */
 #ifndef RN_SERVICES_CLI_DESK_METRICSTEXT_H
 #define RN_SERVICES_CLI_DESK_METRICSTEXT_H
@@ -12,8 +12,5 @@ void rn_metrics_print_json(const struct rn_metrics *metrics);
 
 /* One line. */
 void rn_metrics_print_text(const struct rn_metrics *metrics);
-
-/* A JSON string, escaped; a text that is not UTF-8 becomes null. */
-void rn_json_text_print(const char *text);
 
 #endif

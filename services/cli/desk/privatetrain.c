@@ -6,6 +6,24 @@
 
 #include "base/guard.h"
 
+const struct rn_option rn_private_train_options[] = {
+    {"dp-clip", RN_OPT_NUMBER(struct rn_private_train, clip, "C"), .least = RN_DP_CLIP_MIN,
+     .most = RN_DP_CLIP_MAX,
+     .help = "DP-SGD: bound of each record's gradient. Experimental: no accountant yet, therefore "
+             "no epsilon is claimed"},
+    {"dp-noise", RN_OPT_NUMBER(struct rn_private_train, noise, "SIGMA"), .least = 1e-6,
+     .most = RN_DP_NOISE_MAX, .help = "noise on the sum, in units of --dp-clip"},
+    {"dp-grid", RN_OPT_COUNT(struct rn_private_train, grid, "N"), .least = 1,
+     .most = RN_DP_GRID_MAX, .help = "whole steps in --dp-clip"},
+    {"dp-denominator", RN_OPT_NUMBER(struct rn_private_train, denominator, "X"), .least = 1,
+     .most = RN_DP_DENOMINATOR_MAX,
+     .help = "public number that the sum is divided by; --batch where that counts"},
+    {"dp-sampling-rate", RN_OPT_NUMBER(struct rn_private_train, rate, "Q"), .least = 0x1p-64,
+     .most = 1, .help = "Poisson sampling of each record, instead of --batch"},
+    {"dp-batch-cap", RN_OPT_COUNT(struct rn_private_train, cap, "N"), .least = 1,
+     .most = RN_TRAINER_BATCH_MAX, .help = "records that a drawn batch is cut to"},
+    {NULL}};
+
 static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
 {
     struct rn_private_train *p = context;

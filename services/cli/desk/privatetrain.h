@@ -7,7 +7,7 @@
 #define RN_SERVICES_CLI_DESK_PRIVATETRAIN_H
 
 #include "crypto/noise.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/commands.h"
 #include "trainer/trainer.h"
 
 /* What the options fill. Zeroed = not asked for. */
@@ -22,50 +22,8 @@ struct rn_private_train {
     struct rn_dp_diagnostics seen;
 };
 
-/* Rows for an option table; p is a struct rn_private_train. */
-#define RN_PRIVATE_TRAIN_OPTIONS(p)                                                               \
-    {"dp-clip",                                                                                   \
-     "C",                                                                                         \
-     RN_OPTION_NUMBER,                                                                            \
-     &(p).clip,                                                                                   \
-     .least = RN_DP_CLIP_MIN,                                                                     \
-     .most = RN_DP_CLIP_MAX,                                                                      \
-     .help =                                                                                      \
-         "DP-SGD: bound of each record's gradient. Experimental: no accountant\nyet, therefore "  \
-         "no epsilon is claimed"},                                                                \
-        {"dp-noise",                                                                              \
-         "SIGMA",                                                                                 \
-         RN_OPTION_NUMBER,                                                                        \
-         &(p).noise,                                                                              \
-         .least = 1e-6,                                                                           \
-         .most = RN_DP_NOISE_MAX,                                                                 \
-         .help = "noise on the sum, in units of --dp-clip"},                                      \
-        {"dp-grid",                                                                               \
-         "N",                                                                                     \
-         RN_OPTION_COUNT,                                                                         \
-         &(p).grid,                                                                               \
-         .least = 1,                                                                              \
-         .most = RN_DP_GRID_MAX,                                                                  \
-         .help = "whole steps in --dp-clip"},                                                     \
-        {"dp-denominator",                                                                        \
-         "X",                                                                                     \
-         RN_OPTION_NUMBER,                                                                        \
-         &(p).denominator,                                                                        \
-         .least = 1,                                                                              \
-         .most = RN_DP_DENOMINATOR_MAX,                                                           \
-         .help = "public number that the sum is divided by; --batch where that counts"},          \
-        {"dp-sampling-rate",                                                                      \
-         "Q",                                                                                     \
-         RN_OPTION_NUMBER,                                                                        \
-         &(p).rate,                                                                               \
-         .least = 0x1p-64,                                                                        \
-         .most = 1,                                                                               \
-         .help = "Poisson sampling of each record, instead of --batch"},                          \
-    {                                                                                             \
-        "dp-batch-cap", "N", RN_OPTION_COUNT, &(p).cap, .least = 1, .most = RN_TRAINER_BATCH_MAX, \
-                                                        .help = "records that a drawn batch is "  \
-                                                                "cut to"                          \
-    }
+/* Table bound to a struct rn_private_train. */
+extern const struct rn_option rn_private_train_options[];
 
 /* Checks the options against each other and against those of plain training; with --dp-clip draws
  * keys from the system and changes spec (clip 0, batch the cap, dp). spec borrows from p. */

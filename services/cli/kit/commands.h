@@ -1,38 +1,137 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The commands of `rondo`. A command is a function int rn_cmd_<name>(int argc, char **argv) in
- * services/cli/cmd_<name>.c; argv[0] is the command's name, the return value the exit code. To add
- * one: declare it here and add its row to the table in main_rondo.c.
+ * Commands and programs as static data: a program is a tree of commands, a command a table of
+ * options and a function. --help, completion, manual pages and the tests walk the same tree.
+ *
+ *     static rn_result run(struct rn_command *command, struct rn_error *err)
+ *     {
+ *         const struct train_settings *s = command->settings;
+ *         ...
+ *     }
+ *     const struct rn_command_def rn_cmd_train = {.name = "train", .groups = groups, .run = run,
+ *                                                 .settings_size = sizeof(struct train_settings)};
+ *
+ * Every command also takes --format, --quiet and --help. Both "--name value" and "--name=value" are
+ * read, "--" ends the options, an option given twice is refused. Unknown commands, options and
+ * choices are refused with the nearest known one. A failure is printed to standard error as one
+ * line, or as {"error": {"code": ..., "message": ...}} where the format is not text.
  */
 #ifndef RN_SERVICES_CLI_KIT_COMMANDS_H
 #define RN_SERVICES_CLI_KIT_COMMANDS_H
 
-/* An engineer's desk, no federation. */
-int rn_cmd_train(int argc, char **argv);
-int rn_cmd_trainer_plan(int argc, char **argv);
-int rn_cmd_evaluate(int argc, char **argv);
-int rn_cmd_predict(int argc, char **argv);
-int rn_cmd_tokenize(int argc, char **argv);
-int rn_cmd_model_hash(int argc, char **argv);
-int rn_cmd_model_inspect(int argc, char **argv);
-int rn_cmd_data_split(int argc, char **argv);
-int rn_cmd_bench_train(int argc, char **argv);
-int rn_cmd_bench_gemm(int argc, char **argv);
-int rn_cmd_bench_plot(int argc, char **argv);
+#include "base/result.h"
+#include "services/cli/kit/options.h"
 
-/* Setting up a federation. */
-int rn_cmd_init(int argc, char **argv);
-int rn_cmd_invite(int argc, char **argv);
-int rn_cmd_join(int argc, char **argv);
-int rn_cmd_plan_check(int argc, char **argv);
-int rn_cmd_plan_show(int argc, char **argv);
-int rn_cmd_plan_sign(int argc, char **argv);
-int rn_cmd_doctor(int argc, char **argv);
+#define RN_OPERAND_KINDS_MAX 2
+#define RN_COMMAND_NAME_MAX 48
 
-/* Running it. */
-int rn_cmd_run(int argc, char **argv);
-int rn_cmd_status(int argc, char **argv);
-int rn_cmd_curves(int argc, char **argv);
-int rn_cmd_demo(int argc, char **argv);
+struct rn_program;
+struct rn_command;
+
+struct rn_command_def {
+    const char *name;    /* "train" or "plan check"; "": the program is the command */
+    const char *summary; /* one sentence, lower case, no full stop */
+    const struct rn_option_group *groups; /* ended by a group without rows; NULL: none */
+    size_t settings_size; /* of the struct that the options fill; zeroed, then the defaults */
+    struct rn_operand operands[RN_OPERAND_KINDS_MAX];
+    const struct rn_option_renamed *renamed; /* ended by NULL; may be NULL */
+    const char *detail;                      /* paragraphs between empty lines, or NULL */
+    const char *examples;                    /* lines as they are, or NULL */
+    const char *formats;  /* choices of --format; NULL: "text|json"; "text": no --format */
+    const uint8_t *exits; /* RN_EXITS(...): codes beside those of every command */
+    bool hidden;          /* neither in help nor in completion nor in the manual */
+    bool raw; /* argv is not parsed: run finds it in command->argc, argv; no options of its own */
+    /* RN_OK and err untouched, or a failure with a sentence. */
+    rn_result (*run)(struct rn_command *command, struct rn_error *err);
+};
+
+/* Codes beside 0 (done), 64 (wrong command line), 70 (a bug) and 74 (standard output cannot be
+ * written), which every command can return. */
+#define RN_EXITS(...) ((const uint8_t[]){__VA_ARGS__, 0})
+
+/* A command with what stood on its command line. */
+struct rn_command {
+    const struct rn_program *program;
+    const struct rn_command_def *def;
+    void *settings;
+    const char **operands;
+    size_t operand_count;
+    const char *format; /* one of def->formats */
+    bool json;          /* format is json */
+    bool quiet;
+    bool help;
+    bool given[RN_OPTIONS_MAX]; /* by the number of the option */
+    int argc;                   /* as it came; argv[0] is the command's name */
+    char **argv;
+};
+
+struct rn_command_group {
+    const char *title;                            /* heading; NULL ends the list */
+    const struct rn_command_def *const *commands; /* ended by NULL */
+};
+
+struct rn_program {
+    const char *name;    /* "rondo" */
+    const char *summary; /* one sentence */
+    const struct rn_command_group *groups;
+};
+
+/* ---- Walking the tables ---- */
+
+/* Start with {0}; false after the last. */
+struct rn_command_at {
+    const struct rn_command_def *def;
+    const char *group; /* title */
+    size_t group_number, number;
+};
+bool rn_command_next(const struct rn_program *program, struct rn_command_at *at);
+
+/* The options of a command, --format, --quiet and --help last. Start with {.def = def}. */
+struct rn_option_at {
+    const struct rn_command_def *def;
+    struct rn_option option; /* offset: in the settings, or where common in struct rn_command */
+    const char *group;       /* title */
+    size_t number;           /* from 0, over all groups */
+    bool common;
+    size_t group_number, row;
+};
+bool rn_option_next(struct rn_option_at *at);
+
+/* "rondo plan check", or the program's name alone. */
+void rn_command_title(const struct rn_program *program, const struct rn_command_def *def,
+                      char out[static RN_COMMAND_NAME_MAX]);
+
+/* "DIR [FILE...]"; false when it does not fit. */
+bool rn_operands_text(const struct rn_command_def *def, char *out, size_t capacity);
+
+/* ---- Running ---- */
+
+/* main of a program. */
+int rn_program_main(const struct rn_program *program, int argc, char **argv);
+
+/* One command; argv[0] is its name. Returns the exit code. */
+int rn_command_run(const struct rn_program *program, const struct rn_command_def *def, int argc,
+                   char **argv);
+
+/* Parsing alone: RN_E_USAGE with a sentence. With --help out->help is set and nothing else is
+ * checked. Clear out in any case. */
+RN_MUST rn_result rn_command_parse(const struct rn_program *program,
+                                   const struct rn_command_def *def, int argc, char **argv,
+                                   struct rn_command *out, struct rn_error *err);
+void rn_command_clear(struct rn_command *command);
+
+/* True when the option of this name stood on the command line. */
+bool rn_command_given(const struct rn_command *command, const char *name);
+
+/* Whether to colour on this descriptor: a terminal and no NO_COLOR in the environment. */
+bool rn_terminal_colour(int descriptor);
+
+/* ---- Exit codes ---- */
+
+/* The meaning of a code in a few words; NULL for a number that is none. */
+const char *rn_exit_text(int code);
+/* The codes of a command (NULL: of all), ascending; returns how many. */
+#define RN_EXITS_MAX 32
+size_t rn_exits_of(const struct rn_command_def *def, int out[static RN_EXITS_MAX]);
 
 #endif

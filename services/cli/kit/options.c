@@ -1,95 +1,103 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The option parser. The help text is in help.c.
+ * The option parser, and walking the tables.
  */
-#include "services/cli/kit/options.h"
-
+#include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/guard.h"
-#include "services/cli/kit/help.h"
+#include "services/cli/kit/commands.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define NAME_BYTES_MAX 64
+/* ---- Walking ---- */
 
-bool rn_terminal_colour(int descriptor)
+static const struct rn_option common_rows[] = {
+    {"format", RN_OPT_CHOICE(struct rn_command, format, "text|json"), .fallback = "text",
+     .help = "form of the result, and of an error"},
+    {"quiet", RN_OPT_FLAG(struct rn_command, quiet), .help = "print results and errors only"},
+    {"help", RN_OPT_FLAG(struct rn_command, help), .help = "print this text"},
+    {NULL}};
+
+bool rn_command_next(const struct rn_program *program, struct rn_command_at *at)
 {
-    const char *no_colour = getenv("NO_COLOR");
-
-    return (no_colour == NULL || no_colour[0] == '\0') && isatty(descriptor) == 1;
+    const struct rn_command_group *group = &program->groups[at->group_number];
+    while (group->title != NULL) {
+        if (group->commands[at->number] != NULL) {
+            at->def = group->commands[at->number++];
+            at->group = group->title;
+            return true;
+        }
+        at->group_number++;
+        at->number = 0;
+        group++;
+    }
+    return false;
 }
 
-/* Levenshtein distance of names shorter than NAME_BYTES_MAX. */
-static size_t distance(const char *a, const char *b)
+/* The group of this number; behind the command's own come the common ones, then none. */
+static struct rn_option_group group_of(const struct rn_command_def *def, size_t number,
+                                       bool *out_common)
 {
-    size_t row[NAME_BYTES_MAX + 1];
-    const size_t columns = strlen(b);
-
-    for (size_t j = 0; j <= columns; j++) {
-        row[j] = j;
+    size_t own = 0;
+    while (def->groups != NULL && def->groups[own].rows != NULL) {
+        own++;
     }
-    for (size_t i = 0; a[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < columns; j++) {
-            const size_t change = diagonal + (a[i] != b[j]);
-            const size_t left = row[j] + 1;
-            diagonal = row[j + 1];
-            const size_t up = diagonal + 1;
-            row[j + 1] = change < left ? change : left;
-            row[j + 1] = up < row[j + 1] ? up : row[j + 1];
+    *out_common = number == own;
+    if (number < own) {
+        return def->groups[number];
+    }
+    return (struct rn_option_group){"General", number == own ? common_rows : NULL, 0};
+}
+
+bool rn_option_next(struct rn_option_at *at)
+{
+    const bool first = at->group == NULL;
+    for (;; at->group_number++, at->row = 0) {
+        const struct rn_option_group group = group_of(at->def, at->group_number, &at->common);
+        if (group.rows == NULL) {
+            return false;
+        }
+        while (group.rows[at->row].name != NULL) {
+            at->option = group.rows[at->row++];
+            at->option.offset += group.base;
+            at->group = group.title;
+            const bool format = at->common && strcmp(at->option.name, "format") == 0;
+            if (format && at->def->formats != NULL) {
+                at->option.choices = at->def->formats;
+                if (strchr(at->def->formats, '|') == NULL) {
+                    continue;
+                }
+            }
+            at->number = first ? 0 : at->number + 1;
+            RN_BUG_IF(at->number >= RN_OPTIONS_MAX);
+            return true;
         }
     }
-    return row[columns];
 }
 
-const char *rn_nearest_name(const char *wrong, const char *const *names, size_t count)
+static bool find_option(const struct rn_command_def *def, const char *name, size_t length,
+                        struct rn_option_at *out)
 {
-    const size_t length = strlen(wrong);
-    const char *best = NULL;
-    size_t best_distance = length / 3 < 2 ? 3 : length / 3 + 1;
-
-    if (length >= NAME_BYTES_MAX || length == 0) {
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (strlen(names[i]) >= NAME_BYTES_MAX) {
-            continue;
-        }
-        const size_t d = strncmp(names[i], wrong, length) == 0 ? 0 : distance(wrong, names[i]);
-        if (d < best_distance && d < strlen(names[i])) {
-            best = names[i];
-            best_distance = d;
+    struct rn_option_at at = {.def = def};
+    while (rn_option_next(&at)) {
+        if (strlen(at.option.name) == length && memcmp(at.option.name, name, length) == 0) {
+            *out = at;
+            return true;
         }
     }
-    return best;
+    return false;
 }
 
-static rn_result fail_unknown_option(const struct rn_command_text *text, const char *name,
-                                     size_t length, struct rn_error *err)
+bool rn_command_given(const struct rn_command *command, const char *name)
 {
-    const char *names[RN_OPTIONS_MAX + 3] = {"format", "quiet", "help"};
-    char wrong[NAME_BYTES_MAX];
-
-    if (!rn_text_format(wrong, sizeof wrong, "%.*s", (int)length, name)) {
-        return rn_fail(err, RN_E_USAGE, "unknown option (too long); see rondo %s --help",
-                       text->name);
-    }
-    for (size_t i = 0; i < text->option_count; i++) {
-        names[3 + i] = text->options[i].name;
-    }
-    const char *near = rn_nearest_name(wrong, names, text->option_count + 3);
-    if (near != NULL) {
-        return rn_fail(err, RN_E_USAGE, "unknown option --%s; did you mean --%s?", wrong, near);
-    }
-    return rn_fail(err, RN_E_USAGE, "unknown option --%s; see rondo %s --help", wrong, text->name);
+    struct rn_option_at at;
+    return find_option(command->def, name, strlen(name), &at) && command->given[at.number];
 }
+
+/* ---- Values ---- */
 
 static bool choice_matches(const char *choices, const char *value)
 {
@@ -106,7 +114,8 @@ static bool choice_matches(const char *choices, const char *value)
     return false;
 }
 
-static rn_result set_count(const struct rn_option *option, const char *value, struct rn_error *err)
+static rn_result set_count(const struct rn_option *option, const char *value, uint64_t *out,
+                           struct rn_error *err)
 {
     char *end = NULL;
 
@@ -119,11 +128,12 @@ static rn_result set_count(const struct rn_option *option, const char *value, st
         (double)number >= option->least && (option->most == 0 || (double)number <= option->most);
     RN_ENSURE(!bounded || inside, err, RN_E_USAGE, "--%s must be from %.0f to %.0f, not %.40s",
               option->name, option->least, option->most, value);
-    *(uint64_t *)option->value = number;
+    *out = number;
     return rn_ok();
 }
 
-static rn_result set_number(const struct rn_option *option, const char *value, struct rn_error *err)
+static rn_result set_number(const struct rn_option *option, const char *value, double *out,
+                            struct rn_error *err)
 {
     char *end = NULL;
 
@@ -134,216 +144,184 @@ static rn_result set_number(const struct rn_option *option, const char *value, s
     RN_ENSURE(!bounded || (number >= option->least && number <= option->most), err, RN_E_USAGE,
               "--%s must be from %g to %g, not %.40s", option->name, option->least, option->most,
               value);
-    *(double *)option->value = number;
+    *out = number;
     return rn_ok();
 }
 
-static rn_result set_value(const struct rn_option *option, const char *value, struct rn_error *err)
+/* at: an option of the command; value: borrowed. */
+static rn_result set_value(struct rn_command *command, const struct rn_option_at *at,
+                           const char *value, struct rn_error *err)
 {
-    switch (option->type) {
+    const struct rn_option *option = &at->option;
+    void *to = (char *)(at->common ? (void *)command : command->settings) + option->offset;
+
+    switch (option->kind) {
     case RN_OPTION_FLAG:
-        *(bool *)option->value = true;
+        *(bool *)to = true;
         return rn_ok();
     case RN_OPTION_TEXT:
+    case RN_OPTION_FILE:
+    case RN_OPTION_DIRECTORY:
         RN_ENSURE(value[0] != '\0', err, RN_E_USAGE, "--%s must not be empty", option->name);
-        *(const char **)option->value = value;
+        *(const char **)to = value;
         return rn_ok();
     case RN_OPTION_COUNT:
-        return set_count(option, value, err);
+        return set_count(option, value, to, err);
     case RN_OPTION_NUMBER:
-        return set_number(option, value, err);
+        return set_number(option, value, to, err);
     case RN_OPTION_CHOICE:
         RN_ENSURE(choice_matches(option->choices, value), err, RN_E_USAGE,
                   "--%s takes %s, not \"%.40s\"", option->name, option->choices, value);
-        *(const char **)option->value = value;
+        *(const char **)to = value;
         return rn_ok();
     }
-    return rn_fail(err, RN_E_INTERNAL, "option --%s has no type", option->name);
+    return rn_fail(err, RN_E_INTERNAL, "option --%s has no kind", option->name);
 }
 
-/* The three options that every command has, as rows like the others. */
-struct common {
-    struct rn_option rows[3];
-    char formats[64];
-    bool help;
-    bool given[3];
-};
+/* ---- The command line ---- */
 
-static void common_init(struct common *common, struct rn_command *command)
+static rn_result fail_unknown(const struct rn_command *command, const char *name, size_t length,
+                              struct rn_error *err)
 {
-    const char *extra = command->text->extra_formats;
+    const char *names[RN_OPTIONS_MAX];
+    char title[RN_COMMAND_NAME_MAX];
+    char wrong[64];
+    size_t count = 0;
 
-    command->format = "text";
-    (void)rn_text_format(common->formats, sizeof common->formats, "text|json%s",
-                         extra == NULL ? "" : extra);
-    common->rows[0] = (struct rn_option){
-        "format", NULL, RN_OPTION_CHOICE, &command->format, 0, 0, common->formats, 0, NULL};
-    common->rows[1] =
-        (struct rn_option){"quiet", NULL, RN_OPTION_FLAG, &command->quiet, 0, 0, NULL, 0, NULL};
-    common->rows[2] =
-        (struct rn_option){"help", NULL, RN_OPTION_FLAG, &common->help, 0, 0, NULL, 0, NULL};
-}
-
-static const struct rn_option *find_option(const struct rn_command_text *text,
-                                           struct common *common, struct rn_command *command,
-                                           const char *name, size_t length, bool **out_given)
-{
-    for (size_t i = 0; i < text->option_count; i++) {
-        if (strlen(text->options[i].name) == length &&
-            memcmp(text->options[i].name, name, length) == 0) {
-            *out_given = &command->given[i];
-            return &text->options[i];
-        }
+    rn_command_title(command->program, command->def, title);
+    if (!rn_text_format(wrong, sizeof wrong, "%.*s", (int)length, name)) {
+        return rn_fail(err, RN_E_USAGE, "unknown option (too long); see %s --help", title);
     }
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(common->rows); i++) {
-        if (strlen(common->rows[i].name) == length &&
-            memcmp(common->rows[i].name, name, length) == 0) {
-            *out_given = &common->given[i];
-            return &common->rows[i];
-        }
+    for (const struct rn_option_renamed *each = command->def->renamed;
+         each != NULL && each->was != NULL; each++) {
+        RN_ENSURE(strcmp(each->was, wrong) != 0, err, RN_E_USAGE, "--%s is called --%s now", wrong,
+                  each->is);
     }
-    return NULL;
+    struct rn_option_at at = {.def = command->def};
+    while (rn_option_next(&at)) {
+        names[count++] = at.option.name;
+    }
+    const char *near = rn_nearest_name(wrong, names, count);
+    if (near != NULL) {
+        return rn_fail(err, RN_E_USAGE, "unknown option --%s; did you mean --%s?", wrong, near);
+    }
+    return rn_fail(err, RN_E_USAGE, "unknown option --%s; see %s --help", wrong, title);
 }
 
 /* argument is "--name" or "--name=value"; next is the following word or NULL. */
-static rn_result parse_option(struct rn_command *command, struct common *common,
-                              const char *argument, const char *next, bool *out_next_used,
-                              struct rn_error *err)
+static rn_result parse_option(struct rn_command *command, const char *argument, const char *next,
+                              bool *out_next_used, struct rn_error *err)
 {
     const char *name = argument + 2;
     const char *equals = strchr(name, '=');
     const size_t length = equals == NULL ? strlen(name) : (size_t)(equals - name);
-    bool *given = NULL;
-    const struct rn_option *option =
-        find_option(command->text, common, command, name, length, &given);
+    struct rn_option_at at;
 
     *out_next_used = false;
-    if (option == NULL) {
-        return fail_unknown_option(command->text, name, length, err);
+    if (!find_option(command->def, name, length, &at)) {
+        return fail_unknown(command, name, length, err);
     }
-    RN_ENSURE(!*given, err, RN_E_USAGE, "--%s is given twice", option->name);
-    *given = true;
-    if (option->type == RN_OPTION_FLAG) {
-        RN_ENSURE(equals == NULL, err, RN_E_USAGE, "--%s takes no value", option->name);
-        return set_value(option, "", err);
+    RN_ENSURE(!command->given[at.number], err, RN_E_USAGE, "--%s is given twice", at.option.name);
+    command->given[at.number] = true;
+    if (at.option.kind == RN_OPTION_FLAG) {
+        RN_ENSURE(equals == NULL, err, RN_E_USAGE, "--%s takes no value", at.option.name);
+        return set_value(command, &at, "", err);
     }
     if (equals != NULL) {
-        return set_value(option, equals + 1, err);
+        return set_value(command, &at, equals + 1, err);
     }
     RN_ENSURE(next != NULL && strncmp(next, "--", 2) != 0, err, RN_E_USAGE, "--%s needs a value",
-              option->name);
+              at.option.name);
     *out_next_used = true;
-    return set_value(option, next, err);
+    return set_value(command, &at, next, err);
+}
+
+static size_t operands_most(const struct rn_command_def *def)
+{
+    return def->operands[0].most + def->operands[1].most;
+}
+
+static rn_result parse_operand(struct rn_command *command, const char *word, bool options_ended,
+                               struct rn_error *err)
+{
+    char title[RN_COMMAND_NAME_MAX];
+    rn_command_title(command->program, command->def, title);
+    RN_ENSURE(options_ended || word[0] != '-' || word[1] == '\0', err, RN_E_USAGE,
+              "unknown option %.40s; see %s --help", word, title);
+    RN_ENSURE(command->operand_count < operands_most(command->def), err, RN_E_USAGE,
+              "unexpected word \"%.40s\"; see %s --help", word, title);
+    command->operands[command->operand_count++] = word;
+    return rn_ok();
 }
 
 static rn_result check_complete(const struct rn_command *command, struct rn_error *err)
 {
-    const struct rn_command_text *text = command->text;
+    const struct rn_command_def *def = command->def;
+    char title[RN_COMMAND_NAME_MAX];
+    struct rn_option_at at = {.def = def};
 
-    for (size_t i = 0; i < text->option_count; i++) {
-        RN_ENSURE(!text->options[i].required || command->given[i], err, RN_E_USAGE,
-                  "--%s is missing; see rondo %s --help", text->options[i].name, text->name);
+    rn_command_title(command->program, def, title);
+    while (rn_option_next(&at)) {
+        RN_ENSURE(!at.option.required || command->given[at.number], err, RN_E_USAGE,
+                  "--%s is missing; see %s --help", at.option.name, title);
     }
-    RN_ENSURE(command->operand_count >= text->operands_least, err, RN_E_USAGE,
-              "%s is missing; see rondo %s --help",
-              text->operands == NULL ? "an operand" : text->operands, text->name);
+    size_t least = 0;
+    for (size_t i = 0; i < RN_OPERAND_KINDS_MAX; i++) {
+        const struct rn_operand *operand = &def->operands[i];
+        least += operand->least;
+        RN_ENSURE(operand->name == NULL || command->operand_count >= least, err, RN_E_USAGE,
+                  "%s is missing; see %s --help", operand->name, title);
+        const size_t before = least - operand->least;
+        for (size_t k = before; operand->choices != NULL && k < command->operand_count; k++) {
+            RN_ENSURE(choice_matches(operand->choices, command->operands[k]), err, RN_E_USAGE,
+                      "%s is one of %s, not \"%.40s\"", operand->name, operand->choices,
+                      command->operands[k]);
+        }
+    }
     return rn_ok();
 }
 
-rn_result rn_command_parse(struct rn_command *out, const struct rn_command_text *text, int argc,
-                           char **argv, bool *out_help, struct rn_error *err)
+static void set_defaults(struct rn_command *command)
 {
-    struct common common = {0};
-    bool options_ended = false;
+    struct rn_option_at at = {.def = command->def};
 
-    RN_BUG_IF(text->option_count > RN_OPTIONS_MAX || text->operands_most > RN_OPERANDS_MAX);
-    *out = (struct rn_command){.text = text};
-    common_init(&common, out);
-    for (int i = 1; i < argc; i++) {
+    command->format = "text";
+    while (rn_option_next(&at)) {
+        RN_BUG_IF(at.option.fallback != NULL &&
+                  !rn_is_ok(set_value(command, &at, at.option.fallback, NULL)));
+    }
+}
+
+rn_result rn_command_parse(const struct rn_program *program, const struct rn_command_def *def,
+                           int argc, char **argv, struct rn_command *out, struct rn_error *err)
+{
+    bool options_ended = def->raw;
+
+    *out = (struct rn_command){.program = program, .def = def, .argc = argc, .argv = argv};
+    out->settings = rn_alloc(1, def->settings_size);
+    out->operands = rn_alloc((size_t)argc + 1, sizeof(*out->operands));
+    set_defaults(out);
+    for (int i = 1; i < argc && !def->raw && !out->help; i++) {
         if (!options_ended && strcmp(argv[i], "--") == 0) {
             options_ended = true;
         } else if (!options_ended && strcmp(argv[i], "-h") == 0) {
-            common.help = true;
+            out->help = true;
         } else if (!options_ended && strncmp(argv[i], "--", 2) == 0) {
             bool next_used = false;
-            RN_TRY(parse_option(out, &common, argv[i], i + 1 < argc ? argv[i + 1] : NULL,
-                                &next_used, err));
+            RN_TRY(parse_option(out, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &next_used, err));
             i += next_used ? 1 : 0;
         } else {
-            RN_ENSURE(options_ended || argv[i][0] != '-' || argv[i][1] == '\0', err, RN_E_USAGE,
-                      "unknown option %.40s; see rondo %s --help", argv[i], text->name);
-            RN_ENSURE(out->operand_count < text->operands_most, err, RN_E_USAGE,
-                      "unexpected word \"%.40s\"; see rondo %s --help", argv[i], text->name);
-            out->operands[out->operand_count++] = argv[i];
-        }
-        if (common.help) {
-            *out_help = true;
-            return rn_ok();
+            RN_TRY(parse_operand(out, argv[i], options_ended, err));
         }
     }
-    *out_help = false;
     out->json = strcmp(out->format, "json") == 0;
-    return check_complete(out, err);
+    return out->help || def->raw ? rn_ok() : check_complete(out, err);
 }
 
-bool rn_command_begin(struct rn_command *out, const struct rn_command_text *text, int argc,
-                      char **argv)
+void rn_command_clear(struct rn_command *command)
 {
-    struct rn_error err = {{0}};
-    bool help = false;
-
-    const rn_result result = rn_command_parse(out, text, argc, argv, &help, &err);
-    if (!rn_is_ok(result)) {
-        out->exit_code = rn_command_end(out, result, &err);
-        return false;
-    }
-    if (help) {
-        rn_help_print(text);
-        out->exit_code = 0;
-        return false;
-    }
-    return true;
-}
-
-bool rn_command_given(const struct rn_command *command, const char *name)
-{
-    for (size_t i = 0; i < command->text->option_count; i++) {
-        if (strcmp(command->text->options[i].name, name) == 0) {
-            return command->given[i];
-        }
-    }
-    return false;
-}
-
-static void print_error_json(const char *code, const char *sentence)
-{
-    json_t *root = json_pack("{s:{s:s, s:s%}}", "error", "code", code, "message", sentence,
-                             strnlen(sentence, RN_ERROR_TEXT_MAX));
-
-    if (root != NULL) {
-        (void)json_dumpf(root, stderr, JSON_COMPACT);
-        (void)fputc('\n', stderr);
-        json_decref(root);
-    }
-}
-
-int rn_command_end(const struct rn_command *command, rn_result result, const struct rn_error *err)
-{
-    if (rn_is_ok(result)) {
-        if (fflush(stdout) == 0 && ferror(stdout) == 0) {
-            return 0;
-        }
-        static const struct rn_error cannot_write = {"cannot write to standard output"};
-        return rn_command_end(command, (rn_result){RN_E_IO}, &cannot_write);
-    }
-    const char *code = rn_code_name(result.code);
-    const char *sentence = err == NULL || err->text[0] == '\0' ? code : err->text;
-    if (command->format != NULL && strcmp(command->format, "text") != 0) {
-        print_error_json(code, sentence);
-        return rn_exit_code(result);
-    }
-    const bool colour = rn_terminal_colour(STDERR_FILENO);
-    (void)fprintf(stderr, "%srondo %s:%s %s\n", colour ? "\033[1;31m" : "", command->text->name,
-                  colour ? "\033[0m" : "", sentence);
-    return rn_exit_code(result);
+    rn_free(command->settings);
+    rn_free(command->operands);
+    command->settings = NULL;
+    command->operands = NULL;
 }

@@ -5,9 +5,8 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
 #include "services/cli/kit/svgplot.h"
+#include "services/cli/rondo.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,6 +15,10 @@
 
 #define CSV_BYTES_MAX ((size_t)64 << 20)
 #define NAME_MAX_BYTES 256
+
+struct curves_settings {
+    const char *out, *column, *x, *title;
+};
 
 struct curve {
     struct rn_buffer text; /* owns what name points to */
@@ -98,15 +101,18 @@ static rn_result curve_read(struct curve *curve, const char *operand, const char
     return read_points(curve, path, x_name, y_name, err);
 }
 
-static rn_result draw(const struct rn_command *command, const char *x_name, const char *y_name,
-                      const char *title, const char *out_path, struct rn_error *err)
+static rn_result draw(const struct rn_command *command, const struct curves_settings *s,
+                      struct rn_error *err)
 {
     struct curve curves[RN_PLOT_SERIES_MAX] = {0};
-    struct rn_plot plot = {.title = title, .x_label = x_name, .y_label = y_name};
+    char title[NAME_MAX_BYTES];
+    struct rn_plot plot = {
+        .title = s->title != NULL ? s->title : title, .x_label = s->x, .y_label = s->column};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer svg = {0};
     rn_result result = rn_ok();
+    (void)rn_text_format(title, sizeof(title), "%s by %s", s->column, s->x);
     for (size_t i = 0; rn_is_ok(result) && i < command->operand_count; i++) {
-        result = curve_read(&curves[i], command->operands[i], x_name, y_name, err);
+        result = curve_read(&curves[i], command->operands[i], s->x, s->column, err);
         plot.series[plot.series_count++] =
             (struct rn_plot_series){curves[i].name, curves[i].x, curves[i].y, curves[i].count};
     }
@@ -114,7 +120,7 @@ static rn_result draw(const struct rn_command *command, const char *x_name, cons
         result = rn_plot_write(&plot, &svg, err);
     }
     if (rn_is_ok(result)) {
-        result = rn_file_write(out_path, rn_buffer_view(&svg), 0644, err);
+        result = rn_file_write(s->out, rn_buffer_view(&svg), 0644, err);
     }
     for (size_t i = 0; i < RN_PLOT_SERIES_MAX; i++) {
         curve_clear(&curves[i]);
@@ -122,36 +128,37 @@ static rn_result draw(const struct rn_command *command, const char *x_name, cons
     return result;
 }
 
-int rn_cmd_curves(int argc, char **argv)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    static const char *out_path = "curves.svg", *column = "accuracy", *x_name = "round",
-                      *title = "accuracy on the development set";
-    const struct rn_option options[] = {
-        {"out", "FILE", RN_OPTION_TEXT, &out_path, .help = "SVG to write"},
-        {"column", "NAME", RN_OPTION_TEXT, &column, .help = "column to draw"},
-        {"x", "NAME", RN_OPTION_TEXT, &x_name, .help = "column for the horizontal axis"},
-        {"title", "TEXT", RN_OPTION_TEXT, &title, .help = "heading"},
-    };
-    const struct rn_command_text text = {
-        .name = "curves",
-        .summary = "Draw the rounds of one or more jobs as an SVG.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "[NAME=]FILE.csv ...",
-        .operands_least = 1,
-        .operands_most = RN_PLOT_SERIES_MAX,
-        .examples = "  rondo curves rolora=a/rounds.csv ffa-lora=b/rounds.csv --out methods.svg\n"
-                    "  rondo curves state/rounds.csv --column loss --title \"training loss\"\n",
-    };
-    struct rn_command command;
-    struct rn_error err = {""};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
+    const struct curves_settings *s = command->settings;
+    RN_TRY(draw(command, s, err));
+    if (!command->quiet) {
+        (void)printf("%s%s%s\n", command->json ? "{\"out\": \"" : "", s->out,
+                     command->json ? "\"}" : "");
     }
-    const rn_result result = draw(&command, x_name, column, title, out_path, &err);
-    if (rn_is_ok(result) && !command.quiet) {
-        (void)printf("%s%s%s\n", command.json ? "{\"out\": \"" : "", out_path,
-                     command.json ? "\"}" : "");
-    }
-    return rn_command_end(&command, result, &err);
+    return rn_ok();
 }
+
+static const struct rn_option options[] = {
+    {"out", RN_OPT_FILE(struct curves_settings, out), .fallback = "curves.svg",
+     .help = "SVG to write"},
+    {"column", RN_OPT_TEXT(struct curves_settings, column, "NAME"), .fallback = "accuracy",
+     .help = "column to draw"},
+    {"x", RN_OPT_TEXT(struct curves_settings, x, "NAME"), .fallback = "round",
+     .help = "column for the horizontal axis"},
+    {"title", RN_OPT_TEXT(struct curves_settings, title, "TEXT"), .help = "heading"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Drawing", options, 0}, {NULL}};
+
+const struct rn_command_def rn_cmd_curves = {
+    .name = "curves",
+    .summary = "draw the rounds of one or more jobs as an SVG",
+    .groups = groups,
+    .settings_size = sizeof(struct curves_settings),
+    .operands = {{"[NAME=]FILE.csv", RN_OPTION_FILE, 1, RN_PLOT_SERIES_MAX}},
+    .exits = RN_EXITS(65, 66),
+    .examples = "  rondo curves rolora=a/rounds.csv ffa-lora=b/rounds.csv --out methods.svg\n"
+                "  rondo curves state/rounds.csv --column loss --title \"training loss\"",
+    .run = run,
+};

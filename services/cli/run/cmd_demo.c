@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "services/cli/desk/datacolumns.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 #include "services/cli/run/demo.h"
 #include "trainer/trainer.h"
 
@@ -30,7 +30,7 @@ static rn_result resolve_inputs(struct rn_demo_settings *s, struct rn_error *err
 {
     static char model[RN_PATH_MAX], train[RN_PATH_MAX], dev[RN_PATH_MAX];
     RN_ENSURE((s->model == NULL) == (s->train == NULL) && (s->train == NULL) == (s->dev == NULL),
-              err, RN_E_USAGE, "give --model, --train and --dev together, or none of them");
+              err, RN_E_USAGE, "give --model, --data and --dev together, or none of them");
     if (s->model != NULL) {
         RN_ENSURE(s->text != NULL && s->label != NULL, err, RN_E_USAGE,
                   "--text and --label must name the columns of your data");
@@ -147,7 +147,7 @@ static rn_result run_demo(struct rn_demo *demo, struct outcome *out, struct rn_e
     char line[256];
     (void)rn_text_format(line, sizeof(line),
                          "%u organisations, %s, secure aggregation over mutual TLS; files in",
-                         (unsigned)demo->settings->organisations, demo->settings->method);
+                         (unsigned)demo->settings->members, demo->settings->method);
     say(demo, line);
     say(demo, demo->directory);
     RN_TRY(rn_demo_sites_make(demo, err));
@@ -193,106 +193,112 @@ static void print_text(const struct rn_demo *demo, const struct outcome *out)
                  "      --data %s --text %s --format jsonl\n"
                  "  rondo curves %s/coordinator/state/rounds.csv --out curve.svg\n"
                  "  rondo plan show %s/north\n"
-                 "  deploy/demo --model DIR --train FILE --dev FILE --text COL --label COL\n",
+                 "  deploy/demo --model DIR --data FILE --dev FILE --text COL --label COL\n",
                  s->model, out->adapter, s->dev, s->text, demo->directory, demo->directory);
 }
 
-int rn_cmd_demo(int argc, char **argv)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    static struct rn_demo_settings s = {.organisations = 4,
-                                        .rounds = 12,
-                                        .steps = 25,
-                                        .batch = 32,
-                                        .rank = 8,
-                                        .seed = 1,
-                                        .max_length = 64,
-                                        .alpha = 16,
-                                        .lr = 3e-3,
-                                        .skew = 0.6,
-                                        .scale = 0.125,
-                                        .targets = "all-linear",
-                                        .head = "federated",
-                                        .method = "rolora",
-                                        .weights = "uniform"};
-    const struct rn_option options[] = {
-        {"model", "DIR", RN_OPTION_TEXT, &s.model,
-         .help = "your encoder, a Hugging Face directory"},
-        {"train", "FILE", RN_OPTION_TEXT, &s.train, .help = "your training data; it is cut up"},
-        {"dev", "FILE", RN_OPTION_TEXT, &s.dev, .help = "your development data"},
-        {"text", "COL[,COL]", RN_OPTION_TEXT, &s.text, .help = "column of the text or texts"},
-        {"label", "COL", RN_OPTION_TEXT, &s.label, .help = "column of the label"},
-        {"labels", "NAME,...", RN_OPTION_TEXT, &s.labels,
-         .help = "class names in order, when not all that the data holds"},
-        {"data-format", NULL, RN_OPTION_CHOICE, &s.format, .choices = "tsv|csv|jsonl",
-         .help = "when the files' names do not tell"},
-        {"no-header", NULL, RN_OPTION_FLAG, &s.no_header, .help = "columns are numbers from 0"},
-        {"organisations", "N", RN_OPTION_COUNT, &s.organisations, .least = RN_DEMO_MEMBERS_MIN,
-         .most = RN_DEMO_MEMBERS_MAX, .help = "trainers; with three none may be lost"},
-        {"lose-none", NULL, RN_OPTION_FLAG, &s.lose_none, .help = "do not kill a trainer"},
-        {"skew", "X", RN_OPTION_NUMBER, &s.skew, .least = 0, .most = 1,
-         .help = "how much the organisations' classes differ"},
-        {"method", NULL, RN_OPTION_CHOICE, &s.method, .choices = "rolora|ffa-lora|fedavg-lora",
-         .help = "which matrices a round trains"},
-        {"weights", NULL, RN_OPTION_CHOICE, &s.weights, .choices = "uniform|examples",
-         .help = "how organisations weigh in the mean"},
-        {"rounds", "N", RN_OPTION_COUNT, &s.rounds, .least = 1, .most = 10000, .help = "rounds"},
-        {"steps", "N", RN_OPTION_COUNT, &s.steps, .least = 1, .most = 100000,
-         .help = "local steps a round"},
-        {"batch", "N", RN_OPTION_COUNT, &s.batch, .least = 1, .most = 4096,
-         .help = "examples a step"},
-        {"rank", "N", RN_OPTION_COUNT, &s.rank, .least = 1, .most = 512, .help = "LoRA rank"},
-        {"alpha", "X", RN_OPTION_NUMBER, &s.alpha, .help = "LoRA alpha"},
-        {"targets", "NAME,...", RN_OPTION_TEXT, &s.targets, .help = "modules, or all-linear"},
-        {"head", NULL, RN_OPTION_CHOICE, &s.head, .choices = "frozen|federated|local",
-         .help = "what happens to the classifier"},
-        {"lr", "X", RN_OPTION_NUMBER, &s.lr, .help = "learning rate"},
-        {"scale", "X", RN_OPTION_NUMBER, &s.scale,
-         .help = "largest change of one element in a round, a power of two"},
-        {"max-length", "N", RN_OPTION_COUNT, &s.max_length, .least = 8, .most = 32768,
-         .help = "tokens per example"},
-        {"seed", "N", RN_OPTION_COUNT, &s.seed, .help = "of the split, the adapter and batches"},
-        {"dir", "DIR", RN_OPTION_TEXT, &s.directory,
-         .help = "new directory for everything it makes (default: one in /tmp, kept)"},
-        {"embedded", "DIR", RN_OPTION_TEXT, &s.embedded, .help = "where the embedded input is"},
-    };
-    const struct rn_command_text text = {
-        .name = "demo",
-        .summary = "run a whole federation on this machine",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .detail = "Real processes, certificates, mutual TLS, secure aggregation and policies. In\n"
-                  "the middle of a round one trainer is killed; the others finish.",
-        .examples = "  rondo demo --embedded deploy/embedded\n"
-                    "  rondo demo --model encoder --train train.tsv.gz --dev dev.tsv.gz \\\n"
-                    "      --text sentence --label label --organisations 3 --lose-none",
-    };
     static struct rn_demo demo;
-    struct rn_command command;
+    struct rn_demo_settings *s = command->settings;
     struct outcome outcome = {0};
-    struct rn_error err = {""};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    demo.settings = &s;
-    demo.quiet = command.quiet;
-    s.lose_none = s.lose_none || s.organisations == RN_DEMO_MEMBERS_MIN;
-    rn_result result = resolve_inputs(&s, &err);
-    if (rn_is_ok(result)) {
-        result = resolve_labels(&s, &err);
-    }
-    if (rn_is_ok(result)) {
-        result = make_directory(&demo, &err);
-    }
-    if (rn_is_ok(result)) {
-        result = run_demo(&demo, &outcome, &err);
-        rn_demo_stop(&demo);
-    }
-    if (rn_is_ok(result) && command.json) {
-        print_json(&demo, &outcome);
-    } else if (rn_is_ok(result)) {
-        print_text(&demo, &outcome);
-    } else if (demo.directory[0] != '\0') {
+
+    demo.settings = s;
+    demo.quiet = command->quiet;
+    s->lose_none = s->lose_none || s->members == RN_DEMO_MEMBERS_MIN;
+    RN_TRY(resolve_inputs(s, err));
+    RN_TRY(resolve_labels(s, err));
+    RN_TRY(make_directory(&demo, err));
+    const rn_result result = run_demo(&demo, &outcome, err);
+    rn_demo_stop(&demo);
+    if (!rn_is_ok(result)) {
         (void)fprintf(stderr, "logs are in %s\n", demo.directory);
+    } else if (command->json) {
+        print_json(&demo, &outcome);
+    } else {
+        print_text(&demo, &outcome);
     }
-    return rn_command_end(&command, result, &err);
+    return result;
 }
+
+static const struct rn_option input_options[] = {
+    {"model", RN_OPT_DIRECTORY(struct rn_demo_settings, model),
+     .help = "your encoder, a Hugging Face directory"},
+    {"data", RN_OPT_FILE(struct rn_demo_settings, train),
+     .help = "your training data; it is cut up"},
+    {"dev", RN_OPT_FILE(struct rn_demo_settings, dev), .help = "your development data"},
+    {"text", RN_OPT_TEXT(struct rn_demo_settings, text, "COL[,COL]"),
+     .help = "column of the text, or of the two texts of a pair"},
+    {"label", RN_OPT_TEXT(struct rn_demo_settings, label, "COL"), .help = "column of the label"},
+    {"labels", RN_OPT_TEXT(struct rn_demo_settings, labels, "NAME,..."),
+     .help = "class names in order, when not all that the data holds"},
+    {"data-format", RN_OPT_CHOICE(struct rn_demo_settings, format, RN_CHOICES_DATA_FORMAT),
+     .help = "when the files' names do not tell"},
+    {"no-header", RN_OPT_FLAG(struct rn_demo_settings, no_header),
+     .help = "columns are numbers from 0"},
+    {"embedded", RN_OPT_DIRECTORY(struct rn_demo_settings, embedded),
+     .help = "where the embedded input is"},
+    {"dir", RN_OPT_DIRECTORY(struct rn_demo_settings, directory),
+     .help = "new directory for everything it makes; without: one in /tmp, kept"},
+    {NULL}};
+
+static const struct rn_option federation_options[] = {
+    {"members", RN_OPT_COUNT(struct rn_demo_settings, members, "N"), .fallback = "4",
+     .least = RN_DEMO_MEMBERS_MIN, .most = RN_DEMO_MEMBERS_MAX,
+     .help = "how many; with three none may be lost"},
+    {"lose-none", RN_OPT_FLAG(struct rn_demo_settings, lose_none), .help = "do not kill a trainer"},
+    {"skew", RN_OPT_NUMBER(struct rn_demo_settings, skew, "X"), .fallback = "0.6", .least = 0,
+     .most = 1, .help = "how much the members' classes differ"},
+    {"method", RN_OPT_CHOICE(struct rn_demo_settings, method, RN_CHOICES_METHOD),
+     .fallback = "rolora", .help = "which matrices a round trains"},
+    {"weights", RN_OPT_CHOICE(struct rn_demo_settings, weights, RN_CHOICES_WEIGHTS),
+     .fallback = "uniform", .help = "how members weigh in the mean"},
+    {"rounds", RN_OPT_COUNT(struct rn_demo_settings, rounds, "N"), .fallback = "12",
+     RN_BOUNDS_ROUNDS, .help = "rounds of the job"},
+    {"scale", RN_OPT_NUMBER(struct rn_demo_settings, scale, "X"), .fallback = "0.125",
+     RN_BOUNDS_SCALE, .help = "largest change of one element in a round, a power of two"},
+    {NULL}};
+
+static const struct rn_option training_options[] = {
+    {"steps", RN_OPT_COUNT(struct rn_demo_settings, steps, "N"), .fallback = "25", RN_BOUNDS_STEPS,
+     .help = "local steps a round"},
+    {"batch", RN_OPT_COUNT(struct rn_demo_settings, batch, "N"), .fallback = "32", RN_BOUNDS_BATCH,
+     .help = "records per step"},
+    {"rank", RN_OPT_COUNT(struct rn_demo_settings, rank, "N"), .fallback = "8", RN_BOUNDS_RANK,
+     .help = "of the LoRA matrices"},
+    {"alpha", RN_OPT_NUMBER(struct rn_demo_settings, alpha, "X"), .fallback = "16", RN_BOUNDS_ALPHA,
+     .help = "scaling is alpha / rank"},
+    {"targets", RN_OPT_TEXT(struct rn_demo_settings, targets, "NAME,..."), .fallback = "all-linear",
+     .help = "modules to adapt, as in peft, or all-linear"},
+    {"head", RN_OPT_CHOICE(struct rn_demo_settings, head, "frozen|federated|local"),
+     .fallback = "federated", .help = "what happens to the classifier"},
+    {"lr", RN_OPT_NUMBER(struct rn_demo_settings, lr, "X"), .fallback = "0.003", RN_BOUNDS_RATE,
+     .help = "learning rate"},
+    {"max-length", RN_OPT_COUNT(struct rn_demo_settings, max_length, "N"), .fallback = "64",
+     RN_BOUNDS_LENGTH, .help = "tokens per record, special ones included"},
+    {"seed", RN_OPT_COUNT(struct rn_demo_settings, seed, "N"), .fallback = "1", RN_BOUNDS_SEED,
+     .help = "of the split, the adapter and batches"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Input", input_options, 0},
+                                                {"Federation", federation_options, 0},
+                                                {"Training", training_options, 0},
+                                                {NULL}};
+
+static const struct rn_option_renamed renamed[] = {
+    {"organisations", "members"}, {"train", "data"}, {NULL, NULL}};
+
+const struct rn_command_def rn_cmd_demo = {
+    .name = "demo",
+    .summary = "run a whole federation on this machine",
+    .groups = groups,
+    .settings_size = sizeof(struct rn_demo_settings),
+    .renamed = renamed,
+    .exits = RN_EXITS(65, 66, 69, 71, 75, 78, 81, 82),
+    .detail = "Real processes, certificates, mutual TLS, secure aggregation and policies. In the "
+              "middle of a round one trainer is killed; the others finish.",
+    .examples = "  rondo demo --embedded deploy/embedded\n"
+                "  rondo demo --model encoder --data train.tsv.gz --dev dev.tsv.gz \\\n"
+                "      --text sentence --label label --members 3 --lose-none",
+    .run = run,
+};

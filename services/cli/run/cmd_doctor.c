@@ -12,8 +12,8 @@
 #include "crypto/secret.h"
 #include "crypto/setup.h"
 #include "crypto/tlspolicy.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 #include "services/cli/run/doctor.h"
 
 static const char *const state_words[] = {"ok", "warning", "skipped", "FAILED"};
@@ -54,56 +54,70 @@ static void print_json(const struct rn_doctor *doctor)
     json_decref(root);
 }
 
-static rn_result doctor_run(const struct rn_command *command, uint64_t timeout_s, bool offline,
-                            struct rn_doctor *doctor, struct rn_error *err)
+struct doctor_settings {
+    uint64_t timeout_s;
+    bool offline;
+};
+
+static rn_result doctor_run(const struct rn_command *command, struct rn_doctor *doctor,
+                            struct rn_error *err)
 {
+    const struct doctor_settings *s = command->settings;
     (void)signal(SIGPIPE, SIG_IGN); /* a peer may close during the handshake */
     RN_TRY(rn_crypto_setup(err));
     RN_TRY(rn_tls_policy_apply(err));
     RN_TRY(rn_setup_begin(command->operands[0], &doctor->setup, err));
     doctor->now_wall_ms = rn_clock_wall_ms();
-    doctor->timeout_ms = (uint32_t)timeout_s * 1000;
+    doctor->timeout_ms = (uint32_t)s->timeout_s * 1000;
     rn_doctor_check_local(doctor);
-    if (!offline) {
+    if (!s->offline) {
         rn_doctor_check_network(doctor);
     }
     return rn_ok();
 }
 
-int rn_cmd_doctor(int argc, char **argv)
+/* The first check that failed gives the exit code. */
+static rn_result verdict(const struct rn_doctor *doctor, struct rn_error *err)
 {
-    uint64_t timeout_s = 5;
-    bool offline = false;
-    const struct rn_option options[] = {
-        {"timeout", "S", RN_OPTION_COUNT, &timeout_s, .least = 1, .most = 600,
-         .help = "seconds for each step towards a peer"},
-        {"offline", NULL, RN_OPTION_FLAG, &offline, .help = "leave the network out"},
-    };
-    const struct rn_command_text text = {
-        .name = "doctor",
-        .summary = "Check whether a site is ready: files, certificates, policy, data, network.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "DIR",
-        .operands_least = 1,
-        .operands_most = 1,
-        .detail = "Changes nothing. The exit code is that of the first check that failed; "
-                  "warnings do not count.",
-        .examples = "  rondo doctor north\n  rondo doctor consortium --format json"};
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
+    size_t failed = 0;
+    for (size_t i = 0; i < doctor->count; i++) {
+        failed += doctor->findings[i].state == RN_FINDING_FAILED ? 1 : 0;
     }
+    return rn_is_ok(doctor->first_failure)
+               ? rn_ok()
+               : rn_fail(err, doctor->first_failure.code, "%zu of %zu checks failed", failed,
+                         doctor->count);
+}
+
+static rn_result run(struct rn_command *command, struct rn_error *err)
+{
     RN_CLEANUP(doctor_free) struct rn_doctor *doctor = rn_alloc(1, sizeof *doctor);
-    rn_result result = doctor_run(&command, timeout_s, offline, doctor, &err);
-    if (!rn_is_ok(result)) {
-        return rn_command_end(&command, result, &err);
-    }
-    if (command.json) {
+    RN_TRY(doctor_run(command, doctor, err));
+    if (command->json) {
         print_json(doctor);
     } else {
-        print_text(doctor, command.quiet);
+        print_text(doctor, command->quiet);
     }
-    return rn_exit_code(doctor->first_failure);
+    return verdict(doctor, err);
 }
+
+static const struct rn_option options[] = {
+    {"timeout", RN_OPT_COUNT(struct doctor_settings, timeout_s, "SECONDS"), .fallback = "5",
+     RN_BOUNDS_TIMEOUT, .help = "for each step towards a peer"},
+    {"offline", RN_OPT_FLAG(struct doctor_settings, offline), .help = "leave the network out"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Network", options, 0}, {NULL}};
+
+const struct rn_command_def rn_cmd_doctor = {
+    .name = "doctor",
+    .summary = "check whether a site is ready: files, certificates, policy, data, network",
+    .groups = groups,
+    .settings_size = sizeof(struct doctor_settings),
+    .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}},
+    .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80, 81, 82),
+    .detail = "Changes nothing. The exit code is that of the first check that failed; warnings do "
+              "not count.",
+    .examples = "  rondo doctor north\n  rondo doctor consortium --format json",
+    .run = run,
+};

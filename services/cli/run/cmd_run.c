@@ -6,9 +6,8 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "policy/site.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
 #include "services/cli/kit/progress.h"
+#include "services/cli/rondo.h"
 #include "services/coordinator/coordinatorservice.h"
 #include "services/trainer/memberservice.h"
 
@@ -136,48 +135,51 @@ static rn_result read_role(const char *directory, enum rn_site_role *out_role, s
     return rn_ok();
 }
 
-int rn_cmd_run(int argc, char **argv)
+struct run_settings {
+    const char *log_file;
+};
+
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    static bool log_all;
-    const struct rn_option options[] = {
-        {"log", NULL, RN_OPTION_FLAG, &log_all, .help = "also write the service's log lines"},
-    };
-    const struct rn_command_text text = {
-        .name = "run",
-        .summary = "Run the service of a site directory, coordinator or member.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "SITE",
-        .operands_least = 1,
-        .operands_most = 1,
-        .detail = "SITE is a directory made by `rondo init` or `rondo join`. The service runs\n"
-                  "until the plan's last round, or until SIGTERM or Ctrl-C ends it in order; run\n"
-                  "it again to go on. With --format json a line per round and a last line with\n"
-                  "the adapter's path go to standard output.",
-        .examples = "  rondo run coordinator\n  rondo run hospital-a --log 2> hospital-a.log\n",
-    };
-    struct rn_command command;
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    struct rn_error err = {0};
+    const struct run_settings *s = command->settings;
     enum rn_site_role role = RN_SITE_MEMBER;
-    struct view view = {.json = command.json};
-    rn_result result = rn_service_setup(&err);
-    if (rn_is_ok(result)) {
-        result = read_role(command.operands[0], &role, &err);
-    }
-    if (rn_is_ok(result)) {
-        view.coordinator = role == RN_SITE_COORDINATOR;
-        rn_progress_init(&view.progress, "rounds", 0, command.quiet);
-        const struct rn_service_options service = {
-            .directory = command.operands[0],
-            .listener = {on_event, &view},
-            .quiet_log = !log_all,
-        };
-        result = view.coordinator ? rn_coordinator_service_run(&service, &err)
-                                  : rn_member_service_run(&service, &err);
-        rn_progress_done(&view.progress);
-    }
-    return rn_command_end(&command, result, &err);
+    struct view view = {.json = command->json};
+    RN_TRY(rn_service_setup(err));
+    RN_TRY(read_role(command->operands[0], &role, err));
+    view.coordinator = role == RN_SITE_COORDINATOR;
+    rn_progress_init(&view.progress, "rounds", 0, command->quiet);
+    const struct rn_service_options service = {
+        .directory = command->operands[0],
+        .listener = {on_event, &view},
+        .quiet_log = s->log_file == NULL,
+    };
+    const rn_result result = view.coordinator ? rn_coordinator_service_run(&service, err)
+                                              : rn_member_service_run(&service, err);
+    rn_progress_done(&view.progress);
+    return result;
 }
+
+static const struct rn_option options[] = {
+    {"log-file", RN_OPT_FILE(struct run_settings, log_file),
+     .help = "append the service's log lines to this file; -: standard error, instead of progress"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Service", options, 0}, {NULL}};
+
+static const struct rn_option_renamed renamed[] = {{"log", "log-file"}, {NULL, NULL}};
+
+const struct rn_command_def rn_cmd_run = {
+    .name = "run",
+    .summary = "run the service of a site, coordinator or member",
+    .groups = groups,
+    .settings_size = sizeof(struct run_settings),
+    .operands = {{"SITE", RN_OPTION_DIRECTORY, 1, 1}},
+    .renamed = renamed,
+    .exits = RN_SERVICE_EXITS,
+    .detail = "SITE is a directory made by `rondo init` or `rondo join`. The service runs until "
+              "the plan's last round, or until SIGTERM or Ctrl-C ends it in order; run it again "
+              "to go on. With --format json a line per round and a last line with the adapter's "
+              "path go to standard output.",
+    .examples = "  rondo run coordinator\n  rondo run hospital-a --log-file hospital-a.log",
+    .run = run,
+};

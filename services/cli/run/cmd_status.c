@@ -11,8 +11,8 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "policy/site.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 #include "services/rpc/rpc.h"
 
 /* site.yaml is a page of text. */
@@ -146,32 +146,35 @@ static rn_result show(const char *directory, uint32_t timeout_ms, bool json, str
     return rn_ok();
 }
 
-int rn_cmd_status(int argc, char **argv)
+struct status_settings {
+    uint64_t timeout_s;
+};
+
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    uint64_t timeout = 5;
-    const struct rn_option options[] = {
-        {"timeout", "SECONDS", RN_OPTION_COUNT, &timeout, .least = 1, .most = 3600,
-         .help = "how long to wait for the service's answer"},
-    };
-    const struct rn_command_text text = {
-        .name = "status",
-        .summary = "ask a running coordinator or trainer where it stands",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "[DIR]",
-        .operands_most = 1,
-        .detail = "DIR is the site directory that the service runs with; the current one when it\n"
-                  "is left out. The answer comes over a socket that only the service's user may\n"
-                  "open. Exit code 75 when the service is not running.",
-        .examples = "  rondo status coordinator\n"
-                    "  rondo status /etc/rondo/hospital-a --format json",
-    };
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    const char *directory = command.operand_count > 0 ? command.operands[0] : ".";
-    const rn_result result = show(directory, (uint32_t)timeout * 1000U, command.json, &err);
-    return rn_command_end(&command, result, &err);
+    const struct status_settings *s = command->settings;
+    const char *directory = command->operand_count > 0 ? command->operands[0] : ".";
+    return show(directory, (uint32_t)s->timeout_s * 1000U, command->json, err);
 }
+
+static const struct rn_option options[] = {
+    {"timeout", RN_OPT_COUNT(struct status_settings, timeout_s, "SECONDS"), .fallback = "5",
+     RN_BOUNDS_TIMEOUT, .help = "how long to wait for the service's answer"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Service", options, 0}, {NULL}};
+
+const struct rn_command_def rn_cmd_status = {
+    .name = "status",
+    .summary = "ask a running coordinator or trainer where it stands",
+    .groups = groups,
+    .settings_size = sizeof(struct status_settings),
+    .operands = {{"DIR", RN_OPTION_DIRECTORY, 0, 1}},
+    .exits = RN_EXITS(65, 66, 71, 75, 76, 77, 78),
+    .detail = "DIR is the site directory that the service runs with; the current one when it is "
+              "left out. The answer comes over a socket that only the service's user may open. "
+              "Exit code 75 when the service is not running.",
+    .examples = "  rondo status coordinator\n"
+                "  rondo status /etc/rondo/hospital-a --format json",
+    .run = run,
+};

@@ -10,8 +10,8 @@
 #ifndef RN_SERVICES_CLI_RUN_DEMO_H
 #define RN_SERVICES_CLI_RUN_DEMO_H
 
+#include "services/cli/kit/child.h"
 #include "services/cli/kit/progress.h"
-#include "services/cli/run/demochild.h"
 
 #define RN_DEMO_MEMBERS_MIN 3
 #define RN_DEMO_MEMBERS_MAX 16
@@ -21,7 +21,7 @@ struct rn_demo_settings {
     const char *embedded;            /* folder with the embedded input */
     const char *text, *label, *labels, *format;
     bool no_header;
-    uint64_t organisations, rounds, steps, batch, rank, seed, max_length, threads;
+    uint64_t members, rounds, steps, batch, rank, seed, max_length, threads;
     double alpha, lr, skew, scale;
     const char *targets, *head, *method, *weights;
     bool lose_none; /* do not kill an organisation */

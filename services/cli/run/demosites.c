@@ -98,7 +98,7 @@ static rn_result split_data(struct rn_demo *demo, struct rn_error *err)
                                "--data",  s->train,
                                "--text",  s->text,
                                "--label", s->label,
-                               "--parts", whole(&n, s->organisations),
+                               "--parts", whole(&n, s->members),
                                "--skew",  real(&n, s->skew),
                                "--seed",  whole(&n, s->seed),
                                "--out",   out,
@@ -155,7 +155,7 @@ static rn_result init(struct rn_demo *demo, struct rn_error *err)
                                "--dev",        s->dev,
                                "--text",       s->text,
                                "--label",      s->label,
-                               "--log",        "json",
+                               "--log-format", "json",
                                NULL,           NULL,
                                NULL,           NULL};
     add_format(demo, arguments, RN_ARRAY_LENGTH(arguments) - 4);
@@ -174,9 +174,9 @@ static rn_result join(struct rn_demo *demo, size_t member, struct rn_error *err)
                         demo->names[member]));
     RN_TRY(rn_demo_path(demo, site, err, "%s", demo->names[member]));
     RN_TRY(rn_demo_path(demo, data, err, "data/part-%zu.jsonl", member + 1));
-    const char *arguments[] = {"join",      invitation, "--dir",  site,   "--model", s->model,
-                               "--data",    data,       "--text", text,   "--label", "label",
-                               "--threads", "1",        "--log",  "json", NULL};
+    const char *arguments[] = {"join",      invitation, "--dir",        site,   "--model", s->model,
+                               "--data",    data,       "--text",       text,   "--label", "label",
+                               "--threads", "1",        "--log-format", "json", NULL};
     return run(demo, arguments, err);
 }
 
@@ -230,7 +230,7 @@ static rn_result collect_signatures(struct rn_demo *demo, struct rn_error *err)
 
 rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err)
 {
-    demo->members = (size_t)demo->settings->organisations;
+    demo->members = (size_t)demo->settings->members;
     for (size_t i = 0; i < demo->members; i++) {
         (void)rn_text_format(demo->names[i], sizeof(demo->names[i]), "%s", organisation_names[i]);
     }

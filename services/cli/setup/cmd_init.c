@@ -13,11 +13,13 @@
 #include "base/guard.h"
 #include "crypto/setup.h"
 #include "crypto/x509.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/setuptext.h"
 #include "services/host/modelhash.h"
+
+#define UPLOAD_RATE 1000000 /* bytes a second that a member's line is expected to carry */
 
 struct init_settings {
     struct rn_plan_template plan;
@@ -274,161 +276,161 @@ static void report(const struct rn_command *command, const struct init_job *job)
     printf("  3. rondo invite %s --accept NAME.request...\n", directory);
 }
 
-int rn_cmd_init(int argc, char **argv)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    struct init_settings s = {
-        .plan = {.seed = 1,
-                 .rounds = 8,
-                 .method = "rolora",
-                 .weights = "uniform",
-                 .metrics = "summed",
-                 .max_length = 128,
-                 .task = "classification",
-                 .metric = "accuracy",
-                 .rank = 4,
-                 .alpha = 8,
-                 .init = "kaiming",
-                 .targets = "query,value",
-                 .head = "federated",
-                 .optimizer = "adamw",
-                 .lr_a = -1,
-                 .lr_b = -1,
-                 .lr_head = 1e-3,
-                 .weight_decay = 0,
-                 .schedule = "constant",
-                 .clip = 1,
-                 .batch = 32,
-                 .steps = 50,
-                 .colluding = 1,
-                 .honest = 2,
-                 .bits = 16,
-                 .scale = 0.125,
-                 .train_soft = 1800,
-                 .train_hard = 7200,
-                 .stage_soft = 30,
-                 .stage_hard = 120,
-                 .upload_rate = 1000000,
-                 .attempts = 3},
-        .lr = 1e-3,
-        .log = "text",
-    };
-    const struct rn_option options[] = {
-        {"federation", "NAME", RN_OPTION_TEXT, &s.plan.federation, .required = true,
-         .help = "its name: a-z, 0-9 and '-'"},
-        {"address", "HOST:PORT", RN_OPTION_TEXT, &s.address, .required = true,
-         .help = "where members reach the coordinator"},
-        {"listen", "HOST:PORT", RN_OPTION_TEXT, &s.listen,
-         .help = "where the coordinator listens, when that is not --address (0.0.0.0:PORT)"},
-        {"model", "DIR", RN_OPTION_TEXT, &s.model, .required = true,
-         .help = "base model, a Hugging Face directory"},
-        {"members", "NAME,...", RN_OPTION_TEXT, &s.members,
-         .help = "members to invite at once; others with rondo invite"},
-        {"dev", "FILE", RN_OPTION_TEXT, &s.dev,
-         .help = "public data on which the coordinator measures each round's adapter"},
-        {"text", "COL[,COL]", RN_OPTION_TEXT, &s.columns.text, .help = "text column(s) of --dev"},
-        {"label", "COL", RN_OPTION_TEXT, &s.columns.label, .help = "label column of --dev"},
-        {"data-format", NULL, RN_OPTION_CHOICE, &s.columns.format, .choices = "tsv|csv|jsonl",
-         .help = "of --dev, when its name does not tell"},
-        {"no-header", NULL, RN_OPTION_FLAG, &s.columns.no_header,
-         .help = "--dev has no header: columns are numbers from 0"},
-        {"threads", "N", RN_OPTION_COUNT, &s.threads, .most = 64, .help = "0: one per core"},
-        {"log", NULL, RN_OPTION_CHOICE, &s.log, .choices = "text|json", .help = "log format"},
-        {"plan", "FILE", RN_OPTION_TEXT, &s.plan_file,
-         .help = "start from this plan instead of the options below"},
-        {"name", "NAME", RN_OPTION_TEXT, &s.plan.name, .help = "the plan's name"},
-        {"labels", "NAME,...", RN_OPTION_TEXT, &s.plan.labels, .help = "class names in order"},
-        {"task", NULL, RN_OPTION_CHOICE, &s.plan.task, .choices = "classification|regression",
-         .help = "what the head does"},
-        {"metric", NULL, RN_OPTION_CHOICE, &s.plan.metric,
-         .choices = "accuracy|f1|matthews|pearson|spearman", .help = "what is reported"},
-        {"rounds", "N", RN_OPTION_COUNT, &s.plan.rounds, .least = 1, .most = 100000,
-         .help = "rounds"},
-        {"method", NULL, RN_OPTION_CHOICE, &s.plan.method, .choices = "rolora|ffa-lora|fedavg-lora",
-         .help = "which matrices a round trains"},
-        {"weights", NULL, RN_OPTION_CHOICE, &s.plan.weights, .choices = "uniform|examples",
-         .help = "how members weigh in the mean"},
-        {"max-examples", "N", RN_OPTION_COUNT, &s.plan.max_examples, .least = 1, .most = 0x1p31,
-         .help = "with --weights examples: most that a member may claim"},
-        {"metrics", NULL, RN_OPTION_CHOICE, &s.plan.metrics, .choices = "home|summed",
-         .help = "whether losses and counts are summed inside the masked vector"},
-        {"seed", "N", RN_OPTION_COUNT, &s.plan.seed, .help = "seed of adapter, head and batches"},
-        {"max-length", "N", RN_OPTION_COUNT, &s.plan.max_length, .least = 8, .most = 32768,
-         .help = "tokens per example"},
-        {"rank", "N", RN_OPTION_COUNT, &s.plan.rank, .least = 1, .most = 512, .help = "LoRA rank"},
-        {"alpha", "X", RN_OPTION_NUMBER, &s.plan.alpha, .least = 0x1p-10, .most = 0x1p14,
-         .help = "LoRA alpha"},
-        {"rslora", NULL, RN_OPTION_FLAG, &s.plan.rslora, .help = "scale by alpha / sqrt(rank)"},
-        {"init", NULL, RN_OPTION_CHOICE, &s.plan.init, .choices = "kaiming|orthonormal",
-         .help = "how A starts"},
-        {"targets", "NAME,...", RN_OPTION_TEXT, &s.plan.targets,
-         .help = "modules to adapt, or all-linear"},
-        {"head", NULL, RN_OPTION_CHOICE, &s.plan.head, .choices = "frozen|federated|local",
-         .help = "what happens to the classifier"},
-        {"optimizer", NULL, RN_OPTION_CHOICE, &s.plan.optimizer, .choices = "adamw|sgd",
-         .help = "of the local steps"},
-        {"lr", "X", RN_OPTION_NUMBER, &s.lr, .least = 0, .most = 100,
-         .help = "learning rate of A, B and head"},
-        {"lr-head", "X", RN_OPTION_NUMBER, &s.plan.lr_head, .least = 0, .most = 100,
-         .help = "learning rate of the head (as --lr)"},
-        {"weight-decay", "X", RN_OPTION_NUMBER, &s.plan.weight_decay, .least = 0, .most = 1,
-         .help = "weight decay"},
-        {"schedule", NULL, RN_OPTION_CHOICE, &s.plan.schedule, .choices = "constant|cosine",
-         .help = "learning rate over a round"},
-        {"warmup-steps", "N", RN_OPTION_COUNT, &s.plan.warmup_steps, .help = "of each round"},
-        {"clip", "X", RN_OPTION_NUMBER, &s.plan.clip, .least = 0, .most = 1000000,
-         .help = "gradient norm; 0: no clipping"},
-        {"batch", "N", RN_OPTION_COUNT, &s.plan.batch, .least = 1, .most = 4096,
-         .help = "examples a step"},
-        {"steps", "N", RN_OPTION_COUNT, &s.plan.steps, .least = 1, .most = 1000000,
-         .help = "local steps a round"},
-        {"colluding", "N", RN_OPTION_COUNT, &s.plan.colluding, .least = 1, .most = 126,
-         .help = "members that may work with the coordinator"},
-        {"losses", "N", RN_OPTION_COUNT, &s.plan.losses, .most = 125,
-         .help = "losses that a round survives (as many as --members allows)"},
-        {"honest", "N", RN_OPTION_COUNT, &s.plan.honest, .least = 2, .most = 127,
-         .help = "honest contributors that must remain"},
-        {"bits", "N", RN_OPTION_COUNT, &s.plan.bits, .least = 4, .most = 24,
-         .help = "of one quantised value"},
-        {"scale", "X", RN_OPTION_NUMBER, &s.plan.scale, .least = 0x1p-30, .most = 0x1p20,
-         .help = "largest change of one element in a round, a power of two"},
-        {"train-soft", "S", RN_OPTION_COUNT, &s.plan.train_soft, .least = 1, .most = 604800,
-         .help = "seconds of training after which stragglers are left behind"},
-        {"train-hard", "S", RN_OPTION_COUNT, &s.plan.train_hard, .least = 1, .most = 604800,
-         .help = "and after which a round is given up"},
-        {"stage-soft", "S", RN_OPTION_COUNT, &s.plan.stage_soft, .least = 1, .most = 86400,
-         .help = "the same for every other stage"},
-        {"stage-hard", "S", RN_OPTION_COUNT, &s.plan.stage_hard, .least = 1, .most = 86400,
-         .help = "and its end"},
-        {"attempts", "N", RN_OPTION_COUNT, &s.plan.attempts, .least = 1, .most = 100,
-         .help = "sessions per round before the job stops"},
-    };
-    const struct rn_command_text text = {
-        .name = "init",
-        .summary = "Make an operator's directory: CA, coordinator, plan, invitations.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "DIR",
-        .operands_least = 1,
-        .operands_most = 1,
-        .detail = "The keys are made here and stay here; keep DIR/ca.key where only operators "
-                  "read. Nothing is\nleft behind when it fails.",
-        .examples = "  rondo init consortium --federation clinics --address fed.example.org:8443 "
-                    "\\\n      --model encoder --labels negative,positive --members north,south,"
-                    "east,west"};
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    s.plan.lr_a = s.plan.lr_b = s.lr;
-    s.plan.lr_head = rn_command_given(&command, "lr-head") ? s.plan.lr_head : s.lr;
-    s.losses_given = rn_command_given(&command, "losses");
+    struct init_settings *s = command->settings;
+    s->plan.lr_a = s->plan.lr_b = s->lr;
+    s->plan.lr_head = rn_command_given(command, "lr-head") ? s->plan.lr_head : s->lr;
+    s->plan.upload_rate = UPLOAD_RATE;
+    s->losses_given = rn_command_given(command, "losses");
     struct init_job RN_CLEANUP(job_clear)
-        job = {.settings = &s, .now_ms = rn_clock_wall_ms(), .parsed = NULL};
+        job = {.settings = s, .now_ms = rn_clock_wall_ms(), .parsed = NULL};
     job.parsed = rn_alloc(1, sizeof *job.parsed);
-    const rn_result result = init_run(&job, command.operands[0], &err);
-    if (rn_is_ok(result)) {
-        report(&command, &job);
-    }
-    return rn_command_end(&command, result, &err);
+    RN_TRY(init_run(&job, command->operands[0], err));
+    report(command, &job);
+    return rn_ok();
 }
+
+static const struct rn_option site_options[] = {
+    {"federation", RN_OPT_TEXT(struct init_settings, plan.federation, "NAME"), .required = true,
+     .help = "its name: a-z, 0-9 and '-'"},
+    {"address", RN_OPT_TEXT(struct init_settings, address, "HOST:PORT"), .required = true,
+     .help = "where members reach the coordinator"},
+    {"listen", RN_OPT_TEXT(struct init_settings, listen, "HOST:PORT"),
+     .help = "where the coordinator listens, when that is not --address (0.0.0.0:PORT)"},
+    {"model", RN_OPT_DIRECTORY(struct init_settings, model), .required = true,
+     .help = "base model, a Hugging Face directory"},
+    {"members", RN_OPT_TEXT(struct init_settings, members, "NAME,..."),
+     .help = "members to invite at once; others with rondo invite"},
+    {"threads", RN_OPT_COUNT(struct init_settings, threads, "N"), .fallback = "0",
+     RN_BOUNDS_THREADS, .help = "0: one per core"},
+    {"log-format", RN_OPT_CHOICE(struct init_settings, log, RN_CHOICES_LOG_FORMAT),
+     .fallback = "text", .help = "of the service's log lines"},
+    {NULL}};
+
+static const struct rn_option dev_options[] = {
+    {"dev", RN_OPT_FILE(struct init_settings, dev),
+     .help = "public data on which the coordinator measures each round's adapter"},
+    {"text", RN_OPT_TEXT(struct init_settings, columns.text, "COL[,COL]"),
+     .help = "column of its text, or of the two texts of a pair"},
+    {"label", RN_OPT_TEXT(struct init_settings, columns.label, "COL"),
+     .help = "column of its label or target"},
+    {"data-format", RN_OPT_CHOICE(struct init_settings, columns.format, RN_CHOICES_DATA_FORMAT),
+     .help = "when its name does not tell"},
+    {"no-header", RN_OPT_FLAG(struct init_settings, columns.no_header),
+     .help = "it has no header: columns are numbers from 0"},
+    {NULL}};
+
+static const struct rn_option plan_options[] = {
+    {"plan", RN_OPT_FILE(struct init_settings, plan_file),
+     .help = "start from this plan instead of the options below"},
+    {"name", RN_OPT_TEXT(struct init_settings, plan.name, "NAME"), .help = "the plan's name"},
+    {"labels", RN_OPT_TEXT(struct init_settings, plan.labels, "NAME,..."),
+     .help = "class names in order"},
+    {"task", RN_OPT_CHOICE(struct init_settings, plan.task, RN_CHOICES_TASK),
+     .fallback = "classification", .help = "what the label column holds"},
+    {"metric",
+     RN_OPT_CHOICE(struct init_settings, plan.metric, "accuracy|f1|matthews|pearson|spearman"),
+     .fallback = "accuracy", .help = "what is reported"},
+    {"rounds", RN_OPT_COUNT(struct init_settings, plan.rounds, "N"), .fallback = "8",
+     RN_BOUNDS_ROUNDS, .help = "rounds of the job"},
+    {"method", RN_OPT_CHOICE(struct init_settings, plan.method, RN_CHOICES_METHOD),
+     .fallback = "rolora", .help = "which matrices a round trains"},
+    {"weights", RN_OPT_CHOICE(struct init_settings, plan.weights, RN_CHOICES_WEIGHTS),
+     .fallback = "uniform", .help = "how members weigh in the mean"},
+    {"max-examples", RN_OPT_COUNT(struct init_settings, plan.max_examples, "N"), .least = 1,
+     .most = 0x1p31, .help = "with --weights examples: most that a member may claim"},
+    {"metrics", RN_OPT_CHOICE(struct init_settings, plan.metrics, "home|summed"),
+     .fallback = "summed", .help = "whether losses and counts are summed inside the masked vector"},
+    {"seed", RN_OPT_COUNT(struct init_settings, plan.seed, "N"), .fallback = "1", RN_BOUNDS_SEED,
+     .help = "seed of adapter, head and batches"},
+    {"max-length", RN_OPT_COUNT(struct init_settings, plan.max_length, "N"), .fallback = "128",
+     RN_BOUNDS_LENGTH, .help = "tokens per record, special ones included"},
+    {NULL}};
+
+static const struct rn_option adapter_options[] = {
+    {"rank", RN_OPT_COUNT(struct init_settings, plan.rank, "N"), .fallback = "4", RN_BOUNDS_RANK,
+     .help = "of the LoRA matrices"},
+    {"alpha", RN_OPT_NUMBER(struct init_settings, plan.alpha, "X"), .fallback = "8",
+     RN_BOUNDS_ALPHA, .help = "scaling is alpha / rank"},
+    {"rslora", RN_OPT_FLAG(struct init_settings, plan.rslora),
+     .help = "scaling is alpha / sqrt(rank)"},
+    {"init", RN_OPT_CHOICE(struct init_settings, plan.init, RN_CHOICES_INIT), .fallback = "kaiming",
+     .help = "start of A; B starts at zero"},
+    {"targets", RN_OPT_TEXT(struct init_settings, plan.targets, "NAME,..."),
+     .fallback = "query,value", .help = "modules to adapt, as in peft, or all-linear"},
+    {"head", RN_OPT_CHOICE(struct init_settings, plan.head, "frozen|federated|local"),
+     .fallback = "federated", .help = "what happens to the classifier"},
+    {NULL}};
+
+static const struct rn_option training_options[] = {
+    {"optimizer", RN_OPT_CHOICE(struct init_settings, plan.optimizer, RN_CHOICES_OPTIMIZER),
+     .fallback = "adamw", .help = "update rule of the local steps"},
+    {"lr", RN_OPT_NUMBER(struct init_settings, lr, "X"), .fallback = "0.001", RN_BOUNDS_RATE,
+     .help = "learning rate of A, B and head"},
+    {"lr-head", RN_OPT_NUMBER(struct init_settings, plan.lr_head, "X"), RN_BOUNDS_RATE,
+     .help = "of the head, where it differs"},
+    {"weight-decay", RN_OPT_NUMBER(struct init_settings, plan.weight_decay, "X"), .fallback = "0",
+     RN_BOUNDS_DECAY, .help = "decoupled for adamw"},
+    {"schedule", RN_OPT_CHOICE(struct init_settings, plan.schedule, "constant|cosine"),
+     .fallback = "constant", .help = "of the learning rate, over a round"},
+    {"warmup-steps", RN_OPT_COUNT(struct init_settings, plan.warmup_steps, "N"), .fallback = "0",
+     RN_BOUNDS_WARMUP, .help = "of each round, in which the rate rises"},
+    {"clip", RN_OPT_NUMBER(struct init_settings, plan.clip, "X"), .fallback = "1", RN_BOUNDS_CLIP,
+     .help = "bound of the gradient's norm; 0: none"},
+    {"batch", RN_OPT_COUNT(struct init_settings, plan.batch, "N"), .fallback = "32",
+     RN_BOUNDS_BATCH, .help = "records per step"},
+    {"steps", RN_OPT_COUNT(struct init_settings, plan.steps, "N"), .fallback = "50",
+     RN_BOUNDS_STEPS, .help = "local steps a round"},
+    {NULL}};
+
+static const struct rn_option secagg_options[] = {
+    {"colluding", RN_OPT_COUNT(struct init_settings, plan.colluding, "N"), .fallback = "1",
+     .least = 1, .most = 126, .help = "members that may work with the coordinator"},
+    {"losses", RN_OPT_COUNT(struct init_settings, plan.losses, "N"), .most = 125,
+     .help = "losses that a round survives; without: as many as --members allows"},
+    {"honest", RN_OPT_COUNT(struct init_settings, plan.honest, "N"), .fallback = "2", .least = 2,
+     .most = 127, .help = "honest contributors that must remain"},
+    {"bits", RN_OPT_COUNT(struct init_settings, plan.bits, "N"), .fallback = "16", .least = 4,
+     .most = 24, .help = "of one quantised value"},
+    {"scale", RN_OPT_NUMBER(struct init_settings, plan.scale, "X"), .fallback = "0.125",
+     RN_BOUNDS_SCALE, .help = "largest change of one element in a round, a power of two"},
+    {"train-soft", RN_OPT_COUNT(struct init_settings, plan.train_soft, "S"), .fallback = "1800",
+     .least = 1, .most = 604800,
+     .help = "seconds of training after which stragglers are left behind"},
+    {"train-hard", RN_OPT_COUNT(struct init_settings, plan.train_hard, "S"), .fallback = "7200",
+     .least = 1, .most = 604800, .help = "and after which a round is given up"},
+    {"stage-soft", RN_OPT_COUNT(struct init_settings, plan.stage_soft, "S"), .fallback = "30",
+     .least = 1, .most = 86400, .help = "the same for every other stage"},
+    {"stage-hard", RN_OPT_COUNT(struct init_settings, plan.stage_hard, "S"), .fallback = "120",
+     .least = 1, .most = 86400, .help = "and its end"},
+    {"attempts", RN_OPT_COUNT(struct init_settings, plan.attempts, "N"), .fallback = "3",
+     .least = 1, .most = 100, .help = "sessions per round before the job stops"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Site", site_options, 0},
+                                                {"Development data", dev_options, 0},
+                                                {"Plan", plan_options, 0},
+                                                {"Plan: adapter", adapter_options, 0},
+                                                {"Plan: training", training_options, 0},
+                                                {"Plan: secure aggregation", secagg_options, 0},
+                                                {NULL}};
+
+static const struct rn_option_renamed renamed[] = {
+    {"log", "log-format"}, {"target", "targets"}, {"warmup", "warmup-steps"}, {NULL, NULL}};
+
+const struct rn_command_def rn_cmd_init = {
+    .name = "init",
+    .summary = "make the operator's directory: CA, coordinator, plan, invitations",
+    .groups = groups,
+    .settings_size = sizeof(struct init_settings),
+    .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}},
+    .renamed = renamed,
+    .exits = RN_EXITS(65, 66, 69, 71, 77, 78, 80),
+    .detail = "The keys are made here and stay here; keep DIR/ca.key where only operators read. "
+              "Nothing is left behind when it fails.",
+    .examples = "  rondo init consortium --federation clinics \\\n"
+                "      --address fed.example.org:8443 --model encoder \\\n"
+                "      --labels negative,positive --members north,south,east,west",
+    .run = run,
+};

@@ -9,8 +9,7 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "crypto/setup.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
 
 #define NAMES_BYTES 4096
@@ -146,43 +145,42 @@ static void report(const struct rn_command *command, const struct invite_setting
            directory, directory);
 }
 
-int rn_cmd_invite(int argc, char **argv)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    struct invite_settings s = {.days = RN_ENROL_DAYS};
-    const struct rn_option options[] = {
-        {"accept", NULL, RN_OPTION_FLAG, &s.accept,
-         .help = "the operands are request files: check them, issue certificates, extend\n"
-                 "roster and plan; when nobody is missing, sign the plan and write welcomes"},
-        {"final", NULL, RN_OPTION_FLAG, &s.final,
-         .help = "with --accept: finish although invitations are open"},
-        {"renew", NULL, RN_OPTION_FLAG, &s.renew,
-         .help = "new certificates and roster entries for everybody, from the requests that\n"
-                 "were accepted; the members take their new welcomes and sign again"},
-        {"address", "HOST:PORT", RN_OPTION_TEXT, &s.address,
-         .help = "where members reach the coordinator, when not where it listens"},
-        {"days", "N", RN_OPTION_COUNT, &s.days, .least = 1, .most = 3650,
-         .help = "how long certificates and roster entries are valid"},
-    };
-    const struct rn_command_text text = {
-        .name = "invite",
-        .summary = "Invite members, and accept their requests.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "DIR [NAME... | FILE...]",
-        .operands_least = 1,
-        .operands_most = RN_OPERANDS_MAX,
-        .detail = "Either all requests given are accepted or none. A request is accepted once.",
-        .examples = "  rondo invite consortium north south\n"
-                    "  rondo invite consortium --accept north.request south.request"};
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
+    const struct invite_settings *s = command->settings;
     struct invite_outcome outcome = {0};
-    const rn_result result = invite_run(&command, &s, &outcome, &err);
-    if (rn_is_ok(result)) {
-        report(&command, &s, &outcome);
-    }
-    return rn_command_end(&command, result, &err);
+    RN_TRY(invite_run(command, s, &outcome, err));
+    report(command, s, &outcome);
+    return rn_ok();
 }
+
+static const struct rn_option options[] = {
+    {"accept", RN_OPT_FLAG(struct invite_settings, accept),
+     .help = "the operands are request files: check them, issue certificates, extend roster and "
+             "plan; when nobody is missing, sign the plan and write welcomes"},
+    {"final", RN_OPT_FLAG(struct invite_settings, final),
+     .help = "with --accept: finish although invitations are open"},
+    {"renew", RN_OPT_FLAG(struct invite_settings, renew),
+     .help = "new certificates and roster entries for everybody, from the requests that were "
+             "accepted; the members take their new welcomes and sign again"},
+    {"address", RN_OPT_TEXT(struct invite_settings, address, "HOST:PORT"),
+     .help = "where members reach the coordinator, when not where it listens"},
+    {"days", RN_OPT_COUNT(struct invite_settings, days, "N"), .fallback = "365", .least = 1,
+     .most = 3650, .help = "how long certificates and roster entries are valid"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Members", options, 0}, {NULL}};
+
+const struct rn_command_def rn_cmd_invite = {
+    .name = "invite",
+    .summary = "invite members, and accept their requests",
+    .groups = groups,
+    .settings_size = sizeof(struct invite_settings),
+    .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1},
+                 {"NAME|FILE", RN_OPTION_FILE, 0, RN_OPERANDS_MAX}},
+    .exits = RN_EXITS(65, 66, 71, 75, 76, 77, 78, 80),
+    .detail = "Either all requests given are accepted or none. A request is accepted once.",
+    .examples = "  rondo invite consortium north south\n"
+                "  rondo invite consortium --accept north.request south.request",
+    .run = run,
+};

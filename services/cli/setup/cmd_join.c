@@ -14,8 +14,8 @@
 #include "crypto/tlspolicy.h"
 #include "crypto/x509.h"
 #include "policy/bundle.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 #include "services/cli/setup/enrolproof.h"
 #include "services/cli/setup/plansign.h"
 #include "services/cli/setup/setuptext.h"
@@ -411,64 +411,75 @@ static void report(const struct rn_command *command, const struct join_job *job,
     }
 }
 
-int rn_cmd_join(int argc, char **argv)
+static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    struct join_settings s = {.backend = "cpu", .log = "text"};
-    const struct rn_option options[] = {
-        {"dir", "DIR", RN_OPTION_TEXT, &s.directory, .required = true,
-         .help = "this site's directory; made from an invitation, completed by a welcome"},
-        {"model", "DIR", RN_OPTION_TEXT, &s.model, .help = "base model, a Hugging Face directory"},
-        {"data", "FILE", RN_OPTION_TEXT, &s.data, .help = "training data: TSV, CSV or JSONL"},
-        {"dev", "FILE", RN_OPTION_TEXT, &s.dev, .help = "data to measure on, never sent"},
-        {"text", "COL[,COL]", RN_OPTION_TEXT, &s.text,
-         .help = "column of the text, or of the two texts of a pair"},
-        {"label", "COL", RN_OPTION_TEXT, &s.label, .help = "column of the label or target"},
-        {"data-format", NULL, RN_OPTION_CHOICE, &s.data_format, .choices = "tsv|csv|jsonl",
-         .help = "when the file's name does not tell"},
-        {"no-header", NULL, RN_OPTION_FLAG, &s.no_header,
-         .help = "the data has no header: columns are numbers from 0"},
-        {"policy", "FILE", RN_OPTION_TEXT, &s.policy,
-         .help = "this organisation's own policy instead of a template"},
-        {"listen", "HOST:PORT", RN_OPTION_TEXT, &s.listen,
-         .help = "listen here and let the coordinator dial, instead of dialling"},
-        {"address", "HOST:PORT", RN_OPTION_TEXT, &s.address,
-         .help = "with --listen: where the coordinator reaches this site; without: where\n"
-                 "the coordinator is, if not as the invitation says"},
-        {"backend", NULL, RN_OPTION_CHOICE, &s.backend, .choices = "cpu|cpu-bf16|ref|cuda",
-         .help = "what computes; cpu-bf16 is about twice as fast on processors with bfloat16,\n"
-                 "and rounds activations to 8 bits"},
-        {"threads", "N", RN_OPTION_COUNT, &s.threads, .least = 0, .most = 64,
-         .help = "0: one per core"},
-        {"log", NULL, RN_OPTION_CHOICE, &s.log, .choices = "text|json", .help = "log format"},
-        {"sign", NULL, RN_OPTION_FLAG, &s.sign,
-         .help = "with a welcome: sign the plan if the policy allows it"},
-        {"out", "FILE", RN_OPTION_TEXT, &s.out,
-         .help = "where the file for the operator goes (DIR/NAME.request, DIR/NAME.signature)"},
-    };
-    const struct rn_command_text text = {
-        .name = "join",
-        .summary = "Join a federation: first with an invitation, then with a welcome.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "FILE",
-        .operands_least = 1,
-        .operands_most = 1,
-        .detail = "All keys are made in DIR and never leave it. Nothing is left behind when it "
-                  "fails.",
-        .examples = "  rondo join north.invite --dir north --model encoder --data train.tsv \\\n"
-                    "      --text sentence --label label\n"
-                    "  rondo join north.welcome --dir north --sign"};
-    struct rn_command command;
-    struct rn_error err = {{0}};
     bool welcome = false;
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    struct join_job RN_CLEANUP(job_clear) job = {.settings = &s, .source = command.operands[0]};
+    struct join_job RN_CLEANUP(job_clear)
+        job = {.settings = command->settings, .source = command->operands[0]};
     job.plan = rn_alloc(1, sizeof *job.plan);
-    const rn_result result = join_run(&job, &welcome, &err);
-    if (rn_is_ok(result)) {
-        report(&command, &job, welcome);
-    }
-    return rn_command_end(&command, result, &err);
+    RN_TRY(join_run(&job, &welcome, err));
+    report(command, &job, welcome);
+    return rn_ok();
 }
+
+static const struct rn_option site_options[] = {
+    {"dir", RN_OPT_DIRECTORY(struct join_settings, directory), .required = true,
+     .help = "this site's directory; made from an invitation, completed by a welcome"},
+    {"sign", RN_OPT_FLAG(struct join_settings, sign),
+     .help = "with a welcome: sign the plan if the policy allows it"},
+    {"out", RN_OPT_FILE(struct join_settings, out),
+     .help = "where the file for the operator goes (DIR/NAME.request, DIR/NAME.signature)"},
+    {"policy", RN_OPT_FILE(struct join_settings, policy),
+     .help = "this organisation's own policy instead of a template"},
+    {"model", RN_OPT_DIRECTORY(struct join_settings, model),
+     .help = "base model, a Hugging Face directory"},
+    {"backend", RN_OPT_CHOICE(struct join_settings, backend, "cpu|cpu-bf16|ref|cuda"),
+     .fallback = "cpu",
+     .help = "what computes; cpu-bf16 is about twice as fast on processors with bfloat16, and "
+             "rounds activations to 8 bits"},
+    {"threads", RN_OPT_COUNT(struct join_settings, threads, "N"), .fallback = "0",
+     RN_BOUNDS_THREADS, .help = "0: one per core"},
+    {"log-format", RN_OPT_CHOICE(struct join_settings, log, RN_CHOICES_LOG_FORMAT),
+     .fallback = "text", .help = "of the service's log lines"},
+    {NULL}};
+
+static const struct rn_option data_options[] = {
+    {"data", RN_OPT_FILE(struct join_settings, data), .help = "training data: TSV, CSV or JSONL"},
+    {"dev", RN_OPT_FILE(struct join_settings, dev), .help = "data to measure on, never sent"},
+    {"text", RN_OPT_TEXT(struct join_settings, text, "COL[,COL]"),
+     .help = "column of the text, or of the two texts of a pair"},
+    {"label", RN_OPT_TEXT(struct join_settings, label, "COL"),
+     .help = "column of the label or target"},
+    {"data-format", RN_OPT_CHOICE(struct join_settings, data_format, RN_CHOICES_DATA_FORMAT),
+     .help = "when the file's name does not tell"},
+    {"no-header", RN_OPT_FLAG(struct join_settings, no_header),
+     .help = "the data has no header: columns are numbers from 0"},
+    {NULL}};
+
+static const struct rn_option network_options[] = {
+    {"listen", RN_OPT_TEXT(struct join_settings, listen, "HOST:PORT"),
+     .help = "listen here and let the coordinator dial, instead of dialling"},
+    {"address", RN_OPT_TEXT(struct join_settings, address, "HOST:PORT"),
+     .help = "with --listen: where the coordinator reaches this site; without: where the "
+             "coordinator is, if not as the invitation says"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {
+    {"Site", site_options, 0}, {"Data", data_options, 0}, {"Network", network_options, 0}, {NULL}};
+
+static const struct rn_option_renamed renamed[] = {{"log", "log-format"}, {NULL, NULL}};
+
+const struct rn_command_def rn_cmd_join = {
+    .name = "join",
+    .summary = "join a federation with an invitation, then with a welcome",
+    .groups = groups,
+    .settings_size = sizeof(struct join_settings),
+    .operands = {{"FILE", RN_OPTION_FILE, 1, 1}},
+    .renamed = renamed,
+    .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80),
+    .detail = "All keys are made in DIR and never leave it. Nothing is left behind when it fails.",
+    .examples = "  rondo join north.invite --dir north --model encoder --data train.tsv \\\n"
+                "      --text sentence --label label\n"
+                "  rondo join north.welcome --dir north --sign",
+    .run = run,
+};

@@ -10,8 +10,8 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/setup.h"
-#include "services/cli/kit/commands.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
 #include "services/cli/setup/planreport.h"
 #include "services/cli/setup/plansign.h"
 #include "services/host/modelhash.h"
@@ -134,78 +134,66 @@ static rn_result plan_judge(struct plan_job *job, const char *path, struct rn_er
 }
 
 /* check and show differ in how much is printed and in what the exit code says. */
-static int judge_command(const struct rn_command_text *text, struct plan_settings *settings,
-                         bool show, int argc, char **argv)
+static rn_result judge(struct rn_command *command, bool show, struct rn_error *err)
 {
-    struct rn_command command;
-    struct rn_error err = {{0}};
-    if (!rn_command_begin(&command, text, argc, argv)) {
-        return command.exit_code;
-    }
     struct plan_job RN_CLEANUP(job_clear)
-        job = {.settings = settings, .view = {.reason = "", .policy_detail = ""}};
-    rn_result result = plan_judge(&job, command.operands[0], &err);
-    if (rn_is_ok(result)) {
-        if (command.json) {
-            rn_plan_print_json(&job.view);
-        } else if (!command.quiet) {
-            rn_plan_print_text(&job.view, show);
-        }
-        if (!show && !rn_is_ok(job.verdict)) {
-            result = job.verdict;
-            err = job.reason.text[0] != '\0' ? job.reason : job.policy_reason;
-        }
+        job = {.settings = command->settings, .view = {.reason = "", .policy_detail = ""}};
+    RN_TRY(plan_judge(&job, command->operands[0], err));
+    if (command->json) {
+        rn_plan_print_json(&job.view);
+    } else if (!command->quiet) {
+        rn_plan_print_text(&job.view, show);
     }
-    return rn_command_end(&command, result, &err);
-}
-
-#define JUDGE_OPTIONS(s)                                                                        \
-    {                                                                                           \
-        {"members",                                                                             \
-         "N",                                                                                   \
-         RN_OPTION_COUNT,                                                                       \
-         &(s).members,                                                                          \
-         .least = 1,                                                                            \
-         .most = 128,                                                                           \
-         .help = "size of the cohort (otherwise the roster's)"},                                \
-            {"model", "DIR", RN_OPTION_TEXT, &(s).model,                                        \
-             .help = "base model, to check its hash and to show bytes (otherwise the site's)"}, \
+    if (!show && !rn_is_ok(job.verdict)) {
+        *err = job.reason.text[0] != '\0' ? job.reason : job.policy_reason;
+        return job.verdict;
     }
-
-int rn_cmd_plan_check(int argc, char **argv)
-{
-    struct plan_settings s = {0};
-    const struct rn_option options[] = JUDGE_OPTIONS(s);
-    const struct rn_command_text text = {
-        .name = "plan check",
-        .summary = "Check a plan: schema, ranges, cohort, base model, own policy.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "FILE|DIR",
-        .operands_least = 1,
-        .operands_most = 1,
-        .detail = "Given a site's directory it also checks roster, signatures and policy. Exit "
-                  "code 78: the plan is\nwrong; 79: this member's policy refuses it.",
-        .examples = "  rondo plan check plan.yaml --members 4\n  rondo plan check north"};
-    return judge_command(&text, &s, false, argc, argv);
+    return rn_ok();
 }
 
-int rn_cmd_plan_show(int argc, char **argv)
+static rn_result check_run(struct rn_command *command, struct rn_error *err)
 {
-    struct plan_settings s = {0};
-    const struct rn_option options[] = JUDGE_OPTIONS(s);
-    const struct rn_command_text text = {
-        .name = "plan show",
-        .summary = "Show a plan and what follows from it: bits, quorum, losses, bytes, times.",
-        .options = options,
-        .option_count = RN_ARRAY_LENGTH(options),
-        .operands = "FILE|DIR",
-        .operands_least = 1,
-        .operands_most = 1,
-        .examples = "  rondo plan show consortium\n  rondo plan show plan.yaml --members 10 "
-                    "--format json"};
-    return judge_command(&text, &s, true, argc, argv);
+    return judge(command, false, err);
 }
+
+static rn_result show_run(struct rn_command *command, struct rn_error *err)
+{
+    return judge(command, true, err);
+}
+
+static const struct rn_option judge_options[] = {
+    {"members", RN_OPT_COUNT(struct plan_settings, members, "N"), RN_BOUNDS_MEMBERS,
+     .help = "size of the cohort; without: the roster's"},
+    {"model", RN_OPT_DIRECTORY(struct plan_settings, model),
+     .help = "base model, to check its hash and to show bytes; without: the site's"},
+    {NULL}};
+
+static const struct rn_option_group judge_groups[] = {{"Plan", judge_options, 0}, {NULL}};
+
+const struct rn_command_def rn_cmd_plan_check = {
+    .name = "plan check",
+    .summary = "check a plan: schema, ranges, cohort, base model, own policy",
+    .groups = judge_groups,
+    .settings_size = sizeof(struct plan_settings),
+    .operands = {{"FILE|DIR", RN_OPTION_FILE, 1, 1}},
+    .exits = RN_EXITS(65, 66, 69, 71, 76, 77, 78, 79, 80),
+    .detail = "Given a site's directory it also checks roster, signatures and policy. Exit code "
+              "78: the plan is wrong; 79: this member's policy refuses it.",
+    .examples = "  rondo plan check plan.yaml --members 4\n  rondo plan check north",
+    .run = check_run,
+};
+
+const struct rn_command_def rn_cmd_plan_show = {
+    .name = "plan show",
+    .summary = "show a plan and what follows from it: bits, quorum, losses, bytes, times",
+    .groups = judge_groups,
+    .settings_size = sizeof(struct plan_settings),
+    .operands = {{"FILE|DIR", RN_OPTION_FILE, 1, 1}},
+    .exits = RN_EXITS(65, 66, 69, 71, 76, 77, 78, 80),
+    .examples = "  rondo plan show consortium\n"
+                "  rondo plan show plan.yaml --members 10 --format json",
+    .run = show_run,
+};
 
 static rn_result sign_run(const struct rn_command *command, struct rn_setup **out_setup,
                           struct rn_plan_signers *out_signers, struct rn_error *err)
@@ -251,28 +239,23 @@ static void sign_report(const struct rn_command *command, const struct rn_setup 
     }
 }
 
-int rn_cmd_plan_sign(int argc, char **argv)
+static rn_result sign_command(struct rn_command *command, struct rn_error *err)
 {
-    const struct rn_command_text text = {
-        .name = "plan sign",
-        .summary = "Sign the plan with this site's identity, and take over others' signatures.",
-        .operands = "DIR [FILE...]",
-        .operands_least = 1,
-        .operands_most = RN_OPERANDS_MAX,
-        .detail = "A member's policy is asked first. Files are NAME.signature or plan.yaml.sigs; "
-                  "every signature in\nthem is verified.",
-        .examples = "  rondo plan sign consortium north.signature south.signature "
-                    "east.signature\n  rondo plan sign north plan.yaml.sigs"};
-    struct rn_command command;
-    struct rn_error err = {{0}};
     struct rn_plan_signers signers = {0};
     RN_CLEANUP(rn_setup_free_cleanup) struct rn_setup *setup = NULL;
-    if (!rn_command_begin(&command, &text, argc, argv)) {
-        return command.exit_code;
-    }
-    const rn_result result = sign_run(&command, &setup, &signers, &err);
-    if (rn_is_ok(result)) {
-        sign_report(&command, setup, &signers);
-    }
-    return rn_command_end(&command, result, &err);
+    RN_TRY(sign_run(command, &setup, &signers, err));
+    sign_report(command, setup, &signers);
+    return rn_ok();
 }
+
+const struct rn_command_def rn_cmd_plan_sign = {
+    .name = "plan sign",
+    .summary = "sign the plan, and take over others' signatures",
+    .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}, {"FILE", RN_OPTION_FILE, 0, RN_OPERANDS_MAX}},
+    .exits = RN_EXITS(65, 66, 71, 75, 76, 77, 78, 79, 80),
+    .detail = "A member's policy is asked first. Files are NAME.signature or plan.yaml.sigs; every "
+              "signature in them is verified.",
+    .examples = "  rondo plan sign consortium north.signature south.signature east.signature\n"
+                "  rondo plan sign north plan.yaml.sigs",
+    .run = sign_command,
+};

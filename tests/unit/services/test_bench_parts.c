@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Parts of `rondo bench`: names of settings, operations of a token, bars.
+ * Parts of `rondo-bench`: names of settings, operations of a token, bars.
  */
 #include "services/bench/benchsetting.h"
 #include "services/cli/kit/svgbars.h"

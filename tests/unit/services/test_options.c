@@ -4,7 +4,7 @@
  */
 #include "base/bytes.h"
 #include "base/guard.h"
-#include "services/cli/kit/options.h"
+#include "services/cli/kit/commands.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,33 +14,42 @@
 
 #include <cmocka.h>
 
-static struct {
+struct settings {
     bool flag;
     const char *text;
-    uint64_t count;
+    uint64_t count, seed;
     double number;
     const char *choice;
-} values;
+};
 
 static const struct rn_option options[] = {
-    {"flag", NULL, RN_OPTION_FLAG, &values.flag, .help = "a flag"},
-    {"text", "T", RN_OPTION_TEXT, &values.text, .required = true, .help = "a text"},
-    {"batch-size", "N", RN_OPTION_COUNT, &values.count, .least = 2, .most = 5, .help = "a count"},
-    {"seed", "N", RN_OPTION_COUNT, &values.count, .help = "a count without bounds"},
-    {"rate", "X", RN_OPTION_NUMBER, &values.number, .least = 0, .most = 1, .help = "a number"},
-    {"kind", NULL, RN_OPTION_CHOICE, &values.choice, .choices = "red|green", .help = "a choice"},
-};
-static const struct rn_command_text text = {
+    {"flag", RN_OPT_FLAG(struct settings, flag), .help = "a flag"},
+    {"text", RN_OPT_TEXT(struct settings, text, "T"), .required = true, .help = "a text"},
+    {"batch-size", RN_OPT_COUNT(struct settings, count, "N"), .fallback = "3", .least = 2,
+     .most = 5, .help = "a count"},
+    {"seed", RN_OPT_COUNT(struct settings, seed, "N"), .help = "a count without bounds"},
+    {"rate", RN_OPT_NUMBER(struct settings, number, "X"), .least = 0, .most = 1,
+     .help = "a number"},
+    {NULL}};
+static const struct rn_option more_options[] = {
+    {"kind", RN_OPT_CHOICE(struct settings, choice, "red|green"), .help = "a choice"}, {NULL}};
+static const struct rn_option_group groups[] = {
+    {"First", options, 0}, {"Second", more_options, 0}, {NULL}};
+static const struct rn_option_renamed renamed[] = {{"colour", "kind"}, {NULL, NULL}};
+static const struct rn_command_def thing = {
     .name = "thing do",
     .summary = "a test",
-    .options = options,
-    .option_count = RN_ARRAY_LENGTH(options),
-    .operands = "FILE",
-    .operands_least = 0,
-    .operands_most = 2,
-    .extra_formats = "|jsonl",
+    .groups = groups,
+    .settings_size = sizeof(struct settings),
+    .renamed = renamed,
+    .operands = {{"FILE", RN_OPTION_FILE, 0, 2}},
+    .formats = "text|json|jsonl",
 };
+static const struct rn_command_def *const commands[] = {&thing, NULL};
+static const struct rn_command_group tree[] = {{"Things", commands}, {NULL, NULL}};
+static const struct rn_program program = {"rondo", "tests", tree};
 
+static struct settings *values;
 static struct rn_command command;
 static struct rn_error err;
 
@@ -52,13 +61,16 @@ static rn_result parse(const char *line, bool *out_help)
     int argc = 1;
     char *rest = copy;
 
-    memset(&values, 0, sizeof values);
+    rn_command_clear(&command);
     err.text[0] = '\0';
     (void)rn_text_format(copy, sizeof copy, "%s", line);
     for (char *word = strsep(&rest, " "); word != NULL; word = strsep(&rest, " ")) {
         argv[argc++] = word;
     }
-    return rn_command_parse(&command, &text, argc, argv, out_help, &err);
+    const rn_result result = rn_command_parse(&program, &thing, argc, argv, &command, &err);
+    values = command.settings;
+    *out_help = command.help;
+    return result;
 }
 
 static void accepted(const char *line)
@@ -86,21 +98,22 @@ static void values_are_read(void **state)
 {
     (void)state;
     accepted("--text a --batch-size 5 --rate=0.25 --kind green --flag x y");
-    assert_string_equal(values.text, "a");
-    assert_int_equal(values.count, 5);
-    assert_true(values.number == 0.25);
-    assert_string_equal(values.choice, "green");
-    assert_true(values.flag);
+    assert_string_equal(values->text, "a");
+    assert_int_equal(values->count, 5);
+    assert_true(values->number == 0.25);
+    assert_string_equal(values->choice, "green");
+    assert_true(values->flag);
     assert_int_equal(command.operand_count, 2);
     assert_string_equal(command.operands[1], "y");
     assert_true(rn_command_given(&command, "rate"));
     assert_false(rn_command_given(&command, "seed"));
     accepted("--seed=18446744073709551615 --text=b");
-    assert_true(values.count == UINT64_MAX);
+    assert_true(values->seed == UINT64_MAX);
+    assert_int_equal(values->count, 3); /* its default */
     accepted("--text a --format jsonl -- --flag");
     assert_string_equal(command.format, "jsonl");
     assert_string_equal(command.operands[0], "--flag");
-    assert_false(values.flag);
+    assert_false(values->flag);
     accepted("--text a --format json --quiet");
     assert_true(command.json && command.quiet);
 }
@@ -111,6 +124,7 @@ static void mistakes_are_named(void **state)
     refused("--batch-size 2", "--text is missing");
     refused("--text a --batch 2", "did you mean --batch-size");
     refused("--text a --sede 2", "did you mean --seed");
+    refused("--text a --colour red", "--colour is called --kind now");
     refused("--text a --formta json", "did you mean --format");
     refused("--text a --zzzzzzzz 2", "see rondo thing do --help");
     refused("--text a --batch-size 1", "from 2 to 5");

@@ -4,7 +4,7 @@
  */
 #include <fcntl.h>
 
-#include "services/cli/kit/commands.h"
+#include "services/cli/rondo.h"
 #include "tests/unit/services/rpc_fixture.h"
 
 static struct end service;
@@ -163,7 +163,7 @@ static const struct CMUnitTest tests[] = {
 int main(int argc, char **argv)
 {
     if (argc > 1) {
-        return rn_cmd_status(argc - 1, argv + 1);
+        return rn_command_run(&rn_program_rondo, &rn_cmd_status, argc - 1, argv + 1);
     }
     if (!rn_is_ok(rn_rpc_setup(NULL))) {
         return 1;

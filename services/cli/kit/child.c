@@ -2,7 +2,7 @@
  *
  * posix_spawn, signals and waiting.
  */
-#include "services/cli/run/demochild.h"
+#include "services/cli/kit/child.h"
 
 #include "base/clock.h"
 #include "base/guard.h"
@@ -20,9 +20,7 @@
 
 extern char **environ;
 
-/* The folder of the running executable; the programs stand side by side. */
-static rn_result path_beside(const char *program, char out[static RN_PATH_MAX],
-                             struct rn_error *err)
+rn_result rn_program_beside(const char *program, char out[static RN_PATH_MAX], struct rn_error *err)
 {
     char self[RN_PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -63,7 +61,7 @@ rn_result rn_child_start(const char *program, const char *const *arguments, cons
         const char *constant[RN_CHILD_ARGUMENTS_MAX + 2];
         char *plain[RN_CHILD_ARGUMENTS_MAX + 2];
     } list = {{NULL}};
-    RN_TRY(path_beside(program, path, err));
+    RN_TRY(rn_program_beside(program, path, err));
     list.constant[0] = path;
     size_t count = 0;
     for (; arguments[count] != NULL; count++) {

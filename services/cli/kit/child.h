@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Child processes of the demonstration: the real programs, started beside this one, their output in
+ * Child processes: the real programs, started beside this one, their output in
  * a file.
  */
-#ifndef RN_SERVICES_CLI_RUN_DEMOCHILD_H
-#define RN_SERVICES_CLI_RUN_DEMOCHILD_H
+#ifndef RN_SERVICES_CLI_KIT_CHILD_H
+#define RN_SERVICES_CLI_KIT_CHILD_H
 
 #include "base/file.h"
 
@@ -19,6 +19,11 @@ struct rn_child {
     int exit_code;            /* 128 + signal when killed; valid once it is not running */
     char output[RN_PATH_MAX]; /* file with its standard output and error */
 };
+
+/* Path of a program in the folder of the running executable: they stand side by side. Whether it is
+ * there is not asked. */
+RN_MUST rn_result rn_program_beside(const char *program, char out[static RN_PATH_MAX],
+                                    struct rn_error *err);
 
 /* Starts PROGRAM (a name beside the running executable) with arguments (NULL-terminated, without
  * the program), standard input closed, standard output and error appended to output. */

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/bench/benchprogram.h"
+
+int main(int argc, char **argv)
+{
+    return rn_program_main(&rn_program_bench, argc, argv);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * JSON strings on standard output.
+ */
+#include "services/cli/kit/jsontext.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+void rn_json_text_print(const char *text)
+{
+    json_t *value = json_string(text);
+
+    if (value == NULL) {
+        printf("null");
+        return;
+    }
+    (void)json_dumpf(value, stdout, JSON_ENCODE_ANY);
+    json_decref(value);
+}

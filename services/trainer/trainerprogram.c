@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command line of rondo-trainer.
+ */
+#include "services/trainer/memberservice.h"
+
+static rn_result run(struct rn_command *command, struct rn_error *err)
+{
+    return rn_service_command_run(command, rn_member_service_run, err);
+}
+
+static const struct rn_command_def command = {
+    .name = "",
+    .summary = "trains beside a member's data",
+    .operands = {{"SITE", RN_OPTION_DIRECTORY, 1, 1}},
+    .formats = "text",
+    .exits = RN_SERVICE_EXITS,
+    .detail = RN_SERVICE_DETAIL,
+    .examples = "  rondo-trainer /etc/rondo/hospital-a",
+    .run = run,
+};
+
+static const struct rn_command_def *const commands[] = {&command, NULL};
+static const struct rn_command_group groups[] = {{"Service", commands}, {NULL, NULL}};
+
+const struct rn_program rn_program_trainer = {"rondo-trainer", "trains beside a member's data",
+                                              groups};
