@@ -22,25 +22,39 @@ static const char *const field_names[RN_F_LAST_] = {
 };
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
+struct sink {
+    enum rn_logqueue_target target;
+    enum rn_log_level least; /* above every level: nothing */
+    bool json;
+};
+
 static struct {
     const char *program;
-    enum rn_log_level least;      /* of stderr */
-    enum rn_log_level file_least; /* above every level: no file */
-    bool json;
-} logger = {"rondo", RN_LOG_INFO, RN_LOG_ERROR + 1, false};
+    struct sink sinks[2]; /* stderr, file */
+    bool wait;
+} logger = {
+    "rondo",
+    {{RN_LOGQUEUE_STDERR, RN_LOG_INFO, false}, {RN_LOGQUEUE_FILE, RN_LOG_ERROR + 1, false}},
+    false};
 
 void rn_log_setup(const char *program, enum rn_log_level least, bool json)
 {
     logger.program = program;
-    logger.least = least;
-    logger.json = json;
+    logger.sinks[0].least = least;
+    logger.sinks[0].json = json;
 }
 
-rn_result rn_log_file(const char *path, enum rn_log_level least, struct rn_error *err)
+rn_result rn_log_file(const char *path, enum rn_log_level least, bool json, struct rn_error *err)
 {
     RN_TRY(rn_logqueue_file(path, err));
-    logger.file_least = least;
+    logger.sinks[1].least = least;
+    logger.sinks[1].json = json;
     return rn_ok();
+}
+
+void rn_log_wait(bool wait)
+{
+    logger.wait = wait;
 }
 
 bool rn_log_flush(uint32_t wait_ms)
@@ -74,11 +88,12 @@ static void append_value(struct rn_buffer *line, const struct rn_log_item *item)
     }
 }
 
-static void append_head(struct rn_buffer *line, enum rn_log_level level, const char *event)
+static void append_head(struct rn_buffer *line, enum rn_log_level level, const char *event,
+                        bool json)
 {
     char when[25];
     rn_clock_format(when, rn_clock_wall_ms());
-    if (logger.json) {
+    if (json) {
         rn_buffer_format(line,
                          "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\"",
                          when, level_names[level], logger.program, event);
@@ -87,45 +102,44 @@ static void append_head(struct rn_buffer *line, enum rn_log_level level, const c
     }
 }
 
-static void append_items(struct rn_buffer *line, const struct rn_log_item *items, unsigned count)
+static void append_items(struct rn_buffer *line, const struct rn_log_item *items, unsigned count,
+                         bool json)
 {
     for (unsigned i = 0; i < count; i++) {
         if (items[i].field == RN_F_NONE) {
             continue;
         }
-        if (logger.json) {
-            rn_buffer_format(line, ",\"%s\":", field_names[items[i].field]);
-        } else {
-            rn_buffer_format(line, " %s=", field_names[items[i].field]);
-        }
+        rn_buffer_format(line, json ? ",\"%s\":" : " %s=", field_names[items[i].field]);
         append_value(line, &items[i]);
     }
-    rn_buffer_format(line, "%s\n", logger.json ? "}" : "");
+    rn_buffer_format(line, "%s\n", json ? "}" : "");
 }
 
-/* With what was dropped before it. */
-static void put(enum rn_log_level level, struct rn_buffer *line)
+/* How many lines were dropped before this one. */
+static uint64_t put(const struct sink *sink, enum rn_log_level level, const char *event,
+                    const struct rn_log_item *items, unsigned count)
 {
-    const unsigned targets = (level >= logger.least ? RN_LOGQUEUE_STDERR : 0) |
-                             (level >= logger.file_least ? RN_LOGQUEUE_FILE : 0);
-    const uint64_t dropped = rn_logqueue_put(line, targets);
-    if (dropped > 0) {
-        RN_CLEANUP(rn_buffer_clear) struct rn_buffer note = {0};
-        const struct rn_log_item count = RN_LOG_NUMBER(RN_F_COUNT, dropped);
-        append_head(&note, RN_LOG_WARN, "log.dropped");
-        append_items(&note, &count, 1);
-        (void)rn_logqueue_put(&note, RN_LOGQUEUE_STDERR | RN_LOGQUEUE_FILE);
-    }
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
+    append_head(&line, level, event, sink->json);
+    append_items(&line, items, count, sink->json);
+    return rn_logqueue_put(&line, sink->target);
 }
 
 void rn_log_write(enum rn_log_level level, const char *event, const struct rn_log_item *items,
                   unsigned count)
 {
-    if (level < logger.least && level < logger.file_least) {
-        return;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(logger.sinks); i++) {
+        const struct sink *sink = &logger.sinks[i];
+        if (level < sink->least) {
+            continue;
+        }
+        const uint64_t dropped = put(sink, level, event, items, count);
+        if (dropped > 0) {
+            const struct rn_log_item lost = RN_LOG_NUMBER(RN_F_COUNT, dropped);
+            (void)put(sink, RN_LOG_WARN, "log.dropped", &lost, 1);
+        }
     }
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
-    append_head(&line, level, event);
-    append_items(&line, items, count);
-    put(level, &line);
+    if (logger.wait) {
+        (void)rn_logqueue_flush(UINT32_MAX);
+    }
 }

@@ -66,7 +66,12 @@ void rn_log_setup(const char *program, enum rn_log_level least, bool json);
 
 /* From now on lines from `least` on are appended to this file too (mode 0600). RN_E_IO when it
  * cannot be opened. */
-RN_MUST rn_result rn_log_file(const char *path, enum rn_log_level least, struct rn_error *err);
+RN_MUST rn_result rn_log_file(const char *path, enum rn_log_level least, bool json,
+                              struct rn_error *err);
+
+/* For tests: from now on rn_log_write returns when its line is out, however long that takes, so that
+ * a process stands still where its log does. */
+void rn_log_wait(bool wait);
 
 /* Waits until what was written so far is out, at most so long. False: something is left. */
 bool rn_log_flush(uint32_t wait_ms);

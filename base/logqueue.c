@@ -19,7 +19,7 @@
 
 struct line {
     struct rn_buffer text;
-    unsigned targets;
+    enum rn_logqueue_target target;
 };
 
 /* The log is the one thing of a process that is global by its nature. */
@@ -103,10 +103,9 @@ static void *write_lines(void *argument)
         take(&line);
         queue.writing = true;
         (void)pthread_mutex_unlock(&queue.lock);
-        if ((line.targets & RN_LOGQUEUE_FILE) != 0) {
+        if (line.target == RN_LOGQUEUE_FILE) {
             write_file(&line.text);
-        }
-        if ((line.targets & RN_LOGQUEUE_STDERR) != 0) {
+        } else {
             write_all(STDERR_FILENO, &line.text);
         }
         rn_buffer_clear(&line.text);
@@ -166,7 +165,7 @@ static void start(void)
 
 /* ---- The way in */
 
-uint64_t rn_logqueue_put(struct rn_buffer *line, unsigned targets)
+uint64_t rn_logqueue_put(struct rn_buffer *line, enum rn_logqueue_target target)
 {
     uint64_t dropped = 0;
     (void)pthread_once(&queue.once, prepare);
@@ -174,7 +173,7 @@ uint64_t rn_logqueue_put(struct rn_buffer *line, unsigned targets)
     start();
     if (queue.count < RN_LOG_QUEUE_LINES && line->length <= RN_LOG_QUEUE_BYTES - queue.bytes) {
         queue.lines[(queue.first + queue.count) % RN_LOG_QUEUE_LINES] =
-            (struct line){*line, targets};
+            (struct line){*line, target};
         queue.count++;
         queue.bytes += line->length;
         *line = (struct rn_buffer){0};

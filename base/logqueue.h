@@ -10,13 +10,13 @@
 #include "base/log.h"
 
 enum rn_logqueue_target {
-    RN_LOGQUEUE_STDERR = 1,
-    RN_LOGQUEUE_FILE = 2, /* if there is one */
+    RN_LOGQUEUE_STDERR,
+    RN_LOGQUEUE_FILE,
 };
 
 /* Takes the line (left empty), or drops and counts it when there is no room. Returns how many were
  * dropped since a line was taken: to be said now. Never blocks. */
-uint64_t rn_logqueue_put(struct rn_buffer *line, unsigned targets);
+uint64_t rn_logqueue_put(struct rn_buffer *line, enum rn_logqueue_target target);
 RN_MUST rn_result rn_logqueue_file(const char *path, struct rn_error *err);
 bool rn_logqueue_flush(uint32_t wait_ms);
 

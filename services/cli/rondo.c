@@ -16,8 +16,8 @@ static const struct rn_command_def *const setup[] = {
     &rn_cmd_init,      &rn_cmd_invite,    &rn_cmd_join,   &rn_cmd_plan_check,
     &rn_cmd_plan_show, &rn_cmd_plan_sign, &rn_cmd_doctor, NULL};
 
-static const struct rn_command_def *const running[] = {&rn_cmd_run, &rn_cmd_status, &rn_cmd_curves,
-                                                       &rn_cmd_demo, NULL};
+static const struct rn_command_def *const running[] = {
+    &rn_cmd_run, &rn_cmd_status, &rn_cmd_abort, &rn_cmd_curves, &rn_cmd_demo, NULL};
 
 static const struct rn_command_def *const shell[] = {&rn_cmd_completion, NULL};
 

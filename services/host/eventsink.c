@@ -13,6 +13,8 @@ struct rn_eventsink {
     struct rn_eventsink_config config;
     struct rn_job_event_limit limit;
     uint64_t counts[RN_JOB_EVENTS];
+    bool joined[RN_SA_MEMBERS_MAX]; /* a coordinator's members */
+    char missing[RN_ERROR_TEXT_MAX];
 };
 
 struct rn_eventsink *rn_eventsink_new(const struct rn_eventsink_config *config)
@@ -152,6 +154,39 @@ static void log_event(struct rn_eventsink *sink, const struct rn_job_event *even
 
 /* ---- Events */
 
+/* "north, south are missing"; as many names as there is room for. */
+static const char *name_missing(struct rn_eventsink *sink)
+{
+    const struct rn_roster *roster = sink->config.roster;
+    size_t used = 0;
+    unsigned count = 0;
+    for (uint32_t i = 0; i < roster->count; i++) {
+        const bool fits = used + strlen(roster->members[i].name) + 32 < sizeof(sink->missing);
+        if (!sink->joined[i] && fits) {
+            (void)rn_text_format(sink->missing + used, sizeof(sink->missing) - used, "%s%s",
+                                 count++ == 0 ? "" : ", ", roster->members[i].name);
+            used = strlen(sink->missing);
+        }
+    }
+    (void)rn_text_format(sink->missing + used, sizeof(sink->missing) - used, " %s missing",
+                         count == 1 ? "is" : "are");
+    return count == 0 ? NULL : sink->missing;
+}
+
+/* At a coordinator, which alone hears of single members: who is not here. */
+static void note_presence(struct rn_eventsink *sink, struct rn_job_event *event)
+{
+    const bool member = event->peer > 0 && event->peer <= sink->config.roster->count;
+    if (member && event->kind == RN_JOB_MEMBER_JOINED) {
+        sink->joined[event->peer - 1] = true;
+    } else if (member && event->kind == RN_JOB_MEMBER_LOST) {
+        sink->joined[event->peer - 1] = false;
+    } else if (sink->config.names_missing && event->detail == NULL &&
+               (event->kind == RN_JOB_MEMBERS || event->kind == RN_JOB_WAITING)) {
+        event->detail = name_missing(sink);
+    }
+}
+
 void rn_eventsink_take(struct rn_eventsink *sink, const struct rn_job_event *event,
                        const struct rn_error *err, uint64_t now_ms)
 {
@@ -164,6 +199,7 @@ void rn_eventsink_take(struct rn_eventsink *sink, const struct rn_job_event *eve
     if (full.detail == NULL && err->text[0] != '\0') {
         full.detail = err->text;
     }
+    note_presence(sink, &full);
     sink->counts[event->kind]++;
     log_event(sink, &full, now_ms);
     if (config->listener.on_event != NULL) {

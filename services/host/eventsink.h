@@ -16,6 +16,7 @@ struct rn_eventsink;
 struct rn_eventsink_config {
     const struct rn_roster *roster; /* borrowed */
     uint32_t rounds;                /* of the plan */
+    bool names_missing;             /* at a coordinator: MEMBERS and WAITING name who is away */
     struct rn_job_listener listener;
 };
 struct rn_eventsink *rn_eventsink_new(const struct rn_eventsink_config *config);

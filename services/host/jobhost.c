@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/host/jobhost.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,6 +12,8 @@
 #include "services/store/sqlitestore.h"
 
 #define LOG_FLUSH_MS 1000
+/* For tests, which hold a process at a line of its log. */
+#define LOG_WAIT_VARIABLE "RONDO_LOG_WAIT"
 
 /* ---- Start */
 
@@ -19,20 +22,18 @@ static void setup_log(const struct rn_jobhost *host, bool quiet)
     const struct rn_site_log *log = &host->site->site.log;
     rn_log_setup(host->program->name, quiet ? RN_LOG_WARN : (enum rn_log_level)log->level,
                  log->format == RN_SITE_LOG_JSON && !quiet);
+    rn_log_wait(getenv(LOG_WAIT_VARIABLE) != NULL);
 }
 
-/* What stands on stderr is often gone when somebody asks. */
-static void open_log_file(const struct rn_jobhost *host)
+/* What stood on stderr is often gone when somebody asks. */
+static rn_result open_log_file(const struct rn_jobhost *host, const char *name,
+                               struct rn_error *err)
 {
+    const struct rn_site_log *log = &host->site->site.log;
     char path[RN_PATH_MAX];
-    struct rn_error err = {0};
-    rn_result result = rn_path_join(path, host->site->state, "service.log", &err);
-    if (rn_is_ok(result)) {
-        result = rn_log_file(path, (enum rn_log_level)host->site->site.log.level, &err);
-    }
-    if (!rn_is_ok(result)) {
-        rn_log(RN_LOG_WARN, "log.no-file", RN_LOG_TEXT(RN_F_DETAIL, err.text));
-    }
+    RN_TRY(rn_path_join(path, host->site->state, "service.log", err));
+    return rn_log_file(name == NULL ? path : name, (enum rn_log_level)log->level,
+                       log->format == RN_SITE_LOG_JSON, err);
 }
 
 static rn_result open_store(struct rn_jobhost *host, struct rn_error *err)
@@ -102,6 +103,7 @@ static rn_result open_reports(struct rn_jobhost *host, const struct rn_service_o
     const bool coordinator = host->program->role == RN_SITE_COORDINATOR;
     const struct rn_eventsink_config events = {.roster = &host->site->roster,
                                                .rounds = host->site->plan.rounds,
+                                               .names_missing = coordinator,
                                                .listener = options->listener};
     const struct rn_roundstable_config table = {.state = host->site->state,
                                                 .rounds = host->site->plan.rounds,
@@ -171,7 +173,7 @@ static rn_result start(struct rn_jobhost *host, const struct rn_service_options 
     RN_TRY(rn_site_files_open(options->directory, host->program->role, &host->site, err));
     setup_log(host, options->quiet_log);
     RN_TRY(open_store(host, err));
-    open_log_file(host);
+    RN_TRY(open_log_file(host, options->log_file, err));
     RN_TRY(open_model(host, err));
     fill_basis(host);
     RN_TRY(open_reports(host, options, err));

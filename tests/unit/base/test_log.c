@@ -143,7 +143,7 @@ static void a_file_has_its_own_level(void **state)
     assert_true(file >= 0);
     (void)close(file);
     rn_log_setup("test", RN_LOG_WARN, false);
-    assert_true(rn_is_ok(rn_log_file(path, RN_LOG_INFO, &err)));
+    assert_true(rn_is_ok(rn_log_file(path, RN_LOG_INFO, true, &err)));
     rn_log(RN_LOG_DEBUG, "nowhere");
     rn_log(RN_LOG_INFO, "file.only");
     rn_log(RN_LOG_WARN, "both");
@@ -151,13 +151,14 @@ static void a_file_has_its_own_level(void **state)
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer out = {0};
     assert_true(rn_is_ok(rn_file_read(path, 4096, &text, &err)));
-    assert_non_null(strstr(rn_buffer_text(&text), "file.only"));
+    assert_non_null(strstr(rn_buffer_text(&text), "\"event\":\"file.only\""));
     assert_non_null(strstr(rn_buffer_text(&text), "both"));
     assert_null(strstr(rn_buffer_text(&text), "nowhere"));
     read_until("both", &out);
     assert_null(strstr(rn_buffer_text(&out), "file.only"));
+    assert_non_null(strstr(rn_buffer_text(&out), "warn  test both"));
     (void)unlink(path);
-    assert_int_equal(rn_log_file("/nonexistent/log", RN_LOG_INFO, &err).code, RN_E_IO);
+    assert_int_equal(rn_log_file("/nonexistent/log", RN_LOG_INFO, true, &err).code, RN_E_IO);
     assert_non_null(strstr(err.text, "/nonexistent/log"));
 }
 
