@@ -30,7 +30,7 @@ enum rn_sa_action_kind {
      * and send each as one message on the bulk stream. Pull on demand: nothing is copied before.
      * A member's service then calls rn_sa_member_bulk_sent. */
     RN_SA_SEND_BULK,
-    /* Member: the offer is acceptable; train, then call rn_sa_member_input (or decline). */
+    /* Member: the offer is acceptable; train, then call rn_sa_member_input (or follow). */
     RN_SA_WANT_INPUT,
     /* Member: the session goes on without this member's update or help (reason says why); the
      * machine follows the public transcript and delivers the sum like any other. */
@@ -83,7 +83,7 @@ enum rn_sa_reason {
     RN_SA_REASON_POLICY,        /* member: fewer members than its own minimum */
     RN_SA_REASON_RESTART,       /* member: the secrets of the session ended with the old process */
     RN_SA_REASON_TIMEOUT,       /* member: the coordinator fell silent before the upload was done */
-    RN_SA_REASON_DECLINED,      /* member: rn_sa_member_decline, or another session was joined */
+    RN_SA_REASON_DECLINED,      /* member: rn_sa_member_follow, or another session was joined */
     RN_SA_REASON_INPUT,         /* member: the input callback failed or gave a value > value_max */
     RN_SA_REASON_LAST_,
 };

@@ -342,7 +342,9 @@ void rn_sa_member_tick(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_act
 {
     m->now_ms = now_ms;
     if (m->deadline_ms != 0 && now_ms >= m->deadline_ms) {
-        rn_sa_member_go_aborted(m, RN_SA_REASON_TIMEOUT, false, out_actions);
+        /* Without a part, but not blind: the others may well bring the session to its sum. */
+        rn_sa_member_go_following(m, RN_SA_REASON_TIMEOUT, out_actions);
+        rn_sa_member_enter(m, RN_SA_M_FOLLOWING, out_actions);
         return;
     }
     if (m->config.params.retry_ms != 0 && now_ms >= m->retry_at_ms) {
@@ -381,20 +383,12 @@ rn_result rn_sa_member_input(struct rn_sa_member *m, uint64_t now_ms,
     return rn_ok();
 }
 
-void rn_sa_member_decline(struct rn_sa_member *m, struct rn_sa_actions *out_actions)
-{
-    if (m->state <= RN_SA_M_UPLOADING) {
-        const enum rn_sa_reason reason =
-            m->input_failed ? RN_SA_REASON_INPUT : RN_SA_REASON_DECLINED;
-        rn_sa_member_go_aborted(m, reason, false, out_actions);
-    }
-}
-
 void rn_sa_member_follow(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_actions *out_actions)
 {
-    if (m->state == RN_SA_M_TRAINING) {
+    if (m->state >= RN_SA_M_TRAINING && m->state <= RN_SA_M_UPLOADING) {
         m->now_ms = now_ms;
-        rn_sa_member_go_following(m, RN_SA_REASON_DECLINED, out_actions);
+        rn_sa_member_go_following(
+            m, m->input_failed ? RN_SA_REASON_INPUT : RN_SA_REASON_DECLINED, out_actions);
         rn_sa_member_enter(m, RN_SA_M_FOLLOWING, out_actions);
     }
 }

@@ -96,18 +96,16 @@ void rn_sa_member_tick(struct rn_sa_member *member, uint64_t now_ms,
 void rn_sa_member_resend(struct rn_sa_member *member, uint64_t now_ms,
                          struct rn_sa_actions *out_actions);
 
-/* Answers to WANT_INPUT: the update is trained and can be read; or: not this time (ABORTED; also
- * until bulk_sent, later it does nothing); or:
- * do not take part, but follow the session to its sum. */
+/* Answers to WANT_INPUT: the update is trained and can be read; or: take no part (until bulk_sent;
+ * later it does nothing), but follow the session to its sum. */
 RN_MUST rn_result rn_sa_member_input(struct rn_sa_member *member, uint64_t now_ms,
                                      struct rn_sa_actions *out_actions, struct rn_error *err);
-void rn_sa_member_decline(struct rn_sa_member *member, struct rn_sa_actions *out_actions);
 void rn_sa_member_follow(struct rn_sa_member *member, uint64_t now_ms,
                          struct rn_sa_actions *out_actions);
 
 /* Masks, packs and signs one chunk of the upload into out (replacing its content). RN_E_USAGE when
  * no upload is asked for. When the input callback fails, or gives a value above value_max
- * (RN_E_ROUND_NUMERIC), call rn_sa_member_decline. */
+ * (RN_E_ROUND_NUMERIC), call rn_sa_member_follow. */
 RN_MUST rn_result rn_sa_member_chunk(struct rn_sa_member *member, uint32_t chunk,
                                      struct rn_buffer *out, struct rn_error *err);
 /* All wanted chunks were handed to the transport: -> PERSIST, SEND Done. */

@@ -10,9 +10,6 @@
 #include "base/guard.h"
 #include "services/federation/coordinationstate.h"
 
-/* A step later than this after the one before: the process was suspended, and that time is held
- * against nobody. Ticks come far more often. */
-#define STEP_MS_MAX 5000u
 #define WAITING_EVENT_MS 30000u
 /* At the end: members that are behind have this long to get on with what they miss. */
 #define LINGER_MS 20000u
@@ -356,9 +353,8 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
 
 static void set_time(struct rn_coordination *c, struct rn_now now)
 {
-    const uint64_t passed = now.monotonic_ms > c->seen_ms ? now.monotonic_ms - c->seen_ms : 0;
-    c->clock_ms += passed < STEP_MS_MAX ? passed : STEP_MS_MAX;
-    c->seen_ms += passed;
+    rn_own_clock_advance(&c->clock, now);
+    c->clock_ms = c->clock.ms;
 }
 
 void rn_coordination_step(struct rn_coordination *c, const struct rn_input *input,
@@ -416,9 +412,8 @@ rn_result rn_coordination_new(const struct rn_coordination_config *config, struc
     c->basis = config->basis;
     c->model = config->model;
     c->first_session = true;
-    c->seen_ms = now.monotonic_ms;
-    c->clock_ms = now.monotonic_ms;
     c->out = out_effects;
+    set_time(c, now);
     const rn_result result = start(c, err);
     c->out = NULL;
     if (!rn_is_ok(result)) {

@@ -92,8 +92,8 @@ struct rn_coordination {
 
     /* of the step under way */
     struct rn_effects *out;
-    uint64_t clock_ms; /* own clock: time in which this process did not run does not count */
-    uint64_t seen_ms;  /* monotonic time of the last step */
+    struct rn_own_clock clock;
+    uint64_t clock_ms; /* its time */
 
     struct rn_coord_peer peers[RN_SA_MEMBERS_MAX];
     uint32_t peer_count;

@@ -26,7 +26,8 @@ enum rn_record_kind {
     RN_RECORD_ATTEMPT = 10,   /* before hash: an attempt at a round began, the number is used up */
     RN_RECORD_EVIDENCE = 11,  /* signed proof of a peer's misbehaviour */
     RN_RECORD_METRICS = 12,   /* rn_job_metrics_write: round's adapter was published */
-    RN_RECORD_END = 13,       /* rn_job_end_write: the job ended for good, and why */
+    RN_RECORD_PLAN = 13,      /* hash of the plan whose job this is; never pruned */
+    RN_RECORD_END = 14,       /* rn_job_end_write: the job ended for good, and why */
 };
 
 struct rn_record_key {
@@ -46,7 +47,7 @@ struct rn_job_write {
     struct rn_buffer body; /* owned */
 };
 
-/* After the writes, in the same transaction: the records of a kind whose round is below. */
+/* Before the writes, in the same transaction: the records of a kind whose round is below go. */
 struct rn_job_prune {
     enum rn_record_kind kind;
     uint32_t first_kept_round;

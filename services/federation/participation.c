@@ -280,9 +280,11 @@ static rn_result take_trained(struct rn_participation *p, const struct rn_traine
 static rn_result take_unreachable(struct rn_participation *p, enum rn_code code,
                                   struct rn_error *err)
 {
+    /* A site that has every round needs no coordinator any more. */
+    const bool done = p->ending || p->next_round > p->config.basis->plan->rounds;
     rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_UNREACHABLE, .outcome = code});
     RN_ENSURE(
-        rn_class_of((rn_result){code}) != RN_CLASS_STOP, err, code,
+        done || rn_class_of((rn_result){code}) != RN_CLASS_STOP, err, code,
         "the coordinator's connection cannot work (%s): check ca.crt, tls.crt and the address "
         "with `rondo doctor`",
         rn_code_name(code));
@@ -328,6 +330,12 @@ static rn_result take(struct rn_participation *p, const struct rn_input *input,
     return rn_ok();
 }
 
+static void set_time(struct rn_participation *p, struct rn_now now)
+{
+    rn_own_clock_advance(&p->clock, now);
+    p->now = (struct rn_now){.monotonic_ms = p->clock.ms, .wall_ms = now.wall_ms};
+}
+
 void rn_participation_step(struct rn_participation *p, const struct rn_input *input,
                            struct rn_now now, struct rn_effects *out_effects)
 {
@@ -335,7 +343,7 @@ void rn_participation_step(struct rn_participation *p, const struct rn_input *in
     if (p->ended) {
         return;
     }
-    p->now = now;
+    set_time(p, now);
     p->out = out_effects;
     rn_result result = take(p, input, &err);
     if (rn_is_ok(result) && !p->ended) {
@@ -370,9 +378,9 @@ rn_result rn_participation_new(const struct rn_participation_config *config, str
 {
     struct rn_participation *p = rn_alloc(1, sizeof(*p));
     p->config = *config;
-    p->now = now;
+    set_time(p, now);
     p->out = out_effects;
-    p->alone_since_ms = now.monotonic_ms;
+    p->alone_since_ms = p->now.monotonic_ms;
     p->spent = rn_sa_spent_new();
     const rn_result result = start(p, err);
     p->out = NULL;
@@ -410,6 +418,7 @@ rn_result rn_participation_chunk(struct rn_participation *p,
 void rn_participation_view(const struct rn_participation *p, struct rn_now now,
                            struct rn_participation_view *out)
 {
+    (void)now;
     const struct rn_part_session *session = &p->session;
     const bool in_session = session->machine != NULL && !session->over;
     *out = (struct rn_participation_view){
@@ -424,7 +433,7 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .rounds = p->config.basis->plan->rounds,
         .attempt = session->attempt,
         .stage = session->stage,
-        .stage_age_ms = in_session ? now.monotonic_ms - session->stage_since_ms : 0,
+        .stage_age_ms = in_session ? p->clock.ms - session->stage_since_ms : 0,
         .sent = p->sent,
         .outcome = p->result.code,
     };

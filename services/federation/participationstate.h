@@ -59,7 +59,8 @@ struct rn_part_heard {
 struct rn_participation {
     struct rn_participation_config config;
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
-    struct rn_now now;      /* of the step that runs */
+    struct rn_own_clock clock;
+    struct rn_now now;      /* of the step that runs; monotonic: the own clock's */
     struct rn_effects *out; /* likewise */
 
     uint64_t connection; /* newest session stream; 0: none */
@@ -130,8 +131,8 @@ bool rn_part_training_is_of_use(const struct rn_participation *p);
 void rn_part_train(struct rn_participation *p);
 void rn_part_train_cancel(struct rn_participation *p);
 void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input);
-/* The training has ended. *out_update: it gave an update; *out_failed: it did not, though its
- * result was wanted. */
+/* The training has ended: p->update holds what it gave. *out_failed: nothing, though it was of use
+ * until then. */
 RN_MUST rn_result rn_part_trained(struct rn_participation *p, const struct rn_trained *trained,
                                   bool *out_failed, struct rn_error *err);
 /* The sum is checked and here: next adapter and its records. RN_OK also when that was done before;

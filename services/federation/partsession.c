@@ -3,11 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "services/federation/jobrecords.h"
 #include "services/federation/participationstate.h"
 #include "services/round/roundsession.h"
-
-/* Records of one session; a member writes at most six. */
-#define RECORDS_MAX 64u
 
 void rn_part_session_clear(struct rn_participation *p)
 {
@@ -273,7 +271,8 @@ rn_result rn_part_session_bulk_sent(struct rn_participation *p, const uint8_t *i
         struct rn_job_event event = rn_part_session_event(p, RN_JOB_UPLOAD_FAILED);
         event.outcome = result.code;
         rn_part_event_err(p, event, err);
-        rn_sa_member_decline(session->machine, &actions); /* the others go on without this one */
+        /* The others go on without this one. */
+        rn_sa_member_follow(session->machine, p->now.monotonic_ms, &actions);
     }
     return rn_part_execute(p, &actions, err);
 }
@@ -301,44 +300,17 @@ rn_result rn_part_session_resend(struct rn_participation *p, struct rn_error *er
 
 /* ---- Restart */
 
-struct records {
-    struct rn_buffer bodies[RECORDS_MAX];
-    struct rn_view views[RECORDS_MAX];
-    size_t count;
-};
-
-static void clear_records(struct records *records)
-{
-    for (size_t i = 0; i < records->count; i++) {
-        rn_buffer_clear(&records->bodies[i]);
-    }
-}
-
-static rn_result visit_record(void *argument, const struct rn_record_key *key, struct rn_view body,
-                              struct rn_error *err)
-{
-    struct records *records = argument;
-    (void)key;
-    RN_ENSURE(records->count < RECORDS_MAX, err, RN_E_DATA,
-              "journal: more than %u records of one session", RECORDS_MAX);
-    struct rn_buffer *copy = &records->bodies[records->count];
-    rn_buffer_append(copy, body.data, body.length);
-    records->views[records->count++] = rn_buffer_view(copy);
-    return rn_ok();
-}
-
 static rn_result resume_machine(struct rn_participation *p, const struct rn_record_key *key,
                                 const uint8_t before[static RN_HASH_BYTES],
                                 struct rn_sa_actions *out_actions, struct rn_sa_member **out,
                                 struct rn_error *err)
 {
-    const struct rn_job_reader *reader = &p->config.basis->reader;
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) seed = {{0}};
-    struct records RN_CLEANUP(clear_records) records = {.count = 0};
+    struct rn_job_records RN_CLEANUP(rn_job_records_clear) records = {0};
     struct rn_sa_member_config config;
     RN_TRY(machine_config(p, key->round, key->attempt, before, &seed, &config, err));
-    RN_TRY(
-        reader->scan(reader->context, RN_RECORD_MEMBER, key->session, visit_record, &records, err));
+    RN_TRY(rn_job_records_load(&p->config.basis->reader, RN_RECORD_MEMBER, key->session, &records,
+                               err));
     return rn_sa_member_resume(&config, records.views, records.count, p->now.monotonic_ms,
                                out_actions, out, err);
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between the files of the job simulator.
+ */
+#ifndef RN_TESTS_JOBPARTS_H
+#define RN_TESTS_JOBPARTS_H
+
+#include "tests/simulation/jobsim.h"
+
+/* ---- jobworld.c: what is computed */
+void job_world_init(struct job *job);
+void job_world_clear(struct job *job);
+/* The adapter of the start, into a fresh model. */
+void job_model_init(struct job *job, struct rn_round_model *model);
+/* What `member` makes of the adapter in the round: a function of all three. */
+void job_train(struct job *job, uint32_t member, const struct rn_train_order *order, float *after,
+               float *local_head);
+
+/* ---- jobnode.c: one node's process and store */
+void job_node_init(struct job *job, uint32_t place);
+void job_node_clear(struct job_node *node);
+void job_node_start(struct job_node *node);
+void job_node_stop(struct job_node *node);
+void job_node_input(struct job_node *node, struct rn_input input);
+/* What is due at this moment. */
+void job_node_due(struct job_node *node);
+uint64_t job_node_next(const struct job_node *node);
+void job_node_tick(struct job_node *node);
+struct rn_now job_now(const struct job_node *node);
+
+/* ---- jobnet.c: connections */
+void job_net_send(struct job_node *from, uint64_t number, bool bulk, struct rn_view bytes);
+void job_net_close(struct job_node *from, uint64_t number);
+void job_net_lose(struct job *job, uint32_t member, uint64_t member_notices,
+                  uint64_t coordinator_notices, uint64_t dial_in);
+void job_net_node_down(struct job_node *node, bool in_order);
+void job_net_due(struct job *job);
+uint64_t job_net_next(const struct job *job);
+bool job_net_stands(const struct job *job, uint32_t member);
+
+/* ---- jobcheck.c: what must hold */
+void job_check_said(struct job_node *from, struct rn_view secagg);
+void job_check_heard(struct job_node *to, struct rn_view secagg);
+void job_check_durable(struct job_node *node);
+void job_check_publish(struct job_node *node, const struct rn_publish_order *order);
+void job_check_encoding(struct job *job); /* whose step runs; NULL: none */
+void job_trace(const struct job_node *node, const char *format, ...) RN_PRINTF(2, 3);
+
+#endif

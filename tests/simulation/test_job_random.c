@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Thousands of whole jobs under random trouble: safety at every moment (jobsim.h), and liveness:
+ * once the network heals and enough members are there, every process ends, and ends well unless a
+ * round was lost for good. Of all rounds that were asked for, a floor must have been summed.
+ *
+ *     RONDO_JOB_SEED=n    one seed alone; with RONDO_JOB_TRACE=1 a line an event
+ *     RONDO_JOB_COUNT=n   that many seeds
+ *     RONDO_LONG=1        twenty times as many
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/simulation/jobsim.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define JOBS 100u
+#else
+#define JOBS 2500u /* of each of the two shards */
+#endif
+#define FIRST_SEED 1000u
+/* Simulated: the longest hard time-outs, several times over. */
+#define LIMIT_MS 7200000u
+
+struct tally {
+    uint64_t jobs, rounds, sums, skips, ended_well, starts;
+};
+
+/* Draws without touching the job's own stream. */
+static uint32_t pick(uint64_t *state, uint32_t bound)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (uint32_t)((z ^ (z >> 31)) % bound);
+}
+
+static struct job_options draw(uint64_t seed, uint64_t *s)
+{
+    const uint32_t members = 3 + pick(s, 3);
+    struct job_options options = {
+        .seed = seed,
+        .members = members,
+        .losses = members > 3 ? 1 : 0,
+        .colluding = 1,
+        .honest = 2,
+        .method = pick(s, 3) > 0 ? RN_METHOD_ROLORA : (enum rn_plan_method)pick(s, 3),
+        .head = (enum rn_plan_head)pick(s, 3),
+        .weights = (enum rn_plan_weights)pick(s, 2),
+        .rounds = 2 + pick(s, 3),
+        .attempts = 1 + pick(s, 3),
+        .delay_ms = 1 + pick(s, 400),
+        .commit_ms = pick(s, 3) == 0 ? pick(s, 2500) : pick(s, 60),
+        .training_ms = 1 + pick(s, 4000),
+        .publish_ms = 1 + pick(s, 3000),
+        .trouble_ms = pick(s, 4) == 0 ? 0 : 1000 * pick(s, 90),
+        .break_percent = pick(s, 2) * pick(s, 12),
+        .crash_percent = pick(s, 2) * pick(s, 8),
+        .write_percent = pick(s, 3) == 0 ? pick(s, 5) : 0,
+        .jump_percent = pick(s, 3) == 0 ? pick(s, 5) : 0,
+        .drain_percent = pick(s, 4) == 0 ? pick(s, 4) : 0,
+        .train_percent = pick(s, 4) == 0 ? pick(s, 20) : 0,
+    };
+    return options;
+}
+
+static void set_moods(struct job *job, uint64_t *s)
+{
+    const uint32_t members = job->options.members;
+    job->restart_at_vote = pick(s, 6) == 0;
+    if (members > 3 && pick(s, 5) == 0) {
+        const enum job_mood mood = (enum job_mood)(1 + pick(s, 3));
+        struct job_node *node = &job->nodes[pick(s, members)];
+        node->mood = mood;
+        node->start_at = mood == JOB_NEVER_THERE ? JOB_NEVER : node->start_at;
+    }
+}
+
+/* A lost round ends a job where the method has no other matrix; else every round must be summed or
+ * skipped, and everybody who was there ends with the newest adapter. */
+static void check(struct job *job, bool ended, struct tally *tally)
+{
+    const struct job_node *coordinator = &job->nodes[job->coordinator];
+    if (!ended) {
+        job_fail(job, "the job does not end: %u of %u rounds summed, coordinator %s, round %u",
+                 (unsigned)job->sums, (unsigned)job->options.rounds,
+                 coordinator->store != NULL ? "runs" : "is down", (unsigned)job_view(job).round);
+    }
+    job_check_end(job);
+    job->skips = job_records(job, job->coordinator, RN_RECORD_RESULT) - job->sums;
+    if (rn_is_ok(coordinator->result) && job->sums + job->skips < job->options.rounds) {
+        job_fail(job, "%u rounds summed and %u skipped of %u, and the coordinator ends well",
+                 (unsigned)job->sums, (unsigned)job->skips, (unsigned)job->options.rounds);
+    }
+    if (!rn_is_ok(coordinator->result) && job->skips == 0) {
+        job_fail(job, "the job ends with %s though no round was lost",
+                 rn_code_name(coordinator->result.code));
+    }
+    for (uint32_t i = 0; i < job->options.members && rn_is_ok(coordinator->result); i++) {
+        const struct job_node *node = &job->nodes[i];
+        if (node->mood != JOB_NEVER_THERE &&
+            (!rn_is_ok(node->result) || !node->final_published)) {
+            job_fail(job, "the job ends well, and member %u with %s", (unsigned)i,
+                     rn_code_name(node->result.code));
+        }
+    }
+    tally->jobs++;
+    tally->rounds += job->options.rounds;
+    tally->sums += job->sums;
+    tally->skips += job->skips;
+    tally->ended_well += rn_is_ok(coordinator->result);
+    for (uint32_t i = 0; i <= job->options.members; i++) {
+        tally->starts += job->nodes[i].starts;
+    }
+}
+
+static void run_one(uint64_t seed, struct tally *tally)
+{
+    uint64_t stream = seed * 77;
+    const struct job_options options = draw(seed, &stream);
+    struct job *job = job_new(&options);
+    set_moods(job, &stream);
+    check(job, job_run(job, LIMIT_MS), tally);
+    job_free(job);
+}
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    struct tally tally = {0};
+    if (getenv("RONDO_JOB_SEED") != NULL) {
+        run_one(number("RONDO_JOB_SEED", 0), &tally);
+        return;
+    }
+    const uint64_t shard = number("RONDO_JOB_SHARD", 0);
+    const uint64_t jobs = number("RONDO_JOB_COUNT", JOBS * (getenv("RONDO_LONG") ? 20u : 1u));
+    for (uint64_t i = 0; i < jobs; i++) {
+        run_one(FIRST_SEED + 2 * i + shard, &tally);
+    }
+    (void)printf("%llu jobs, %llu starts of processes: %llu of %llu rounds summed, %llu skipped, "
+                 "%llu jobs ended well\n",
+                 (unsigned long long)tally.jobs, (unsigned long long)tally.starts,
+                 (unsigned long long)tally.sums, (unsigned long long)tally.rounds,
+                 (unsigned long long)tally.skips, (unsigned long long)tally.ended_well);
+    assert_true(tally.sums * 4 >= tally.rounds * 3);
+    assert_true(tally.ended_well * 10 >= tally.jobs * 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
