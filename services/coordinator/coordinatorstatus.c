@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "services/federation/coordination.h"
+#include "services/coordinator/coordinatormachine.h"
 
 static const char *stage_code(const struct rn_coordination_view *view)
 {
@@ -52,11 +52,18 @@ static void write_member(const struct rn_jobhost *host, uint32_t index,
                      (unsigned long long)member->received);
 }
 
+static void take_view(const struct rn_jobhost *host, struct rn_now now,
+                      struct rn_coordination_view *out)
+{
+    rn_coordination_view(((const struct rn_coordinator_machine *)host->machine)->coordination, now,
+                         out);
+}
+
 bool rn_coordinator_status(struct rn_jobhost *host, struct rn_now now, struct rn_buffer *out)
 {
     struct rn_coordination_view view;
     char hash[65];
-    rn_coordination_view(host->machine, now, &view);
+    take_view(host, now, &view);
     rn_hex_encode(hash, view.adapter_hash, RN_HASH_BYTES);
     rn_buffer_format(out,
                      "\"role\":\"coordinator\",\"name\":\"coordinator\",\"federation\":\"%s\","
@@ -82,7 +89,7 @@ void rn_coordinator_log_start(struct rn_jobhost *host)
     const struct rn_now now = {rn_clock_monotonic_ms(), rn_clock_wall_ms()};
     struct rn_coordination_view view;
     char hash[65];
-    rn_coordination_view(host->machine, now, &view);
+    take_view(host, now, &view);
     rn_hex_encode(hash, view.adapter_hash, RN_HASH_BYTES);
     rn_log(RN_LOG_INFO, "service.start", RN_LOG_TEXT(RN_F_VERSION, RN_VERSION),
            RN_LOG_NUMBER(RN_F_ROUND, view.round), RN_LOG_NUMBER(RN_F_MEMBERS, view.member_count),
