@@ -32,10 +32,9 @@ static struct {
     const char *program;
     struct sink sinks[2]; /* stderr, file */
     bool wait;
-} logger = {
-    "rondo",
-    {{RN_LOGQUEUE_STDERR, RN_LOG_INFO, false}, {RN_LOGQUEUE_FILE, RN_LOG_ERROR + 1, false}},
-    false};
+} logger = {"rondo",
+            {{RN_LOGQUEUE_STDERR, RN_LOG_INFO, false}, {RN_LOGQUEUE_FILE, RN_LOG_ERROR + 1, false}},
+            false};
 
 void rn_log_setup(const char *program, enum rn_log_level least, bool json)
 {

@@ -69,8 +69,8 @@ void rn_log_setup(const char *program, enum rn_log_level least, bool json);
 RN_MUST rn_result rn_log_file(const char *path, enum rn_log_level least, bool json,
                               struct rn_error *err);
 
-/* For tests: from now on rn_log_write returns when its line is out, however long that takes, so that
- * a process stands still where its log does. */
+/* For tests: from now on rn_log_write returns when its line is out, however long that takes, so
+ * that a process stands still where its log does. */
 void rn_log_wait(bool wait);
 
 /* Waits until what was written so far is out, at most so long. False: something is left. */

@@ -186,8 +186,8 @@ static uint32_t chunk_size(size_t count, size_t first)
 }
 
 rn_result rn_trainer_evaluate(struct rn_trainer *trainer, const struct rn_dataset *data,
-                              rn_evaluate_go_fn go, void *context,
-                              struct rn_metrics *out_metrics, struct rn_error *err)
+                              rn_evaluate_go_fn go, void *context, struct rn_metrics *out_metrics,
+                              struct rn_error *err)
 {
     const size_t count = rn_dataset_count(data);
     RN_ENSURE(count > 0, err, RN_E_DATA, "evaluation: the data has no example");

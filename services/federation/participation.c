@@ -120,9 +120,9 @@ static void take_published(struct rn_participation *p, const struct rn_published
                                             .metric = published->metric,
                                             .metric_name = rn_plan_metric_name(plan->task.metric)});
     }
-    rn_effects_event_path(
-        p->out, (struct rn_job_event){.kind = RN_JOB_WRITTEN, .round = published->round},
-        published->directory);
+    rn_effects_event_path(p->out,
+                          (struct rn_job_event){.kind = RN_JOB_WRITTEN, .round = published->round},
+                          published->directory);
     tell_ended(p, published->directory);
     end(p, p->result, &p->err);
 }

@@ -42,8 +42,7 @@ static rn_result sync_parent(const char *path, struct rn_error *err)
     if (slash != NULL) {
         slash[slash == parent ? 1 : 0] = '\0';
     }
-    const int descriptor =
-        open(slash == NULL ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int descriptor = open(slash == NULL ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
     const int failure = errno;
     if (descriptor >= 0) {

@@ -142,8 +142,7 @@ static void log_event(struct rn_eventsink *sink, const struct rn_job_event *even
 {
     const struct rn_job_event_row *row = rn_job_event_row(event->kind);
     uint32_t dropped = 0;
-    if (row->level == RN_JOB_QUIET ||
-        !rn_job_event_admit(&sink->limit, event, now_ms, &dropped)) {
+    if (row->level == RN_JOB_QUIET || !rn_job_event_admit(&sink->limit, event, now_ms, &dropped)) {
         return;
     }
     if (dropped > 0) {

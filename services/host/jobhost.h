@@ -42,10 +42,10 @@ struct rn_jobhost;
 struct rn_jobhost_program {
     const char *name; /* in the log */
     enum rn_site_role role;
-    uint32_t grace_ms;             /* for what is queued when the machine has ended */
-    enum rn_wire_content content;  /* of the chunks that go out */
-    bool newest_bulk;              /* peerstreams.h */
-    bool may_abort;                /* RN_INPUT_ABORT is understood */
+    uint32_t grace_ms;            /* for what is queued when the machine has ended */
+    enum rn_wire_content content; /* of the chunks that go out */
+    bool newest_bulk;             /* peerstreams.h */
+    bool may_abort;               /* RN_INPUT_ABORT is understood */
 
     /* After site, model and data were opened: what else the site must fulfil. May be NULL. */
     rn_result (*check)(struct rn_jobhost *host, struct rn_error *err);

@@ -89,11 +89,8 @@ static void tick(void *context, struct rn_input *input, struct rn_now now)
 void rn_jobhost_executor(struct rn_jobhost *host, struct rn_executor_config *out_config)
 {
     *out_config = (struct rn_executor_config){
-        .outlet = {.context = host,
-                   .carry = carry,
-                   .chunk = take_chunk,
-                   .resume = resume,
-                   .tick = tick},
+        .outlet =
+            {.context = host, .carry = carry, .chunk = take_chunk, .resume = resume, .tick = tick},
         .peers = host->program->role == RN_SITE_COORDINATOR ? host->site->roster.count : 1,
     };
 }

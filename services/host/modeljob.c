@@ -15,7 +15,7 @@ struct rn_model_jobs {
     struct rn_site_model *model;
     struct rn_executor *executor;
     struct rn_worker *worker;
-    bool stopped;                 /* the worker is gone */
+    bool stopped;               /* the worker is gone */
     struct train_job *training; /* executor's thread; ordered, its end not taken in */
 };
 
@@ -89,8 +89,8 @@ static void free_floats(float *values, size_t count)
 static rn_result load_values(struct rn_site_model *model, const float *values, size_t count,
                              const float *local_head, size_t local_count, struct rn_error *err)
 {
-    RN_TRY(rn_trainer_set(model->trainer, RN_MATRIX_AB, model->round.shared_head, values, count,
-                          err));
+    RN_TRY(
+        rn_trainer_set(model->trainer, RN_MATRIX_AB, model->round.shared_head, values, count, err));
     if (local_head == NULL) {
         return rn_ok();
     }

@@ -197,8 +197,7 @@ void rn_peerstreams_opened(struct rn_peerstreams *streams, struct rn_rpc_stream 
     }
     if (rn_rpc_stream_kind(stream) == RN_RPC_SESSION) {
         post(streams,
-             (struct rn_input){.kind = RN_INPUT_OPENED,
-                               .connection = rn_rpc_stream_number(stream)},
+             (struct rn_input){.kind = RN_INPUT_OPENED, .connection = rn_rpc_stream_number(stream)},
              connection->place);
     } else {
         bulk_opened(streams, connection->place, stream);

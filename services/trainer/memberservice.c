@@ -16,8 +16,7 @@ static rn_result check_upload(struct rn_jobhost *host, struct rn_error *err)
     const struct rn_site_files *site = host->site;
     uint64_t bytes = 0;
     enum rn_policy_reason reason = RN_POLICY_ACCEPTED;
-    RN_TRY(
-        rn_round_upload_bytes(&host->model->round, &site->plan, &site->roster, &bytes, err));
+    RN_TRY(rn_round_upload_bytes(&host->model->round, &site->plan, &site->roster, &bytes, err));
     const rn_result result = rn_policy_check_upload(&site->policy, bytes, &reason, err);
     return rn_is_ok(result)
                ? result

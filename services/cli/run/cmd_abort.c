@@ -41,9 +41,10 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     if (command->json) {
         printf("%s\n", rn_buffer_text(&answer));
     } else if (!command->quiet) {
-        printf("The coordinator ends the job: it calls off the round that is running, publishes the "
-               "adapter\nof the rounds before, and tells the members. Follow it with `rondo status "
-               "--watch`.\n");
+        printf(
+            "The coordinator ends the job: it calls off the round that is running, publishes the "
+            "adapter\nof the rounds before, and tells the members. Follow it with `rondo status "
+            "--watch`.\n");
     }
     return rn_ok();
 }

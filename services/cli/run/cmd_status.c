@@ -77,7 +77,8 @@ static void print_member(const json_t *member)
     const char *state = state_of(member);
     const bool told = strcmp(why, "ok") != 0 && strcmp(why, "-") != 0;
     duration(number_of(member, "since_ms"), since);
-    printf("%-24s %-10s %-8s ", text_of(member, "name"), is_true(member, "connected") ? "yes" : "no",
+    printf("%-24s %-10s %-8s ", text_of(member, "name"),
+           is_true(member, "connected") ? "yes" : "no",
            json_object_get(member, "since_ms") == NULL ? "-" : since);
     print_bytes(number_of(member, "uplink_bytes"));
     printf("%s%s", state[0] == '\0' && !told ? "" : "  ", state);

@@ -55,8 +55,7 @@ static void print_row(const struct rn_runview_row *row)
     (void)json_object_set_new(object, "loss", number(event->loss));
     (void)json_object_set_new(object, "metric_name",
                               row->judged ? json_string(row->metric_name) : json_null());
-    (void)json_object_set_new(object, "metric",
-                              row->judged ? number(row->metric) : json_null());
+    (void)json_object_set_new(object, "metric", row->judged ? number(row->metric) : json_null());
     (void)json_object_set_new(object, "dev_loss",
                               row->judged ? number(row->dev_loss) : json_null());
     (void)json_object_set_new(object, "adapter", json_string(hash));
@@ -77,8 +76,7 @@ static void keep_row(struct rn_runview *view, const struct rn_job_event *event)
     if (!view->json) {
         return;
     }
-    view->rows =
-        rn_realloc(view->rows, view->row_count, view->row_count + 1, sizeof(*view->rows));
+    view->rows = rn_realloc(view->rows, view->row_count, view->row_count + 1, sizeof(*view->rows));
     view->rows[view->row_count++] = (struct rn_runview_row){
         .event = *event, .published = !view->coordinator || event->kind == RN_JOB_SKIPPED};
 }

@@ -97,10 +97,9 @@ static void a_line_has_the_fields_of_its_row(void **state)
     memset(round.hash, 0xab, sizeof(round.hash));
     take(*state, round, "", 0);
     assert_int_equal(heard.rounds, 7);
-    take(*state, (struct rn_job_event){.kind = RN_JOB_MEMBER_LOST,
-                                       .peer = 2,
-                                       .present = 1,
-                                       .outcome = RN_E_UNAVAILABLE},
+    take(*state,
+         (struct rn_job_event){
+             .kind = RN_JOB_MEMBER_LOST, .peer = 2, .present = 1, .outcome = RN_E_UNAVAILABLE},
          "", 0);
     assert_string_equal(heard_name, "south");
     take(*state, (struct rn_job_event){.kind = RN_JOB_FAILED, .outcome = RN_E_IO}, "disk full", 0);

@@ -501,8 +501,7 @@ static void the_inbox_is_bounded(void **state)
     struct world *world = begin(100000);
     char big[20000];
     memset(big, 'x', sizeof(big));
-    const struct rn_input input = {.kind = RN_INPUT_MESSAGE,
-                                   .bytes = rn_view_of(big, sizeof(big))};
+    const struct rn_input input = {.kind = RN_INPUT_MESSAGE, .bytes = rn_view_of(big, sizeof(big))};
     (void)pthread_mutex_lock(&world->lock);
     world->gate_shut = true;
     (void)pthread_mutex_unlock(&world->lock);

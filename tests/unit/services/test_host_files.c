@@ -247,7 +247,8 @@ static void rows_come_in_order_once_complete(void **state)
     check_rounds("0 1 2 3 ");
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     assert_true(rn_is_ok(rn_file_read(inside("rounds.csv"), 65536, &text, NULL)));
-    assert_non_null(strstr(rn_buffer_text(&text), "\n1,B,ok,1,3,0,0.5,0.4,0.75,,,,,0,0,300,100,0,"));
+    assert_non_null(
+        strstr(rn_buffer_text(&text), "\n1,B,ok,1,3,0,0.5,0.4,0.75,,,,,0,0,300,100,0,"));
     assert_non_null(strstr(rn_buffer_text(&text), "\n2,A,round-aborted,1,3,0,,,,,,,,"));
     close_place(&place);
 }
