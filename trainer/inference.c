@@ -25,6 +25,8 @@ struct chunk {
     double *loss;  /* [count] */
     rn_result *failed;
     struct rn_error *errors;
+    rn_evaluate_go_fn go; /* NULL: always */
+    void *context;
 };
 
 static void chunk_init(struct chunk *chunk, struct rn_trainer *trainer, bool labelled)
@@ -55,6 +57,8 @@ static rn_result one_block(struct chunk *chunk, struct rn_pass *pass, uint32_t b
     const uint32_t first = chunk->block_first[block];
     const uint32_t count = chunk->block_first[block + 1] - first;
     const size_t labels = chunk->trainer->label_count;
+    RN_ENSURE(chunk->go == NULL || chunk->go(chunk->context), err, RN_E_ROUND_ABORTED,
+              "the evaluation was stopped");
     rn_pass_load(pass, chunk->examples + first, count);
     rn_pass_forward(pass);
     RN_TRY(rn_pass_logits(pass, err));
@@ -182,7 +186,8 @@ static uint32_t chunk_size(size_t count, size_t first)
 }
 
 rn_result rn_trainer_evaluate(struct rn_trainer *trainer, const struct rn_dataset *data,
-                              struct rn_metrics *out_metrics, struct rn_error *err)
+                              rn_evaluate_go_fn go, void *context, struct rn_metrics *out_metrics,
+                              struct rn_error *err)
 {
     const size_t count = rn_dataset_count(data);
     RN_ENSURE(count > 0, err, RN_E_DATA, "evaluation: the data has no example");
@@ -193,6 +198,8 @@ rn_result rn_trainer_evaluate(struct rn_trainer *trainer, const struct rn_datase
     const uint64_t begun = rn_clock_monotonic_ns();
     RN_CLEANUP(chunk_clear) struct chunk chunk;
     chunk_init(&chunk, trainer, true);
+    chunk.go = go;
+    chunk.context = context;
     RN_CLEANUP(gathered_clear)
     struct gathered g = {
         .label = rn_alloc(count, sizeof(int32_t)),

@@ -282,7 +282,12 @@ struct rn_metrics {
     uint64_t tokens;
     double seconds;
 };
+/* Asked before each block of examples, from any of the trainer's threads; false stops:
+ * RN_E_ROUND_ABORTED. */
+typedef bool (*rn_evaluate_go_fn)(void *context);
+/* go may be NULL. */
 RN_MUST rn_result rn_trainer_evaluate(struct rn_trainer *trainer, const struct rn_dataset *data,
+                                      rn_evaluate_go_fn go, void *context,
                                       struct rn_metrics *out_metrics, struct rn_error *err);
 
 struct rn_prediction {

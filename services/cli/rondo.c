@@ -20,8 +20,8 @@ static const struct rn_command_def *const setup[] = {&rn_cmd_init,         &rn_c
                                                      &rn_cmd_member_renew, &rn_cmd_member_remove,
                                                      &rn_cmd_doctor,       NULL};
 
-static const struct rn_command_def *const running[] = {&rn_cmd_run, &rn_cmd_status, &rn_cmd_curves,
-                                                       &rn_cmd_demo, NULL};
+static const struct rn_command_def *const running[] = {
+    &rn_cmd_run, &rn_cmd_status, &rn_cmd_abort, &rn_cmd_curves, &rn_cmd_demo, NULL};
 
 static const struct rn_command_def *const shell[] = {&rn_cmd_completion, NULL};
 

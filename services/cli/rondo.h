@@ -39,6 +39,7 @@ extern const struct rn_command_def rn_cmd_doctor;
 /* Running it. */
 extern const struct rn_command_def rn_cmd_run;
 extern const struct rn_command_def rn_cmd_status;
+extern const struct rn_command_def rn_cmd_abort;
 extern const struct rn_command_def rn_cmd_curves;
 extern const struct rn_command_def rn_cmd_demo;
 

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "services/federation/coordinationstate.h"
+#include "services/federation/jobrecords.h"
 
 #define WAITING_EVENT_MS 30000u
 /* At the end: members that are behind have this long to get on with what they miss. */
@@ -390,6 +391,7 @@ static rn_result start(struct rn_coordination *c, struct rn_error *err)
     struct rn_coord_outcome outcome = {0};
     RN_TRY(c->basis->random(c->basis->random_context, c->incarnation, sizeof(c->incarnation), err));
     init_peers(c);
+    RN_TRY(rn_job_bind_plan(c->basis, c->out, err));
     RN_TRY(rn_coord_resume(c, &outcome, err));
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_STARTED,
                                                    .round = c->round,

@@ -13,6 +13,26 @@ rn_result rn_job_result_latest(const struct rn_job_reader *reader, int64_t round
     return *out_found ? rn_job_result_read(rn_buffer_view(&body), out, err) : rn_ok();
 }
 
+rn_result rn_job_bind_plan(const struct rn_job_basis *basis, struct rn_effects *out,
+                           struct rn_error *err)
+{
+    const struct rn_job_reader *reader = &basis->reader;
+    struct rn_record_key key = {.kind = RN_RECORD_PLAN};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer held = {0};
+    bool found = false;
+    RN_TRY(reader->latest(reader->context, RN_RECORD_PLAN, -1, &key, &held, &found, err));
+    const struct rn_view hash = rn_view_of(basis->plan->hash, RN_HASH_BYTES);
+    if (!found) {
+        key = (struct rn_record_key){.kind = RN_RECORD_PLAN};
+        rn_buffer_append(rn_job_batch_write(rn_effects_commit(out), &key), hash.data, hash.length);
+        return rn_ok();
+    }
+    RN_ENSURE(rn_view_equal(rn_buffer_view(&held), hash), err, RN_E_CONFIG,
+              "the state directory holds the job of another plan than plan.yaml; `rondo plan "
+              "propose` and `rondo join` put it aside when they bring a new plan");
+    return rn_ok();
+}
+
 static rn_result collect(void *argument, const struct rn_record_key *key, struct rn_view body,
                          struct rn_error *err)
 {

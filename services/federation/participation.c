@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "services/federation/jobrecords.h"
 #include "services/federation/participationstate.h"
 
 /* A signal waits at most so long for a session whose secrets a restart would lose. */
@@ -36,16 +37,20 @@ static void end(struct rn_participation *p, rn_result result, const struct rn_er
     rn_effects_end(p->out, result, &text);
 }
 
-static void tell_ended(struct rn_participation *p)
+/* path: of the final adapter; "" for none. */
+static void tell_ended(struct rn_participation *p, const char *path)
 {
     const uint32_t done = p->next_round - 1;
     const uint32_t heard = p->heard.round > 0 ? p->heard.round - 1 : 0;
     const uint32_t passed = heard > done ? heard : done;
-    rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_ENDED,
-                                           .round = done,
-                                           .summed = p->summed,
-                                           .skipped = passed - p->summed,
-                                           .outcome = p->result.code});
+    rn_effects_event_path(p->out,
+                          (struct rn_job_event){.kind = RN_JOB_ENDED,
+                                                .round = done,
+                                                .rounds = p->config.basis->plan->rounds,
+                                                .summed = p->summed,
+                                                .skipped = passed - p->summed,
+                                                .outcome = p->result.code},
+                          path);
 }
 
 static void publish(struct rn_participation *p)
@@ -93,7 +98,7 @@ static void finish(struct rn_participation *p, rn_result result, struct rn_error
         p->ending = true;
         publish(p);
     } else {
-        tell_ended(p);
+        tell_ended(p, "");
         end(p, result, err);
     }
 }
@@ -116,8 +121,10 @@ static void take_published(struct rn_participation *p, const struct rn_published
                                             .metric = published->metric,
                                             .metric_name = rn_plan_metric_name(plan->task.metric)});
     }
-    rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_WRITTEN, .round = published->round});
-    tell_ended(p);
+    rn_effects_event_path(p->out,
+                          (struct rn_job_event){.kind = RN_JOB_WRITTEN, .round = published->round},
+                          published->directory);
+    tell_ended(p, published->directory);
     end(p, p->result, &p->err);
 }
 
@@ -355,6 +362,7 @@ static rn_result start(struct rn_participation *p, struct rn_error *err)
 {
     const struct rn_job_basis *basis = p->config.basis;
     RN_TRY(basis->random(basis->random_context, p->incarnation, sizeof(p->incarnation), err));
+    RN_TRY(rn_job_bind_plan(basis, p->out, err));
     RN_TRY(rn_part_restore(p, err));
     struct rn_job_event event = {.kind = RN_JOB_STARTED,
                                  .round = p->next_round,

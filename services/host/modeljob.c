@@ -1,62 +1,103 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/host/modeljob.h"
 
-#include <errno.h>
-#include <stdio.h>
+#include <math.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/secret.h"
+#include "services/host/directoryswap.h"
+#include "services/host/worker.h"
 
-static float *copy_floats(const float *values, size_t count)
+struct rn_model_jobs {
+    struct rn_site_model *model;
+    struct rn_executor *executor;
+    struct rn_worker *worker;
+    bool stopped;               /* the worker is gone */
+    struct train_job *training; /* executor's thread; ordered, its end not taken in */
+};
+
+struct train_job {
+    struct rn_model_jobs *jobs;
+    struct rn_train_order order;
+    atomic_bool cancel;
+    atomic_uint step, steps; /* for the executor, whenever it likes */
+    _Atomic double loss;
+    float *after;
+    struct rn_train_report report;
+    rn_result result;
+    struct rn_error err;
+    struct rn_trained answer;
+};
+
+struct publish_job {
+    struct rn_model_jobs *jobs;
+    struct rn_publish_order order;
+    bool evaluate;
+    char directory[RN_PATH_MAX];
+    struct rn_metrics metrics;
+    rn_result result;
+    struct rn_error err;
+    struct rn_published answer;
+};
+
+rn_result rn_model_jobs_new(struct rn_site_model *model, struct rn_executor *executor,
+                            struct rn_model_jobs **out, struct rn_error *err)
 {
-    if (values == NULL) {
-        return NULL;
+    struct rn_model_jobs *jobs = rn_alloc(1, sizeof(*jobs));
+    jobs->model = model;
+    jobs->executor = executor;
+    const rn_result result = rn_worker_new(&jobs->worker, err);
+    if (!rn_is_ok(result)) {
+        rn_free(jobs);
+        return result;
     }
-    float *copy = rn_alloc(count, sizeof(*copy));
-    memcpy(copy, values, count * sizeof(*copy));
-    return copy;
+    *out = jobs;
+    return rn_ok();
+}
+
+void rn_model_jobs_hurry(struct rn_model_jobs *jobs)
+{
+    rn_worker_hurry(jobs->worker);
+}
+
+void rn_model_jobs_stop(struct rn_model_jobs *jobs)
+{
+    if (jobs != NULL && !jobs->stopped) {
+        jobs->stopped = true;
+        rn_worker_free(jobs->worker);
+    }
+}
+
+void rn_model_jobs_free(struct rn_model_jobs *jobs)
+{
+    rn_model_jobs_stop(jobs);
+    rn_free(jobs);
+}
+
+static void free_floats(float *values, size_t count)
+{
+    if (values != NULL) {
+        rn_secret_wipe(values, count * sizeof(*values));
+        rn_free(values);
+    }
 }
 
 /* Puts an adapter (and a local head) into the trainer. */
-static rn_result load_values(struct rn_site_model *model, const float *values,
-                             const float *local_head, struct rn_error *err)
+static rn_result load_values(struct rn_site_model *model, const float *values, size_t count,
+                             const float *local_head, size_t local_count, struct rn_error *err)
 {
-    RN_TRY(rn_trainer_set(model->trainer, RN_MATRIX_AB, model->shared_head, values,
-                          model->adapter.count, err));
+    RN_TRY(
+        rn_trainer_set(model->trainer, RN_MATRIX_AB, model->round.shared_head, values, count, err));
     if (local_head == NULL) {
         return rn_ok();
     }
-    return rn_trainer_set(model->trainer, RN_MATRIX_NONE, true, local_head, model->local_head_count,
-                          err);
+    return rn_trainer_set(model->trainer, RN_MATRIX_NONE, true, local_head, local_count, err);
 }
 
 /* ---- Training */
-
-struct rn_train_job *rn_train_job_new(struct rn_site_model *model, struct rn_worker *worker,
-                                      uint32_t round)
-{
-    struct rn_train_job *job = rn_alloc(1, sizeof(*job));
-    job->model = model;
-    job->worker = worker;
-    job->round = round;
-    job->before = copy_floats(model->adapter.values, model->adapter.count);
-    job->after = rn_alloc(model->adapter.count, sizeof(float));
-    job->local_head = copy_floats(model->local_head, model->local_head_count);
-    return job;
-}
-
-void rn_train_job_free(struct rn_train_job *job)
-{
-    if (job == NULL) {
-        return;
-    }
-    rn_free(job->before);
-    rn_free(job->after);
-    rn_free(job->local_head);
-    rn_free(job);
-}
 
 /* Optimiser state and schedule are fresh in every round, batches go on where the round before
  * stopped, and every member shuffles by its own seed. */
@@ -85,124 +126,210 @@ static struct rn_train_spec train_spec(const struct rn_site_files *site, uint32_
 
 static bool on_progress(void *context, const struct rn_train_progress *progress)
 {
-    struct rn_train_job *job = context;
+    struct train_job *job = context;
     atomic_store(&job->steps, progress->steps);
     atomic_store(&job->loss, progress->loss);
     atomic_store(&job->step, progress->step);
-    return !atomic_load(&job->cancel) && !rn_worker_stopping(job->worker);
+    return !atomic_load(&job->cancel) && !rn_worker_stopping(job->jobs->worker);
 }
 
-static rn_result train(struct rn_train_job *job)
+static rn_result train(struct train_job *job)
 {
-    struct rn_site_model *model = job->model;
-    const struct rn_train_spec spec = train_spec(model->site, job->round);
-    RN_TRY(load_values(model, job->before, job->local_head, &job->err));
+    struct rn_site_model *model = job->jobs->model;
+    const struct rn_train_order *order = &job->order;
+    const struct rn_train_spec spec = train_spec(model->site, order->round);
+    RN_ENSURE(!atomic_load(&job->cancel), &job->err, RN_E_ROUND_ABORTED, "the round is over");
+    RN_TRY(load_values(model, order->values, order->count, order->local_head,
+                       order->local_head_count, &job->err));
     RN_TRY(rn_trainer_train(model->trainer, model->train, &spec, on_progress, job, &job->report,
                             &job->err));
-    RN_TRY(rn_trainer_get(model->trainer, RN_MATRIX_AB, model->shared_head, job->after,
-                          model->adapter.count, &job->err));
-    if (job->local_head == NULL) {
+    job->after = rn_alloc(order->count, sizeof(*job->after));
+    RN_TRY(rn_trainer_get(model->trainer, RN_MATRIX_AB, model->round.shared_head, job->after,
+                          order->count, &job->err));
+    if (order->local_head == NULL) {
         return rn_ok();
     }
-    return rn_trainer_get(model->trainer, RN_MATRIX_NONE, true, job->local_head,
-                          model->local_head_count, &job->err);
+    return rn_trainer_get(model->trainer, RN_MATRIX_NONE, true, order->local_head,
+                          order->local_head_count, &job->err);
 }
 
 static void run_train(void *argument)
 {
-    struct rn_train_job *job = argument;
+    struct train_job *job = argument;
     job->result = train(job);
 }
 
-void rn_train_job_submit(struct rn_train_job *job, void (*done)(void *job))
+/* On the executor's thread, when the answer was taken in; or when all is over. */
+static void release_train(void *owner)
 {
+    struct train_job *job = owner;
+    if (job->jobs->training == job) {
+        job->jobs->training = NULL;
+    }
+    free_floats(job->order.values, job->order.count);
+    free_floats(job->order.local_head, job->order.local_head_count);
+    free_floats(job->after, job->order.count);
+    rn_free(job);
+}
+
+static void answer_train(void *argument)
+{
+    struct train_job *job = argument;
+    job->answer = (struct rn_trained){
+        .result = job->result,
+        .err = &job->err,
+        .round = job->order.round,
+        .before = job->order.values,
+        .after = job->after,
+        .local_head = job->order.local_head,
+        .examples = job->report.examples,
+        .steps = job->report.steps,
+        .loss_sum = job->report.loss_sum,
+        .milliseconds = (uint64_t)(job->report.seconds * 1000),
+    };
+    const struct rn_input input = {.kind = RN_INPUT_TRAINED, .trained = &job->answer};
+    rn_executor_post_owned(job->jobs->executor, &input, release_train, job);
+}
+
+void rn_model_jobs_train(struct rn_model_jobs *jobs, struct rn_train_order *order)
+{
+    struct train_job *job = rn_alloc(1, sizeof(*job));
+    job->jobs = jobs;
+    job->order = *order;
+    *order = (struct rn_train_order){0};
     /* Should the worker end before the job runs. */
     job->result = rn_fail(&job->err, RN_E_ROUND_ABORTED, "the service is stopping");
-    rn_worker_submit(job->worker, (struct rn_worker_job){run_train, done, job});
+    jobs->training = job;
+    rn_worker_submit(jobs->worker, (struct rn_worker_job){run_train, answer_train, job});
+}
+
+void rn_model_jobs_cancel(struct rn_model_jobs *jobs)
+{
+    if (jobs->training != NULL) {
+        atomic_store(&jobs->training->cancel, true);
+    }
+}
+
+void rn_model_jobs_progress(const struct rn_model_jobs *jobs, struct rn_input *tick)
+{
+    const struct train_job *job = jobs->training;
+    tick->training.loss = NAN;
+    if (job != NULL) {
+        tick->training.step = atomic_load(&job->step);
+        tick->training.steps = atomic_load(&job->steps);
+        tick->training.loss = tick->training.step > 0 ? atomic_load(&job->loss) : (double)NAN;
+    }
 }
 
 /* ---- Publishing */
 
-struct rn_publish_job *rn_publish_job_new(struct rn_site_model *model, uint32_t round)
+static rn_result describe(const struct publish_job *job, char out[static 1024],
+                          struct rn_error *err)
 {
-    struct rn_publish_job *job = rn_alloc(1, sizeof(*job));
-    job->model = model;
-    job->round = round;
-    job->values = copy_floats(model->adapter.values, model->adapter.count);
-    job->local_head = copy_floats(model->local_head, model->local_head_count);
-    /* A coordinator never sees a local head: without one there is nothing to judge. */
-    job->evaluate = model->dev != NULL && (model->shared_head || model->train != NULL);
-    return job;
-}
-
-void rn_publish_job_free(struct rn_publish_job *job)
-{
-    if (job == NULL) {
-        return;
-    }
-    rn_free(job->values);
-    rn_free(job->local_head);
-    rn_free(job);
-}
-
-static void remove_directory(const char *path)
-{
-    static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors",
-                                        "README.md"};
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(names); i++) {
-        char file[RN_PATH_MAX];
-        if (rn_is_ok(rn_path_join(file, path, names[i], NULL))) {
-            (void)unlink(file);
-        }
-    }
-    (void)rmdir(path);
-}
-
-/* Beside its place, then renamed: a reader sees a whole directory or none. An older one of the
- * same name moves aside first. */
-static rn_result save(struct rn_publish_job *job)
-{
-    char fresh[RN_PATH_MAX];
-    char old[RN_PATH_MAX];
-    RN_ENSURE(rn_text_format(fresh, sizeof(fresh), "%s.new", job->directory) &&
-                  rn_text_format(old, sizeof(old), "%s.old", job->directory),
-              &job->err, RN_E_USAGE, "%s: path too long", job->directory);
-    remove_directory(fresh);
-    remove_directory(old);
-    RN_TRY(rn_trainer_save(job->model->trainer, fresh, job->provenance, &job->err));
-    (void)rename(job->directory, old);
-    if (rename(fresh, job->directory) != 0) {
-        return rn_fail(&job->err, RN_E_IO, "%s: cannot be put in place: %s", job->directory,
-                       strerror(errno));
-    }
-    remove_directory(old);
+    const struct rn_site_files *site = job->jobs->model->site;
+    char hash[65];
+    rn_hex_encode(hash, job->order.adapter_hash, RN_HASH_BYTES);
+    RN_ENSURE(rn_text_format(out, 1024,
+                             "Federation %s, plan %s, after round %u of %u. Adapter hash %s.",
+                             site->roster.federation, site->plan.name, (unsigned)job->order.round,
+                             (unsigned)site->plan.rounds, hash),
+              err, RN_E_INTERNAL, "the description of the adapter is too long");
     return rn_ok();
 }
 
-static rn_result publish(struct rn_publish_job *job)
+static rn_result place(struct publish_job *job, struct rn_error *err)
 {
-    struct rn_site_model *model = job->model;
-    RN_TRY(load_values(model, job->values, job->local_head, &job->err));
+    const struct rn_publish_order *order = &job->order;
+    const char *state = job->jobs->model->site->state;
+    bool fits = true;
+    if (order->final) {
+        fits = rn_text_format(job->directory, sizeof(job->directory), "%s/adapters/final", state);
+    } else if (order->round > 0) {
+        fits = rn_text_format(job->directory, sizeof(job->directory), "%s/adapters/round-%04u",
+                              state, (unsigned)order->round);
+    }
+    RN_ENSURE(fits, err, RN_E_CONFIG, "%s: path too long", state);
+    return rn_ok();
+}
+
+static rn_result save(struct publish_job *job, struct rn_error *err)
+{
+    char fresh[RN_PATH_MAX];
+    char provenance[1024];
+    RN_TRY(describe(job, provenance, err));
+    RN_TRY(rn_directory_swap_begin(job->directory, fresh, err));
+    RN_TRY(rn_trainer_save(job->jobs->model->trainer, fresh, provenance, err));
+    return rn_directory_swap(job->directory, err);
+}
+
+static bool may_go_on(void *context)
+{
+    struct publish_job *job = context;
+    return !rn_worker_stopping(job->jobs->worker);
+}
+
+static rn_result publish(struct publish_job *job)
+{
+    struct rn_site_model *model = job->jobs->model;
+    const struct rn_publish_order *order = &job->order;
+    RN_TRY(place(job, &job->err));
+    RN_TRY(load_values(model, order->values, order->count, order->local_head,
+                       order->local_head_count, &job->err));
     if (job->directory[0] != '\0') {
-        RN_TRY(save(job));
+        RN_TRY(save(job, &job->err));
     }
     if (job->evaluate) {
-        return rn_trainer_evaluate(model->trainer, model->dev, &job->metrics, &job->err);
+        return rn_trainer_evaluate(model->trainer, model->dev, may_go_on, job, &job->metrics,
+                                   &job->err);
     }
     return rn_ok();
 }
 
 static void run_publish(void *argument)
 {
-    struct rn_publish_job *job = argument;
+    struct publish_job *job = argument;
     job->result = publish(job);
 }
 
-void rn_publish_job_submit(struct rn_publish_job *job, struct rn_worker *worker,
-                           void (*done)(void *job))
+static void release_publish(void *owner)
 {
+    struct publish_job *job = owner;
+    free_floats(job->order.values, job->order.count);
+    free_floats(job->order.local_head, job->order.local_head_count);
+    rn_free(job);
+}
+
+static void answer_publish(void *argument)
+{
+    struct publish_job *job = argument;
+    const struct rn_site_model *model = job->jobs->model;
+    const bool done = rn_is_ok(job->result);
+    job->answer = (struct rn_published){
+        .result = job->result,
+        .err = &job->err,
+        .round = job->order.round,
+        .final = job->order.final,
+        .evaluated = done && job->evaluate,
+        .metrics = job->metrics,
+        .metric = rn_plan_metric_value(&model->site->plan, &job->metrics),
+        .directory = done ? job->directory : "",
+    };
+    const struct rn_input input = {.kind = RN_INPUT_PUBLISHED, .published = &job->answer};
+    rn_executor_post_owned(job->jobs->executor, &input, release_publish, job);
+}
+
+void rn_model_jobs_publish(struct rn_model_jobs *jobs, struct rn_publish_order *order)
+{
+    const struct rn_site_model *model = jobs->model;
+    struct publish_job *job = rn_alloc(1, sizeof(*job));
+    job->jobs = jobs;
+    job->order = *order;
+    *order = (struct rn_publish_order){0};
+    /* A coordinator never sees a local head: without one there is nothing to judge. */
+    job->evaluate = job->order.evaluate && model->dev != NULL &&
+                    (model->round.shared_head || model->train != NULL);
     job->result = rn_fail(&job->err, RN_E_ROUND_ABORTED, "the service is stopping");
-    rn_worker_submit(worker, (struct rn_worker_job){run_publish, done, job});
+    rn_worker_submit(jobs->worker, (struct rn_worker_job){run_publish, answer_publish, job});
 }
 
 double rn_plan_metric_value(const struct rn_plan *plan, const struct rn_metrics *metrics)

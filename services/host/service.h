@@ -12,7 +12,8 @@
 struct rn_service_options {
     const char *directory; /* site directory, as made by `rondo init` or `rondo join` */
     struct rn_job_listener listener;
-    bool quiet_log; /* warnings and errors only, whatever site.yaml says */
+    bool quiet_log;       /* on stderr warnings and errors only, whatever site.yaml says */
+    const char *log_file; /* NULL: service.log in the state directory */
 };
 
 /* Secrets, signals, TLS. Once, first thing in main, before any thread. */

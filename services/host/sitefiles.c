@@ -12,8 +12,6 @@
 #include "services/host/modelhash.h"
 
 #define SITE_BYTES_MAX ((size_t)256 << 10)
-/* Members send their last message again after this long without an answer. */
-#define RETRY_MS 10000
 
 static rn_result read_file(const struct rn_site_files *site, const char *name, size_t max,
                            struct rn_buffer *out, char path[static RN_PATH_MAX],
@@ -224,58 +222,10 @@ const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who)
     return who < site->roster.count ? site->roster.members[who].name : "coordinator";
 }
 
-void rn_site_files_params(const struct rn_site_files *site, uint64_t value_max, uint64_t elements,
-                          struct rn_sa_params *out_params)
+void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out)
 {
-    const struct rn_plan_secagg *plan = &site->plan.secagg;
-    struct rn_sa_params params = {
-        .members = site->roster.count,
-        .colluding = plan->colluding,
-        .losses = plan->losses,
-        .honest = plan->honest,
-        .value_max = value_max,
-        .chunk_elements = RN_SA_CHUNK_ELEMENTS_DEFAULT,
-        .retry_ms = RETRY_MS,
-    };
-    const struct rn_sa_timeout stage = {plan->stage_soft_s * UINT64_C(1000),
-                                        plan->stage_hard_s * UINT64_C(1000)};
-    params.ready = (struct rn_sa_timeout){plan->train_soft_s * UINT64_C(1000),
-                                          plan->train_hard_s * UINT64_C(1000)};
-    params.shares = params.acks = params.vote = params.unmask = params.receipts = stage;
-    /* 1.5 x bytes / agreed rate on top of a stage's own time. */
-    const uint64_t bytes = (elements * rn_sa_bits(&params) + 7) / 8;
-    const uint64_t upload_ms = bytes * 1500 / (plan->upload_rate == 0 ? 1 : plan->upload_rate);
-    params.upload = (struct rn_sa_timeout){stage.soft_ms + upload_ms, stage.hard_ms + upload_ms};
-    *out_params = params;
-}
-
-/* The job in this state directory is that of one plan: rounds, adapters and attempts are counted
- * within it. */
-static rn_result bind_plan(const struct rn_site_files *site, struct rn_journal *journal,
-                           struct rn_error *err)
-{
-    struct rn_journal_key key = {.kind = RN_JOURNAL_PLAN};
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer held = {0};
-    bool found = false;
-    RN_TRY(rn_journal_latest(journal, RN_JOURNAL_PLAN, -1, &key, &held, &found, err));
-    const struct rn_view hash = rn_view_of(site->plan.hash, sizeof(site->plan.hash));
-    if (!found) {
-        return rn_journal_append(journal, &key, hash, err);
-    }
-    RN_ENSURE(rn_view_equal(rn_buffer_view(&held), hash), err, RN_E_CONFIG,
-              "%s: holds the job of another plan than plan.yaml; use an empty one for a new job",
-              site->state);
-    return rn_ok();
-}
-
-rn_result rn_site_files_bind(const struct rn_site_files *site, struct rn_journal *journal,
-                             struct rn_error *err)
-{
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer owner = {0};
-    rn_buffer_u8(&owner, (uint8_t)site->site.role);
-    rn_buffer_append(&owner, rn_identity_public_of(site->identity)->bytes, 32);
-    RN_TRY(rn_journal_bind(journal, rn_buffer_view(&owner), "identity", err));
-    return bind_plan(site, journal, err);
+    rn_buffer_u8(out, (uint8_t)site->site.role);
+    rn_buffer_append(out, rn_identity_public_of(site->identity)->bytes, 32);
 }
 
 void rn_site_files_rpc(const struct rn_site_files *site, struct rn_rpc_config *out_config)

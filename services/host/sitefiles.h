@@ -17,7 +17,6 @@
 #include "policy/site.h"
 #include "services/host/credfiles.h"
 #include "services/rpc/rpc.h"
-#include "services/store/journal.h"
 
 struct rn_site_files {
     char directory[RN_PATH_MAX];
@@ -50,15 +49,10 @@ void rn_site_files_peer_id(const struct rn_site_files *site, uint32_t who,
 /* Name of a member or "coordinator", for logs. */
 const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who);
 
-/* Secure-aggregation parameters of a round whose vector has `elements` elements of at most
- * value_max: the same at every site. */
-void rn_site_files_params(const struct rn_site_files *site, uint64_t value_max, uint64_t elements,
-                          struct rn_sa_params *out_params);
-
-/* Binds the journal to its owner (role and identity) for ever, and its job to this plan. Neither
- * changes when a certificate is renewed. RN_E_CONFIG when the directory is another's. */
-RN_MUST rn_result rn_site_files_bind(const struct rn_site_files *site, struct rn_journal *journal,
-                                     struct rn_error *err);
+/* What this site's state is bound to for ever: role and identity. The job in it is that of one plan
+ * (RN_RECORD_PLAN); certificates are no part of it, so that renewing one changes nothing. Cleared by
+ * the caller. */
+void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out);
 
 /* The rpc configuration without callbacks; material is borrowed from the site. */
 void rn_site_files_rpc(const struct rn_site_files *site, struct rn_rpc_config *out_config);

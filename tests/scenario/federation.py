@@ -10,7 +10,8 @@ and trainer processes over real mutual TLS on loopback, stopped at exactly the p
         north.kill_at(trap)
         fed.finish()
 
-How a process is stopped at a place: its log is a pipe that holds one line. The test looks at a line
+How a process is stopped at a place: its log is a pipe that holds one line, and RONDO_LOG_WAIT makes
+a service wait until each line is out. The test looks at a line
 without taking it (tee), so the process cannot get past its next line until the test says so.
 Nothing here depends on how fast anything is: the test waits for events, up to LIMIT seconds, and
 LIMIT only decides how long a hang takes to be called one.
@@ -238,6 +239,7 @@ class Process:
         self.child = subprocess.Popen(
             [BIN / self.program, self.directory],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write_end,
+            env={**os.environ, "RONDO_LOG_WAIT": "1"},
         )  # fmt: skip
         os.close(write_end)
         self.reader = threading.Thread(target=self._read, args=(read_end,), daemon=True)

@@ -16,7 +16,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 
     RN_TRY(rn_desk_open(command->settings, &session, err));
     rn_desk_notes(command->settings, &session, command, true);
-    RN_TRY(rn_trainer_evaluate(session.trainer, session.data, &metrics, err));
+    RN_TRY(rn_trainer_evaluate(session.trainer, session.data, NULL, NULL, &metrics, err));
     if (command->json) {
         rn_metrics_print_json(&metrics);
         printf("\n");

@@ -160,7 +160,7 @@ static rn_result evaluate_dev(const struct train_settings *s, struct rn_desk_ses
     columns.path = s->dev;
     RN_TRY(rn_data_columns_spec(&columns, &spec, err));
     RN_TRY(rn_trainer_data_open(session->trainer, &spec, &data, err));
-    const rn_result result = rn_trainer_evaluate(session->trainer, data, out, err);
+    const rn_result result = rn_trainer_evaluate(session->trainer, data, NULL, NULL, out, err);
     rn_trainer_data_close(data);
     return result;
 }

@@ -1,40 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rondo status: asks a running coordinator or trainer, through the unix socket in its state
- * directory, where it stands.
+ * rondo status: where a running coordinator or trainer stands, and who is waited for.
  */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/alloc.h"
-#include "base/file.h"
 #include "base/guard.h"
-#include "policy/site.h"
 #include "services/cli/kit/bounds.h"
 #include "services/cli/rondo.h"
-#include "services/rpc/rpc.h"
+#include "services/cli/run/adminsocket.h"
 
-/* site.yaml is a page of text. */
-#define SITE_FILE_MAX ((size_t)1 << 20)
-#define SOCKET_NAME "admin.sock"
-
-static rn_result socket_of(const char *directory, char out[static RN_PATH_MAX],
-                           struct rn_error *err)
-{
-    char path[RN_PATH_MAX];
-    char state[RN_PATH_MAX];
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_TRY(rn_path_join(path, directory, "site.yaml", err));
-    const rn_result read = rn_file_read(path, SITE_FILE_MAX, &text, err);
-    if (!rn_is_ok(read)) {
-        return rn_fail_context(err, read, "%s is no site directory", directory);
-    }
-    RN_CLEANUP(rn_free_cleanup) struct rn_site *site = rn_alloc(1, sizeof(*site));
-    RN_TRY(rn_site_parse(rn_buffer_view(&text), path, site, err));
-    RN_TRY(rn_site_path(state, directory, site->state, err));
-    return rn_path_join(out, state, SOCKET_NAME, err);
-}
+#define WATCH_SECONDS 2
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -58,19 +36,83 @@ static void print_bytes(unsigned long long bytes)
     printf(unit == 0 ? "%.0f %s" : "%.1f %s", amount, units[unit]);
 }
 
+/* "3 s", "12 min", "5 h", "3 days". */
+static void duration(unsigned long long ms, char out[static 32])
+{
+    static const struct {
+        unsigned long long least_s, unit_s;
+        const char *name;
+    } units[] = {{172800, 86400, "days"}, {7200, 3600, "h"}, {120, 60, "min"}, {0, 1, "s"}};
+    const unsigned long long seconds = ms / 1000;
+    size_t i = 0;
+    while (seconds < units[i].least_s) {
+        i++;
+    }
+    (void)rn_text_format(out, 32, "%llu %s", seconds / units[i].unit_s, units[i].name);
+}
+
+static bool is_true(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+/* ---- Members */
+
+/* What the operator should know of a member beside connected or not. */
+static const char *state_of(const json_t *member)
+{
+    if (is_true(member, "stranded")) {
+        return "stranded: what it misses is not kept any more";
+    }
+    if (is_true(member, "declined")) {
+        return "takes no part in this round";
+    }
+    return is_true(member, "missing") ? "waited for" : "";
+}
+
+static void print_member(const json_t *member)
+{
+    char since[32];
+    const char *why = text_of(member, "why");
+    const char *state = state_of(member);
+    const bool told = strcmp(why, "ok") != 0 && strcmp(why, "-") != 0;
+    duration(number_of(member, "since_ms"), since);
+    printf("%-24s %-10s %-8s ", text_of(member, "name"),
+           is_true(member, "connected") ? "yes" : "no",
+           json_object_get(member, "since_ms") == NULL ? "-" : since);
+    print_bytes(number_of(member, "uplink_bytes"));
+    printf("%s%s", state[0] == '\0' && !told ? "" : "  ", state);
+    printf(told ? " (%s)\n" : "\n", why);
+}
+
 static void print_members(const json_t *members)
 {
     size_t i = 0;
     json_t *member = NULL;
-    printf("\n%-24s %-10s %s\n", "MEMBER", "CONNECTED", "SENT");
+    printf("\n%-24s %-10s %-8s %s\n", "MEMBER", "CONNECTED", "SINCE", "SENT");
     json_array_foreach(members, i, member)
     {
-        const bool connected = json_is_true(json_object_get(member, "connected"));
-        printf("%-24s %-10s ", text_of(member, "name"), connected ? "yes" : "no");
-        print_bytes(number_of(member, "uplink_bytes"));
-        printf("\n");
+        print_member(member);
     }
 }
+
+/* "south, west": whom the stage waits for, or who is not connected while nothing runs. */
+static void print_missing(const json_t *members, bool gather)
+{
+    size_t i = 0;
+    json_t *member = NULL;
+    bool first = true;
+    json_array_foreach(members, i, member)
+    {
+        if (gather ? !is_true(member, "connected") : is_true(member, "missing")) {
+            printf("%s%s", first ? "waits for   " : ", ", text_of(member, "name"));
+            first = false;
+        }
+    }
+    printf("%s", first ? "" : "\n");
+}
+
+/* ---- The whole */
 
 /* A service of before this field leaves it out. */
 static void print_certificate(const json_t *certificate)
@@ -89,36 +131,57 @@ static void print_certificate(const json_t *certificate)
     printf("\n");
 }
 
-static void print_text(const json_t *status)
+static void print_round(const json_t *status)
 {
     const unsigned long long round = number_of(status, "round");
     const unsigned long long rounds = number_of(status, "rounds");
-    printf("federation  %s\n", text_of(status, "federation"));
-    printf("plan        %s\n", text_of(status, "plan"));
-    const char *role = text_of(status, "role");
-    const char *name = text_of(status, "name");
-    printf("service     %s%s%s, version %s\n", role, strcmp(role, name) == 0 ? "" : " ",
-           strcmp(role, name) == 0 ? "" : name, text_of(status, "version"));
+    const bool named = json_object_get(status, "stage_name") != NULL;
+    char age[32];
     if (round > rounds) {
-        printf("round       all %llu done\n", rounds);
+        printf("round       all %llu done", rounds);
     } else {
-        printf("round       %llu of %llu, attempt %llu, stage %s\n", round, rounds,
-               number_of(status, "attempt"), text_of(status, "stage"));
+        duration(number_of(status, "stage_age_ms"), age);
+        printf("round       %llu of %llu, attempt %llu, %s", round, rounds,
+               number_of(status, "attempt"), text_of(status, named ? "stage_name" : "stage"));
+        printf(named ? " for %s" : "", age);
     }
-    printf("adapter     %s\n", text_of(status, "adapter"));
-    print_certificate(json_object_get(status, "certificate"));
-    const json_t *members = json_object_get(status, "members");
-    if (members != NULL) {
-        print_members(members);
-        return;
+    const unsigned long long skipped = number_of(status, "skipped");
+    printf(skipped > 0 ? ", %llu skipped\n" : "\n", skipped);
+}
+
+static void print_own(const json_t *status)
+{
+    printf("coordinator %s\n", is_true(status, "connected") ? "connected" : "not connected");
+    printf("training    %s\n", is_true(status, "training") ? "yes" : "no");
+    if (is_true(status, "behind")) {
+        printf("behind      this site misses rounds and asks for them\n");
     }
-    const bool connected = json_is_true(json_object_get(status, "connected"));
-    const bool training = json_is_true(json_object_get(status, "training"));
-    printf("coordinator %s\n", connected ? "connected" : "not connected");
-    printf("training    %s\n", training ? "yes" : "no");
     printf("sent        ");
     print_bytes(number_of(status, "uplink_bytes"));
     printf("\n");
+}
+
+static void print_text(const json_t *status)
+{
+    const char *role = text_of(status, "role");
+    const char *name = text_of(status, "name");
+    const json_t *members = json_object_get(status, "members");
+    printf("federation  %s\n", text_of(status, "federation"));
+    printf("plan        %s\n", text_of(status, "plan"));
+    printf("service     %s%s%s, version %s%s\n", role, strcmp(role, name) == 0 ? "" : " ",
+           strcmp(role, name) == 0 ? "" : name, text_of(status, "version"),
+           is_true(status, "draining") ? ", ending" : "");
+    print_round(status);
+    if (members != NULL) {
+        print_missing(members, strcmp(text_of(status, "stage"), "gather") == 0);
+    }
+    printf("adapter     %s\n", text_of(status, "adapter"));
+    print_certificate(json_object_get(status, "certificate"));
+    if (members != NULL) {
+        print_members(members);
+    } else {
+        print_own(status);
+    }
 }
 
 static void json_drop(json_t **value)
@@ -126,40 +189,51 @@ static void json_drop(json_t **value)
     json_decref(*value);
 }
 
-static rn_result show(const char *directory, uint32_t timeout_ms, bool json, struct rn_error *err)
+struct status_settings {
+    uint64_t timeout_s;
+    bool watch;
+};
+
+static rn_result show(const struct rn_command *command, const char *directory, bool redraw,
+                      struct rn_error *err)
 {
-    char path[RN_PATH_MAX];
+    const struct status_settings *s = command->settings;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer answer = {0};
-    RN_TRY(rn_rpc_setup(err));
-    RN_TRY(socket_of(directory, path, err));
-    RN_TRY(rn_rpc_local_admin(path, "status", timeout_ms, &answer, err));
+    RN_TRY(rn_adminsocket_ask(directory, "status", (uint32_t)s->timeout_s * 1000U, &answer, err));
     RN_CLEANUP(json_drop) json_t *status = json_loads(rn_buffer_text(&answer), 0, NULL);
     RN_ENSURE(json_is_object(status), err, RN_E_INTERNAL,
               "the service's answer is no JSON object: do both programs have the same version?");
-    if (json) {
+    if (command->json) {
         (void)json_dumpf(status, stdout, JSON_COMPACT);
         printf("\n");
     } else {
+        printf("%s", redraw ? "\033[H\033[J" : "");
         print_text(status);
     }
     RN_ENSURE(fflush(stdout) == 0, err, RN_E_IO, "cannot write to standard output");
     return rn_ok();
 }
 
-struct status_settings {
-    uint64_t timeout_s;
-};
-
+/* Until Ctrl-C, or until the service is gone. */
 static rn_result run(struct rn_command *command, struct rn_error *err)
 {
     const struct status_settings *s = command->settings;
     const char *directory = command->operand_count > 0 ? command->operands[0] : ".";
-    return show(directory, (uint32_t)s->timeout_s * 1000U, command->json, err);
+    const bool redraw = s->watch && !command->json && isatty(STDOUT_FILENO) == 1;
+    RN_TRY(show(command, directory, redraw, err));
+    while (s->watch) {
+        (void)sleep(WATCH_SECONDS);
+        printf("%s", redraw || command->json ? "" : "\n");
+        RN_TRY(show(command, directory, redraw, err));
+    }
+    return rn_ok();
 }
 
 static const struct rn_option options[] = {
     {"timeout", RN_OPT_COUNT(struct status_settings, timeout_s, "SECONDS"), .fallback = "5",
      RN_BOUNDS_TIMEOUT, .help = "how long to wait for the service's answer"},
+    {"watch", RN_OPT_FLAG(struct status_settings, watch),
+     .help = "ask again every 2 seconds, until Ctrl-C or the service's end"},
     {NULL}};
 
 static const struct rn_option_group groups[] = {{"Service", options, 0}, {NULL}};
@@ -175,6 +249,7 @@ const struct rn_command_def rn_cmd_status = {
               "left out. The answer comes over a socket that only the service's user may open. "
               "Exit code 75 when the service is not running.",
     .examples = "  rondo status coordinator\n"
+                "  rondo status coordinator --watch\n"
                 "  rondo status /etc/rondo/hospital-a --format json",
     .run = run,
 };

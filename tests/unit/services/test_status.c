@@ -98,13 +98,24 @@ static void test_coordinator(void **state)
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer out = {0};
     reply = "{\"role\":\"coordinator\",\"name\":\"coordinator\",\"federation\":\"fed-a\","
             "\"plan\":\"p\",\"version\":\"1\",\"round\":3,\"rounds\":8,\"attempt\":2,"
-            "\"stage\":\"R2\",\"adapter\":\"ab\",\"members\":["
-            "{\"name\":\"alpha\",\"connected\":true,\"uplink_bytes\":1234567},"
-            "{\"name\":\"beta\",\"connected\":false,\"uplink_bytes\":12}]}";
+            "\"skipped\":1,\"stage\":\"R2\",\"stage_name\":\"upload\",\"stage_age_ms\":190000,"
+            "\"adapter\":\"ab\",\"members\":["
+            "{\"name\":\"alpha\",\"connected\":true,\"missing\":true,\"since_ms\":5000,"
+            "\"why\":\"ok\",\"uplink_bytes\":1234567},"
+            "{\"name\":\"gamma\",\"connected\":true,\"declined\":true,\"since_ms\":8000000,"
+            "\"why\":\"refused\",\"uplink_bytes\":0},"
+            "{\"name\":\"delta\",\"connected\":true,\"stranded\":true,\"since_ms\":1000,"
+            "\"why\":\"ok\",\"uplink_bytes\":0},"
+            "{\"name\":\"beta\",\"connected\":false,\"missing\":true,\"uplink_bytes\":12}]}";
     assert_int_equal(run_status(site, "text", &out), 0);
-    assert_non_null(strstr(rn_buffer_text(&out), "3 of 8, attempt 2, stage R2"));
+    assert_non_null(
+        strstr(rn_buffer_text(&out), "3 of 8, attempt 2, upload for 3 min, 1 skipped\n"));
+    assert_non_null(strstr(rn_buffer_text(&out), "waits for   alpha, beta\n"));
+    assert_non_null(strstr(rn_buffer_text(&out), "0 B  takes no part in this round (refused)\n"));
+    assert_non_null(strstr(rn_buffer_text(&out), "2 h "));
+    assert_non_null(strstr(rn_buffer_text(&out), "0 B  stranded: what it misses is not kept"));
     assert_non_null(strstr(rn_buffer_text(&out), "1.2 MB"));
-    assert_non_null(strstr(rn_buffer_text(&out), "12 B"));
+    assert_non_null(strstr(rn_buffer_text(&out), "12 B  waited for\n"));
     assert_int_equal(run_status(site, "json", &out), 0);
     assert_string_equal(rn_buffer_text(&out) + strlen(reply), "\n");
     assert_memory_equal(rn_buffer_text(&out), reply, strlen(reply));

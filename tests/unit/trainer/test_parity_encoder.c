@@ -177,7 +177,7 @@ static void check_loss(const struct bench *b, const float *logits)
     const size_t labels = b->trainer->label_count;
     struct rn_error err;
     struct rn_metrics metrics;
-    must(rn_trainer_evaluate(b->trainer, b->data, &metrics, &err), &err);
+    must(rn_trainer_evaluate(b->trainer, b->data, NULL, NULL, &metrics, &err), &err);
     double mean = 0.0;
     for (size_t i = 0; i < count; i++) {
         const struct rn_example example = rn_dataset_at(b->data, i);

@@ -255,7 +255,7 @@ static void training_lowers_the_loss(void **state)
     struct rn_trainer *trainer = open_real("cpu", false, &data);
     struct rn_metrics before;
     struct rn_metrics after;
-    must(rn_trainer_evaluate(trainer, data, &before, &err), &err);
+    must(rn_trainer_evaluate(trainer, data, NULL, NULL, &before, &err), &err);
     const struct rn_train_spec spec = {.active = RN_MATRIX_AB,
                                        .optimizer = RN_OPTIMIZER_ADAMW,
                                        .lr_a = 2e-3,
@@ -269,7 +269,7 @@ static void training_lowers_the_loss(void **state)
     must(rn_trainer_train(trainer, data, &spec, NULL, NULL, &report, &err), &err);
     assert_int_equal(report.steps, 28);
     assert_int_equal(report.examples, 872);
-    must(rn_trainer_evaluate(trainer, data, &after, &err), &err);
+    must(rn_trainer_evaluate(trainer, data, NULL, NULL, &after, &err), &err);
     assert_true(after.loss < before.loss);
     assert_true(after.accuracy > 0.5 && after.accuracy <= 1.0);
     assert_int_equal(after.count, 872);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -248,6 +249,36 @@ static void rounds_continue_the_stream(void **state)
     rn_trainer_close(parts);
 }
 
+static bool never(void *context)
+{
+    ++*(atomic_uint *)context;
+    return false;
+}
+
+static bool always(void *context)
+{
+    ++*(atomic_uint *)context;
+    return true;
+}
+
+static void evaluation_stops(void **state)
+{
+    (void)state;
+    struct rn_error err = {{0}};
+    struct rn_trainer *trainer = golden_trainer("roberta-24", "cpu", 2, RN_HEAD_FEDERATED);
+    struct rn_dataset *data = golden_data(trainer, "roberta-24");
+    struct rn_metrics metrics = {.count = 77};
+    atomic_uint asked = 0;
+    assert_int_equal(rn_trainer_evaluate(trainer, data, never, &asked, &metrics, &err).code,
+                     RN_E_ROUND_ABORTED);
+    assert_true(asked > 0);
+    assert_int_equal(metrics.count, 77);
+    must(rn_trainer_evaluate(trainer, data, always, &asked, &metrics, &err), &err);
+    assert_int_equal(metrics.count, rn_trainer_data_count(data));
+    rn_trainer_data_close(data);
+    rn_trainer_close(trainer);
+}
+
 static bool stop_at_two(void *context, const struct rn_train_progress *progress)
 {
     uint32_t *seen = context;
@@ -455,6 +486,7 @@ int main(void)
         cmocka_unit_test(start_values_come_from_the_seed),
         cmocka_unit_test(limits_and_names),
         cmocka_unit_test(rounds_continue_the_stream),
+        cmocka_unit_test(evaluation_stops),
         cmocka_unit_test(training_stops_and_refuses),
         cmocka_unit_test(a_stopped_call_goes_on),
         cmocka_unit_test(schedules),

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rondo abort: the operator ends the job before its last round.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/guard.h"
+#include "services/cli/kit/bounds.h"
+#include "services/cli/rondo.h"
+#include "services/cli/run/adminsocket.h"
+#include "services/host/jobhost.h"
+
+struct abort_settings {
+    const char *reason;
+    uint64_t timeout_s;
+};
+
+static rn_result check_reason(const char *reason, struct rn_error *err)
+{
+    const size_t length = strlen(reason);
+    bool printable = true;
+    for (size_t i = 0; i < length; i++) {
+        printable = printable && reason[i] >= 0x20 && reason[i] <= 0x7e;
+    }
+    RN_ENSURE(length <= RN_ABORT_TEXT_MAX && printable, err, RN_E_USAGE,
+              "--reason takes up to %d printable ASCII characters: every member reads it",
+              RN_ABORT_TEXT_MAX);
+    return rn_ok();
+}
+
+static rn_result run(struct rn_command *command, struct rn_error *err)
+{
+    const struct abort_settings *s = command->settings;
+    char request[RN_ABORT_TEXT_MAX + 16];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer answer = {0};
+    RN_TRY(check_reason(s->reason, err));
+    (void)rn_text_format(request, sizeof(request), "abort\n%s", s->reason);
+    RN_TRY(rn_adminsocket_ask(command->operands[0], request, (uint32_t)s->timeout_s * 1000U,
+                              &answer, err));
+    if (command->json) {
+        printf("%s\n", rn_buffer_text(&answer));
+    } else if (!command->quiet) {
+        printf(
+            "The coordinator ends the job: it calls off the round that is running, publishes the "
+            "adapter\nof the rounds before, and tells the members. Follow it with `rondo status "
+            "--watch`.\n");
+    }
+    return rn_ok();
+}
+
+static const struct rn_option options[] = {
+    {"reason", RN_OPT_TEXT(struct abort_settings, reason, "TEXT"), .required = true,
+     .help = "why, in a few words; kept in the coordinator's records"},
+    {"timeout", RN_OPT_COUNT(struct abort_settings, timeout_s, "SECONDS"), .fallback = "5",
+     RN_BOUNDS_TIMEOUT, .help = "how long to wait for the service's answer"},
+    {NULL}};
+
+static const struct rn_option_group groups[] = {{"Job", options, 0}, {NULL}};
+
+const struct rn_command_def rn_cmd_abort = {
+    .name = "abort",
+    .summary = "end a job before its last round, for good",
+    .groups = groups,
+    .settings_size = sizeof(struct abort_settings),
+    .operands = {{"SITE", RN_OPTION_DIRECTORY, 1, 1}},
+    .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78),
+    .detail = "SITE is the directory of a running coordinator. A round that can be called off is; "
+              "one that members have certified brings its sum first. The end is remembered: "
+              "started again, the coordinator offers no further round of this plan. To stop a "
+              "service and go on later, send it SIGTERM instead.",
+    .examples = "  rondo abort coordinator --reason \"wrong label column at two sites\"",
+    .run = run,
+};

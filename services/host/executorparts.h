@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the executor, for executor.c, executoreffects.c and executorbulk.c alone.
+ */
+#ifndef RN_SERVICES_HOST_EXECUTORPARTS_H
+#define RN_SERVICES_HOST_EXECUTORPARTS_H
+
+#include <pthread.h>
+
+#include "services/host/executor.h"
+
+/* Chunks still to be pulled for one peer. */
+struct rn_executor_bulk {
+    uint32_t peer;
+    uint8_t session[RN_HASH_BYTES];
+    uint8_t *wanted; /* a byte a chunk */
+    uint32_t chunks, left, next;
+    bool telling;         /* BULK_SENT is owed for this session */
+    unsigned outstanding; /* handed out, not taken by the stream; of any session */
+    unsigned taken;       /* under the lock: to be subtracted from outstanding */
+};
+
+struct rn_executor_pending; /* an effect that waits */
+
+struct rn_executor {
+    struct rn_executor_outlet outlet;
+    struct rn_executor_machine machine;
+    struct rn_store *store;
+    struct rn_effects first;
+    pthread_t thread;
+    bool started;
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* on the monotonic clock */
+    /* Under the lock. */
+    struct item *items, **last_item;
+    struct call *calls, **last_call;
+    size_t inbox_bytes, inbox_max;
+    bool paused; /* the loop was told to stop reading */
+    bool room;   /* some bulk's `taken` is not 0 */
+    bool stopping;
+
+    /* Of the thread. */
+    uint64_t next_tick_ms;
+    struct rn_executor_pending *pending, **last_pending;
+    uint64_t submitted, durable; /* sequence numbers of the store */
+    bool failed, told;
+    rn_result failure;
+    struct rn_error failure_text;
+    struct rn_executor_bulk *bulks;
+    uint32_t bulk_count;
+    uint32_t bulk_turn;
+};
+
+/* ---- executor.c */
+void rn_executor_step(struct rn_executor *executor, const struct rn_input *input);
+/* Waits for news of the store and takes them in. False: the executor is being stopped. */
+bool rn_executor_wait_store(struct rn_executor *executor);
+
+/* ---- executoreffects.c */
+/* Submits the commits and queues everything; effects is left empty. */
+void rn_executor_queue(struct rn_executor *executor, struct rn_effects *effects);
+/* Carries out what no commit holds back. */
+void rn_executor_drain(struct rn_executor *executor);
+/* Frees what waits. */
+void rn_executor_forget(struct rn_executor *executor);
+
+/* ---- executorbulk.c */
+struct rn_executor_bulk *rn_executor_bulk_of(struct rn_executor *executor, uint32_t peer);
+void rn_executor_bulk_want(struct rn_executor *executor, const struct rn_effect *effect);
+void rn_executor_bulk_stop(struct rn_executor *executor, uint32_t peer);
+/* Under the lock: takes in what the streams took. */
+void rn_executor_bulk_credit(struct rn_executor *executor);
+/* Is there something that rn_executor_bulk_pump would do? */
+bool rn_executor_bulk_due(const struct rn_executor *executor);
+/* One chunk of one peer, peers taking turns, or one BULK_SENT. */
+void rn_executor_bulk_pump(struct rn_executor *executor);
+
+#endif

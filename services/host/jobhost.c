@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/host/jobhost.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/guard.h"
+#include "base/log.h"
+#include "crypto/random.h"
+#include "services/store/sqlitestore.h"
+
+#define LOG_FLUSH_MS 1000
+/* For tests, which hold a process at a line of its log. */
+#define LOG_WAIT_VARIABLE "RONDO_LOG_WAIT"
+
+/* ---- Start */
+
+static void setup_log(const struct rn_jobhost *host, bool quiet)
+{
+    const struct rn_site_log *log = &host->site->site.log;
+    rn_log_setup(host->program->name, quiet ? RN_LOG_WARN : (enum rn_log_level)log->level,
+                 log->format == RN_SITE_LOG_JSON && !quiet);
+    rn_log_wait(getenv(LOG_WAIT_VARIABLE) != NULL);
+}
+
+/* What stood on stderr is often gone when somebody asks. */
+static rn_result open_log_file(const struct rn_jobhost *host, const char *name,
+                               struct rn_error *err)
+{
+    const struct rn_site_log *log = &host->site->site.log;
+    char path[RN_PATH_MAX];
+    RN_TRY(rn_path_join(path, host->site->state, "service.log", err));
+    return rn_log_file(name == NULL ? path : name, (enum rn_log_level)log->level,
+                       log->format == RN_SITE_LOG_JSON, err);
+}
+
+static rn_result open_store(struct rn_jobhost *host, struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer binding = {0};
+    struct rn_executor_config config;
+    rn_jobhost_executor(host, &config);
+    host->executor = rn_executor_new(&config);
+    rn_site_files_binding(host->site, &binding);
+    const struct rn_store_options options = {
+        .post = rn_executor_store_post,
+        .user = host->executor,
+        .binding = rn_buffer_view(&binding),
+        .binding_what = "identity",
+        .kept_kinds = UINT64_C(1) << RN_RECORD_SPENT,
+    };
+    RN_TRY(rn_sqlite_store_open(host->site->state, &options, &host->store, err));
+    rn_executor_set_store(host->executor, host->store);
+    return rn_ok();
+}
+
+static rn_result open_model(struct rn_jobhost *host, struct rn_error *err)
+{
+    const bool train = host->program->role == RN_SITE_MEMBER;
+    RN_TRY(rn_site_model_open(host->site, train, &host->model, err));
+    if (host->program->check != NULL) {
+        RN_TRY(host->program->check(host, err));
+    }
+    return rn_site_model_open_data(host->model, train, err);
+}
+
+static rn_result fill_random(void *context, void *out, size_t length, struct rn_error *err)
+{
+    (void)context;
+    return rn_random_bytes(out, length, err);
+}
+
+static void fill_basis(struct rn_jobhost *host)
+{
+    host->basis = (struct rn_job_basis){
+        .plan = &host->site->plan,
+        .roster = &host->site->roster,
+        .identity = host->site->identity,
+        .self = host->site->self,
+        .reader = rn_executor_reader(host->executor),
+        .random = fill_random,
+    };
+    memcpy(host->basis.base_hash, host->site->base_hash, sizeof(host->basis.base_hash));
+}
+
+/* What plain LoRA (both matrices every round) would send from one member, in the same coding. */
+static uint64_t lora_bytes(const struct rn_jobhost *host)
+{
+    struct rn_round_layout layout;
+    const struct rn_round_model *round = &host->model->round;
+    if (!rn_is_ok(rn_round_model_layout(round, &host->site->plan, 1, &layout, NULL))) {
+        return 0;
+    }
+    return rn_plan_upload_bytes(&host->site->numbers,
+                                layout.delta_offset +
+                                    round->selections[RN_ROUND_A | RN_ROUND_B].count);
+}
+
+static rn_result open_reports(struct rn_jobhost *host, const struct rn_service_options *options,
+                              struct rn_error *err)
+{
+    const bool coordinator = host->program->role == RN_SITE_COORDINATOR;
+    const struct rn_eventsink_config events = {.roster = &host->site->roster,
+                                               .rounds = host->site->plan.rounds,
+                                               .names_missing = coordinator,
+                                               .listener = options->listener};
+    const struct rn_roundstable_config table = {.state = host->site->state,
+                                                .rounds = host->site->plan.rounds,
+                                                .judged = coordinator,
+                                                .own = !coordinator,
+                                                .lora_bytes = lora_bytes(host)};
+    host->events = rn_eventsink_new(&events);
+    RN_TRY(rn_model_jobs_new(host->model, host->executor, &host->jobs, err));
+    return rn_roundstable_open(&table, &host->basis.reader, &host->table, err);
+}
+
+static int find_peer(void *context, const struct rn_peer *peer)
+{
+    struct rn_jobhost *host = context;
+    return host->program->find(host, peer);
+}
+
+static rn_result open_network(struct rn_jobhost *host, struct rn_error *err)
+{
+    const bool coordinator = host->program->role == RN_SITE_COORDINATOR;
+    const struct rn_peerstreams_config streams = {
+        .executor = host->executor,
+        .meter = &host->meter,
+        .peers = coordinator ? host->site->roster.count : 1,
+        .newest = host->program->newest_bulk,
+        .content = host->program->content,
+        .sender = host->site->self,
+        .find = find_peer,
+        .context = host,
+    };
+    struct rn_rpc_config config;
+    host->streams = rn_peerstreams_new(&streams);
+    rn_site_files_rpc(host->site, &config);
+    rn_jobhost_callbacks(host, &config.callbacks);
+    const rn_result opened = rn_rpc_open(&config, &host->rpc, err);
+    RN_TRY(rn_is_ok(opened) ? opened
+                            : rn_fail_context(err, opened, "%s: tls.key, tls.crt and ca.crt",
+                                              host->site->directory));
+    rn_peerstreams_set_rpc(host->streams, host->rpc);
+    const struct rn_credwatch_options watch = {.directory = host->site->directory,
+                                               .on_event = rn_credwatch_log};
+    host->credentials = rn_credwatch_new(host->rpc, &watch);
+    RN_TRY(rn_sigwatch_new(host->rpc, rn_jobhost_signal, host, &host->signals, err));
+    rn_sigwatch_on_hangup(host->signals, rn_credwatch_reload, host->credentials);
+    return rn_ok();
+}
+
+static rn_result start_machine(struct rn_jobhost *host, struct rn_error *err)
+{
+    RN_CLEANUP(rn_effects_clear) struct rn_effects first = {0};
+    struct rn_executor_machine machine;
+    const struct rn_now now = {rn_clock_monotonic_ms(), rn_clock_wall_ms()};
+    RN_TRY(host->program->build(host, now, &first, &host->machine, err));
+    rn_jobhost_snapshot(host, now);
+    RN_TRY(rn_site_files_listen(host->site, host->rpc, err));
+    if (host->site->site.network.direction != RN_SITE_LISTEN) {
+        RN_TRY(host->program->dial(host, err));
+    }
+    host->program->log_start(host);
+    rn_jobhost_machine(host, &machine);
+    return rn_executor_start(host->executor, &machine, &first, err);
+}
+
+static rn_result start(struct rn_jobhost *host, const struct rn_service_options *options,
+                       struct rn_error *err)
+{
+    RN_TRY(rn_site_files_open(options->directory, host->program->role, &host->site, err));
+    setup_log(host, options->quiet_log);
+    RN_TRY(open_store(host, err));
+    RN_TRY(open_log_file(host, options->log_file, err));
+    RN_TRY(open_model(host, err));
+    fill_basis(host);
+    RN_TRY(open_reports(host, options, err));
+    RN_TRY(open_network(host, err));
+    return start_machine(host, err);
+}
+
+/* ---- End */
+
+/* Who calls whom ends first: nothing is posted to what is gone. */
+static void clear(struct rn_jobhost *host)
+{
+    rn_sigwatch_stop(host->signals);
+    if (host->jobs != NULL) {
+        rn_model_jobs_hurry(host->jobs);
+    }
+    rn_executor_stop(host->executor);
+    rn_model_jobs_stop(host->jobs);
+    rn_rpc_close(host->rpc);
+    rn_store_close(&host->store);
+    if (host->machine != NULL) {
+        host->program->free(host->machine);
+    }
+    rn_executor_free(host->executor);
+    rn_model_jobs_free(host->jobs);
+    rn_peerstreams_free(host->streams);
+    rn_sigwatch_free(host->signals);
+    rn_credwatch_free(host->credentials);
+    rn_roundstable_close(host->table);
+    rn_eventsink_free(host->events);
+    rn_statusboard_clear(&host->board);
+    rn_buffer_clear(&host->spare);
+    rn_site_model_free(host->model);
+    rn_site_files_free(host->site);
+    (void)rn_log_flush(LOG_FLUSH_MS);
+    rn_free(host);
+}
+
+rn_result rn_jobhost_run(const struct rn_jobhost_program *program,
+                         const struct rn_service_options *options, struct rn_error *err)
+{
+    struct rn_jobhost *host = rn_alloc(1, sizeof(*host));
+    host->program = program;
+    rn_statusboard_init(&host->board);
+    rn_result result = start(host, options, err);
+    if (rn_is_ok(result)) {
+        rn_rpc_run(host->rpc);
+        rn_sigwatch_stop(host->signals);
+        rn_model_jobs_hurry(host->jobs);
+        rn_executor_stop(host->executor);
+        result = host->result;
+        if (err != NULL) {
+            *err = host->err;
+        }
+        rn_log(RN_LOG_INFO, "service.end", RN_LOG_TEXT(RN_F_REASON, rn_code_name(result.code)));
+    }
+    clear(host);
+    return result;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loop's side: rpc's callbacks, signals, the local socket.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/guard.h"
+#include "services/host/jobhost.h"
+
+static rn_result authorize(void *user, const struct rn_peer *peer, enum rn_rpc_kind kind,
+                           bool renewal)
+{
+    struct rn_jobhost *host = user;
+    (void)kind;
+    (void)renewal;
+    return host->program->authorize(host, peer);
+}
+
+static void on_open(void *user, struct rn_rpc_stream *stream)
+{
+    rn_peerstreams_opened(((struct rn_jobhost *)user)->streams, stream);
+}
+
+static void on_message(void *user, struct rn_rpc_stream *stream, struct rn_view message)
+{
+    rn_peerstreams_message(((struct rn_jobhost *)user)->streams, stream, message);
+}
+
+static void on_writable(void *user, struct rn_rpc_stream *stream)
+{
+    rn_peerstreams_writable(((struct rn_jobhost *)user)->streams, stream);
+}
+
+static void on_closed(void *user, struct rn_rpc_stream *stream, const struct rn_rpc_end *end)
+{
+    rn_peerstreams_closed(((struct rn_jobhost *)user)->streams, stream, end);
+}
+
+/* ---- Dialling */
+
+static void on_link_down(void *user, struct rn_rpc_link *link, const struct rn_rpc_end *end)
+{
+    struct rn_jobhost *host = user;
+    const struct rn_input input = {.kind = RN_INPUT_UNREACHABLE,
+                                   .peer = (uint32_t)(uintptr_t)rn_rpc_link_user(link),
+                                   .code = end->result.code,
+                                   .text = end->detail};
+    (void)rn_executor_post(host->executor, &input);
+}
+
+rn_result rn_jobhost_link(struct rn_jobhost *host, const char *address, uint32_t who,
+                          struct rn_error *err)
+{
+    char id[RN_PEER_ID_MAX + 1];
+    struct rn_rpc_link *link = NULL;
+    rn_site_files_peer_id(host->site, who, id);
+    RN_TRY(rn_rpc_link(host->rpc, address, id, true, &link, err));
+    rn_rpc_link_set_user(link, (void *)(uintptr_t)who);
+    return rn_ok();
+}
+
+/* ---- Local socket */
+
+static bool is_serving(void *user)
+{
+    return atomic_load(&((struct rn_jobhost *)user)->serving);
+}
+
+static rn_result answer_status(struct rn_jobhost *host, struct rn_buffer *answer)
+{
+    uint64_t made_ms = 0;
+    rn_buffer_format(answer, "{");
+    rn_statusboard_read(&host->board, answer, &made_ms);
+    RN_ENSURE(made_ms > 0, NULL, RN_E_BUSY, "not started yet");
+    rn_buffer_format(answer, ",");
+    rn_credwatch_status(host->rpc, answer);
+    rn_buffer_format(answer, ",\"snapshot_age_ms\":%llu,\"loop_pause_max_ms\":%llu}",
+                     (unsigned long long)(rn_clock_monotonic_ms() - made_ms),
+                     (unsigned long long)rn_loopmeter_max_ms(&host->meter));
+    return rn_ok();
+}
+
+/* "abort", a newline, and why. */
+static rn_result take_abort(struct rn_jobhost *host, struct rn_view reason,
+                            struct rn_buffer *answer)
+{
+    char text[RN_ABORT_TEXT_MAX + 1];
+    if (!host->program->may_abort) {
+        return rn_fail(NULL, RN_E_UNSUPPORTED, "only the coordinator can end the job");
+    }
+    RN_ENSURE(reason.length >= 1 && reason.length <= RN_ABORT_TEXT_MAX, NULL, RN_E_PEER_LIMIT,
+              "no reason, or too long a one");
+    for (size_t i = 0; i < reason.length; i++) {
+        RN_ENSURE(reason.data[i] >= 0x20 && reason.data[i] <= 0x7e, NULL, RN_E_PEER_FORMAT,
+                  "the reason is not printable");
+        text[i] = (char)reason.data[i];
+    }
+    text[reason.length] = '\0';
+    const struct rn_input input = {.kind = RN_INPUT_ABORT, .text = text};
+    (void)rn_executor_post(host->executor, &input);
+    rn_buffer_format(answer, "{\"aborting\":true}");
+    return rn_ok();
+}
+
+static rn_result admin(void *user, struct rn_view request, struct rn_buffer *answer)
+{
+    static const char abort_word[] = "abort\n";
+    const size_t word = sizeof(abort_word) - 1;
+    if (request.length >= word && memcmp(request.data, abort_word, word) == 0) {
+        return take_abort(user, rn_view_of(request.data + word, request.length - word), answer);
+    }
+    if (rn_view_equal(request, rn_view_text("status"))) {
+        return answer_status(user, answer);
+    }
+    return rn_fail(NULL, RN_E_UNSUPPORTED, "unknown request");
+}
+
+void rn_jobhost_callbacks(struct rn_jobhost *host, struct rn_rpc_callbacks *out)
+{
+    *out = (struct rn_rpc_callbacks){
+        .user = host,
+        .authorize = authorize,
+        .on_open = on_open,
+        .on_message = on_message,
+        .on_writable = on_writable,
+        .on_closed = on_closed,
+        .on_link_down = on_link_down,
+        .is_serving = is_serving,
+        .admin = admin,
+    };
+    rn_loopmeter_wrap(&host->meter, out);
+}
+
+/* ---- Signals */
+
+void rn_jobhost_signal(void *context, unsigned count)
+{
+    struct rn_jobhost *host = context;
+    const struct rn_input input = {.kind = RN_INPUT_DRAIN, .count = count};
+    (void)rn_executor_post(host->executor, &input);
+    if (count > 1) {
+        rn_model_jobs_hurry(host->jobs);
+        rn_rpc_stop(host->rpc, 0);
+    }
+}

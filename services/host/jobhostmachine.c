@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The executor's side: the machine's steps with what hangs on them, and where its effects go.
+ */
+#include "base/clock.h"
+#include "base/guard.h"
+#include "base/log.h"
+#include "services/host/jobhost.h"
+
+/* ---- Effects */
+
+static void take_event(struct rn_jobhost *host, const struct rn_effect *effect)
+{
+    struct rn_job_event event = effect->event;
+    if (effect->bytes.length > 0) {
+        event.path = (const char *)effect->bytes.data;
+    }
+    rn_eventsink_take(host->events, &event, &effect->err, rn_clock_monotonic_ms());
+}
+
+static void take_end(struct rn_jobhost *host, const struct rn_effect *effect)
+{
+    if (rn_is_ok(host->result)) {
+        host->result = effect->result;
+        host->err = effect->err;
+    }
+    rn_model_jobs_hurry(host->jobs);
+    rn_peerstreams_stop(host->streams, effect->now ? 0 : host->program->grace_ms);
+}
+
+static void carry(void *context, struct rn_effect *effect)
+{
+    struct rn_jobhost *host = context;
+    switch (effect->kind) {
+    case RN_EFFECT_SEND:
+        rn_peerstreams_send(host->streams, effect->connection, &effect->bytes);
+        break;
+    case RN_EFFECT_CLOSE:
+        rn_peerstreams_close(host->streams, effect->connection, effect->result);
+        break;
+    case RN_EFFECT_TRAIN:
+        rn_model_jobs_train(host->jobs, &effect->train);
+        break;
+    case RN_EFFECT_TRAIN_CANCEL:
+        rn_model_jobs_cancel(host->jobs);
+        break;
+    case RN_EFFECT_PUBLISH:
+        rn_model_jobs_publish(host->jobs, &effect->publish);
+        break;
+    case RN_EFFECT_EVENT:
+        take_event(host, effect);
+        break;
+    case RN_EFFECT_END:
+        take_end(host, effect);
+        break;
+    case RN_EFFECT_COMMIT:
+    case RN_EFFECT_BULK:
+    case RN_EFFECT_BULK_STOP:
+        break; /* the executor's own */
+    }
+}
+
+static void take_chunk(void *context, struct rn_executor_chunk *chunk)
+{
+    rn_peerstreams_chunk(((struct rn_jobhost *)context)->streams, chunk);
+}
+
+static void resume(void *context)
+{
+    rn_peerstreams_resume(((struct rn_jobhost *)context)->streams);
+}
+
+void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now)
+{
+    host->spare.length = 0;
+    atomic_store(&host->serving, host->program->status(host, now, &host->spare));
+    rn_buffer_format(&host->spare, ",");
+    rn_eventsink_status(host->events, &host->spare);
+    rn_statusboard_swap(&host->board, &host->spare, now.monotonic_ms);
+}
+
+static void tick(void *context, struct rn_input *input, struct rn_now now)
+{
+    struct rn_jobhost *host = context;
+    rn_model_jobs_progress(host->jobs, input);
+    rn_jobhost_snapshot(host, now);
+}
+
+void rn_jobhost_executor(struct rn_jobhost *host, struct rn_executor_config *out_config)
+{
+    *out_config = (struct rn_executor_config){
+        .outlet =
+            {.context = host, .carry = carry, .chunk = take_chunk, .resume = resume, .tick = tick},
+        .peers = host->program->role == RN_SITE_COORDINATOR ? host->site->roster.count : 1,
+    };
+}
+
+/* ---- Steps */
+
+/* A row for people is not worth stopping a federation for. */
+static void take_batch(struct rn_jobhost *host, const struct rn_job_batch *batch)
+{
+    struct rn_error err = {0};
+    if (!host->table_failed && !rn_is_ok(rn_roundstable_take(host->table, batch, &err))) {
+        host->table_failed = true;
+        rn_log(RN_LOG_WARN, "rounds.unwritten", RN_LOG_TEXT(RN_F_DETAIL, err.text));
+    }
+}
+
+static void step(void *context, const struct rn_input *input, struct rn_now now,
+                 struct rn_effects *out_effects)
+{
+    struct rn_jobhost *host = context;
+    const size_t first = out_effects->count;
+    host->program->step(host->machine, input, now, out_effects);
+    for (size_t i = first; i < out_effects->count; i++) {
+        if (out_effects->items[i].kind == RN_EFFECT_COMMIT) {
+            take_batch(host, &out_effects->items[i].batch);
+        }
+    }
+}
+
+static rn_result chunk(void *context, const uint8_t session[static RN_HASH_BYTES], uint32_t number,
+                       struct rn_buffer *out, struct rn_error *err)
+{
+    struct rn_jobhost *host = context;
+    return host->program->chunk(host->machine, session, number, out, err);
+}
+
+void rn_jobhost_machine(struct rn_jobhost *host, struct rn_executor_machine *out_machine)
+{
+    *out_machine = (struct rn_executor_machine){.context = host, .step = step, .chunk = chunk};
+}

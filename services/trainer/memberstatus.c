@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/trainer/memberstatus.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "services/federation/participation.h"
+
+static const char *truth(bool value)
+{
+    return value ? "true" : "false";
+}
+
+bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buffer *out)
+{
+    struct rn_participation_view view;
+    char hash[65];
+    rn_participation_view(host->machine, now, &view);
+    rn_hex_encode(hash, view.adapter_hash, RN_HASH_BYTES);
+    rn_buffer_format(
+        out,
+        "\"role\":\"member\",\"name\":\"%s\",\"federation\":\"%s\",\"plan\":\"%s\","
+        "\"version\":\"%s\",\"connected\":%s,\"round\":%u,\"rounds\":%u,\"attempt\":%u,"
+        "\"stage\":\"%s\",\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"training\":%s,"
+        "\"following\":%s,\"behind\":%s,\"draining\":%s,\"outcome\":\"%s\",\"adapter\":\"%s\","
+        "\"uplink_bytes\":%llu",
+        host->site->site.name, host->site->roster.federation, host->site->plan.name, RN_VERSION,
+        truth(view.connected), (unsigned)view.next_round, (unsigned)view.rounds,
+        (unsigned)view.attempt, view.in_session ? rn_job_stage_code(view.stage) : "idle",
+        view.in_session ? rn_sa_stage_name(view.stage) : "idle",
+        (unsigned long long)view.stage_age_ms, truth(view.training), truth(view.following),
+        truth(view.behind), truth(view.draining), rn_code_name(view.outcome), hash,
+        (unsigned long long)view.sent);
+    return !view.draining && !view.ending;
+}
+
+void rn_member_log_start(struct rn_jobhost *host)
+{
+    const struct rn_now now = {rn_clock_monotonic_ms(), rn_clock_wall_ms()};
+    struct rn_participation_view view;
+    char hash[65];
+    rn_participation_view(host->machine, now, &view);
+    rn_hex_encode(hash, view.adapter_hash, RN_HASH_BYTES);
+    rn_log(RN_LOG_INFO, "service.start", RN_LOG_TEXT(RN_F_MEMBER, host->site->site.name),
+           RN_LOG_TEXT(RN_F_VERSION, RN_VERSION), RN_LOG_NUMBER(RN_F_ROUND, view.next_round),
+           RN_LOG_NUMBER(RN_F_COUNT, host->model->train_count), RN_LOG_TEXT(RN_F_HASH, hash));
+}
