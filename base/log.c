@@ -36,13 +36,6 @@ static struct {
             {{RN_LOGQUEUE_STDERR, RN_LOG_INFO, false}, {RN_LOGQUEUE_FILE, RN_LOG_ERROR + 1, false}},
             false};
 
-static int log_descriptor = STDERR_FILENO;
-
-void rn_log_to(int descriptor)
-{
-    log_descriptor = descriptor;
-}
-
 void rn_log_setup(const char *program, enum rn_log_level least, bool json)
 {
     logger.program = program;

@@ -137,7 +137,6 @@ static rn_result check_network(const struct rn_yaml_index *index, const struct r
     const bool member = site->role == RN_SITE_MEMBER;
     RN_TRY(check_address(index, "network.listen", network->listen, 0, listens, err));
     RN_TRY(check_address(index, "network.dial", network->dial, 1, dials && member, err));
-    RN_TRY(check_address(index, "network.status", network->status, 0, false, err));
     if (dials && !member && network->peers_count == 0) {
         return rn_yaml_fail(index, "network.direction", err,
                             "a coordinator that dials needs network.peers");

@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "base/guard.h"
-#include "base/log.h"
 #include "policy/site.h"
 #include "services/cli/rondo.h"
 #include "services/cli/run/runview.h"
@@ -31,18 +30,6 @@ static rn_result read_role(const char *directory, enum rn_site_role *out_role, s
 struct run_settings {
     const char *log_file;
 };
-
-/* Log lines and progress never share a stream: with "-" the log has standard error for itself. */
-static rn_result open_log(const char *path, int *out, struct rn_error *err)
-{
-    if (path == NULL || strcmp(path, "-") == 0) {
-        return rn_ok();
-    }
-    *out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    RN_ENSURE(*out >= 0, err, RN_E_IO, "%s: cannot write the log: %s", path, strerror(errno));
-    rn_log_to(*out);
-    return rn_ok();
-}
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
 {
