@@ -16,8 +16,8 @@
 RN_MUST rn_result rn_file_read(const char *path, size_t max, struct rn_buffer *out,
                                struct rn_error *err);
 
-/* A private key must be its owner's alone: RN_E_PERMISSION with the remedy when group or others have
- * any access to the file, RN_E_NO_INPUT when it is not there. Before the file is read. */
+/* A private key must be its owner's alone: RN_E_PERMISSION with the remedy when group or others
+ * have any access to the file, RN_E_NO_INPUT when it is not there. Before the file is read. */
 RN_MUST rn_result rn_file_private_check(const char *path, struct rn_error *err);
 
 /* Writes to a temporary file beside path, fsyncs, renames, fsyncs the directory: after a crash path

@@ -119,6 +119,7 @@ def keys(sites):
     sites.spoilt("certificate of another key", IDENTITY, "tls.crt", taken("tls.key", source=south))
     sites.spoilt("damaged certificate", DATA, "tls.crt", changed("tls.crt", "BEGIN", "BEGUN"))
     sites.spoilt("readable identity", PERMISSION, "identity.key", lambda copy: (copy / "identity.key").chmod(0o644))
+    sites.spoilt("readable transport key", PERMISSION, "tls.key", lambda copy: (copy / "tls.key").chmod(0o640))
     foreign = sites.scenario.federation("foreign", members=3).directory / "north"
     sites.spoilt("certificate of another federation", IDENTITY, "tls.crt", taken("tls.crt", "tls.key", source=foreign))
 

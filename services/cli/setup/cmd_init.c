@@ -97,6 +97,9 @@ static rn_result plan_fill(struct init_job *job, struct rn_plan *plan, struct rn
     if (!rn_command_given(job->command, "losses")) {
         losses_default(plan, members);
     }
+    if (!rn_command_given(job->command, "max-length")) {
+        return rn_plan_length_fit(job->settings->model, plan, err);
+    }
     return rn_ok();
 }
 

@@ -62,6 +62,7 @@ static void report_json(const struct rn_join_job *job, const struct rn_policy_cl
             (void)json_object_set_new(policy, clauses[i].name, json_string(clauses[i].text));
         }
         (void)json_object_set_new(root, "policy", policy);
+        (void)json_object_set_new(root, "warning", json_string(job->warning.text));
     }
     (void)json_dumpf(root, stdout, JSON_COMPACT);
     (void)putchar('\n');
@@ -109,6 +110,9 @@ static void report(const struct rn_command *command, const struct rn_join_job *j
 {
     struct rn_policy_clause clauses[RN_POLICY_CLAUSES];
     rn_policy_words(job->policy, clauses);
+    if (job->warning.text[0] != '\0' && !command->json) {
+        (void)fprintf(stderr, "rondo join: warning: %s\n", job->warning.text);
+    }
     if (command->json) {
         report_json(job, clauses);
     } else if (command->quiet) {

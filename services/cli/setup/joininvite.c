@@ -96,6 +96,10 @@ static rn_result site_write(struct rn_join_job *job, struct rn_error *err)
     if (rn_is_ok(result)) {
         result = rn_plan_site_check(job->plan, site->model, "", &site->data, &found, err);
     }
+    if (rn_is_ok(result)) {
+        /* Plan and file may still change before the plan is signed, where this is a refusal. */
+        (void)rn_is_ok(rn_plan_examples_check(job->plan, found.train, &job->warning));
+    }
     rn_free(site);
     return result;
 }

@@ -126,16 +126,12 @@ static rn_result file_count(struct rn_trainer *trainer, const char *directory, c
     return rn_ok();
 }
 
-static rn_result files_count(struct rn_trainer *trainer, const struct rn_plan *plan,
-                             const char *directory, const struct rn_site_data *data,
-                             struct rn_plan_examples *out, struct rn_error *err)
+static rn_result files_count(struct rn_trainer *trainer, const char *directory,
+                             const struct rn_site_data *data, struct rn_plan_examples *out,
+                             struct rn_error *err)
 {
     if (data->train[0] != '\0') {
         RN_TRY(file_count(trainer, directory, data->train, data, &out->train, err));
-        const rn_result fits = rn_plan_examples_check(plan, out->train, err);
-        if (!rn_is_ok(fits)) {
-            return rn_fail_context(err, fits, "%s", data->train);
-        }
     }
     return data->dev[0] == '\0' ? rn_ok()
                                 : file_count(trainer, directory, data->dev, data, &out->dev, err);
@@ -151,7 +147,7 @@ rn_result rn_plan_site_check(const struct rn_plan *plan, const char *model_dir,
     if (!rn_is_ok(opened)) {
         return rn_fail_context(err, opened, "the plan does not suit the base model");
     }
-    const rn_result result = files_count(trainer, plan, directory, data, out, err);
+    const rn_result result = files_count(trainer, directory, data, out, err);
     rn_trainer_close(trainer);
     return result;
 }
@@ -164,8 +160,9 @@ rn_result rn_plan_setup_check(const struct rn_setup *setup, struct rn_plan_examp
     RN_TRY(rn_plan_base_check(&setup->plan, model, NULL, err));
     const rn_result result =
         rn_plan_site_check(&setup->plan, model, setup->directory, &setup->site.data, out, err);
-    /* What is an option at a desk is a key of site.yaml here. */
-    return result.code == RN_E_USAGE
-               ? rn_fail_context(err, (rn_result){RN_E_CONFIG}, "site.yaml, data")
-               : result;
+    if (result.code == RN_E_USAGE) { /* what is an option at a desk is a key of site.yaml here */
+        return rn_fail_context(err, (rn_result){RN_E_CONFIG}, "site.yaml, data");
+    }
+    RN_TRY(result);
+    return rn_plan_examples_check(&setup->plan, out->train, err);
 }

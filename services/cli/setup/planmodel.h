@@ -32,15 +32,14 @@ struct rn_plan_examples {
 
 /* Opens the model as the plan wants it (target modules and layers exist, max_length is within what
  * the model knows) and reads the data files, where data names some, as a round would: columns are
- * there, every record is tokenised, every label is known to the plan, and there are not more
- * training examples than a member may claim. directory is the site's, for relative paths.
- * RN_E_USAGE for a fault of data's own settings (a column that is not there). */
+ * there, every record is tokenised, every label is known to the plan. directory is the site's, for
+ * relative paths. RN_E_USAGE for a fault of data's own settings (a column that is not there). */
 RN_MUST rn_result rn_plan_site_check(const struct rn_plan *plan, const char *model_dir,
                                      const char *directory, const struct rn_site_data *data,
                                      struct rn_plan_examples *out, struct rn_error *err);
 
-/* The same for a directory that is set up: base, model and data of its site.yaml against its
- * plan.yaml. Faults of site.yaml are RN_E_CONFIG here. */
+/* The same for a directory that is set up: base, model, data and the number of training examples of
+ * its site.yaml against its plan.yaml. Faults of site.yaml are RN_E_CONFIG here. */
 RN_MUST rn_result rn_plan_setup_check(const struct rn_setup *setup, struct rn_plan_examples *out,
                                       struct rn_error *err);
 

@@ -90,9 +90,9 @@ static void bad_texts_are_refused(void **state)
         HEAD "member 0 alpha ed25519 01000000000000000000000000000000000000000000000000000000000000"
              "00\n", /* small order */
         HEAD "member 0 alpha ed25519 02000000000000000000000000000000000000000000000000000000000000"
-             "00\n", /* no point */
+             "00\n",                                                     /* no point */
         HEAD "member 0 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n", /* version 1 had dates */
-        HEAD "member 0 alpha ed25519 " KEY_C "\n", /* coordinator's key */
+        HEAD "member 0 alpha ed25519 " KEY_C "\n",                       /* coordinator's key */
         HEAD MEMBER_0 "member 1 alpha ed25519 " KEY_1 "\n",
         HEAD MEMBER_0 "member 1 beta ed25519 " KEY_0 "\n",
     };
