@@ -21,7 +21,6 @@
 #include "services/cli/setup/planoptions.h"
 #include "services/cli/setup/setuptext.h"
 #include "services/host/modelhash.h"
-#include "trainer/trainer.h"
 
 struct init_settings {
     struct rn_plan_options plan;
@@ -74,18 +73,6 @@ static rn_result count_name(void *context, const char *name, struct rn_error *er
 
 /* ---- The plan. */
 
-/* Records are cut at 128 tokens, or where the model ends; a length that was asked for is checked
- * against the model instead. */
-static rn_result length_default(struct rn_plan *plan, const char *model, struct rn_error *err)
-{
-    struct rn_model_facts facts;
-    RN_TRY(rn_model_facts_read(model, &facts, err));
-    if (facts.length_max > 0 && facts.length_max < plan->model.max_length) {
-        plan->model.max_length = facts.length_max;
-    }
-    return rn_ok();
-}
-
 /* As many losses as a cohort of this size can survive. */
 static void losses_default(struct rn_plan *plan, uint32_t members)
 {
@@ -112,7 +99,7 @@ static rn_result plan_fill(struct init_job *job, struct rn_plan *plan, struct rn
         losses_default(plan, members);
     }
     if (!rn_command_given(job->command, "max-length")) {
-        RN_TRY(length_default(plan, job->settings->model, err));
+        return rn_plan_length_fit(job->settings->model, plan, err);
     }
     return rn_ok();
 }

@@ -26,6 +26,7 @@ struct new_settings {
 static rn_result model_fill(const char *model, struct rn_plan *plan, struct rn_error *err)
 {
     uint8_t hash[32];
+    RN_TRY(rn_plan_length_fit(model, plan, err));
     RN_TRY(rn_model_hash(model, hash, err));
     rn_hex_encode(plan->model.hash, hash, sizeof hash);
     return rn_ok();

@@ -6,6 +6,7 @@
 
 #include "base/guard.h"
 #include "services/cli/kit/bounds.h"
+#include "trainer/trainer.h"
 
 const struct rn_option rn_plan_job_options[] = {
     {"name", RN_OPT_TEXT(struct rn_plan_options, name, "NAME"), .help = "the plan's name"},
@@ -224,6 +225,16 @@ rn_result rn_plan_options_apply(const struct rn_command *command,
             RN_ENSURE(rn_is_ok(path_set(*path, value, plan, err)), err, RN_E_USAGE, "--%s: %s",
                       origins[i].option, err == NULL ? "" : err->text);
         }
+    }
+    return rn_ok();
+}
+
+rn_result rn_plan_length_fit(const char *model, struct rn_plan *plan, struct rn_error *err)
+{
+    struct rn_model_facts facts;
+    RN_TRY(rn_model_facts_read(model, &facts, err));
+    if (facts.length_max > 0 && facts.length_max < plan->model.max_length) {
+        plan->model.max_length = facts.length_max;
     }
     return rn_ok();
 }

@@ -55,4 +55,7 @@ RN_MUST rn_result rn_plan_options_apply(const struct rn_command *command,
                                         const struct rn_plan_options *options, struct rn_plan *plan,
                                         struct rn_error *err);
 
+/* Not more tokens than the model knows, for a length that nobody asked for. */
+RN_MUST rn_result rn_plan_length_fit(const char *model, struct rn_plan *plan, struct rn_error *err);
+
 #endif
