@@ -58,8 +58,11 @@ static inline int cpu_class_run(enum rn_cpu_class level, const struct class_test
                                                                                             : 1);
     }
     int status = 0;
-    const bool ended = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status);
-    return ended ? WEXITSTATUS(status) : 1;
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status)) {
+        return WEXITSTATUS(status);
+    }
+    printf("%s, class %s: did not come to its end\n", t->name, cpu_class_names[level]);
+    return 1;
 }
 
 static inline void cpu_class_list(const char *label, const int *codes, int low, int high)
