@@ -20,8 +20,8 @@
  * that makes it right on average): an ensemble of roundings, seeded, the same on every machine.
  * Its spread takes in how much a model magnifies an error. A rounding to the nearest errs by at
  * most half a unit, the ensemble's by at most one, and its mean square is half of the ensemble's;
- * so SLACK times the ensemble's root mean square is more than four standard deviations of what an
- * implementation gives.
+ * so SLACK times the ensemble's root mean square is more than five standard deviations of what an
+ * implementation gives, and still four where the ensemble's few samples are a third too near.
  */
 #ifndef RN_TESTS_UNIT_TRAINER_BF16MODEL_H
 #define RN_TESTS_UNIT_TRAINER_BF16MODEL_H
@@ -32,7 +32,7 @@
 #include "base/alloc.h"
 #include "trainer/kernels/ref/ref_kernels.h"
 
-#define BF16_SLACK 3.0
+#define BF16_SLACK 4.0
 #define BF16_SAMPLES 16
 
 enum bf16_order {

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
 #include "tests/unit/trainer/textfixture.h"
 
@@ -209,5 +210,7 @@ int main(void)
         cmocka_unit_test(dp_is_planned),           cmocka_unit_test(too_little_memory_is_refused),
         cmocka_unit_test(configuration_is_enough),
     };
-    return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
+    return run_in_classes(CPU_CLASSES_UNLIKE,
+                          &(struct class_tests){"memory plan", tests, RN_ARRAY_LENGTH(tests),
+                                                fixture_setup, fixture_remove});
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
 #include "tests/unit/trainer/textfixture.h"
 
@@ -150,5 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_allocate_nothing),
     };
-    return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
+    return run_in_classes(CPU_CLASSES_UNLIKE,
+                          &(struct class_tests){"allocations", tests, RN_ARRAY_LENGTH(tests),
+                                                fixture_setup, fixture_remove});
 }

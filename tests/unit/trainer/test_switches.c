@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
 
 static const struct rn_trainer_switches plain[] = {
@@ -126,5 +127,5 @@ int main(void)
         cmocka_unit_test(savings_do_not_change_bits),
         cmocka_unit_test(plain_batches_agree),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_IN_CLASSES(CPU_CLASSES_UNLIKE, "switches", tests);
 }
