@@ -62,6 +62,9 @@ rn_result rn_checkpoint_write(const struct rn_checkpoint *of, const char *path, 
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     uint8_t zeros[RN_HASH_BYTES] = {0};
+    RN_ENSURE(strlen(of->settings) <= RN_CHECKPOINT_SETTINGS_MAX, err, RN_E_USAGE,
+              "the options are longer than the %zu bytes that a checkpoint holds",
+              RN_CHECKPOINT_SETTINGS_MAX);
     rn_buffer_init(&text, RN_CHECKPOINT_BYTES_MAX);
     rn_buffer_append(&text, magic, MAGIC_BYTES);
     rn_buffer_append(&text, zeros, sizeof(zeros));

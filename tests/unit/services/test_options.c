@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/guard.h"
 #include "services/cli/kit/commands.h"
+#include "services/cli/kit/shellword.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -170,13 +171,41 @@ static void near_names(void **state)
     assert_null(rn_nearest_name("", names, 3));
 }
 
+static void shell_words(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"plain/path-1.x", "plain/path-1.x"},
+        {"two words", "'two words'"},
+        {"it's", "'it'\\''s'"},
+        {"", "''"},
+        {"$HOME", "'$HOME'"},
+        {"~", "'~'"},
+    };
+    char out[RN_SHELL_WORD_MAX];
+    (void)state;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(pairs); i++) {
+        assert_string_equal(rn_shell_word(pairs[i][0], out), pairs[i][1]);
+    }
+}
+
+/* What a later run must have alike: own options in their order, without those that are free. */
+static void settings_as_text(void **state)
+{
+    static const char *const skip[] = {"text", NULL};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    (void)state;
+    accepted("--text a --rate 0.1 --flag --kind red");
+    rn_command_settings_text(&command, skip, &text);
+    assert_string_equal(rn_buffer_text(&text), "flag=yes\nbatch-size=3\nseed=0\n"
+                                               "rate=0.10000000000000001\nkind=red\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_read),
-        cmocka_unit_test(mistakes_are_named),
-        cmocka_unit_test(help_wins),
-        cmocka_unit_test(near_names),
+        cmocka_unit_test(values_are_read), cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(help_wins),       cmocka_unit_test(near_names),
+        cmocka_unit_test(shell_words),     cmocka_unit_test(settings_as_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
