@@ -21,7 +21,6 @@ typedef struct _rondo_v1_Hello {
     rondo_v1_Hello_plan_hash_t plan_hash; /* SHA-256 of the plan's exact bytes */
     rondo_v1_Hello_roster_hash_t roster_hash; /* SHA-256 of the roster's exact bytes */
     char software[64]; /* for people: "rondo 0.1.0" */
-    uint64_t capabilities; /* bit set; unknown bits are ignored */
     uint64_t next_round; /* first round the sender has no finished record of */
     rondo_v1_Hello_adapter_hash_t adapter_hash; /* of the adapter the sender holds; empty when it has none */
     rondo_v1_Hello_incarnation_t incarnation; /* 16 random bytes of this process: tells a restart from a second process */
@@ -32,14 +31,12 @@ typedef struct _rondo_v1_Welcome {
     uint64_t round; /* round in progress, or the next one */
     uint64_t attempt;
     uint32_t members; /* connected members, this one included */
-    uint64_t rounds_total; /* of the plan */
     bool joined_late; /* waits for the next round */
 } rondo_v1_Welcome;
 
 /* The sender will end this session in order. */
 typedef struct _rondo_v1_Closing {
     uint32_t reason; /* enum rn_code */
-    uint64_t retry_after_ms; /* 0: do not come back, the job is done or refused */
     bool job_done;
 } rondo_v1_Closing;
 
@@ -80,18 +77,18 @@ typedef struct _rondo_v1_Envelope {
 } rondo_v1_Envelope;
 
 typedef PB_BYTES_ARRAY_T(32) rondo_v1_BulkChunk_session_t;
-/* One message of a Bulk stream: a piece of a vector, or (data empty) how far the receiver has got. */
+/* One message of a Bulk stream: a piece of a vector. */
 typedef struct _rondo_v1_BulkChunk {
     rondo_v1_BulkChunk_session_t session; /* secagg session id, 32 bytes */
-    uint32_t content; /* 1 masked input, 2 sum, 3 progress or resume request */
+    uint32_t content; /* 1 masked input, 2 sum */
     uint32_t sender; /* roster index of the member whose vector it is */
-    uint64_t first_element; /* progress: everything below is held */
+    uint64_t first_element;
     uint32_t count; /* elements in data */
     pb_callback_t data; /* last on the wire */
 } rondo_v1_BulkChunk;
 
 typedef struct _rondo_v1_AdminRequest {
-    char what[32]; /* "status" */
+    char what[224]; /* "status", or "abort", a newline, and why */
 } rondo_v1_AdminRequest;
 
 typedef struct _rondo_v1_AdminAnswer {
@@ -104,18 +101,18 @@ extern "C" {
 #endif
 
 /* Initializer values for message structs */
-#define rondo_v1_Hello_init_default              {0, "", {0, {0}}, {0, {0}}, "", 0, 0, {0, {0}}, {0, {0}}}
-#define rondo_v1_Welcome_init_default            {0, 0, 0, 0, 0}
-#define rondo_v1_Closing_init_default            {0, 0, 0}
+#define rondo_v1_Hello_init_default              {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}}
+#define rondo_v1_Welcome_init_default            {0, 0, 0, 0}
+#define rondo_v1_Closing_init_default            {0, 0}
 #define rondo_v1_RoundSummary_init_default       {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_default             {0, 0, 0, 0, 0, 0}
 #define rondo_v1_Envelope_init_default           {0, {rondo_v1_Hello_init_default}, {{NULL}, NULL}}
 #define rondo_v1_BulkChunk_init_default          {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
 #define rondo_v1_AdminRequest_init_default       {""}
 #define rondo_v1_AdminAnswer_init_default        {{{NULL}, NULL}}
-#define rondo_v1_Hello_init_zero                 {0, "", {0, {0}}, {0, {0}}, "", 0, 0, {0, {0}}, {0, {0}}}
-#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0, 0}
-#define rondo_v1_Closing_init_zero               {0, 0, 0}
+#define rondo_v1_Hello_init_zero                 {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}}
+#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0}
+#define rondo_v1_Closing_init_zero               {0, 0}
 #define rondo_v1_RoundSummary_init_zero          {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0, 0}
 #define rondo_v1_Envelope_init_zero              {0, {rondo_v1_Hello_init_zero}, {{NULL}, NULL}}
@@ -129,17 +126,14 @@ extern "C" {
 #define rondo_v1_Hello_plan_hash_tag             3
 #define rondo_v1_Hello_roster_hash_tag           4
 #define rondo_v1_Hello_software_tag              5
-#define rondo_v1_Hello_capabilities_tag          6
 #define rondo_v1_Hello_next_round_tag            7
 #define rondo_v1_Hello_adapter_hash_tag          8
 #define rondo_v1_Hello_incarnation_tag           9
 #define rondo_v1_Welcome_round_tag               1
 #define rondo_v1_Welcome_attempt_tag             2
 #define rondo_v1_Welcome_members_tag             3
-#define rondo_v1_Welcome_rounds_total_tag        4
 #define rondo_v1_Welcome_joined_late_tag         5
 #define rondo_v1_Closing_reason_tag              1
-#define rondo_v1_Closing_retry_after_ms_tag      2
 #define rondo_v1_Closing_job_done_tag            3
 #define rondo_v1_RoundSummary_round_tag          1
 #define rondo_v1_RoundSummary_attempt_tag        2
@@ -177,7 +171,6 @@ X(a, STATIC,   SINGULAR, STRING,   name,              2) \
 X(a, STATIC,   SINGULAR, BYTES,    plan_hash,         3) \
 X(a, STATIC,   SINGULAR, BYTES,    roster_hash,       4) \
 X(a, STATIC,   SINGULAR, STRING,   software,          5) \
-X(a, STATIC,   SINGULAR, UINT64,   capabilities,      6) \
 X(a, STATIC,   SINGULAR, UINT64,   next_round,        7) \
 X(a, STATIC,   SINGULAR, BYTES,    adapter_hash,      8) \
 X(a, STATIC,   SINGULAR, BYTES,    incarnation,       9)
@@ -188,14 +181,12 @@ X(a, STATIC,   SINGULAR, BYTES,    incarnation,       9)
 X(a, STATIC,   SINGULAR, UINT64,   round,             1) \
 X(a, STATIC,   SINGULAR, UINT64,   attempt,           2) \
 X(a, STATIC,   SINGULAR, UINT32,   members,           3) \
-X(a, STATIC,   SINGULAR, UINT64,   rounds_total,      4) \
 X(a, STATIC,   SINGULAR, BOOL,     joined_late,       5)
 #define rondo_v1_Welcome_CALLBACK NULL
 #define rondo_v1_Welcome_DEFAULT NULL
 
 #define rondo_v1_Closing_FIELDLIST(X, a) \
 X(a, STATIC,   SINGULAR, UINT32,   reason,            1) \
-X(a, STATIC,   SINGULAR, UINT64,   retry_after_ms,    2) \
 X(a, STATIC,   SINGULAR, BOOL,     job_done,          3)
 #define rondo_v1_Closing_CALLBACK NULL
 #define rondo_v1_Closing_DEFAULT NULL
@@ -282,12 +273,12 @@ extern const pb_msgdesc_t rondo_v1_AdminAnswer_msg;
 /* rondo_v1_Envelope_size depends on runtime parameters */
 /* rondo_v1_BulkChunk_size depends on runtime parameters */
 /* rondo_v1_AdminAnswer_size depends on runtime parameters */
-#define rondo_v1_AdminRequest_size               33
-#define rondo_v1_Closing_size                    19
-#define rondo_v1_Hello_size                      278
+#define rondo_v1_AdminRequest_size               226
+#define rondo_v1_Closing_size                    8
+#define rondo_v1_Hello_size                      267
 #define rondo_v1_RoundSummary_size               91
 #define rondo_v1_Status_size                     56
-#define rondo_v1_Welcome_size                    41
+#define rondo_v1_Welcome_size                    30
 
 #ifdef __cplusplus
 } /* extern "C" */

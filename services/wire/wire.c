@@ -63,7 +63,6 @@ static bool hello_out(const struct rn_wire_hello *in, rondo_v1_Hello *out)
     HASH_OUT(out->plan_hash, in->plan_hash);
     HASH_OUT(out->roster_hash, in->roster_hash);
     HASH_OUT(out->adapter_hash, in->adapter_hash);
-    out->capabilities = in->capabilities;
     out->next_round = in->next_round;
     out->incarnation.size = RN_WIRE_INCARNATION_BYTES;
     memcpy(out->incarnation.bytes, in->incarnation, RN_WIRE_INCARNATION_BYTES);
@@ -81,7 +80,6 @@ static bool hello_in(const rondo_v1_Hello *in, struct rn_wire_hello *out)
     HASH_IN(out->plan_hash, in->plan_hash, ok);
     HASH_IN(out->roster_hash, in->roster_hash, ok);
     HASH_IN(out->adapter_hash, in->adapter_hash, ok);
-    out->capabilities = in->capabilities;
     out->next_round = in->next_round;
     memcpy(out->incarnation, in->incarnation.bytes, RN_WIRE_INCARNATION_BYTES);
     return ok;
@@ -124,14 +122,12 @@ static bool body_out(const struct rn_wire_envelope *in, rondo_v1_Envelope *out)
             .round = in->as.welcome.round,
             .attempt = in->as.welcome.attempt,
             .members = in->as.welcome.members,
-            .rounds_total = in->as.welcome.rounds_total,
             .joined_late = in->as.welcome.joined_late,
         };
         return true;
     case RN_WIRE_CLOSING:
         out->body.closing = (rondo_v1_Closing){
             .reason = in->as.closing.reason,
-            .retry_after_ms = in->as.closing.retry_after_ms,
             .job_done = in->as.closing.job_done,
         };
         return true;
@@ -165,14 +161,12 @@ static bool body_in(const rondo_v1_Envelope *in, struct rn_wire_envelope *out)
             .round = in->body.welcome.round,
             .attempt = in->body.welcome.attempt,
             .members = in->body.welcome.members,
-            .rounds_total = in->body.welcome.rounds_total,
             .joined_late = in->body.welcome.joined_late,
         };
         return true;
     case rondo_v1_Envelope_closing_tag:
         out->as.closing = (struct rn_wire_closing){
             .reason = in->body.closing.reason,
-            .retry_after_ms = in->body.closing.retry_after_ms,
             .job_done = in->body.closing.job_done,
         };
         return true;
@@ -290,16 +284,8 @@ rn_result rn_wire_envelope_decode(struct rn_view in, struct rn_wire_envelope *ou
 
 static bool chunk_is_sound(const struct rn_wire_chunk *chunk)
 {
-    switch (chunk->content) {
-    case RN_WIRE_MASKED_INPUT:
-    case RN_WIRE_SUM:
-        return chunk->count > 0 && chunk->data.length > 0 &&
-               chunk->data.length <= RN_WIRE_CHUNK_MAX;
-    case RN_WIRE_PROGRESS:
-        return chunk->count == 0 && chunk->data.length == 0;
-    default:
-        return false;
-    }
+    return (chunk->content == RN_WIRE_MASKED_INPUT || chunk->content == RN_WIRE_SUM) &&
+           chunk->count > 0 && chunk->data.length > 0 && chunk->data.length <= RN_WIRE_CHUNK_MAX;
 }
 
 static bool number_out(pb_ostream_t *stream, uint32_t tag, uint64_t value)
@@ -316,15 +302,14 @@ rn_result rn_wire_chunk_head(const struct rn_wire_chunk *chunk,
               "a chunk of %zu bytes for %u elements is outside its limits", chunk->data.length,
               (unsigned)chunk->count);
     pb_ostream_t stream = pb_ostream_from_buffer(out, RN_WIRE_CHUNK_HEAD_MAX);
-    bool ok = field_open(&stream, rondo_v1_BulkChunk_session_tag, RN_WIRE_HASH_BYTES) &&
-              pb_write(&stream, chunk->session, RN_WIRE_HASH_BYTES) &&
-              number_out(&stream, rondo_v1_BulkChunk_content_tag, (uint64_t)chunk->content) &&
-              number_out(&stream, rondo_v1_BulkChunk_sender_tag, chunk->sender) &&
-              number_out(&stream, rondo_v1_BulkChunk_first_element_tag, chunk->first_element) &&
-              number_out(&stream, rondo_v1_BulkChunk_count_tag, chunk->count);
-    if (chunk->data.length > 0) {
-        ok = ok && field_open(&stream, rondo_v1_BulkChunk_data_tag, chunk->data.length);
-    }
+    const bool ok =
+        field_open(&stream, rondo_v1_BulkChunk_session_tag, RN_WIRE_HASH_BYTES) &&
+        pb_write(&stream, chunk->session, RN_WIRE_HASH_BYTES) &&
+        number_out(&stream, rondo_v1_BulkChunk_content_tag, (uint64_t)chunk->content) &&
+        number_out(&stream, rondo_v1_BulkChunk_sender_tag, chunk->sender) &&
+        number_out(&stream, rondo_v1_BulkChunk_first_element_tag, chunk->first_element) &&
+        number_out(&stream, rondo_v1_BulkChunk_count_tag, chunk->count) &&
+        field_open(&stream, rondo_v1_BulkChunk_data_tag, chunk->data.length);
     RN_BUG_IF(!ok);
     *out_length = stream.bytes_written;
     return rn_ok();
@@ -347,7 +332,7 @@ static bool chunk_field(pb_istream_t *stream, struct rn_view in, uint32_t tag, p
     case rondo_v1_BulkChunk_session_tag:
         return type == PB_WT_STRING && session_in(stream, out->session);
     case rondo_v1_BulkChunk_content_tag:
-        if (!number || !pb_decode_varint32(stream, &content) || content > RN_WIRE_PROGRESS) {
+        if (!number || !pb_decode_varint32(stream, &content) || content > RN_WIRE_SUM) {
             return false;
         }
         out->content = (enum rn_wire_content)content;

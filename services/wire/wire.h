@@ -52,7 +52,6 @@ struct rn_wire_hello {
     struct rn_wire_hash plan_hash;
     struct rn_wire_hash roster_hash;
     char software[RN_WIRE_SOFTWARE_MAX + 1];
-    uint64_t capabilities;
     uint64_t next_round; /* first round the sender has no finished record of */
     struct rn_wire_hash adapter_hash;
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES]; /* random per process */
@@ -62,13 +61,11 @@ struct rn_wire_welcome {
     uint64_t round;
     uint64_t attempt;
     uint32_t members;
-    uint64_t rounds_total;
     bool joined_late;
 };
 
 struct rn_wire_closing {
     uint32_t reason; /* enum rn_code */
-    uint64_t retry_after_ms;
     bool job_done;
 };
 
@@ -107,7 +104,6 @@ struct rn_wire_envelope {
 enum rn_wire_content {
     RN_WIRE_MASKED_INPUT = 1,
     RN_WIRE_SUM = 2,
-    RN_WIRE_PROGRESS = 3, /* no data: everything below first_element is held; send from there */
 };
 
 struct rn_wire_chunk {
@@ -116,7 +112,7 @@ struct rn_wire_chunk {
     uint32_t sender; /* roster index of the member whose vector it is */
     uint64_t first_element;
     uint32_t count;
-    struct rn_view data; /* borrowed; 1 to RN_WIRE_CHUNK_MAX bytes, empty for RN_WIRE_PROGRESS */
+    struct rn_view data; /* borrowed; 1 to RN_WIRE_CHUNK_MAX bytes */
 };
 
 /* Appends the encoded envelope. RN_E_USAGE when a field is beyond its limit (out is unchanged
