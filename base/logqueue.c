@@ -16,23 +16,22 @@
 #include "base/thread.h"
 
 #define EXIT_WAIT_MS 1000
+#define TARGETS 2
 
-struct line {
-    struct rn_buffer text;
-    enum rn_logqueue_target target;
-};
-
-/* The log is the one thing of a process that is global by its nature. */
-static struct {
-    pthread_mutex_t lock;
-    pthread_once_t once;
+/* One for each target, so that a stderr that stands still does not keep lines from the file. */
+struct queue {
     pthread_cond_t wake, idle;
     bool started;
     bool writing; /* the thread holds a line */
-    struct line lines[RN_LOG_QUEUE_LINES];
+    struct rn_buffer lines[RN_LOG_QUEUE_LINES];
     size_t first, count, bytes;
     uint64_t dropped;
-} queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
+};
+
+/* The log is the one thing of a process that is global by its nature. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all queues */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct queue queues[TARGETS];
 
 static struct {
     pthread_mutex_t lock; /* held while the disk works: not taken by those who log */
@@ -80,41 +79,41 @@ static void write_file(const struct rn_buffer *text)
     (void)pthread_mutex_unlock(&sink.lock);
 }
 
-static void take(struct line *out)
+static void take(struct queue *queue, struct rn_buffer *out)
 {
-    *out = queue.lines[queue.first];
-    queue.lines[queue.first] = (struct line){0};
-    queue.first = (queue.first + 1) % RN_LOG_QUEUE_LINES;
-    queue.count--;
-    queue.bytes -= out->text.length;
+    *out = queue->lines[queue->first];
+    queue->lines[queue->first] = (struct rn_buffer){0};
+    queue->first = (queue->first + 1) % RN_LOG_QUEUE_LINES;
+    queue->count--;
+    queue->bytes -= out->length;
 }
 
 static void *write_lines(void *argument)
 {
-    (void)argument;
-    (void)pthread_mutex_lock(&queue.lock);
+    struct queue *queue = argument;
+    (void)pthread_mutex_lock(&lock);
     for (;;) {
-        while (queue.count == 0) {
-            queue.writing = false;
-            (void)pthread_cond_broadcast(&queue.idle);
-            (void)pthread_cond_wait(&queue.wake, &queue.lock);
+        while (queue->count == 0) {
+            queue->writing = false;
+            (void)pthread_cond_broadcast(&queue->idle);
+            (void)pthread_cond_wait(&queue->wake, &lock);
         }
-        struct line line;
-        take(&line);
-        queue.writing = true;
-        (void)pthread_mutex_unlock(&queue.lock);
-        if (line.target == RN_LOGQUEUE_FILE) {
-            write_file(&line.text);
+        struct rn_buffer line;
+        take(queue, &line);
+        queue->writing = true;
+        (void)pthread_mutex_unlock(&lock);
+        if (queue == &queues[RN_LOGQUEUE_FILE]) {
+            write_file(&line);
         } else {
-            write_all(STDERR_FILENO, &line.text);
+            write_all(STDERR_FILENO, &line);
         }
-        rn_buffer_clear(&line.text);
-        (void)pthread_mutex_lock(&queue.lock);
+        rn_buffer_clear(&line);
+        (void)pthread_mutex_lock(&lock);
     }
     return NULL;
 }
 
-/* ---- The thread's life */
+/* ---- The threads' life */
 
 static void flush_at_exit(void)
 {
@@ -123,43 +122,48 @@ static void flush_at_exit(void)
 
 static void before_fork(void)
 {
-    (void)pthread_mutex_lock(&queue.lock);
+    (void)pthread_mutex_lock(&lock);
 }
 
 static void after_fork(void)
 {
-    (void)pthread_mutex_unlock(&queue.lock);
+    (void)pthread_mutex_unlock(&lock);
 }
 
 /* Lines of the parent are the parent's to write. */
 static void after_fork_in_child(void)
 {
-    while (queue.count > 0) {
-        struct line line;
-        take(&line);
-        rn_buffer_clear(&line.text);
+    for (size_t i = 0; i < TARGETS; i++) {
+        struct queue *queue = &queues[i];
+        while (queue->count > 0) {
+            struct rn_buffer line;
+            take(queue, &line);
+            rn_buffer_clear(&line);
+        }
+        queue->started = queue->writing = false;
+        rn_condition_init(&queue->wake);
+        rn_condition_init(&queue->idle);
     }
-    queue.started = queue.writing = false;
-    rn_condition_init(&queue.wake);
-    rn_condition_init(&queue.idle);
-    (void)pthread_mutex_unlock(&queue.lock);
+    (void)pthread_mutex_unlock(&lock);
 }
 
 static void prepare(void)
 {
-    rn_condition_init(&queue.wake);
-    rn_condition_init(&queue.idle);
+    for (size_t i = 0; i < TARGETS; i++) {
+        rn_condition_init(&queues[i].wake);
+        rn_condition_init(&queues[i].idle);
+    }
     (void)atexit(flush_at_exit);
     (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 /* Under the lock. */
-static void start(void)
+static void start(struct queue *queue)
 {
     pthread_t thread;
-    if (!queue.started && rn_is_ok(rn_thread_start(&thread, write_lines, NULL, NULL))) {
+    if (!queue->started && rn_is_ok(rn_thread_start(&thread, write_lines, queue, NULL))) {
         (void)pthread_detach(thread);
-        queue.started = true;
+        queue->started = true;
     }
 }
 
@@ -167,23 +171,23 @@ static void start(void)
 
 uint64_t rn_logqueue_put(struct rn_buffer *line, enum rn_logqueue_target target)
 {
+    struct queue *queue = &queues[target];
     uint64_t dropped = 0;
-    (void)pthread_once(&queue.once, prepare);
-    (void)pthread_mutex_lock(&queue.lock);
-    start();
-    if (queue.count < RN_LOG_QUEUE_LINES && line->length <= RN_LOG_QUEUE_BYTES - queue.bytes) {
-        queue.lines[(queue.first + queue.count) % RN_LOG_QUEUE_LINES] =
-            (struct line){*line, target};
-        queue.count++;
-        queue.bytes += line->length;
+    (void)pthread_once(&once, prepare);
+    (void)pthread_mutex_lock(&lock);
+    start(queue);
+    if (queue->count < RN_LOG_QUEUE_LINES && line->length <= RN_LOG_QUEUE_BYTES - queue->bytes) {
+        queue->lines[(queue->first + queue->count) % RN_LOG_QUEUE_LINES] = *line;
+        queue->count++;
+        queue->bytes += line->length;
         *line = (struct rn_buffer){0};
-        dropped = queue.dropped;
-        queue.dropped = 0;
-        (void)pthread_cond_signal(&queue.wake);
+        dropped = queue->dropped;
+        queue->dropped = 0;
+        (void)pthread_cond_signal(&queue->wake);
     } else {
-        queue.dropped++;
+        queue->dropped++;
     }
-    (void)pthread_mutex_unlock(&queue.lock);
+    (void)pthread_mutex_unlock(&lock);
     return dropped;
 }
 
@@ -206,12 +210,16 @@ rn_result rn_logqueue_file(const char *path, struct rn_error *err)
 bool rn_logqueue_flush(uint32_t wait_ms)
 {
     const uint64_t until = rn_clock_monotonic_ms() + wait_ms;
-    (void)pthread_once(&queue.once, prepare);
-    (void)pthread_mutex_lock(&queue.lock);
-    while (queue.started && (queue.count > 0 || queue.writing) &&
-           rn_condition_wait_until(&queue.idle, &queue.lock, until)) {
+    bool empty = true;
+    (void)pthread_once(&once, prepare);
+    (void)pthread_mutex_lock(&lock);
+    for (size_t i = TARGETS; i-- > 0;) { /* the file first: stderr may stand still */
+        struct queue *queue = &queues[i];
+        while (queue->started && (queue->count > 0 || queue->writing) &&
+               rn_condition_wait_until(&queue->idle, &lock, until)) {
+        }
+        empty = empty && queue->count == 0 && !queue->writing;
     }
-    const bool empty = queue.count == 0 && !queue.writing;
-    (void)pthread_mutex_unlock(&queue.lock);
+    (void)pthread_mutex_unlock(&lock);
     return empty;
 }

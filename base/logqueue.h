@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bounded queue between those who log and the thread that writes. For log.c alone. The thread
- * starts with the first line (anew in a forked child); all functions may be called from any thread.
+ * The bounded queue between those who log and the thread that writes, one pair for each target. For
+ * log.c alone. A thread starts with the first line (anew in a forked child); all functions may be
+ * called from any thread.
  */
 #ifndef RN_BASE_LOGQUEUE_H
 #define RN_BASE_LOGQUEUE_H

@@ -72,7 +72,6 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
         .as.welcome = {.round = c->round,
                        .attempt = c->attempt,
                        .members = rn_coord_present(c),
-                       .rounds_total = c->basis->plan->rounds,
                        .joined_late = running && session->stage > RN_SA_STAGE_READY &&
                                       !rn_sa_set_has(&session->joined, index)}};
     rn_effects_send(c->out, c->peers[index].connection, &envelope);

@@ -17,12 +17,18 @@
 
 /* ---- Start */
 
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value != NULL && value[0] != '\0';
+}
+
 static void setup_log(const struct rn_jobhost *host, bool quiet)
 {
     const struct rn_site_log *log = &host->site->site.log;
     rn_log_setup(host->program->name, quiet ? RN_LOG_WARN : (enum rn_log_level)log->level,
                  log->format == RN_SITE_LOG_JSON && !quiet);
-    rn_log_wait(getenv(LOG_WAIT_VARIABLE) != NULL);
+    rn_log_wait(is_set(LOG_WAIT_VARIABLE));
 }
 
 /* What stood on stderr is often gone when somebody asks. */

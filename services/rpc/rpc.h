@@ -56,6 +56,8 @@
 #define RN_RPC_QUEUE_BYTES_MAX ((size_t)8 << 20)
 #define RN_RPC_LISTENERS_MAX 8
 #define RN_RPC_ADDRESS_MAX 255
+/* Characters of a local admin request. */
+#define RN_RPC_ADMIN_MAX 223
 /* PEM of one certificate chain, key or CA file. */
 #define RN_RPC_PEM_MAX ((size_t)256 << 10)
 
@@ -104,7 +106,7 @@ struct rn_rpc_callbacks {
     /* gRPC health: is the service able to work? NULL: always true until rn_rpc_stop. */
     bool (*is_serving)(void *user);
 
-    /* Local admin request (`rondo status`): append the answer, usually JSON. Only peers on the unix
+    /* Local admin request (`rondo status`, `abort`): append the answer, usually JSON. Only peers on the unix
      * socket get here. NULL: the method answers "unsupported". */
     rn_result (*admin)(void *user, struct rn_view request, struct rn_buffer *answer);
 };

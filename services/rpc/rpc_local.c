@@ -158,10 +158,16 @@ static rn_result local_call(const char *path, const char *method, struct rn_view
 static rn_result request_of(const char *text, struct rn_buffer *out, struct rn_error *err)
 {
     const size_t length = strlen(text);
-    RN_ENSURE(length < 128, err, RN_E_USAGE, "a request of %zu characters is too long", length);
+    RN_ENSURE(length <= RN_RPC_ADMIN_MAX, err, RN_E_USAGE,
+              "a request of %zu characters is too long", length);
     if (length > 0) {
         rn_buffer_u8(out, (1U << 3) | 2U);
-        rn_buffer_u8(out, (uint8_t)length);
+        if (length >= 0x80U) {
+            rn_buffer_u8(out, (uint8_t)(0x80U | (length & 0x7fU)));
+            rn_buffer_u8(out, (uint8_t)(length >> 7U));
+        } else {
+            rn_buffer_u8(out, (uint8_t)length);
+        }
         rn_buffer_append(out, text, length);
     }
     return rn_ok();

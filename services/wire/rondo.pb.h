@@ -31,7 +31,6 @@ typedef struct _rondo_v1_Welcome {
     uint64_t round; /* round in progress, or the next one */
     uint64_t attempt;
     uint32_t members; /* connected members, this one included */
-    uint64_t rounds_total; /* of the plan */
     bool joined_late; /* waits for the next round */
 } rondo_v1_Welcome;
 
@@ -89,7 +88,7 @@ typedef struct _rondo_v1_BulkChunk {
 } rondo_v1_BulkChunk;
 
 typedef struct _rondo_v1_AdminRequest {
-    char what[32]; /* "status" */
+    char what[224]; /* "status", or "abort", a newline, and why */
 } rondo_v1_AdminRequest;
 
 typedef struct _rondo_v1_AdminAnswer {
@@ -103,7 +102,7 @@ extern "C" {
 
 /* Initializer values for message structs */
 #define rondo_v1_Hello_init_default              {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}}
-#define rondo_v1_Welcome_init_default            {0, 0, 0, 0, 0}
+#define rondo_v1_Welcome_init_default            {0, 0, 0, 0}
 #define rondo_v1_Closing_init_default            {0, 0}
 #define rondo_v1_RoundSummary_init_default       {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_default             {0, 0, 0, 0, 0, 0}
@@ -112,7 +111,7 @@ extern "C" {
 #define rondo_v1_AdminRequest_init_default       {""}
 #define rondo_v1_AdminAnswer_init_default        {{{NULL}, NULL}}
 #define rondo_v1_Hello_init_zero                 {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}}
-#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0, 0}
+#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0}
 #define rondo_v1_Closing_init_zero               {0, 0}
 #define rondo_v1_RoundSummary_init_zero          {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0, 0}
@@ -133,7 +132,6 @@ extern "C" {
 #define rondo_v1_Welcome_round_tag               1
 #define rondo_v1_Welcome_attempt_tag             2
 #define rondo_v1_Welcome_members_tag             3
-#define rondo_v1_Welcome_rounds_total_tag        4
 #define rondo_v1_Welcome_joined_late_tag         5
 #define rondo_v1_Closing_reason_tag              1
 #define rondo_v1_Closing_job_done_tag            3
@@ -183,7 +181,6 @@ X(a, STATIC,   SINGULAR, BYTES,    incarnation,       9)
 X(a, STATIC,   SINGULAR, UINT64,   round,             1) \
 X(a, STATIC,   SINGULAR, UINT64,   attempt,           2) \
 X(a, STATIC,   SINGULAR, UINT32,   members,           3) \
-X(a, STATIC,   SINGULAR, UINT64,   rounds_total,      4) \
 X(a, STATIC,   SINGULAR, BOOL,     joined_late,       5)
 #define rondo_v1_Welcome_CALLBACK NULL
 #define rondo_v1_Welcome_DEFAULT NULL
@@ -276,12 +273,12 @@ extern const pb_msgdesc_t rondo_v1_AdminAnswer_msg;
 /* rondo_v1_Envelope_size depends on runtime parameters */
 /* rondo_v1_BulkChunk_size depends on runtime parameters */
 /* rondo_v1_AdminAnswer_size depends on runtime parameters */
-#define rondo_v1_AdminRequest_size               33
+#define rondo_v1_AdminRequest_size               226
 #define rondo_v1_Closing_size                    8
 #define rondo_v1_Hello_size                      267
 #define rondo_v1_RoundSummary_size               91
 #define rondo_v1_Status_size                     56
-#define rondo_v1_Welcome_size                    41
+#define rondo_v1_Welcome_size                    30
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -122,7 +122,6 @@ static bool body_out(const struct rn_wire_envelope *in, rondo_v1_Envelope *out)
             .round = in->as.welcome.round,
             .attempt = in->as.welcome.attempt,
             .members = in->as.welcome.members,
-            .rounds_total = in->as.welcome.rounds_total,
             .joined_late = in->as.welcome.joined_late,
         };
         return true;
@@ -162,7 +161,6 @@ static bool body_in(const rondo_v1_Envelope *in, struct rn_wire_envelope *out)
             .round = in->body.welcome.round,
             .attempt = in->body.welcome.attempt,
             .members = in->body.welcome.members,
-            .rounds_total = in->body.welcome.rounds_total,
             .joined_late = in->body.welcome.joined_late,
         };
         return true;

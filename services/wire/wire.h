@@ -61,7 +61,6 @@ struct rn_wire_welcome {
     uint64_t round;
     uint64_t attempt;
     uint32_t members;
-    uint64_t rounds_total;
     bool joined_late;
 };
 

@@ -225,6 +225,7 @@ class Process:
         self.name = directory.name
         self.events = []
         self.child = None
+        self.environment = {}
         self.gates = []
         self.changed = threading.Condition()
         self.starts = 0
@@ -239,7 +240,7 @@ class Process:
         self.child = subprocess.Popen(
             [BIN / self.program, self.directory],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write_end,
-            env={**os.environ, "RONDO_LOG_WAIT": "1"},
+            env={**os.environ, "RONDO_LOG_WAIT": "1", **self.environment},
         )  # fmt: skip
         os.close(write_end)
         self.reader = threading.Thread(target=self._read, args=(read_end,), daemon=True)

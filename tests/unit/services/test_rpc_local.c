@@ -133,6 +133,15 @@ static void test_admin_local(void **state)
     assert_true(rn_is_ok(local.result));
     assert_int_equal(local.out.length, 100000);
     rn_buffer_clear(&local.out);
+    char longest[RN_RPC_ADMIN_MAX + 2];
+    memset(longest, 'x', sizeof(longest));
+    longest[RN_RPC_ADMIN_MAX + 1] = '\0';
+    local.text = longest;
+    local_call(&local);
+    assert_int_equal(local.result.code, RN_E_USAGE);
+    longest[RN_RPC_ADMIN_MAX] = '\0'; /* arrives, and is none that the service knows */
+    local_call(&local);
+    assert_int_equal(local.result.code, RN_E_UNSUPPORTED);
     local.text = "shutdown";
     local_call(&local);
     assert_int_equal(local.result.code, RN_E_UNSUPPORTED);
