@@ -178,6 +178,31 @@ static void gather_tick(struct rn_coordination *c)
     }
 }
 
+/* More members than may lie have sums that no record here knows: this coordinator's state was lost
+ * or is an old copy. What it would offer is spent, so it ends, and remembers nothing of it: with
+ * the right state the job goes on. */
+static void check_state(struct rn_coordination *c)
+{
+    struct rn_error err = {0};
+    uint32_t ahead = 0;
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        ahead += c->peers[i].ahead;
+    }
+    if (ahead <= c->basis->plan->secagg.colluding || c->phase >= RN_COORDINATION_LINGER) {
+        return;
+    }
+    const rn_result result =
+        rn_fail(&err, RN_E_INCOMPLETE,
+                "%u members have rounds behind them that the coordinator's state (at round %u) "
+                "does not know: it was lost, or is older than its members'. Restore the "
+                "coordinator's state/ from its newest backup and start it again, or set up a new "
+                "plan",
+                (unsigned)ahead, (unsigned)c->round);
+    rn_effects_event_err(
+        c->out, (struct rn_job_event){.kind = RN_JOB_INCOMPLETE, .round = c->round}, &err);
+    end(c, result, &err);
+}
+
 /* ---- Lingering */
 
 static uint64_t last_advance(const struct rn_coordination *c)
@@ -323,6 +348,7 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
     case RN_INPUT_BULK:
         rn_coord_message(c, input, &outcome);
         follow(c, &outcome);
+        check_state(c);
         break;
     case RN_INPUT_GONE:
         rn_coord_gone(c, input);

@@ -41,6 +41,7 @@ struct rn_coord_peer {
     bool helped;            /* helped_ms counts */
     uint64_t helped_ms;
     bool stranded;          /* what it lacks is not kept any more */
+    bool ahead;             /* greeted with a round that no record here allows */
     uint32_t follows_round; /* takes no part in this session: it only follows ... */
     uint32_t follows_attempt;
     uint32_t declined_round; /* ... or it declined, for a reason */
