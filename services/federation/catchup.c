@@ -28,7 +28,10 @@ static bool is_behind(const struct rn_coordination *c, const struct rn_coord_pee
 bool rn_coord_somebody_behind(const struct rn_coordination *c)
 {
     for (uint32_t i = 0; i < c->peer_count; i++) {
-        if (c->peers[i].connection != 0 && is_behind(c, &c->peers[i])) {
+        const struct rn_coord_peer *peer = &c->peers[i];
+        const bool here =
+            peer->connection != 0 || c->clock_ms - peer->since_ms < RN_COORD_ABSENT_MS;
+        if (here && is_behind(c, peer)) {
             return true;
         }
     }

@@ -220,9 +220,9 @@ static uint64_t last_advance(const struct rn_coordination *c)
 
 static void linger_tick(struct rn_coordination *c)
 {
-    /* A coordinator that was started after the end is there for members that are behind. */
-    const bool nobody_yet = c->first_session && rn_coord_present(c) == 0;
-    const bool waits = nobody_yet || rn_coord_somebody_behind(c);
+    /* One that was started after the end is there for all who come to hear how it ended. */
+    const bool arriving = c->first_session && rn_coord_present(c) < c->peer_count;
+    const bool waits = arriving || rn_coord_somebody_behind(c);
     if (c->publishing == 0 && (!waits || c->clock_ms - last_advance(c) >= LINGER_MS)) {
         rn_coord_prune(c);
         end(c, c->result, &c->err);

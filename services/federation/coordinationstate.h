@@ -210,7 +210,7 @@ void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *mo
 void rn_coord_keep(struct rn_coordination *c);
 /* Helps whoever wants it and whose turn it is. */
 void rn_coord_help_all(struct rn_coordination *c);
-/* Somebody connected still lacks a sum that can be had here. */
+/* Somebody who is connected, or was a moment ago, still lacks a sum that can be had here. */
 bool rn_coord_somebody_behind(const struct rn_coordination *c);
 
 /* ---- coordpeers.c */

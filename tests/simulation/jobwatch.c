@@ -156,6 +156,23 @@ void job_until_all_end(struct job *job, enum rn_code code, uint64_t limit_ms)
     job_check_end(job);
 }
 
+/* ---- Disks */
+
+struct rn_memory_disk *job_backup(struct job *job, uint32_t place)
+{
+    return rn_memory_disk_copy(job->nodes[place].disk);
+}
+
+void job_restore(struct job *job, uint32_t place, const struct rn_memory_disk *backup)
+{
+    struct job_node *node = &job->nodes[place];
+    RN_BUG_IF(node->store != NULL);
+    rn_memory_disk_free(&node->disk);
+    node->disk = rn_memory_disk_copy(backup);
+    node->rounds_done = 0;
+    node->lost_state++;
+}
+
 /* ---- Records */
 
 static rn_result count_record(void *argument, uint64_t position, const struct rn_store_key *key,

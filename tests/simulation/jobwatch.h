@@ -42,6 +42,9 @@ void job_until_down(struct job *job, uint32_t place, uint64_t limit_ms);
 void job_pass(struct job *job, uint64_t ms);
 /* Everybody ends; all with this code; who ended well has the newest adapter published. */
 void job_until_all_end(struct job *job, enum rn_code code, uint64_t limit_ms);
+/* A copy of a node's disk, and a node that is down getting such a copy for its disk. */
+struct rn_memory_disk *job_backup(struct job *job, uint32_t place);
+void job_restore(struct job *job, uint32_t place, const struct rn_memory_disk *backup);
 /* Records of a kind and round on a node's disk. */
 uint32_t job_records_of_round(struct job *job, uint32_t place, enum rn_record_kind kind,
                               uint32_t round);
