@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/memoryavailable.h"
+#include "base/memoryavailable.h"
 #include "trainer/safetensors.h"
 
 #define GIB ((double)((uint64_t)1 << 30))

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
-#include "trainer/memoryavailable.h"
+#include "base/memoryavailable.h"
 #include "trainer/safetensors.h"
 
 #include <string.h>

@@ -36,6 +36,7 @@ const char *rn_sa_reason_name(enum rn_sa_reason reason)
         [RN_SA_REASON_RESTART] = "restart",
         [RN_SA_REASON_TIMEOUT] = "timeout",
         [RN_SA_REASON_DECLINED] = "declined",
+        [RN_SA_REASON_SPOOL] = "spool",
         [RN_SA_REASON_INPUT] = "input",
     };
     return (unsigned)reason < RN_SA_REASON_LAST_ ? names[reason] : "unknown";

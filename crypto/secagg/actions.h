@@ -85,6 +85,7 @@ enum rn_sa_reason {
     RN_SA_REASON_TIMEOUT,       /* member: the coordinator fell silent before the upload was done */
     RN_SA_REASON_DECLINED,      /* member: rn_sa_member_follow, or another session was joined */
     RN_SA_REASON_INPUT,         /* member: the input callback failed or gave a value > value_max */
+    RN_SA_REASON_SPOOL,         /* the coordinator's place for uploads broke while it was read */
     RN_SA_REASON_LAST_,
 };
 /* Static lower-case text, such as "upload-quorum". */

@@ -43,9 +43,10 @@ rn_result rn_sa_aggregator_new(const struct rn_sa_aggregator_config *config,
         a->config.spool_bytes_max = RN_SA_SPOOL_BYTES_DEFAULT;
     }
     rn_sa_transcript_init(&a->t, &config->params, &config->context);
-    if (rn_sa_layout_vector_bytes(&a->t.layout) > a->config.spool_bytes_max) {
+    if (config->spool == NULL &&
+        rn_sa_layout_vector_bytes(&a->t.layout) > a->config.spool_bytes_max) {
         rn_free(a);
-        return rn_fail(err, RN_E_MEMORY, "one upload is larger than the spool for uploads");
+        return rn_fail(err, RN_E_MEMORY, "one upload is larger than the memory for uploads");
     }
     *out = a;
     return rn_ok();

@@ -19,6 +19,7 @@
 
 #include "crypto/secagg/actions.h"
 #include "crypto/secagg/params.h"
+#include "crypto/secagg/spool.h"
 
 struct rn_identity;
 struct rn_sa_aggregator;
@@ -29,13 +30,17 @@ struct rn_sa_aggregator_config {
     struct rn_sa_params params;
     struct rn_sa_context context;
     uint8_t nonce[32]; /* fresh from rn_random_bytes; ignored by resume */
-    /* Most bytes of uploads that are not complete yet, held in memory; 0: the default. A chunk
-     * beyond it is refused with RN_E_BUSY and asked for again later. */
+    /* Most bytes of uploads that are not complete yet, held in memory; 0: the default. Beyond it
+     * whole uploads lie in the spool; without one, or when it fails, a chunk is refused with
+     * RN_E_BUSY and asked for again later. */
     uint64_t spool_bytes_max;
+    const struct rn_sa_spool *spool; /* borrowed; NULL: none */
 };
 #define RN_SA_SPOOL_BYTES_DEFAULT ((uint64_t)4 << 30)
 
-/* RN_E_CONFIG infeasible plan, RN_E_MEMORY one vector alone exceeds the spool. */
+/* RN_E_CONFIG infeasible plan, RN_E_MEMORY one vector alone exceeds spool_bytes_max without a
+ * spool.
+ */
 RN_MUST rn_result rn_sa_aggregator_new(const struct rn_sa_aggregator_config *config,
                                        struct rn_sa_aggregator **out, struct rn_error *err);
 RN_MUST rn_result rn_sa_aggregator_resume(const struct rn_sa_aggregator_config *config,

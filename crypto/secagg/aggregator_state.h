@@ -12,7 +12,9 @@
 
 /* One member's upload while it comes in. */
 struct rn_sa_upload {
-    struct rn_buffer *chunks; /* [layout.chunks] packed; NULL before the first and after the last */
+    bool open;                /* from the first chunk to the last */
+    struct rn_buffer *chunks; /* [layout.chunks] packed; NULL: they lie in the spool */
+    uint8_t *held;            /* [layout.chunks] */
     uint8_t *leaves;          /* [layout.chunks][32] */
     uint32_t have;
     uint64_t last_ms; /* when its last chunk came */
@@ -100,7 +102,7 @@ void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t membe
 void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member);
 /* If Done and all chunks are there: checks the root and adds the vector. */
 RN_MUST rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member,
-                                      struct rn_error *err);
+                                      struct rn_sa_actions *actions, struct rn_error *err);
 
 /* R4: rebuilds every secret, takes the masks off, checks the range. */
 enum rn_sa_unmask {

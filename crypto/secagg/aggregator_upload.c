@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * R2 at the coordinator: chunks in any order, kept until Done's root proves them, then added to the
- * masked sum and forgotten. Chunks lie in memory up to the spool limit; a spool on disk would take
- * the place of rn_sa_upload.chunks.
+ * masked sum and forgotten. Chunks lie in memory up to its limit, whole uploads in the spool above.
  */
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -13,15 +12,21 @@
 void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member)
 {
     struct rn_sa_upload *upload = &a->uploads[member];
-    if (upload->chunks == NULL) {
+    if (!upload->open) {
         return;
     }
-    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
-        rn_buffer_clear(&upload->chunks[i]);
+    if (upload->chunks == NULL) {
+        a->config.spool->drop(a->config.spool->context, member);
+    } else {
+        for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
+            rn_buffer_clear(&upload->chunks[i]);
+        }
+        a->spool_bytes -= rn_sa_layout_vector_bytes(&a->t.layout);
     }
-    a->spool_bytes -= rn_sa_layout_vector_bytes(&a->t.layout);
     rn_free(RN_TAKE(upload->chunks));
+    rn_free(RN_TAKE(upload->held));
     rn_free(RN_TAKE(upload->leaves));
+    upload->open = false;
     upload->have = 0;
 }
 
@@ -32,7 +37,7 @@ static uint64_t idle_ms(const struct rn_sa_aggregator *a)
     return retry == 0 ? a->config.params.upload.soft_ms / 4 : 2 * retry;
 }
 
-/* Reserves room for a whole upload: half uploads that block each other would never end. */
+/* Reserves memory for a whole upload: half uploads that block each other would never end. */
 static bool reserve(struct rn_sa_aggregator *a)
 {
     const uint64_t size = rn_sa_layout_vector_bytes(&a->t.layout);
@@ -50,27 +55,54 @@ static bool reserve(struct rn_sa_aggregator *a)
     return true;
 }
 
+static rn_result open_upload(struct rn_sa_aggregator *a, struct rn_sa_upload *upload,
+                             struct rn_error *err)
+{
+    const uint32_t chunks = a->t.layout.chunks;
+    if (reserve(a)) {
+        upload->chunks = rn_alloc(chunks, sizeof *upload->chunks);
+    } else {
+        RN_ENSURE(a->config.spool != NULL, err, RN_E_BUSY,
+                  "the memory for uploads is full (%llu bytes)",
+                  (unsigned long long)a->config.spool_bytes_max);
+    }
+    upload->held = rn_alloc(chunks, 1);
+    upload->leaves = rn_alloc(chunks, RN_HASH_BYTES);
+    upload->open = true;
+    return rn_ok();
+}
+
+/* A full disk is no fault of the member: it is asked again. */
+static rn_result put(const struct rn_sa_aggregator *a, uint32_t member,
+                     const struct rn_sa_chunk *part, struct rn_error *err)
+{
+    struct rn_buffer *memory = a->uploads[member].chunks;
+    if (memory != NULL) {
+        rn_buffer_append(&memory[part->chunk], part->packed.data, part->packed.length);
+        return rn_ok();
+    }
+    const struct rn_sa_spool *spool = a->config.spool;
+    const rn_result result = spool->put(spool->context, member, part->chunk, part->packed, err);
+    return rn_is_ok(result) ? result : (rn_result){RN_E_BUSY};
+}
+
 static rn_result keep_chunk(struct rn_sa_aggregator *a, uint32_t member,
                             const struct rn_sa_chunk *part, struct rn_error *err)
 {
     struct rn_sa_upload *upload = &a->uploads[member];
-    const struct rn_sa_layout *layout = &a->t.layout;
-    if (upload->chunks == NULL) {
-        RN_ENSURE(reserve(a), err, RN_E_BUSY, "the spool for uploads is full (%llu bytes)",
-                  (unsigned long long)a->config.spool_bytes_max);
-        upload->chunks = rn_alloc(layout->chunks, sizeof *upload->chunks);
-        upload->leaves = rn_alloc(layout->chunks, RN_HASH_BYTES);
+    if (!upload->open) {
+        RN_TRY(open_upload(a, upload, err));
     }
-    struct rn_buffer *chunk = &upload->chunks[part->chunk];
     uint8_t *leaf = upload->leaves + (size_t)part->chunk * RN_HASH_BYTES;
     uint8_t hash[RN_HASH_BYTES];
     rn_sa_chunk_leaf(&a->t, member, part, hash);
-    if (chunk->length > 0) {
+    if (upload->held[part->chunk]) {
         RN_ENSURE(memcmp(leaf, hash, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
                   "chunk %u: differs from the one sent before", part->chunk);
         return rn_ok();
     }
-    rn_buffer_append(chunk, part->packed.data, part->packed.length);
+    RN_TRY(put(a, member, part, err));
+    upload->held[part->chunk] = 1;
     upload->last_ms = a->now_ms;
     memcpy(leaf, hash, RN_HASH_BYTES);
     upload->have++;
@@ -80,7 +112,6 @@ static rn_result keep_chunk(struct rn_sa_aggregator *a, uint32_t member,
 rn_result rn_sa_aggregator_on_chunk(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
                                     struct rn_sa_actions *actions, struct rn_error *err)
 {
-    (void)actions;
     const uint32_t member = message->sender;
     RN_ENSURE(rn_sa_set_has(&a->t.linked, member), err, RN_E_PEER_PROTOCOL,
               "chunk: its sender is not among the members that may upload");
@@ -90,10 +121,67 @@ rn_result rn_sa_aggregator_on_chunk(struct rn_sa_aggregator *a, const struct rn_
         return rn_ok();
     }
     RN_TRY(keep_chunk(a, member, &part, err));
-    return rn_sa_upload_finish(a, member, err);
+    return rn_sa_upload_finish(a, member, actions, err);
 }
 
-rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
+/* Everything is read before the first is added: a place that lost a chunk must leave the sum alone.
+ */
+static rn_result check_spooled(const struct rn_sa_aggregator *a, uint32_t member,
+                               struct rn_error *err)
+{
+    const struct rn_sa_upload *upload = &a->uploads[member];
+    const struct rn_sa_spool *spool = a->config.spool;
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) bytes = {0};
+    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
+        uint8_t hash[RN_HASH_BYTES] = {0};
+        bytes.length = 0;
+        const rn_result result = spool->get(spool->context, member, i, &bytes, err);
+        const struct rn_sa_chunk part = {i, rn_buffer_view(&bytes)};
+        if (rn_is_ok(result)) {
+            rn_sa_chunk_leaf(&a->t, member, &part, hash);
+        }
+        RN_ENSURE(memcmp(hash, upload->leaves + (size_t)i * RN_HASH_BYTES, RN_HASH_BYTES) == 0, err,
+                  RN_E_BUSY, "chunk %u is not in the spool any more", i);
+    }
+    return rn_ok();
+}
+
+static rn_result add_spooled(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
+{
+    const struct rn_sa_spool *spool = a->config.spool;
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) bytes = {0};
+    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
+        bytes.length = 0;
+        RN_TRY(spool->get(spool->context, member, i, &bytes, err));
+        RN_TRY(rn_sa_vector_add(&a->vector, i, rn_buffer_view(&bytes), err));
+    }
+    return rn_ok();
+}
+
+static rn_result add_chunks(struct rn_sa_aggregator *a, uint32_t member,
+                            struct rn_sa_actions *actions, struct rn_error *err)
+{
+    const struct rn_sa_upload *upload = &a->uploads[member];
+    if (upload->chunks == NULL) {
+        const rn_result checked = check_spooled(a, member, err);
+        if (!rn_is_ok(checked)) {
+            rn_sa_upload_clear(a, member);
+            return checked;
+        }
+        const rn_result added = add_spooled(a, member, err);
+        if (!rn_is_ok(added)) { /* half of it is in the sum, and cannot be taken out again */
+            rn_sa_aggregator_call_off(a, RN_SA_REASON_SPOOL, actions);
+        }
+        return added;
+    }
+    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
+        RN_TRY(rn_sa_vector_add(&a->vector, i, rn_buffer_view(&upload->chunks[i]), err));
+    }
+    return rn_ok();
+}
+
+rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member,
+                              struct rn_sa_actions *actions, struct rn_error *err)
 {
     struct rn_sa_upload *upload = &a->uploads[member];
     const struct rn_buffer *done = &a->inbox[RN_SA_DONE][member];
@@ -109,10 +197,7 @@ rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member, struc
         rn_sa_upload_clear(a, member); /* its Done stays: other chunks may still fit it */
         return rn_fail(err, RN_E_PEER_PROTOCOL, "done: the chunks are not the ones it signs");
     }
-    struct rn_sa_vector *vector = &a->vector;
-    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
-        RN_TRY(rn_sa_vector_add(vector, i, rn_buffer_view(&upload->chunks[i]), err));
-    }
+    RN_TRY(add_chunks(a, member, actions, err));
     rn_sa_upload_clear(a, member);
     upload->complete = true;
     rn_sa_set_add(&a->complete, member);
@@ -122,14 +207,13 @@ rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member, struc
 rn_result rn_sa_aggregator_on_done(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
                                    struct rn_sa_actions *actions, struct rn_error *err)
 {
-    (void)actions;
     const uint32_t member = message->sender;
     RN_ENSURE(rn_sa_set_has(&a->t.linked, member), err, RN_E_PEER_PROTOCOL,
               "done: its sender is not among the members that may upload");
     uint8_t root[RN_HASH_BYTES];
     RN_TRY(rn_sa_done_read(&a->t, message->body, root, err));
     rn_sa_aggregator_keep(a, message);
-    return rn_sa_upload_finish(a, member, err);
+    return rn_sa_upload_finish(a, member, actions, err);
 }
 
 void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t member,
@@ -138,7 +222,7 @@ void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t membe
     const struct rn_sa_upload *upload = &a->uploads[member];
     uint8_t *RN_CLEANUP(rn_free_cleanup) bits = rn_alloc(rn_sa_bits_bytes(&a->t), 1);
     for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
-        if (upload->chunks == NULL || upload->chunks[i].length == 0) {
+        if (!upload->open || !upload->held[i]) {
             bits[i / 8] |= (uint8_t)(1u << (i % 8));
         }
     }

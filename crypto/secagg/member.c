@@ -387,8 +387,8 @@ void rn_sa_member_follow(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_a
 {
     if (m->state >= RN_SA_M_TRAINING && m->state <= RN_SA_M_UPLOADING) {
         m->now_ms = now_ms;
-        rn_sa_member_go_following(
-            m, m->input_failed ? RN_SA_REASON_INPUT : RN_SA_REASON_DECLINED, out_actions);
+        rn_sa_member_go_following(m, m->input_failed ? RN_SA_REASON_INPUT : RN_SA_REASON_DECLINED,
+                                  out_actions);
         rn_sa_member_enter(m, RN_SA_M_FOLLOWING, out_actions);
     }
 }

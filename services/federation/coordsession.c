@@ -352,7 +352,8 @@ static rn_result machine_config(const struct rn_coordination *c, const struct rn
                                 struct rn_sa_aggregator_config *out, struct rn_error *err)
 {
     *out = (struct rn_sa_aggregator_config){.identity = c->basis->identity,
-                                            .spool_bytes_max = c->config.spool_bytes};
+                                            .spool_bytes_max = c->config.spool_bytes,
+                                            .spool = c->config.spool};
     return rn_round_session(c->model, c->basis->plan, c->basis->roster, c->basis->base_hash,
                             key->round, key->attempt, key->before, &out->params, &out->context,
                             err);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "trainer/memoryavailable.h"
+#include "base/memoryavailable.h"
 
 #include "tests/unit/trainer/textfixture.h"
 

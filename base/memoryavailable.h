@@ -2,8 +2,8 @@
  *
  * How much memory this process may still take.
  */
-#ifndef RN_TRAINER_MEMORYAVAILABLE_H
-#define RN_TRAINER_MEMORYAVAILABLE_H
+#ifndef RN_BASE_MEMORYAVAILABLE_H
+#define RN_BASE_MEMORYAVAILABLE_H
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
  *
  * Limits of /proc and the control groups.
  */
-#include "trainer/memoryavailable.h"
+#include "base/memoryavailable.h"
 
 #include "base/bytes.h"
 #include "base/file.h"

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Uploads above the memory for them lie in the spool; a place that is full, forgets or changes what
+ * it was given costs repetitions, never a wrong sum.
+ */
+#include "tests/simulation/simulator.c"
+
+#include "crypto/secagg/aggregator_state.h"
+
+#define PLACES (SIM_MEMBERS * 64)
+
+/* A spool that can misbehave. */
+struct place {
+    struct rn_buffer bytes[PLACES];
+    uint32_t puts, gets, drops;
+    uint32_t full_until;   /* that many puts fail first */
+    uint32_t damage_every; /* every n-th get gives other bytes; 0: none */
+    uint32_t lose_get;     /* this get fails; 0: none */
+};
+
+static struct rn_buffer *at(struct place *place, uint32_t member, uint32_t chunk)
+{
+    assert_true(chunk < 64);
+    return &place->bytes[member * 64 + chunk];
+}
+
+static rn_result put(void *context, uint32_t member, uint32_t chunk, struct rn_view bytes,
+                     struct rn_error *err)
+{
+    struct place *place = context;
+    if (place->puts++ < place->full_until) {
+        return rn_fail(err, RN_E_IO, "no space left on device");
+    }
+    struct rn_buffer *kept = at(place, member, chunk);
+    kept->length = 0;
+    rn_buffer_append(kept, bytes.data, bytes.length);
+    return rn_ok();
+}
+
+static rn_result get(void *context, uint32_t member, uint32_t chunk, struct rn_buffer *out,
+                     struct rn_error *err)
+{
+    struct place *place = context;
+    const struct rn_buffer *kept = at(place, member, chunk);
+    place->gets++;
+    if (place->gets == place->lose_get) {
+        return rn_fail(err, RN_E_IO, "input/output error");
+    }
+    rn_buffer_append(out, kept->data, kept->length);
+    if (place->damage_every != 0 && place->gets % place->damage_every == 0 && out->length > 0) {
+        out->data[0] ^= 1;
+    }
+    return rn_ok();
+}
+
+static void drop(void *context, uint32_t member)
+{
+    struct place *place = context;
+    place->drops++;
+    for (uint32_t chunk = 0; chunk < 64; chunk++) {
+        rn_buffer_clear(at(place, member, chunk));
+    }
+}
+
+static struct sim *run(struct place *place, struct rn_sa_spool *spool, uint64_t vectors)
+{
+    const struct sim_options options = {
+        .members = 5, .colluding = 1, .losses = 1, .elements = 50, .delay_ms = 300, .seed = 4};
+    struct sim *sim = sim_new(&options);
+    *spool = (struct rn_sa_spool){place, put, get, drop};
+    sim->aggregator->config.spool = spool;
+    sim->aggregator->config.spool_bytes_max =
+        vectors * rn_sa_layout_vector_bytes(&sim->aggregator->t.layout);
+    sim_run(sim, 400000);
+    return sim;
+}
+
+static void clear(struct place *place)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        assert_int_equal(place->bytes[i].length, 0); /* everything was dropped */
+        rn_buffer_clear(&place->bytes[i]);
+    }
+    rn_free(place);
+}
+
+/* With memory for 0, 2 and all uploads: the same sum, and the spool holds exactly the others. */
+static void test_above_memory(void **state)
+{
+    (void)state;
+    for (uint64_t vectors = 0; vectors <= 5; vectors++) {
+        struct place *place = rn_alloc(1, sizeof *place);
+        struct rn_sa_spool spool;
+        struct sim *sim = run(place, &spool, vectors);
+        assert_int_equal(sim_check_sums(sim), 5);
+        assert_int_equal(sim->aggregator->spool_bytes, 0);
+        assert_true(vectors == 0 ? place->drops == 5 : place->drops <= 5);
+        assert_true((place->puts > 0) == (place->drops > 0));
+        assert_true(vectors < 5 || place->puts == 0);
+        sim_free(sim);
+        clear(place);
+    }
+}
+
+/* A full disk, and a place that gives back other bytes: asked for again until it is right. */
+static void test_bad_place(void **state)
+{
+    (void)state;
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        struct place *place = rn_alloc(1, sizeof *place);
+        struct rn_sa_spool spool;
+        place->full_until = kind == 0 ? 40 : 0;
+        place->damage_every = kind == 1 ? 61 : 0;
+        struct sim *sim = run(place, &spool, 0);
+        assert_int_equal(sim_check_sums(sim), 5);
+        assert_true(kind == 0 ? place->puts > 40 : place->gets > 61);
+        sim_free(sim);
+        clear(place);
+    }
+}
+
+/* What breaks between the check and the sum ends the session without one: half an upload in a sum
+ * could not be taken out again. */
+static void test_broken_while_added(void **state)
+{
+    (void)state;
+    struct place *place = rn_alloc(1, sizeof *place);
+    struct rn_sa_spool spool;
+    place->lose_get = 13 + 5; /* 13 chunks are checked, then added */
+    struct sim *sim = run(place, &spool, 0);
+    assert_true(sim->nodes[SIM_COORDINATOR].aborted);
+    assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_SPOOL);
+    assert_int_equal(sim_check_sums(sim), 0);
+    sim_free(sim);
+    clear(place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_above_memory),
+        cmocka_unit_test(test_bad_place),
+        cmocka_unit_test(test_broken_while_added),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
