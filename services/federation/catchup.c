@@ -15,8 +15,6 @@
 
 /* A member that says it is behind is heard this often. */
 #define HELP_MS 1000u
-/* A member that does not get on with an earlier session for this long loses its place. */
-#define IDLE_MS 60000u
 
 enum turn { TURN_NOW, TURN_LATER, TURN_NEVER };
 
@@ -51,7 +49,7 @@ static void release(const struct rn_coordination *c, struct rn_coord_place *plac
         const struct rn_coord_peer *peer = &c->peers[i];
         const uint64_t last = later(place->used_ms, later(peer->advance_ms, peer->progress_ms));
         if (peer->connection == 0 || peer->stranded || peer->next_round > place->session.round ||
-            c->clock_ms - last >= IDLE_MS) {
+            c->clock_ms - last >= RN_COORD_IDLE_MS) {
             rn_sa_set_remove(&place->users, i);
         }
     }

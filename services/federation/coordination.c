@@ -11,8 +11,11 @@
 #include "services/federation/coordinationstate.h"
 
 #define WAITING_EVENT_MS 30000u
-/* At the end: members that are behind have this long to get on with what they miss. */
-#define LINGER_MS 20000u
+/* At the end: members that are behind have this long to get on with what they miss; longer than
+ * another may hold a place for nothing. */
+#define LINGER_MS (RN_COORD_IDLE_MS + 30000u)
+/* After a restart at the end: the next member has this long to come. */
+#define ARRIVAL_MS 20000u
 /* After a signal, a session past Ready is finished within this, or resumed later. */
 #define DRAIN_MS 30000u
 
@@ -222,8 +225,8 @@ static void linger_tick(struct rn_coordination *c)
 {
     /* One that was started after the end is there for all who come to hear how it ended. */
     const bool arriving = c->first_session && rn_coord_present(c) < c->peer_count;
-    const bool waits = arriving || rn_coord_somebody_behind(c);
-    if (c->publishing == 0 && (!waits || c->clock_ms - last_advance(c) >= LINGER_MS)) {
+    const uint64_t patience = rn_coord_somebody_behind(c) ? LINGER_MS : arriving ? ARRIVAL_MS : 0;
+    if (c->publishing == 0 && c->clock_ms - last_advance(c) >= patience) {
         rn_coord_prune(c);
         end(c, c->result, &c->err);
     }

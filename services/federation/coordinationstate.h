@@ -23,6 +23,8 @@
 
 /* A member away this long is not waited for; long enough for a restart of its process. */
 #define RN_COORD_ABSENT_MS 10000u
+/* A member that does not get on with an earlier session for this long loses its place. */
+#define RN_COORD_IDLE_MS 60000u
 /* Earlier sessions that are held in memory at once, for members that were away. */
 #define RN_COORD_PLACES 4u
 /* Publications that may be under way before the next session waits for them. */

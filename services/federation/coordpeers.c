@@ -74,7 +74,8 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
                        .members = rn_coord_present(c),
                        .rounds_total = c->basis->plan->rounds,
                        .joined_late = running && session->stage > RN_SA_STAGE_READY &&
-                                      !rn_sa_set_has(&session->joined, index)}};
+                                      (session->summed ||
+                                       !rn_sa_set_has(&session->joined, index))}};
     rn_effects_send(c->out, c->peers[index].connection, &envelope);
 }
 

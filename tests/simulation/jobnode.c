@@ -230,7 +230,9 @@ static void take_event(struct job_node *node, const struct rn_effect *effect)
     if (event->kind == RN_JOB_SKIPPED) {
         node->job->skips++;
     }
-    node->stranded_told = node->stranded_told || event->kind == RN_JOB_MEMBER_STRANDED;
+    if (event->kind == RN_JOB_MEMBER_STRANDED) {
+        node->job->stranded |= 1u << (event->peer - 1);
+    }
 }
 
 static void end(struct job_node *node, rn_result result)

@@ -133,7 +133,6 @@ struct job_node {
     uint32_t rounds_ever; /* the same, whatever became of its disk */
     bool final_published;
     uint8_t final_hash[RN_HASH_BYTES];
-    bool stranded_told;
     uint32_t lost_state; /* times its disk was emptied or set back */
 };
 
@@ -191,6 +190,7 @@ struct job {
     struct job_node *current; /* whose step runs */
     uint32_t sums;            /* rounds that got a sum */
     uint32_t skips;
+    uint32_t stranded; /* members that the coordinator gave up: bits */
     bool healed;
     bool directed; /* nothing heals, and nobody is started but by the test */
     uint32_t vote_limit; /* most votes that reach the coordinator in a session; 0: all */

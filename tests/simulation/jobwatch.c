@@ -207,24 +207,36 @@ uint32_t job_records_of_round(struct job *job, uint32_t place, enum rn_record_ki
 
 /* ---- Forged */
 
-void job_forge_hello(struct job *job, uint32_t member, uint64_t connection, uint32_t next_round)
+struct rn_wire_hello job_hello(const struct job *job, uint32_t member, uint32_t next_round)
 {
-    struct job_node *coordinator = &job->nodes[job->coordinator];
-    struct rn_wire_envelope envelope = {.body = RN_WIRE_HELLO};
-    struct rn_wire_hello *hello = &envelope.as.hello;
-    hello->protocol = RN_WIRE_PROTOCOL;
-    (void)rn_text_format(hello->name, sizeof(hello->name), "%s", job->roster.members[member].name);
-    (void)rn_text_format(hello->software, sizeof(hello->software), "forged");
-    hello->plan_hash.present = hello->roster_hash.present = hello->adapter_hash.present = true;
-    memcpy(hello->plan_hash.bytes, job->plan.hash, RN_HASH_BYTES);
-    memcpy(hello->roster_hash.bytes, job->plan.roster_hash, RN_HASH_BYTES);
-    hello->next_round = next_round;
-    memset(hello->incarnation, (int)(1 + member), sizeof(hello->incarnation));
+    struct rn_wire_hello hello = {.protocol = RN_WIRE_PROTOCOL, .next_round = next_round};
+    (void)rn_text_format(hello.name, sizeof(hello.name), "%s", job->roster.members[member].name);
+    (void)rn_text_format(hello.software, sizeof(hello.software), "forged");
+    hello.plan_hash.present = hello.roster_hash.present = hello.adapter_hash.present = true;
+    memcpy(hello.plan_hash.bytes, job->plan.hash, RN_HASH_BYTES);
+    memcpy(hello.roster_hash.bytes, job->plan.roster_hash, RN_HASH_BYTES);
+    memset(hello.incarnation, (int)(1 + member), sizeof(hello.incarnation));
+    return hello;
+}
+
+void job_forge(struct job *job, uint32_t member, uint64_t connection,
+               const struct rn_wire_envelope *envelope)
+{
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
-    RN_BUG_IF(!rn_is_ok(rn_wire_envelope_encode(&envelope, &bytes, NULL)));
-    struct rn_input input = {.kind = RN_INPUT_OPENED, .connection = connection, .peer = member};
-    job_node_input(coordinator, input);
-    input.kind = RN_INPUT_MESSAGE;
-    input.bytes = rn_buffer_view(&bytes);
-    job_node_input(coordinator, input);
+    RN_BUG_IF(!rn_is_ok(rn_wire_envelope_encode(envelope, &bytes, NULL)));
+    job_node_input(&job->nodes[job->coordinator],
+                   (struct rn_input){.kind = RN_INPUT_MESSAGE,
+                                     .connection = connection,
+                                     .peer = member,
+                                     .bytes = rn_buffer_view(&bytes)});
+}
+
+void job_forge_hello(struct job *job, uint32_t member, uint64_t connection,
+                     const struct rn_wire_hello *hello)
+{
+    const struct rn_wire_envelope envelope = {.body = RN_WIRE_HELLO, .as.hello = *hello};
+    job_node_input(
+        &job->nodes[job->coordinator],
+        (struct rn_input){.kind = RN_INPUT_OPENED, .connection = connection, .peer = member});
+    job_forge(job, member, connection, &envelope);
 }

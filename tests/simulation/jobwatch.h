@@ -48,8 +48,12 @@ void job_restore(struct job *job, uint32_t place, const struct rn_memory_disk *b
 /* Records of a kind and round on a node's disk. */
 uint32_t job_records_of_round(struct job *job, uint32_t place, enum rn_record_kind kind,
                               uint32_t round);
-/* A connection and a greeting to the coordinator that no process of this world made: member, the
- * round it claims to be at. */
-void job_forge_hello(struct job *job, uint32_t member, uint64_t connection, uint32_t next_round);
+/* As if a member's process that is none of this world had opened a connection and greeted (with
+ * these fields) or sent the message. */
+void job_forge_hello(struct job *job, uint32_t member, uint64_t connection,
+                     const struct rn_wire_hello *hello);
+struct rn_wire_hello job_hello(const struct job *job, uint32_t member, uint32_t next_round);
+void job_forge(struct job *job, uint32_t member, uint64_t connection,
+               const struct rn_wire_envelope *envelope);
 
 #endif

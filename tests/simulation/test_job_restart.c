@@ -388,6 +388,12 @@ static void test_coordinator_that_lost_its_state(void **state)
     job_free(job);
 }
 
+static void claim(struct job *job, uint32_t member, uint64_t connection, uint32_t next_round)
+{
+    const struct rn_wire_hello hello = job_hello(job, member, next_round);
+    job_forge_hello(job, member, connection, &hello);
+}
+
 /* Members that cannot be caught lying are at most n_c: one of them changes nothing, two may be
  * right. */
 static void test_liars_about_rounds(void **state)
@@ -398,13 +404,13 @@ static void test_liars_about_rounds(void **state)
     struct job *job = job_directed(&options);
     job->nodes[3].start_at = job->nodes[4].start_at = JOB_NEVER;
     job_pass(job, 150);
-    job_forge_hello(job, 3, 1000001, 4);
+    claim(job, 3, 1000001, 4);
     job_until_round(job, 2, 5 * MINUTE_MS);
     assert_true(job_is_up(job, 5));
-    job_forge_hello(job, 4, 1000002, 2); /* where the job is: no lie */
+    claim(job, 4, 1000002, 2); /* where the job is: no lie */
     job_pass(job, 1000);
     assert_true(job_is_up(job, 5));
-    job_forge_hello(job, 4, 1000003, 5);
+    claim(job, 4, 1000003, 5);
     job_until_down(job, 5, 200);
     assert_int_equal(job->nodes[5].result.code, RN_E_INCOMPLETE);
     job_free(job);
