@@ -20,7 +20,9 @@ static bool below_minimum(const struct rn_sa_member *m, const struct rn_sa_set *
 rn_result rn_sa_member_on_offer(struct rn_sa_member *m, const struct rn_sa_message *message,
                                 struct rn_sa_actions *actions, struct rn_error *err)
 {
-    RN_TRY(rn_sa_spent_check(m->config.spent, &m->t.context, NULL, err));
+    if (!m->config.follows) { /* rn_sa_member_input looks once more */
+        RN_TRY(rn_sa_spent_check(m->config.spent, &m->t.context, NULL, err));
+    }
     RN_TRY(rn_sa_offer_apply(&m->t, message, err));
     rn_buffer_append(&m->offer, message->whole.data, message->whole.length);
     rn_sa_actions_add(actions, RN_SA_WANT_INPUT);

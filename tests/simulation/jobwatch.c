@@ -62,6 +62,14 @@ struct job *job_directed(const struct job_options *options)
     return job;
 }
 
+void job_declines(struct job *job, uint32_t member)
+{
+    struct job_node *node = &job->nodes[member];
+    node->watch->plan = job->plan;
+    node->watch->plan.secagg.attempts = 0;
+    node->basis.plan = &node->watch->plan;
+}
+
 /* ---- Waiting */
 
 static uint32_t wanted_round;

@@ -18,6 +18,7 @@ struct job_watch {
     uint32_t finals;
     char end_text[RN_ERROR_TEXT_MAX]; /* of the newest END */
     uint64_t end_ms;
+    struct rn_plan plan; /* its own, of job_declines */
     uint64_t points; /* effects and commits so far: places where it might have crashed */
 };
 
@@ -42,6 +43,8 @@ void job_until_down(struct job *job, uint32_t place, uint64_t limit_ms);
 void job_pass(struct job *job, uint64_t ms);
 /* Everybody ends; all with this code; who ended well has the newest adapter published. */
 void job_until_all_end(struct job *job, enum rn_code code, uint64_t limit_ms);
+/* The member refuses every offer from now on: by its own plan a round has no attempts. */
+void job_declines(struct job *job, uint32_t member);
 /* A copy of a node's disk, and a node that is down getting such a copy for its disk. */
 struct rn_memory_disk *job_backup(struct job *job, uint32_t place);
 void job_restore(struct job *job, uint32_t place, const struct rn_memory_disk *backup);

@@ -232,7 +232,7 @@ static void test_lost_state_catches_up_while_rounds_are_kept(void **state)
     job_crash(job, 4, JOB_NEVER);
     job_empty_disk(job, 4);
     job_start_node(job, 4);
-    job_pass(job, 20000);
+    job_pass(job, 5000);
     assert_true(job->nodes[4].rounds_done >= 2);
     job_start_node(job, 5);
     job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
@@ -331,6 +331,26 @@ static void test_abort_certificate_reaches_who_was_away(void **state)
     job_free(job);
 }
 
+/* The same, but it comes back when the attempt that gave the sum is over too. */
+static void test_abort_certificate_comes_with_the_sum(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 9;
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
+    job_crash(job, 2, 2000);
+    job_crash(job, 3, 2000);
+    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    job_break(job, 1, 100000000);
+    job_until_round(job, 8, 5 * MINUTE_MS); /* not in the coordinator's memory any more */
+    assert_int_equal(job->sums, 7);
+    assert_int_equal(job->nodes[1].rounds_done, 1);
+    job->links[1].dial_at = job->now;
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    job_free(job);
+}
+
 #include <stdlib.h>
 int main(void)
 {
@@ -349,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_lost_state_in_the_session_under_way),
         cmocka_unit_test(test_old_copy_is_stranded_and_newest_backup_goes_on),
         cmocka_unit_test(test_abort_certificate_reaches_who_was_away),
+        cmocka_unit_test(test_abort_certificate_comes_with_the_sum),
     };
     if (getenv("T")) cmocka_set_test_filter(getenv("T"));
     return cmocka_run_group_tests(tests, NULL, NULL);
