@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/simulation/jobwatch.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -32,6 +40,14 @@ void job_watch_published(struct job_node *node, const struct rn_publish_order *o
 }
 
 /* ---- Worlds */
+
+void job_pick_test(void)
+{
+    const char *pattern = getenv("RONDO_JOB_TEST");
+    if (pattern != NULL) {
+        cmocka_set_test_filter(pattern);
+    }
+}
 
 struct job_options job_calm(void)
 {

@@ -28,6 +28,8 @@ void job_watch_published(struct job_node *node, const struct rn_publish_order *o
 
 /* ---- For tests */
 
+/* RONDO_JOB_TEST=pattern: only those tests. To be called before the group is run. */
+void job_pick_test(void);
 /* Four members, any one of which may be lost; four rounds; nothing goes wrong. */
 struct job_options job_calm(void);
 /* A job in which nobody starts, restarts or heals anything but the test. Everybody starts at 100 ms

@@ -41,6 +41,19 @@ static void test_calm_job_is_quick(void **state)
     job_free(job);
 }
 
+/* Sites are started by hand: the first session waits a while for the last one. */
+static void test_first_session_waits_for_the_last_member(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 1;
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = 3500;
+    job_until_all_end(job, RN_OK, MINUTE_MS);
+    assert_int_equal(job->nodes[4].watch->last[RN_JOB_ROUND].included, 4);
+    job_free(job);
+}
+
 /* The start and each round's adapter are published once, and final once, by everybody who should.
  */
 static void test_each_adapter_is_published_once(void **state)
@@ -285,6 +298,28 @@ static void test_other_methods_end_with_one_lost_round(void **state)
     }
 }
 
+/* Updates were sent, and the members that could certify the end of the attempt stay away: no second
+ * session of the round is offered (A9), whoever comes back. */
+static void test_spent_round_is_not_offered_again(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_VOTE, MINUTE_MS);
+    const uint32_t offers = job->nodes[4].watch->events[RN_JOB_OFFER];
+    for (uint32_t i = 1; i < 4; i++) {
+        job_crash(job, i, 3 * MINUTE_MS);
+    }
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    job_pass(job, 1000);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_OFFER], offers);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_SKIPPED], 1);
+    assert_string_equal(job->nodes[4].watch->text[RN_JOB_ABORTED], "not repeatable");
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, 3);
+    job_free(job);
+}
+
 /* No round gave a sum: nothing is published, by nobody. */
 static void test_nothing_untrained_is_published(void **state)
 {
@@ -306,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calm_jobs_end_well),
         cmocka_unit_test(test_calm_job_is_quick),
+        cmocka_unit_test(test_first_session_waits_for_the_last_member),
         cmocka_unit_test(test_each_adapter_is_published_once),
         cmocka_unit_test(test_slow_publications_hold_the_next_session),
         cmocka_unit_test(test_store_with_slow_commits),
@@ -318,7 +354,9 @@ int main(void)
         cmocka_unit_test(test_two_lost_rounds_end_the_job),
         cmocka_unit_test(test_lost_rounds_apart_do_not_end_the_job),
         cmocka_unit_test(test_other_methods_end_with_one_lost_round),
+        cmocka_unit_test(test_spent_round_is_not_offered_again),
         cmocka_unit_test(test_nothing_untrained_is_published),
     };
+    job_pick_test();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

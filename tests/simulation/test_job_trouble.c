@@ -416,7 +416,6 @@ static void test_peer_events_have_a_limit(void **state)
     }
 }
 
-#include <stdlib.h>
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +435,6 @@ int main(void)
         cmocka_unit_test(test_event_lines_are_limited),
         cmocka_unit_test(test_peer_events_have_a_limit),
     };
-    if (getenv("T")) cmocka_set_test_filter(getenv("T"));
+    job_pick_test();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
