@@ -287,7 +287,9 @@ void rn_sa_aggregator_resend(struct rn_sa_aggregator *a, uint32_t member,
         return;
     }
     const struct rn_sa_set to = rn_sa_set_only(member);
-    if (!rn_sa_set_has(&a->got[RN_SA_READY], member)) {
+    /* With a sum also to a member that was ready: one whose state was lost can follow from it. */
+    if (a->stage == RN_SA_STAGE_SUM || a->stage == RN_SA_STAGE_FINISHED ||
+        !rn_sa_set_has(&a->got[RN_SA_READY], member)) {
         rn_sa_aggregator_send(a, RN_SA_OFFER, &to, out_actions);
     }
     static const enum rn_sa_type opening[RN_SA_STAGE_LAST_] = {

@@ -20,7 +20,9 @@ static bool below_minimum(const struct rn_sa_member *m, const struct rn_sa_set *
 rn_result rn_sa_member_on_offer(struct rn_sa_member *m, const struct rn_sa_message *message,
                                 struct rn_sa_actions *actions, struct rn_error *err)
 {
-    RN_TRY(rn_sa_spent_check(m->config.spent, &m->t.context, NULL, err));
+    if (!m->config.follows) { /* rn_sa_member_input looks once more */
+        RN_TRY(rn_sa_spent_check(m->config.spent, &m->t.context, NULL, err));
+    }
     RN_TRY(rn_sa_offer_apply(&m->t, message, err));
     rn_buffer_append(&m->offer, message->whole.data, message->whole.length);
     rn_sa_actions_add(actions, RN_SA_WANT_INPUT);
@@ -199,7 +201,10 @@ static rn_result apply_survivors(struct rn_sa_member *m, const struct rn_sa_mess
 {
     const struct rn_sa_transcript before = m->t;
     RN_TRY(rn_sa_survivors_apply(&m->t, message->body, err));
-    const bool own = rn_sa_set_has(&m->t.survivors, m->config.self);
+    /* One that follows and knows of no Done of its own has lost its state: what bears its signature
+     * is its own, and it has no secret here that could be asked for. */
+    const bool lost = m->state == RN_SA_M_FOLLOWING && m->done.length == 0;
+    const bool own = rn_sa_set_has(&m->t.survivors, m->config.self) && !lost;
     rn_result result = rn_ok();
     if (memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) != 0) {
         result = rn_fail(err, RN_E_PEER_PROTOCOL, "survivors: do not hash to their T2");

@@ -15,8 +15,6 @@
 
 /* A member that says it is behind is heard this often. */
 #define HELP_MS 1000u
-/* A member that does not get on with an earlier session for this long loses its place. */
-#define IDLE_MS 60000u
 
 enum turn { TURN_NOW, TURN_LATER, TURN_NEVER };
 
@@ -28,7 +26,10 @@ static bool is_behind(const struct rn_coordination *c, const struct rn_coord_pee
 bool rn_coord_somebody_behind(const struct rn_coordination *c)
 {
     for (uint32_t i = 0; i < c->peer_count; i++) {
-        if (c->peers[i].connection != 0 && is_behind(c, &c->peers[i])) {
+        const struct rn_coord_peer *peer = &c->peers[i];
+        const bool here =
+            peer->connection != 0 || c->clock_ms - peer->since_ms < RN_COORD_ABSENT_MS;
+        if (here && is_behind(c, peer)) {
             return true;
         }
     }
@@ -48,7 +49,7 @@ static void release(const struct rn_coordination *c, struct rn_coord_place *plac
         const struct rn_coord_peer *peer = &c->peers[i];
         const uint64_t last = later(place->used_ms, later(peer->advance_ms, peer->progress_ms));
         if (peer->connection == 0 || peer->stranded || peer->next_round > place->session.round ||
-            c->clock_ms - last >= IDLE_MS) {
+            c->clock_ms - last >= RN_COORD_IDLE_MS) {
             rn_sa_set_remove(&place->users, i);
         }
     }

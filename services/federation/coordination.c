@@ -12,8 +12,11 @@
 #include "services/federation/jobrecords.h"
 
 #define WAITING_EVENT_MS 30000u
-/* At the end: members that are behind have this long to get on with what they miss. */
-#define LINGER_MS 20000u
+/* At the end: members that are behind have this long to get on with what they miss; longer than
+ * another may hold a place for nothing. */
+#define LINGER_MS (RN_COORD_IDLE_MS + 30000u)
+/* After a restart at the end: the next member has this long to come. */
+#define ARRIVAL_MS 20000u
 /* After a signal, a session past Ready is finished within this, or resumed later. */
 #define DRAIN_MS 30000u
 
@@ -179,6 +182,31 @@ static void gather_tick(struct rn_coordination *c)
     }
 }
 
+/* More members than may lie have sums that no record here knows: this coordinator's state was lost
+ * or is an old copy. What it would offer is spent, so it ends, and remembers nothing of it: with
+ * the right state the job goes on. */
+static void check_state(struct rn_coordination *c)
+{
+    struct rn_error err = {0};
+    uint32_t ahead = 0;
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        ahead += c->peers[i].ahead;
+    }
+    if (ahead <= c->basis->plan->secagg.colluding || c->phase >= RN_COORDINATION_LINGER) {
+        return;
+    }
+    const rn_result result =
+        rn_fail(&err, RN_E_INCOMPLETE,
+                "%u members have rounds behind them that the coordinator's state (at round %u) "
+                "does not know: it was lost, or is older than its members'. Restore the "
+                "coordinator's state/ from its newest backup and start it again, or set up a new "
+                "plan",
+                (unsigned)ahead, (unsigned)c->round);
+    rn_effects_event_err(
+        c->out, (struct rn_job_event){.kind = RN_JOB_INCOMPLETE, .round = c->round}, &err);
+    end(c, result, &err);
+}
+
 /* ---- Lingering */
 
 static uint64_t last_advance(const struct rn_coordination *c)
@@ -196,10 +224,10 @@ static uint64_t last_advance(const struct rn_coordination *c)
 
 static void linger_tick(struct rn_coordination *c)
 {
-    /* A coordinator that was started after the end is there for members that are behind. */
-    const bool nobody_yet = c->first_session && rn_coord_present(c) == 0;
-    const bool waits = nobody_yet || rn_coord_somebody_behind(c);
-    if (c->publishing == 0 && (!waits || c->clock_ms - last_advance(c) >= LINGER_MS)) {
+    /* One that was started after the end is there for all who come to hear how it ended. */
+    const bool arriving = c->first_session && rn_coord_present(c) < c->peer_count;
+    const uint64_t patience = rn_coord_somebody_behind(c) ? LINGER_MS : arriving ? ARRIVAL_MS : 0;
+    if (c->publishing == 0 && c->clock_ms - last_advance(c) >= patience) {
         rn_coord_prune(c);
         end(c, c->result, &c->err);
     }
@@ -324,6 +352,7 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
     case RN_INPUT_BULK:
         rn_coord_message(c, input, &outcome);
         follow(c, &outcome);
+        check_state(c);
         break;
     case RN_INPUT_GONE:
         rn_coord_gone(c, input);

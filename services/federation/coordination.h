@@ -21,7 +21,9 @@
  *     or after updates were spent without an abort certificate (crypto/secagg/PROTOCOL.md, A9);
  *   - nothing is sent that depends on a record which is not durable;
  *   - a terminal end is remembered: a restarted job ends with the same code and offers nothing;
- *   - whole vectors are kept until every member has a receipt for their round, then pruned.
+ *   - whole vectors are kept until every member has a receipt for their round, then pruned;
+ *   - a coordinator whose state is older than what more than n_c members have behind them offers
+ *     nothing more and says so; one member alone cannot make it.
  */
 #ifndef RN_SERVICES_FEDERATION_COORDINATION_H
 #define RN_SERVICES_FEDERATION_COORDINATION_H

@@ -23,6 +23,8 @@
 
 /* A member away this long is not waited for; long enough for a restart of its process. */
 #define RN_COORD_ABSENT_MS 10000u
+/* A member that does not get on with an earlier session for this long loses its place. */
+#define RN_COORD_IDLE_MS 60000u
 /* Earlier sessions that are held in memory at once, for members that were away. */
 #define RN_COORD_PLACES 4u
 /* Publications that may be under way before the next session waits for them. */
@@ -41,6 +43,7 @@ struct rn_coord_peer {
     bool helped;            /* helped_ms counts */
     uint64_t helped_ms;
     bool stranded;          /* what it lacks is not kept any more */
+    bool ahead;             /* greeted with a round that no record here allows */
     uint32_t follows_round; /* takes no part in this session: it only follows ... */
     uint32_t follows_attempt;
     uint32_t declined_round; /* ... or it declined, for a reason */
@@ -209,7 +212,7 @@ void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *mo
 void rn_coord_keep(struct rn_coordination *c);
 /* Helps whoever wants it and whose turn it is. */
 void rn_coord_help_all(struct rn_coordination *c);
-/* Somebody connected still lacks a sum that can be had here. */
+/* Somebody who is connected, or was a moment ago, still lacks a sum that can be had here. */
 bool rn_coord_somebody_behind(const struct rn_coordination *c);
 
 /* ---- coordpeers.c */

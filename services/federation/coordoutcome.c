@@ -90,6 +90,21 @@ static struct rn_job_result record_of_skipped(const struct rn_coordination *c, b
     return result;
 }
 
+/* Who takes no part in the round by its own word, and why, as the end of a sentence. */
+static void name_declined(const struct rn_coordination *c, uint32_t round, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        if (c->peers[i].declined_round == round) {
+            (void)rn_text_format(out + used, size - used, "%s%s (%s)",
+                                 used == 0 ? "; it was declined by " : ", ",
+                                 c->basis->roster->members[i].name, rn_code_name(c->peers[i].why));
+            used = strlen(out);
+        }
+    }
+}
+
 static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
 {
     const struct rn_coord_session *session = &c->session;
@@ -103,12 +118,15 @@ static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
     /* Two in a row from one adapter: both its matrices are spent, so nobody could join again. */
     const bool last = c->basis->plan->method != RN_METHOD_ROLORA || head || c->lost_in_row >= 2;
     if (last) {
+        char declined[RN_ERROR_TEXT_MAX / 2];
+        name_declined(c, result.round, declined, sizeof(declined));
         c->result = rn_fail(&c->err, RN_E_INCOMPLETE,
-                            "round %u was lost%s and %s; the adapter of the rounds before is kept",
+                            "round %u was lost%s and %s; the adapter of the rounds before is kept%s",
                             (unsigned)result.round, spent ? " after updates were sent" : "",
                             head ? "the federated head, which is part of every round, may not be "
                                    "sent again from the same start"
-                                 : "the plan has no other matrix to go on with");
+                                 : "the plan has no other matrix to go on with",
+                            declined);
         rn_coord_write_end(c, c->result, &c->err);
     }
     report(c, &result);

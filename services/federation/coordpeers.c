@@ -73,7 +73,8 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
                        .attempt = c->attempt,
                        .members = rn_coord_present(c),
                        .joined_late = running && session->stage > RN_SA_STAGE_READY &&
-                                      !rn_sa_set_has(&session->joined, index)}};
+                                      (session->summed ||
+                                       !rn_sa_set_has(&session->joined, index))}};
     rn_effects_send(c->out, c->peers[index].connection, &envelope);
 }
 
@@ -105,6 +106,16 @@ static void refuse(struct rn_coordination *c, uint32_t index, uint64_t connectio
     rn_effects_close(c->out, connection, rn_ok());
 }
 
+/* A member gets a sum after the coordinator's record of it is durable: one that greets from beyond
+ * lies, or has seen a coordinator with newer records than this one's. */
+static bool is_ahead(const struct rn_coordination *c, uint64_t next_round)
+{
+    const struct rn_coord_session *session = &c->session;
+    const bool summed =
+        session->machine != NULL && session->summed && session->round == c->round;
+    return next_round > c->round + UINT64_C(1) * summed;
+}
+
 static void accept(struct rn_coordination *c, uint32_t index, uint64_t connection,
                    const struct rn_wire_hello *hello)
 {
@@ -117,6 +128,7 @@ static void accept(struct rn_coordination *c, uint32_t index, uint64_t connectio
     memcpy(peer->incarnation, hello->incarnation, sizeof(peer->incarnation));
     peer->known = true;
     peer->stranded = false;
+    peer->ahead = is_ahead(c, hello->next_round);
     peer->why = RN_OK;
     peer->next_round = hello->next_round > c->basis->plan->rounds + UINT64_C(1)
                            ? c->basis->plan->rounds + 1

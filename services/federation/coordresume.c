@@ -92,15 +92,24 @@ static rn_result visit_adapter(void *argument, const struct rn_record_key *key, 
     return result;
 }
 
-static rn_result publish_again(struct rn_coordination *c, struct rn_error *err)
+/* Before the newest adapter is read: the model is the start's. How good is that? */
+static rn_result publish_start_again(struct rn_coordination *c, int64_t *out_published,
+                                     struct rn_error *err)
 {
-    struct unpublished unpublished = {c, -1};
-    RN_TRY(scan(c, RN_RECORD_METRICS, visit_metrics, &unpublished.published, err));
-    if (unpublished.published < 0 && c->round_count == 0) {
-        rn_coord_publish(c, c->model, 0, false); /* how good is the start? */
+    *out_published = -1;
+    RN_TRY(scan(c, RN_RECORD_METRICS, visit_metrics, out_published, err));
+    if (*out_published < 0) {
+        rn_coord_publish(c, c->model, 0, false);
     }
-    c->unpublished_from = c->round;
-    return scan(c, RN_RECORD_ADAPTER, visit_adapter, &unpublished, err);
+    return rn_ok();
+}
+
+static rn_result publish_again(struct rn_coordination *c, int64_t published, struct rn_error *err)
+{
+    struct unpublished unpublished = {c, published};
+    RN_TRY(scan(c, RN_RECORD_ADAPTER, visit_adapter, &unpublished, err));
+    c->unpublished_from = (uint32_t)(published + 1);
+    return rn_ok();
 }
 
 /* ---- The session under way */
@@ -208,11 +217,13 @@ rn_result rn_coord_resume(struct rn_coordination *c, struct rn_coord_outcome *ou
                           struct rn_error *err)
 {
     struct results results = {.c = c};
+    int64_t published = -1;
     bool ended = false;
     c->round = 1;
     RN_TRY(scan(c, RN_RECORD_RESULT, visit_result, &results, err));
+    RN_TRY(publish_start_again(c, &published, err));
     RN_TRY(read_adapter(c, err));
-    RN_TRY(publish_again(c, err));
+    RN_TRY(publish_again(c, published, err));
     RN_TRY(read_end(c, &ended, err));
     return ended ? rn_ok() : resume_attempt(c, &results.last, out_outcome, err);
 }

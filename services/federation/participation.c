@@ -154,16 +154,6 @@ static void take_drain(struct rn_participation *p, unsigned count)
 
 /* ---- What follows from where this site stands */
 
-/* The coordinator began without this member, which was away. */
-static bool is_late(const struct rn_participation *p)
-{
-    const struct rn_part_session *session = &p->session;
-    const struct rn_wire_welcome *welcome = &p->welcome;
-    return session->round < welcome->round ||
-           (session->round == welcome->round && session->attempt <= welcome->attempt &&
-            welcome->joined_late);
-}
-
 static rn_result pursue_training(struct rn_participation *p, struct rn_error *err)
 {
     struct rn_part_session *session = &p->session;
@@ -173,7 +163,7 @@ static rn_result pursue_training(struct rn_participation *p, struct rn_error *er
     if (!session->wants_input) {
         return rn_ok();
     }
-    session->late = is_late(p);
+    session->late = rn_part_is_late(p, session->round, session->attempt);
     if (session->late) {
         return rn_part_session_follow(p, err);
     }

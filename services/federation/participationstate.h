@@ -156,6 +156,9 @@ void rn_part_forget_vector(struct rn_participation *p);
 
 /* ---- partsession.c */
 
+/* The coordinator began this session without this member, which was away: it can only follow. */
+bool rn_part_is_late(const struct rn_participation *p, uint32_t round, uint32_t attempt);
+
 RN_MUST rn_result rn_part_session_resume(struct rn_participation *p, struct rn_error *err);
 RN_MUST rn_result rn_part_session_receive(struct rn_participation *p, struct rn_view message,
                                           struct rn_error *err);

@@ -101,6 +101,13 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
     return !p->draining;
 }
 
+bool rn_part_is_late(const struct rn_participation *p, uint32_t round, uint32_t attempt)
+{
+    const struct rn_wire_welcome *welcome = &p->welcome;
+    return round < welcome->round ||
+           (round == welcome->round && attempt <= welcome->attempt && welcome->joined_late);
+}
+
 /* A machine that has taken the offer, and what it wants done first. */
 static rn_result take_offer(struct rn_participation *p, const struct rn_sa_offer *offer,
                             struct rn_view message, struct rn_sa_member **out,
@@ -110,6 +117,7 @@ static rn_result take_offer(struct rn_participation *p, const struct rn_sa_offer
     struct rn_sa_member_config config;
     RN_TRY(machine_config(p, (uint32_t)offer->round, offer->attempt, p->config.model->adapter_hash,
                           &seed, &config, err));
+    config.follows = rn_part_is_late(p, (uint32_t)offer->round, offer->attempt);
     RN_TRY(rn_sa_member_new(&config, out, err));
     const rn_result taken =
         rn_sa_member_receive(*out, message, p->now.monotonic_ms, out_actions, err);

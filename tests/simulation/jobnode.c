@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "tests/simulation/jobwatch.h"
 
 #define CHUNKS_AT_ONCE 2
 
@@ -103,6 +104,11 @@ static rn_result latest(void *context, enum rn_record_kind kind, int64_t round,
 
 /* ---- The store */
 
+static uint64_t commit_time(struct job *job)
+{
+    return job->options.commit_least_ms + job_below(job, job->options.commit_ms + 1);
+}
+
 static void on_committed(void *context, uint64_t sequence, rn_result result,
                          const struct rn_error *err)
 {
@@ -135,7 +141,7 @@ static void commit(struct job_node *node, struct rn_job_batch *batch)
         job_fail(node->job, "commit: %s", err.text);
     }
     if (node->commit_at == JOB_NEVER) {
-        node->commit_at = node->job->now + job_below(node->job, node->job->options.commit_ms + 1);
+        node->commit_at = node->job->now + commit_time(node->job);
     }
 }
 
@@ -143,6 +149,7 @@ static void commit(struct job_node *node, struct rn_job_batch *batch)
 
 static bool crashes_now(struct job_node *node)
 {
+    node->watch->points++;
     if (node->crash_in == JOB_NEVER) {
         return false;
     }
@@ -223,7 +230,9 @@ static void take_event(struct job_node *node, const struct rn_effect *effect)
     if (event->kind == RN_JOB_SKIPPED) {
         node->job->skips++;
     }
-    node->stranded_told = node->stranded_told || event->kind == RN_JOB_MEMBER_STRANDED;
+    if (event->kind == RN_JOB_MEMBER_STRANDED) {
+        node->job->stranded |= 1u << (event->peer - 1);
+    }
 }
 
 static void end(struct job_node *node, rn_result result)
@@ -235,13 +244,14 @@ static void end(struct job_node *node, rn_result result)
     job_node_stop(node);
     job_net_node_down(node, true);
     /* Whoever was stopped by a signal is started again; whoever ended by itself is not. */
-    node->start_at = node->signals > 0 && rn_is_ok(result)
+    node->start_at = node->signals > 0 && rn_is_ok(result) && !node->job->directed
                          ? node->job->now + 500 + job_below(node->job, 5000)
                          : JOB_NEVER;
 }
 
 static void execute(struct job_node *node, struct rn_effect *effect)
 {
+    job_watch_effect(node, effect);
     switch (effect->kind) {
     case RN_EFFECT_SEND:
         job_net_send(node, effect->connection, false, rn_buffer_view(&effect->bytes));
@@ -414,6 +424,7 @@ void job_node_init(struct job *job, uint32_t place)
     node->crash_in = JOB_NEVER;
     node->start_at = job_below(job, 2000);
     node->commit_at = JOB_NEVER;
+    node->watch = rn_alloc(1, sizeof(*node->watch));
     node->basis = (struct rn_job_basis){
         .plan = &job->plan,
         .roster = &job->roster,
@@ -432,6 +443,7 @@ void job_node_clear(struct job_node *node)
         job_node_stop(node);
     }
     rn_free(node->queue);
+    rn_free(node->watch);
     rn_memory_disk_free(&node->disk);
 }
 
@@ -452,7 +464,7 @@ static void commit_due(struct job_node *node)
         return;
     }
     node->commit_at = node->store != NULL && node->submitted > node->durable
-                          ? job->now + job_below(job, job->options.commit_ms + 1)
+                          ? job->now + commit_time(job)
                           : JOB_NEVER;
     drain(node);
 }
@@ -493,6 +505,7 @@ static void publish_due(struct job_node *node)
                                            .final = effect.publish.final,
                                            .evaluated = effect.publish.evaluate,
                                            .directory = "adapters/x"};
+    job_watch_published(node, &effect.publish);
     if (published.final) {
         node->final_published = true;
         memcpy(node->final_hash, effect.publish.adapter_hash, RN_HASH_BYTES);

@@ -147,7 +147,7 @@ static void ticks(struct job *job)
     if (job->healed && job->now % OPERATOR_MS == 0) {
         operators(job);
     }
-    if (job->now % SECOND_MS != 0 || job->healed) {
+    if (job->now % SECOND_MS != 0 || job->healed || job->directed) {
         return;
     }
     if (job->now < job->options.trouble_ms) {
@@ -177,7 +177,7 @@ static bool all_ended(struct job *job)
             return false;
         }
     }
-    return job->healed;
+    return job->healed || job->directed;
 }
 
 bool job_run_until(struct job *job, bool (*holds)(struct job *job), uint64_t limit_ms)

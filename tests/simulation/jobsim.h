@@ -24,7 +24,7 @@
 #include "services/federation/participation.h"
 #include "services/store/memorystore.h"
 
-#define JOB_MEMBERS_MAX 8u
+#define JOB_MEMBERS_MAX 12u
 #define JOB_NODES (JOB_MEMBERS_MAX + 1)
 #define JOB_SEGMENTS 6u
 #define JOB_ADAPTER_MAX 64u
@@ -43,7 +43,8 @@ struct job_options {
     enum rn_plan_weights weights;
     uint32_t rounds, attempts;
     uint32_t delay_ms;      /* most, of one message */
-    uint32_t commit_ms;     /* most, of one commit */
+    uint32_t commit_ms;     /* most, of one commit ... */
+    uint32_t commit_least_ms; /* ... beyond this */
     uint32_t training_ms;   /* most */
     uint32_t publish_ms;    /* most */
     uint64_t trouble_ms;    /* from then on the network heals and everybody comes back */
@@ -85,8 +86,11 @@ struct job_bulk {
     uint8_t wanted[512];
 };
 
+struct job_watch;
+
 struct job_node {
     struct job *job;
+    struct job_watch *watch; /* jobwatch.h */
     uint32_t place; /* members first; JOB's `members` is the coordinator */
     enum job_mood mood;
     struct rn_identity *identity;
@@ -129,7 +133,6 @@ struct job_node {
     uint32_t rounds_ever; /* the same, whatever became of its disk */
     bool final_published;
     uint8_t final_hash[RN_HASH_BYTES];
-    bool stranded_told;
     uint32_t lost_state; /* times its disk was emptied or set back */
 };
 
@@ -187,7 +190,9 @@ struct job {
     struct job_node *current; /* whose step runs */
     uint32_t sums;            /* rounds that got a sum */
     uint32_t skips;
+    uint32_t stranded; /* members that the coordinator gave up: bits */
     bool healed;
+    bool directed; /* nothing heals, and nobody is started but by the test */
     uint32_t vote_limit; /* most votes that reach the coordinator in a session; 0: all */
     bool restart_at_vote;
     char what[160]; /* of a failure */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whole jobs without trouble, and with one kind of it at a time.
+ * Whole jobs in which nobody crashes: rounds, records, publications, what a slow store changes, and
+ * how a lost round ends or does not end a job.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,47 +10,353 @@
 
 #include <cmocka.h>
 
-#include "tests/simulation/jobsim.h"
+#include "tests/simulation/jobwatch.h"
 
-static const struct job_options calm = {
-    .seed = 1,
-    .members = 4,
-    .losses = 1,
-    .colluding = 1,
-    .honest = 2,
-    .method = RN_METHOD_ROLORA,
-    .head = RN_PLAN_HEAD_FEDERATED,
-    .rounds = 4,
-    .attempts = 3,
-    .delay_ms = 50,
-    .commit_ms = 30,
-    .training_ms = 2000,
-    .publish_ms = 500,
-};
+#define MINUTE_MS UINT64_C(60000)
 
-static void test_calm(void **state)
+static void test_calm_jobs_end_well(void **state)
 {
     (void)state;
     for (int method = RN_METHOD_ROLORA; method <= RN_METHOD_FEDAVG_LORA; method++) {
-        struct job_options options = calm;
+        struct job_options options = job_calm();
         options.method = (enum rn_plan_method)method;
-        struct job *job = job_new(&options);
-        assert_true(job_run(job, 600000));
+        options.head = RN_PLAN_HEAD_FEDERATED;
+        struct job *job = job_directed(&options);
+        job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
         assert_int_equal(job->sums, 4);
         assert_int_equal(job->skips, 0);
-        for (uint32_t i = 0; i <= options.members; i++) {
-            assert_int_equal(job->nodes[i].result.code, RN_OK);
-            assert_true(job->nodes[i].final_published);
-        }
-        job_check_end(job);
+        assert_int_equal(job->nodes[4].watch->events[RN_JOB_OFFER], 4);
         job_free(job);
     }
+}
+
+/* Jobs without trouble wait for nobody: training and network are all that takes time. */
+static void test_calm_job_is_quick(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_all_end(job, RN_OK, 30000);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_NOT_WAITING], 0);
+    job_free(job);
+}
+
+/* Sites are started by hand: the first session waits a while for the last one. */
+static void test_first_session_waits_for_the_last_member(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 1;
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = 3500;
+    job_until_all_end(job, RN_OK, MINUTE_MS);
+    assert_int_equal(job->nodes[4].watch->last[RN_JOB_ROUND].included, 4);
+    job_free(job);
+}
+
+/* The start and each round's adapter are published once, and final once, by everybody who should.
+ */
+static void test_each_adapter_is_published_once(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    const struct job_watch *coordinator = job->nodes[4].watch;
+    for (uint32_t round = 0; round <= options.rounds; round++) {
+        assert_int_equal(coordinator->published[round], 1);
+        assert_int_equal(job_records_of_round(job, 4, RN_RECORD_METRICS, round), 1);
+    }
+    for (uint32_t i = 0; i <= options.members; i++) {
+        assert_int_equal(job->nodes[i].watch->finals, 1);
+    }
+    job_free(job);
+}
+
+/* A worker that is slower than the rounds: sessions wait for it, its queue stays short, and no
+ * adapter is left out. */
+static void test_slow_publications_hold_the_next_session(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 10;
+    options.training_ms = 100;
+    options.publish_ms = 20000;
+    struct job *job = job_directed(&options);
+    while (!job->nodes[4].ended) {
+        job_pass(job, 250);
+        assert_true(job->nodes[4].publish_count <= 5); /* four, and one of the session under way */
+        assert_true(job->now < 20 * MINUTE_MS);
+    }
+    job_until_all_end(job, RN_OK, MINUTE_MS);
+    for (uint32_t round = 0; round <= options.rounds; round++) {
+        assert_int_equal(job->nodes[4].watch->published[round], 1);
+    }
+    job_free(job);
+}
+
+/* Every commit takes two seconds and more; what leaves a node is in its durable records all the
+ * same (jobcheck.c looks at each message), and no connection and no round is lost over it. */
+static void test_store_with_slow_commits(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.commit_least_ms = 2000;
+    options.commit_ms = 500;
+    struct job *job = job_directed(&options);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, 4);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_MEMBER_LOST], 0);
+    job_free(job);
+}
+
+/* ---- Whole vectors */
+
+static uint32_t rounds_kept(struct job *job)
+{
+    uint32_t rounds = 0;
+    for (uint32_t round = 1; round <= job->options.rounds; round++) {
+        rounds += job_records_of_round(job, job->coordinator, RN_RECORD_AGGREGATOR, round) > 0;
+    }
+    return rounds;
+}
+
+static void test_vectors_go_when_all_have_receipts(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 6;
+    struct job *job = job_directed(&options);
+    while (!job->nodes[4].ended) {
+        job_pass(job, 100);
+        assert_true(rounds_kept(job) <= 2); /* the one under way, and the one before */
+        assert_true(job->now < 10 * MINUTE_MS);
+    }
+    assert_int_equal(rounds_kept(job), 0);
+    job_until_all_end(job, RN_OK, MINUTE_MS);
+    job_free(job);
+}
+
+/* A member is away from round 2 on: what it lacks stays, until it has it. */
+static void test_vectors_stay_while_one_member_lacks_them(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 6;
+    struct job *job = job_directed(&options);
+    job_until_round(job, 2, MINUTE_MS);
+    job_crash(job, 3, JOB_NEVER);
+    job_until_round(job, 6, 5 * MINUTE_MS);
+    const uint32_t from = job->nodes[3].rounds_done + 1;
+    assert_in_range(from, 1, 2);
+    for (uint32_t round = from; round <= 5; round++) {
+        assert_true(job_records_of_round(job, 4, RN_RECORD_AGGREGATOR, round) > 0);
+    }
+    job_start_node(job, 3);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, 6);
+    assert_int_equal(rounds_kept(job), 0);
+    job_free(job);
+}
+
+/* One that was never seen since the coordinator started may lack all of them. */
+static void test_vectors_stay_for_members_not_seen_since_a_restart(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = JOB_NEVER;
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    job_crash(job, 4, 1000);
+    job_until_round(job, 4, 5 * MINUTE_MS);
+    for (uint32_t round = 1; round <= 3; round++) {
+        assert_true(job_records_of_round(job, 4, RN_RECORD_AGGREGATOR, round) > 0);
+    }
+    job_start_node(job, 3);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(rounds_kept(job), 0);
+    job_free(job);
+}
+
+/* The other kinds of whole vectors: a node keeps one adapter, the last. */
+static void test_old_adapters_and_sessions_go(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 8;
+    struct job *job = job_directed(&options);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    for (uint32_t i = 0; i <= options.members; i++) {
+        for (uint32_t round = 1; round < 7; round++) {
+            assert_int_equal(job_records_of_round(job, i, RN_RECORD_ADAPTER, round), 0);
+        }
+        assert_int_equal(job_records_of_round(job, i, RN_RECORD_ADAPTER, 8), 1);
+        assert_int_equal(job_records_of_round(job, i, RN_RECORD_MEMBER, 3), 0);
+    }
+    for (uint32_t round = 1; round <= 8; round++) { /* the ledger is for ever */
+        assert_true(job_records_of_round(job, 0, RN_RECORD_SPENT, round) > 0);
+    }
+    job_free(job);
+}
+
+/* ---- Lost rounds */
+
+/* Nobody can train in round 2: it is skipped after its attempts, RoLoRA goes on with the other
+ * matrix, and every console counts it at the end. */
+static void test_skipped_rounds_are_counted(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_round(job, 2, MINUTE_MS);
+    job->options.train_percent = 100;
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    job->options.train_percent = 0;
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, 3);
+    assert_int_equal(job->skips, 1);
+    assert_int_equal(job_records_of_round(job, 4, RN_RECORD_RESULT, 2), 1);
+    for (uint32_t i = 0; i <= options.members; i++) {
+        const struct rn_job_event *end = &job->nodes[i].watch->last[RN_JOB_ENDED];
+        assert_int_equal(job->nodes[i].watch->events[RN_JOB_ENDED], 1);
+        assert_int_equal(end->summed, 3);
+        assert_int_equal(end->skipped, 1);
+    }
+    /* as many attempts as the plan allows, and no more */
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_OFFER], 3 + options.attempts);
+    job_free(job);
+}
+
+/* The last round is lost: the adapter of the round before is the final one, at the members too. */
+static void test_last_round_skipped(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 3;
+    struct job *job = job_directed(&options);
+    job_until_round(job, 3, MINUTE_MS);
+    job->options.train_percent = 100;
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, 2);
+    for (uint32_t i = 0; i <= options.members; i++) {
+        assert_int_equal(job->nodes[i].watch->last[RN_JOB_ENDED].skipped, 1);
+    }
+    job_free(job);
+}
+
+/* Two lost rounds in a row from one adapter: no matrix is left to go on with. */
+static void test_two_lost_rounds_end_the_job(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_round(job, 2, MINUTE_MS);
+    job->options.train_percent = 100;
+    job_until_all_end(job, RN_E_INCOMPLETE, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, 1);
+    assert_int_equal(job->skips, 2);
+    assert_int_equal(job_records(job, 4, RN_RECORD_END), 1);
+    for (uint32_t i = 0; i <= options.members; i++) { /* what was reached is published */
+        assert_true(job->nodes[i].final_published);
+        assert_memory_equal(job->nodes[i].final_hash, job->truth[1].after, RN_HASH_BYTES);
+    }
+    job_free(job);
+}
+
+/* A sum between two lost rounds: they are not two in a row. */
+static void test_lost_rounds_apart_do_not_end_the_job(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 5;
+    struct job *job = job_directed(&options);
+    for (uint32_t round = 2; round <= 4; round += 2) {
+        job_until_round(job, round, 5 * MINUTE_MS);
+        job->options.train_percent = 100;
+        job_until_round(job, round + 1, 5 * MINUTE_MS);
+        job->options.train_percent = 0;
+    }
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, 3);
+    assert_int_equal(job->skips, 2);
+    job_free(job);
+}
+
+/* FFA-LoRA and FedAvg-LoRA have no other matrix: one lost round ends the job. */
+static void test_other_methods_end_with_one_lost_round(void **state)
+{
+    (void)state;
+    for (int method = RN_METHOD_ROLORA + 1; method <= RN_METHOD_FEDAVG_LORA; method++) {
+        struct job_options options = job_calm();
+        options.method = (enum rn_plan_method)method;
+        struct job *job = job_directed(&options);
+        job_until_round(job, 2, MINUTE_MS);
+        job->options.train_percent = 100;
+        job_until_all_end(job, RN_E_INCOMPLETE, 5 * MINUTE_MS);
+        assert_int_equal(job->skips, 1);
+        job_free(job);
+    }
+}
+
+/* Updates were sent, and the members that could certify the end of the attempt stay away: no second
+ * session of the round is offered (A9), whoever comes back. */
+static void test_spent_round_is_not_offered_again(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_VOTE, MINUTE_MS);
+    const uint32_t offers = job->nodes[4].watch->events[RN_JOB_OFFER];
+    for (uint32_t i = 1; i < 4; i++) {
+        job_crash(job, i, 3 * MINUTE_MS);
+    }
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    job_pass(job, 1000);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_OFFER], offers);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_SKIPPED], 1);
+    assert_string_equal(job->nodes[4].watch->text[RN_JOB_ABORTED], "not repeatable");
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, 3);
+    job_free(job);
+}
+
+/* No round gave a sum: nothing is published, by nobody. */
+static void test_nothing_untrained_is_published(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job->options.train_percent = 100;
+    job_until_all_end(job, RN_E_INCOMPLETE, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, 0);
+    for (uint32_t i = 0; i <= options.members; i++) {
+        assert_int_equal(job->nodes[i].watch->finals, 0);
+        assert_int_equal(job->nodes[i].watch->events[RN_JOB_ENDED], 1);
+    }
+    job_free(job);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calm),
+        cmocka_unit_test(test_calm_jobs_end_well),
+        cmocka_unit_test(test_calm_job_is_quick),
+        cmocka_unit_test(test_first_session_waits_for_the_last_member),
+        cmocka_unit_test(test_each_adapter_is_published_once),
+        cmocka_unit_test(test_slow_publications_hold_the_next_session),
+        cmocka_unit_test(test_store_with_slow_commits),
+        cmocka_unit_test(test_vectors_go_when_all_have_receipts),
+        cmocka_unit_test(test_vectors_stay_while_one_member_lacks_them),
+        cmocka_unit_test(test_vectors_stay_for_members_not_seen_since_a_restart),
+        cmocka_unit_test(test_old_adapters_and_sessions_go),
+        cmocka_unit_test(test_skipped_rounds_are_counted),
+        cmocka_unit_test(test_last_round_skipped),
+        cmocka_unit_test(test_two_lost_rounds_end_the_job),
+        cmocka_unit_test(test_lost_rounds_apart_do_not_end_the_job),
+        cmocka_unit_test(test_other_methods_end_with_one_lost_round),
+        cmocka_unit_test(test_spent_round_is_not_offered_again),
+        cmocka_unit_test(test_nothing_untrained_is_published),
     };
+    job_pick_test();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

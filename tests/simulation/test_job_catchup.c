@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Members that were away: what they missed, while the job runs and after its end; what is not kept
+ * any more; attempts that were called off.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tests/simulation/jobwatch.h"
+
+#define MINUTE_MS UINT64_C(60000)
+
+/* ---- Behind at many rounds */
+
+/* Twelve members, of which the last five go away at rounds 1 to 5. */
+static struct job *five_go_away(void)
+{
+    struct job_options options = job_calm();
+    options.members = 12;
+    options.losses = 5;
+    options.rounds = 8;
+    options.training_ms = 200;
+    struct job *job = job_directed(&options);
+    for (uint32_t i = 0; i < 5; i++) {
+        job_until_round(job, 1 + i, 5 * MINUTE_MS);
+        job_crash(job, 7 + i, JOB_NEVER);
+    }
+    return job;
+}
+
+static void five_come_back(struct job *job)
+{
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_true(job->nodes[7 + i].rounds_done <= i + 1);
+        job_start_node(job, 7 + i);
+    }
+}
+
+/* More places in the job than the coordinator has in memory. */
+static void test_five_behind_at_five_rounds(void **state)
+{
+    (void)state;
+    struct job *job = five_go_away();
+    job_until_round(job, 7, 10 * MINUTE_MS);
+    five_come_back(job);
+    job_pass(job, MINUTE_MS);
+    for (uint32_t i = 7; i < 12; i++) {
+        assert_true(job->nodes[i].rounds_done >= 6);
+    }
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, 8);
+    job_free(job);
+}
+
+static void test_five_behind_in_linger(void **state)
+{
+    (void)state;
+    struct job *job = five_go_away();
+    job_until_phase(job, RN_COORDINATION_LINGER, 10 * MINUTE_MS);
+    five_come_back(job);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->nodes[12].starts, 1);
+    job_free(job);
+}
+
+/* The coordinator is started once more, as the members' last words ask. */
+static void test_five_behind_after_the_end(void **state)
+{
+    (void)state;
+    struct job *job = five_go_away();
+    job_until_down(job, 12, 10 * MINUTE_MS);
+    assert_int_equal(job->nodes[12].result.code, RN_OK);
+    job_pass(job, 5000);
+    job_start_node(job, 12);
+    five_come_back(job);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->nodes[12].watch->events[RN_JOB_OFFER], 8);
+    job_free(job);
+}
+
+/* A coordinator that is stopped while members fetch what they miss does not tell them that the job
+ * is over: it comes back for them. */
+static void test_signal_while_members_are_behind(void **state)
+{
+    (void)state;
+    struct job *job = five_go_away();
+    job_until_phase(job, RN_COORDINATION_LINGER, 10 * MINUTE_MS);
+    five_come_back(job);
+    job_until_phase(job, RN_COORDINATION_LINGER, 1000);
+    while (!job_member_view(job, 7).connected) {
+        job_pass(job, 50);
+    }
+    job_pass(job, 100);
+    assert_true(job->nodes[7].rounds_done < 8);
+    job_signal(job, 12);
+    job_until_down(job, 12, 1000);
+    job_pass(job, 5000);
+    assert_true(job_is_up(job, 7));
+    job_start_node(job, 12);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    job_free(job);
+}
+
+/* Four who hold every place and never get on lose them to the one who would. */
+static void test_idle_members_lose_their_places(void **state)
+{
+    (void)state;
+    struct job *job = five_go_away();
+    job_until_round(job, 7, 10 * MINUTE_MS);
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct rn_wire_hello hello = job_hello(job, 7 + i, 1 + i);
+        job_forge_hello(job, 7 + i, 1000000 + i, &hello);
+    }
+    job_start_node(job, 11);
+    job_until_phase(job, RN_COORDINATION_LINGER, 10 * MINUTE_MS);
+    job_until_down(job, 11, 3 * MINUTE_MS);
+    assert_int_equal(job->nodes[11].result.code, RN_OK);
+    assert_int_equal(job->nodes[11].rounds_done, 8);
+    job_free(job);
+}
+
+/* A member that asks without end is not helped without end. */
+static void test_help_is_given_once_a_second(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = JOB_NEVER;
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    const struct rn_wire_hello hello = job_hello(job, 3, 1);
+    job_forge_hello(job, 3, 1000000, &hello);
+    const struct rn_wire_envelope status = {
+        .body = RN_WIRE_STATUS, .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
+    const uint64_t until = job->now + 3000;
+    while (job->now < until) {
+        job_forge(job, 3, 1000000, &status);
+        job_pass(job, 1);
+    }
+    assert_in_range(job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND], 2, 4);
+    job_free(job);
+}
+
+/* ---- At the end */
+
+/* It restarts as the last round ends: the coordinator stays for it. */
+static void test_end_waits_for_who_was_here_a_moment_ago(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 4, RN_SA_STAGE_UNMASK, 5 * MINUTE_MS);
+    job_crash(job, 3, 5000);
+    job_until_all_end(job, RN_OK, MINUTE_MS);
+    assert_int_equal(job->nodes[4].starts, 1);
+    assert_int_equal(job->nodes[3].rounds_done, 4);
+    job_free(job);
+}
+
+/* One that was never there, or left long ago, holds up no end. */
+static void test_end_does_not_wait_for_who_is_away(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = JOB_NEVER;
+    job_until_phase(job, RN_COORDINATION_LINGER, 5 * MINUTE_MS);
+    job_until_all_end(job, RN_OK, 3000);
+    job_free(job);
+}
+
+/* ---- A lost state */
+
+static struct job_options six(void)
+{
+    struct job_options options = job_calm();
+    options.members = 6;
+    options.losses = 2;
+    options.rounds = 5;
+    return options;
+}
+
+/* Lost after its receipts: what it needs is pruned. Both consoles say so with the remedy, nobody
+ * waits for it, and it publishes nothing. */
+static void test_lost_state_is_stranded(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 8;
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 7, RN_SA_STAGE_READY, 5 * MINUTE_MS);
+    assert_int_equal(job_records_of_round(job, 4, RN_RECORD_AGGREGATOR, 1), 0);
+    job_crash(job, 3, JOB_NEVER);
+    job_empty_disk(job, 3);
+    job_start_node(job, 3);
+    job_pass(job, 1);
+    const uint64_t began = job->now;
+    job_until_down(job, 3, 5000);
+    const struct job_watch *coordinator = job->nodes[4].watch;
+    assert_int_equal(coordinator->events[RN_JOB_MEMBER_STRANDED], 1);
+    assert_int_equal(coordinator->last[RN_JOB_MEMBER_STRANDED].peer, 4);
+    assert_non_null(strstr(coordinator->text[RN_JOB_MEMBER_STRANDED], "newest backup"));
+    assert_true(job_view(job).members[3].stranded);
+    assert_int_equal(job->nodes[3].result.code, RN_E_INCOMPLETE);
+    assert_non_null(strstr(job->nodes[3].watch->end_text, "newest backup"));
+    assert_int_equal(job->nodes[3].watch->finals, 0);
+    job_until_round(job, 8, MINUTE_MS);
+    assert_true(job->now - began < 8000);
+    for (uint32_t again = 0; again < 2; again++) { /* the same each time that it is started */
+        job_start_node(job, 3);
+        job_pass(job, 1);
+        job_until_down(job, 3, 10000);
+        assert_int_equal(job->nodes[3].result.code, RN_E_INCOMPLETE);
+        assert_int_equal(job->nodes[3].watch->finals, 0);
+    }
+    job_until_down(job, 4, MINUTE_MS);
+    assert_int_equal(job->nodes[4].result.code, RN_OK);
+    assert_int_equal(job->sums, 8);
+    assert_int_equal(job_records(job, 4, RN_RECORD_AGGREGATOR), 0); /* not kept for its sake */
+    job_free(job);
+}
+
+/* The same against a coordinator that was started after the end. */
+static void test_lost_state_after_the_end(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    job_empty_disk(job, 3);
+    job_start_node(job, 4);
+    job_start_node(job, 3);
+    job_pass(job, 1);
+    job_until_down(job, 3, 10000);
+    assert_int_equal(job->nodes[3].result.code, RN_E_INCOMPLETE);
+    assert_int_equal(job->nodes[3].watch->finals, 1); /* that of before */
+    job_until_down(job, 4, MINUTE_MS);
+    assert_int_equal(job->nodes[4].result.code, RN_OK);
+    job_free(job);
+}
+
+/* Lost while another member's absence keeps the rounds: it follows them all. */
+static void test_lost_state_catches_up_while_rounds_are_kept(void **state)
+{
+    (void)state;
+    const struct job_options options = six();
+    struct job *job = job_directed(&options);
+    job->nodes[5].start_at = JOB_NEVER;
+    job_until_stage(job, 3, RN_SA_STAGE_READY, 5 * MINUTE_MS);
+    job_crash(job, 4, JOB_NEVER);
+    job_empty_disk(job, 4);
+    job_start_node(job, 4);
+    job_pass(job, 5000);
+    assert_true(job->nodes[4].rounds_done >= 2);
+    job_start_node(job, 5);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, 5);
+    assert_int_equal(job->nodes[6].watch->events[RN_JOB_MEMBER_STRANDED], 0);
+    job_free(job);
+}
+
+/* Pruned, but still in the coordinator's memory: good enough. */
+static void test_lost_state_catches_up_from_memory(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 3, RN_SA_STAGE_READY, 5 * MINUTE_MS);
+    assert_int_equal(job_records_of_round(job, 4, RN_RECORD_AGGREGATOR, 1), 0);
+    job_crash(job, 3, 500);
+    job_pass(job, 300);
+    job_empty_disk(job, 3);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, 4);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_EVIDENCE], 0);
+    job_free(job);
+}
+
+/* Its state is lost while the sum of the round under way is there to be had: it follows, and says
+ * no second Ready. */
+static void test_lost_state_in_the_session_under_way(void **state)
+{
+    (void)state;
+    for (int stage = RN_SA_STAGE_READY; stage <= RN_SA_STAGE_SUM; stage++) {
+        const struct job_options options = job_calm();
+        struct job *job = job_directed(&options);
+        job_until_stage(job, 1, (enum rn_sa_stage)stage, MINUTE_MS);
+        job_crash(job, 3, JOB_NEVER);
+        job_empty_disk(job, 3);
+        job_start_node(job, 3);
+        job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+        assert_int_equal(job->sums, 4);
+        assert_int_equal(job->nodes[4].watch->events[RN_JOB_EVIDENCE], 0);
+        assert_int_equal(job->nodes[4].watch->events[RN_JOB_BLAMED], 0);
+        job_free(job);
+    }
+}
+
+/* An old copy that lacks pruned rounds is as good as none; the newest backup takes it up again. */
+static void test_old_copy_is_stranded_and_newest_backup_goes_on(void **state)
+{
+    (void)state;
+    struct job_options options = six();
+    options.rounds = 9;
+    struct job *job = job_directed(&options);
+    job_until_round(job, 2, MINUTE_MS);
+    struct rn_memory_disk *old = job_backup(job, 4);
+    job_until_stage(job, 8, RN_SA_STAGE_READY, 5 * MINUTE_MS);
+    job_crash(job, 4, JOB_NEVER);
+    struct rn_memory_disk *newest = job_backup(job, 4);
+    job_restore(job, 4, old);
+    job_start_node(job, 4);
+    job_pass(job, 1);
+    job_until_down(job, 4, 5000);
+    assert_int_equal(job->nodes[4].result.code, RN_E_INCOMPLETE);
+    assert_int_equal(job->nodes[4].watch->finals, 0);
+    job_restore(job, 4, newest);
+    job_start_node(job, 4);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_false(job_view(job).members[4].stranded);
+    rn_memory_disk_free(&old);
+    rn_memory_disk_free(&newest);
+    job_free(job);
+}
+
+/* ---- Attempts that were called off */
+
+/* Two members go down as the uploads begin: too few remain and the attempt is called off under a
+ * certificate. A member that had sent its update and was away then gets the certificate when it is
+ * back, and takes part again. */
+static void test_abort_certificate_reaches_who_was_away(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
+    job_crash(job, 2, 2000);
+    job_crash(job, 3, 2000);
+    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    job_break(job, 1, 1500);
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    const struct job_watch *coordinator = job->nodes[4].watch;
+    assert_int_equal(coordinator->events[RN_JOB_ABORTED], 1);
+    assert_string_equal(coordinator->text[RN_JOB_ABORTED], "repeatable");
+    assert_int_equal(coordinator->last[RN_JOB_ROUND].round, 2);
+    assert_int_equal(coordinator->last[RN_JOB_ROUND].attempt, 2);
+    assert_int_equal(coordinator->last[RN_JOB_ROUND].included, 4);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    job_free(job);
+}
+
+/* The same, but it comes back when the attempt that gave the sum is over too. */
+static void test_abort_certificate_comes_with_the_sum(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 9;
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
+    job_crash(job, 2, 2000);
+    job_crash(job, 3, 2000);
+    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    job_break(job, 1, 100000000);
+    job_until_round(job, 8, 5 * MINUTE_MS); /* not in the coordinator's memory any more */
+    assert_int_equal(job->sums, 7);
+    assert_int_equal(job->nodes[1].rounds_done, 1);
+    job->links[1].dial_at = job->now;
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    job_free(job);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_five_behind_at_five_rounds),
+        cmocka_unit_test(test_five_behind_in_linger),
+        cmocka_unit_test(test_five_behind_after_the_end),
+        cmocka_unit_test(test_signal_while_members_are_behind),
+        cmocka_unit_test(test_idle_members_lose_their_places),
+        cmocka_unit_test(test_help_is_given_once_a_second),
+        cmocka_unit_test(test_end_waits_for_who_was_here_a_moment_ago),
+        cmocka_unit_test(test_end_does_not_wait_for_who_is_away),
+        cmocka_unit_test(test_lost_state_is_stranded),
+        cmocka_unit_test(test_lost_state_after_the_end),
+        cmocka_unit_test(test_lost_state_catches_up_while_rounds_are_kept),
+        cmocka_unit_test(test_lost_state_catches_up_from_memory),
+        cmocka_unit_test(test_lost_state_in_the_session_under_way),
+        cmocka_unit_test(test_old_copy_is_stranded_and_newest_backup_goes_on),
+        cmocka_unit_test(test_abort_certificate_reaches_who_was_away),
+        cmocka_unit_test(test_abort_certificate_comes_with_the_sum),
+    };
+    job_pick_test();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
