@@ -463,7 +463,7 @@ static void make_roster(struct world *w)
         seed.bytes[0] = (uint8_t)(i + 1);
         w->identities[i] = rn_identity_from_seed(&seed);
         w->roster.members[i] = (struct rn_roster_member){
-            .key = *rn_identity_public_of(w->identities[i]), .valid_until = 40000};
+            .key = *rn_identity_public_of(w->identities[i])};
         (void)rn_text_format(w->roster.members[i].name, sizeof(w->roster.members[i].name),
                              "site-%u", (unsigned)i);
     }
@@ -476,10 +476,10 @@ static void make_plan(struct world *w, const char *rounds)
     char first[EDITED_MAX];
     char second[EDITED_MAX];
     struct rn_error err = {0};
-    const char *text = with_field(first, plan_example, "lora.head", "frozen");
-    text = with_field(second, text, "secagg.losses", "0");
-    text = with_field(first, text, "metrics", "summed");
-    text = with_field(second, text, "rounds", rounds);
+    const char *text = with_field(first, sizeof(first), plan_example, "lora.head", "frozen");
+    text = with_field(second, sizeof(second), text, "secagg.losses", "0");
+    text = with_field(first, sizeof(first), text, "metrics", "summed");
+    text = with_field(second, sizeof(second), text, "rounds", rounds);
     if (!rn_is_ok(rn_plan_parse(rn_view_text(text), "plan.yaml", &w->plan, &err))) {
         fail_msg("%s", err.text);
     }
