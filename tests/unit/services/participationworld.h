@@ -657,15 +657,21 @@ static void run_round(struct world *w, uint32_t round)
     }
 }
 
+/* In steps that a machine does not take for a suspended process. */
 static void tick(struct world *w, uint64_t milliseconds)
 {
-    w->now_ms += milliseconds;
-    for (uint32_t i = 0; i < SITES; i++) {
-        if (!w->sites[i].ended) {
-            step(&w->sites[i], (struct rn_input){.kind = RN_INPUT_TICK});
+    do {
+        const uint64_t step_ms =
+            milliseconds < RN_CLOCK_STEP_MS_MAX ? milliseconds : RN_CLOCK_STEP_MS_MAX;
+        w->now_ms += step_ms;
+        milliseconds -= step_ms;
+        for (uint32_t i = 0; i < SITES; i++) {
+            if (!w->sites[i].ended) {
+                step(&w->sites[i], (struct rn_input){.kind = RN_INPUT_TICK});
+            }
         }
-    }
-    pump(w);
+        pump(w);
+    } while (milliseconds > 0);
 }
 
 static void drain(struct site *site, unsigned count)
