@@ -19,5 +19,6 @@ rn_result rn_service_command_run(const struct rn_command *command, rn_service_ru
     const struct rn_service_options options = {.directory = command->operands[0],
                                                .quiet_log = command->quiet};
     RN_TRY(rn_service_setup(err));
-    return run(&options, err);
+    const rn_result result = run(&options, err);
+    return result;
 }
