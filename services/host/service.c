@@ -19,6 +19,5 @@ rn_result rn_service_command_run(const struct rn_command *command, rn_service_ru
     const struct rn_service_options options = {.directory = command->operands[0],
                                                .quiet_log = command->quiet};
     RN_TRY(rn_service_setup(err));
-    const rn_result result = run(&options, err);
-    return result;
+    return (rn_result){run(&options, err).code}; /* cppcheck takes it for the options' address */
 }
