@@ -106,8 +106,8 @@ struct rn_rpc_callbacks {
     /* gRPC health: is the service able to work? NULL: always true until rn_rpc_stop. */
     bool (*is_serving)(void *user);
 
-    /* Local admin request (`rondo status`, `abort`): append the answer, usually JSON. Only peers on the unix
-     * socket get here. NULL: the method answers "unsupported". */
+    /* Local admin request (`rondo status`, `abort`): append the answer, usually JSON. Only peers on
+     * the unix socket get here. NULL: the method answers "unsupported". */
     rn_result (*admin)(void *user, struct rn_view request, struct rn_buffer *answer);
 };
 

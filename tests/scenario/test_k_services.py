@@ -87,7 +87,7 @@ def slow_disk(scenario):
     library = fed.directory / "slow.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, "-x", "c", "-", "-ldl"],
                    input=SLOW_FSYNC.encode(), check=True)  # fmt: skip
-    fed.coordinator.environment = {"LD_PRELOAD": str(library)}
+    fed.coordinator.environment = {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0"}
     trap = fed.coordinator.gate(event="round.done", round=1)
     fed.start()
     fed.coordinator.wait_gate(trap)

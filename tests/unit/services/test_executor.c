@@ -404,6 +404,12 @@ static void neighbouring_writes_are_one_commit(void **state)
     end(world);
 }
 
+static void note_release(void *owner)
+{
+    struct world *world = owner;
+    note(world, world->in, "released");
+}
+
 static void a_failed_commit_stops_everything_behind(void **state)
 {
     (void)state;
@@ -417,7 +423,13 @@ static void a_failed_commit_stops_everything_behind(void **state)
     wait_for(world, world->out, "end:");
     assert_string_equal(snapshot(world, world->out),
                         "F A event:service.failed end:io:the disk is full:now ");
-    (void)say(world, "Z"); /* the machine is not stepped again */
+    /* The machine is not stepped again, but what is posted is still taken. */
+    const struct rn_input input = {.kind = RN_INPUT_ABORT, .text = "why"};
+    (void)say(world, "Z");
+    rn_executor_post_owned(world->executor, &input, note_release, world);
+    wait_for(world, world->in, "released");
+    assert_null(strstr(snapshot(world, world->in), "Z"));
+    assert_null(strstr(snapshot(world, world->in), "abort"));
     end(world);
 }
 
@@ -599,6 +611,8 @@ static void bulk_waits_for_the_commit_and_can_be_stopped(void **state)
     rn_executor_room(world->executor, RN_SA_COORDINATOR, 2);
     (void)say(world, "C");
     wait_for(world, world->out, "C");
+    (void)say(world, "D"); /* chunks are looked after between two inputs */
+    wait_for(world, world->out, "D");
     assert_int_equal(world->chunks_out, 2);
     assert_null(strstr(snapshot(world, world->in), "sent"));
     end(world);
