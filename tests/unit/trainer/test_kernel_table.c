@@ -72,9 +72,25 @@ static void sets_agree_bit_for_bit(void **state)
     run_free(&scalar);
 }
 
+/* Tests that run in every class lean on it. */
+static void a_lower_class_is_what_is_chosen(void **state)
+{
+    (void)state;
+    for (int level = RN_CPU_CLASS_SCALAR; level <= RN_CPU_CLASS_AVX512; level++) {
+        const enum rn_cpu_set set = (enum rn_cpu_set)level;
+        const bool there = rn_kernels_cpu_of(set) != NULL;
+        assert_int_equal(rn_cpu_class_take((enum rn_cpu_class)level) == RN_CPU_TAKEN, there);
+        if (there) {
+            assert_ptr_equal(rn_kernels_cpu(), rn_kernels_cpu_of(set));
+            assert_ptr_equal(rn_kernels_cpu_bf16(false), rn_kernels_cpu_typed(set, RN_CPU_BF16));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lower_class_is_what_is_chosen),
         cmocka_unit_test(cpu_agrees_with_the_reference),
         cmocka_unit_test(sets_agree_bit_for_bit),
     };
