@@ -11,11 +11,9 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 from federation import check_exit
 
@@ -25,7 +23,7 @@ MODEL = ROOT / "deploy/embedded/model"
 TRAIN = ROOT / "deploy/embedded/train.tsv.gz"
 DEV = ROOT / "deploy/embedded/dev.tsv.gz"
 COLUMNS = ("--text", "sentence", "--label", "label")
-USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG, DOES_NOT_FIT, INCOMPLETE = 64, 65, 66, 74, 78, 81, 82
+USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG, DOES_NOT_FIT = 64, 65, 66, 74, 78, 81
 
 
 def rondo(*arguments):
@@ -280,53 +278,6 @@ def curves_say_what_is_missing(work):
     assert ok("curves", rounds, "--column", "loss", "--out", work / "c.svg").strip() == str(work / "c.svg")
 
 
-def a_stopped_training_goes_on(work):
-    """Ctrl-C at any step, as often as one likes: the adapter and all it says of itself are those of a training that was
-    left alone."""
-    options = ("--model", MODEL, "--data", TRAIN, *COLUMNS, "--rank", 4, "--batch", 48, "--max-length", 48, "--epochs", 2,
-               "--schedule", "cosine", "--warmup-steps", 5, "--format", "json", "--quiet")
-    whole = json.loads(ok("train", *options, "--out", work / "undisturbed"))
-    out = work / "disturbed"
-    checkpoint = out / "training.checkpoint"
-    refused_json = rondo("train", *options, "--out", out, "--resume")
-    assert refused_json[0] == NO_INPUT and "no checkpoint" in refused_json[2], refused_json
-    stops = 0
-    for threads in (1, 2, 2, 1):
-        more = ("--resume",) if stops else ()
-        before = checkpoint.stat().st_mtime_ns if stops else 0
-        run = subprocess.Popen([RONDO, "train", *map(str, options), "--out", out, "--checkpoint-every", "3", "--threads",
-                                str(threads), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while run.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
-            time.sleep(0.001)
-        run.send_signal(signal.SIGINT)
-        text, err = run.communicate(timeout=300)
-        if run.returncode == 0:  # it was faster than the signal
-            break
-        assert run.returncode == INCOMPLETE and "--resume goes on" in err and text == "", (run.returncode, text, err)
-        assert checkpoint.stat().st_mode & 0o777 == 0o600
-        assert not (out / "adapter_model.safetensors").exists()
-        stops += 1
-    assert stops > 0, "no signal came in time"
-    for words, text in ((("--lr", 0.01), "lr"), (("--seed", 2), "seed"), (("--no-shuffle",), "no-shuffle")):
-        code, _, err = rondo("train", *options, *words, "--out", out, "--resume")
-        assert code == USAGE and f'\\"{text}\\" differs' in err, err
-    code, _, err = rondo("train", *options, "--out", out)
-    assert code == USAGE and "go on with --resume" in err, err
-    good = checkpoint.read_bytes()
-    for bad in (good[:-1], good + b"x", good[:60] + b"?" + good[61:], b"", good[:13]):
-        checkpoint.write_bytes(bad)
-        code, _, err = rondo("train", *options, "--out", out, "--resume")
-        assert code == DATA_WRONG and "training.checkpoint" in err, (code, err)
-    checkpoint.write_bytes(good)
-    report = json.loads(ok("train", *options, "--out", out, "--resume"))
-    for key in ("steps", "examples", "tokens", "loss_first", "loss_last", "loss_mean"):
-        assert abs(report[key] - whole[key]) <= 1e-12 * abs(whole[key]), (key, report, whole)
-    files = sorted(path.name for path in out.iterdir())
-    assert files == sorted(path.name for path in (work / "undisturbed").iterdir()), files
-    for name in files:
-        assert (out / name).read_bytes() == (work / "undisturbed" / name).read_bytes(), name
-
-
 def main():
     if not RONDO.exists():
         print(f"skipped: {RONDO} is not built")
@@ -335,7 +286,7 @@ def main():
         for step in (learns_and_is_used, same_options_same_bytes, the_frozen_matrix_keeps_its_bytes,
                      dp_sgd_keeps_the_data_to_itself, facts, private_options, bad_input,
                      nothing_is_replaced_by_surprise, split_says_what_it_made, what_a_person_should_know,
-                     a_full_disk_is_said_so, curves_say_what_is_missing, a_stopped_training_goes_on):
+                     a_full_disk_is_said_so, curves_say_what_is_missing):
             step(pathlib.Path(folder))
             print(f"{step.__name__}: good")
     return 0
