@@ -209,7 +209,7 @@ static void test_lost_state_is_stranded(void **state)
     assert_int_equal(job->nodes[3].result.code, RN_E_INCOMPLETE);
     assert_non_null(strstr(job->nodes[3].watch->end_text, "newest backup"));
     assert_int_equal(job->nodes[3].watch->finals, 0);
-    job_until_round(job, 8, MINUTE_MS);
+    job_until_stage(job, 8, RN_SA_STAGE_READY, MINUTE_MS);
     assert_true(job->now - began < 8000);
     for (uint32_t again = 0; again < 2; again++) { /* the same each time that it is started */
         job_start_node(job, 3);

@@ -50,6 +50,7 @@ static void test_first_session_waits_for_the_last_member(void **state)
     struct job *job = job_directed(&options);
     job->nodes[3].start_at = 3500;
     job_until_all_end(job, RN_OK, MINUTE_MS);
+    assert_int_equal(job->nodes[4].watch->last[RN_JOB_OFFER].present, 4);
     assert_int_equal(job->nodes[4].watch->last[RN_JOB_ROUND].included, 4);
     job_free(job);
 }
