@@ -302,7 +302,7 @@ fault untrained-is-published-here $fed/coordination.c \
 
 fault older-adapter-is-published $fed/participation.c \
   'const bool behind = rn_part_is_behind(p);' 'const bool behind = false;' \
-  test_job_random
+  test_job_trouble:test_member_declines_later
 
 fault publication-is-not-noted $fed/coordination.c \
   'rn_coord_write_metrics(c, published->round, &metrics);' '(void)metrics;' \
@@ -352,5 +352,8 @@ fault lines-are-dropped-unsaid $fed/jobevent.c \
   test_job_trouble:test_event_lines_are_limited
 
 fault end-is-signed-over-any-round $fed/jobrecord.c \
-  'rn_buffer_u32(&buffer, round);' 'rn_buffer_u32(&buffer, 0);' \
+  'rn_buffer_u32(out, round);
+    rn_buffer_u32(out, end->code);' \
+  'rn_buffer_u32(out, 0);
+    rn_buffer_u32(out, end->code + 0 * round);' \
   test_job_trouble:test_operator_ends_a_job_that_never_began
