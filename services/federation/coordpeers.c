@@ -73,9 +73,9 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
                        .attempt = c->attempt,
                        .members = rn_coord_present(c),
                        .rounds_total = c->basis->plan->rounds,
-                       .joined_late = running && session->stage > RN_SA_STAGE_READY &&
-                                      (session->summed ||
-                                       !rn_sa_set_has(&session->joined, index))}};
+                       .joined_late =
+                           running && session->stage > RN_SA_STAGE_READY &&
+                           (session->summed || !rn_sa_set_has(&session->joined, index))}};
     rn_effects_send(c->out, c->peers[index].connection, &envelope);
 }
 
@@ -112,8 +112,7 @@ static void refuse(struct rn_coordination *c, uint32_t index, uint64_t connectio
 static bool is_ahead(const struct rn_coordination *c, uint64_t next_round)
 {
     const struct rn_coord_session *session = &c->session;
-    const bool summed =
-        session->machine != NULL && session->summed && session->round == c->round;
+    const bool summed = session->machine != NULL && session->summed && session->round == c->round;
     return next_round > c->round + UINT64_C(1) * summed;
 }
 

@@ -135,8 +135,8 @@ static void test_help_is_given_once_a_second(void **state)
     job_until_round(job, 3, 5 * MINUTE_MS);
     const struct rn_wire_hello hello = job_hello(job, 3, 1);
     job_forge_hello(job, 3, 1000000, &hello);
-    const struct rn_wire_envelope status = {
-        .body = RN_WIRE_STATUS, .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
+    const struct rn_wire_envelope status = {.body = RN_WIRE_STATUS,
+                                            .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
     const uint64_t until = job->now + 3000;
     while (job->now < until) {
         job_forge(job, 3, 1000000, &status);

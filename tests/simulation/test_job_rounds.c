@@ -102,7 +102,7 @@ static void test_store_with_slow_commits(void **state)
 {
     (void)state;
     struct job_options options = job_calm();
-    options.commit_least_ms = 2000;
+    options.commit_min_ms = 2000;
     options.commit_ms = 500;
     struct job *job = job_directed(&options);
     job_until_all_end(job, RN_OK, 10 * MINUTE_MS);

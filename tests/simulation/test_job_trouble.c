@@ -93,8 +93,8 @@ static void test_member_declines_later(void **state)
     job_free(job);
 }
 
-/* A member whose policy asks for more contributors than are there learns of it after Ready, and then
- * only follows: with the others too few, every attempt is lost; the job ends all the same. */
+/* A member whose policy asks for more contributors than are there learns of it after Ready, and
+ * then only follows: with the others too few, every attempt is lost; the job ends all the same. */
 static void test_member_with_a_higher_floor(void **state)
 {
     (void)state;
