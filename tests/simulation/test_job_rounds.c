@@ -309,7 +309,7 @@ static void test_spent_round_is_not_offered_again(void **state)
     job_until_stage(job, 2, RN_SA_STAGE_VOTE, MINUTE_MS);
     const uint32_t offers = job->nodes[4].watch->events[RN_JOB_OFFER];
     for (uint32_t i = 1; i < 4; i++) {
-        job_crash(job, i, 3 * MINUTE_MS);
+        job_crash(job, i, 80000);
     }
     job_until_round(job, 3, 5 * MINUTE_MS);
     job_pass(job, 1000);
