@@ -84,7 +84,7 @@ static void a_round_that_was_taken_is_not_taken_twice(void **state)
     free_world(w);
 }
 
-static void a_failed_upload_leaves_the_session(void **state)
+static void a_failed_upload_only_follows(void **state)
 {
     (void)state;
     struct world *w = make_world("2");
@@ -94,7 +94,7 @@ static void a_failed_upload_leaves_the_session(void **state)
     for (uint32_t i = 0; i < SITES; i++) {
         assert_int_equal(w->sites[i].events[RN_JOB_UPLOAD_FAILED], 1);
         assert_int_equal(w->sites[i].sent[DONE], 0);
-        assert_false(view_of(&w->sites[i]).in_session);
+        assert_true(view_of(&w->sites[i]).following);
     }
     free_world(w);
 }
@@ -606,7 +606,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rounds_end_in_one_adapter),
         cmocka_unit_test(a_round_that_was_taken_is_not_taken_twice),
-        cmocka_unit_test(a_failed_upload_leaves_the_session),
+        cmocka_unit_test(a_failed_upload_only_follows),
         cmocka_unit_test(chunks_are_gone_after_the_vote),
         cmocka_unit_test(a_signal_ends_what_can_be_resumed),
         cmocka_unit_test(a_signal_waits_for_a_session_and_not_for_ever),
