@@ -200,9 +200,7 @@ fault lost-state-cannot-follow-its-own-done crypto/secagg/member_steps.c \
   test_job_catchup:test_lost_state*
 
 fault lost-state-joins-a-second-time $fed/coordpeers.c \
-  '(session->summed ||
-                                       !rn_sa_set_has(&session->joined, index))' \
-  '!rn_sa_set_has(&session->joined, index)' \
+  '(session->summed || !rn_sa_set_has(' '(false || !rn_sa_set_has(' \
   test_job_catchup:test_lost_state_in_the_session_under_way
 
 # ---- Pruning
