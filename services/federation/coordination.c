@@ -202,8 +202,8 @@ static void check_state(struct rn_coordination *c)
                 "coordinator's state/ from its newest backup and start it again, or set up a new "
                 "plan",
                 (unsigned)ahead, (unsigned)c->round);
-    rn_effects_event_err(
-        c->out, (struct rn_job_event){.kind = RN_JOB_INCOMPLETE, .round = c->round}, &err);
+    rn_effects_event_err(c->out,
+                         (struct rn_job_event){.kind = RN_JOB_INCOMPLETE, .round = c->round}, &err);
     end(c, result, &err);
 }
 

@@ -120,13 +120,14 @@ static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
     if (last) {
         char declined[RN_ERROR_TEXT_MAX / 2];
         name_declined(c, result.round, declined, sizeof(declined));
-        c->result = rn_fail(&c->err, RN_E_INCOMPLETE,
-                            "round %u was lost%s and %s; the adapter of the rounds before is kept%s",
-                            (unsigned)result.round, spent ? " after updates were sent" : "",
-                            head ? "the federated head, which is part of every round, may not be "
-                                   "sent again from the same start"
-                                 : "the plan has no other matrix to go on with",
-                            declined);
+        c->result =
+            rn_fail(&c->err, RN_E_INCOMPLETE,
+                    "round %u was lost%s and %s; the adapter of the rounds before is kept%s",
+                    (unsigned)result.round, spent ? " after updates were sent" : "",
+                    head ? "the federated head, which is part of every round, may not be "
+                           "sent again from the same start"
+                         : "the plan has no other matrix to go on with",
+                    declined);
         rn_coord_write_end(c, c->result, &c->err);
     }
     report(c, &result);

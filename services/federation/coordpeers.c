@@ -111,8 +111,7 @@ static void refuse(struct rn_coordination *c, uint32_t index, uint64_t connectio
 static bool is_ahead(const struct rn_coordination *c, uint64_t next_round)
 {
     const struct rn_coord_session *session = &c->session;
-    const bool summed =
-        session->machine != NULL && session->summed && session->round == c->round;
+    const bool summed = session->machine != NULL && session->summed && session->round == c->round;
     return next_round > c->round + UINT64_C(1) * summed;
 }
 

@@ -106,7 +106,7 @@ static rn_result latest(void *context, enum rn_record_kind kind, int64_t round,
 
 static uint64_t commit_time(struct job *job)
 {
-    return job->options.commit_least_ms + job_below(job, job->options.commit_ms + 1);
+    return job->options.commit_min_ms + job_below(job, job->options.commit_ms + 1);
 }
 
 static void on_committed(void *context, uint64_t sequence, rn_result result,

@@ -44,7 +44,7 @@ struct job_options {
     uint32_t rounds, attempts;
     uint32_t delay_ms;      /* most, of one message */
     uint32_t commit_ms;     /* most, of one commit ... */
-    uint32_t commit_least_ms; /* ... beyond this */
+    uint32_t commit_min_ms; /* ... beyond this */
     uint32_t training_ms;   /* most */
     uint32_t publish_ms;    /* most */
     uint64_t trouble_ms;    /* from then on the network heals and everybody comes back */
@@ -91,7 +91,7 @@ struct job_watch;
 struct job_node {
     struct job *job;
     struct job_watch *watch; /* jobwatch.h */
-    uint32_t place; /* members first; JOB's `members` is the coordinator */
+    uint32_t place;          /* members first; JOB's `members` is the coordinator */
     enum job_mood mood;
     struct rn_identity *identity;
     struct rn_job_basis basis;
@@ -192,7 +192,7 @@ struct job {
     uint32_t skips;
     uint32_t stranded; /* members that the coordinator gave up: bits */
     bool healed;
-    bool directed; /* nothing heals, and nobody is started but by the test */
+    bool directed;       /* nothing heals, and nobody is started but by the test */
     uint32_t vote_limit; /* most votes that reach the coordinator in a session; 0: all */
     bool restart_at_vote;
     char what[160]; /* of a failure */

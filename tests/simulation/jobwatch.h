@@ -19,7 +19,7 @@ struct job_watch {
     char end_text[RN_ERROR_TEXT_MAX]; /* of the newest END */
     uint64_t end_ms;
     struct rn_plan plan; /* its own, of job_declines */
-    uint64_t points; /* effects and commits so far: places where it might have crashed */
+    uint64_t points;     /* effects and commits so far: places where it might have crashed */
 };
 
 /* ---- For the driver (jobnode.c) */

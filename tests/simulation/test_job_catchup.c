@@ -135,8 +135,8 @@ static void test_help_is_given_once_a_second(void **state)
     job_until_round(job, 3, 5 * MINUTE_MS);
     const struct rn_wire_hello hello = job_hello(job, 3, 1);
     job_forge_hello(job, 3, 1000000, &hello);
-    const struct rn_wire_envelope status = {
-        .body = RN_WIRE_STATUS, .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
+    const struct rn_wire_envelope status = {.body = RN_WIRE_STATUS,
+                                            .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
     const uint64_t until = job->now + 3000;
     while (job->now < until) {
         job_forge(job, 3, 1000000, &status);
@@ -154,8 +154,8 @@ static void test_end_waits_for_who_was_here_a_moment_ago(void **state)
     (void)state;
     const struct job_options options = job_calm();
     struct job *job = job_directed(&options);
-    job_until_stage(job, 4, RN_SA_STAGE_UNMASK, 5 * MINUTE_MS);
-    job_crash(job, 3, 5000);
+    job_until_stage(job, 4, RN_SA_STAGE_SHARES, 5 * MINUTE_MS);
+    job_crash(job, 3, 8500); /* longer than the rest of the round takes */
     job_until_all_end(job, RN_OK, MINUTE_MS);
     assert_int_equal(job->nodes[4].starts, 1);
     assert_int_equal(job->nodes[3].rounds_done, 4);
@@ -209,7 +209,7 @@ static void test_lost_state_is_stranded(void **state)
     assert_int_equal(job->nodes[3].result.code, RN_E_INCOMPLETE);
     assert_non_null(strstr(job->nodes[3].watch->end_text, "newest backup"));
     assert_int_equal(job->nodes[3].watch->finals, 0);
-    job_until_round(job, 8, MINUTE_MS);
+    job_until_stage(job, 8, RN_SA_STAGE_READY, MINUTE_MS);
     assert_true(job->now - began < 8000);
     for (uint32_t again = 0; again < 2; again++) { /* the same each time that it is started */
         job_start_node(job, 3);
@@ -354,6 +354,32 @@ static void test_abort_certificate_reaches_who_was_away(void **state)
     job_free(job);
 }
 
+/* The same from a coordinator that was started since: it finds the attempt in its records. */
+static void test_abort_certificate_after_a_restart(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.training_ms = 8000;
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
+    job_crash(job, 2, 2000);
+    job_crash(job, 3, 2000);
+    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    job_break(job, 1, 100000000);
+    while (job_view(job).attempt != 2 || job_view(job).stage != RN_SA_STAGE_READY) {
+        job_pass(job, 50);
+    }
+    job_pass(job, 500); /* its records are durable */
+    job_crash(job, 4, 500);
+    job->links[1].dial_at = job->now + 1500;
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    job_pass(job, 1000);
+    assert_int_equal(job->nodes[4].watch->last[RN_JOB_ROUND].attempt, 2);
+    assert_int_equal(job->nodes[4].watch->last[RN_JOB_ROUND].included, 4);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    job_free(job);
+}
+
 /* The same, but it comes back when the attempt that gave the sum is over too. */
 static void test_abort_certificate_comes_with_the_sum(void **state)
 {
@@ -392,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_lost_state_in_the_session_under_way),
         cmocka_unit_test(test_old_copy_is_stranded_and_newest_backup_goes_on),
         cmocka_unit_test(test_abort_certificate_reaches_who_was_away),
+        cmocka_unit_test(test_abort_certificate_after_a_restart),
         cmocka_unit_test(test_abort_certificate_comes_with_the_sum),
     };
     job_pick_test();

@@ -50,6 +50,7 @@ static void test_first_session_waits_for_the_last_member(void **state)
     struct job *job = job_directed(&options);
     job->nodes[3].start_at = 3500;
     job_until_all_end(job, RN_OK, MINUTE_MS);
+    assert_int_equal(job->nodes[4].watch->last[RN_JOB_OFFER].present, 4);
     assert_int_equal(job->nodes[4].watch->last[RN_JOB_ROUND].included, 4);
     job_free(job);
 }
@@ -101,7 +102,7 @@ static void test_store_with_slow_commits(void **state)
 {
     (void)state;
     struct job_options options = job_calm();
-    options.commit_least_ms = 2000;
+    options.commit_min_ms = 2000;
     options.commit_ms = 500;
     struct job *job = job_directed(&options);
     job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
@@ -308,7 +309,7 @@ static void test_spent_round_is_not_offered_again(void **state)
     job_until_stage(job, 2, RN_SA_STAGE_VOTE, MINUTE_MS);
     const uint32_t offers = job->nodes[4].watch->events[RN_JOB_OFFER];
     for (uint32_t i = 1; i < 4; i++) {
-        job_crash(job, i, 3 * MINUTE_MS);
+        job_crash(job, i, 80000);
     }
     job_until_round(job, 3, 5 * MINUTE_MS);
     job_pass(job, 1000);

@@ -72,7 +72,7 @@ static void test_all_decline(void **state)
     job_free(job);
 }
 
-/* It declines from its second start on. */
+/* It declines from its second start on, and publishes no adapter that is not the newest. */
 static void test_member_declines_later(void **state)
 {
     (void)state;
@@ -86,11 +86,15 @@ static void test_member_declines_later(void **state)
     assert_int_equal(job->sums, 4);
     assert_true(job->nodes[COORDINATOR].watch->at_ms[RN_JOB_ROUND] < 20000);
     assert_true(job->nodes[COORDINATOR].watch->events[RN_JOB_MEMBER_DECLINED] > 0);
+    job_pass(job, 2000); /* it has some rounds, and knows that they are not the last */
+    assert_true(job->nodes[3].rounds_done > 0);
+    assert_int_equal(job->nodes[3].result.code, RN_E_INCOMPLETE);
+    assert_int_equal(job->nodes[3].watch->finals, 0);
     job_free(job);
 }
 
-/* A member whose policy asks for more contributors than are there learns of it after Ready, and then
- * only follows: with the others too few, every attempt is lost; the job ends all the same. */
+/* A member whose policy asks for more contributors than are there learns of it after Ready, and
+ * then only follows: with the others too few, every attempt is lost; the job ends all the same. */
 static void test_member_with_a_higher_floor(void **state)
 {
     (void)state;

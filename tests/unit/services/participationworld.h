@@ -657,14 +657,13 @@ static void run_round(struct world *w, uint32_t round)
     }
 }
 
-/* In steps that a machine does not take for a suspended process. */
+/* In steps that no machine takes for a suspension (now.h). */
 static void tick(struct world *w, uint64_t milliseconds)
 {
-    do {
-        const uint64_t step_ms =
-            milliseconds < RN_CLOCK_STEP_MS_MAX ? milliseconds : RN_CLOCK_STEP_MS_MAX;
-        w->now_ms += step_ms;
-        milliseconds -= step_ms;
+    for (uint64_t left = milliseconds; left > 0;) {
+        const uint64_t passed = left < RN_CLOCK_STEP_MS_MAX ? left : RN_CLOCK_STEP_MS_MAX;
+        left -= passed;
+        w->now_ms += passed;
         for (uint32_t i = 0; i < SITES; i++) {
             if (!w->sites[i].ended) {
                 step(&w->sites[i], (struct rn_input){.kind = RN_INPUT_TICK});

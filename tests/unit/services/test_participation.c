@@ -84,7 +84,7 @@ static void a_round_that_was_taken_is_not_taken_twice(void **state)
     free_world(w);
 }
 
-static void a_failed_upload_leaves_its_part(void **state)
+static void a_failed_upload_only_follows(void **state)
 {
     (void)state;
     struct world *w = make_world("2");
@@ -606,7 +606,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rounds_end_in_one_adapter),
         cmocka_unit_test(a_round_that_was_taken_is_not_taken_twice),
-        cmocka_unit_test(a_failed_upload_leaves_its_part),
+        cmocka_unit_test(a_failed_upload_only_follows),
         cmocka_unit_test(chunks_are_gone_after_the_vote),
         cmocka_unit_test(a_signal_ends_what_can_be_resumed),
         cmocka_unit_test(a_signal_waits_for_a_session_and_not_for_ever),

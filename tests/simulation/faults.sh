@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Seeded faults: applies each to a copy of the sources, builds the job simulation, runs the test that
+# should find it, and says whether it did. The table is FAULTS.md.
+#
+#     tests/simulation/faults.sh [BUILD] [PATTERN]
+#
+# BUILD holds the libraries of a release build (default build/release). PATTERN: only faults whose
+# name matches. Exit status 1 when a fault is not found, or does not apply any more.
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=$(cd "${1:-$root/build/release}" && pwd) || exit 2
+pattern=${2:-.}
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/rondo-faults.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+missed=0
+count=0
+
+flags=(-std=gnu11 -O1 -g -D_GNU_SOURCE '-DRN_VERSION="0"' -I.)
+libraries=("$build"/policy/librn_policy.a "$build"/crypto/librn_crypto.a "$build"/base/librn_base.a
+  -Wl,--wrap=rn_round_encode -lprotobuf-nanopb)
+read -ra packages < <(pkg-config --libs libsodium libcrypto libssl cmocka libcyaml yaml-0.1 jansson)
+libraries+=("${packages[@]}" -lm -lpthread)
+
+compile() { # sources to objects in $scratch/o, two at a time
+  printf '%s\n' "$@" | xargs -P2 -I{} bash -c '
+    object=o/$(basename "$1" .c).o; shift
+    ${CMAKE_C_COMPILER_LAUNCHER:-} cc "$@" -o "$object"' _ {} "${flags[@]}" -c {}
+}
+
+run() { # test program, pattern of its tests; true: it passes
+  local objects=()
+  for object in o/*.o; do
+    case $object in o/test_*) ;; *) objects+=("$object") ;; esac
+  done
+  cc "o/$1.o" "${objects[@]}" "${libraries[@]}" -o "$1" || exit 2
+  RONDO_JOB_TEST=$2 RONDO_JOB_COUNT=60 timeout 300 "./$1" >out.txt 2>&1
+}
+
+sources() {
+  ls services/federation/*.c services/round/*.c services/wire/*.c services/store/store*.c \
+    services/store/memorystore.c crypto/secagg/*.c tests/simulation/job*.c tests/simulation/test_job_*.c
+}
+
+# fault NAME FILE OLD NEW TEST[:PATTERN]: OLD stands in FILE exactly once.
+fault() {
+  local name=$1 file=$2 old=$3 new=$4 test=${5%%:*} tests='*'
+  [[ $name =~ $pattern ]] || return 0
+  [[ $5 == *:* ]] && tests=${5#*:}
+  count=$((count + 1))
+  cp "$root/$file" "$file"
+  if ! python3 -c 'import sys
+path, old, new = sys.argv[1:]
+text = open(path).read()
+open(path, "w").write(text.replace(old, new))
+sys.exit(text.count(old) != 1)' "$file" "$old" "$new"; then
+    echo "STALE     $name: its line is not there once in $file"
+    missed=$((missed + 1))
+  else
+    if [[ $file == *.h ]]; then compile $(sources); else compile "$file"; fi
+    if run "$test" "$tests"; then
+      echo "NOT FOUND $name ($test $tests)"
+      missed=$((missed + 1))
+    else
+      echo "found     $name: $(grep -oE 'FAILED  \] test_[a-z_]+|seed [0-9]+, at .*|error: .*' out.txt | head -1)"
+    fi
+  fi
+  cp "$root/$file" "$file"
+  if [[ $file == *.h ]]; then compile $(sources); else compile "$file"; fi
+}
+
+cd "$scratch" || exit 2
+mkdir o
+for folder in base crypto policy services trainer tests/simulation; do
+  mkdir -p "$(dirname "$folder")" && cp -r "$root/$folder" "$folder"
+done
+compile $(sources) || exit 2
+. "$root/tests/simulation/faults_table.sh"
+echo "$count faults, $missed not found"
+[ "$missed" -eq 0 ]

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The faults of faults.sh. One a paragraph: name, file, what stands there, what to make of it, the
+# test that finds it.
+fed=services/federation
+
+# ---- Ordering of commit and send
+
+fault coordinator-sends-before-it-writes $fed/coordsession.c \
+  'execute_one(c, session, &actions->items[i], &outcome);' \
+  'execute_one(c, session, &actions->items[actions->count - 1 - i], &outcome);' \
+  test_job_rounds:test_calm_jobs_end_well
+
+fault member-sends-before-it-writes $fed/partactions.c \
+  'result = execute_one(p, &actions->items[i], &more, err);' \
+  'result = execute_one(p, &actions->items[actions->count - 1 - i], &more, err);' \
+  test_job_rounds:test_calm_jobs_end_well
+
+fault attempt-is-not-written $fed/coordsession.c \
+  'rn_coord_write_attempt(c, session); /* the number is used up before anybody hears of it */' '' \
+  test_job_restart:test_signal_before_ready_ends_at_once
+
+fault coordinator-loses-its-records $fed/coordsession.c \
+  'rn_coord_write_machine(c, session, RN_RECORD_AGGREGATOR, &action->bytes);' '' \
+  test_job_rounds:test_calm_jobs_end_well
+
+fault sum-without-adapter $fed/coordrecord.c \
+  'if (result->outcome == RN_OK) {' 'if (result->outcome != RN_OK) {' \
+  test_job_restart:test_coordinator_crashes_at_every_effect
+
+fault sum-is-written-after-it-is-sent $fed/coordsession.c \
+  'if (session == &c->session && !session->summed && !session->refused) {' \
+  'if (session == &c->session && !session->summed && !session->refused && c->peers[0].next_round > session->round) {' \
+  test_job_rounds:test_calm_jobs_end_well
+
+fault member-round-without-adapter $fed/partround.c \
+  'key.kind = RN_RECORD_ADAPTER;' 'key.kind = RN_RECORD_METRICS;' \
+  test_job_restart:test_member_crashes_at_every_effect
+
+fault ledger-is-not-kept $fed/partactions.c \
+  'if (action->keep) {' 'if (action->keep && p == NULL) {' \
+  test_job_rounds:test_old_adapters_and_sessions_go
+
+fault member-takes-a-sum-twice $fed/partround.c \
+  'if (p->last.round != p->session.round) {' 'if (p->last.round != p->session.round || p->summed > 0) {' \
+  test_job_restart:test_member_crashes_at_every_effect
+
+# ---- Floors, and whom to wait for
+
+fault session-with-too-few $fed/coordination.c \
+  'present >= rn_sa_floor(&params, present, 0)' 'present >= 1' \
+  test_job_trouble:test_too_few_members
+
+fault first-session-waits-for-nobody $fed/coordination.c \
+  'c->first_session ? secagg->stage_soft_s * UINT64_C(1000) : RN_COORD_ABSENT_MS' \
+  'c->first_session ? 0 : RN_COORD_ABSENT_MS' \
+  test_job_rounds:test_first_session_waits_for_the_last_member
+
+fault gives-up-before-the-first-session $fed/coordination.c \
+  'if (c->first_session || c->clock_ms - c->phase_ms < limit_ms) {' \
+  'if (c->clock_ms - c->phase_ms < limit_ms) {' \
+  test_job_trouble:test_too_few_members
+
+fault declined-counts-as-missing $fed/coordsession.c \
+  'return peer->stranded || declined ||' 'return peer->stranded || (declined && follows) ||' \
+  test_job_trouble:test_declining_member_holds_nobody
+
+fault hopeless-stages-are-sat-through $fed/coordsession.c \
+  '(hopeless ? timeout.hard_ms : timeout.soft_ms)' '(hopeless && false ? timeout.hard_ms : timeout.soft_ms)' \
+  test_job_trouble:test_all_decline
+
+fault absent-members-are-waited-for $fed/coordsession.c \
+  'return c->clock_ms - peer->since_ms >= RN_COORD_ABSENT_MS;' 'return false;' \
+  test_job_trouble:test_member_that_is_never_there
+
+fault refusals-are-not-said $fed/partsession.c \
+  '.stage = RN_SA_STAGE_OFFER,
+                                                    .reason = (uint32_t)result.code});' \
+  '.stage = RN_SA_STAGE_OFFER});' \
+  test_job_trouble:test_declining_member_holds_nobody
+
+fault reason-of-a-refusal-is-lost $fed/coordpeers.c \
+  'peer->why = (enum rn_code)status->reason;' '' \
+  test_job_trouble:test_declining_member_holds_nobody
+
+fault stranded-members-are-waited-for $fed/coordination.c \
+  '} else if (!peer->stranded && c->clock_ms' '} else if (c->clock_ms' \
+  test_job_catchup:test_lost_state_is_stranded
+
+# ---- Attempts and rule A9
+
+fault spent-round-is-offered-again $fed/coordoutcome.c \
+  'const bool spent = !outcome->certified && session->reached >= RN_SA_STAGE_UPLOAD;' \
+  'const bool spent = false;' \
+  test_job_rounds:test_spent_round_is_not_offered_again
+
+fault certified-round-is-given-up $fed/coordoutcome.c \
+  'const bool spent = !outcome->certified && session->reached' 'const bool spent = session->reached' \
+  test_job_catchup:test_abort_certificate_reaches_who_was_away
+
+fault one-attempt-too-many $fed/coordoutcome.c \
+  'c->attempt >= c->basis->plan->secagg.attempts' 'c->attempt > c->basis->plan->secagg.attempts' \
+  test_job_rounds:test_skipped_rounds_are_counted
+
+fault one-lost-round-ends-the-job $fed/coordoutcome.c \
+  'c->lost_in_row >= 2' 'c->lost_in_row >= 1' \
+  test_job_rounds:test_skipped_rounds_are_counted
+
+fault lost-rounds-never-end-the-job $fed/coordoutcome.c \
+  'c->lost_in_row >= 2' 'c->lost_in_row >= 3' \
+  test_job_rounds:test_two_lost_rounds_end_the_job
+
+fault a-sum-does-not-end-the-row $fed/coordoutcome.c \
+  '    c->lost_in_row = 0;
+' '' \
+  test_job_rounds:test_lost_rounds_apart_do_not_end_the_job
+
+fault row-of-lost-rounds-is-forgotten $fed/coordresume.c \
+  '        c->lost_in_row++;
+' '' \
+  test_job_restart:test_lost_rounds_are_counted_over_a_restart
+
+fault other-methods-skip-rounds $fed/coordoutcome.c \
+  'c->basis->plan->method != RN_METHOD_ROLORA || head' 'head' \
+  test_job_rounds:test_other_methods_end_with_one_lost_round
+
+fault skipped-rounds-are-not-counted $fed/coordoutcome.c \
+  '    c->skipped++;
+' '' \
+  test_job_rounds:test_skipped_rounds_are_counted
+
+fault member-counts-no-skipped-round $fed/participation.c \
+  '.skipped = passed - p->summed,' '.skipped = 0,' \
+  test_job_rounds:test_skipped_rounds_are_counted
+
+fault attempts-of-any-number $fed/partsession.c \
+  'if (offer->attempt < 1 || offer->attempt > plan->secagg.attempts) {' 'if (offer->attempt < 1) {' \
+  test_job_trouble:test_declining_member_holds_nobody
+
+fault spent-member-does-not-follow $fed/partsession.c \
+  'config.follows = rn_part_is_late(p, (uint32_t)offer->round, offer->attempt);' '' \
+  test_job_catchup:test_abort_certificate_comes_with_the_sum
+
+# ---- Members that were away
+
+fault places-are-taken-from-their-users $fed/catchup.c \
+  'if (rn_sa_set_empty(&place->users) && (best' 'if ((best' \
+  test_job_catchup:test_five_behind*
+
+fault idle-members-keep-their-places $fed/catchup.c \
+  'c->clock_ms - last >= RN_COORD_IDLE_MS' 'false' \
+  test_job_catchup:test_idle_members_lose_their_places
+
+fault help-without-end $fed/catchup.c \
+  'if (peer->wants_help && !soon && peer->connection != 0) {' \
+  'if (peer->wants_help && (!soon || true) && peer->connection != 0) {' \
+  test_job_catchup:test_help_is_given_once_a_second
+
+fault nobody-asks-for-what-is-missed $fed/partsession.c \
+  '        ask_for_missed(p, offer);
+' '' \
+  test_job_catchup:test_lost_state_in_the_session_under_way
+
+fault waiting-members-are-forgotten $fed/catchup.c \
+  'if (help_behind(c, index, missed) == TURN_LATER) {' \
+  'if (help_behind(c, index, missed) == TURN_LATER && false) {' \
+  test_job_catchup:test_five_behind_in_linger
+
+fault abort-certificates-are-not-sent-again $fed/catchup.c \
+  'resend_aborts(c, index);' '' \
+  test_job_catchup:test_abort_certificate*
+
+fault end-leaves-members-behind $fed/coordination.c \
+  'rn_coord_somebody_behind(c) ? LINGER_MS : arriving' 'arriving' \
+  test_job_catchup:test_five_behind_in_linger
+
+fault end-does-not-wait-a-moment $fed/catchup.c \
+  'peer->connection != 0 || c->clock_ms - peer->since_ms < RN_COORD_ABSENT_MS;' 'peer->connection != 0;' \
+  test_job_catchup:test_end_waits_for_who_was_here_a_moment_ago
+
+fault stopped-end-says-the-job-is-over $fed/coordination.c \
+  '(c->drains == 0 || !rn_coord_somebody_behind(c))' 'true' \
+  test_job_catchup:test_signal_while_members_are_behind
+
+fault lost-state-is-not-seen $fed/catchup.c \
+  '    peer->stranded = true;
+' '' \
+  test_job_catchup:test_lost_state_is_stranded
+
+fault stranded-member-stays $fed/partlink.c \
+  '} else if (reason.code == RN_E_ROUND_STALE) {' '} else if (reason.code == RN_E_ROUND_SPENT) {' \
+  test_job_catchup:test_lost_state_is_stranded
+
+fault lost-state-cannot-follow crypto/secagg/aggregator.c \
+  'if (a->stage == RN_SA_STAGE_SUM || a->stage == RN_SA_STAGE_FINISHED ||' 'if (' \
+  test_job_catchup:test_lost_state*
+
+fault lost-state-cannot-follow-its-own-done crypto/secagg/member_steps.c \
+  'rn_sa_set_has(&m->t.survivors, m->config.self) && !lost;' 'rn_sa_set_has(&m->t.survivors, m->config.self) && (!lost || true);' \
+  test_job_catchup:test_lost_state*
+
+fault lost-state-joins-a-second-time $fed/coordpeers.c \
+  '(session->summed || !rn_sa_set_has(' '(false || !rn_sa_set_has(' \
+  test_job_catchup:test_lost_state_in_the_session_under_way
+
+# ---- Pruning
+
+fault vectors-are-never-pruned $fed/coordoutcome.c \
+  '    rn_coord_prune(c);
+' '' \
+  test_job_rounds:test_vectors_go_when_all_have_receipts
+
+fault vectors-go-one-round-early $fed/coordrecord.c \
+  'rn_job_batch_prune(rn_effects_commit(c->out), RN_RECORD_AGGREGATOR, from);' \
+  'rn_job_batch_prune(rn_effects_commit(c->out), RN_RECORD_AGGREGATOR, from + 1);' \
+  test_job_rounds:test_vectors*
+
+fault vectors-go-without-receipts $fed/coordrecord.c \
+  'if (!peer->stranded && missed != NULL && missed->round < least) {' 'if (missed == NULL) {' \
+  test_job_rounds:test_vectors*
+
+fault unseen-members-lack-nothing $fed/coordrecord.c \
+  'peer->known ? peer->next_round : 1' 'peer->known ? peer->next_round : c->round' \
+  test_job_rounds:test_vectors_stay_for_members_not_seen_since_a_restart
+
+fault stranded-members-keep-vectors $fed/coordrecord.c \
+  'if (!peer->stranded && missed' 'if (missed' \
+  test_job_catchup:test_lost_state_is_stranded
+
+fault unpublished-adapters-go $fed/coordrecord.c \
+  'result->round < c->unpublished_from ? result->round
+                                                               : c->unpublished_from' 'result->round' \
+  test_job_restart:test_publications_are_made_again
+
+fault member-keeps-old-sessions $fed/partround.c \
+  'if (result->round > KEEP_ROUNDS) {' 'if (result->round > 100 * KEEP_ROUNDS) {' \
+  test_job_rounds:test_old_adapters_and_sessions_go
+
+# ---- The end, signals, publications
+
+fault terminal-end-is-not-written $fed/coordoutcome.c \
+  '        rn_coord_write_end(c, c->result, &c->err);
+' '' \
+  test_job_restart:test_terminal_end_is_remembered
+
+fault operators-end-is-not-written $fed/coordination.c \
+  '    rn_coord_write_end(c, c->result, &c->err);
+' '' \
+  test_job_trouble:test_operator_ends*
+
+fault terminal-end-is-not-read $fed/coordresume.c \
+  'return ended ? rn_ok() : resume_attempt' 'c->result = rn_ok();
+    return resume_attempt' \
+  test_job_restart:test_terminal_end_is_remembered
+
+fault end-after-a-restart-waits-for-one $fed/coordination.c \
+  'c->first_session && rn_coord_present(c) < c->peer_count;' 'c->first_session && rn_coord_present(c) == 0;' \
+  test_job_restart:test_restarted_end_waits_for_members
+
+fault drained-coordinator-cuts-the-session $fed/coordination.c \
+  'if (count > 1 || !busy) {' 'if (count > 0 || !busy) {' \
+  test_job_restart:test_draining_coordinator_finishes_the_session
+
+fault drained-coordinator-goes-on $fed/coordination.c \
+  '    if (c->drains > 0) {
+        end(c, rn_ok(), NULL);
+    } else if' '    if' \
+  test_job_restart:test_draining_coordinator_finishes_the_session
+
+fault drain-has-no-limit $fed/coordination.c \
+  'if (c->drains > 0 && c->clock_ms - c->drain_ms >= DRAIN_MS) {' 'if (c->drains > 100) {' \
+  test_job_restart:test_drain_has_a_limit
+
+fault every-end-is-the-jobs $fed/coordination.c \
+  '.job_done = over}};' '.job_done = true}};' \
+  test_job_restart:test_draining_coordinator_finishes_the_session
+
+fault lonely-member-waits $fed/participation.c \
+  'return p->ending || (p->greeted && session->machine' 'return p->ending || (session->machine' \
+  test_job_restart:test_first_signal_ends_a_lonely_member
+
+fault signalled-member-leaves-the-others $fed/participation.c \
+  '(!is_busy(p) || now - p->drain_since_ms >= DRAIN_MS)' 'true' \
+  test_job_restart:test_signalled_member_finishes_its_part
+
+fault finished-member-waits $fed/participation.c \
+  'now - p->alone_since_ms >= FINISHED_ALONE_MS' 'false' \
+  test_job_restart:test_finished_member_ends_alone
+
+fault untrained-is-published $fed/participation.c \
+  'const bool reached = p->next_round > 1;' 'const bool reached = true;' \
+  test_job_rounds:test_nothing_untrained_is_published
+
+fault untrained-is-published-here $fed/coordination.c \
+  'if (c->round_count > 0) {
+        rn_coord_publish(c, c->model, c->rounds[c->round_count - 1].round, true);' \
+  'if (true) {
+        rn_coord_publish(c, c->model, c->round_count == 0 ? 0 : c->rounds[c->round_count - 1].round, true);' \
+  test_job_rounds:test_nothing_untrained_is_published
+
+fault older-adapter-is-published $fed/participation.c \
+  'const bool behind = rn_part_is_behind(p);' 'const bool behind = false;' \
+  test_job_trouble:test_member_declines_later
+
+fault publication-is-not-noted $fed/coordination.c \
+  'rn_coord_write_metrics(c, published->round, &metrics);' '(void)metrics;' \
+  test_job_rounds:test_each_adapter_is_published_once
+
+fault publications-without-bound $fed/coordination.c \
+  'c->publishing < RN_COORD_PUBLISHING_MAX' 'true' \
+  test_job_rounds:test_slow_publications_hold_the_next_session
+
+fault start-is-not-published-again $fed/coordresume.c \
+  'if (*out_published < 0) {' 'if (*out_published < -1) {' \
+  test_job_restart:test_publications_are_made_again
+
+fault older-coordinator-goes-on $fed/coordination.c \
+  'if (ahead <= c->basis->plan->secagg.colluding ||' 'if (ahead <= 1000 ||' \
+  test_job_restart:test_coordinator_that_lost_its_state
+
+fault one-liar-ends-the-job $fed/coordination.c \
+  'if (ahead <= c->basis->plan->secagg.colluding ||' 'if (ahead < c->basis->plan->secagg.colluding ||' \
+  test_job_restart:test_liars_about_rounds
+
+fault members-with-the-newest-sum-are-liars $fed/coordpeers.c \
+  'return next_round > c->round + UINT64_C(1) * summed;' 'return next_round > c->round + UINT64_C(0) * summed;' \
+  test_job_restart:test_coordinator_crashes_at_every_effect
+
+# ---- Greeting, clock, lines
+
+fault any-plan-is-greeted $fed/coordpeers.c \
+  'memcmp(hello->plan_hash.bytes, c->basis->plan->hash, RN_HASH_BYTES) == 0' 'true' \
+  test_job_trouble:test_greetings_that_are_refused
+
+fault second-process-takes-over $fed/coordpeers.c \
+  'RN_ENSURE(peer->connection == 0 ||' 'RN_ENSURE(true || peer->connection == 0 ||' \
+  test_job_trouble:test_greetings_that_are_refused
+
+fault suspended-time-counts $fed/now.h \
+  'passed < RN_CLOCK_STEP_MS_MAX ? passed : RN_CLOCK_STEP_MS_MAX' 'passed' \
+  test_job_trouble:test_suspended_node_loses_no_round
+
+fault one-line-too-many $fed/jobevent.c \
+  'if (seen->lines >= most) {' 'if (seen->lines > most) {' \
+  test_job_trouble:test_event_lines_are_limited
+
+fault lines-are-dropped-unsaid $fed/jobevent.c \
+  '        seen->dropped++;
+' '' \
+  test_job_trouble:test_event_lines_are_limited
+
+fault end-is-signed-over-any-round $fed/jobrecord.c \
+  'rn_buffer_u32(out, round);
+    rn_buffer_u32(out, end->code);' \
+  'rn_buffer_u32(out, 0);
+    rn_buffer_u32(out, end->code + 0 * round);' \
+  test_job_trouble:test_operator_ends_a_job_that_never_began
