@@ -141,9 +141,10 @@ static void resend(struct rn_coordination *c, struct rn_coord_session *session, 
     (void)rn_coord_execute(c, session, &actions); /* what is said again ends nothing */
 }
 
-/* Attempts of the current round that were called off; the newest few: a member repeats only its
- * own last one. */
+/* Attempts from the adapter as it stands that were called off; the newest few: a member repeats
+ * only its own last one. */
 struct attempts {
+    uint32_t from;
     uint32_t round;
     uint32_t below;
     uint32_t count;
@@ -155,8 +156,9 @@ static rn_result visit_attempt(void *argument, const struct rn_record_key *key, 
 {
     struct attempts *attempts = argument;
     (void)err;
-    if (key->round == attempts->round && key->attempt < attempts->below &&
-        body.length == RN_HASH_BYTES) {
+    const bool open = key->round >= attempts->from &&
+                      (key->round < attempts->round || key->attempt < attempts->below);
+    if (open && body.length == RN_HASH_BYTES) {
         struct rn_coord_round *item = &attempts->keys[attempts->count++ % RN_COORD_PLACES];
         *item = (struct rn_coord_round){.round = key->round, .attempt = key->attempt};
         memcpy(item->session, key->session, RN_HASH_BYTES);
@@ -167,10 +169,12 @@ static rn_result visit_attempt(void *argument, const struct rn_record_key *key, 
 
 static void resend_aborts(struct rn_coordination *c, uint32_t peer)
 {
-    struct attempts attempts = {.round = c->round, .below = c->attempt};
+    struct attempts attempts = {
+        .from = rn_coord_open_from(c), .round = c->round, .below = c->attempt};
     const struct rn_job_reader *reader = &c->basis->reader;
-    if (c->attempt < 2 || !rn_is_ok(reader->scan(reader->context, RN_RECORD_ATTEMPT, NULL,
-                                                 visit_attempt, &attempts, NULL))) {
+    const bool none = c->attempt < 2 && c->lost_in_row == 0;
+    if (none || !rn_is_ok(reader->scan(reader->context, RN_RECORD_ATTEMPT, NULL, visit_attempt,
+                                       &attempts, NULL))) {
         return;
     }
     const uint32_t count = attempts.count < RN_COORD_PLACES ? attempts.count : RN_COORD_PLACES;
@@ -251,6 +255,19 @@ static void help(struct rn_coordination *c, uint32_t index)
     peer->helped_ms = c->clock_ms;
 }
 
+/* Whom no offer wakes any more: it is told again what it lacks. */
+void rn_coord_remind(struct rn_coordination *c)
+{
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        struct rn_coord_peer *peer = &c->peers[i];
+        const uint64_t last = later(peer->helped_ms, later(peer->advance_ms, peer->progress_ms));
+        if (peer->connection != 0 && is_behind(c, peer) &&
+            c->clock_ms - last >= RN_COORD_ABSENT_MS) {
+            peer->wants_help = true;
+        }
+    }
+}
+
 /* Help reads records: a member that asks without end does not get it without end. */
 void rn_coord_help_all(struct rn_coordination *c)
 {
@@ -271,6 +288,7 @@ rn_result rn_coordination_chunk(struct rn_coordination *c,
     struct rn_coord_session *found = rn_coord_session_find(c, session);
     RN_ENSURE(found != NULL, err, RN_E_USAGE, "the session is not held any more");
     struct rn_coord_place *place = place_of(c, session);
+    c->pulled_ms = c->clock_ms;
     if (place != NULL) {
         place->used_ms = c->clock_ms;
     }

@@ -211,13 +211,10 @@ static void check_state(struct rn_coordination *c)
 
 static uint64_t last_advance(const struct rn_coordination *c)
 {
-    uint64_t last = c->phase_ms;
+    uint64_t last = c->pulled_ms > c->phase_ms ? c->pulled_ms : c->phase_ms;
     for (uint32_t i = 0; i < c->peer_count; i++) {
         const uint64_t advance = c->peers[i].advance_ms;
         last = c->peers[i].connection != 0 && advance > last ? advance : last;
-    }
-    for (size_t i = 0; i < RN_COORD_PLACES; i++) {
-        last = c->places[i].used_ms > last ? c->places[i].used_ms : last;
     }
     return last;
 }
@@ -227,6 +224,7 @@ static void linger_tick(struct rn_coordination *c)
     /* One that was started after the end is there for all who come to hear how it ended. */
     const bool arriving = c->first_session && rn_coord_present(c) < c->peer_count;
     const uint64_t patience = rn_coord_somebody_behind(c) ? LINGER_MS : arriving ? ARRIVAL_MS : 0;
+    rn_coord_remind(c);
     if (c->publishing == 0 && c->clock_ms - last_advance(c) >= patience) {
         rn_coord_prune(c);
         end(c, c->result, &c->err);

@@ -116,6 +116,7 @@ struct rn_coordination {
 
     struct rn_coord_round *rounds; /* summed ones, in order */
     size_t round_count, round_capacity;
+    uint64_t pulled_ms;    /* when a chunk of a sum was last on its way to somebody */
     uint32_t pruned_below; /* whole vectors of rounds below are gone, or on their way out */
 
     uint32_t publishing;       /* publications under way */
@@ -136,6 +137,12 @@ static inline uint64_t rn_coord_machine_ms(const struct rn_coordination *c)
     return c->clock_ms + c->skew_ms;
 }
 uint32_t rn_coord_present(const struct rn_coordination *c);
+/* The first round since the adapter last changed: an update of any round from it on may be spent in
+ * a session that was called off, and asked for again (A9). */
+static inline uint32_t rn_coord_open_from(const struct rn_coordination *c)
+{
+    return c->round - c->lost_in_row;
+}
 static inline const char *rn_coord_phase_of(const struct rn_coord_session *session)
 {
     return rn_round_phase_name(session->layout.spec.active);
@@ -212,6 +219,8 @@ void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *mo
 void rn_coord_keep(struct rn_coordination *c);
 /* Helps whoever wants it and whose turn it is. */
 void rn_coord_help_all(struct rn_coordination *c);
+/* Members that are behind and did not stir for a while want help again. */
+void rn_coord_remind(struct rn_coordination *c);
 /* Somebody who is connected, or was a moment ago, still lacks a sum that can be had here. */
 bool rn_coord_somebody_behind(const struct rn_coordination *c);
 

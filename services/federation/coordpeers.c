@@ -72,9 +72,9 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
         .as.welcome = {.round = c->round,
                        .attempt = c->attempt,
                        .members = rn_coord_present(c),
-                       .joined_late = running && session->stage > RN_SA_STAGE_READY &&
-                                      (session->summed ||
-                                       !rn_sa_set_has(&session->joined, index))}};
+                       .joined_late =
+                           running && session->stage > RN_SA_STAGE_READY &&
+                           (session->summed || !rn_sa_set_has(&session->joined, index))}};
     rn_effects_send(c->out, c->peers[index].connection, &envelope);
 }
 

@@ -23,7 +23,7 @@ void rn_coord_write_attempt(struct rn_coordination *c, const struct rn_coord_ses
         key_of(RN_RECORD_ATTEMPT, session->round, session->attempt, session->id);
     struct rn_job_batch *batch = rn_effects_commit(c->out);
     rn_buffer_append(rn_job_batch_write(batch, &key), session->before, RN_HASH_BYTES);
-    rn_job_batch_prune(batch, RN_RECORD_ATTEMPT, session->round);
+    rn_job_batch_prune(batch, RN_RECORD_ATTEMPT, rn_coord_open_from(c));
 }
 
 /* Moves the bytes. */
@@ -103,7 +103,7 @@ const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c
  * need any of them. */
 static uint32_t kept_from(const struct rn_coordination *c)
 {
-    uint32_t least = c->round;
+    uint32_t least = rn_coord_open_from(c);
     for (uint32_t i = 0; i < c->peer_count; i++) {
         const struct rn_coord_peer *peer = &c->peers[i];
         const struct rn_coord_round *missed =

@@ -14,7 +14,7 @@ import sys
 from federation import check, main, ok, refused, CONFIG, USAGE
 
 ROUNDS = 4
-SPENT, BINDING, PLAN = 4, 1, 13  # kinds of journal records (services/store/journal.h)
+SPENT, PLAN = 4, 13  # kinds of records (services/federation/jobrecord.h)
 BOUND = ("plan.yaml", "roster", "plan.yaml.sigs", "identity.key", "tls.key", "ca.crt")
 
 
@@ -22,15 +22,24 @@ def hashes(directory, names=BOUND):
     return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in names}
 
 
-def records(process, scratch, kind):
-    """Bodies of the journal's records of one kind; the process must be down."""
+def ask(process, scratch, sql, *values):
+    """First columns of what the state's database says; the process must be down."""
     copy = scratch / f"journal-{process.name}"
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
     for file in (process.directory / "state").glob("journal.db*"):
         shutil.copy(file, copy)
     with sqlite3.connect(copy / "journal.db") as database:
-        return [bytes(row[0]) for row in database.execute("SELECT body FROM record WHERE kind = ? ORDER BY id", (kind,))]
+        return [bytes(row[0]) for row in database.execute(sql, values)]
+
+
+def records(process, scratch, kind):
+    return ask(process, scratch, "SELECT body FROM record WHERE kind = ? ORDER BY id", kind)
+
+
+def binding(process, scratch):
+    """Role and identity, then the plan, that the state belongs to."""
+    return ask(process, scratch, "SELECT value FROM state WHERE name = 'binding'") + records(process, scratch, PLAN)
 
 
 def served(fed, name):
@@ -75,7 +84,7 @@ def through_a_job(scenario):
     coordinator.kill_at(unmasking)
     spent = records(north, scenario.work, SPENT)
     check(spent, "the member's update is spent when it votes")
-    bound = {site.name: records(site, scenario.work, BINDING) + records(site, scenario.work, PLAN) for site in sites}
+    bound = {site.name: binding(site, scenario.work) for site in sites}
     check(all(len(rows) == 2 for rows in bound.values()), f"role, identity and plan are bound: {bound}")
     old = {site.name: der(site.directory / "tls.crt") for site in sites}
 
@@ -99,7 +108,7 @@ def through_a_job(scenario):
     after = records(north, scenario.work, SPENT)
     check(after[: len(spent)] == spent and len(after) > len(spent), "the ledger of spent updates goes on")
     for site in sites:
-        rows = records(site, scenario.work, BINDING) + records(site, scenario.work, PLAN)
+        rows = binding(site, scenario.work)
         check(rows == bound[site.name], f"{site.name}: the journal is bound as before")
     return fed
 
