@@ -255,19 +255,6 @@ static void help(struct rn_coordination *c, uint32_t index)
     peer->helped_ms = c->clock_ms;
 }
 
-/* Whom no offer wakes any more: it is told again what it lacks. */
-void rn_coord_remind(struct rn_coordination *c)
-{
-    for (uint32_t i = 0; i < c->peer_count; i++) {
-        struct rn_coord_peer *peer = &c->peers[i];
-        const uint64_t last = later(peer->helped_ms, later(peer->advance_ms, peer->progress_ms));
-        if (peer->connection != 0 && is_behind(c, peer) &&
-            c->clock_ms - last >= RN_COORD_ABSENT_MS) {
-            peer->wants_help = true;
-        }
-    }
-}
-
 /* Help reads records: a member that asks without end does not get it without end. */
 void rn_coord_help_all(struct rn_coordination *c)
 {

@@ -224,7 +224,6 @@ static void linger_tick(struct rn_coordination *c)
     /* One that was started after the end is there for all who come to hear how it ended. */
     const bool arriving = c->first_session && rn_coord_present(c) < c->peer_count;
     const uint64_t patience = rn_coord_somebody_behind(c) ? LINGER_MS : arriving ? ARRIVAL_MS : 0;
-    rn_coord_remind(c);
     if (c->publishing == 0 && c->clock_ms - last_advance(c) >= patience) {
         rn_coord_prune(c);
         end(c, c->result, &c->err);

@@ -219,8 +219,6 @@ void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *mo
 void rn_coord_keep(struct rn_coordination *c);
 /* Helps whoever wants it and whose turn it is. */
 void rn_coord_help_all(struct rn_coordination *c);
-/* Members that are behind and did not stir for a while want help again. */
-void rn_coord_remind(struct rn_coordination *c);
 /* Somebody who is connected, or was a moment ago, still lacks a sum that can be had here. */
 bool rn_coord_somebody_behind(const struct rn_coordination *c);
 

@@ -50,8 +50,8 @@ void rn_site_files_peer_id(const struct rn_site_files *site, uint32_t who,
 const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who);
 
 /* What this site's state is bound to for ever: role and identity. The job in it is that of one plan
- * (RN_RECORD_PLAN); certificates are no part of it, so that renewing one changes nothing. Cleared by
- * the caller. */
+ * (RN_RECORD_PLAN); certificates are no part of it, so that renewing one changes nothing. Cleared
+ * by the caller. */
 void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out);
 
 /* The rpc configuration without callbacks; material is borrowed from the site. */

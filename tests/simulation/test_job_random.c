@@ -105,8 +105,7 @@ static void check(struct job *job, bool ended, struct tally *tally)
     }
     for (uint32_t i = 0; i < job->options.members && rn_is_ok(coordinator->result); i++) {
         const struct job_node *node = &job->nodes[i];
-        if (node->mood != JOB_NEVER_THERE &&
-            (!rn_is_ok(node->result) || !node->final_published)) {
+        if (node->mood != JOB_NEVER_THERE && (!rn_is_ok(node->result) || !node->final_published)) {
             job_fail(job, "the job ends well, and member %u with %s", (unsigned)i,
                      rn_code_name(node->result.code));
         }

@@ -462,8 +462,8 @@ static void make_roster(struct world *w)
         struct rn_secret32 seed = {{0}};
         seed.bytes[0] = (uint8_t)(i + 1);
         w->identities[i] = rn_identity_from_seed(&seed);
-        w->roster.members[i] = (struct rn_roster_member){
-            .key = *rn_identity_public_of(w->identities[i])};
+        w->roster.members[i] =
+            (struct rn_roster_member){.key = *rn_identity_public_of(w->identities[i])};
         (void)rn_text_format(w->roster.members[i].name, sizeof(w->roster.members[i].name),
                              "site-%u", (unsigned)i);
     }
@@ -670,7 +670,9 @@ static void tick(struct world *w, uint64_t milliseconds)
             }
         }
         pump(w);
-    } while (milliseconds > 0);
+    }
+    while (milliseconds > 0)
+        ;
 }
 
 static void drain(struct site *site, unsigned count)
