@@ -105,6 +105,9 @@ void rn_hex_encode(char *out, const void *data, size_t length);
 /* Exactly 2*length hex digits (either case) into length bytes; false otherwise. */
 RN_MUST bool rn_hex_decode(void *out, size_t length, const char *text);
 
+/* Longest path with its NUL. */
+#define RN_PATH_MAX 4096
+
 /* Bounded text: always terminated; false when it did not fit (the text is cut then). */
 bool rn_text_format(char *out, size_t capacity, const char *format, ...) RN_PRINTF(3, 4);
 

@@ -9,8 +9,6 @@
 
 #include "base/bytes.h"
 
-#define RN_PATH_MAX 4096
-
 /* Reads the whole file into out (replacing its content). RN_E_NO_INPUT when it cannot be opened,
  * RN_E_DATA when it is larger than max bytes. */
 RN_MUST rn_result rn_file_read(const char *path, size_t max, struct rn_buffer *out,

@@ -182,12 +182,10 @@ rn_result rn_site_parse(struct rn_view text, const char *source, struct rn_site 
 rn_result rn_site_path(char out[static RN_PATH_MAX], const char *directory, const char *path,
                        struct rn_error *err)
 {
-    if (path[0] == '/') {
-        RN_ENSURE(rn_text_format(out, RN_PATH_MAX, "%s", path), err, RN_E_CONFIG,
-                  "a path is longer than %d bytes", RN_PATH_MAX - 1);
-        return rn_ok();
-    }
-    return rn_path_join(out, directory, path, err);
+    const bool fits = path[0] == '/' ? rn_text_format(out, RN_PATH_MAX, "%s", path)
+                                     : rn_text_format(out, RN_PATH_MAX, "%s/%s", directory, path);
+    RN_ENSURE(fits, err, RN_E_CONFIG, "a path is longer than %d bytes", RN_PATH_MAX - 1);
+    return rn_ok();
 }
 
 const char *rn_site_backend_name(enum rn_site_backend backend)

@@ -15,7 +15,6 @@
 #define RN_POLICY_SITE_H
 
 #include "base/bytes.h"
-#include "base/file.h"
 #include "crypto/roster.h"
 #include "policy/field.h"
 

@@ -12,7 +12,6 @@
 #ifndef RN_SERVICES_FEDERATION_EFFECTS_H
 #define RN_SERVICES_FEDERATION_EFFECTS_H
 
-#include "base/file.h"
 #include "services/federation/jobevent.h"
 #include "services/federation/jobrecord.h"
 #include "services/wire/wire.h"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks include directions: base <- crypto <- policy <- services; base <- trainer <- services (trainer/trainer.h alone);
-that libraries stay in the folder that owns them; and that inside services/rpc each file includes and calls downward
-alone."""
+"""Checks include directions: base <- crypto <- policy <- services; base <- trainer <- services (trainer/trainer.h alone),
+and those between the folders of services; that libraries stay in the folder that owns them; that sans-I/O code knows no
+clock, log, file, thread or socket; and that inside services/rpc each file includes and calls downward alone."""
 import os
 import re
 import sys
@@ -16,7 +16,19 @@ OWNED = [
     (re.compile(r"^yaml\.h"), ("policy/",)),
     (re.compile(r"^sqlite3"), ("services/store/",)),
 ]
-SANS_IO = re.compile(r"^(sys/socket|pthread|time|unistd|fcntl|stdio|threads)\.h$|^base/(file|clock|log)\.h$")
+SANS_IO = re.compile(r"^(sys/socket|pthread|time|unistd|fcntl|stdio|threads)\.h$|^base/(file|clock|log|thread)\.h$")
+SANS_IO_CALL = re.compile(r"\b(rn_(clock|log|file|thread|random_bytes)\w*|printf|fopen|time|gettimeofday|clock_gettime|getenv)\(")
+SANS_IO_ROOMS = ("crypto/secagg/", "policy/", "services/federation/", "services/round/")
+# Inside services: whom a folder may include. The command line's kit is a library of its own.
+SERVICES = {"wire": set(), "round": set(), "store": set(), "rpc": {"wire"}, "federation": {"round", "wire"},
+            "host": {"federation", "round", "store", "rpc", "wire", "cli/kit"},
+            "coordinator": {"host", "federation", "round", "cli/kit"},
+            "trainer": {"host", "federation", "round", "cli/kit"}, "cli/kit": set(), "bench": {"cli/kit"},
+            "cli": {"cli/kit", "bench", "coordinator", "trainer"},  # the tree of commands, and the manual of all programs
+            "cli/desk": {"cli", "cli/kit", "host"},
+            "cli/setup": {"cli", "cli/kit", "host", "round", "rpc"},
+            "cli/run": {"cli", "cli/kit", "cli/desk", "cli/setup", "coordinator", "trainer", "host", "federation", "rpc",
+                        "wire"}}
 TRAINER_OUTSIDE = {"trainer/trainer.h"}
 
 # Files of services/rpc from the ground up: one may include the headers, and name the functions, of levels below its own
@@ -48,9 +60,25 @@ def rpc_faults(texts):
                     yield path, number, f"{name[path]} does not stand above {other} in services/rpc: {what}"
 
 
+def folder(path):
+    parts = path.split("/")
+    return "/".join(parts[1:-1]) if len(parts) > 2 else ""
+
+
+def sans_io_faults(number, line):
+    match = re.match(r'\s*#\s*include\s+[<"]([^>"]+)[>"]', line)
+    if match and SANS_IO.match(match.group(1)):
+        yield number, f"sans-I/O code may not include {match.group(1)}"
+    match = None if re.match(r"\s*(/\*|\*)", line) else SANS_IO_CALL.search(line)
+    if match:
+        yield number, f"sans-I/O code may not call {match.group(1)}"
+
+
 def faults(path, text):
     room = path.split("/")[0]
     for number, line in enumerate(text.splitlines(), 1):
+        if path.startswith(SANS_IO_ROOMS):
+            yield from sans_io_faults(number, line)
         match = re.match(r'\s*#\s*include\s+([<"])([^>"]+)[>"]', line)
         if not match:
             continue
@@ -64,8 +92,9 @@ def faults(path, text):
             for pattern, homes in OWNED:
                 if pattern.match(name) and not path.startswith(homes):
                     yield number, f"<{name}> belongs to {', '.join(homes)}"
-        if path.startswith("crypto/secagg/") and SANS_IO.match(name):
-            yield number, f"sans-I/O code may not include {name}"
+        if room == other == "services" and folder(name) != folder(path):
+            if folder(name) not in SERVICES.get(folder(path), set()):
+                yield number, f"services/{folder(path)} may not include {name}"
 
 
 bad = 0
