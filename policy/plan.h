@@ -113,7 +113,7 @@ struct rn_plan_secagg {
     uint32_t train_soft_s, train_hard_s; /* Ready stage: holds the local training */
     uint32_t stage_soft_s, stage_hard_s; /* every other stage */
     uint64_t upload_rate;                /* agreed minimum, bytes per second up */
-    uint32_t attempts;                   /* sessions per round before the job stops */
+    uint32_t attempts;                   /* sessions of a round before it is given up */
 };
 
 struct rn_plan_roster {

@@ -173,7 +173,7 @@ static const struct rn_field fields[] = {
      .fallback = "1000000", .unit = "bytes/s",
      .meaning = "bytes per second that every member can send; extends the upload stage"},
     {"secagg.attempts", RN_FIELD_U32, AT(secagg.attempts), .least = 1, .most = 100, .fallback = "3",
-     .meaning = "sessions per round before the job stops"},
+     .meaning = "sessions of a round before it is given up"},
 
     {"roster.hash", RN_FIELD_HASH, AT(roster.hash), .fallback = NO_HASH,
      .meaning = "hash of the roster's exact bytes, hex; `rondo invite --accept` fills it in"},

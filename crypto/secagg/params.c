@@ -8,20 +8,6 @@
 
 #include <string.h>
 
-void rn_sa_params_default_times(struct rn_sa_params *params)
-{
-    const uint64_t second = 1000;
-    const struct rn_sa_timeout quick = {30 * second, 120 * second};
-    params->ready = (struct rn_sa_timeout){3600 * second, 24 * 3600 * second};
-    params->shares = quick;
-    params->acks = quick;
-    params->upload = (struct rn_sa_timeout){600 * second, 1800 * second};
-    params->vote = quick;
-    params->unmask = quick;
-    params->receipts = quick;
-    params->retry_ms = 15 * second;
-}
-
 static rn_result check_times(const struct rn_sa_params *params, struct rn_error *err)
 {
     const struct {

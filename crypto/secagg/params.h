@@ -53,10 +53,6 @@ struct rn_sa_params {
     uint64_t retry_ms;
 };
 
-/* The time-outs that secagg starts from: 30 s / 120 s a stage, upload 10 / 30 min, R0 1 / 24 h,
- * retry 15 s. Fills only the times. */
-void rn_sa_params_default_times(struct rn_sa_params *params);
-
 /* Is the plan feasible? RN_E_CONFIG with the reason and the number to change. */
 RN_MUST rn_result rn_sa_params_check(const struct rn_sa_params *params, struct rn_error *err);
 

@@ -163,13 +163,21 @@ static void world_setup(struct world *world)
         (void)rn_text_format(member->name, sizeof member->name, "site-%u", i);
         member->key = key;
     }
+    const struct rn_sa_timeout quick = {30000, 120000};
     world->params = (struct rn_sa_params){.members = WORLD_MEMBERS,
                                           .colluding = 1,
                                           .losses = 1,
                                           .honest = 2,
                                           .value_max = 1000,
-                                          .chunk_elements = 3};
-    rn_sa_params_default_times(&world->params);
+                                          .chunk_elements = 3,
+                                          .ready = {3600000, 86400000},
+                                          .shares = quick,
+                                          .acks = quick,
+                                          .upload = {600000, 1800000},
+                                          .vote = quick,
+                                          .unmask = quick,
+                                          .receipts = quick,
+                                          .retry_ms = 15000};
     world->context = (struct rn_sa_context){
         .roster = &world->roster, .round = 1, .attempt = 1, .active = 1, .elements = 5};
 }

@@ -250,10 +250,20 @@ static void test_damaged_journals(void **state)
 
 static struct rn_sa_params good_params(void)
 {
-    struct rn_sa_params params = {
-        .members = 5, .colluding = 1, .losses = 1, .honest = 2, .value_max = 65534};
-    rn_sa_params_default_times(&params);
-    return params;
+    const struct rn_sa_timeout quick = {30000, 120000};
+    return (struct rn_sa_params){.members = 5,
+                                 .colluding = 1,
+                                 .losses = 1,
+                                 .honest = 2,
+                                 .value_max = 65534,
+                                 .ready = quick,
+                                 .shares = quick,
+                                 .acks = quick,
+                                 .upload = quick,
+                                 .vote = quick,
+                                 .unmask = quick,
+                                 .receipts = quick,
+                                 .retry_ms = 15000};
 }
 
 static bool feasible(uint32_t members, uint32_t colluding, uint32_t losses, uint32_t honest)

@@ -93,7 +93,7 @@ const struct rn_option rn_plan_secagg_options[] = {
      .fallback = "1000000", .least = 1024, .most = 1e12,
      .help = "bytes per second that every member can send"},
     {"attempts", RN_OPT_COUNT(struct rn_plan_options, attempts, "N"), .fallback = "3", .least = 1,
-     .most = 100, .help = "sessions per round before the job stops"},
+     .most = 100, .help = "sessions of a round before it is given up"},
     {NULL}};
 
 /* ---- Which fields they set, in the order in which they are applied. */
