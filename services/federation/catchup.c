@@ -195,8 +195,8 @@ static void strand(struct rn_coordination *c, uint32_t index)
     struct rn_error err = {0};
     (void)rn_text_format(err.text, sizeof(err.text),
                          "its state was lost, or is an old copy: it needs round %u, which is not "
-                         "kept since every member had it. Restore its state/ from the newest "
-                         "backup, or go on without it and set up a new plan",
+                         "kept since every member had it. The others go on without it; it takes "
+                         "part again in the next plan (`rondo plan propose`)",
                          (unsigned)peer->next_round);
     peer->stranded = true;
     peer->why = RN_E_ROUND_STALE;

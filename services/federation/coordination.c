@@ -284,7 +284,8 @@ static void tell_published(struct rn_coordination *c, const struct rn_published 
                                                     .round = published->round,
                                                     .outcome = c->result.code,
                                                     .summed = c->summed,
-                                                    .skipped = c->skipped},
+                                                    .skipped = c->skipped,
+                                                    .head_untrained = !c->model->shared_head},
                               published->directory);
     }
 }

@@ -82,7 +82,9 @@ struct rn_job_event {
     uint64_t bytes; /* up, of all members together (coordinator) or of this one */
     uint64_t milliseconds;
     enum rn_code outcome;
-    const char *reason; /* static; NULL: the name of outcome */
+    const char *reason;  /* static; NULL: the name of outcome */
+    bool head_untrained; /* ENDED: each member keeps a head of its own; the one written here is the
+                            start */
     bool has_hash;
     uint8_t hash[32];
     /* Filled by the driver, which alone knows them; NULL elsewhere. */

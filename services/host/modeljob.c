@@ -223,16 +223,21 @@ void rn_model_jobs_progress(const struct rn_model_jobs *jobs, struct rn_input *t
 
 /* ---- Publishing */
 
+#define UNTRAINED \
+    " The head in it is untrained: with a local head each member trains and keeps its own."
+
 static rn_result describe(const struct publish_job *job, char out[static 1024],
                           struct rn_error *err)
 {
     const struct rn_site_files *site = job->jobs->model->site;
+    const bool untrained =
+        site->site.role == RN_SITE_COORDINATOR && site->plan.lora.head == RN_PLAN_HEAD_LOCAL;
     char hash[65];
     rn_hex_encode(hash, job->order.adapter_hash, RN_HASH_BYTES);
     RN_ENSURE(rn_text_format(out, 1024,
-                             "Federation %s, plan %s, after round %u of %u. Adapter hash %s.",
+                             "Federation %s, plan %s, after round %u of %u. Adapter hash %s.%s",
                              site->roster.federation, site->plan.name, (unsigned)job->order.round,
-                             (unsigned)site->plan.rounds, hash),
+                             (unsigned)site->plan.rounds, hash, untrained ? UNTRAINED : ""),
               err, RN_E_INTERNAL, "the description of the adapter is too long");
     return rn_ok();
 }

@@ -534,6 +534,16 @@ def more_examples_than_claimed(work):
     assert code == CONFIG and "max_examples is 10" in str(data_finding), data_finding
 
 
+def local_head(work):
+    """Nothing is measured where each member keeps a head of its own: init says so."""
+    dev = work / "local-dev.tsv"
+    dev.write_text("sentence\tlabel\na\tpositive\nb\tnegative\n")
+    more = ("--head", "local", "--dev", dev, "--text", "sentence", "--label", "label")
+    done = rondo("init", work / "local", "--federation", "clinics", "--address", "127.0.0.1:8443", "--model", MODEL,
+                 "--labels", "negative,positive", "--members", "north,south,east", *more)  # fmt: skip
+    check(done.returncode == 0 and "--dev is not used" in done.stderr, done.stderr)
+
+
 def concessions(work):
     """Join says what the policy that it writes allows; nothing is summed unless the plan asks for it."""
     operator = work / "concede"

@@ -204,10 +204,10 @@ static void test_lost_state_is_stranded(void **state)
     const struct job_watch *coordinator = job->nodes[4].watch;
     assert_int_equal(coordinator->events[RN_JOB_MEMBER_STRANDED], 1);
     assert_int_equal(coordinator->last[RN_JOB_MEMBER_STRANDED].peer, 4);
-    assert_non_null(strstr(coordinator->text[RN_JOB_MEMBER_STRANDED], "newest backup"));
+    assert_non_null(strstr(coordinator->text[RN_JOB_MEMBER_STRANDED], "next plan"));
     assert_true(job_view(job).members[3].stranded);
     assert_int_equal(job->nodes[3].result.code, RN_E_INCOMPLETE);
-    assert_non_null(strstr(job->nodes[3].watch->end_text, "newest backup"));
+    assert_non_null(strstr(job->nodes[3].watch->end_text, "next plan"));
     assert_int_equal(job->nodes[3].watch->finals, 0);
     job_until_stage(job, 8, RN_SA_STAGE_READY, MINUTE_MS);
     assert_true(job->now - began < 8000);

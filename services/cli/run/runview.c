@@ -122,6 +122,7 @@ static void print_end(struct rn_runview *view, const struct rn_job_event *event)
     (void)json_object_set_new(object, "summed", json_integer(event->summed));
     (void)json_object_set_new(object, "skipped", json_integer(event->skipped));
     (void)json_object_set_new(object, "outcome", json_string(rn_code_name(event->outcome)));
+    (void)json_object_set_new(object, "head_untrained", json_boolean(event->head_untrained));
     print_object(object);
 }
 
@@ -208,6 +209,11 @@ static void show_end(struct rn_runview *view, const struct rn_job_event *event)
     } else {
         (void)rn_text_format(line, sizeof(line), "adapter: %s", event->path);
         rn_progress_line(&view->progress, line);
+    }
+    if (event->head_untrained) {
+        rn_progress_line(&view->progress,
+                         "warning: its head is untrained; the plan's is local: each member's "
+                         "adapters/final holds its own");
     }
     if (view->json) {
         print_end(view, event);

@@ -303,6 +303,11 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
         job = {.command = command, .settings = s, .now_ms = rn_clock_wall_ms(), .parsed = NULL};
     job.parsed = rn_alloc(1, sizeof *job.parsed);
     RN_TRY(init_run(&job, command->operands[0], err));
+    if (s->dev != NULL && job.parsed->lora.head == RN_PLAN_HEAD_LOCAL) {
+        (void)fprintf(stderr,
+                      "rondo init: warning: with a local head each member keeps its own, so "
+                      "the coordinator has no adapter to measure: --dev is not used\n");
+    }
     report(command, &job);
     return rn_ok();
 }

@@ -671,8 +671,6 @@ static void tick(struct world *w, uint64_t milliseconds)
         }
         pump(w);
     }
-    while (milliseconds > 0)
-        ;
 }
 
 static void drain(struct site *site, unsigned count)

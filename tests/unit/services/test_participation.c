@@ -258,7 +258,7 @@ static void a_stranded_site_says_the_remedy(void **state)
     connect_all(w, 1);
     run_round(w, 1);
     close_job(&w->sites[0], RN_E_ROUND_STALE, false);
-    assert_end(&w->sites[0], RN_E_INCOMPLETE, "newest backup");
+    assert_end(&w->sites[0], RN_E_INCOMPLETE, "next plan");
     assert_int_equal(w->sites[0].published, 0);
     free_world(w);
 }
