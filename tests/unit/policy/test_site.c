@@ -131,8 +131,7 @@ static void upload_memory(void **state)
             fail_msg("upload_memory: %s: %s", rows[i].value, error.text);
         }
     }
-    assert_true(
-        rn_is_ok(rn_site_parse(rn_view_text(coordinator_example), "s", &site, &error)));
+    assert_true(rn_is_ok(rn_site_parse(rn_view_text(coordinator_example), "s", &site, &error)));
     assert_int_equal(site.limits.upload_memory, 0);
 }
 
