@@ -103,6 +103,35 @@ static bool real_is_plain(const char *text)
     return *at == '\0';
 }
 
+/* Digits and at most one of K, M, G after them, in bytes; RN_E_CONFIG is the caller's. */
+static bool bytes_read(const char *text, uint64_t *out)
+{
+    static const char suffixes[] = "KMG";
+    char digits[20];
+    const size_t length = strlen(text);
+    const char *suffix = length > 0 ? strchr(suffixes, text[length - 1]) : NULL;
+    if (!rn_text_format(digits, sizeof digits, "%.*s", (int)(length - (suffix != NULL)), text) ||
+        !whole_is_plain(digits)) {
+        return false;
+    }
+    const unsigned shift = suffix == NULL ? 0 : 10 * (unsigned)(suffix - suffixes + 1);
+    const uint64_t count = strtoull(digits, NULL, 10);
+    *out = count > UINT64_MAX >> shift ? UINT64_MAX : count << shift;
+    return true;
+}
+
+static rn_result bytes_set(const struct rn_field *field, void *data, const char *text,
+                           struct rn_error *err)
+{
+    uint64_t bytes = 0;
+    RN_ENSURE(bytes_read(text, &bytes), err, RN_E_CONFIG,
+              "expected bytes in plain decimal digits, or with K, M or G after them: 512M");
+    RN_ENSURE((double)bytes >= field->least && bytes <= (uint64_t)field->most, err, RN_E_CONFIG,
+              "must be between %.17g and %.17g bytes", field->least, field->most);
+    memcpy((char *)data + field->offset, &bytes, sizeof bytes);
+    return rn_ok();
+}
+
 static rn_result number_set(const struct rn_field *field, void *data, const char *text,
                             struct rn_error *err)
 {
@@ -229,6 +258,8 @@ rn_result rn_field_set(const struct rn_field *field, void *data, const char *tex
     case RN_FIELD_U64:
     case RN_FIELD_REAL:
         return number_set(field, data, quoted ? "" : text, err);
+    case RN_FIELD_BYTES:
+        return bytes_set(field, data, quoted ? "" : text, err);
     case RN_FIELD_SWITCH:
         RN_ENSURE(!quoted && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0), err,
                   RN_E_CONFIG, "'%.40s' is unknown: expected true or false", text);

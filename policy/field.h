@@ -24,6 +24,7 @@
 enum rn_field_kind {
     RN_FIELD_U32,     /* whole number in a uint32_t */
     RN_FIELD_U64,     /* whole number in a uint64_t, at most 2^53 */
+    RN_FIELD_BYTES,   /* the same; K, M or G after it multiplies by 1024, 1024^2, 1024^3 */
     RN_FIELD_REAL,    /* decimal number in a double */
     RN_FIELD_SWITCH,  /* true or false in a bool */
     RN_FIELD_WORD,    /* one of words, in an enum of four bytes */

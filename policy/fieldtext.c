@@ -83,7 +83,8 @@ void rn_field_put_entry(const struct rn_field *field, const void *data, uint32_t
     case RN_FIELD_NUMBERS:
         rn_buffer_format(out, "%u", u32_at(value, 0));
         return;
-    case RN_FIELD_U64: {
+    case RN_FIELD_U64:
+    case RN_FIELD_BYTES: {
         uint64_t whole;
         memcpy(&whole, value, sizeof whole);
         rn_buffer_format(out, "%" PRIu64, whole);

@@ -77,6 +77,11 @@ static const struct rn_field fields[] = {
      .meaning = "`cpu`, `cpu-bf16`, `ref` or `cuda`"},
     {"compute.threads", RN_FIELD_U32, AT(compute.threads), .most = 64,
      .meaning = "0: one per core"},
+    {"limits", RN_FIELD_SECTION, .optional = true},
+    {"limits.upload_memory", RN_FIELD_BYTES, AT(limits.upload_memory), .optional = true,
+     .least = RN_SITE_UPLOAD_MEMORY_LEAST, .most = RN_SITE_UPLOAD_MEMORY_MOST,
+     .meaning = "coordinator: bytes of unfinished uploads held in memory, `K`, `M` or `G` may "
+                "follow, the rest lies in `state`; absent: a quarter of what is free, 64M to 4G"},
     {"log.format", RN_FIELD_WORD, AT(log.format), ONE_OF(log_formats),
      .meaning = "`text` or `json`"},
     {"log.level", RN_FIELD_WORD, AT(log.level), ONE_OF(log_levels),
@@ -161,6 +166,10 @@ static rn_result site_check(const struct rn_yaml_index *index, struct rn_site *s
     }
     if (site->role == RN_SITE_MEMBER && site->data.train[0] == '\0') {
         return rn_yaml_fail(index, "data", err, "a member needs the key 'data.train'");
+    }
+    if (site->role == RN_SITE_MEMBER && site->limits.upload_memory != 0) {
+        return rn_yaml_fail(index, "limits.upload_memory", err,
+                            "only a coordinator holds uploads: remove this key");
     }
     return check_network(index, site, err);
 }

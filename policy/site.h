@@ -23,6 +23,8 @@
 #define RN_SITE_ADDRESS_MAX 261 /* 253 of a host name, brackets, colon, port */
 #define RN_SITE_COLUMN_MAX 127
 #define RN_SITE_PEERS_MAX RN_ROSTER_MEMBERS_MAX
+#define RN_SITE_UPLOAD_MEMORY_LEAST ((uint64_t)1 << 20)
+#define RN_SITE_UPLOAD_MEMORY_MOST ((uint64_t)1 << 40)
 
 enum rn_site_role { RN_SITE_MEMBER = 0, RN_SITE_COORDINATOR };
 /* Who opens the connection, seen from this site. */
@@ -66,6 +68,11 @@ struct rn_site_compute {
     uint32_t threads; /* 0: one per core */
 };
 
+/* What a service may take of its machine; 0: a default that suits the machine. */
+struct rn_site_limits {
+    uint64_t upload_memory; /* coordinator: bytes of unfinished uploads held in memory */
+};
+
 struct rn_site_log {
     enum rn_site_log_format format;
     enum rn_site_log_level level;
@@ -81,6 +88,7 @@ struct rn_site {
     char model[RN_SITE_PATH_MAX + 1];
     struct rn_site_data data;
     struct rn_site_compute compute;
+    struct rn_site_limits limits;
     struct rn_site_log log;
 };
 

@@ -18,6 +18,12 @@ static void free_machine(void *machine)
     rn_free(coordinator);
 }
 
+static uint64_t upload_memory(const struct rn_site *site)
+{
+    return site->limits.upload_memory != 0 ? site->limits.upload_memory
+                                           : rn_upload_memory_default(rn_memory_available());
+}
+
 static rn_result build(struct rn_jobhost *host, struct rn_now now, struct rn_effects *out_first,
                        void **out_machine, struct rn_error *err)
 {
@@ -26,7 +32,7 @@ static rn_result build(struct rn_jobhost *host, struct rn_now now, struct rn_eff
     const struct rn_coordination_config config = {
         .basis = &host->basis,
         .model = &host->model->round,
-        .spool_bytes = rn_upload_memory_default(rn_memory_available()),
+        .spool_bytes = upload_memory(&host->site->site),
         .spool = rn_upload_spool_of(coordinator->spool),
     };
     const rn_result result =

@@ -49,7 +49,7 @@ MODEL = ROOT / "deploy/embedded/model"
 TRAIN = ROOT / "deploy/embedded/train.tsv.gz"
 DEV = ROOT / "deploy/embedded/dev.tsv.gz"
 LABELS = "complaint,praise"
-NAMES = ("north", "south", "east", "west", "centre", "harbour")
+NAMES = ("north", "south", "east", "west", "centre", "harbour", "island", "valley", "forest", "meadow")
 LIMIT = 300
 
 USAGE, DATA, NO_INPUT, UNSUPPORTED, SYSTEM, IO, RETRY, PEER = 64, 65, 66, 69, 71, 74, 75, 76
@@ -202,6 +202,27 @@ def edit(path, old, new):
 # ---- Processes
 
 
+SLOW_FSYNC = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+static void nap(void) { struct timespec t = {%d, 0}; nanosleep(&t, 0); }
+int fsync(int file) { nap(); return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(file); }
+int fdatasync(int file) { nap(); return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(file); }
+"""
+
+
+def slow_fsync(directory, seconds):
+    """Environment of a process whose every fsync takes this long; the library for it is made in directory."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise Skip("no C compiler for a library that makes fsync slow")
+    library = directory / "slow.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, "-x", "c", "-", "-ldl"],
+                   input=(SLOW_FSYNC % seconds).encode(), check=True)  # fmt: skip
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+
 class Gate:
     """A place in a process's log. reached: the process stands there (or runs to its next line)."""
 
@@ -288,13 +309,13 @@ class Process:
             gate.open = True
             self.changed.notify_all()
 
-    def _wait(self, condition, what, limit=LIMIT):
-        end = time.monotonic() + limit
+    def _wait(self, condition, what):
+        end = time.monotonic() + LIMIT
         with self.changed:
             while not condition():
                 ended = not self.reader.is_alive()
                 check(not ended or condition(), f"{self.name} ended before it {what}: {self.last_words()}")
-                check(time.monotonic() < end, f"{self.name}: nothing that {what} in {limit} s")
+                check(time.monotonic() < end, f"{self.name}: nothing that {what} in {LIMIT} s")
                 self.changed.wait(0.2)
 
     def find(self, since=0, **fields):

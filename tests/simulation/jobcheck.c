@@ -202,10 +202,53 @@ static void check_once(struct job_node *node, uint8_t seen[static RN_HASH_BYTES]
     memcpy(seen, hash, RN_HASH_BYTES);
 }
 
+/* ---- As few as a session can do with */
+
+#define AWAY_MS 240000u /* longer than a session in which somebody is missing */
+
+/* Is the member among the first `limit` of this session? Takes it in when there is room. */
+static bool is_among(struct job_few *few, const uint8_t *session, uint32_t member, uint32_t limit)
+{
+    if (memcmp(few->session, session, RN_HASH_BYTES) != 0) {
+        memcpy(few->session, session, RN_HASH_BYTES);
+        few->members = 0;
+    }
+    if ((uint32_t)__builtin_popcount(few->members) < limit) {
+        few->members |= 1u << member;
+    }
+    return (few->members >> member & 1) != 0;
+}
+
+bool job_few_vote_is_lost(struct job *job, uint32_t member, struct rn_view secagg)
+{
+    struct rn_sa_message m;
+    if (job->vote_limit == 0 || !rn_is_ok(rn_sa_message_parse(secagg, &m, NULL)) ||
+        m.type != RN_SA_VOTE || is_among(&job->voters, m.session, member, job->vote_limit)) {
+        return false;
+    }
+    job->few_dropped++;
+    return true;
+}
+
+/* Down at its next effect: Ready was its last word for a while. */
+static void leave_when_enough(struct job_node *node, const struct rn_sa_message *m)
+{
+    struct job *job = node->job;
+    if (job->few_round != 0 && m->round == job->few_round &&
+        !is_among(&job->ready, m->session, node->place, job->few_limit)) {
+        node->crash_in = 0;
+        node->away_ms = AWAY_MS;
+        job->few_dropped++;
+    }
+}
+
 static void said_by_member(struct job_node *node, const struct rn_sa_message *m)
 {
     struct job *job = node->job;
     struct job_vector *vector = find_vector(job, node->place, m->session);
+    if (m->type == RN_SA_READY) {
+        leave_when_enough(node, m);
+    }
     if (m->type == RN_SA_READY && vector == NULL && node->has_fresh) {
         (void)add_vector(node, m);
     } else if (vector != NULL && m->type == RN_SA_DONE) {

@@ -204,6 +204,9 @@ static void deliver(struct job *job, struct job_packet *packet)
         return;
     }
     const struct rn_view secagg = secagg_of(packet);
+    if (packet->to == job->coordinator && job_few_vote_is_lost(job, member, secagg)) {
+        return;
+    }
     job_node_input(node, (struct rn_input){
                              .kind = packet->bulk ? RN_INPUT_BULK : RN_INPUT_MESSAGE,
                              .connection = packet->number,

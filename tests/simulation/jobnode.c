@@ -167,7 +167,8 @@ static void die(struct job_node *node, uint64_t back_in)
     job_node_stop(node);
     job_net_node_down(node, false);
     node->crash_in = JOB_NEVER;
-    node->start_at = job->now + back_in;
+    node->start_at = job->now + back_in + node->away_ms;
+    node->away_ms = 0;
 }
 
 static void take_bulk(struct job_node *node, const struct rn_effect *effect)

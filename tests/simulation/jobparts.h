@@ -43,6 +43,8 @@ void job_check_said(struct job_node *from, struct rn_view secagg);
 void job_check_heard(struct job_node *to, struct rn_view secagg);
 void job_check_durable(struct job_node *node);
 void job_check_publish(struct job_node *node, const struct rn_publish_order *order);
+/* Whether the message is lost on its way, or its sender down behind it, for few are to be left. */
+bool job_few_vote_is_lost(struct job *job, uint32_t member, struct rn_view secagg);
 void job_check_encoding(struct job *job); /* whose step runs; NULL: none */
 void job_trace(const struct job_node *node, const char *format, ...) RN_PRINTF(2, 3);
 

@@ -112,6 +112,7 @@ struct job_node {
     uint64_t start_at; /* JOB_NEVER: not by itself */
     uint64_t crash_in; /* effects and commits until it crashes; JOB_NEVER */
     bool crash_after_commit;
+    uint64_t away_ms; /* it stays down so much longer when it crashes */
     uint64_t asleep_until;
     uint64_t mono_offset;
     int64_t wall_offset;
@@ -170,6 +171,12 @@ struct job_survivors {
     uint32_t members; /* bits */
 };
 
+/* The first members that said something in a session. */
+struct job_few {
+    uint8_t session[RN_HASH_BYTES]; /* the newest */
+    uint32_t members;               /* bits */
+};
+
 struct job {
     struct job_options options;
     struct rn_plan plan;
@@ -193,7 +200,12 @@ struct job {
     uint32_t stranded; /* members that the coordinator gave up: bits */
     bool healed;
     bool directed;       /* nothing heals, and nobody is started but by the test */
-    uint32_t vote_limit; /* most votes that reach the coordinator in a session; 0: all */
+    uint32_t vote_limit; /* most members whose votes reach the coordinator in a session; 0: all */
+    struct job_few voters;
+    uint32_t few_round; /* in it, who gets ready when few_limit are is down from then on; 0: none */
+    uint32_t few_limit;
+    struct job_few ready;
+    uint32_t few_dropped; /* votes and members that these two took away */
     bool restart_at_vote;
     char what[160]; /* of a failure */
 };

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "crypto/secagg/params.h"
 #include "tests/simulation/jobsim.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -30,7 +31,7 @@
 #define LIMIT_MS 7200000u
 
 struct tally {
-    uint64_t jobs, rounds, sums, skips, ended_well, starts;
+    uint64_t jobs, rounds, sums, skips, ended_well, starts, few;
 };
 
 /* Draws without touching the job's own stream. */
@@ -81,6 +82,11 @@ static void set_moods(struct job *job, uint64_t *s)
         node->mood = mood;
         node->start_at = mood == JOB_NEVER_THERE ? JOB_NEVER : node->start_at;
     }
+    const struct rn_sa_params params = {
+        .members = members, .colluding = job->options.colluding, .honest = job->options.honest};
+    job->vote_limit = pick(s, 6) == 0 ? rn_sa_quorum(&params, members) : 0;
+    job->few_round = pick(s, 6) == 0 ? 1 + pick(s, job->options.rounds) : 0;
+    job->few_limit = rn_sa_floor(&params, members, 0);
 }
 
 /* A lost round ends a job where the method has no other matrix; else every round must be summed or
@@ -114,6 +120,7 @@ static void check(struct job *job, bool ended, struct tally *tally)
     tally->rounds += job->options.rounds;
     tally->sums += job->sums;
     tally->skips += job->skips;
+    tally->few += job->few_dropped;
     tally->ended_well += rn_is_ok(coordinator->result);
     for (uint32_t i = 0; i <= job->options.members; i++) {
         tally->starts += job->nodes[i].starts;
@@ -149,11 +156,14 @@ static void test_random(void **state)
     for (uint64_t i = 0; i < jobs; i++) {
         run_one(FIRST_SEED + 2 * i + shard, &tally);
     }
-    (void)printf("%llu jobs, %llu starts of processes: %llu of %llu rounds summed, %llu skipped, "
-                 "%llu jobs ended well\n",
-                 (unsigned long long)tally.jobs, (unsigned long long)tally.starts,
-                 (unsigned long long)tally.sums, (unsigned long long)tally.rounds,
-                 (unsigned long long)tally.skips, (unsigned long long)tally.ended_well);
+    (void)printf(
+        "%llu jobs, %llu starts of processes: %llu of %llu rounds summed, %llu skipped, "
+        "%llu jobs ended well; %llu votes and members were more than needed, and taken away\n",
+        (unsigned long long)tally.jobs, (unsigned long long)tally.starts,
+        (unsigned long long)tally.sums, (unsigned long long)tally.rounds,
+        (unsigned long long)tally.skips, (unsigned long long)tally.ended_well,
+        (unsigned long long)tally.few);
+    assert_true(jobs < 100 || tally.few > 0);
     assert_true(tally.sums * 4 >= tally.rounds * 3);
     assert_true(tally.ended_well * 10 >= tally.jobs * 7);
 }

@@ -143,7 +143,8 @@ static inline const char *edited(char out[static EDITED_MAX], const char *text, 
     return out;
 }
 
-/* text with the value of a dotted field replaced, or added to its section when it is not there. */
+/* text with the value of a dotted field replaced, or added to its section when it is not there; a
+ * section that is not there stands at the end. */
 static inline const char *with_field(char *out, size_t capacity, const char *text, const char *path,
                                      const char *value)
 {
@@ -155,7 +156,11 @@ static inline const char *with_field(char *out, size_t capacity, const char *tex
         (void)rn_text_format(head, sizeof head, "\n%*s%.*s:\n", indent, "", (int)(dot - path),
                              path);
         at = strstr(at, head);
-        RN_BUG_IF(at == NULL);
+        if (at == NULL) {
+            RN_BUG_IF(indent != 0 || !rn_text_format(out, capacity, "%s%s  %s: %s\n", text,
+                                                     head + 1, dot + 1, value));
+            return out;
+        }
         at += strlen(head) - 1;
         indent += 2;
         for (end = at + 1; (int)strspn(end, " ") >= indent; end = strchr(end, '\n') + 1) {

@@ -193,12 +193,17 @@ static void every_field_holds_at_its_limit(void **state)
 static void rows_fit_their_structs(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {
-        [RN_FIELD_U32] = 4,     [RN_FIELD_U64] = 8,
-        [RN_FIELD_REAL] = 8,    [RN_FIELD_SWITCH] = sizeof(bool),
-        [RN_FIELD_WORD] = 4,    [RN_FIELD_HASH] = RN_FIELD_HASH_TEXT + 1,
-        [RN_FIELD_WORDS] = 4,   [RN_FIELD_HASHES] = RN_FIELD_HASH_TEXT + 1,
-        [RN_FIELD_NUMBERS] = 4, [RN_FIELD_SECTION] = 0};
+    static const size_t sizes[] = {[RN_FIELD_U32] = 4,
+                                   [RN_FIELD_U64] = 8,
+                                   [RN_FIELD_BYTES] = 8,
+                                   [RN_FIELD_REAL] = 8,
+                                   [RN_FIELD_SWITCH] = sizeof(bool),
+                                   [RN_FIELD_WORD] = 4,
+                                   [RN_FIELD_HASH] = RN_FIELD_HASH_TEXT + 1,
+                                   [RN_FIELD_WORDS] = 4,
+                                   [RN_FIELD_HASHES] = RN_FIELD_HASH_TEXT + 1,
+                                   [RN_FIELD_NUMBERS] = 4,
+                                   [RN_FIELD_SECTION] = 0};
     for (size_t f = 0; f < RN_ARRAY_LENGTH(files); f++) {
         const struct rn_field_table *table = files[f].table();
         for (size_t i = 0; i < table->count; i++) {

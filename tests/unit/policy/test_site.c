@@ -80,6 +80,61 @@ static void coordinator_with_peers(void **state)
     assert_false(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
 }
 
+static const char coordinator_example[] =
+    "version: 1\nrole: coordinator\nfederation: clinics\nname: coordinator\n"
+    "network:\n  direction: listen\n  listen: \"0.0.0.0:8443\"\nstate: state\nmodel: m\n"
+    "compute:\n  backend: cpu\n  threads: 0\nlog:\n  format: text\n  level: warn\n";
+
+/* The coordinator's site with this limit; UINT64_MAX: refused. */
+static uint64_t upload_memory_of(const char *value)
+{
+    char section[128];
+    char text[EDITED_MAX];
+    (void)rn_text_format(section, sizeof section, "limits:\n  upload_memory: %s\nlog:", value);
+    edited(text, coordinator_example, "log:", section);
+    error.text[0] = '\0';
+    const rn_result result = rn_site_parse(rn_view_text(text), "s", &site, &error);
+    return rn_is_ok(result) ? site.limits.upload_memory : UINT64_MAX;
+}
+
+/* Bytes, plain or with a suffix of powers of 1024, from 1 MiB to 1 TiB; none: the default. */
+static void upload_memory(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        uint64_t bytes;
+    } rows[] = {{"1048576", 1u << 20},
+                {"1048575", UINT64_MAX},
+                {"1024K", 1u << 20},
+                {"1023K", UINT64_MAX},
+                {"1M", 1u << 20},
+                {"0M", UINT64_MAX},
+                {"512M", 512u << 20},
+                {"1G", 1u << 30},
+                {"1024G", (uint64_t)1 << 40},
+                {"1025G", UINT64_MAX},
+                {"1099511627777", UINT64_MAX},
+                {"17179869185G", UINT64_MAX}, /* 2^64 + 2^30 bytes: no small number */
+                {"9999999999999999999G", UINT64_MAX},
+                {"99999999999999999999", UINT64_MAX},
+                {"M", UINT64_MAX},
+                {"1T", UINT64_MAX},
+                {"1m", UINT64_MAX},
+                {"1MiB", UINT64_MAX},
+                {"1KM", UINT64_MAX},
+                {"1.5G", UINT64_MAX},
+                {"-1G", UINT64_MAX},
+                {"\"1G\"", UINT64_MAX}};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
+        if (upload_memory_of(rows[i].value) != rows[i].bytes) {
+            fail_msg("upload_memory: %s: %s", rows[i].value, error.text);
+        }
+    }
+    assert_true(rn_is_ok(rn_site_parse(rn_view_text(coordinator_example), "s", &site, &error)));
+    assert_int_equal(site.limits.upload_memory, 0);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -107,6 +162,8 @@ static void refusals(void **state)
         {"backend: cpu", "backend: gpu", "compute.backend"},
         {"level: info", "level: loud", "log.level"},
         {"state: state", "state: \"\"", "state"},
+        {"log:", "limits:\n  upload_memory: 1G\nlog:",
+         "limits.upload_memory: only a coordinator holds uploads"},
     };
     for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
         char text[EDITED_MAX];
@@ -233,6 +290,7 @@ int main(void)
         cmocka_unit_test(reads),
         cmocka_unit_test(ports),
         cmocka_unit_test(coordinator_with_peers),
+        cmocka_unit_test(upload_memory),
         cmocka_unit_test(refusals),
         cmocka_unit_test(paths),
         cmocka_unit_test(bundle_round_trip),

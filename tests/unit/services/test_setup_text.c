@@ -241,6 +241,30 @@ static void site_round_trip(void **state)
     assert_memory_equal(&site, &again, sizeof site);
 }
 
+/* A limit that was set stays in the file; one that was not is no line in it. */
+static void site_limits_round_trip(void **state)
+{
+    (void)state;
+    memset(&site, 0, sizeof site);
+    site.version = RN_SITE_VERSION;
+    site.role = RN_SITE_COORDINATOR;
+    site.network.direction = RN_SITE_LISTEN;
+    (void)rn_text_format(site.federation, sizeof site.federation, "clinics");
+    (void)rn_text_format(site.name, sizeof site.name, "coordinator");
+    (void)rn_text_format(site.network.listen, sizeof site.network.listen, "[::1]:8443");
+    (void)rn_text_format(site.state, sizeof site.state, "state");
+    (void)rn_text_format(site.model, sizeof site.model, "model");
+    const uint64_t limits[] = {0, RN_SITE_UPLOAD_MEMORY_LEAST, RN_SITE_UPLOAD_MEMORY_MOST};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(limits); i++) {
+        site.limits.upload_memory = limits[i];
+        rn_setup_site_text(&site, &text);
+        if (!rn_is_ok(rn_site_parse(rn_buffer_view(&text), "site", &again, &error))) {
+            fail_msg("%s\n%s", error.text, rn_buffer_text(&text));
+        }
+        assert_int_equal(again.limits.upload_memory, limits[i]);
+    }
+}
+
 static void replaces_only_the_hash_of_the_section(void **state)
 {
     (void)state;
@@ -293,6 +317,7 @@ int main(void)
         cmocka_unit_test(policy_just_holds_the_plan),
         cmocka_unit_test(policy_in_words),
         cmocka_unit_test(site_round_trip),
+        cmocka_unit_test(site_limits_round_trip),
         cmocka_unit_test(replaces_only_the_hash_of_the_section),
         cmocka_unit_test(addresses),
     };
