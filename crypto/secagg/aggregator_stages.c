@@ -71,15 +71,21 @@ static void close_acks(struct rn_sa_aggregator *a, struct rn_sa_actions *actions
     rn_sa_aggregator_enter(a, RN_SA_STAGE_UPLOAD, actions);
 }
 
+/* Half uploads are forgotten; the next session's lie in the same places. */
+static void forget_uploads(struct rn_sa_aggregator *a)
+{
+    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+        rn_sa_upload_clear(a, i);
+    }
+}
+
 static void close_upload(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
 {
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     rn_sa_survivors_write(a->inbox[RN_SA_DONE], &a->complete, &body);
     const rn_result applied = rn_sa_survivors_apply(&a->t, rn_buffer_view(&body), NULL);
     RN_BUG_IF(!rn_is_ok(applied));
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
-        rn_sa_upload_clear(a, i); /* half uploads are forgotten */
-    }
+    forget_uploads(a);
     rn_sa_aggregator_broadcast(a, RN_SA_SURVIVORS, rn_buffer_view(&body));
     record_vector(a, record_message(a, RN_SA_RECORD_SURVIVORS, RN_SA_SURVIVORS, actions));
     rn_sa_aggregator_send(a, RN_SA_SURVIVORS, &a->t.joined, actions);
@@ -143,6 +149,7 @@ void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason rea
                                struct rn_sa_actions *actions)
 {
     a->reason = reason;
+    forget_uploads(a);
     rn_sa_abort_call_write(&a->t, (uint32_t)reason, false, a->config.identity,
                            &a->sent[RN_SA_ABORT_CALL]);
     struct rn_buffer *record = rn_sa_aggregator_record(a, RN_SA_RECORD_ABORT_CALL, actions);

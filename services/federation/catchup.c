@@ -16,7 +16,12 @@
 /* A member that says it is behind is heard this often. */
 #define HELP_MS 1000u
 
-enum turn { TURN_NOW, TURN_LATER, TURN_NEVER };
+enum turn {
+    TURN_NOW,
+    TURN_LATER,
+    TURN_FAILED, /* its records cannot be read at the moment */
+    TURN_NEVER,
+};
 
 static bool is_behind(const struct rn_coordination *c, const struct rn_coord_peer *peer)
 {
@@ -103,6 +108,13 @@ void rn_coord_keep(struct rn_coordination *c)
     }
 }
 
+/* A disk that is held or fails at this moment says nothing about the records on it. */
+static bool may_pass(rn_result result)
+{
+    return result.code == RN_E_BUSY || result.code == RN_E_IO || result.code == RN_E_MEMORY ||
+           result.code == RN_E_SYSTEM || result.code == RN_E_UNAVAILABLE;
+}
+
 /* The earlier session in memory, from its records if need be. */
 static enum turn take_place(struct rn_coordination *c, const struct rn_coord_round *key,
                             struct rn_coord_place **out)
@@ -122,14 +134,15 @@ static enum turn take_place(struct rn_coordination *c, const struct rn_coord_rou
         return TURN_NOW;
     }
     rn_coord_session_clear(&place->session);
-    if (result.code != RN_E_NO_INPUT) {
-        rn_effects_event_err(c->out,
-                             (struct rn_job_event){.kind = RN_JOB_CATCHUP_FAILED,
-                                                   .round = key->round,
-                                                   .attempt = key->attempt},
-                             &err);
+    if (result.code == RN_E_NO_INPUT) {
+        return TURN_NEVER;
     }
-    return TURN_NEVER;
+    rn_effects_event_err(c->out,
+                         (struct rn_job_event){.kind = RN_JOB_CATCHUP_FAILED,
+                                               .round = key->round,
+                                               .attempt = key->attempt},
+                         &err);
+    return may_pass(result) ? TURN_FAILED : TURN_NEVER;
 }
 
 /* ---- Help */
@@ -239,8 +252,10 @@ static void help(struct rn_coordination *c, uint32_t index)
 {
     struct rn_coord_peer *peer = &c->peers[index];
     const struct rn_coord_round *missed = rn_coord_index_find(c, peer->next_round);
+    enum turn turn = TURN_NOW;
     if (missed != NULL) {
-        if (help_behind(c, index, missed) == TURN_LATER) {
+        turn = help_behind(c, index, missed);
+        if (turn == TURN_LATER) {
             return;
         }
     } else {
@@ -250,7 +265,7 @@ static void help(struct rn_coordination *c, uint32_t index)
             resend(c, &c->session, index);
         }
     }
-    peer->wants_help = false;
+    peer->wants_help = turn == TURN_FAILED; /* once more, not at once */
     peer->helped = true;
     peer->helped_ms = c->clock_ms;
 }

@@ -356,7 +356,9 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
         rn_coord_gone(c, input);
         break;
     case RN_INPUT_LOST:
-        c->peers[input->peer].wants_help = c->peers[input->peer].connection == input->connection;
+        /* Of an older connection: nothing; the newer one may wait for help. */
+        c->peers[input->peer].wants_help |=
+            c->peers[input->peer].connection == input->connection;
         break;
     case RN_INPUT_UNREACHABLE:
         rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_MEMBER_UNREACHABLE,

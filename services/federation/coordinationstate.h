@@ -35,6 +35,7 @@ struct rn_coord_peer {
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
     bool known;             /* greeted, or gave a receipt, since this process began */
     uint32_t next_round;    /* first round the member has no record of */
+    uint32_t furthest;      /* largest next_round that it gave since it connected */
     uint64_t since_ms;      /* connected or absent from then on */
     uint64_t advance_ms;    /* last time that next_round grew, or that it connected */
     uint64_t progress_ms;   /* last sign of progress in the session */

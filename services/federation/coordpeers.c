@@ -44,6 +44,7 @@ void rn_coord_advance(struct rn_coordination *c, uint32_t index, uint32_t next_r
     }
     peer->known = true;
     peer->next_round = next_round;
+    peer->furthest = next_round > peer->furthest ? next_round : peer->furthest;
 }
 
 /* ---- Greeting */
@@ -132,6 +133,7 @@ static void accept(struct rn_coordination *c, uint32_t index, uint64_t connectio
     peer->next_round = hello->next_round > c->basis->plan->rounds + UINT64_C(1)
                            ? c->basis->plan->rounds + 1
                            : (uint32_t)hello->next_round;
+    peer->furthest = peer->next_round;
     peer->since_ms = peer->advance_ms = peer->progress_ms = c->clock_ms;
     peer->wants_help = true;
     tell_peer(c, RN_JOB_MEMBER_JOINED, index, RN_OK, NULL);
@@ -199,8 +201,9 @@ static void take_status(struct rn_coordination *c, uint32_t index,
         peer->wants_help = true;
     } else if (status->stage == RN_SA_STAGE_FINISHED && status->round > peer->next_round &&
                status->round <= (uint64_t)c->basis->plan->rounds + 1) {
+        /* It got on: no need to go slow. One that was there before gets no help for it. */
+        peer->helped = peer->helped && status->round <= peer->furthest;
         rn_coord_advance(c, index, (uint32_t)status->round);
-        peer->helped = false;                            /* it got on: no need to go slow */
         peer->wants_help = peer->next_round <= c->round; /* it lacks a sum, or the offer */
     } else if (status->reason == RN_E_ROUND_ABORTED) {
         peer->follows_round = (uint32_t)status->round;

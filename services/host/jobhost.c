@@ -163,6 +163,7 @@ static rn_result start_machine(struct rn_jobhost *host, struct rn_error *err)
     struct rn_executor_machine machine;
     const struct rn_now now = {rn_clock_monotonic_ms(), rn_clock_wall_ms()};
     RN_TRY(host->program->build(host, now, &first, &host->machine, err));
+    rn_jobhost_take_commits(host, &first, 0); /* a lost session may end a round at the start */
     rn_jobhost_snapshot(host, now);
     RN_TRY(rn_site_files_listen(host->site, host->rpc, err));
     if (host->site->site.network.direction != RN_SITE_LISTEN) {

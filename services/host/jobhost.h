@@ -103,6 +103,9 @@ RN_MUST rn_result rn_jobhost_link(struct rn_jobhost *host, const char *address, 
 /* ---- jobhostmachine.c, for jobhost.c */
 void rn_jobhost_executor(struct rn_jobhost *host, struct rn_executor_config *out_config);
 void rn_jobhost_machine(struct rn_jobhost *host, struct rn_executor_machine *out_machine);
+/* What the effects from `first` on write down of rounds goes into the table for people. */
+void rn_jobhost_take_commits(struct rn_jobhost *host, const struct rn_effects *effects,
+                             size_t first);
 /* Takes a snapshot for the status. Executor's thread, or before it runs. */
 void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now);
 

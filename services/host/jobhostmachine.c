@@ -107,17 +107,23 @@ static void take_batch(struct rn_jobhost *host, const struct rn_job_batch *batch
     }
 }
 
+void rn_jobhost_take_commits(struct rn_jobhost *host, const struct rn_effects *effects,
+                             size_t first)
+{
+    for (size_t i = first; i < effects->count; i++) {
+        if (effects->items[i].kind == RN_EFFECT_COMMIT) {
+            take_batch(host, &effects->items[i].batch);
+        }
+    }
+}
+
 static void step(void *context, const struct rn_input *input, struct rn_now now,
                  struct rn_effects *out_effects)
 {
     struct rn_jobhost *host = context;
     const size_t first = out_effects->count;
     host->program->step(host->machine, input, now, out_effects);
-    for (size_t i = first; i < out_effects->count; i++) {
-        if (out_effects->items[i].kind == RN_EFFECT_COMMIT) {
-            take_batch(host, &out_effects->items[i].batch);
-        }
-    }
+    rn_jobhost_take_commits(host, out_effects, first);
 }
 
 static rn_result chunk(void *context, const uint8_t session[static RN_HASH_BYTES], uint32_t number,

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "tests/simulation/jobparts.h"
 #include "tests/simulation/jobwatch.h"
 
 #define MINUTE_MS UINT64_C(60000)
@@ -125,6 +126,41 @@ static void test_idle_members_lose_their_places(void **state)
     job_free(job);
 }
 
+/* A store that cannot be read for a while: the member waits for its sums, nothing is said about its
+ * state. */
+static struct rn_job_reader real_reader;
+static bool reading_fails;
+
+static rn_result scan_or_fail(void *context, enum rn_record_kind kind, const uint8_t *session,
+                              rn_record_visit visit, void *argument, struct rn_error *err)
+{
+    if (reading_fails && kind == RN_RECORD_AGGREGATOR) {
+        return rn_fail(err, RN_E_BUSY, "held by another process");
+    }
+    return real_reader.scan(context, kind, session, visit, argument, err);
+}
+
+static void test_unreadable_records_strand_nobody(void **state)
+{
+    (void)state;
+    struct job *job = five_go_away();
+    job_until_round(job, 7, 10 * MINUTE_MS);
+    real_reader = job->nodes[12].basis.reader;
+    job->nodes[12].basis.reader.scan = scan_or_fail;
+    reading_fails = true;
+    job_start_node(job, 7);
+    job_pass(job, 5000);
+    const struct job_watch *coordinator = job->nodes[12].watch;
+    assert_int_equal(coordinator->events[RN_JOB_MEMBER_STRANDED], 0);
+    assert_in_range(coordinator->events[RN_JOB_CATCHUP_FAILED], 2, 6);
+    assert_true(job_is_up(job, 7));
+    reading_fails = false;
+    job_until_down(job, 7, 3 * MINUTE_MS);
+    assert_int_equal(job->nodes[7].result.code, RN_OK);
+    assert_int_equal(job->nodes[7].rounds_done, 8);
+    job_free(job);
+}
+
 /* A member that asks without end is not helped without end. */
 static void test_help_is_given_once_a_second(void **state)
 {
@@ -143,6 +179,53 @@ static void test_help_is_given_once_a_second(void **state)
         job_pass(job, 1);
     }
     assert_in_range(job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND], 2, 4);
+    job_free(job);
+}
+
+/* News of an older connection take nothing from the newer one: it waits for help all the same. */
+static void test_lost_message_of_an_older_connection(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = JOB_NEVER;
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    const struct rn_wire_hello hello = job_hello(job, 3, 1);
+    job_forge_hello(job, 3, 1000000, &hello);
+    job_pass(job, 1);
+    const uint32_t before = job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND];
+    assert_int_equal(before, 1);
+    const struct rn_wire_envelope status = {.body = RN_WIRE_STATUS,
+                                            .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
+    job_forge(job, 3, 1000000, &status); /* not at once: it was helped a moment ago */
+    job_node_input(&job->nodes[4],
+                   (struct rn_input){.kind = RN_INPUT_LOST, .peer = 3, .connection = 999999});
+    job_pass(job, 2000);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND], before + 1);
+    job_free(job);
+}
+
+/* Nor one that says in between that it got on: the second word is not news. */
+static void test_help_is_not_given_for_going_back_and_forth(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = JOB_NEVER;
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    const struct rn_wire_hello hello = job_hello(job, 3, 1);
+    job_forge_hello(job, 3, 1000000, &hello);
+    const struct rn_wire_envelope back = {.body = RN_WIRE_STATUS,
+                                          .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
+    const struct rn_wire_envelope forth = {
+        .body = RN_WIRE_STATUS, .as.status = {.round = 2, .stage = RN_SA_STAGE_FINISHED}};
+    const uint64_t until = job->now + 3000;
+    while (job->now < until) {
+        job_forge(job, 3, 1000000, &back);
+        job_forge(job, 3, 1000000, &forth);
+        job_pass(job, 1);
+    }
+    assert_in_range(job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND], 2, 6);
     job_free(job);
 }
 
@@ -380,6 +463,33 @@ static void test_abort_certificate_after_a_restart(void **state)
     job_free(job);
 }
 
+/* Too few votes for a certificate, and a coordinator that was started again while it collected
+ * them: updates may have been sent all the same, so the round is not repeated. */
+static void test_uncertified_abort_over_a_restart(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
+    job_crash(job, 2, JOB_NEVER);
+    job_crash(job, 3, JOB_NEVER);
+    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    job_pass(job, 500); /* its records are durable */
+    job_crash(job, 4, 500);
+    const struct job_watch *coordinator = job->nodes[4].watch;
+    for (unsigned i = 0; i < 100 && coordinator->events[RN_JOB_ABORTED] == 0; i++) {
+        job_pass(job, 1000);
+    }
+    assert_int_equal(coordinator->events[RN_JOB_RESUMED], 1);
+    assert_int_equal(coordinator->events[RN_JOB_ABORTED], 1);
+    assert_string_equal(coordinator->text[RN_JOB_ABORTED], "not repeatable");
+    assert_int_equal(coordinator->events[RN_JOB_SKIPPED], 1);
+    job_start_node(job, 2);
+    job_start_node(job, 3);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    job_free(job);
+}
+
 /* The same, but it comes back when the attempt that gave the sum is over too. */
 static void test_abort_certificate_comes_with_the_sum(void **state)
 {
@@ -408,7 +518,10 @@ int main(void)
         cmocka_unit_test(test_five_behind_after_the_end),
         cmocka_unit_test(test_signal_while_members_are_behind),
         cmocka_unit_test(test_idle_members_lose_their_places),
+        cmocka_unit_test(test_unreadable_records_strand_nobody),
         cmocka_unit_test(test_help_is_given_once_a_second),
+        cmocka_unit_test(test_lost_message_of_an_older_connection),
+        cmocka_unit_test(test_help_is_not_given_for_going_back_and_forth),
         cmocka_unit_test(test_end_waits_for_who_was_here_a_moment_ago),
         cmocka_unit_test(test_end_does_not_wait_for_who_is_away),
         cmocka_unit_test(test_lost_state_is_stranded),
@@ -419,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_old_copy_is_stranded_and_newest_backup_goes_on),
         cmocka_unit_test(test_abort_certificate_reaches_who_was_away),
         cmocka_unit_test(test_abort_certificate_after_a_restart),
+        cmocka_unit_test(test_uncertified_abort_over_a_restart),
         cmocka_unit_test(test_abort_certificate_comes_with_the_sum),
     };
     job_pick_test();

@@ -131,6 +131,11 @@ static void test_broken_while_added(void **state)
     assert_true(sim->nodes[SIM_COORDINATOR].aborted);
     assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_SPOOL);
     assert_int_equal(sim_check_sums(sim), 0);
+    /* Nothing of it waits for the session to be freed: the next one has the same places. */
+    assert_int_equal(sim->aggregator->spool_bytes, 0);
+    for (size_t i = 0; i < PLACES; i++) {
+        assert_int_equal(place->bytes[i].length, 0);
+    }
     sim_free(sim);
     clear(place);
 }
