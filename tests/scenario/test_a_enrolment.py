@@ -536,12 +536,9 @@ def more_examples_than_claimed(work):
 
 def local_head(work):
     """Nothing is measured where each member keeps a head of its own: init says so."""
-    dev = work / "local-dev.tsv"
-    dev.write_text("sentence\tlabel\na\tpositive\nb\tnegative\n")
-    more = ("--head", "local", "--dev", dev, "--text", "sentence", "--label", "label")
-    done = rondo("init", work / "local", "--federation", "clinics", "--address", "127.0.0.1:8443", "--model", MODEL,
-                 "--labels", "negative,positive", "--members", "north,south,east", *more)  # fmt: skip
-    check(done.returncode == 0 and "--dev is not used" in done.stderr, done.stderr)
+    more = ("--head", "local", "--dev", DATA, "--text", "sentence", "--label", "label")
+    code, _, err = rondo(*init(work / "local", "north,south,east", "clinics", *more))
+    assert code == 0 and "--dev is not used" in err, err
 
 
 def concessions(work):
@@ -621,6 +618,7 @@ def main():
         data_that_cannot_be_read(work)
         more_examples_than_claimed(work)
         concessions(work)
+        local_head(work)
         own_plan(work)
     return 0
 
