@@ -357,8 +357,7 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
         break;
     case RN_INPUT_LOST:
         /* Of an older connection: nothing; the newer one may wait for help. */
-        c->peers[input->peer].wants_help |=
-            c->peers[input->peer].connection == input->connection;
+        c->peers[input->peer].wants_help |= c->peers[input->peer].connection == input->connection;
         break;
     case RN_INPUT_UNREACHABLE:
         rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_MEMBER_UNREACHABLE,

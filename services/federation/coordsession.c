@@ -78,8 +78,7 @@ static bool note_stages(struct rn_coordination *c, struct rn_coord_session *sess
         session->stage_ms = rn_coord_machine_ms(c);
         if (action->stage <= RN_SA_STAGE_SUM) {
             session->reached = action->stage;
-        } else if (action->stage == RN_SA_STAGE_ABORTING &&
-                   session->reached < RN_SA_STAGE_UPLOAD) {
+        } else if (action->stage == RN_SA_STAGE_ABORTING && session->reached < RN_SA_STAGE_UPLOAD) {
             session->reached = RN_SA_STAGE_UPLOAD; /* resumed: votes are collected from there on */
         }
         if (action->stage == RN_SA_STAGE_SHARES) {
