@@ -11,10 +11,19 @@
 
 _Static_assert(RN_ROUND_A == RN_MATRIX_A && RN_ROUND_B == RN_MATRIX_B, "one meaning of the bits");
 
+/* A local head is of this site alone. */
+static void free_local(float *local_head, size_t count)
+{
+    if (local_head != NULL) {
+        rn_secret_wipe(local_head, count * sizeof(*local_head));
+        rn_free(local_head);
+    }
+}
+
 void rn_round_model_clear(struct rn_round_model *model)
 {
     rn_free(model->adapter.values);
-    rn_free(model->local_head);
+    free_local(model->local_head, model->local_head_count);
     *model = (struct rn_round_model){0};
 }
 
@@ -105,7 +114,7 @@ rn_result rn_round_model_read(struct rn_round_model *model, struct rn_view bytes
         }
     }
     rn_free(values);
-    rn_free(local_head);
+    free_local(local_head, model->local_head_count);
     return result;
 }
 
