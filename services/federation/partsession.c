@@ -76,14 +76,24 @@ static void ask_for_missed(struct rn_participation *p, const struct rn_sa_offer 
                                                     .reason = RN_E_ROUND_STALE});
 }
 
+/* Attempts only go up: what is said again of an earlier one, for the sake of its abort certificate,
+ * takes nobody out of the session it is in. */
+static bool is_older(const struct rn_participation *p, const struct rn_sa_offer *offer)
+{
+    const struct rn_part_session *session = &p->session;
+    return session->machine != NULL &&
+           (offer->round < session->round ||
+            (offer->round == session->round && offer->attempt < session->attempt));
+}
+
 /* An offer that this member can use starts from the adapter it holds. One that starts from a later
  * adapter says that this member has missed a sum: it asks for it. */
 static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offer)
 {
     const struct rn_plan *plan = p->config.basis->plan;
     struct rn_error err;
-    if (offer->round < p->next_round || offer->round > plan->rounds) {
-        return false; /* done here, or of no plan of this site */
+    if (offer->round < p->next_round || offer->round > plan->rounds || is_older(p, offer)) {
+        return false; /* done here, of no plan of this site, or left behind */
     }
     /* The plan's bound, which the policy agreed to; the coordinator does not choose it. */
     if (offer->attempt < 1 || offer->attempt > plan->secagg.attempts) {

@@ -568,6 +568,25 @@ static void a_late_member_follows(void **state)
     free_world(w);
 }
 
+/* A coordinator says earlier attempts again for the sake of their abort certificates. */
+static void an_earlier_attempt_ends_no_session(void **state)
+{
+    (void)state;
+    struct world *w = make_world("4");
+    struct site *site = &w->sites[0];
+    connect_all(w, 1);
+    offer(w, 2, 1); /* round 1 was skipped */
+    send_to(site,
+            &(struct rn_wire_envelope){.body = RN_WIRE_WELCOME,
+                                       .as.welcome = {.round = 2, .attempt = 1, .members = SITES}});
+    offer(w, 1, 1);
+    assert_true(view_of(site).training);
+    assert_false(view_of(site).following);
+    train(site);
+    assert_int_equal(site->sent[READY], 1);
+    free_world(w);
+}
+
 /* What a crash between any two effects leaves behind is taken up, or refused for what it is. */
 static void records_that_do_not_fit_are_refused(void **state)
 {
@@ -628,6 +647,7 @@ int main(void)
         cmocka_unit_test(a_failed_training_only_follows),
         cmocka_unit_test(progress_is_told_every_two_seconds),
         cmocka_unit_test(a_late_member_follows),
+        cmocka_unit_test(an_earlier_attempt_ends_no_session),
         cmocka_unit_test(records_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
