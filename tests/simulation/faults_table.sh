@@ -162,8 +162,8 @@ fault nobody-asks-for-what-is-missed $fed/partsession.c \
   test_job_catchup:test_lost_state_in_the_session_under_way
 
 fault waiting-members-are-forgotten $fed/catchup.c \
-  'if (help_behind(c, index, missed) == TURN_LATER) {' \
-  'if (help_behind(c, index, missed) == TURN_LATER && false) {' \
+  'if (turn == TURN_LATER) {' \
+  'if (turn == TURN_LATER && false) {' \
   test_job_catchup:test_five_behind_in_linger
 
 fault abort-certificates-are-not-sent-again $fed/catchup.c \
