@@ -125,9 +125,10 @@ def beside_a_peer(work):
     assert code == 65 and 'no column "setting"' in err and not (work / "never.svg").exists(), err
     weights = kept / "small" / "model.safetensors"
     before = weights.stat().st_mtime_ns
-    text = ok(work, "train", "--setting", "small-all-glue", *FEW, "--python", peer, "--timeout", 2, "--quiet",
-              "--peers", "bf16-compiled", "--keep-model", kept)
-    assert "failed: no end within 2 s" in text, text
+    code, text, err = rondo(work, "train", "--setting", "small-all-glue", *FEW, "--python", peer, "--timeout", 2,
+                            "--quiet", "--peers", "bf16-compiled", "--keep-model", kept)
+    assert code in (0, ROUND), (code, text, err)  # the same two seconds may be too few for Rondo on a busy machine
+    assert any("bf16-compiled" in line and "failed: no end within 2 s" in line for line in text.splitlines()), text
     assert weights.stat().st_mtime_ns == before, "the kept model is used again"
     text = ok(work, "train", "--setting", "small-all-glue", *FEW, "--python", work / "no-such-python", "--quiet")
     assert "note: no peer" in text and "rondo" in text
