@@ -371,7 +371,8 @@ rn_result rn_sa_member_input(struct rn_sa_member *m, uint64_t now_ms,
                              struct rn_sa_actions *out_actions, struct rn_error *err)
 {
     RN_ENSURE(m->state == RN_SA_M_TRAINING, err, RN_E_USAGE, "no input is wanted now");
-    RN_TRY(rn_sa_spent_check(m->config.spent, &m->t.context, NULL, err));
+    RN_TRY(rn_sa_spent_check(m->config.spent, &m->t.context, err));
+    m->config.follows = false; /* it takes part after all */
     m->now_ms = now_ms;
     rn_sa_secrets_draw(&m->vault->session, &m->vault->seed, m->t.session);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) ready = {0};

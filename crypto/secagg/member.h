@@ -56,7 +56,8 @@ struct rn_sa_member_config {
     const struct rn_secret32 *seed;
     struct rn_sa_input input;
     bool follows; /* will take no part but only follow: a spent update is then no reason to refuse
-                     the offer (rn_sa_member_input still is refused) */
+                     the offer (rn_sa_member_input still is refused), (round, attempt) has to go up
+                     all the same, and the machine never votes */
 };
 
 /* What an offer says, for looking up own values. Nothing in it is to be believed. */

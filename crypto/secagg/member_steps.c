@@ -20,9 +20,9 @@ static bool below_minimum(const struct rn_sa_member *m, const struct rn_sa_set *
 rn_result rn_sa_member_on_offer(struct rn_sa_member *m, const struct rn_sa_message *message,
                                 struct rn_sa_actions *actions, struct rn_error *err)
 {
-    if (!m->config.follows) { /* rn_sa_member_input looks once more */
-        RN_TRY(rn_sa_spent_check(m->config.spent, &m->t.context, NULL, err));
-    }
+    /* rn_sa_member_input looks once more at what is spent. */
+    RN_TRY(m->config.follows ? rn_sa_spent_check_order(m->config.spent, &m->t.context, err)
+                             : rn_sa_spent_check(m->config.spent, &m->t.context, err));
     RN_TRY(rn_sa_offer_apply(&m->t, message, err));
     rn_buffer_append(&m->offer, message->whole.data, message->whole.length);
     rn_sa_actions_add(actions, RN_SA_WANT_INPUT);
@@ -364,7 +364,10 @@ rn_result rn_sa_member_on_abort_call(struct rn_sa_member *m, const struct rn_sa_
 {
     bool last = false;
     RN_TRY(rn_sa_abort_call_read(message->body, &last, err));
-    const bool may_vote = m->t.level >= RN_SA_LEVEL_JOINED && m->t.level < RN_SA_LEVEL_CERTIFIED &&
+    /* One that began as a follower has no ballot: if its keys are in the set, it lost the state in
+     * which it may have voted. */
+    const bool may_vote = !m->config.follows && m->t.level >= RN_SA_LEVEL_JOINED &&
+                          m->t.level < RN_SA_LEVEL_CERTIFIED &&
                           rn_sa_set_has(&m->t.joined, m->config.self) &&
                           m->vote == RN_SA_VOTE_NONE && !m->revealed;
     if (m->t.level >= RN_SA_LEVEL_CERTIFIED && !last) {

@@ -158,27 +158,30 @@ rn_result rn_sa_spent_load(struct rn_sa_spent *spent, struct rn_view bytes, stru
     }
 }
 
+rn_result rn_sa_spent_check_order(const struct rn_sa_spent *spent,
+                                  const struct rn_sa_context *context, struct rn_error *err)
+{
+    const struct plan *plan = find_plan(spent, context->plan_hash);
+    RN_ENSURE(plan == NULL || context->round > plan->round ||
+                  (context->round == plan->round && context->attempt > plan->attempt),
+              err, RN_E_ROUND_STALE, "round and attempt do not go up under this plan");
+    return rn_ok();
+}
+
 rn_result rn_sa_spent_check(const struct rn_sa_spent *spent, const struct rn_sa_context *context,
-                            uint8_t *out_session, struct rn_error *err)
+                            struct rn_error *err)
 {
     for (size_t i = 0; i < spent->open_count; i++) {
         const struct open_session *entry = &spent->open[i];
         const bool same = memcmp(entry->base, context->base_hash, RN_HASH_BYTES) == 0 &&
                           memcmp(entry->adapter, context->adapter_hash, RN_HASH_BYTES) == 0 &&
                           (entry->active & context->active) != 0;
-        if (same && out_session != NULL) {
-            memcpy(out_session, entry->session, RN_HASH_BYTES);
-        }
         RN_ENSURE(!same, err, RN_E_ROUND_SPENT,
                   "this update was uploaded in a session of round %llu that ended without an abort "
                   "certificate; it may not be sent again",
                   (unsigned long long)entry->round);
     }
-    const struct plan *plan = find_plan(spent, context->plan_hash);
-    RN_ENSURE(plan == NULL || context->round > plan->round ||
-                  (context->round == plan->round && context->attempt > plan->attempt),
-              err, RN_E_ROUND_STALE, "round and attempt do not go up under this plan");
-    return rn_ok();
+    return rn_sa_spent_check_order(spent, context, err);
 }
 
 rn_result rn_sa_spent_receive(struct rn_sa_spent *spent, const struct rn_roster *roster,

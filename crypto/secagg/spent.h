@@ -27,11 +27,16 @@ void rn_sa_spent_free(struct rn_sa_spent *spent);
 RN_MUST rn_result rn_sa_spent_load(struct rn_sa_spent *spent, struct rn_view record,
                                    struct rn_error *err);
 
-/* May the update of this context be encoded? RN_E_ROUND_SPENT when a session spent it; *out_session
- * (may be NULL) names one. RN_E_ROUND_STALE when (round, attempt) does not go up. */
+/* RN_E_ROUND_STALE when (round, attempt) does not go up under the context's plan: a session that
+ * was joined may not begin again, or its member could vote in it twice. */
+RN_MUST rn_result rn_sa_spent_check_order(const struct rn_sa_spent *spent,
+                                          const struct rn_sa_context *context,
+                                          struct rn_error *err);
+
+/* May the update of this context be encoded? RN_E_ROUND_SPENT when a session spent it, or as
+ * rn_sa_spent_check_order. */
 RN_MUST rn_result rn_sa_spent_check(const struct rn_sa_spent *spent,
-                                    const struct rn_sa_context *context, uint8_t *out_session,
-                                    struct rn_error *err);
+                                    const struct rn_sa_context *context, struct rn_error *err);
 
 /* An abort certificate that arrives when the session's machine is gone. Verifies it, and returns a
  * PERSIST action that must be executed. RN_OK without action when the session is not open here. */

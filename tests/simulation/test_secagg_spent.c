@@ -18,7 +18,7 @@ static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses
 static void check_all(const struct sim *sim, enum rn_code code)
 {
     for (uint32_t i = 0; i < sim->params.members; i++) {
-        const rn_result result = rn_sa_spent_check(sim->spent[i], &sim->context, NULL, NULL);
+        const rn_result result = rn_sa_spent_check(sim->spent[i], &sim->context, NULL);
         assert_int_equal(result.code, code);
     }
 }
@@ -136,7 +136,7 @@ static void test_late_certificate(void **state)
     assert_true(sim->nodes[SIM_COORDINATOR].aborted && !sim->nodes[SIM_COORDINATOR].certified);
     for (uint32_t i = 0; i < 3; i++) {
         assert_true(sim->nodes[i].aborted && !sim->nodes[i].certified);
-        assert_int_equal(rn_sa_spent_check(sim->spent[i], &sim->context, NULL, NULL).code,
+        assert_int_equal(rn_sa_spent_check(sim->spent[i], &sim->context, NULL).code,
                          RN_E_ROUND_SPENT);
     }
     /* member 0 restarts: the ledger says the same */

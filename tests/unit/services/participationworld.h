@@ -32,7 +32,7 @@
 #define QUEUE 4096
 #define TYPES 21 /* of crypto/secagg/PROTOCOL.md */
 enum { OFFER = 1, READY = 2, SHARES = 4, ACK = 6, ACK_SET = 7, DONE = 9, SURVIVORS = 11 };
-enum { VOTE = 12, REVEAL = 16, RESULT = 17, SUM_CHUNK = 18, RECEIPT = 19 };
+enum { VOTE = 12, CERTIFICATE = 13, REVEAL = 16, RESULT = 17, SUM_CHUNK = 18, RECEIPT = 19 };
 
 struct kept {
     struct rn_record_key key;
@@ -91,6 +91,7 @@ struct world {
     unsigned hold; /* message type that no site gets */
     bool break_upload;
     uint8_t random;
+    uint8_t nonce; /* another one makes another session of the same round and attempt */
 };
 
 static void step(struct site *site, struct rn_input input);
@@ -612,6 +613,7 @@ static void offer(struct world *w, uint32_t round, uint32_t attempt)
     struct rn_sa_actions actions = {0};
     const uint8_t base[RN_HASH_BYTES] = {7};
     memset(config.nonce, (int)(round * 16 + attempt), sizeof(config.nonce));
+    config.nonce[0] ^= w->nonce;
     assert_true(
         rn_is_ok(rn_round_session(&w->model, &w->plan, &w->roster, base, round, attempt,
                                   w->model.adapter_hash, &config.params, &config.context, NULL)));

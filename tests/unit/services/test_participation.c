@@ -587,6 +587,30 @@ static void an_earlier_attempt_ends_no_session(void **state)
     free_world(w);
 }
 
+/* The welcome is not signed. Whatever it says, a session that was joined is not given up for
+ * another one of the same attempt: a second machine for it would vote a second time. */
+static void a_joined_session_is_not_begun_again(void **state)
+{
+    (void)state;
+    struct world *w = make_world("4");
+    struct site *site = &w->sites[0];
+    connect_all(w, 1);
+    w->hold = CERTIFICATE;
+    run_round(w, 1);
+    assert_int_equal(site->sent[VOTE], 1);
+    send_to(site,
+            &(struct rn_wire_envelope){
+                .body = RN_WIRE_WELCOME,
+                .as.welcome = {.round = 1, .attempt = 1, .members = SITES, .joined_late = true}});
+    w->nonce = 1;
+    offer(w, 1, 1);
+    assert_int_equal(site->events[RN_JOB_OFFER_REFUSED], 1);
+    assert_int_equal(site->status.reason, RN_E_ROUND_STALE);
+    assert_int_equal(view_of(site).stage, RN_SA_STAGE_VOTE);
+    assert_false(view_of(site).following);
+    free_world(w);
+}
+
 /* What a crash between any two effects leaves behind is taken up, or refused for what it is. */
 static void records_that_do_not_fit_are_refused(void **state)
 {
@@ -648,6 +672,7 @@ int main(void)
         cmocka_unit_test(progress_is_told_every_two_seconds),
         cmocka_unit_test(a_late_member_follows),
         cmocka_unit_test(an_earlier_attempt_ends_no_session),
+        cmocka_unit_test(a_joined_session_is_not_begun_again),
         cmocka_unit_test(records_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
