@@ -124,35 +124,41 @@ rn_result rn_sa_aggregator_on_chunk(struct rn_sa_aggregator *a, const struct rn_
     return rn_sa_upload_finish(a, member, actions, err);
 }
 
+/* One chunk as it was put; RN_E_BUSY when the spool gives back anything else. */
+static rn_result fetch(const struct rn_sa_aggregator *a, uint32_t member, uint32_t chunk,
+                       struct rn_buffer *out, struct rn_error *err)
+{
+    const struct rn_sa_spool *spool = a->config.spool;
+    const uint8_t *leaf = a->uploads[member].leaves + (size_t)chunk * RN_HASH_BYTES;
+    uint8_t hash[RN_HASH_BYTES] = {0};
+    out->length = 0;
+    const rn_result result = spool->get(spool->context, member, chunk, out, err);
+    const struct rn_sa_chunk part = {chunk, rn_buffer_view(out)};
+    if (rn_is_ok(result)) {
+        rn_sa_chunk_leaf(&a->t, member, &part, hash);
+    }
+    RN_ENSURE(memcmp(hash, leaf, RN_HASH_BYTES) == 0, err, RN_E_BUSY,
+              "chunk %u is not in the spool any more", chunk);
+    return rn_ok();
+}
+
 /* Everything is read before the first is added: a place that lost a chunk must leave the sum alone.
  */
 static rn_result check_spooled(const struct rn_sa_aggregator *a, uint32_t member,
                                struct rn_error *err)
 {
-    const struct rn_sa_upload *upload = &a->uploads[member];
-    const struct rn_sa_spool *spool = a->config.spool;
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) bytes = {0};
     for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
-        uint8_t hash[RN_HASH_BYTES] = {0};
-        bytes.length = 0;
-        const rn_result result = spool->get(spool->context, member, i, &bytes, err);
-        const struct rn_sa_chunk part = {i, rn_buffer_view(&bytes)};
-        if (rn_is_ok(result)) {
-            rn_sa_chunk_leaf(&a->t, member, &part, hash);
-        }
-        RN_ENSURE(memcmp(hash, upload->leaves + (size_t)i * RN_HASH_BYTES, RN_HASH_BYTES) == 0, err,
-                  RN_E_BUSY, "chunk %u is not in the spool any more", i);
+        RN_TRY(fetch(a, member, i, &bytes, err));
     }
     return rn_ok();
 }
 
 static rn_result add_spooled(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
 {
-    const struct rn_sa_spool *spool = a->config.spool;
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) bytes = {0};
     for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
-        bytes.length = 0;
-        RN_TRY(spool->get(spool->context, member, i, &bytes, err));
+        RN_TRY(fetch(a, member, i, &bytes, err));
         RN_TRY(rn_sa_vector_add(&a->vector, i, rn_buffer_view(&bytes), err));
     }
     return rn_ok();

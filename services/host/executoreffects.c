@@ -80,7 +80,8 @@ static uint64_t submit(struct rn_executor *executor, struct rn_job_batch *from)
             executor->told = true;
         }
     }
-    return executor->submitted;
+    /* Never durable: nothing behind a commit that was refused is carried out. */
+    return executor->failed ? UINT64_MAX : executor->submitted;
 }
 
 /* ---- Order */

@@ -145,6 +145,7 @@ static rn_result open_network(struct rn_jobhost *host, struct rn_error *err)
     rn_site_files_rpc(host->site, &config);
     rn_jobhost_callbacks(host, &config.callbacks);
     const rn_result opened = rn_rpc_open(&config, &host->rpc, err);
+    rn_credfiles_clear(&host->site->credentials); /* rpc has its own copy, in secret memory */
     RN_TRY(rn_is_ok(opened) ? opened
                             : rn_fail_context(err, opened, "%s: tls.key, tls.crt and ca.crt",
                                               host->site->directory));
@@ -194,9 +195,7 @@ static rn_result start(struct rn_jobhost *host, const struct rn_service_options 
 static void clear(struct rn_jobhost *host)
 {
     rn_sigwatch_stop(host->signals);
-    if (host->jobs != NULL) {
-        rn_model_jobs_hurry(host->jobs);
-    }
+    rn_model_jobs_hurry(host->jobs);
     rn_executor_stop(host->executor);
     rn_model_jobs_stop(host->jobs);
     rn_rpc_close(host->rpc);

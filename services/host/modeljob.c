@@ -60,7 +60,9 @@ rn_result rn_model_jobs_new(struct rn_site_model *model, struct rn_executor *exe
 
 void rn_model_jobs_hurry(struct rn_model_jobs *jobs)
 {
-    rn_worker_hurry(jobs->worker);
+    if (jobs != NULL && !jobs->stopped) { /* a signal may still come in while rpc is closed */
+        rn_worker_hurry(jobs->worker);
+    }
 }
 
 void rn_model_jobs_stop(struct rn_model_jobs *jobs)

@@ -32,7 +32,8 @@ void rn_model_jobs_publish(struct rn_model_jobs *jobs, struct rn_publish_order *
 /* How far the training is, for a tick. */
 void rn_model_jobs_progress(const struct rn_model_jobs *jobs, struct rn_input *tick);
 
-/* Any thread: what runs ends early, nothing further begins. */
+/* Any thread: what runs ends early, nothing further begins. NULL and stopped ones are fine; not
+ * beside rn_model_jobs_stop. */
 void rn_model_jobs_hurry(struct rn_model_jobs *jobs);
 /* Waits for what runs, answers the rest. NULL is fine. */
 void rn_model_jobs_stop(struct rn_model_jobs *jobs);

@@ -30,9 +30,9 @@ struct rn_site_files {
     struct rn_plan_signers signers;
     struct rn_policy policy; /* member only */
     struct rn_identity *identity;
-    uint32_t self; /* place in the roster; RN_SA_COORDINATOR at the coordinator */
-    struct rn_credfiles credentials;
-    uint8_t base_hash[32]; /* of the local model directory; equals the plan's */
+    uint32_t self;                   /* place in the roster; RN_SA_COORDINATOR at the coordinator */
+    struct rn_credfiles credentials; /* until rn_rpc_open has taken them */
+    uint8_t base_hash[32];           /* of the local model directory; equals the plan's */
 };
 
 /* Loads and checks for the role. RN_E_CONFIG, RN_E_NO_INPUT, RN_E_IDENTITY, RN_E_REFUSED (with the

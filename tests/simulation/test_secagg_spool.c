@@ -16,6 +16,7 @@ struct place {
     uint32_t full_until;   /* that many puts fail first */
     uint32_t damage_every; /* every n-th get gives other bytes; 0: none */
     uint32_t lose_get;     /* this get fails; 0: none */
+    uint32_t damage_get;   /* this get gives other bytes; 0: none */
 };
 
 static struct rn_buffer *at(struct place *place, uint32_t member, uint32_t chunk)
@@ -47,7 +48,8 @@ static rn_result get(void *context, uint32_t member, uint32_t chunk, struct rn_b
         return rn_fail(err, RN_E_IO, "input/output error");
     }
     rn_buffer_append(out, kept->data, kept->length);
-    if (place->damage_every != 0 && place->gets % place->damage_every == 0 && out->length > 0) {
+    const bool damaged = place->damage_every != 0 && place->gets % place->damage_every == 0;
+    if ((damaged || place->gets == place->damage_get) && out->length > 0) {
         out->data[0] ^= 1;
     }
     return rn_ok();
@@ -124,20 +126,24 @@ static void test_bad_place(void **state)
 static void test_broken_while_added(void **state)
 {
     (void)state;
-    struct place *place = rn_alloc(1, sizeof *place);
-    struct rn_sa_spool spool;
-    place->lose_get = 13 + 5; /* 13 chunks are checked, then added */
-    struct sim *sim = run(place, &spool, 0);
-    assert_true(sim->nodes[SIM_COORDINATOR].aborted);
-    assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_SPOOL);
-    assert_int_equal(sim_check_sums(sim), 0);
-    /* Nothing of it waits for the session to be freed: the next one has the same places. */
-    assert_int_equal(sim->aggregator->spool_bytes, 0);
-    for (size_t i = 0; i < PLACES; i++) {
-        assert_int_equal(place->bytes[i].length, 0);
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        struct place *place = rn_alloc(1, sizeof *place);
+        struct rn_sa_spool spool;
+        const uint32_t number = 13 + 5; /* 13 chunks are checked, then added */
+        place->lose_get = kind == 0 ? number : 0;
+        place->damage_get = kind == 1 ? number : 0;
+        struct sim *sim = run(place, &spool, 0);
+        assert_true(sim->nodes[SIM_COORDINATOR].aborted);
+        assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_SPOOL);
+        assert_int_equal(sim_check_sums(sim), 0);
+        /* Nothing of it waits for the session to be freed: the next one has the same places. */
+        assert_int_equal(sim->aggregator->spool_bytes, 0);
+        for (size_t i = 0; i < PLACES; i++) {
+            assert_int_equal(place->bytes[i].length, 0);
+        }
+        sim_free(sim);
+        clear(place);
     }
-    sim_free(sim);
-    clear(place);
 }
 
 int main(void)

@@ -233,6 +233,8 @@ static void obey(struct world *world, struct rn_view orders, struct rn_effects *
         const char order = (char)orders.data[i];
         if (order == '!') {
             add_commit(out);
+        } else if (order == '%') { /* a batch that the store refuses at once */
+            rn_job_batch_prune(rn_effects_commit(out), RN_RECORD_ADAPTER, 2);
         } else if (order == '#') {
             add_bulk(out, (char)orders.data[++i]);
         } else if (order == '-') {
@@ -433,6 +435,22 @@ static void a_failed_commit_stops_everything_behind(void **state)
     end(world);
 }
 
+/* The same for one that the store does not even take. */
+static void a_refused_commit_stops_everything_behind(void **state)
+{
+    (void)state;
+    struct world *world = begin(0);
+    world->disk->base.kept_kinds = UINT64_C(1) << RN_RECORD_ADAPTER;
+    permit(world->disk, 1);
+    (void)say(world, "!A");
+    wait_for(world, world->out, "A");
+    (void)say(world, "%B");
+    wait_for(world, world->out, "end:");
+    assert_null(strstr(snapshot(world, world->out), "B"));
+    assert_non_null(strstr(snapshot(world, world->out), "event:service.failed end:usage"));
+    end(world);
+}
+
 static void stopping_drops_what_waits(void **state)
 {
     (void)state;
@@ -625,6 +643,7 @@ int main(void)
         cmocka_unit_test(nothing_behind_a_commit_before_it_is_durable),
         cmocka_unit_test(neighbouring_writes_are_one_commit),
         cmocka_unit_test(a_failed_commit_stops_everything_behind),
+        cmocka_unit_test(a_refused_commit_stops_everything_behind),
         cmocka_unit_test(stopping_drops_what_waits),
         cmocka_unit_test(a_read_waits_for_all_commits),
         cmocka_unit_test(a_read_fails_after_a_failed_commit),
