@@ -121,7 +121,7 @@ void rn_bundle_clear(struct rn_bundle *bundle)
 void rn_bundle_text_clear(struct rn_buffer *text)
 {
     if (text->data != NULL) {
-        rn_secret_wipe(text->data, text->length);
+        rn_secret_wipe(text->data, text->capacity); /* it may have been longer */
     }
     rn_buffer_clear(text);
 }

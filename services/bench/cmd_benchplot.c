@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "services/bench/benchprogram.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/svgbars.h"
 
 #include <stdio.h>
@@ -140,9 +141,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 {
     const struct plot_settings *s = command->settings;
     RN_TRY(draw(command, err));
-    if (!command->quiet) {
-        printf("%s%s%s\n", command->json ? "{\"out\": \"" : "", s->out, command->json ? "\"}" : "");
-    }
+    rn_json_out_print(command, s->out);
     return rn_ok();
 }
 

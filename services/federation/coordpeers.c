@@ -213,18 +213,27 @@ static void take_status(struct rn_coordination *c, uint32_t index,
     }
 }
 
+static void refuse_message(struct rn_coordination *c, const struct rn_input *input,
+                           rn_result result, const struct rn_error *err)
+{
+    tell_peer(c, RN_JOB_MESSAGE_REFUSED, input->peer, result.code, err);
+    rn_effects_close(c->out, input->connection, result);
+}
+
 static void take_session_message(struct rn_coordination *c, const struct rn_input *input,
                                  struct rn_coord_outcome *out_outcome)
 {
     struct rn_wire_envelope envelope;
-    const rn_result result = rn_wire_envelope_decode(input->bytes, &envelope, NULL);
+    struct rn_error err = {0};
+    const rn_result result = rn_wire_envelope_decode(input->bytes, &envelope, &err);
     struct rn_coord_peer *peer = &c->peers[input->peer];
     if (!rn_is_ok(result)) {
-        rn_effects_close(c->out, input->connection, result);
+        refuse_message(c, input, result, &err);
     } else if (envelope.body == RN_WIRE_HELLO) {
         take_hello(c, input->peer, input->connection, &envelope.as.hello);
     } else if (peer->connection != input->connection) {
-        rn_effects_close(c->out, input->connection, (rn_result){RN_E_PEER_PROTOCOL});
+        refuse_message(c, input,
+                       rn_fail(&err, RN_E_PEER_PROTOCOL, "not greeted on this connection"), &err);
     } else if (envelope.body == RN_WIRE_STATUS) {
         take_status(c, input->peer, &envelope.as.status);
     } else if (envelope.body == RN_WIRE_SECAGG) {
@@ -244,10 +253,12 @@ void rn_coord_message(struct rn_coordination *c, const struct rn_input *input,
         return;
     }
     struct rn_wire_chunk chunk;
-    const rn_result result = rn_wire_chunk_decode(input->bytes, &chunk, NULL);
+    struct rn_error err = {0};
+    const rn_result result = rn_wire_chunk_decode(input->bytes, &chunk, &err);
     if (rn_is_ok(result) && chunk.content == RN_WIRE_MASKED_INPUT) {
         *out_outcome = rn_coord_session_receive(c, input->peer, chunk.data);
     } else if (!rn_is_ok(result)) {
+        tell_peer(c, RN_JOB_MESSAGE_REFUSED, input->peer, result.code, &err);
         rn_effects_close(c->out, c->peers[input->peer].connection, result);
     }
 }

@@ -160,7 +160,12 @@ static rn_result load_attempt(struct rn_coordination *c, const struct rn_coord_r
         resume_session(c, &actions, out_outcome);
         return rn_ok();
     }
+    /* Pruned, since every member has a receipt: nobody needs it any more. */
+    const bool done = c->session.summed && loaded.code == RN_E_NO_INPUT;
     rn_coord_session_clear(&c->session);
+    if (done) {
+        return rn_ok();
+    }
     if (rn_class_of(loaded) == RN_CLASS_STOP && loaded.code != RN_E_NO_INPUT &&
         loaded.code != RN_E_DATA) {
         *err = reason;

@@ -104,7 +104,7 @@ static const struct rn_job_event_row ROWS[RN_JOB_EVENTS] = {
     [RN_JOB_BEHIND] = {"round.behind", RN_JOB_WARN, "behind_total", RN_JOB_F_ROUND | RN_JOB_F_VALUE,
                        6, "this site misses rounds and asks for them"},
     [RN_JOB_SUMMARY] = {"round.summary", RN_JOB_INFO, NULL,
-                        RN_JOB_F_ROUND | RN_JOB_F_INCLUDED | RN_JOB_F_REASON, 0, NULL},
+                        RN_JOB_F_ROUND | RN_JOB_F_INCLUDED | RN_JOB_F_REASON, 60, NULL},
     [RN_JOB_ADAPTER_DIFFERS] = {"alarm.adapter-differs", RN_JOB_ERROR, "adapters_differing_total",
                                 RN_JOB_F_ROUND | RN_JOB_F_HASH, 6,
                                 "the others arrived at another adapter"},

@@ -81,12 +81,19 @@ static bool collect(struct rn_child *child, int flags)
     if (child->pid == 0) {
         return true;
     }
-    const pid_t got = waitpid(child->pid, &status, flags);
+    pid_t got = -1;
+    do {
+        got = waitpid(child->pid, &status, flags);
+    } while (got < 0 && errno == EINTR);
     if (got == 0) {
         return false;
     }
     child->pid = 0;
-    child->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (got < 0) {
+        child->exit_code = RN_CHILD_UNKNOWN;
+    } else {
+        child->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
     return true;
 }
 

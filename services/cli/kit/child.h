@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #define RN_CHILD_ARGUMENTS_MAX 64
+#define RN_CHILD_UNKNOWN 127 /* exit code of a child that something else has waited for */
 
 struct rn_child {
     pid_t pid;                /* 0: none, or already waited for */

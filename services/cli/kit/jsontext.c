@@ -18,3 +18,14 @@ void rn_json_text_print(const char *text)
     (void)json_dumpf(value, stdout, JSON_ENCODE_ANY);
     json_decref(value);
 }
+
+void rn_json_out_print(const struct rn_command *command, const char *path)
+{
+    if (command->json) {
+        (void)printf("{\"out\": ");
+        rn_json_text_print(path);
+        (void)printf("}\n");
+    } else if (!command->quiet) {
+        (void)printf("%s\n", path);
+    }
+}

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/svgplot.h"
 #include "services/cli/rondo.h"
 
@@ -73,9 +74,10 @@ static rn_result read_points(struct curve *curve, const char *path, const char *
     const size_t header = strcspn(text, "\n");
     const int x_column = column_of(text, header, x_name);
     const int y_column = column_of(text, header, y_name);
+    const bool ours = column_of(text, header, "round") >= 0; /* else the line may be a record */
     RN_ENSURE(x_column >= 0 && y_column >= 0, err, RN_E_DATA,
-              "%s: line 1 has no column \"%s\"; it has %.*s", path, x_column < 0 ? x_name : y_name,
-              (int)(header < 300 ? header : 300), text);
+              "%s: line 1 has no column \"%s\"%s%.*s", path, x_column < 0 ? x_name : y_name,
+              ours ? "; it has " : "", ours ? (int)(header < 300 ? header : 300) : 0, text);
     size_t lines = 0;
     for (const char *c = text; *c != '\0'; c++) {
         lines += *c == '\n';
@@ -151,10 +153,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 {
     const struct curves_settings *s = command->settings;
     RN_TRY(draw(command, s, err));
-    if (!command->quiet) {
-        (void)printf("%s%s%s\n", command->json ? "{\"out\": \"" : "", s->out,
-                     command->json ? "\"}" : "");
-    }
+    rn_json_out_print(command, s->out);
     return rn_ok();
 }
 

@@ -113,10 +113,25 @@ static rn_result plan_from_options(struct init_job *job, struct rn_buffer *out,
     return rn_ok();
 }
 
+/* An own plan stands as it is written. */
+static rn_result plan_options_absent(const struct rn_command *command, struct rn_error *err)
+{
+    struct rn_option_at at = {.def = command->def};
+    while (rn_option_next(&at)) {
+        const bool of_plan = rn_plan_option_paths(at.option.name) != NULL;
+        RN_ENSURE(
+            !of_plan || !command->given[at.number], err, RN_E_USAGE,
+            "--%s and --plan exclude each other; rondo plan new --plan changes a plan's fields",
+            at.option.name);
+    }
+    return rn_ok();
+}
+
 /* An own plan: its hashes are replaced by those of this federation. */
 static rn_result plan_from_file(struct init_job *job, struct rn_buffer *out, struct rn_error *err)
 {
     const uint8_t none[32] = {0};
+    RN_TRY(plan_options_absent(job->command, err));
     RN_TRY(rn_file_read(job->settings->plan_file, RN_PLAN_BYTES_MAX, out, err));
     RN_TRY(rn_setup_replace_hash(out, "model", "hash", job->model_hash, err));
     RN_TRY(rn_setup_replace_hash(out, "roster", "hash", none, err));

@@ -12,6 +12,7 @@
 #include "crypto/calendar.h"
 #include "crypto/setup.h"
 #include "crypto/tlspolicy.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
 #include "services/rpc/rpc.h"
@@ -133,7 +134,7 @@ static rn_result list_run(struct rn_command *command, struct rn_error *err)
     json_decref(status);
     if (command->json) {
         list_json(rows, count, pending);
-    } else if (!command->quiet) {
+    } else {
         list_text(rows, count, pending);
     }
     return rn_ok();
@@ -172,11 +173,12 @@ static rn_result renew_run(struct rn_command *command, struct rn_error *err)
                command->operand_count > 1 ? command->operand_count - 1 : setup->roster.count + 1,
                (unsigned)s->days);
     } else if (!command->quiet) {
+        char word[RN_SHELL_WORD_MAX];
         printf("Issued certificates for %u days. Roster, plan, signatures and state stay as they "
                "are.\n\nNext:\n"
                "  1. send each member its file of %s/renewals\n"
                "  2. each member: rondo join NAME.renewal --dir DIR\n",
-               (unsigned)s->days, directory);
+               (unsigned)s->days, rn_shell_word(directory, word));
     }
     return rn_ok();
 }
@@ -208,7 +210,8 @@ static void remove_report(const struct rn_command *command, const struct rn_setu
                           const char *kept)
 {
     char hash[65];
-    const char *directory = command->operands[0];
+    char word[RN_SHELL_WORD_MAX];
+    const char *directory = rn_shell_word(command->operands[0], word);
     rn_hex_encode(hash, setup->plan.hash, sizeof setup->plan.hash);
     if (command->json) {
         json_t *root = json_pack("{s:i, s:s, s:s}", "members", (int)setup->roster.count, "plan",

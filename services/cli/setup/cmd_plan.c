@@ -13,9 +13,9 @@
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
+#include "services/cli/setup/planmodel.h"
 #include "services/cli/setup/planreport.h"
 #include "services/cli/setup/plansign.h"
-#include "services/host/modelhash.h"
 
 struct plan_settings {
     uint64_t members;
@@ -102,9 +102,7 @@ static rn_result judge_model(struct plan_job *job, struct rn_error *err)
     if (job->model[0] == '\0' || view->members == 0 || !view->feasible) {
         return rn_ok();
     }
-    RN_TRY(rn_model_hash(job->model, hash, err));
-    RN_ENSURE(memcmp(hash, view->plan->model_hash, sizeof hash) == 0, err, RN_E_CONFIG,
-              "%s: is not the plan's base model %.16s...", job->model, view->plan->model.hash);
+    RN_TRY(rn_plan_base_check(view->plan, job->model, hash, err));
     RN_TRY(rn_plan_cost_compute(view->plan, &view->numbers, job->model, &view->cost, err));
     view->has_cost = true;
     if (job->setup == NULL || !job->setup->has_policy || view->roster == NULL) {
@@ -142,7 +140,7 @@ static rn_result judge(struct rn_command *command, bool show, struct rn_error *e
     RN_TRY(plan_judge(&job, command->operands[0], err));
     if (command->json) {
         rn_plan_print_json(&job.view, stdout);
-    } else if (!command->quiet) {
+    } else if (show || !command->quiet) {
         rn_plan_print_text(&job.view, show, stdout);
     }
     if (!show && !rn_is_ok(job.verdict)) {

@@ -103,7 +103,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     RN_TRY(plan_load(command->operands[1], b, err));
     if (command->json) {
         print_json(a, b);
-    } else if (!command->quiet) {
+    } else {
         print_text(command->operands, a, b);
     }
     return rn_ok();

@@ -10,6 +10,7 @@
 #include "base/guard.h"
 #include "crypto/random.h"
 #include "crypto/setup.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/planoptions.h"
 #include "services/cli/setup/setupfiles.h"
@@ -139,11 +140,14 @@ static void report(const struct rn_command *command, const struct rn_plan *plan)
     } else if (!command->quiet) {
         printf("Wrote plan '%s' to %s.\n\nNext:\n  1. read it and change what you want\n",
                plan->name, s->out);
+        char words[2][RN_SHELL_WORD_MAX];
+        const char *file = rn_shell_word(s->out, words[0]);
         if (directory == NULL) {
-            printf("  2. rondo init DIR --plan %s ...\n", s->out);
+            printf("  2. rondo init DIR --plan %s ...\n", file);
         } else {
-            printf("  2. rondo plan diff %s %s\n  3. rondo plan propose %s %s\n", directory, s->out,
-                   directory, s->out);
+            directory = rn_shell_word(directory, words[1]);
+            printf("  2. rondo plan diff %s %s\n  3. rondo plan propose %s %s\n", directory, file,
+                   directory, file);
         }
     }
 }

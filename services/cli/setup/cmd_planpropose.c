@@ -9,6 +9,7 @@
 
 #include "base/guard.h"
 #include "crypto/setup.h"
+#include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/jobs.h"
@@ -114,6 +115,8 @@ static void report(const struct rn_command *command, const struct proposal *prop
     if (proposal->kept[0] != '\0') {
         printf("The job before, with its adapters, is kept in %s.\n", proposal->kept);
     }
+    char word[RN_SHELL_WORD_MAX];
+    directory = rn_shell_word(directory, word);
     if (members == 0) {
         printf("\nNext:\n  1. rondo invite %s NAME...\n", directory);
         return;
