@@ -57,6 +57,11 @@ const char *rn_policy_reason_name(enum rn_policy_reason reason)
     return (unsigned)reason < RN_POLICY_REASON_COUNT_ ? reason_names[reason] : "policy-unknown";
 }
 
+bool rn_policy_reason_waits(enum rn_policy_reason reason)
+{
+    return reason == RN_POLICY_SIGNERS_TOO_FEW || reason == RN_POLICY_SIGNER_MISSING;
+}
+
 #define REFUSE_UNLESS(decision, condition, code, ...)                   \
     do {                                                                \
         if (!(condition)) {                                             \
@@ -115,16 +120,22 @@ static rn_result decide_pin(struct decision *d)
     return rn_ok();
 }
 
+static rn_result decide_numbers(struct decision *d)
+{
+    const rn_result feasible = rn_plan_feasible(d->plan, d->roster->count, &d->numbers, d->err);
+    if (!rn_is_ok(feasible)) {
+        *d->out_reason = RN_POLICY_INFEASIBLE;
+        return (rn_result){RN_E_REFUSED};
+    }
+    return rn_ok();
+}
+
 static rn_result decide_cohort(struct decision *d)
 {
     const struct rn_policy_cohort *bound = &d->policy->cohort;
     const struct rn_plan_secagg *secagg = &d->plan->secagg;
     const uint32_t members = d->roster->count;
-    const rn_result feasible = rn_plan_feasible(d->plan, members, &d->numbers, d->err);
-    if (!rn_is_ok(feasible)) {
-        *d->out_reason = RN_POLICY_INFEASIBLE;
-        return (rn_result){RN_E_REFUSED};
-    }
+    RN_TRY(decide_numbers(d));
     REFUSE_UNLESS(d, members >= bound->members_min, RN_POLICY_COHORT_TOO_SMALL,
                   "%u members are fewer than cohort.members_min %u", members, bound->members_min);
     REFUSE_UNLESS(d, members <= bound->members_max, RN_POLICY_COHORT_TOO_LARGE,
@@ -223,21 +234,32 @@ static rn_result decide_effort(struct decision *d)
     return rn_ok();
 }
 
+static bool has_signed(const struct decision *d, int place)
+{
+    return place >= 0 && d->facts->signed_by != NULL && d->facts->signed_by[place];
+}
+
 static rn_result decide_signers(struct decision *d)
 {
     const struct rn_policy_plan *wanted = &d->policy->plan;
     uint32_t count = 0;
     REFUSE_UNLESS(d, d->facts->coordinator_signed, RN_POLICY_UNSIGNED,
                   "the coordinator has not signed the plan");
-    for (uint32_t i = 0; d->facts->signed_by != NULL && i < d->roster->count; i++) {
-        count += d->facts->signed_by[i] ? 1 : 0;
+    REFUSE_UNLESS(d, has_signed(d, rn_roster_find_key(d->roster, &d->facts->self_key)),
+                  RN_POLICY_UNSIGNED,
+                  "this member has not signed the plan: read it with `rondo plan show`, then `rondo "
+                  "plan sign`");
+    for (uint32_t i = 0; i < d->roster->count; i++) {
+        count += has_signed(d, (int)i) ? 1 : 0;
     }
+    REFUSE_UNLESS(d, count >= d->numbers.quorum, RN_POLICY_SIGNERS_TOO_FEW,
+                  "%u member(s) have signed the plan, its quorum is %u", count, d->numbers.quorum);
     REFUSE_UNLESS(d, count >= wanted->signers, RN_POLICY_SIGNERS_TOO_FEW,
                   "%u member(s) have signed the plan, the policy's plan.signers wants %u", count,
                   wanted->signers);
     for (uint32_t i = 0; i < wanted->signed_by_count; i++) {
         const int place = rn_roster_find_name(d->roster, wanted->signed_by[i]);
-        REFUSE_UNLESS(d, place >= 0 && d->facts->signed_by[place], RN_POLICY_SIGNER_MISSING,
+        REFUSE_UNLESS(d, has_signed(d, place), RN_POLICY_SIGNER_MISSING,
                       "'%s' has not signed the plan, but is in the policy's plan.signed_by",
                       wanted->signed_by[i]);
     }
@@ -267,6 +289,22 @@ rn_result rn_policy_check(const struct rn_policy *policy, const struct rn_plan *
         RN_TRY(decide_signers(&d));
     }
     return rn_ok();
+}
+
+rn_result rn_policy_check_signers(const struct rn_policy *policy, const struct rn_plan *plan,
+                                  const struct rn_roster *roster,
+                                  const struct rn_policy_facts *facts,
+                                  enum rn_policy_reason *out_reason, struct rn_error *err)
+{
+    struct decision d = {.policy = policy,
+                         .plan = plan,
+                         .roster = roster,
+                         .facts = facts,
+                         .out_reason = out_reason,
+                         .err = err};
+    *out_reason = RN_POLICY_ACCEPTED;
+    RN_TRY(decide_numbers(&d));
+    return decide_signers(&d);
 }
 
 rn_result rn_policy_check_upload(const struct rn_policy *policy, uint64_t upload_bytes,

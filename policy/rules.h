@@ -135,12 +135,16 @@ enum rn_policy_reason {
     RN_POLICY_BATCH_TOO_LARGE,   /* policy-batch-too-large */
     RN_POLICY_UPLOAD_TOO_LARGE,  /* policy-upload-too-large */
     RN_POLICY_ATTEMPTS_TOO_MANY, /* policy-attempts-too-many */
-    RN_POLICY_UNSIGNED,          /* policy-unsigned: coordinator has not signed */
-    RN_POLICY_SIGNERS_TOO_FEW,   /* policy-signers-too-few */
+    RN_POLICY_UNSIGNED,          /* policy-unsigned: coordinator or this member has not signed */
+    RN_POLICY_SIGNERS_TOO_FEW,   /* policy-signers-too-few: or fewer than the plan's quorum */
     RN_POLICY_SIGNER_MISSING,    /* policy-signer-missing */
     RN_POLICY_REASON_COUNT_
 };
 const char *rn_policy_reason_name(enum rn_policy_reason reason);
+
+/* Too few signatures, or not the right ones: more may come, and a service may wait for them. Every
+ * other reason is final. */
+bool rn_policy_reason_waits(enum rn_policy_reason reason);
 
 /* RN_OK, or RN_E_REFUSED with the first broken rule in out_reason and a sentence. roster is parsed
  * from facts->roster_bytes. The size of an upload is known only once the model is open: call
@@ -149,6 +153,15 @@ RN_MUST rn_result rn_policy_check(const struct rn_policy *policy, const struct r
                                   const struct rn_roster *roster,
                                   const struct rn_policy_facts *facts, enum rn_policy_stage stage,
                                   enum rn_policy_reason *out_reason, struct rn_error *err);
+
+/* The rules on signatures alone, the last of rn_policy_check's at RN_POLICY_RUN: the coordinator and
+ * this member have signed, at least the plan's quorum of members (fewer could not agree on a sum),
+ * as many as plan.signers and all of plan.signed_by. Of facts, self_key and who has signed count. */
+RN_MUST rn_result rn_policy_check_signers(const struct rn_policy *policy,
+                                          const struct rn_plan *plan,
+                                          const struct rn_roster *roster,
+                                          const struct rn_policy_facts *facts,
+                                          enum rn_policy_reason *out_reason, struct rn_error *err);
 
 /* upload_bytes: the largest masked input of any round of the plan (rn_plan_upload_bytes). */
 RN_MUST rn_result rn_policy_check_upload(const struct rn_policy *policy, uint64_t upload_bytes,

@@ -105,6 +105,47 @@ rn_result rn_signatures_verify(const struct rn_plan_signatures *signatures,
     return rn_ok();
 }
 
+static rn_result take(struct rn_view text, const char *source, const struct rn_roster *roster,
+                      struct rn_plan_signatures *into, struct rn_plan_signatures *fresh,
+                      struct rn_error *err)
+{
+    struct rn_plan_signers signers;
+    RN_TRY(rn_signatures_parse(text, source, fresh, err));
+    const rn_result result = rn_signatures_verify(fresh, into->plan_hash, roster, &signers, err);
+    RN_TRY(rn_is_ok(result) ? result : rn_fail_context(err, result, "%s", source));
+    /* One signature of each key of the roster at most: into has room. */
+    return rn_signatures_merge(into, fresh, err);
+}
+
+rn_result rn_signatures_take(struct rn_view text, const char *source,
+                             const struct rn_roster *roster, struct rn_plan_signatures *into,
+                             uint32_t *out_new, struct rn_plan_signers *out_signers,
+                             struct rn_error *err)
+{
+    struct rn_plan_signatures *fresh = rn_alloc(1, sizeof *fresh);
+    const uint32_t before = into->count;
+    const rn_result result = take(text, source, roster, into, fresh, err);
+    rn_free(fresh);
+    RN_TRY(result);
+    *out_new = into->count - before;
+    return rn_signatures_verify(into, into->plan_hash, roster, out_signers, err);
+}
+
+void rn_signatures_missing(const struct rn_plan_signers *signers, const struct rn_roster *roster,
+                           char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < roster->count; i++) {
+        const char *name = roster->members[i].name;
+        const char *comma = used == 0 ? "" : ", ";
+        if (!signers->members[i] && used + strlen(comma) + strlen(name) < size) {
+            (void)rn_text_format(out + used, size - used, "%s%s", comma, name);
+            used += strlen(out + used);
+        }
+    }
+}
+
 /* ---- Text:
  *
  *     rondo-signatures 1

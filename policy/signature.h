@@ -52,6 +52,18 @@ RN_MUST rn_result rn_signatures_verify(const struct rn_plan_signatures *signatur
                                        const struct rn_roster *roster,
                                        struct rn_plan_signers *out_signers, struct rn_error *err);
 
+/* Takes over what a text holds beyond into's: every signature in it is checked first, as by
+ * rn_signatures_verify with into's plan. *out_new says how many came, *out_signers who has signed
+ * now. A failure changes nothing. */
+RN_MUST rn_result rn_signatures_take(struct rn_view text, const char *source,
+                                     const struct rn_roster *roster,
+                                     struct rn_plan_signatures *into, uint32_t *out_new,
+                                     struct rn_plan_signers *out_signers, struct rn_error *err);
+
+/* "east, west": the members that have not signed; as many names as fit. "" when all have. */
+void rn_signatures_missing(const struct rn_plan_signers *signers, const struct rn_roster *roster,
+                           char *out, size_t size);
+
 /* Text to struct and back. RN_E_DATA with the line. */
 RN_MUST rn_result rn_signatures_parse(struct rn_view text, const char *source,
                                       struct rn_plan_signatures *out, struct rn_error *err);

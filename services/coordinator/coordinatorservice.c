@@ -31,6 +31,7 @@ static rn_result build(struct rn_jobhost *host, struct rn_now now, struct rn_eff
     coordinator->spool = rn_upload_spool_new(host->site->state);
     const struct rn_coordination_config config = {
         .basis = &host->basis,
+        .signatures = &host->site->signatures,
         .model = &host->model->round,
         .spool_bytes = upload_memory(&host->site->site),
         .spool = rn_upload_spool_of(coordinator->spool),

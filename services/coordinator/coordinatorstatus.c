@@ -39,15 +39,16 @@ static const char *truth(bool value)
 }
 
 static void write_member(const struct rn_jobhost *host, uint32_t index,
-                         const struct rn_coordination_member *member, struct rn_buffer *out)
+                         const struct rn_coordination_member *member, bool has_signed,
+                         struct rn_buffer *out)
 {
     rn_buffer_format(out,
                      "%s{\"name\":\"%s\",\"connected\":%s,\"missing\":%s,\"declined\":%s,"
-                     "\"stranded\":%s,\"why\":\"%s\",\"next_round\":%u,\"since_ms\":%llu,"
+                     "\"waits\":%s,\"signed\":%s,\"stranded\":%s,\"why\":\"%s\",\"next_round\":%u,\"since_ms\":%llu,"
                      "\"uplink_bytes\":%llu}",
                      index == 0 ? "" : ",", host->site->roster.members[index].name,
                      truth(member->connected), truth(member->missing), truth(member->declined),
-                     truth(member->stranded), rn_code_name(member->why),
+                     truth(member->waits), truth(has_signed), truth(member->stranded), rn_code_name(member->why),
                      (unsigned)member->next_round, (unsigned long long)member->since_ms,
                      (unsigned long long)member->received);
 }
@@ -78,7 +79,7 @@ bool rn_coordinator_status(struct rn_jobhost *host, struct rn_now now, struct rn
                      (unsigned long long)view.stage_left_ms, rn_code_name(view.outcome),
                      truth(view.draining), hash);
     for (uint32_t i = 0; i < view.member_count; i++) {
-        write_member(host, i, &view.members[i], out);
+        write_member(host, i, &view.members[i], view.signers.members[i], out);
     }
     rn_buffer_format(out, "]");
     return !view.draining && view.phase != RN_COORDINATION_ENDED;

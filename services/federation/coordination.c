@@ -117,7 +117,7 @@ static void follow(struct rn_coordination *c, const struct rn_coord_outcome *out
 
 /* ---- Gathering */
 
-/* Everybody is here, or enough are and the rest had time to come. */
+/* Everybody is here and has the signatures that it wants, or enough are and the rest had time. */
 static bool may_start(const struct rn_coordination *c)
 {
     const struct rn_plan_secagg *secagg = &c->basis->plan->secagg;
@@ -126,7 +126,7 @@ static bool may_start(const struct rn_coordination *c)
     uint32_t present = 0;
     for (uint32_t i = 0; i < c->peer_count; i++) {
         const struct rn_coord_peer *peer = &c->peers[i];
-        if (peer->connection != 0) {
+        if (peer->connection != 0 && !peer->waits) {
             present++;
         } else if (!peer->stranded && c->clock_ms - peer->since_ms < patience) {
             return false;
@@ -174,11 +174,17 @@ static void gather_tick(struct rn_coordination *c)
     if (may_start(c)) {
         start_session(c);
     } else if (!gave_up(c) && c->clock_ms - c->told_ms >= WAITING_EVENT_MS) {
+        struct rn_error detail = {0};
+        const struct rn_job_event event = {.kind = RN_JOB_WAITING,
+                                           .round = c->round,
+                                           .present = rn_coord_present(c),
+                                           .members = c->peer_count};
         c->told_ms = c->clock_ms;
-        rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_WAITING,
-                                                       .round = c->round,
-                                                       .present = rn_coord_present(c),
-                                                       .members = c->peer_count});
+        if (rn_coord_signers_waiting(c, &detail)) {
+            rn_effects_event_err(c->out, event, &detail);
+        } else {
+            rn_effects_event(c->out, event);
+        }
     }
 }
 
@@ -336,6 +342,14 @@ static void take_abort(struct rn_coordination *c, const char *text)
     }
 }
 
+/* Of an older connection: nothing; the newer one may wait for help. */
+static void take_lost(struct rn_coord_peer *peer, uint64_t connection)
+{
+    const bool current = peer->connection == connection;
+    peer->wants_help |= current;
+    peer->wants_signatures |= current;
+}
+
 static void dispatch(struct rn_coordination *c, const struct rn_input *input)
 {
     struct rn_coord_outcome outcome = {0};
@@ -356,8 +370,7 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
         rn_coord_gone(c, input);
         break;
     case RN_INPUT_LOST:
-        /* Of an older connection: nothing; the newer one may wait for help. */
-        c->peers[input->peer].wants_help |= c->peers[input->peer].connection == input->connection;
+        take_lost(&c->peers[input->peer], input->connection);
         break;
     case RN_INPUT_UNREACHABLE:
         rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_MEMBER_UNREACHABLE,
@@ -373,9 +386,13 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
     case RN_INPUT_ABORT:
         take_abort(c, input->text);
         break;
+    case RN_INPUT_SIGNATURES:
+        rn_coord_signers_take(c, input->bytes);
+        break;
     case RN_INPUT_BULK_OPENED: /* its member says what it lacks */
     case RN_INPUT_BULK_SENT:
     case RN_INPUT_TRAINED:
+    case RN_INPUT_KEPT:
         break;
     }
 }
@@ -398,6 +415,7 @@ void rn_coordination_step(struct rn_coordination *c, const struct rn_input *inpu
     set_time(c, now);
     dispatch(c, input);
     if (!c->ended) {
+        rn_coord_signers_send(c); /* before the offer that a member without them refuses */
         rn_coord_help_all(c);
     }
     c->out = NULL;
@@ -419,6 +437,7 @@ static rn_result start(struct rn_coordination *c, struct rn_error *err)
     struct rn_coord_outcome outcome = {0};
     RN_TRY(c->basis->random(c->basis->random_context, c->incarnation, sizeof(c->incarnation), err));
     init_peers(c);
+    RN_TRY(rn_coord_signers_start(c, err));
     RN_TRY(rn_job_bind_plan(c->basis, c->out, err));
     RN_TRY(rn_coord_resume(c, &outcome, err));
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_STARTED,
@@ -481,6 +500,7 @@ static struct rn_coordination_member member_view(const struct rn_coordination *c
         .declined = running && peer->declined_round == session->round &&
                     peer->declined_attempt == session->attempt,
         .stranded = peer->stranded,
+        .waits = peer->connection != 0 && peer->waits,
         .why = peer->why,
         .next_round = peer->next_round,
         .since_ms = c->clock_ms - peer->since_ms,
@@ -505,6 +525,7 @@ void rn_coordination_view(const struct rn_coordination *c, struct rn_now now,
         .stage_left_ms = rn_coord_stage_left_ms(c),
         .outcome = c->result.code,
         .draining = c->drains > 0,
+        .signers = c->signers,
         .member_count = c->peer_count,
     };
     memcpy(out->adapter_hash, c->model->adapter_hash, RN_HASH_BYTES);

@@ -13,8 +13,8 @@
  *
  * Parts: coordination.c (phases: gather, session, linger), coordsession.c (one session: the
  * aggregator's actions to effects, time-outs that need not be sat through), coordoutcome.c (what a
- * finished or aborted session means for the job), coordpeers.c (connections, greeting, status),
- * catchup.c (members that were away), coordrecord.c (records, pruning, restart).
+ * finished or aborted session means for the job), coordsigners.c (the plan's signatures, for the
+ * members), coordpeers.c (connections, greeting, status), catchup.c (members that were away), coordrecord.c (records, pruning, restart).
  *
  * Claims, for any peers (each a test of tests/simulation/test_job_*):
  *   - a round is summed once: no session of a round begins after one of it may have reached a sum,
@@ -28,6 +28,7 @@
 #ifndef RN_SERVICES_FEDERATION_COORDINATION_H
 #define RN_SERVICES_FEDERATION_COORDINATION_H
 
+#include "policy/signature.h"
 #include "services/federation/effects.h"
 #include "services/federation/input.h"
 #include "services/federation/jobbasis.h"
@@ -40,12 +41,14 @@ struct rn_coordination;
 
 struct rn_coordination_config {
     const struct rn_job_basis *basis;
+    const struct rn_plan_signatures *signatures; /* collected so far; copied */
     struct rn_round_model *model;    /* borrowed; changed by steps alone */
     uint64_t spool_bytes;            /* unfinished uploads in memory at most; 0: the default */
     const struct rn_sa_spool *spool; /* where they go above that; NULL: refused as busy */
 };
 
-/* Takes up what the records say. RN_E_DATA when they do not fit together. */
+/* Takes up what the records say. RN_E_DATA when they do not fit together, RN_E_PEER_AUTH when a
+ * signature does not hold. */
 RN_MUST rn_result rn_coordination_new(const struct rn_coordination_config *config,
                                       struct rn_now now, struct rn_effects *out_effects,
                                       struct rn_coordination **out, struct rn_error *err);
@@ -74,6 +77,7 @@ struct rn_coordination_member {
     bool connected;
     bool missing;     /* the stage waits for this one */
     bool declined;    /* takes no part in this attempt */
+    bool waits;       /* takes no offer before it holds more signatures of the plan */
     bool stranded;    /* what it lacks is not kept any more */
     enum rn_code why; /* of declined, or of the last refusal */
     uint32_t next_round;
@@ -91,6 +95,7 @@ struct rn_coordination_view {
     enum rn_code outcome;   /* of the job so far */
     bool draining;
     uint8_t adapter_hash[RN_HASH_BYTES];
+    struct rn_plan_signers signers; /* whose signatures of the plan are here */
     uint32_t member_count;
     struct rn_coordination_member members[RN_SA_MEMBERS_MAX];
 };

@@ -8,6 +8,7 @@
  *     coordsum.c       a session's sum becomes the next adapter
  *     coordsession.c   one session: the aggregator and its actions
  *     coordoutcome.c   a sum, a finished or a lost session: what follows for the job
+ *     coordsigners.c   the plan's signatures, for the members
  *     catchup.c        members that were away
  *     coordpeers.c     connections, greeting, status
  *     coordresume.c    the state after a restart
@@ -40,6 +41,8 @@ struct rn_coord_peer {
     uint64_t advance_ms;    /* last time that next_round grew, or that it connected */
     uint64_t progress_ms;   /* last sign of progress in the session */
     uint64_t progress_done; /* of its training */
+    bool wants_signatures;  /* just here, or there are more than it was given */
+    bool waits;             /* said that it takes no offer before it holds more signatures */
     bool wants_help;        /* behind, or just here: to be told what it lacks */
     bool helped;            /* helped_ms counts */
     uint64_t helped_ms;
@@ -102,6 +105,9 @@ struct rn_coordination {
     struct rn_coord_peer peers[RN_SA_MEMBERS_MAX];
     uint32_t peer_count;
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
+
+    struct rn_plan_signatures signatures; /* every one verified; they only become more */
+    struct rn_plan_signers signers;
 
     enum rn_coordination_phase phase;
     uint64_t phase_ms;
@@ -214,6 +220,17 @@ enum rn_coord_next rn_coord_conclude(struct rn_coordination *c,
 /* Writes the current adapter: of a round, or the final one. */
 void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *model, uint32_t round,
                       bool final);
+
+/* ---- coordsigners.c */
+RN_MUST rn_result rn_coord_signers_start(struct rn_coordination *c, struct rn_error *err);
+/* The file has changed: what is new in it goes to everybody. */
+void rn_coord_signers_take(struct rn_coordination *c, struct rn_view text);
+/* To whom they are owed. */
+void rn_coord_signers_send(struct rn_coordination *c);
+/* "north, south wait for signatures of the plan; not collected yet: east". False: nobody waits. */
+bool rn_coord_signers_waiting(const struct rn_coordination *c, struct rn_error *out);
+/* The member's word that it waits, or that it does not any more. */
+void rn_coord_signers_waits(struct rn_coordination *c, uint32_t peer, bool waits);
 
 /* ---- catchup.c */
 /* Keeps the current session for members that were away, and empties its place. */

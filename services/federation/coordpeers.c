@@ -135,9 +135,11 @@ static void accept(struct rn_coordination *c, uint32_t index, uint64_t connectio
                            : (uint32_t)hello->next_round;
     peer->furthest = peer->next_round;
     peer->since_ms = peer->advance_ms = peer->progress_ms = c->clock_ms;
-    peer->wants_help = true;
+    peer->wants_help = peer->wants_signatures = true;
+    peer->waits = false;
     tell_peer(c, RN_JOB_MEMBER_JOINED, index, RN_OK, NULL);
     tell_members(c);
+    rn_coord_signers_waits(c, index, hello->waits);
 }
 
 static void take_hello(struct rn_coordination *c, uint32_t index, uint64_t connection,
@@ -195,6 +197,9 @@ static void take_status(struct rn_coordination *c, uint32_t index,
     if (!stale && (status->done != peer->progress_done || status->stage != RN_SA_STAGE_READY)) {
         peer->progress_done = status->done;
         peer->progress_ms = c->clock_ms;
+    }
+    if (stale) {
+        rn_coord_signers_waits(c, index, false); /* it would not ask otherwise */
     }
     if (stale && status->round <= c->round) {
         rn_coord_advance(c, index, (uint32_t)status->round);

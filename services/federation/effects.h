@@ -29,6 +29,8 @@ enum rn_effect_kind {
     RN_EFFECT_TRAIN,      /* train: RN_INPUT_TRAINED follows, exactly once */
     RN_EFFECT_TRAIN_CANCEL, /* the running training ends early; its TRAINED still comes */
     RN_EFFECT_PUBLISH,      /* publish: RN_INPUT_PUBLISHED follows, exactly once, in order */
+    RN_EFFECT_KEEP,  /* bytes: text of the plan's signatures, to be made durable in the place of
+                        those at this site; RN_INPUT_KEPT follows, exactly once */
     RN_EFFECT_EVENT, /* event; err: its detail; bytes: its path with NUL, if any (jobevent.h) */
     RN_EFFECT_END,   /* result, err, now: stop the transport and the process */
 };

@@ -32,18 +32,25 @@ enum rn_job_event_kind {
     RN_JOB_BLAMED,          /* peer was proved faulty */
     RN_JOB_EVIDENCE,        /* a contradiction was signed; the record is kept */
     RN_JOB_MESSAGE_REFUSED, /* a peer's message: outcome, detail */
+    RN_JOB_SIGNATURES,      /* count more signatures of the plan: present of members have signed */
+    RN_JOB_SIGNATURES_REFUSED, /* they are for another plan, or do not hold: outcome, detail */
     /* coordinator */
     RN_JOB_MEMBER_JOINED,
     RN_JOB_MEMBER_LOST,
     RN_JOB_MEMBER_REFUSED, /* its greeting: outcome, detail */
     RN_JOB_MEMBER_UNREACHABLE,
     RN_JOB_MEMBER_DECLINED, /* it takes no part in this attempt: outcome */
+    RN_JOB_MEMBER_WAITS,    /* its policy wants more signatures of the plan: detail: who lacks */
+    RN_JOB_MEMBER_READY,    /* it has them now */
     RN_JOB_MEMBER_BEHIND,   /* it misses rounds from `round` on, and is being helped */
     RN_JOB_MEMBER_STRANDED, /* what it misses is not kept any more: detail says the remedy */
     RN_JOB_MEMBER_CLOSING,
     RN_JOB_RECEIPT_DIFFERS,
     RN_JOB_CATCHUP_FAILED, /* the records of an old session do not fit: detail */
     /* member */
+    RN_JOB_POLICY_WAITS,     /* the policy wants more signatures of the plan: detail: which */
+    RN_JOB_POLICY_SATISFIED, /* it has them now */
+    RN_JOB_SIGNATURES_UNKEPT, /* they cannot be written down: outcome, detail */
     RN_JOB_TRAINING, /* step of steps, loss */
     RN_JOB_TRAIN_BEGIN,
     RN_JOB_TRAIN_DONE,

@@ -209,7 +209,10 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
          * chunks that it lacks. */
         return p->bulk ? rn_part_session_resend(p, err) : rn_ok();
     case RN_PART_SECAGG:
-        return rn_part_session_receive(p, word->secagg, err);
+        return rn_part_session_receive(p, word->bytes, err);
+    case RN_PART_SIGNATURES:
+        rn_part_signers_hear(p, word->bytes, "the coordinator's signatures");
+        break;
     case RN_PART_JOB_DONE:
         finish(p, word->result, &word->err);
         break;
@@ -268,6 +271,15 @@ static rn_result take_trained(struct rn_participation *p, const struct rn_traine
                : rn_ok();
 }
 
+/* With the signatures that were missing it takes up what it left open. */
+static rn_result take_kept(struct rn_participation *p, const struct rn_input *input,
+                           struct rn_error *err)
+{
+    bool satisfied = false;
+    RN_TRY(rn_part_signers_kept(p, input, &satisfied, err));
+    return satisfied && !p->ending ? rn_part_session_resume(p, err) : rn_ok();
+}
+
 static rn_result take_unreachable(struct rn_participation *p, enum rn_code code,
                                   struct rn_error *err)
 {
@@ -312,6 +324,11 @@ static rn_result take(struct rn_participation *p, const struct rn_input *input,
     case RN_INPUT_PUBLISHED:
         take_published(p, input->published);
         break;
+    case RN_INPUT_SIGNATURES:
+        rn_part_signers_hear(p, input->bytes, "plan.yaml.sigs");
+        break;
+    case RN_INPUT_KEPT:
+        return take_kept(p, input, err);
     case RN_INPUT_DRAIN:
         take_drain(p, input->count);
         break;
@@ -361,7 +378,8 @@ static rn_result start(struct rn_participation *p, struct rn_error *err)
                                  .has_hash = true};
     memcpy(event.hash, p->config.model->adapter_hash, sizeof(event.hash));
     rn_part_event(p, event);
-    return rn_part_session_resume(p, err);
+    RN_TRY(rn_part_signers_start(p, err));
+    return p->signers.satisfied ? rn_part_session_resume(p, err) : rn_ok();
 }
 
 rn_result rn_participation_new(const struct rn_participation_config *config, struct rn_now now,
@@ -421,6 +439,8 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .in_session = in_session,
         .following = in_session && session->following,
         .behind = rn_part_is_behind(p),
+        .waits = !p->signers.satisfied,
+        .signed_by = p->signers.who.member_count,
         .next_round = p->next_round,
         .rounds = p->config.basis->plan->rounds,
         .attempt = session->attempt,
@@ -430,4 +450,7 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .outcome = p->result.code,
     };
     memcpy(out->adapter_hash, p->config.model->adapter_hash, RN_HASH_BYTES);
+    if (out->waits) {
+        memcpy(out->missing, p->signers.missing.text, sizeof(out->missing));
+    }
 }

@@ -13,12 +13,16 @@
  *     rn_participation_free    wipes the secrets of a running session
  *
  * Parts: participation.c (inputs, publication, drain, end), partlink.c (greeting, welcome,
- * closing), partsession.c (offers, the member machine), partactions.c (its actions as effects),
- * partround.c (training, sum to adapter, restart).
+ * closing), partsigners.c (the policy's signatures), partsession.c (offers, the member machine),
+ * partactions.c (its actions as effects), partround.c (training, sum to adapter, restart).
  *
  * Claims, whatever the coordinator does (each a test of tests/simulation/test_job_*):
  *   - an offer is taken only for the plan, the adapter and the attempt numbers of this site's own
  *     signed plan;
+ *   - before the policy has the signatures of the plan that it asks for, durable at this site and
+ *     each verified against this site's roster and plan, no offer is taken, nothing is trained, and
+ *     nothing is said but greetings and status; the coordinator can withhold a signature, and
+ *     neither forge one nor take one away;
  *   - nothing is sent that depends on a record which is not durable (crypto/secagg/PROTOCOL.md);
  *   - an adapter is published as final only when this site arrived at it by the sums of at least
  *     one round and knows of none that it misses.
@@ -26,6 +30,8 @@
 #ifndef RN_SERVICES_FEDERATION_PARTICIPATION_H
 #define RN_SERVICES_FEDERATION_PARTICIPATION_H
 
+#include "policy/rules.h"
+#include "policy/signature.h"
 #include "services/federation/effects.h"
 #include "services/federation/input.h"
 #include "services/federation/jobbasis.h"
@@ -37,12 +43,16 @@ struct rn_participation;
 struct rn_participation_config {
     const struct rn_job_basis *basis;
     struct rn_round_model *model; /* borrowed; changed by steps alone */
+    const struct rn_policy *policy;                /* its rules on signers are judged here */
+    const struct rn_plan_signatures *signatures; /* that this site holds */
     uint32_t survivors_min;       /* of the policy: least contributors; or 0 */
     uint64_t weight;              /* example count of the training data */
     const char *name;             /* own, in the roster */
 };
 
-/* Takes up what the records say. RN_E_DATA when they do not fit together. */
+/* Takes up what the records say. RN_E_DATA when they do not fit together, RN_E_REFUSED when the
+ * policy's rules on signers are broken beyond what more signatures can mend, RN_E_PEER_AUTH when
+ * one that this site holds does not hold. */
 RN_MUST rn_result rn_participation_new(const struct rn_participation_config *config,
                                        struct rn_now now, struct rn_effects *out_effects,
                                        struct rn_participation **out, struct rn_error *err);
@@ -65,6 +75,9 @@ struct rn_participation_view {
     bool in_session;
     bool following;
     bool behind;         /* knows of a sum that it misses */
+    bool waits;          /* for signatures of the plan: */
+    uint32_t signed_by;  /* members that have signed */
+    char missing[RN_ERROR_TEXT_MAX]; /* what the policy misses, a sentence; "" unless waits */
     uint32_t next_round; /* first round without a record here */
     uint32_t rounds, attempt;
     enum rn_sa_stage stage;

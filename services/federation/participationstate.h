@@ -4,6 +4,7 @@
  * calls only those above it in this list; what happened is returned, and participation.c decides:
  *
  *     partlink.c        the coordinator's connection: greeting, welcome, closing, what was heard
+ *     partsigners.c     the plan's signatures, and whether the policy has those that it asks for
  *     partround.c       training, sum to adapter, restart
  *     partactions.c     the secure-aggregation machine's actions as effects
  *     partsession.c     offers, the machine's messages and time, its restart
@@ -56,6 +57,15 @@ struct rn_part_heard {
     uint8_t hash[RN_HASH_BYTES];
 };
 
+/* The plan's signatures. They only ever become more. */
+struct rn_part_signers {
+    struct rn_plan_signatures set; /* every one verified */
+    struct rn_plan_signers who;
+    uint32_t keeping; /* KEEPs under way; 0: set is durable */
+    bool satisfied;   /* what is durable is what the policy asks for */
+    struct rn_error missing;
+};
+
 struct rn_participation {
     struct rn_participation_config config;
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
@@ -71,6 +81,7 @@ struct rn_participation {
     uint64_t clone_since_ms; /* first refusal because this identity is connected already; 0 none */
     uint64_t sent;           /* payload bytes given to the driver */
     struct rn_part_heard heard;
+    struct rn_part_signers signers;
 
     struct rn_sa_spent *spent;
     uint32_t next_round;       /* first round without a record here */
@@ -96,6 +107,8 @@ void rn_part_event_err(struct rn_participation *p, struct rn_job_event event,
 /* Dropped unless greeted. */
 void rn_part_send_secagg(struct rn_participation *p, struct rn_view message);
 void rn_part_send_status(struct rn_participation *p, const struct rn_wire_status *status);
+/* Asks for what this site lacks: a sum, or the offer. */
+void rn_part_send_ask(struct rn_participation *p);
 void rn_part_send_closing(struct rn_participation *p, enum rn_code reason);
 
 void rn_part_opened(struct rn_participation *p, uint64_t connection);
@@ -105,13 +118,14 @@ void rn_part_send_hello(struct rn_participation *p);
 enum rn_part_word_kind {
     RN_PART_NOTHING,
     RN_PART_WELCOMED, /* what was sent before may be lost */
-    RN_PART_SECAGG,
+    RN_PART_SECAGG,     /* bytes */
+    RN_PART_SIGNATURES, /* bytes: text that nobody has checked */
     RN_PART_JOB_DONE, /* result: how */
     RN_PART_FAILED,   /* result: the process ends */
 };
 struct rn_part_word {
     enum rn_part_word_kind kind;
-    struct rn_view secagg;
+    struct rn_view bytes;
     rn_result result;
     struct rn_error err;
 };
@@ -122,6 +136,16 @@ void rn_part_hear_bulk(struct rn_participation *p, struct rn_view bytes, struct 
 void rn_part_heard(struct rn_participation *p, uint64_t round, const uint8_t *hash);
 /* Does this site know of a sum that it misses? */
 bool rn_part_is_behind(const struct rn_participation *p);
+
+/* ---- partsigners.c */
+
+/* From the configuration. */
+RN_MUST rn_result rn_part_signers_start(struct rn_participation *p, struct rn_error *err);
+/* More of them, perhaps: by the coordinator, or in this site's file. */
+void rn_part_signers_hear(struct rn_participation *p, struct rn_view text, const char *source);
+/* A KEEP has ended. *out_satisfied: the policy has what it asks for, from now on. */
+RN_MUST rn_result rn_part_signers_kept(struct rn_participation *p, const struct rn_input *input,
+                                       bool *out_satisfied, struct rn_error *err);
 
 /* ---- partround.c */
 

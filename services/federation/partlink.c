@@ -48,6 +48,13 @@ void rn_part_send_status(struct rn_participation *p, const struct rn_wire_status
     }
 }
 
+void rn_part_send_ask(struct rn_participation *p)
+{
+    rn_part_send_status(p, &(struct rn_wire_status){.round = p->next_round,
+                                                    .stage = RN_SA_STAGE_OFFER,
+                                                    .reason = RN_E_ROUND_STALE});
+}
+
 void rn_part_send_closing(struct rn_participation *p, enum rn_code reason)
 {
     const struct rn_wire_envelope envelope = {
@@ -71,6 +78,7 @@ void rn_part_send_hello(struct rn_participation *p)
     memcpy(hello->adapter_hash.bytes, p->config.model->adapter_hash, RN_HASH_BYTES);
     hello->next_round = p->next_round;
     memcpy(hello->incarnation, p->incarnation, sizeof(hello->incarnation));
+    hello->waits = !p->signers.satisfied;
     send(p, &envelope);
 }
 
@@ -280,7 +288,10 @@ void rn_part_hear(struct rn_participation *p, struct rn_view bytes, struct rn_pa
         hear_summary(p, &envelope.as.summary);
     } else if (envelope.body == RN_WIRE_SECAGG) {
         out->kind = RN_PART_SECAGG;
-        out->secagg = envelope.as.secagg;
+        out->bytes = envelope.as.secagg;
+    } else if (envelope.body == RN_WIRE_SIGNATURES) {
+        out->kind = RN_PART_SIGNATURES;
+        out->bytes = envelope.as.signatures;
     }
 }
 
@@ -293,6 +304,6 @@ void rn_part_hear_bulk(struct rn_participation *p, struct rn_view bytes, struct 
         refuse(p, result, &out->err);
     } else if (chunk.content == RN_WIRE_SUM) {
         out->kind = RN_PART_SECAGG;
-        out->secagg = chunk.data;
+        out->bytes = chunk.data;
     }
 }

@@ -71,9 +71,7 @@ static void ask_for_missed(struct rn_participation *p, const struct rn_sa_offer 
                                            .round = (uint32_t)offer->round,
                                            .attempt = offer->attempt,
                                            .value = p->next_round});
-    rn_part_send_status(p, &(struct rn_wire_status){.round = p->next_round,
-                                                    .stage = RN_SA_STAGE_OFFER,
-                                                    .reason = RN_E_ROUND_STALE});
+    rn_part_send_ask(p);
 }
 
 /* Attempts only go up: what is said again of an earlier one, for the sake of its abort certificate,
@@ -104,6 +102,10 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
         return false;
     }
     rn_part_heard(p, offer->round, offer->adapter_hash);
+    if (!p->signers.satisfied) {
+        refuse_offer(p, offer, (rn_result){RN_E_REFUSED}, &p->signers.missing);
+        return false;
+    }
     if (memcmp(offer->adapter_hash, p->config.model->adapter_hash, RN_HASH_BYTES) != 0) {
         ask_for_missed(p, offer);
         return false;

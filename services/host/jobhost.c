@@ -153,8 +153,9 @@ static rn_result open_network(struct rn_jobhost *host, struct rn_error *err)
     const struct rn_credwatch_options watch = {.directory = host->site->directory,
                                                .on_event = rn_credwatch_log};
     host->credentials = rn_credwatch_new(host->rpc, &watch);
+    rn_jobhost_watch_signatures(host);
     RN_TRY(rn_sigwatch_new(host->rpc, rn_jobhost_signal, host, &host->signals, err));
-    rn_sigwatch_on_hangup(host->signals, rn_credwatch_reload, host->credentials);
+    rn_sigwatch_on_hangup(host->signals, rn_jobhost_hangup, host);
     return rn_ok();
 }
 
@@ -208,6 +209,7 @@ static void clear(struct rn_jobhost *host)
     rn_peerstreams_free(host->streams);
     rn_sigwatch_free(host->signals);
     rn_credwatch_free(host->credentials);
+    rn_site_signatures_watch_free(host->signatures);
     rn_roundstable_close(host->table);
     rn_eventsink_free(host->events);
     rn_statusboard_clear(&host->board);

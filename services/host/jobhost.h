@@ -31,6 +31,7 @@
 #include "services/host/sigwatch.h"
 #include "services/host/sitefiles.h"
 #include "services/host/sitemodel.h"
+#include "services/host/sitesignatures.h"
 #include "services/host/statusboard.h"
 #include "services/store/store.h"
 
@@ -86,6 +87,7 @@ struct rn_jobhost {
     _Atomic bool serving;
     struct rn_rpc *rpc;
     struct rn_credwatch *credentials;
+    struct rn_site_signatures_watch *signatures;
     struct rn_sigwatch *signals;
     /* Of the machine's end; executor's thread, read when that is over. */
     rn_result result;
@@ -113,5 +115,9 @@ void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now);
 void rn_jobhost_callbacks(struct rn_jobhost *host, struct rn_rpc_callbacks *out);
 /* For rn_sigwatch_new. */
 void rn_jobhost_signal(void *context, unsigned count);
+/* For rn_sigwatch_on_hangup. */
+void rn_jobhost_hangup(void *context);
+/* Looks at plan.yaml.sigs from here on. */
+void rn_jobhost_watch_signatures(struct rn_jobhost *host);
 
 #endif

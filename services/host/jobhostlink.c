@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/guard.h"
+#include "base/log.h"
 #include "services/host/jobhost.h"
 
 static rn_result authorize(void *user, const struct rn_peer *peer, enum rn_rpc_kind kind,
@@ -132,7 +133,37 @@ void rn_jobhost_callbacks(struct rn_jobhost *host, struct rn_rpc_callbacks *out)
     rn_loopmeter_wrap(&host->meter, out);
 }
 
+/* ---- The plan's signatures */
+
+static void on_signatures(void *context, struct rn_view text)
+{
+    const struct rn_input input = {.kind = RN_INPUT_SIGNATURES, .bytes = text};
+    (void)rn_executor_post(((struct rn_jobhost *)context)->executor, &input);
+}
+
+static void on_unread(void *context, const struct rn_error *err)
+{
+    (void)context;
+    rn_log(RN_LOG_WARN, "signatures.unread", RN_LOG_TEXT(RN_F_DETAIL, err->text));
+}
+
+void rn_jobhost_watch_signatures(struct rn_jobhost *host)
+{
+    const struct rn_site_signatures_options options = {.directory = host->site->directory,
+                                                       .on_text = on_signatures,
+                                                       .on_unread = on_unread,
+                                                       .context = host};
+    host->signatures = rn_site_signatures_watch_new(host->rpc, &options);
+}
+
 /* ---- Signals */
+
+void rn_jobhost_hangup(void *context)
+{
+    const struct rn_jobhost *host = context;
+    rn_credwatch_reload(host->credentials);
+    rn_site_signatures_watch_reload(host->signatures);
+}
 
 void rn_jobhost_signal(void *context, unsigned count)
 {

@@ -18,6 +18,17 @@ static void take_event(struct rn_jobhost *host, const struct rn_effect *effect)
     rn_eventsink_take(host->events, &event, &effect->err, rn_clock_monotonic_ms());
 }
 
+/* On this thread, which fsync may hold for a moment: a few times in a job. */
+static void keep_signatures(struct rn_jobhost *host, const struct rn_effect *effect)
+{
+    struct rn_error err = {0};
+    const rn_result result = rn_site_signatures_keep(
+        host->site->directory, &host->site->roster, rn_buffer_view(&effect->bytes), &err);
+    const struct rn_input input = {
+        .kind = RN_INPUT_KEPT, .code = result.code, .text = rn_is_ok(result) ? NULL : err.text};
+    (void)rn_executor_post(host->executor, &input);
+}
+
 static void take_end(struct rn_jobhost *host, const struct rn_effect *effect)
 {
     if (rn_is_ok(host->result)) {
@@ -46,6 +57,9 @@ static void carry(void *context, struct rn_effect *effect)
         break;
     case RN_EFFECT_PUBLISH:
         rn_model_jobs_publish(host->jobs, &effect->publish);
+        break;
+    case RN_EFFECT_KEEP:
+        keep_signatures(host, effect);
         break;
     case RN_EFFECT_EVENT:
         take_event(host, effect);

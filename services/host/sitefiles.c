@@ -10,6 +10,7 @@
 #include "crypto/secagg/actions.h"
 #include "crypto/tlspolicy.h"
 #include "services/host/modelhash.h"
+#include "services/host/sitesignatures.h"
 
 #define SITE_BYTES_MAX ((size_t)256 << 10)
 
@@ -87,27 +88,19 @@ static rn_result load_plan(struct rn_site_files *site, struct rn_error *err)
     return rn_plan_feasible(&site->plan, site->roster.count, &site->numbers, err);
 }
 
-/* Without the coordinator's signature and those of Q members nobody starts: fewer could not agree
- * on a sum either. A member's policy may ask for more. */
+/* The coordinator's own is all that it starts with; the members' may be collected later, and a
+ * member's policy says how many there must be before it trains. */
 static rn_result load_signatures(struct rn_site_files *site, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
+    uint32_t count = 0;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_TRY(read_file(site, "plan.yaml.sigs", RN_SIGNATURES_BYTES_MAX, &text, path, err));
-    struct rn_plan_signatures *signatures = rn_alloc(1, sizeof(*signatures));
-    rn_result result = rn_signatures_parse(rn_buffer_view(&text), path, signatures, err);
-    if (rn_is_ok(result)) {
-        result =
-            rn_signatures_verify(signatures, site->plan.hash, &site->roster, &site->signers, err);
-        result = rn_is_ok(result) ? result : rn_fail_context(err, result, "%s", path);
-    }
-    rn_free(signatures);
-    RN_TRY(result);
+    RN_TRY(read_file(site, RN_SITE_SIGNATURES, RN_SIGNATURES_BYTES_MAX, &text, path, err));
+    rn_signatures_init(&site->signatures, site->plan.hash);
+    RN_TRY(rn_signatures_take(rn_buffer_view(&text), path, &site->roster, &site->signatures, &count,
+                              &site->signers, err));
     RN_ENSURE(site->signers.coordinator, err, RN_E_CONFIG,
               "%s: the coordinator has not signed the plan (rondo plan sign)", path);
-    RN_ENSURE(site->signers.member_count >= site->numbers.quorum, err, RN_E_CONFIG,
-              "%s: %u members have signed the plan, %u must (rondo plan sign)", path,
-              (unsigned)site->signers.member_count, (unsigned)site->numbers.quorum);
     return rn_ok();
 }
 
@@ -141,9 +134,10 @@ static rn_result check_policy(struct rn_site_files *site, struct rn_error *err)
     enum rn_policy_reason reason = RN_POLICY_ACCEPTED;
     const rn_result result = rn_policy_check(&site->policy, &site->plan, &site->roster, &facts,
                                              RN_POLICY_RUN, &reason, err);
-    return rn_is_ok(result)
-               ? result
-               : rn_fail_context(err, result, "%s (%s)", path, rn_policy_reason_name(reason));
+    if (rn_is_ok(result) || rn_policy_reason_waits(reason)) {
+        return rn_ok();
+    }
+    return rn_fail_context(err, result, "%s (%s)", path, rn_policy_reason_name(reason));
 }
 
 static rn_result load_transport(struct rn_site_files *site, struct rn_error *err)

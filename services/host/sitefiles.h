@@ -2,7 +2,9 @@
  *
  * Everything a service reads from its site directory before it starts, checked in the order that
  * fails closed: configuration, identity, roster, plan, signatures, and at a member its own policy,
- * all before data is touched. One struct, immutable afterwards.
+ * all before data is touched. One struct, immutable afterwards. Signatures of the plan that the
+ * policy misses are no fault: they may come over the wire, and nothing is trained before they have
+ * (federation/partsigners.c).
  */
 #ifndef RN_SERVICES_HOST_SITEFILES_H
 #define RN_SERVICES_HOST_SITEFILES_H
@@ -27,6 +29,7 @@ struct rn_site_files {
     struct rn_plan_numbers numbers;
     struct rn_roster roster;
     struct rn_buffer roster_bytes; /* exact */
+    struct rn_plan_signatures signatures; /* each verified */
     struct rn_plan_signers signers;
     struct rn_policy policy; /* member only */
     struct rn_identity *identity;

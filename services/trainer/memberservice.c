@@ -30,6 +30,8 @@ static rn_result build(struct rn_jobhost *host, struct rn_now now, struct rn_eff
     const struct rn_participation_config config = {
         .basis = &host->basis,
         .model = &host->model->round,
+        .policy = &host->site->policy,
+        .signatures = &host->site->signatures,
         .survivors_min = host->site->policy.cohort.survivors_min,
         .weight = host->model->train_count,
         .name = host->site->site.name,

@@ -24,6 +24,7 @@ typedef struct _rondo_v1_Hello {
     uint64_t next_round; /* first round the sender has no finished record of */
     rondo_v1_Hello_adapter_hash_t adapter_hash; /* of the adapter the sender holds; empty when it has none */
     rondo_v1_Hello_incarnation_t incarnation; /* 16 random bytes of this process: tells a restart from a second process */
+    bool waits; /* a member: takes no offer before it holds more signatures of the plan */
 } rondo_v1_Hello;
 
 /* Coordinator to member, after both Hellos agreed. */
@@ -63,7 +64,7 @@ typedef struct _rondo_v1_Status {
     uint32_t reason; /* enum rn_code, when the sender sits a round out */
 } rondo_v1_Status;
 
-/* One message of a Session: exactly one of the bodies, or secagg alone. */
+/* One message of a Session: exactly one of the bodies, or signatures or secagg alone. */
 typedef struct _rondo_v1_Envelope {
     pb_size_t which_body;
     union {
@@ -73,6 +74,7 @@ typedef struct _rondo_v1_Envelope {
         rondo_v1_RoundSummary summary;
         rondo_v1_Status status;
     } body;
+    pb_callback_t signatures; /* coordinator to member: text of its plan.yaml.sigs (policy/FORMATS.md) */
     pb_callback_t secagg; /* one signed protocol message */
 } rondo_v1_Envelope;
 
@@ -101,21 +103,21 @@ extern "C" {
 #endif
 
 /* Initializer values for message structs */
-#define rondo_v1_Hello_init_default              {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}}
+#define rondo_v1_Hello_init_default              {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0}
 #define rondo_v1_Welcome_init_default            {0, 0, 0, 0}
 #define rondo_v1_Closing_init_default            {0, 0}
 #define rondo_v1_RoundSummary_init_default       {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_default             {0, 0, 0, 0, 0, 0}
-#define rondo_v1_Envelope_init_default           {0, {rondo_v1_Hello_init_default}, {{NULL}, NULL}}
+#define rondo_v1_Envelope_init_default           {0, {rondo_v1_Hello_init_default}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define rondo_v1_BulkChunk_init_default          {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
 #define rondo_v1_AdminRequest_init_default       {""}
 #define rondo_v1_AdminAnswer_init_default        {{{NULL}, NULL}}
-#define rondo_v1_Hello_init_zero                 {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}}
+#define rondo_v1_Hello_init_zero                 {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0}
 #define rondo_v1_Welcome_init_zero               {0, 0, 0, 0}
 #define rondo_v1_Closing_init_zero               {0, 0}
 #define rondo_v1_RoundSummary_init_zero          {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0, 0}
-#define rondo_v1_Envelope_init_zero              {0, {rondo_v1_Hello_init_zero}, {{NULL}, NULL}}
+#define rondo_v1_Envelope_init_zero              {0, {rondo_v1_Hello_init_zero}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define rondo_v1_BulkChunk_init_zero             {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
 #define rondo_v1_AdminRequest_init_zero          {""}
 #define rondo_v1_AdminAnswer_init_zero           {{{NULL}, NULL}}
@@ -129,6 +131,7 @@ extern "C" {
 #define rondo_v1_Hello_next_round_tag            7
 #define rondo_v1_Hello_adapter_hash_tag          8
 #define rondo_v1_Hello_incarnation_tag           9
+#define rondo_v1_Hello_waits_tag                 10
 #define rondo_v1_Welcome_round_tag               1
 #define rondo_v1_Welcome_attempt_tag             2
 #define rondo_v1_Welcome_members_tag             3
@@ -154,6 +157,7 @@ extern "C" {
 #define rondo_v1_Envelope_closing_tag            3
 #define rondo_v1_Envelope_summary_tag            4
 #define rondo_v1_Envelope_status_tag             5
+#define rondo_v1_Envelope_signatures_tag         14
 #define rondo_v1_Envelope_secagg_tag             15
 #define rondo_v1_BulkChunk_session_tag           1
 #define rondo_v1_BulkChunk_content_tag           2
@@ -173,7 +177,8 @@ X(a, STATIC,   SINGULAR, BYTES,    roster_hash,       4) \
 X(a, STATIC,   SINGULAR, STRING,   software,          5) \
 X(a, STATIC,   SINGULAR, UINT64,   next_round,        7) \
 X(a, STATIC,   SINGULAR, BYTES,    adapter_hash,      8) \
-X(a, STATIC,   SINGULAR, BYTES,    incarnation,       9)
+X(a, STATIC,   SINGULAR, BYTES,    incarnation,       9) \
+X(a, STATIC,   SINGULAR, BOOL,     waits,            10)
 #define rondo_v1_Hello_CALLBACK NULL
 #define rondo_v1_Hello_DEFAULT NULL
 
@@ -219,6 +224,7 @@ X(a, STATIC,   ONEOF,    MESSAGE,  (body,welcome,body.welcome),   2) \
 X(a, STATIC,   ONEOF,    MESSAGE,  (body,closing,body.closing),   3) \
 X(a, STATIC,   ONEOF,    MESSAGE,  (body,summary,body.summary),   4) \
 X(a, STATIC,   ONEOF,    MESSAGE,  (body,status,body.status),   5) \
+X(a, CALLBACK, SINGULAR, BYTES,    signatures,       14) \
 X(a, CALLBACK, SINGULAR, BYTES,    secagg,           15)
 #define rondo_v1_Envelope_CALLBACK pb_default_field_callback
 #define rondo_v1_Envelope_DEFAULT NULL
@@ -275,7 +281,7 @@ extern const pb_msgdesc_t rondo_v1_AdminAnswer_msg;
 /* rondo_v1_AdminAnswer_size depends on runtime parameters */
 #define rondo_v1_AdminRequest_size               226
 #define rondo_v1_Closing_size                    8
-#define rondo_v1_Hello_size                      267
+#define rondo_v1_Hello_size                      269
 #define rondo_v1_RoundSummary_size               91
 #define rondo_v1_Status_size                     56
 #define rondo_v1_Welcome_size                    30

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Envelopes through nanopb's generated tables; the two messages with a large payload by hand, so
+ * Envelopes through nanopb's generated tables; the messages with a large payload by hand, so
  * that the payload stays where it is.
  */
 #include "services/wire/wire.h"
@@ -17,6 +17,7 @@ _Static_assert(rondo_v1_Envelope_welcome_tag == RN_WIRE_WELCOME, "schema and wir
 _Static_assert(rondo_v1_Envelope_closing_tag == RN_WIRE_CLOSING, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_summary_tag == RN_WIRE_SUMMARY, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_status_tag == RN_WIRE_STATUS, "schema and wire.h");
+_Static_assert(rondo_v1_Envelope_signatures_tag == RN_WIRE_SIGNATURES, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_secagg_tag == RN_WIRE_SECAGG, "schema and wire.h");
 _Static_assert(sizeof(((rondo_v1_Hello *)0)->name) == RN_WIRE_NAME_MAX + 1, "options and wire.h");
 _Static_assert(sizeof(((rondo_v1_Hello *)0)->software) == RN_WIRE_SOFTWARE_MAX + 1,
@@ -66,6 +67,7 @@ static bool hello_out(const struct rn_wire_hello *in, rondo_v1_Hello *out)
     out->next_round = in->next_round;
     out->incarnation.size = RN_WIRE_INCARNATION_BYTES;
     memcpy(out->incarnation.bytes, in->incarnation, RN_WIRE_INCARNATION_BYTES);
+    out->waits = in->waits;
     return text_is_plain(out->name) && text_is_plain(out->software);
 }
 
@@ -82,6 +84,7 @@ static bool hello_in(const rondo_v1_Hello *in, struct rn_wire_hello *out)
     HASH_IN(out->adapter_hash, in->adapter_hash, ok);
     out->next_round = in->next_round;
     memcpy(out->incarnation, in->incarnation.bytes, RN_WIRE_INCARNATION_BYTES);
+    out->waits = in->waits;
     return ok;
 }
 
@@ -144,6 +147,7 @@ static bool body_out(const struct rn_wire_envelope *in, rondo_v1_Envelope *out)
             .reason = in->as.status.reason,
         };
         return true;
+    case RN_WIRE_SIGNATURES:
     case RN_WIRE_SECAGG:
     default:
         return false;
@@ -193,16 +197,38 @@ static bool field_open(pb_ostream_t *stream, uint32_t tag, size_t length)
     return pb_encode_tag(stream, PB_WT_STRING, tag) && pb_encode_varint(stream, length);
 }
 
-static rn_result secagg_encode(struct rn_view message, struct rn_buffer *out, struct rn_error *err)
+/* A body that is one field of bytes, and stands alone in its envelope. */
+struct payload {
+    enum rn_wire_body body;
+    size_t max;
+    const char *name;
+};
+
+static const struct payload *payload_of(uint32_t tag)
 {
-    RN_ENSURE(message.length > 0 && message.length <= RN_WIRE_SECAGG_MAX, err, RN_E_USAGE,
-              "a protocol message of %zu bytes does not fit the wire (limit %zu)", message.length,
-              (size_t)RN_WIRE_SECAGG_MAX);
+    static const struct payload payloads[] = {
+        {RN_WIRE_SIGNATURES, RN_WIRE_SIGNATURES_MAX, "plan signatures"},
+        {RN_WIRE_SECAGG, RN_WIRE_SECAGG_MAX, "a protocol message"},
+    };
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(payloads); i++) {
+        if (payloads[i].body == tag) {
+            return &payloads[i];
+        }
+    }
+    return NULL;
+}
+
+static rn_result payload_encode(const struct payload *payload, struct rn_view bytes,
+                                struct rn_buffer *out, struct rn_error *err)
+{
+    RN_ENSURE(bytes.length > 0 && bytes.length <= payload->max, err, RN_E_USAGE,
+              "%s of %zu bytes: outside the wire's limit (%zu)", payload->name, bytes.length,
+              payload->max);
     uint8_t head[16];
     pb_ostream_t stream = pb_ostream_from_buffer(head, sizeof(head));
-    RN_BUG_IF(!field_open(&stream, RN_WIRE_SECAGG, message.length));
+    RN_BUG_IF(!field_open(&stream, (uint32_t)payload->body, bytes.length));
     rn_buffer_append(out, head, stream.bytes_written);
-    rn_buffer_append(out, message.data, message.length);
+    rn_buffer_append(out, bytes.data, bytes.length);
     RN_ENSURE(!out->failed, err, RN_E_USAGE, "the output buffer is too small for a message");
     return rn_ok();
 }
@@ -210,8 +236,12 @@ static rn_result secagg_encode(struct rn_view message, struct rn_buffer *out, st
 rn_result rn_wire_envelope_encode(const struct rn_wire_envelope *envelope, struct rn_buffer *out,
                                   struct rn_error *err)
 {
-    if (envelope->body == RN_WIRE_SECAGG) {
-        return secagg_encode(envelope->as.secagg, out, err);
+    const struct payload *payload = payload_of((uint32_t)envelope->body);
+    if (payload != NULL) {
+        return payload_encode(payload,
+                              envelope->body == RN_WIRE_SECAGG ? envelope->as.secagg
+                                                               : envelope->as.signatures,
+                              out, err);
     }
     rondo_v1_Envelope message = rondo_v1_Envelope_init_zero;
     RN_ENSURE(body_out(envelope, &message), err, RN_E_USAGE,
@@ -237,15 +267,21 @@ static bool payload_take(pb_istream_t *stream, struct rn_view in, struct rn_view
     return true;
 }
 
-static rn_result secagg_decode(pb_istream_t *stream, struct rn_view in,
-                               struct rn_wire_envelope *out, struct rn_error *err)
+static rn_result payload_decode(const struct payload *payload, pb_istream_t *stream,
+                                struct rn_view in, struct rn_wire_envelope *out,
+                                struct rn_error *err)
 {
-    RN_ENSURE(payload_take(stream, in, &out->as.secagg) && out->as.secagg.length > 0, err,
-              RN_E_PEER_FORMAT, "a protocol message does not fill its envelope");
-    RN_ENSURE(out->as.secagg.length <= RN_WIRE_SECAGG_MAX, err, RN_E_PEER_LIMIT,
-              "a protocol message has %zu bytes (limit %zu)", out->as.secagg.length,
-              (size_t)RN_WIRE_SECAGG_MAX);
-    out->body = RN_WIRE_SECAGG;
+    struct rn_view bytes = {0};
+    RN_ENSURE(payload_take(stream, in, &bytes) && bytes.length > 0, err, RN_E_PEER_FORMAT,
+              "%s: the envelope is not filled", payload->name);
+    RN_ENSURE(bytes.length <= payload->max, err, RN_E_PEER_LIMIT, "%s of %zu bytes (limit %zu)",
+              payload->name, bytes.length, payload->max);
+    out->body = payload->body;
+    if (out->body == RN_WIRE_SECAGG) {
+        out->as.secagg = bytes;
+    } else {
+        out->as.signatures = bytes;
+    }
     return rn_ok();
 }
 
@@ -268,14 +304,16 @@ rn_result rn_wire_envelope_decode(struct rn_view in, struct rn_wire_envelope *ou
     bool eof = false;
     RN_ENSURE(pb_decode_tag(&stream, &type, &tag, &eof), err, RN_E_PEER_FORMAT,
               "an envelope is empty or malformed");
-    if (tag == RN_WIRE_SECAGG && type == PB_WT_STRING) {
-        return secagg_decode(&stream, in, out, err);
+    const struct payload *payload = payload_of(tag);
+    if (payload != NULL && type == PB_WT_STRING) {
+        return payload_decode(payload, &stream, in, out, err);
     }
-    /* Nothing but a secagg message is this long; a pile of unknown fields need not be walked. */
+    /* Nothing but a payload is this long; a pile of unknown fields need not be walked. */
     RN_ENSURE(in.length <= RN_WIRE_ENVELOPE_MAX, err, RN_E_PEER_LIMIT,
               "an envelope has %zu bytes (limit %d)", in.length, RN_WIRE_ENVELOPE_MAX);
     rondo_v1_Envelope message = rondo_v1_Envelope_init_zero;
     message.secagg.funcs.decode = refuse_field;
+    message.signatures.funcs.decode = refuse_field;
     stream = pb_istream_from_buffer(in.data, in.length);
     RN_ENSURE(pb_decode(&stream, rondo_v1_Envelope_fields, &message) && body_in(&message, out), err,
               RN_E_PEER_FORMAT, "an envelope is malformed");

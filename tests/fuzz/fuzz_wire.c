@@ -21,6 +21,8 @@ static void check_envelope(struct rn_view in)
     RN_BUG_IF(first.body != second.body);
     if (first.body == RN_WIRE_SECAGG) {
         RN_BUG_IF(!rn_view_equal(first.as.secagg, second.as.secagg));
+    } else if (first.body == RN_WIRE_SIGNATURES) {
+        RN_BUG_IF(!rn_view_equal(first.as.signatures, second.as.signatures));
     } else {
         RN_BUG_IF(memcmp(&first.as, &second.as, sizeof(first.as)) != 0);
     }

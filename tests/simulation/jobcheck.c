@@ -324,6 +324,9 @@ void job_check_said(struct job_node *from, struct rn_view secagg)
     }
     if (from->place == from->job->coordinator) {
         said_by_coordinator(from->job, &m);
+    } else if (!from->signed_enough) {
+        job_fail(from->job, "node %u takes part without the signatures of its policy",
+                 (unsigned)from->place);
     } else {
         said_by_member(from, &m);
     }

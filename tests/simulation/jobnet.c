@@ -196,6 +196,18 @@ static void link_due(struct job *job, uint32_t member)
     }
 }
 
+/* Who waits says so in its greeting: a coordinator that does not listen. */
+static void unhear(struct job_packet *packet)
+{
+    struct rn_wire_envelope envelope;
+    if (rn_is_ok(rn_wire_envelope_decode(rn_buffer_view(&packet->bytes), &envelope, NULL)) &&
+        envelope.body == RN_WIRE_HELLO) {
+        envelope.as.hello.waits = false;
+        packet->bytes.length = 0;
+        RN_BUG_IF(!rn_is_ok(rn_wire_envelope_encode(&envelope, &packet->bytes, NULL)));
+    }
+}
+
 static void deliver(struct job *job, struct job_packet *packet)
 {
     struct job_node *node = &job->nodes[packet->to];
@@ -204,6 +216,9 @@ static void deliver(struct job *job, struct job_packet *packet)
         return;
     }
     const struct rn_view secagg = secagg_of(packet);
+    if (packet->to == job->coordinator && job->deaf && secagg.length == 0) {
+        unhear(packet);
+    }
     if (packet->to == job->coordinator && job_few_vote_is_lost(job, member, secagg)) {
         return;
     }

@@ -197,6 +197,9 @@ static void take_train(struct job_node *node, struct rn_effect *effect)
     if (node->training) {
         job_fail(job, "node %u trains twice at once", (unsigned)node->place);
     }
+    if (!node->signed_enough) {
+        job_fail(job, "node %u trains without the signatures of its policy", (unsigned)node->place);
+    }
     node->train = effect->train;
     effect->train = (struct rn_train_order){0};
     node->training = true;
@@ -274,6 +277,11 @@ static void execute(struct job_node *node, struct rn_effect *effect)
     case RN_EFFECT_PUBLISH:
         take_publish(node, effect);
         break;
+    case RN_EFFECT_KEEP:
+        job_keep(node, rn_buffer_view(&effect->bytes));
+        node->kept_at = node->job->now + commit_time(node->job);
+        node->keeps++;
+        break;
     case RN_EFFECT_EVENT:
         take_event(node, effect);
         break;
@@ -344,8 +352,12 @@ static rn_result machine_new(struct job_node *node, struct rn_effects *effects,
                              struct rn_error *err)
 {
     struct job *job = node->job;
+    struct rn_plan_signatures *RN_CLEANUP(rn_free_cleanup) signatures =
+        rn_alloc(1, sizeof(*signatures));
+    job_held(node, signatures);
     if (is_coordinator(node)) {
-        const struct rn_coordination_config config = {.basis = &node->basis, .model = &node->model};
+        const struct rn_coordination_config config = {
+            .basis = &node->basis, .signatures = signatures, .model = &node->model};
         return rn_coordination_new(&config, job_now(node), effects, &node->coordination, err);
     }
     const bool refuses =
@@ -353,6 +365,8 @@ static rn_result machine_new(struct job_node *node, struct rn_effects *effects,
     const struct rn_participation_config config = {
         .basis = &node->basis,
         .model = &node->model,
+        .policy = &node->policy,
+        .signatures = signatures,
         .survivors_min = refuses ? JOB_MEMBERS_MAX + 1 : 0,
         .weight = job->options.weights == RN_WEIGHTS_EXAMPLES ? 10 + node->place : 1,
         .name = job->roster.members[node->place].name,
@@ -371,6 +385,7 @@ void job_node_start(struct job_node *node)
     node->signals = 0;
     node->submitted = node->durable = 0;
     node->commit_at = JOB_NEVER;
+    node->keeps = 0;
     job_model_init(job, &node->model);
     if (!rn_is_ok(rn_memory_store_open(node->disk, &options, &node->store, &err))) {
         job_fail(job, "store: %s", err.text);
@@ -443,6 +458,7 @@ void job_node_clear(struct job_node *node)
     if (node->store != NULL) {
         job_node_stop(node);
     }
+    rn_buffer_clear(&node->signatures);
     rn_free(node->queue);
     rn_free(node->watch);
     rn_memory_disk_free(&node->disk);
@@ -593,6 +609,10 @@ void job_node_due(struct job_node *node)
     if (node->store != NULL && node->training && node->train_at <= now) {
         train_due(node);
     }
+    if (node->store != NULL && node->keeps > 0 && node->kept_at <= now) {
+        node->keeps--;
+        job_node_input(node, (struct rn_input){.kind = RN_INPUT_KEPT});
+    }
     if (node->store != NULL && node->publish_count > 0 && node->publish_at <= now) {
         publish_due(node);
     }
@@ -617,6 +637,7 @@ uint64_t job_node_next(const struct job_node *node)
     }
     next = least(next, node->commit_at);
     next = node->training ? least(next, node->train_at) : next;
+    next = node->keeps > 0 ? least(next, node->kept_at) : next;
     next = node->publish_count > 0 ? least(next, node->publish_at) : next;
     return next;
 }

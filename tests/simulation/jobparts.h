@@ -38,6 +38,13 @@ void job_net_due(struct job *job);
 uint64_t job_net_next(const struct job *job);
 bool job_net_stands(const struct job *job, uint32_t member);
 
+/* ---- jobsign.c: the plan's signatures at each site */
+void job_sign_init(struct job *job);
+/* Its disk has them from here on. */
+void job_keep(struct job_node *node, struct rn_view text);
+/* For the machine that is built: what is on its disk. */
+void job_held(const struct job_node *node, struct rn_plan_signatures *out);
+
 /* ---- jobcheck.c: what must hold */
 void job_check_said(struct job_node *from, struct rn_view secagg);
 void job_check_heard(struct job_node *to, struct rn_view secagg);

@@ -25,6 +25,7 @@ struct job *job_new(const struct job_options *options)
     for (uint32_t i = 0; i <= options->members; i++) {
         job_node_init(job, i);
     }
+    job_sign_init(job);
     for (uint32_t i = 0; i < options->members; i++) {
         job->links[i] = (struct job_link){
             .break_at = JOB_NEVER, .gone_at = {JOB_NEVER, JOB_NEVER}, .dial_at = 0};
@@ -139,8 +140,21 @@ static void due(struct job *job)
     job_net_due(job);
 }
 
+/* The operator is done collecting; a coordinator that runs sees its file change. */
+static void collect(struct job *job)
+{
+    const uint32_t all = (2u << job->options.members) - 1;
+    job->collected = true;
+    job_sign(job, job->coordinator, all);
+    job_tell_signatures(job, job->coordinator,
+                        rn_buffer_view(&job->nodes[job->coordinator].signatures));
+}
+
 static void ticks(struct job *job)
 {
+    if (!job->collected && job->now >= job->options.collect_ms) {
+        collect(job);
+    }
     for (uint32_t i = 0; i <= job->options.members; i++) {
         job_node_tick(&job->nodes[i]);
     }

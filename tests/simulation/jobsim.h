@@ -15,7 +15,9 @@
  *     the same adapter, unless an abort certificate for the first one was given to its member;
  *   - one Vote and one Reveal for each member and session;
  *   - whole vectors are pruned only when every member has a receipt;
- *   - final is published only by who arrived at that adapter, and is the newest one.
+ *   - final is published only by who arrived at that adapter, and is the newest one;
+ *   - nothing is trained, and no protocol message said, by a member whose disk does not hold the
+ *     signatures of the plan that its policy asks for.
  */
 #ifndef RN_TESTS_JOBSIM_H
 #define RN_TESTS_JOBSIM_H
@@ -54,6 +56,8 @@ struct job_options {
     uint32_t jump_percent;  /* a node is suspended or its wall clock jumps, per second */
     uint32_t drain_percent; /* a node gets a signal, per second */
     uint32_t train_percent; /* a training fails */
+    bool own_signatures;    /* members begin with theirs and the coordinator's alone */
+    uint64_t collect_ms;    /* then the operator has them all; until then the coordinator's alone */
 };
 
 enum job_mood {
@@ -125,6 +129,12 @@ struct job_node {
     uint32_t publish_count;
     uint64_t publish_at;
     struct job_bulk bulk[JOB_MEMBERS_MAX + 1];
+
+    struct rn_policy policy;     /* a member's rules on signers */
+    struct rn_buffer signatures; /* plan.yaml.sigs on its disk */
+    bool signed_enough;          /* by its policy, as they are on its disk */
+    uint32_t keeps;              /* KEPT is owed so often, from kept_at on */
+    uint64_t kept_at;
 
     uint64_t fresh[JOB_VECTOR_MAX]; /* what it encoded last */
     bool has_fresh;
@@ -207,6 +217,8 @@ struct job {
     struct job_few ready;
     uint32_t few_dropped; /* votes and members that these two took away */
     bool restart_at_vote;
+    bool collected;
+    bool deaf; /* the coordinator does not hear that members wait for signatures */
     char what[160]; /* of a failure */
 };
 
@@ -233,6 +245,13 @@ struct rn_coordination_view job_view(struct job *job);
 struct rn_participation_view job_member_view(struct job *job, uint32_t member);
 /* Records of a kind on a node's disk. */
 uint32_t job_records(struct job *job, uint32_t place, enum rn_record_kind kind);
+/* What a site's plan.yaml.sigs holds from now on: bits, JOB's `members` is the coordinator. Nobody is
+ * told. */
+void job_sign(struct job *job, uint32_t place, uint32_t signers);
+/* The text of such a file; the caller clears it. */
+void job_signatures_text(struct job *job, uint32_t signers, struct rn_buffer *out);
+/* The running node's file has changed: it is told. */
+void job_tell_signatures(struct job *job, uint32_t place, struct rn_view text);
 /* Asserts over everybody at the end; see the top. */
 void job_check_end(struct job *job);
 /* Random trouble at this moment, by the options. */

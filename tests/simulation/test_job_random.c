@@ -69,6 +69,8 @@ static struct job_options draw(uint64_t seed, uint64_t *s)
         .drain_percent = pick(s, 4) == 0 ? pick(s, 4) : 0,
         .train_percent = pick(s, 4) == 0 ? pick(s, 20) : 0,
     };
+    options.own_signatures = seed / 2 % 2 == 0;
+    options.collect_ms = seed % 3 == 0 ? 1 + seed % 40 * 1000 : 0;
     return options;
 }
 

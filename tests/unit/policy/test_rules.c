@@ -191,9 +191,12 @@ static void facts_are_asked(void **state)
     expect(RN_POLICY_UNSIGNED);
     accepted_case();
     facts.signed_by = NULL;
-    expect(RN_POLICY_SIGNERS_TOO_FEW);
+    expect(RN_POLICY_UNSIGNED);
     accepted_case();
-    signed_by[0] = signed_by[1] = false;
+    signed_by[1] = false; /* this member's own */
+    expect(RN_POLICY_UNSIGNED);
+    accepted_case();
+    signed_by[0] = signed_by[2] = false;
     expect(RN_POLICY_SIGNERS_TOO_FEW);
     accepted_case();
     facts.roster_bytes.length--;
@@ -222,6 +225,54 @@ static void signatures_are_not_asked_before_signing(void **state)
     assert_true(rn_is_ok(
         rn_policy_check(&policy, &plan, &roster, &facts, RN_POLICY_PROPOSED, &reason, &error)));
     assert_int_equal(reason, RN_POLICY_ACCEPTED);
+}
+
+static enum rn_policy_reason signers_reason(void)
+{
+    enum rn_policy_reason reason = RN_POLICY_REASON_COUNT_;
+    const rn_result result =
+        rn_policy_check_signers(&policy, &plan, &roster, &facts, &reason, &error);
+    assert_int_equal(result.code, reason == RN_POLICY_ACCEPTED ? RN_OK : RN_E_REFUSED);
+    return reason;
+}
+
+/* The same rules alone; whatever the policy asks for, the plan's quorum must have signed. */
+static void signers_are_judged_alone(void **state)
+{
+    (void)state;
+    accepted_case();
+    assert_int_equal(signers_reason(), RN_POLICY_ACCEPTED);
+    policy.lora.rank_max = 1; /* none of their business */
+    facts.model_known = false;
+    assert_int_equal(signers_reason(), RN_POLICY_ACCEPTED);
+    policy.plan.signers = 1;
+    signed_by[0] = false; /* 3 of 4: Q */
+    assert_int_equal(signers_reason(), RN_POLICY_ACCEPTED);
+    signed_by[2] = false;
+    assert_int_equal(signers_reason(), RN_POLICY_SIGNERS_TOO_FEW);
+    assert_non_null(strstr(error.text, "its quorum is 3"));
+    signed_by[2] = true;
+    policy.plan.signed_by_count = 1;
+    (void)rn_text_format(policy.plan.signed_by[0], sizeof policy.plan.signed_by[0], "%s",
+                         roster.members[0].name);
+    assert_int_equal(signers_reason(), RN_POLICY_SIGNER_MISSING);
+    signed_by[0] = true;
+    assert_int_equal(signers_reason(), RN_POLICY_ACCEPTED);
+    signed_by[1] = false;
+    assert_int_equal(signers_reason(), RN_POLICY_UNSIGNED);
+    facts.coordinator_signed = false;
+    assert_int_equal(signers_reason(), RN_POLICY_UNSIGNED);
+}
+
+/* Waiting helps against two reasons, and against no other. */
+static void only_signatures_are_waited_for(void **state)
+{
+    (void)state;
+    for (unsigned reason = 0; reason < RN_POLICY_REASON_COUNT_; reason++) {
+        const bool expected =
+            reason == RN_POLICY_SIGNERS_TOO_FEW || reason == RN_POLICY_SIGNER_MISSING;
+        assert_int_equal(rn_policy_reason_waits((enum rn_policy_reason)reason), expected);
+    }
 }
 
 static void upload_bound(void **state)
@@ -307,6 +358,8 @@ int main(void)
         cmocka_unit_test(policy_edits_refuse),
         cmocka_unit_test(facts_are_asked),
         cmocka_unit_test(signatures_are_not_asked_before_signing),
+        cmocka_unit_test(signers_are_judged_alone),
+        cmocka_unit_test(only_signatures_are_waited_for),
         cmocka_unit_test(upload_bound),
         cmocka_unit_test(reason_names_are_distinct),
         cmocka_unit_test(parsing_fails_closed),

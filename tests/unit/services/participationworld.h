@@ -21,6 +21,7 @@
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/sarecord.h"
+#include "policy/signature.h"
 #include "services/federation/participation.h"
 #include "services/round/roundsession.h"
 #include "tests/unit/policy/policytext.h"
@@ -30,6 +31,7 @@
 #define COUNT 12u
 #define RECORDS 512
 #define QUEUE 4096
+#define ALL_SIGNED ((2u << SITES) - 1)
 #define TYPES 21 /* of crypto/secagg/PROTOCOL.md */
 enum { OFFER = 1, READY = 2, SHARES = 4, ACK = 6, ACK_SET = 7, DONE = 9, SURVIVORS = 11 };
 enum { VOTE = 12, CERTIFICATE = 13, REVEAL = 16, RESULT = 17, SUM_CHUNK = 18, RECEIPT = 19 };
@@ -61,6 +63,12 @@ struct site {
     unsigned events[RN_JOB_EVENTS];
     unsigned sent[TYPES];
     unsigned hellos, statuses, bulk_stops;
+    struct rn_wire_hello hello;    /* the newest */
+    uint32_t held;                 /* whose signatures it starts with; bits, SITES: coordinator */
+    struct rn_policy policy;       /* its rules on signers */
+    struct rn_buffer file;         /* newest KEEP: not durable before the test says so */
+    unsigned keeps;
+    char event_text[RN_JOB_EVENTS][RN_ERROR_TEXT_MAX];
     struct rn_wire_status status;
     uint64_t closed;
     enum rn_code closed_code;
@@ -222,6 +230,7 @@ static void take_sent(struct site *site, const struct rn_effect *effect)
         site->status = envelope.as.status;
         site->statuses++;
     } else if (envelope.body == RN_WIRE_HELLO) {
+        site->hello = envelope.as.hello;
         site->hellos++;
     }
 }
@@ -267,8 +276,14 @@ static void take_effect(struct site *site, struct rn_effect *effect)
         site->published++;
         site->final = effect->publish;
         break;
+    case RN_EFFECT_KEEP:
+        site->keeps++;
+        rn_buffer_clear(&site->file);
+        rn_buffer_append(&site->file, effect->bytes.data, effect->bytes.length);
+        break;
     case RN_EFFECT_EVENT:
         site->events[effect->event.kind]++;
+        memcpy(site->event_text[effect->event.kind], effect->err.text, RN_ERROR_TEXT_MAX);
         break;
     case RN_EFFECT_END:
         site->ended = true;
@@ -486,12 +501,33 @@ static void make_plan(struct world *w, const char *rounds)
     }
 }
 
+static const struct rn_identity *identity_of(const struct world *w, uint32_t who)
+{
+    return who == SITES ? w->coordinator : w->identities[who];
+}
+
+/* By whom `signers` names: bits in the roster's order, SITES for the coordinator. */
+static void sign_plan(const struct world *w, uint32_t signers, struct rn_plan_signatures *out)
+{
+    rn_signatures_init(out, w->plan.hash);
+    for (uint32_t i = 0; i <= SITES; i++) {
+        if ((signers >> i & 1u) != 0) {
+            assert_true(rn_is_ok(rn_signatures_add(out, identity_of(w, i), NULL)));
+        }
+    }
+}
+
 /* From the records that are there. */
 static void start_site(struct site *site)
 {
     struct world *w = site->world;
+    struct rn_plan_signatures *RN_CLEANUP(rn_free_cleanup) signatures =
+        rn_alloc(1, sizeof(*signatures));
+    sign_plan(w, site->held, signatures);
     const struct rn_participation_config config = {.basis = &site->basis,
                                                    .model = &site->model,
+                                                   .policy = &site->policy,
+                                                   .signatures = signatures,
                                                    .survivors_min = SITES,
                                                    .weight = 1,
                                                    .name = w->roster.members[site->place].name};
@@ -531,6 +567,8 @@ static struct world *make_world(const char *rounds)
         struct site *site = &w->sites[i];
         site->world = w;
         site->place = i;
+        site->held = ALL_SIGNED;
+        site->policy.plan.signers = SITES;
         site->basis = (struct rn_job_basis){.plan = &w->plan,
                                             .roster = &w->roster,
                                             .identity = w->identities[i],
@@ -551,6 +589,7 @@ static void free_world(struct world *w)
         for (size_t r = 0; r < w->sites[i].record_count; r++) {
             rn_buffer_clear(&w->sites[i].records[r].body);
         }
+        rn_buffer_clear(&w->sites[i].file);
         rn_identity_free(w->identities[i]);
     }
     for (size_t i = w->head; i < w->tail; i++) {

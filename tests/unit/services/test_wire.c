@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "policy/signature.h"
 #include "services/wire/rondo.pb.h"
 #include "services/wire/wire.h"
 
@@ -32,6 +33,7 @@ static struct rn_wire_envelope hello_make(void)
     hello->roster_hash.present = true;
     memset(hello->roster_hash.bytes, 0xa2, RN_WIRE_HASH_BYTES);
     hello->next_round = UINT64_MAX;
+    hello->waits = true;
     memset(hello->incarnation, 0x17, RN_WIRE_INCARNATION_BYTES);
     return envelope;
 }
@@ -59,6 +61,7 @@ static void test_envelopes(void **state)
     assert_memory_equal(out.as.hello.roster_hash.bytes, in.as.hello.roster_hash.bytes, 32);
     assert_int_equal(out.as.hello.next_round, UINT64_MAX);
     assert_memory_equal(out.as.hello.incarnation, in.as.hello.incarnation, 16);
+    assert_true(out.as.hello.waits);
     assert_true(bytes.length <= RN_WIRE_ENVELOPE_MAX);
 
     in = (struct rn_wire_envelope){
@@ -123,6 +126,37 @@ static void test_secagg(void **state)
     rn_free(message);
 }
 
+/* As long as the file may be, and one byte more: on the way out, and from a peer. */
+static void test_signatures(void **state)
+{
+    (void)state;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+    uint8_t *text = rn_alloc(RN_WIRE_SIGNATURES_MAX + 1, 1);
+    memset(text, 'a', RN_WIRE_SIGNATURES_MAX + 1);
+    struct rn_wire_envelope out;
+    struct rn_wire_envelope in = {.body = RN_WIRE_SIGNATURES};
+    assert_int_equal(RN_WIRE_SIGNATURES_MAX, RN_SIGNATURES_BYTES_MAX);
+    for (size_t length = 1; length <= RN_WIRE_SIGNATURES_MAX; length *= 16) {
+        in.as.signatures = rn_view_of(text, length);
+        round_trip(&in, &out, &bytes);
+        assert_true(rn_view_equal(out.as.signatures, in.as.signatures));
+        assert_true(out.as.signatures.data > bytes.data); /* borrowed */
+    }
+    in.as.signatures.length = RN_WIRE_SIGNATURES_MAX + 1;
+    assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
+    in.as.signatures.length = 0;
+    assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
+
+    for (size_t more = 0; more < 2; more++) { /* by hand: 72, length 2^16, 2^16 + 1 */
+        rn_buffer_clear(&bytes);
+        rn_buffer_append(&bytes, more == 0 ? "\x72\x80\x80\x04" : "\x72\x81\x80\x04", 4);
+        rn_buffer_append(&bytes, text, RN_WIRE_SIGNATURES_MAX + more);
+        assert_int_equal(rn_wire_envelope_decode(rn_buffer_view(&bytes), &out, NULL).code,
+                         more == 0 ? RN_OK : RN_E_PEER_LIMIT);
+    }
+    rn_free(text);
+}
+
 static void test_malformed_envelopes(void **state)
 {
     (void)state;
@@ -137,6 +171,9 @@ static void test_malformed_envelopes(void **state)
         {"\x7a\x01xy", 4},        /* something after it */
         {"\x7a\x01x\x2a\x00", 5}, /* a second body after it */
         {"\x2a\x00\x7a\x01x", 5}, /* ... or before it */
+        {"\x72\x00", 2},          /* empty signatures */
+        {"\x72\x01x\x2a\x00", 5}, /* a body after them */
+        {"\x2a\x00\x72\x01x", 5}, /* ... or before */
         {"\xb8\x3e\x05", 3},      /* only an unknown field */
         {"\x0a\x02\x08\x01", 4},  /* hello without incarnation */
         {"\x2a\x7f", 2},          /* status longer than the message */
@@ -385,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_envelopes),
         cmocka_unit_test(test_secagg),
+        cmocka_unit_test(test_signatures),
         cmocka_unit_test(test_malformed_envelopes),
         cmocka_unit_test(test_hello_fields),
         cmocka_unit_test(test_versions),

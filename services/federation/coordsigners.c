@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The plan's signatures at the coordinator, which the operator collects and every member judges for
+ * itself. Here nothing hangs on them: a member that waits for more is not counted on.
+ */
+#include <string.h>
+
+#include "base/guard.h"
+#include "services/federation/coordinationstate.h"
+
+#define NAMES_MAX (RN_ERROR_TEXT_MAX / 2)
+
+rn_result rn_coord_signers_start(struct rn_coordination *c, struct rn_error *err)
+{
+    c->signatures = *c->config.signatures;
+    return rn_signatures_verify(&c->signatures, c->basis->plan->hash, c->basis->roster, &c->signers,
+                                err);
+}
+
+void rn_coord_signers_take(struct rn_coordination *c, struct rn_view text)
+{
+    struct rn_error err = {0};
+    uint32_t fresh = 0;
+    const rn_result result = rn_signatures_take(text, "plan.yaml.sigs", c->basis->roster,
+                                                &c->signatures, &fresh, &c->signers, &err);
+    if (!rn_is_ok(result)) {
+        rn_effects_event_err(
+            c->out,
+            (struct rn_job_event){.kind = RN_JOB_SIGNATURES_REFUSED, .outcome = result.code}, &err);
+        return;
+    }
+    if (fresh == 0) {
+        return;
+    }
+    rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_SIGNATURES,
+                                                   .count = fresh,
+                                                   .present = c->signers.member_count,
+                                                   .members = c->peer_count});
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        c->peers[i].wants_signatures = true;
+    }
+}
+
+void rn_coord_signers_send(struct rn_coordination *c)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        struct rn_coord_peer *peer = &c->peers[i];
+        if (!peer->wants_signatures || peer->connection == 0) {
+            continue;
+        }
+        if (text.length == 0) {
+            RN_BUG_IF(
+                !rn_is_ok(rn_signatures_write(&c->signatures, c->basis->roster, &text, NULL)));
+        }
+        const struct rn_wire_envelope envelope = {.body = RN_WIRE_SIGNATURES,
+                                                  .as.signatures = rn_buffer_view(&text)};
+        rn_effects_send(c->out, peer->connection, &envelope);
+        peer->wants_signatures = false;
+    }
+}
+
+/* Whom the operator has no signature of. */
+static void name_uncollected(const struct rn_coordination *c, struct rn_error *out)
+{
+    char names[NAMES_MAX];
+    rn_signatures_missing(&c->signers, c->basis->roster, names, sizeof(names));
+    const size_t used = strlen(out->text);
+    (void)rn_text_format(out->text + used, sizeof(out->text) - used, "%s%s",
+                         names[0] == '\0' ? "all are collected" : "not collected yet: ", names);
+}
+
+bool rn_coord_signers_waiting(const struct rn_coordination *c, struct rn_error *out)
+{
+    char names[NAMES_MAX / 2];
+    struct rn_plan_signers others = {0};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        const bool waits = c->peers[i].connection != 0 && c->peers[i].waits;
+        others.members[i] = !waits;
+        count += waits;
+    }
+    rn_signatures_missing(&others, c->basis->roster, names, sizeof(names));
+    (void)rn_text_format(out->text, sizeof(out->text), "%s %s for signatures of the plan; ", names,
+                         count == 1 ? "waits" : "wait");
+    name_uncollected(c, out);
+    return count > 0;
+}
+
+void rn_coord_signers_waits(struct rn_coordination *c, uint32_t index, bool waits)
+{
+    struct rn_coord_peer *peer = &c->peers[index];
+    struct rn_error detail = {0};
+    if (waits) {
+        name_uncollected(c, &detail);
+    }
+    if (waits || peer->waits) {
+        rn_effects_event_err(
+            c->out,
+            (struct rn_job_event){.kind = waits ? RN_JOB_MEMBER_WAITS : RN_JOB_MEMBER_READY,
+                                  .peer = index + 1},
+            &detail);
+    }
+    peer->waits = waits;
+}
