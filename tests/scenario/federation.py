@@ -396,7 +396,7 @@ class Federation:
     """Sites below `directory`, ready to start. train: a file with the columns sentence and label."""
 
     def __init__(self, directory, members=3, rounds=2, listening=(), examples=60, dev=False, relay=False,
-                 model=MODEL, train=TRAIN, labels=LABELS, **options):  # fmt: skip
+                 model=MODEL, train=TRAIN, labels=LABELS, collect=True, **options):  # fmt: skip
         self.directory = directory
         self.names = list(NAMES[:members])
         self.rounds = rounds
@@ -413,6 +413,8 @@ class Federation:
         for name in self.names:
             self._join(name, name in listening)
         self._enrol()
+        if collect:
+            self.collect(*self.names)
         self.coordinator = Process("rondo-coordinator", directory / "coordinator")
         self.trainers = {name: Process("rondo-trainer", directory / name) for name in self.names}
 
@@ -445,9 +447,11 @@ class Federation:
         ok("invite", operator, "--accept", *[self.directory / f"{name}/{name}.request" for name in self.names])
         for name in self.names:
             ok("join", operator / f"welcome/{name}.welcome", "--dir", self.directory / name, "--sign")
-        ok("plan", "sign", operator, *[self.directory / f"{name}/{name}.signature" for name in self.names])
-        for name in self.names:
-            ok("plan", "sign", self.directory / name, operator / "plan.yaml.sigs")
+
+    def collect(self, *names):
+        """The operator takes these members' signatures; its coordinator gives them to everybody."""
+        ok("plan", "sign", self.directory / "coordinator",
+           *[self.directory / f"{name}/{name}.signature" for name in names])  # fmt: skip
 
     def processes(self):
         return [self.coordinator, *self.trainers.values()]

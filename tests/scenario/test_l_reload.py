@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates are replaced under running services, in the middle of a round: a member's pair of files,
+"""What running services read again. Signatures of the plan that the operator collects while everybody
+waits for them. Certificates, which are replaced in the middle of a round: a member's pair of files,
 noticed by itself, and the coordinator's as one PEM file, with SIGHUP. No stream ends, new handshakes see
 the new ones, a broken file changes nothing, and `rondo status` shows until when they are valid."""
 
@@ -11,8 +12,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 
-from federation import check, main, ok
+from federation import LIMIT, check, main, ok
 
 ROUNDS = 2
 
@@ -58,7 +60,78 @@ def status(directory):
     return json.loads(ok("status", directory, "--format", "json"))
 
 
-def run(scenario):
+def until(condition, what):
+    """A status is a snapshot, and a moment old."""
+    end = time.monotonic() + LIMIT
+    while not condition():
+        check(time.monotonic() < end, f"not in {LIMIT} s: {what}")
+        time.sleep(0.1)
+
+
+def nobody_trains(fed, moment):
+    trained = [process.name for process in fed.processes() if process.find(event="train.begin")]
+    check(not trained and fed.coordinator.find(event="round.begin") is None, f"{moment}: {trained} have trained")
+
+
+def late_signatures(scenario):
+    """Members start with their own signature alone, the coordinator before anything is collected."""
+    fed = scenario.federation("late", members=3, rounds=ROUNDS, collect=False)
+    operator, north = fed.directory / "coordinator", fed.directory / "north"
+    found = json.loads(ok("doctor", north, "--offline", "--format", "json"))
+    note = next(finding["text"] for finding in found["findings"] if finding["check"] == "signatures")
+    check(found["ready"] and "not yet south, east" in note, f"doctor: {note}")
+    fed.start()
+    for name, trainer in fed.trainers.items():
+        waits = trainer.wait_for(event="policy.waits")
+        others = ", ".join(other for other in fed.names if other != name)
+        check(others in waits["detail"], f"{name}: {waits}")
+        fed.coordinator.wait_for(event="member.waits", member=name)
+        trainer.wait_for(event="coordinator.welcome")
+    until(lambda: all(member["waits"] and not member["signed"] for member in status(operator)["members"]),
+          "the status says that everybody waits")  # fmt: skip
+    text = ok("status", operator)
+    check(text.count("waits for signatures of the plan") == 3 and "not signed  north, south, east" in text, text)
+    until(lambda: "south, east" in status(north)["waits_for"], "a member's status says what it waits for")
+    nobody_trains(fed, "nothing collected")
+
+    fed.collect("north", "south")
+    fed.trainers["east"].wait_for(event="policy.satisfied")  # with its own it has all three
+    fed.coordinator.wait_for(event="member.ready", member="east")
+    for trainer in (fed.trainers["north"], fed.trainers["south"]):
+        taken = trainer.wait_for(event="signatures.taken")
+        trainer.wait_for(since=trainer.events.index(taken), event="policy.waits")
+    until(lambda: status(north)["waits_for"].endswith("not signed yet: east"), "... and what it waits for now")
+    nobody_trains(fed, "two of three collected")
+    scenario.say("members wait with two signatures of three, and the coordinator says so")
+
+    collected = (operator / "plan.yaml.sigs").read_text()
+    put(operator / "plan.yaml.sigs", collected.replace("plan ", "plan 0", 1))
+    fed.coordinator.wait_for(event="signatures.refused")
+    put(operator / "plan.yaml.sigs", collected.replace("\nsouth ", "\nnorth ", 1).replace(collected[-9:], "00000000\n"))
+    fed.coordinator.signal(signal.SIGHUP)
+    fed.coordinator.wait_for(since=fed.coordinator.events.index(fed.coordinator.find(event="signatures.refused")) + 1,
+                             event="signatures.refused")  # fmt: skip
+    check([member["signed"] for member in status(operator)["members"]] == [True, True, False], "the old set stays")
+    nobody_trains(fed, "broken files")
+    put(operator / "plan.yaml.sigs", collected)
+
+    fed.collect("east")
+    fed.finish()
+    fed.check_agreement()
+    rows = fed.rows()
+    check(len(rows) == ROUNDS and all(row["members"] == 3 for row in rows.values()), f"{rows}")
+    complete = (operator / "plan.yaml.sigs").read_bytes()
+    for name in fed.names:
+        check((fed.directory / name / "plan.yaml.sigs").read_bytes() == complete, f"{name} keeps other signatures")
+    scenario.say("with the third one the job ran and ended; every site keeps the whole set")
+    for process in fed.processes():
+        process.start()
+    fed.finish()
+    for name, trainer in fed.trainers.items():
+        check(trainer.find(trainer.since_start, event="policy.waits") is None, f"{name} waits with a full set on disk")
+
+
+def certificates(scenario):
     fed = scenario.federation(members=3, rounds=ROUNDS)
     operator, north = fed.directory / "coordinator", fed.trainers["north"]
     begun = fed.trainers["south"].gate(event="train.begin", round=1)
@@ -100,6 +173,11 @@ def run(scenario):
     rows = fed.rows()
     check(all(row["outcome"] == "ok" and row["members"] == 3 for row in rows.values()), f"{rows}")
     fed.check_agreement()
+
+
+def run(scenario):
+    late_signatures(scenario)
+    certificates(scenario)
 
 
 if __name__ == "__main__":

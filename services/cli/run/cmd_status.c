@@ -64,6 +64,9 @@ static const char *state_of(const json_t *member)
     if (is_true(member, "stranded")) {
         return "stranded: what it misses is not kept any more";
     }
+    if (is_true(member, "waits")) {
+        return "waits for signatures of the plan";
+    }
     if (is_true(member, "declined")) {
         return "takes no part in this round";
     }
@@ -94,6 +97,23 @@ static void print_members(const json_t *members)
     {
         print_member(member);
     }
+}
+
+/* "south, west": whose signature of the plan the operator has not collected. A service of before
+ * this field leaves it out. */
+static void print_unsigned(const json_t *members)
+{
+    size_t i = 0;
+    json_t *member = NULL;
+    bool first = true;
+    json_array_foreach(members, i, member)
+    {
+        if (json_is_false(json_object_get(member, "signed"))) {
+            printf("%s%s", first ? "not signed  " : ", ", text_of(member, "name"));
+            first = false;
+        }
+    }
+    printf("%s", first ? "" : "\n");
 }
 
 /* "south, west": whom the stage waits for, or who is not connected while nothing runs. */
@@ -156,6 +176,10 @@ static void print_own(const json_t *status)
     if (is_true(status, "behind")) {
         printf("behind      this site misses rounds and asks for them\n");
     }
+    const char *waits_for = text_of(status, "waits_for");
+    if (strcmp(waits_for, "-") != 0 && waits_for[0] != '\0') {
+        printf("waits for   signatures of the plan: %s\n", waits_for);
+    }
     printf("sent        ");
     print_bytes(number_of(status, "uplink_bytes"));
     printf("\n");
@@ -174,6 +198,7 @@ static void print_text(const json_t *status)
     print_round(status);
     if (members != NULL) {
         print_missing(members, strcmp(text_of(status, "stage"), "gather") == 0);
+        print_unsigned(members);
     }
     printf("adapter     %s\n", text_of(status, "adapter"));
     print_certificate(json_object_get(status, "certificate"));

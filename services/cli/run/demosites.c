@@ -206,27 +206,19 @@ static rn_result welcome(struct rn_demo *demo, size_t member, struct rn_error *e
     return run(demo, arguments, err);
 }
 
-/* The operator collects the signatures; each member takes the collection. */
+/* The operator collects the signatures; the members get them from the coordinator. */
 static rn_result collect_signatures(struct rn_demo *demo, struct rn_error *err)
 {
     static char files[RN_DEMO_MEMBERS_MAX][RN_PATH_MAX];
     char site[RN_PATH_MAX];
-    char collection[RN_PATH_MAX];
     const char *arguments[RN_DEMO_MEMBERS_MAX + 4] = {"plan", "sign", site};
     RN_TRY(rn_demo_path(demo, site, err, "coordinator"));
-    RN_TRY(rn_demo_path(demo, collection, err, "coordinator/plan.yaml.sigs"));
     for (size_t i = 0; i < demo->members; i++) {
         RN_TRY(
             rn_demo_path(demo, files[i], err, "%s/%s.signature", demo->names[i], demo->names[i]));
         arguments[3 + i] = files[i];
     }
-    RN_TRY(run(demo, arguments, err));
-    for (size_t i = 0; i < demo->members; i++) {
-        RN_TRY(rn_demo_path(demo, site, err, "%s", demo->names[i]));
-        const char *take[] = {"plan", "sign", site, collection, NULL};
-        RN_TRY(run(demo, take, err));
-    }
-    return rn_ok();
+    return run(demo, arguments, err);
 }
 
 rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err)

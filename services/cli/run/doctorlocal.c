@@ -202,29 +202,45 @@ static void check_plan(struct rn_doctor *doctor)
                                     doctor->setup->plan.secagg.losses, numbers.members);
 }
 
+static rn_result signatures_check(struct rn_doctor *doctor, struct rn_plan_signers *signers,
+                                  struct rn_error *err)
+{
+    const struct rn_setup *setup = doctor->setup;
+    RN_TRY(rn_setup_load_signatures(doctor->setup, err));
+    RN_TRY(rn_signatures_verify(&setup->signatures, setup->plan.hash, &setup->roster, signers, err));
+    RN_ENSURE(signers->coordinator, err, RN_E_CONFIG,
+              "the coordinator has not signed the plan (rondo plan sign)");
+    const int self = rn_roster_find_name(&setup->roster, setup->site.name);
+    RN_ENSURE(setup->site.role == RN_SITE_COORDINATOR || (self >= 0 && signers->members[self]), err,
+              RN_E_CONFIG, "this site has not signed the plan (rondo plan sign %s)",
+              setup->directory);
+    return rn_ok();
+}
+
+/* Who else has not signed keeps no service from starting: members wait for the signatures that
+ * their policies ask for, and the coordinator sends what the operator collects. */
 static void check_signatures(struct rn_doctor *doctor)
 {
+    char missing[RN_ERROR_TEXT_MAX / 2];
     struct rn_error err = {{0}};
     struct rn_plan_signers signers = {0};
-    struct rn_plan_numbers numbers = {0};
-    const struct rn_setup *setup = doctor->setup;
+    const struct rn_roster *roster = &doctor->setup->roster;
     if (!doctor->ready) {
         return;
     }
-    (void)rn_is_ok(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, NULL));
-    rn_result result = rn_setup_load_signatures(doctor->setup, &err);
-    if (rn_is_ok(result)) {
-        result = rn_signatures_verify(&setup->signatures, setup->plan.hash, &setup->roster,
-                                      &signers, &err);
-    }
-    if (rn_is_ok(result) && (!signers.coordinator || signers.member_count < numbers.quorum)) {
-        result = rn_fail(&err, RN_E_CONFIG,
-                         "signed by %u of %u members%s; %u must sign (rondo plan sign)",
-                         signers.member_count, numbers.members,
-                         signers.coordinator ? "" : ", not by the coordinator", numbers.quorum);
+    const rn_result result = signatures_check(doctor, &signers, &err);
+    rn_signatures_missing(&signers, roster, missing, sizeof missing);
+    if (rn_is_ok(result) && missing[0] != '\0') {
+        const bool coordinator = doctor->setup->site.role == RN_SITE_COORDINATOR;
+        rn_doctor_add(doctor, "signatures", coordinator ? RN_FINDING_WARNING : RN_FINDING_OK,
+                      "coordinator and %u of %u members, not yet %s: %s", signers.member_count,
+                      roster->count, missing,
+                      coordinator ? "collect them with `rondo plan sign`, before or while it runs"
+                                  : "the coordinator sends theirs as the operator collects them");
+        return;
     }
     (void)rn_doctor_judge(doctor, "signatures", result, &err, "coordinator and %u of %u members",
-                          signers.member_count, numbers.members);
+                          signers.member_count, roster->count);
 }
 
 /* ---- Model, policy, data. */

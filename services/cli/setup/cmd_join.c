@@ -101,10 +101,9 @@ static void report_welcomed(const struct rn_join_job *job)
     printf("\nNext:\n");
     if (job->settings->sign) {
         printf("  1. send %s to the operator\n"
-               "  2. rondo plan sign %s plan.yaml.sigs   (the operator's collection)\n"
-               "  3. rondo doctor %s\n"
-               "  4. rondo run %s\n",
-               output, directory, directory, directory);
+               "  2. rondo doctor %s\n"
+               "  3. rondo run %s   (it trains when the others have signed too)\n",
+               output, directory, directory);
     } else {
         printf("  1. rondo plan show %s\n  2. rondo plan sign %s\n", directory, directory);
     }

@@ -235,7 +235,7 @@ static void remove_report(const struct rn_command *command, const struct rn_setu
            "  1. send each member that stays its file of %s/welcome\n"
            "  2. each of them: rondo join NAME.welcome --dir DIR --sign\n"
            "  3. rondo plan sign %s NAME.signature...\n"
-           "  4. give them %s/plan.yaml.sigs: rondo plan sign DIR plan.yaml.sigs\n",
+           "  4. rondo run %s; each of them: rondo run DIR\n",
            directory, directory, directory);
 }
 

@@ -231,11 +231,13 @@ static void sign_report(const struct rn_command *command, const struct rn_setup 
     }
     printf("Plan %.16s... carries the signatures of %u of %u members; %u must sign.\n", hash,
            signers->member_count, setup->roster.count, numbers.quorum);
-    if (enough) {
-        printf("%s%s%s\n", coordinator ? "Give every member " : "Ready: rondo run ", directory,
-               coordinator ? "/plan.yaml.sigs, then start." : "");
-    } else if (!coordinator) {
-        printf("Send %s/%s.signature to the operator.\n", directory, setup->site.name);
+    if (enough || coordinator) {
+        printf("%srondo run %s\n", enough ? "Ready: " : "The members wait for the others. Next: ",
+               directory);
+    } else {
+        printf("Send %s/%s.signature to the operator; `rondo run %s` trains when the others have "
+               "signed too.\n",
+               directory, setup->site.name, directory);
     }
 }
 
@@ -254,8 +256,9 @@ const struct rn_command_def rn_cmd_plan_sign = {
     .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}, {"FILE", RN_OPTION_FILE, 0, RN_OPERANDS_MAX}},
     .exits = RN_EXITS(65, 66, 71, 75, 76, 77, 78, 79, 80),
     .detail = "A member's policy is asked first. Files are NAME.signature or plan.yaml.sigs; every "
-              "signature in them is verified.",
+              "signature in them is verified. A running coordinator sends what its directory "
+              "collects to the members; a member may also take it over as a file.",
     .examples = "  rondo plan sign consortium north.signature south.signature east.signature\n"
-                "  rondo plan sign north plan.yaml.sigs",
+                "  rondo plan sign north",
     .run = sign_command,
 };

@@ -125,7 +125,7 @@ static void report(const struct rn_command *command, const struct proposal *prop
            "  1. send each member its file of %s/welcome\n"
            "  2. each member: rondo join NAME.welcome --dir DIR --sign\n"
            "  3. rondo plan sign %s NAME.signature...\n"
-           "  4. give every member %s/plan.yaml.sigs: rondo plan sign DIR plan.yaml.sigs\n",
+           "  4. rondo run %s; each member: rondo run DIR\n",
            directory, directory, directory);
 }
 

@@ -629,7 +629,7 @@ static void open_connection(struct site *site)
     step(site, (struct rn_input){.kind = RN_INPUT_OPENED, .connection = site->connection});
 }
 
-static void lose_connection(struct site *site)
+static inline void lose_connection(struct site *site)
 {
     const uint64_t connection = site->connection;
     site->connection = 0;
@@ -664,7 +664,7 @@ static void offer(struct world *w, uint32_t round, uint32_t attempt)
     pump(w);
 }
 
-static void train_with(struct site *site, rn_result result)
+static inline void train_with(struct site *site, rn_result result)
 {
     float *RN_CLEANUP(rn_free_cleanup) before = RN_TAKE(site->order);
     float *RN_CLEANUP(rn_free_cleanup) after = rn_alloc(COUNT, sizeof(float));
@@ -714,12 +714,12 @@ static void tick(struct world *w, uint64_t milliseconds)
     }
 }
 
-static void drain(struct site *site, unsigned count)
+static inline void drain(struct site *site, unsigned count)
 {
     step(site, (struct rn_input){.kind = RN_INPUT_DRAIN, .count = count});
 }
 
-static void close_job(struct site *site, enum rn_code reason, bool done)
+static inline void close_job(struct site *site, enum rn_code reason, bool done)
 {
     send_to(site, &(struct rn_wire_envelope){
                       .body = RN_WIRE_CLOSING,
@@ -727,7 +727,7 @@ static void close_job(struct site *site, enum rn_code reason, bool done)
     pump(site->world);
 }
 
-static void publish_done(struct site *site)
+static inline void publish_done(struct site *site)
 {
     const struct rn_published published = {.round = site->final.round,
                                            .final = true,
