@@ -175,6 +175,70 @@ static void merges(void **state)
     assert_int_equal(rn_signatures_merge(&signatures, &other, &error).code, RN_E_DATA);
 }
 
+/* Text in one step: all of it is checked before any of it is taken. */
+static void takes_what_holds(void **state)
+{
+    (void)state;
+    uint32_t fresh = 9;
+    rn_signatures_init(&signatures, plan_hash);
+    sign_by(&signatures, 0);
+    sign_by(&signatures, 1);
+    rn_signatures_init(&other, plan_hash);
+    sign_by(&other, 1);
+    sign_by(&other, 3);
+    assert_true(rn_is_ok(rn_signatures_write(&other, &roster, &text, &error)));
+    assert_true(rn_is_ok(rn_signatures_take(rn_buffer_view(&text), "sigs", &roster, &signatures,
+                                            &fresh, &signers, &error)));
+    assert_int_equal(fresh, 1);
+    assert_int_equal(signatures.count, 3);
+    assert_true(signers.coordinator && signers.members[0] && signers.members[2]);
+    assert_true(rn_is_ok(rn_signatures_take(rn_buffer_view(&text), "sigs", &roster, &signatures,
+                                            &fresh, &signers, &error)));
+    assert_int_equal(fresh, 0);
+
+    sign_by(&other, 2);
+    other.entries[0].bytes[5] ^= 1; /* one that does not hold takes the good ones with it */
+    assert_true(rn_is_ok(rn_signatures_write(&other, &roster, &text, &error)));
+    const struct rn_plan_signatures before = signatures;
+    assert_int_equal(rn_signatures_take(rn_buffer_view(&text), "sigs", &roster, &signatures, &fresh,
+                                        &signers, &error)
+                         .code,
+                     RN_E_PEER_AUTH);
+    assert_non_null(strstr(error.text, "sigs: "));
+    rn_signatures_init(&other, other_hash);
+    sign_by(&other, 2);
+    assert_true(rn_is_ok(rn_signatures_write(&other, &roster, &text, &error)));
+    assert_int_equal(rn_signatures_take(rn_buffer_view(&text), "sigs", &roster, &signatures, &fresh,
+                                        &signers, &error)
+                         .code,
+                     RN_E_PEER_AUTH);
+    assert_memory_equal(&before, &signatures, sizeof signatures);
+    assert_int_equal(fresh, 0);
+    assert_int_equal(signers.member_count, 2);
+}
+
+static void names_who_is_missing(void **state)
+{
+    (void)state;
+    char names[9];
+    rn_signatures_init(&signatures, plan_hash);
+    assert_true(rn_is_ok(verify(&signatures)));
+    rn_signatures_missing(&signers, &roster, names, sizeof names);
+    assert_string_equal(names, "m0, m1");
+    char all[16];
+    rn_signatures_missing(&signers, &roster, all, sizeof all);
+    assert_string_equal(all, "m0, m1, m2");
+    char just[11]; /* ten characters and the end */
+    rn_signatures_missing(&signers, &roster, just, sizeof just);
+    assert_string_equal(just, "m0, m1, m2");
+    sign_by(&signatures, 1);
+    sign_by(&signatures, 2);
+    sign_by(&signatures, 3);
+    assert_true(rn_is_ok(verify(&signatures)));
+    rn_signatures_missing(&signers, &roster, all, sizeof all);
+    assert_string_equal(all, "");
+}
+
 static void count_limit(void **state)
 {
     (void)state;
@@ -197,6 +261,8 @@ int main(void)
         cmocka_unit_test(text_round_trip),
         cmocka_unit_test(text_refusals),
         cmocka_unit_test(merges),
+        cmocka_unit_test(takes_what_holds),
+        cmocka_unit_test(names_who_is_missing),
         cmocka_unit_test(count_limit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
