@@ -245,10 +245,10 @@ static rn_result decide_signers(struct decision *d)
     uint32_t count = 0;
     REFUSE_UNLESS(d, d->facts->coordinator_signed, RN_POLICY_UNSIGNED,
                   "the coordinator has not signed the plan");
-    REFUSE_UNLESS(d, has_signed(d, rn_roster_find_key(d->roster, &d->facts->self_key)),
-                  RN_POLICY_UNSIGNED,
-                  "this member has not signed the plan: read it with `rondo plan show`, then `rondo "
-                  "plan sign`");
+    REFUSE_UNLESS(
+        d, has_signed(d, rn_roster_find_key(d->roster, &d->facts->self_key)), RN_POLICY_UNSIGNED,
+        "this member has not signed the plan: read it with `rondo plan show`, then `rondo "
+        "plan sign`");
     for (uint32_t i = 0; i < d->roster->count; i++) {
         count += has_signed(d, (int)i) ? 1 : 0;
     }

@@ -154,9 +154,10 @@ RN_MUST rn_result rn_policy_check(const struct rn_policy *policy, const struct r
                                   const struct rn_policy_facts *facts, enum rn_policy_stage stage,
                                   enum rn_policy_reason *out_reason, struct rn_error *err);
 
-/* The rules on signatures alone, the last of rn_policy_check's at RN_POLICY_RUN: the coordinator and
- * this member have signed, at least the plan's quorum of members (fewer could not agree on a sum),
- * as many as plan.signers and all of plan.signed_by. Of facts, self_key and who has signed count. */
+/* The rules on signatures alone, the last of rn_policy_check's at RN_POLICY_RUN: the coordinator
+ * and this member have signed, at least the plan's quorum of members (fewer could not agree on a
+ * sum), as many as plan.signers and all of plan.signed_by. Of facts, self_key and who has signed
+ * count. */
 RN_MUST rn_result rn_policy_check_signers(const struct rn_policy *policy,
                                           const struct rn_plan *plan,
                                           const struct rn_roster *roster,

@@ -14,7 +14,8 @@
  * Parts: coordination.c (phases: gather, session, linger), coordsession.c (one session: the
  * aggregator's actions to effects, time-outs that need not be sat through), coordoutcome.c (what a
  * finished or aborted session means for the job), coordsigners.c (the plan's signatures, for the
- * members), coordpeers.c (connections, greeting, status), catchup.c (members that were away), coordrecord.c (records, pruning, restart).
+ * members), coordpeers.c (connections, greeting, status), catchup.c (members that were away),
+ * coordrecord.c (records, pruning, restart).
  *
  * Claims, for any peers (each a test of tests/simulation/test_job_*):
  *   - a round is summed once: no session of a round begins after one of it may have reached a sum,
@@ -42,7 +43,7 @@ struct rn_coordination;
 struct rn_coordination_config {
     const struct rn_job_basis *basis;
     const struct rn_plan_signatures *signatures; /* collected so far; copied */
-    struct rn_round_model *model;    /* borrowed; changed by steps alone */
+    struct rn_round_model *model;                /* borrowed; changed by steps alone */
     uint64_t spool_bytes;            /* unfinished uploads in memory at most; 0: the default */
     const struct rn_sa_spool *spool; /* where they go above that; NULL: refused as busy */
 };

@@ -48,10 +48,10 @@ enum rn_job_event_kind {
     RN_JOB_RECEIPT_DIFFERS,
     RN_JOB_CATCHUP_FAILED, /* the records of an old session do not fit: detail */
     /* member */
-    RN_JOB_POLICY_WAITS,     /* the policy wants more signatures of the plan: detail: which */
-    RN_JOB_POLICY_SATISFIED, /* it has them now */
+    RN_JOB_POLICY_WAITS,      /* the policy wants more signatures of the plan: detail: which */
+    RN_JOB_POLICY_SATISFIED,  /* it has them now */
     RN_JOB_SIGNATURES_UNKEPT, /* they cannot be written down: outcome, detail */
-    RN_JOB_TRAINING, /* step of steps, loss */
+    RN_JOB_TRAINING,          /* step of steps, loss */
     RN_JOB_TRAIN_BEGIN,
     RN_JOB_TRAIN_DONE,
     RN_JOB_TRAIN_FAILED,

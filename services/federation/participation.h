@@ -42,12 +42,12 @@ struct rn_participation;
 
 struct rn_participation_config {
     const struct rn_job_basis *basis;
-    struct rn_round_model *model; /* borrowed; changed by steps alone */
-    const struct rn_policy *policy;                /* its rules on signers are judged here */
+    struct rn_round_model *model;                /* borrowed; changed by steps alone */
+    const struct rn_policy *policy;              /* its rules on signers are judged here */
     const struct rn_plan_signatures *signatures; /* that this site holds */
-    uint32_t survivors_min;       /* of the policy: least contributors; or 0 */
-    uint64_t weight;              /* example count of the training data */
-    const char *name;             /* own, in the roster */
+    uint32_t survivors_min;                      /* of the policy: least contributors; or 0 */
+    uint64_t weight;                             /* example count of the training data */
+    const char *name;                            /* own, in the roster */
 };
 
 /* Takes up what the records say. RN_E_DATA when they do not fit together, RN_E_REFUSED when the
@@ -74,11 +74,11 @@ struct rn_participation_view {
     bool draining, ending;
     bool in_session;
     bool following;
-    bool behind;         /* knows of a sum that it misses */
-    bool waits;          /* for signatures of the plan: */
-    uint32_t signed_by;  /* members that have signed */
+    bool behind;                     /* knows of a sum that it misses */
+    bool waits;                      /* for signatures of the plan: */
+    uint32_t signed_by;              /* members that have signed */
     char missing[RN_ERROR_TEXT_MAX]; /* what the policy misses, a sentence; "" unless waits */
-    uint32_t next_round; /* first round without a record here */
+    uint32_t next_round;             /* first round without a record here */
     uint32_t rounds, attempt;
     enum rn_sa_stage stage;
     uint64_t stage_age_ms;

@@ -117,11 +117,11 @@ void rn_part_send_hello(struct rn_participation *p);
 
 enum rn_part_word_kind {
     RN_PART_NOTHING,
-    RN_PART_WELCOMED, /* what was sent before may be lost */
+    RN_PART_WELCOMED,   /* what was sent before may be lost */
     RN_PART_SECAGG,     /* bytes */
     RN_PART_SIGNATURES, /* bytes: text that nobody has checked */
-    RN_PART_JOB_DONE, /* result: how */
-    RN_PART_FAILED,   /* result: the process ends */
+    RN_PART_JOB_DONE,   /* result: how */
+    RN_PART_FAILED,     /* result: the process ends */
 };
 struct rn_part_word {
     enum rn_part_word_kind kind;

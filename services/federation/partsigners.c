@@ -13,8 +13,8 @@ static void name_missing(struct rn_part_signers *signers, const struct rn_roster
     char names[RN_ERROR_TEXT_MAX / 2];
     const size_t used = strlen(missing->text);
     rn_signatures_missing(&signers->who, roster, names, sizeof(names));
-    (void)rn_text_format(missing->text + used, sizeof(missing->text) - used,
-                         "; not signed yet: %s", names);
+    (void)rn_text_format(missing->text + used, sizeof(missing->text) - used, "; not signed yet: %s",
+                         names);
 }
 
 /* What is durable, by the same rules as at the start of the service (policy/decide.c). */
@@ -26,8 +26,8 @@ static rn_result judge(struct rn_participation *p, struct rn_error *err)
                                           .signed_by = signers->who.members,
                                           .coordinator_signed = signers->who.coordinator};
     enum rn_policy_reason reason = RN_POLICY_ACCEPTED;
-    const rn_result result = rn_policy_check_signers(p->config.policy, basis->plan, basis->roster,
-                                                     &facts, &reason, err);
+    const rn_result result =
+        rn_policy_check_signers(p->config.policy, basis->plan, basis->roster, &facts, &reason, err);
     signers->satisfied = rn_is_ok(result);
     if (signers->satisfied || !rn_policy_reason_waits(reason)) {
         return result;
@@ -43,8 +43,8 @@ rn_result rn_part_signers_start(struct rn_participation *p, struct rn_error *err
     const struct rn_job_basis *basis = p->config.basis;
     struct rn_part_signers *signers = &p->signers;
     signers->set = *p->config.signatures;
-    RN_TRY(rn_signatures_verify(&signers->set, basis->plan->hash, basis->roster, &signers->who,
-                                err));
+    RN_TRY(
+        rn_signatures_verify(&signers->set, basis->plan->hash, basis->roster, &signers->who, err));
     return judge(p, err);
 }
 

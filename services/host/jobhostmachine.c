@@ -22,8 +22,8 @@ static void take_event(struct rn_jobhost *host, const struct rn_effect *effect)
 static void keep_signatures(struct rn_jobhost *host, const struct rn_effect *effect)
 {
     struct rn_error err = {0};
-    const rn_result result = rn_site_signatures_keep(
-        host->site->directory, &host->site->roster, rn_buffer_view(&effect->bytes), &err);
+    const rn_result result = rn_site_signatures_keep(host->site->directory, &host->site->roster,
+                                                     rn_buffer_view(&effect->bytes), &err);
     const struct rn_input input = {
         .kind = RN_INPUT_KEPT, .code = result.code, .text = rn_is_ok(result) ? NULL : err.text};
     (void)rn_executor_post(host->executor, &input);

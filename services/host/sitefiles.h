@@ -28,7 +28,7 @@ struct rn_site_files {
     struct rn_plan plan;
     struct rn_plan_numbers numbers;
     struct rn_roster roster;
-    struct rn_buffer roster_bytes; /* exact */
+    struct rn_buffer roster_bytes;        /* exact */
     struct rn_plan_signatures signatures; /* each verified */
     struct rn_plan_signers signers;
     struct rn_policy policy; /* member only */

@@ -24,8 +24,8 @@ static rn_result add_present(const char *path, const struct rn_roster *roster,
         return rn_ok();
     }
     RN_ENSURE(memcmp(present->plan_hash, ours->plan_hash, sizeof(ours->plan_hash)) == 0, err,
-              RN_E_CONFIG, "%s: is for another plan than the one that runs; start the service again",
-              path);
+              RN_E_CONFIG,
+              "%s: is for another plan than the one that runs; start the service again", path);
     return rn_is_ok(rn_signatures_verify(present, ours->plan_hash, roster, &who, NULL))
                ? rn_signatures_merge(ours, present, err)
                : rn_ok();

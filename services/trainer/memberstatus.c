@@ -29,8 +29,8 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
         view.in_session ? rn_sa_stage_name(view.stage) : "idle",
         (unsigned long long)view.stage_age_ms, truth(view.training), truth(view.following),
         truth(view.behind), truth(view.draining), rn_code_name(view.outcome), hash,
-        (unsigned long long)view.sent, (unsigned)view.signed_by,
-        (unsigned)host->site->roster.count, view.missing);
+        (unsigned long long)view.sent, (unsigned)view.signed_by, (unsigned)host->site->roster.count,
+        view.missing);
     return !view.draining && !view.ending;
 }
 

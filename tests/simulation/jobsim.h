@@ -218,7 +218,7 @@ struct job {
     uint32_t few_dropped; /* votes and members that these two took away */
     bool restart_at_vote;
     bool collected;
-    bool deaf; /* the coordinator does not hear that members wait for signatures */
+    bool deaf;      /* the coordinator does not hear that members wait for signatures */
     char what[160]; /* of a failure */
 };
 
@@ -245,8 +245,8 @@ struct rn_coordination_view job_view(struct job *job);
 struct rn_participation_view job_member_view(struct job *job, uint32_t member);
 /* Records of a kind on a node's disk. */
 uint32_t job_records(struct job *job, uint32_t place, enum rn_record_kind kind);
-/* What a site's plan.yaml.sigs holds from now on: bits, JOB's `members` is the coordinator. Nobody is
- * told. */
+/* What a site's plan.yaml.sigs holds from now on: bits, JOB's `members` is the coordinator. Nobody
+ * is told. */
 void job_sign(struct job *job, uint32_t place, uint32_t signers);
 /* The text of such a file; the caller clears it. */
 void job_signatures_text(struct job *job, uint32_t signers, struct rn_buffer *out);

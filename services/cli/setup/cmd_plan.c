@@ -232,8 +232,8 @@ static void sign_report(const struct rn_command *command, const struct rn_setup 
     printf("Plan %.16s... carries the signatures of %u of %u members; %u must sign.\n", hash,
            signers->member_count, setup->roster.count, numbers.quorum);
     if (enough || coordinator) {
-        printf("%srondo run %s\n", enough ? "Ready: " : "The members wait for the others. Next: ",
-               directory);
+        printf("%srondo run %s\n",
+               enough ? "Ready: " : "The members wait for the others. Next: ", directory);
     } else {
         printf("Send %s/%s.signature to the operator; `rondo run %s` trains when the others have "
                "signed too.\n",

@@ -63,10 +63,10 @@ struct site {
     unsigned events[RN_JOB_EVENTS];
     unsigned sent[TYPES];
     unsigned hellos, statuses, bulk_stops;
-    struct rn_wire_hello hello;    /* the newest */
-    uint32_t held;                 /* whose signatures it starts with; bits, SITES: coordinator */
-    struct rn_policy policy;       /* its rules on signers */
-    struct rn_buffer file;         /* newest KEEP: not durable before the test says so */
+    struct rn_wire_hello hello; /* the newest */
+    uint32_t held;              /* whose signatures it starts with; bits, SITES: coordinator */
+    struct rn_policy policy;    /* its rules on signers */
+    struct rn_buffer file;      /* newest KEEP: not durable before the test says so */
     unsigned keeps;
     char event_text[RN_JOB_EVENTS][RN_ERROR_TEXT_MAX];
     struct rn_wire_status status;

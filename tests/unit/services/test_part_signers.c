@@ -24,8 +24,7 @@ static struct site *site_with(uint32_t held)
 
 static void say_text(struct site *site, struct rn_view text)
 {
-    send_to(site,
-            &(struct rn_wire_envelope){.body = RN_WIRE_SIGNATURES, .as.signatures = text});
+    send_to(site, &(struct rn_wire_envelope){.body = RN_WIRE_SIGNATURES, .as.signatures = text});
     pump(site->world);
 }
 

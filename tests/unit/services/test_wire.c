@@ -420,16 +420,11 @@ static void test_generated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_envelopes),
-        cmocka_unit_test(test_secagg),
-        cmocka_unit_test(test_signatures),
-        cmocka_unit_test(test_malformed_envelopes),
-        cmocka_unit_test(test_hello_fields),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_malformed_chunks),
-        cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_envelopes),        cmocka_unit_test(test_secagg),
+        cmocka_unit_test(test_signatures),       cmocka_unit_test(test_malformed_envelopes),
+        cmocka_unit_test(test_hello_fields),     cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_chunks),           cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_malformed_chunks), cmocka_unit_test(test_generated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
