@@ -72,6 +72,17 @@ def agreement(sites):
     sites.spoilt("no policy", NO_INPUT, "policy.yaml", lambda copy: (copy / "policy.yaml").unlink())
     sites.spoilt("plan outside the policy", REFUSED, "policy-rank-too-large",
                  changed("policy.yaml", "rank_max: 2", "rank_max: 1"))  # fmt: skip
+
+    def unsigned(name):
+        def spoil(copy):
+            path = copy / "plan.yaml.sigs"
+            lines = path.read_text().splitlines(keepends=True)
+            path.write_text("".join(line for line in lines if not line.startswith(f"{name} ")))
+
+        return spoil
+
+    sites.spoilt("not signed by the site itself", REFUSED, "policy-unsigned", unsigned("north"))
+    sites.spoilt("not signed by the coordinator", CONFIG, "the coordinator has not signed", unsigned("coordinator"))
     sites.spoilt("roster changed", CONFIG, "plan.yaml", changed("roster", " south ", " sauth "))
 
     def twice(copy):
