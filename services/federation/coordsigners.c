@@ -90,16 +90,17 @@ bool rn_coord_signers_waiting(const struct rn_coordination *c, struct rn_error *
 void rn_coord_signers_waits(struct rn_coordination *c, uint32_t index, bool waits)
 {
     struct rn_coord_peer *peer = &c->peers[index];
+    const bool was = peer->waits;
+    const bool all = c->signers.member_count == c->peer_count; /* it will not wait for long */
+    struct rn_job_event event = {.peer = index + 1};
     struct rn_error detail = {0};
-    if (waits) {
-        name_uncollected(c, &detail);
-    }
-    if (waits || peer->waits) {
-        rn_effects_event_err(
-            c->out,
-            (struct rn_job_event){.kind = waits ? RN_JOB_MEMBER_WAITS : RN_JOB_MEMBER_READY,
-                                  .peer = index + 1},
-            &detail);
-    }
     peer->waits = waits;
+    if (waits && !all) {
+        event.kind = RN_JOB_MEMBER_WAITS;
+        name_uncollected(c, &detail);
+        rn_effects_event_err(c->out, event, &detail);
+    } else if (was && !waits) {
+        event.kind = RN_JOB_MEMBER_READY;
+        rn_effects_event(c->out, event);
+    }
 }

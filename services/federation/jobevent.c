@@ -74,7 +74,7 @@ static const struct rn_job_event_row ROWS[RN_JOB_EVENTS] = {
     [RN_JOB_MEMBER_DECLINED] = {"member.declined", RN_JOB_WARN, "declined_total",
                                 RN_JOB_F_ROUND | RN_JOB_F_ATTEMPT | RN_JOB_F_PEER | RN_JOB_F_REASON,
                                 6, "takes no part in this round"},
-    [RN_JOB_MEMBER_WAITS] = {"member.waits", RN_JOB_INFO, NULL, RN_JOB_F_PEER | RN_JOB_F_DETAIL, 6,
+    [RN_JOB_MEMBER_WAITS] = {"member.waits", RN_JOB_WARN, NULL, RN_JOB_F_PEER | RN_JOB_F_DETAIL, 6,
                              "waits for signatures of the plan"},
     [RN_JOB_MEMBER_READY] = {"member.ready", RN_JOB_INFO, NULL, RN_JOB_F_PEER, 6, NULL},
     [RN_JOB_MEMBER_BEHIND] = {"member.behind", RN_JOB_INFO, "behind_total",
