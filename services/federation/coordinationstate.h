@@ -19,6 +19,7 @@
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/member.h"
 #include "services/federation/coordination.h"
+#include "services/federation/jobsum.h"
 #include "services/round/roundsession.h"
 
 /* A member away this long is not waited for; long enough for a restart of its process. */
@@ -106,11 +107,12 @@ struct rn_coordination {
     enum rn_coordination_phase phase;
     uint64_t phase_ms;
     uint64_t told_ms;     /* last "still waiting" event */
-    uint32_t round;       /* in progress or next; rounds + 1 at the end */
+    uint32_t round;       /* in progress or next; one beyond the last at the end */
     uint32_t attempt;     /* last number used in this round */
     bool first_session;   /* of this process: absent members get more time to arrive */
     uint32_t lost_in_row; /* rounds since the adapter last changed */
     uint32_t summed, skipped;
+    struct rn_job_course course;
     struct rn_coord_session session;
     uint64_t skew_ms; /* the machine's clock is this far ahead of clock_ms */
     struct rn_coord_place places[RN_COORD_PLACES];
@@ -153,8 +155,9 @@ static inline const char *rn_coord_phase_of(const struct rn_coord_session *sessi
 void rn_coord_write_attempt(struct rn_coordination *c, const struct rn_coord_session *session);
 void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_session *session,
                             enum rn_record_kind kind, struct rn_buffer *bytes);
-/* The outcome, and the adapter where it changed. */
-void rn_coord_write_result(struct rn_coordination *c, const struct rn_job_result *result);
+/* The outcome of a round without a sum; of one with a sum, and its adapter. */
+void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result);
+void rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result);
 void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,
                             const struct rn_job_metrics *metrics);
 void rn_coord_write_end(struct rn_coordination *c, rn_result result, const struct rn_error *err);

@@ -35,19 +35,19 @@ void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_ses
     *bytes = (struct rn_buffer){0};
 }
 
-void rn_coord_write_result(struct rn_coordination *c, const struct rn_job_result *result)
+void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result)
 {
-    struct rn_record_key key =
+    const struct rn_record_key key =
         key_of(RN_RECORD_RESULT, result->round, result->attempt, result->session);
+    rn_job_result_write(result, rn_job_batch_write(rn_effects_commit(c->out), &key));
+}
+
+void rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result)
+{
     struct rn_job_batch *batch = rn_effects_commit(c->out);
-    rn_job_result_write(result, rn_job_batch_write(batch, &key));
-    if (result->outcome == RN_OK) {
-        key.kind = RN_RECORD_ADAPTER;
-        rn_round_model_write(c->model, rn_job_batch_write(batch, &key));
-        rn_job_batch_prune(batch, RN_RECORD_ADAPTER,
-                           result->round < c->unpublished_from ? result->round
-                                                               : c->unpublished_from);
-    }
+    rn_job_sum_write(result, c->model, &c->course, batch);
+    rn_job_batch_prune(batch, RN_RECORD_ADAPTER,
+                       result->round < c->unpublished_from ? result->round : c->unpublished_from);
 }
 
 void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,

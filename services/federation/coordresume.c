@@ -22,6 +22,7 @@ static rn_result visit_result(void *argument, const struct rn_record_key *key, s
     RN_TRY(rn_job_result_read(body, &results->last, err));
     if (results->last.outcome == RN_OK) {
         rn_coord_index_add(c, &results->last);
+        rn_job_course_resume(&c->course, c->basis->plan, &results->last);
         c->summed++;
         c->lost_in_row = 0;
     } else {
@@ -229,6 +230,7 @@ rn_result rn_coord_resume(struct rn_coordination *c, struct rn_coord_outcome *ou
     RN_TRY(publish_start_again(c, &published, err));
     RN_TRY(read_adapter(c, err));
     RN_TRY(publish_again(c, published, err));
+    RN_TRY(rn_job_course_resume_best(&c->course, c->basis->plan, &c->basis->reader, err));
     RN_TRY(read_end(c, &ended, err));
     return ended ? rn_ok() : resume_attempt(c, &results.last, out_outcome, err);
 }

@@ -92,8 +92,17 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
 {
     const struct rn_plan *plan = p->config.basis->plan;
     struct rn_error err;
-    if (offer->round < p->next_round || offer->round > plan->rounds || is_older(p, offer)) {
+    if (offer->round < p->next_round || offer->round > rn_plan_last_round(plan) ||
+        is_older(p, offer)) {
         return false; /* done here, of no plan of this site, or left behind */
+    }
+    if (p->course.judgement.stopped) {
+        refuse_offer(p, offer,
+                     rn_fail(&err, RN_E_REFUSED,
+                             "the plan's early stop ended the job with round %u",
+                             (unsigned)p->course.judgement.stopped_round),
+                     &err);
+        return false;
     }
     /* The plan's bound, which the policy agreed to; the coordinator does not choose it. */
     if (offer->attempt < 1 || offer->attempt > plan->secagg.attempts) {

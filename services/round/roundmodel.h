@@ -77,6 +77,12 @@ struct rn_round_sum {
     uint32_t contributors;
 };
 
+/* What the sum says beside the deltas, before anything is applied. Fails as rn_round_model_apply.
+ */
+RN_MUST rn_result rn_round_sum_total(const struct rn_round_layout *layout,
+                                     const struct rn_round_sum *sum,
+                                     struct rn_round_total *out_total, struct rn_error *err);
+
 /* The mean is added to the adapter, and its hash renewed. Nothing changes on failure: class ROUND
  * when the sum cannot come from that many honest vectors. */
 RN_MUST rn_result rn_round_model_apply(struct rn_round_model *model,

@@ -197,6 +197,7 @@ static void take_train(struct job_node *node, struct rn_effect *effect)
     if (node->training) {
         job_fail(job, "node %u trains twice at once", (unsigned)node->place);
     }
+    job_measure_check_order(node, &effect->train);
     node->train = effect->train;
     effect->train = (struct rn_train_order){0};
     node->training = true;
@@ -490,6 +491,8 @@ static void train_due(struct job_node *node)
         trained.result.code = node->train_cancelled ? RN_E_ROUND_ABORTED : RN_E_ROUND_NUMERIC;
     } else {
         job_train(job, node->place, &order, after, local_head);
+        trained.start = job_measure(job, node->place, order.round - 1);
+        trained.start.valid = order.measure;
     }
     node->training = false;
     node->train = (struct rn_train_order){0};
@@ -504,9 +507,11 @@ static void publish_due(struct job_node *node)
     struct rn_effect effect = {.publish = node->publish[0]};
     const struct rn_published published = {.round = effect.publish.round,
                                            .final = effect.publish.final,
+                                           .best = effect.publish.best,
                                            .evaluated = effect.publish.evaluate,
                                            .directory = "adapters/x"};
     job_watch_published(node, &effect.publish);
+    node->best_published |= published.best;
     if (published.final) {
         node->final_published = true;
         memcpy(node->final_hash, effect.publish.adapter_hash, RN_HASH_BYTES);
