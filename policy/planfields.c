@@ -54,7 +54,8 @@ static const struct rn_field fields[] = {
                 "batches; another one in every plan of a federation over the same model and data "
                 "(SECURITY.md)"},
     {"rounds", RN_FIELD_U32, AT(rounds), .least = 1, .most = 100000, .fallback = "8",
-     .meaning = "rounds of the job, counted from 1"},
+     .meaning = "rounds of the job, counted from 1; a member uploads in at most 65536 sessions of "
+                "one job"},
     {"method", RN_FIELD_WORD, AT(method), ONE_OF(methods), .fallback = "rolora",
      .meaning = "`rolora` (B, A, B, A ...), `ffa-lora` (always B), `fedavg-lora` (both)"},
     {"weights", RN_FIELD_WORD, AT(weights), ONE_OF(weights), .fallback = "uniform",

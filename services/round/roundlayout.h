@@ -27,7 +27,7 @@ enum rn_round_field {
     RN_ROUND_EXAMPLES,   /* examples trained on in this round (with repetition) */
     RN_ROUND_LOSS,       /* sum of the examples' losses, units of 2^-16 */
     RN_ROUND_CLIPPED,    /* elements of the delta that the scale cut off */
-    RN_ROUND_METRIC,     /* of the round's start on development data, plus 1; units of 2^-20 */
+    RN_ROUND_METRIC,     /* of the round's start on development data, plus 1; units of 2^-10 */
     RN_ROUND_DEV_LOSS,   /* mean per example there, units of 2^-16 */
     RN_ROUND_FIELDS,
 };

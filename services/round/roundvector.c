@@ -9,7 +9,8 @@
 #include "crypto/quantise.h"
 
 #define LOSS_UNITS 65536.0
-#define METRIC_UNITS 1048576.0
+/* Coarse on purpose: a sum of few exact fractions could be taken apart into them. */
+#define METRIC_UNITS 1024.0
 
 static struct rn_quantiser quantiser_of(const struct rn_round_layout *layout,
                                         const struct rn_segment *segment)

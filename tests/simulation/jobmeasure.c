@@ -10,7 +10,8 @@
 
 #include "base/guard.h"
 
-#define UNIT 0x1p-20 /* of a metric in the vector */
+#define METRIC_UNIT 0x1p-10
+#define LOSS_UNIT 0x1p-16
 
 struct rn_round_measure job_measure(const struct job *job, uint32_t member, uint32_t round)
 {
@@ -45,7 +46,7 @@ static void judge(struct job *job)
         if (!start->valid) {
             continue;
         }
-        if (job->best_round == UINT32_MAX || start->metric - best > stop->min_delta + UNIT) {
+        if (job->best_round == UINT32_MAX || start->metric - best > stop->min_delta) {
             job->best_round = round - 1;
             best = start->metric;
             since = 0;
@@ -72,8 +73,8 @@ void job_measure_check(struct job_node *node, const struct rn_job_result *result
     const struct rn_round_measure *truth = &node->job->truth[result->round].start;
     const struct rn_round_measure *start = &result->start;
     if (start->valid != truth->valid ||
-        (truth->valid && (fabs(start->metric - truth->metric) > UNIT ||
-                          fabs(start->loss - truth->loss) > UNIT * 16))) {
+        (truth->valid && (fabs(start->metric - truth->metric) > METRIC_UNIT ||
+                          fabs(start->loss - truth->loss) > LOSS_UNIT))) {
         job_fail(node->job, "node %u reads %s %.7f %.7f from round %u, which is %s %.7f %.7f",
                  (unsigned)node->place, start->valid ? "measure" : "no measure", start->metric,
                  start->loss, (unsigned)result->round, truth->valid ? "measure" : "no measure",
@@ -100,6 +101,14 @@ void job_measure_check_best(struct job_node *node, const struct rn_publish_order
         order->round == 0) {
         job_fail(job, "node %u publishes round %u as the best, which is %d", (unsigned)node->place,
                  (unsigned)order->round, (int)job->best_round);
+    }
+}
+
+void job_measure_check_offer(struct job *job, uint32_t round)
+{
+    if (job->stopped_round != 0 && round > job->stopped_round) {
+        job_fail(job, "round %u is offered after round %u ended the job early", (unsigned)round,
+                 (unsigned)job->stopped_round);
     }
 }
 

@@ -229,6 +229,9 @@ static void take_event(struct job_node *node, const struct rn_effect *effect)
               : event->outcome != RN_OK     ? rn_code_name(event->outcome)
                                             : "",
               effect->err.text);
+    if (event->kind == RN_JOB_OFFER && is_coordinator(node)) {
+        job_measure_check_offer(node->job, event->round);
+    }
     if (event->kind == RN_JOB_SKIPPED) {
         node->job->skips++;
     }

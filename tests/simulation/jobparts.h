@@ -24,6 +24,7 @@ void job_measure_truth(struct job *job, uint32_t round, uint32_t members);
 void job_measure_check(struct job_node *node, const struct rn_job_result *result);
 void job_measure_check_order(struct job_node *node, const struct rn_train_order *order);
 void job_measure_check_best(struct job_node *node, const struct rn_publish_order *order);
+void job_measure_check_offer(struct job *job, uint32_t round);
 void job_measure_check_end(const struct job *job);
 
 /* ---- jobnode.c: one node's process and store */

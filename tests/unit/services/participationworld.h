@@ -87,6 +87,7 @@ struct world {
     struct item queue[QUEUE];
     size_t head, tail;
     uint64_t now_ms;
+    double metric; /* what every development set says */
     uint64_t connections;
     unsigned hold; /* message type that no site gets */
     bool break_upload;
@@ -635,13 +636,15 @@ static void train_with(struct site *site, rn_result result)
         const bool active = (i >= A_COUNT) == b;
         after[i] = before[i] + (active ? 0.01f * (float)(site->place + 1) : 0);
     }
-    const struct rn_trained trained = {.result = result,
-                                       .round = site->order_round,
-                                       .before = before,
-                                       .after = after,
-                                       .examples = 10,
-                                       .steps = 5,
-                                       .loss_sum = 4};
+    const struct rn_trained trained = {
+        .result = result,
+        .round = site->order_round,
+        .before = before,
+        .after = after,
+        .examples = 10,
+        .steps = 5,
+        .loss_sum = 4,
+        .start = {.valid = site->world->plan.evaluation.federated, .metric = site->world->metric}};
     step(site, (struct rn_input){.kind = RN_INPUT_TRAINED, .trained = &trained});
     pump(site->world);
 }

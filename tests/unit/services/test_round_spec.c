@@ -63,6 +63,24 @@ static void rounds_have_limits(void **state)
     rn_free(plan);
 }
 
+/* One round more, which trains nothing, and is no update of any other round's parts. */
+static void the_last_one_measures(void **state)
+{
+    (void)state;
+    struct rn_plan *plan = make_plan(RN_METHOD_FEDAVG_LORA);
+    struct rn_round_spec spec;
+    plan->lora.head = RN_PLAN_HEAD_FEDERATED;
+    plan->evaluation.federated = true;
+    assert_int_equal(rn_round_spec_derive(plan, 6, &spec, NULL).code, RN_OK);
+    assert_true(spec.evaluation && spec.with_head);
+    assert_int_equal(rn_round_parts(&spec), RN_ROUND_A | RN_ROUND_B | RN_ROUND_HEAD);
+    assert_int_equal(rn_round_spec_derive(plan, 7, &spec, NULL).code, RN_OK);
+    assert_true(spec.evaluation && !spec.with_head && spec.active == 0);
+    assert_int_equal(rn_round_parts(&spec), RN_ROUND_MEASURE);
+    assert_int_equal(rn_round_spec_derive(plan, 8, &spec, NULL).code, RN_E_CONFIG);
+    rn_free(plan);
+}
+
 static void scales_are_powers_of_two(void **state)
 {
     (void)state;
@@ -121,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(phases),
         cmocka_unit_test(rounds_have_limits),
+        cmocka_unit_test(the_last_one_measures),
         cmocka_unit_test(scales_are_powers_of_two),
         cmocka_unit_test(weights_set_the_largest_value),
         cmocka_unit_test(the_head_is_summed_when_federated),
