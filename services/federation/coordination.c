@@ -91,19 +91,12 @@ static void end_rounds(struct rn_coordination *c)
                                                    .skipped = c->skipped});
 }
 
-/* A last round that only measures has nothing to say where the one before it was lost. */
-static bool is_over(const struct rn_coordination *c)
-{
-    const struct rn_plan *plan = c->basis->plan;
-    return rn_job_course_is_over(&c->course, plan, c->round) ||
-           (c->round > plan->rounds && c->lost_in_row > 0);
-}
-
 static void gather(struct rn_coordination *c)
 {
     if (c->drains > 0) {
         end(c, rn_ok(), NULL);
-    } else if (is_over(c) || !rn_is_ok(c->result)) {
+    } else if (rn_job_course_is_over(&c->course, c->basis->plan, c->round) ||
+               !rn_is_ok(c->result)) {
         end_rounds(c);
     } else {
         set_phase(c, RN_COORDINATION_GATHER);

@@ -86,6 +86,7 @@ struct rn_coord_place {
 /* A summed round, to find its session again. */
 struct rn_coord_round {
     uint32_t round, attempt;
+    uint32_t start_round; /* in the index: that of the adapter it started from */
     uint8_t session[RN_HASH_BYTES];
     uint8_t before[RN_HASH_BYTES];
 };
@@ -162,6 +163,8 @@ void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,
                             const struct rn_job_metrics *metrics);
 void rn_coord_write_end(struct rn_coordination *c, rn_result result, const struct rn_error *err);
 void rn_coord_index_add(struct rn_coordination *c, const struct rn_job_result *result);
+/* The round whose sum made the adapter that a session of `round` starts from. */
+uint32_t rn_coord_start_of(const struct rn_coordination *c, uint32_t round);
 /* The first summed round from `from` on, or NULL. */
 const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c, uint32_t from);
 /* Whole vectors of rounds for which every member has a receipt go, with the next commit. */

@@ -77,7 +77,8 @@ void rn_coord_index_add(struct rn_coordination *c, const struct rn_job_result *r
         c->round_capacity = capacity;
     }
     struct rn_coord_round *round = &c->rounds[c->round_count++];
-    *round = (struct rn_coord_round){.round = result->round, .attempt = result->attempt};
+    *round = (struct rn_coord_round){
+        .round = result->round, .attempt = result->attempt, .start_round = c->course.last_start};
     memcpy(round->session, result->session, RN_HASH_BYTES);
     memcpy(round->before, result->before, RN_HASH_BYTES);
 }
@@ -95,6 +96,12 @@ const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c
         }
     }
     return low < c->round_count ? &c->rounds[low] : NULL;
+}
+
+uint32_t rn_coord_start_of(const struct rn_coordination *c, uint32_t round)
+{
+    const struct rn_coord_round *summed = rn_coord_index_find(c, round);
+    return summed != NULL ? summed->start_round : c->course.start_round;
 }
 
 /* ---- Pruning */

@@ -21,8 +21,8 @@ static rn_result visit_result(void *argument, const struct rn_record_key *key, s
     (void)key;
     RN_TRY(rn_job_result_read(body, &results->last, err));
     if (results->last.outcome == RN_OK) {
-        rn_coord_index_add(c, &results->last);
         rn_job_course_resume(&c->course, c->basis->plan, &results->last);
+        rn_coord_index_add(c, &results->last);
         c->summed++;
         c->lost_in_row = 0;
     } else {

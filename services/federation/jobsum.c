@@ -30,6 +30,14 @@ static void fill(const struct rn_job_sum *in, const struct rn_round_total *total
     memcpy(result->sum_hash, in->sum_hash, RN_HASH_BYTES);
 }
 
+static void advance(struct rn_job_course *course, const struct rn_job_result *result)
+{
+    course->last_start = course->start_round;
+    if (memcmp(result->before, result->after, RN_HASH_BYTES) != 0) {
+        course->start_round = result->round;
+    }
+}
+
 rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_model *model,
                           struct rn_job_course *course, struct rn_job_result *result,
                           struct rn_error *err)
@@ -38,7 +46,6 @@ rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_model *mo
     struct rn_round_judgement judgement = course->judgement;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer best = {0};
     RN_TRY(rn_round_sum_total(in->layout, &in->sum, &total, err));
-    total.start.valid = rn_round_is_measured(in->plan, result->round, course->last_round);
     const bool better = rn_round_judgement_take(&judgement, in->plan, result->round, &total.start);
     if (better && judgement.best_round > 0 && in->plan->evaluation.keep_best) {
         rn_buffer_init(&best, RN_RECORD_BODY_MAX);
@@ -50,7 +57,7 @@ rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_model *mo
     fill(in, &total, result);
     memcpy(result->after, model->adapter_hash, RN_HASH_BYTES);
     course->judgement = judgement;
-    course->last_round = result->round;
+    advance(course, result);
     if (best.length > 0) {
         rn_buffer_clear(&course->best);
         course->best = best;
@@ -110,7 +117,7 @@ void rn_job_course_resume(struct rn_job_course *course, const struct rn_plan *pl
                           const struct rn_job_result *result)
 {
     (void)rn_round_judgement_take(&course->judgement, plan, result->round, &result->start);
-    course->last_round = result->round;
+    advance(course, result);
 }
 
 rn_result rn_job_course_resume_best(struct rn_job_course *course, const struct rn_plan *plan,
@@ -132,7 +139,9 @@ rn_result rn_job_course_resume_best(struct rn_job_course *course, const struct r
 bool rn_job_course_is_over(const struct rn_job_course *course, const struct rn_plan *plan,
                            uint32_t round)
 {
-    return round > rn_plan_last_round(plan) || course->judgement.stopped;
+    const bool idle =
+        round > plan->rounds && !rn_round_is_measured(plan, round, course->start_round);
+    return idle || round > rn_plan_last_round(plan) || course->judgement.stopped;
 }
 
 /* ---- Publication */

@@ -13,7 +13,8 @@
 /* What the sums so far say of the job. Zero-initialise. */
 struct rn_job_course {
     struct rn_round_judgement judgement;
-    uint32_t last_round;   /* newest summed; 0: none */
+    uint32_t start_round;  /* whose sum made the adapter as it stands (rn_round_is_measured) ... */
+    uint32_t last_start;   /* ... and the one that the newest summed round started from */
     struct rn_buffer best; /* rn_round_model_write of the best adapter; empty: none is kept */
 };
 
@@ -49,7 +50,8 @@ RN_MUST rn_result rn_job_course_resume_best(struct rn_job_course *course,
                                             const struct rn_job_reader *reader,
                                             struct rn_error *err);
 
-/* Is `round` beyond the job's last one, by the plan or by an early end? */
+/* Is `round` beyond the job's last one, by the plan or by an early end? One that only measures is
+ * none where the round before it changed nothing or was lost. */
 bool rn_job_course_is_over(const struct rn_job_course *course, const struct rn_plan *plan,
                            uint32_t round);
 

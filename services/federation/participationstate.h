@@ -131,6 +131,13 @@ static inline bool rn_part_is_done(const struct rn_participation *p)
     return rn_job_course_is_over(&p->course, p->config.basis->plan, p->next_round);
 }
 
+/* The round whose sum made the adapter that a session of `round` starts from: of the newest summed
+ * round, or a later one. */
+static inline uint32_t rn_part_start_of(const struct rn_participation *p, uint32_t round)
+{
+    return round == p->last.round ? p->course.last_start : p->course.start_round;
+}
+
 /* ---- partround.c */
 
 RN_MUST rn_result rn_part_restore(struct rn_participation *p, struct rn_error *err);

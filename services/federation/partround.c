@@ -38,7 +38,7 @@ void rn_part_train(struct rn_participation *p)
                                         .attempt = session->attempt,
                                         .phase = rn_round_phase_name(session->layout.spec.active)});
     struct rn_train_order *order = rn_effects_train(p->out, p->config.model, session->round);
-    order->measure = rn_round_is_measured(plan_of(p), session->round, p->course.last_round);
+    order->measure = session->layout.spec.evaluation;
 }
 
 void rn_part_train_cancel(struct rn_participation *p)
@@ -83,7 +83,8 @@ static rn_result take_update(struct rn_participation *p, const struct rn_trained
                                            .loss_sum = trained->loss_sum,
                                            .start = trained->start};
     struct rn_round_layout layout;
-    RN_TRY(rn_round_model_layout(model, plan_of(p), trained->round, &layout, err));
+    RN_TRY(rn_round_model_layout(model, plan_of(p), trained->round, p->course.start_round, &layout,
+                                 err));
     RN_TRY(rn_round_update_take(model, &layout, trained->before, trained->after, &report,
                                 &p->update, err));
     if (model->local_head != NULL && trained->local_head != NULL) {

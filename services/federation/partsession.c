@@ -45,7 +45,8 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
     };
     RN_TRY(basis->random(basis->random_context, seed->bytes, sizeof(seed->bytes), err));
     return rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
-                            attempt, before, &out->params, &out->context, err);
+                            attempt, rn_part_start_of(p, round), before, &out->params,
+                            &out->context, err);
 }
 
 /* ---- Offers and other messages */
@@ -96,11 +97,11 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
         is_older(p, offer)) {
         return false; /* done here, of no plan of this site, or left behind */
     }
-    if (p->course.judgement.stopped) {
+    if (rn_job_course_is_over(&p->course, plan, (uint32_t)offer->round)) {
         refuse_offer(p, offer,
                      rn_fail(&err, RN_E_REFUSED,
-                             "the plan's early stop ended the job with round %u",
-                             (unsigned)p->course.judgement.stopped_round),
+                             "the job is over by this site's own sums, with round %u",
+                             (unsigned)p->last.round),
                      &err);
         return false;
     }
@@ -169,7 +170,7 @@ static rn_result set_session(struct rn_participation *p, struct rn_sa_member *ma
     session->began_ms = session->stage_since_ms = p->now.monotonic_ms;
     session->sent_before = p->sent;
     return rn_round_model_layout(p->config.model, p->config.basis->plan, key->round,
-                                 &session->layout, err);
+                                 rn_part_start_of(p, key->round), &session->layout, err);
 }
 
 /* The session before ends with an offer that is taken, not with one that is refused. */

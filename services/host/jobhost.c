@@ -95,7 +95,7 @@ static uint64_t lora_bytes(const struct rn_jobhost *host)
 {
     struct rn_round_layout layout;
     const struct rn_round_model *round = &host->model->round;
-    if (!rn_is_ok(rn_round_model_layout(round, &host->site->plan, 1, &layout, NULL))) {
+    if (!rn_is_ok(rn_round_model_layout(round, &host->site->plan, 1, 0, &layout, NULL))) {
         return 0;
     }
     return rn_plan_upload_bytes(&host->site->numbers,

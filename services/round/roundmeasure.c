@@ -3,9 +3,9 @@
 
 #include "policy/plan.h"
 
-bool rn_round_is_measured(const struct rn_plan *plan, uint32_t round, uint32_t last)
+bool rn_round_is_measured(const struct rn_plan *plan, uint32_t round, uint32_t start_round)
 {
-    return plan->evaluation.federated && round == last + 1;
+    return plan->evaluation.federated && round == start_round + 1;
 }
 
 bool rn_round_judgement_take(struct rn_round_judgement *judgement, const struct rn_plan *plan,

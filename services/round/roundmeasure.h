@@ -6,8 +6,8 @@
  * trains nothing, measures the adapter after the plan's last. Every site reads the same sums and so
  * arrives at the same best round and the same early end. Pure.
  *
- * One adapter is measured in the sums of one round alone: not where rounds were skipped in between
- * (services/PROTOCOL.md, section 7).
+ * One adapter is measured in one round alone, the one right after it (services/PROTOCOL.md,
+ * section 7).
  */
 #ifndef RN_SERVICES_ROUND_ROUNDMEASURE_H
 #define RN_SERVICES_ROUND_ROUNDMEASURE_H
@@ -34,8 +34,9 @@ struct rn_round_judgement {
     uint32_t stopped_round; /* whose sum said so */
 };
 
-/* Is the adapter that `round` starts from measured in its sum? `last`: the newest summed round. */
-bool rn_round_is_measured(const struct rn_plan *plan, uint32_t round, uint32_t last);
+/* Is the adapter that `round` starts from measured in its sum? start_round: the round whose sum
+ * made it, 0 for the start; a sum that changed nothing made none. */
+bool rn_round_is_measured(const struct rn_plan *plan, uint32_t round, uint32_t start_round);
 
 /* Takes in what the sum of `round` says; sums come in the order of rounds. True when the adapter
  * that the round started from is the best so far: by more than `min_delta`, or the first. */

@@ -34,11 +34,11 @@ void rn_round_model_hash(struct rn_round_model *model)
 }
 
 rn_result rn_round_model_layout(const struct rn_round_model *model, const struct rn_plan *plan,
-                                uint32_t round, struct rn_round_layout *out_layout,
-                                struct rn_error *err)
+                                uint32_t round, uint32_t start_round,
+                                struct rn_round_layout *out_layout, struct rn_error *err)
 {
     struct rn_round_spec spec;
-    RN_TRY(rn_round_spec_derive(plan, round, &spec, err));
+    RN_TRY(rn_round_spec_derive(plan, round, start_round, &spec, err));
     const struct rn_round_selection *selection = &model->selections[spec.active];
     return rn_round_layout_init(&spec, selection->segments, selection->segment_count, out_layout,
                                 err);

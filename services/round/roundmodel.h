@@ -35,7 +35,8 @@ void rn_round_model_hash(struct rn_round_model *model);
 /* The vector of a round. RN_E_CONFIG as rn_round_spec_derive and rn_round_layout_init. */
 RN_MUST rn_result rn_round_model_layout(const struct rn_round_model *model,
                                         const struct rn_plan *plan, uint32_t round,
-                                        struct rn_round_layout *out_layout, struct rn_error *err);
+                                        uint32_t start_round, struct rn_round_layout *out_layout,
+                                        struct rn_error *err);
 
 /* Adapter and local head as bytes for a record, and back. RN_E_DATA when they are not of this
  * model, or damaged; then the model is unchanged. */

@@ -8,8 +8,9 @@
 #include "crypto/quantise.h"
 #include "crypto/sha256.h"
 #include "policy/plan.h"
+#include "services/round/roundmeasure.h"
 
-rn_result rn_round_spec_derive(const struct rn_plan *plan, uint32_t round,
+rn_result rn_round_spec_derive(const struct rn_plan *plan, uint32_t round, uint32_t start_round,
                                struct rn_round_spec *out_spec, struct rn_error *err)
 {
     RN_ENSURE(round >= 1 && round <= rn_plan_last_round(plan), err, RN_E_CONFIG,
@@ -23,7 +24,7 @@ rn_result rn_round_spec_derive(const struct rn_plan *plan, uint32_t round,
         .weighted = plan->weights == RN_WEIGHTS_EXAMPLES,
         .weight_max = plan->weights == RN_WEIGHTS_EXAMPLES ? plan->max_examples : 1,
         .metrics = plan->metrics == RN_METRICS_SUMMED,
-        .evaluation = plan->evaluation.federated,
+        .evaluation = rn_round_is_measured(plan, round, start_round),
     };
     const double scales[3] = {plan->secagg.scale_a, plan->secagg.scale_b, plan->secagg.scale_head};
     for (int i = 0; i < 3; i++) {
@@ -44,8 +45,8 @@ uint64_t rn_round_value_max(const struct rn_round_spec *spec)
 
 uint32_t rn_round_parts(const struct rn_round_spec *spec)
 {
-    const uint32_t parts = spec->active | (spec->with_head ? RN_ROUND_HEAD : 0u);
-    return parts == 0 ? RN_ROUND_MEASURE : parts;
+    return spec->active | (spec->with_head ? RN_ROUND_HEAD : 0u) |
+           (spec->evaluation ? RN_ROUND_MEASURE : 0u);
 }
 
 const char *rn_round_phase_name(unsigned active)

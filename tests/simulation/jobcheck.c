@@ -98,8 +98,9 @@ static struct job_vector *find_vector(struct job *job, uint32_t member, const ui
 static bool holds_measure(const struct job_node *node, const struct job_vector *vector)
 {
     struct rn_round_layout layout;
-    RN_BUG_IF(!rn_is_ok(
-        rn_round_model_layout(&node->model, &node->job->plan, vector->round, &layout, NULL)));
+    RN_BUG_IF(!rn_is_ok(rn_round_model_layout(
+        &node->model, &node->job->plan, vector->round,
+        job_start_of(node->job, vector->before, vector->round), &layout, NULL)));
     const int32_t first = layout.field_offset[RN_ROUND_METRIC];
     for (uint32_t i = 0; i < layout.limbs && first >= 0; i++) {
         if (vector->values[(uint32_t)first + i] != 0) {
@@ -123,7 +124,8 @@ static struct job_vector *add_vector(struct job_node *node, const struct rn_sa_m
     memcpy(vector->session, m->session, RN_HASH_BYTES);
     memcpy(vector->before, node->model.adapter_hash, RN_HASH_BYTES);
     struct rn_round_spec spec;
-    RN_BUG_IF(!rn_is_ok(rn_round_spec_derive(&job->plan, vector->round, &spec, NULL)));
+    RN_BUG_IF(!rn_is_ok(rn_round_spec_derive(
+        &job->plan, vector->round, job_start_of(job, vector->before, vector->round), &spec, NULL)));
     vector->parts = rn_round_parts(&spec);
     memcpy(vector->values, node->fresh, sizeof(vector->values));
     vector->measured = holds_measure(node, vector);
@@ -370,7 +372,9 @@ static void compute(struct job *job, const struct rn_job_result *result, struct 
         job_fail(job, "round %u is summed over nobody knows whom", (unsigned)result->round);
     }
     job_model_init(job, &model);
-    RN_BUG_IF(!rn_is_ok(rn_round_model_layout(&model, &job->plan, result->round, &layout, NULL)));
+    RN_BUG_IF(!rn_is_ok(rn_round_model_layout(&model, &job->plan, result->round,
+                                              job_start_of(job, result->before, result->round),
+                                              &layout, NULL)));
     for (uint32_t i = 0; i < job->options.members; i++) {
         const struct job_vector *vector = find_vector(job, i, result->session);
         if ((survivors->members >> i & 1) == 0) {

@@ -22,6 +22,17 @@ struct rn_round_measure job_measure(const struct job *job, uint32_t member, uint
         .valid = true, .metric = (double)(z % 512) / 256 - 1, .loss = (double)(z % 64) / 16};
 }
 
+uint32_t job_start_of(const struct job *job, const uint8_t before[static RN_HASH_BYTES],
+                      uint32_t round)
+{
+    for (uint32_t i = 0; i < round; i++) {
+        if (job->truth[i].known && memcmp(job->truth[i].after, before, RN_HASH_BYTES) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 static void add_up(struct job *job, uint32_t round, uint32_t members, struct rn_round_measure *out)
 {
     const uint32_t count = (uint32_t)__builtin_popcount(members);

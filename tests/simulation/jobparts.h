@@ -19,6 +19,9 @@ void job_train(struct job *job, uint32_t member, const struct rn_train_order *or
 /* ---- jobmeasure.c: federated evaluation */
 /* What the member's development set says of the adapter after `round`. */
 struct rn_round_measure job_measure(const struct job *job, uint32_t member, uint32_t round);
+/* The first summed round before `round` that has this adapter; 0: the start. */
+uint32_t job_start_of(const struct job *job, const uint8_t before[static RN_HASH_BYTES],
+                      uint32_t round);
 /* A round has got its sum, over these members (bits); its truth is known but for the measure. */
 void job_measure_truth(struct job *job, uint32_t round, uint32_t members);
 void job_measure_check(struct job_node *node, const struct rn_job_result *result);

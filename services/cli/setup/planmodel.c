@@ -66,7 +66,7 @@ static rn_result cost_of(struct rn_trainer *trainer, const struct rn_plan *plan,
     const struct rn_segment *segments = NULL;
     size_t count = 0;
     size_t elements = 0;
-    RN_TRY(rn_round_spec_derive(plan, 1, &spec, err));
+    RN_TRY(rn_round_spec_derive(plan, 1, 0, &spec, err));
     spec.active = matrices;
     RN_TRY(rn_trainer_layout(trainer, (enum rn_matrix)matrices, spec.with_head, &segments, &count,
                              &elements));
