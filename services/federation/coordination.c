@@ -103,23 +103,13 @@ static void gather(struct rn_coordination *c)
     }
 }
 
-static void stopped_by_operator(struct rn_coordination *c)
-{
-    rn_coord_write_end(c, c->result, &c->err);
-    end_rounds(c);
-}
-
 static void follow(struct rn_coordination *c, const struct rn_coord_outcome *outcome)
 {
     switch (rn_coord_conclude(c, outcome)) {
     case RN_COORD_GO_ON:
         break;
     case RN_COORD_NEXT:
-        if (c->abort_asked) {
-            stopped_by_operator(c);
-        } else {
-            gather(c);
-        }
+        gather(c);
         break;
     case RN_COORD_END_ROUNDS:
         end_rounds(c);
@@ -336,19 +326,20 @@ static void take_drain(struct rn_coordination *c, unsigned count)
     }
 }
 
-/* A session that can be called off is; a certified one brings its sum first. */
+/* A session that can be called off is; a certified one brings its sum first. Recorded at once: a
+ * restart does not forget it. */
 static void take_abort(struct rn_coordination *c, const char *text)
 {
-    if (c->abort_asked || c->phase == RN_COORDINATION_LINGER) {
+    if (c->result.code != RN_OK || c->phase == RN_COORDINATION_LINGER) {
         return;
     }
-    c->abort_asked = true;
     c->result = rn_fail(&c->err, RN_E_INCOMPLETE, "ended by the operator: %s", text);
-    if (c->phase == RN_COORDINATION_GATHER) {
-        stopped_by_operator(c);
-    } else {
+    rn_coord_write_end(c, c->result, &c->err);
+    if (c->phase == RN_COORDINATION_SESSION) {
         const struct rn_coord_outcome outcome = rn_coord_session_abort(c);
         follow(c, &outcome);
+    } else {
+        gather(c);
     }
 }
 

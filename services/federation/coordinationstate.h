@@ -128,7 +128,6 @@ struct rn_coordination {
 
     unsigned drains;
     uint64_t drain_ms;
-    bool abort_asked; /* by the operator */
     bool ended;       /* END was given */
     rn_result result; /* of the job */
     struct rn_error err;

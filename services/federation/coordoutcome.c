@@ -107,7 +107,7 @@ static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
      * round that only measures is the last one anyway, and takes nothing from the adapter. */
     const bool last = session->layout.delta_count > 0 &&
                       (c->basis->plan->method != RN_METHOD_ROLORA || head || c->lost_in_row >= 2);
-    if (last) {
+    if (last && rn_is_ok(c->result)) { /* else the operator has ended it already */
         char declined[RN_ERROR_TEXT_MAX / 2];
         name_declined(c, result.round, declined, sizeof(declined));
         c->result =

@@ -238,15 +238,13 @@ fault terminal-end-is-not-written $fed/coordoutcome.c \
 ' '' \
   test_job_restart:test_terminal_end_is_remembered
 
-fault operators-end-is-not-written $fed/coordination.c \
-  '    rn_coord_write_end(c, c->result, &c->err);
-' '' \
-  test_job_trouble:test_operator_ends*
-
 fault terminal-end-is-not-read $fed/coordresume.c \
-  'return ended ? rn_ok() : resume_attempt' 'c->result = rn_ok();
-    return resume_attempt' \
+  'RN_TRY(read_end(c, err));' '(void)read_end;' \
   test_job_restart:test_terminal_end_is_remembered
+
+fault operators-end-is-not-recorded $fed/coordination.c \
+  'rn_coord_write_end(c, c->result, &c->err);' '' \
+  test_job_trouble:test_operators_end_survives_a_crash
 
 fault end-after-a-restart-waits-for-one $fed/coordination.c \
   'c->first_session && rn_coord_present(c) < c->peer_count;' 'c->first_session && rn_coord_present(c) == 0;' \
