@@ -80,23 +80,23 @@ static rn_result check_secagg(const struct rn_yaml_index *index, const struct rn
     return rn_ok();
 }
 
-/* Fields that plans may name already, and that no service acts on yet: what would be ignored is
- * refused. */
+/* What would be ignored is refused. */
 static rn_result check_evaluation(const struct rn_yaml_index *index, const struct rn_plan *plan,
                                   struct rn_error *err)
 {
-    static const char what[] = "this version cannot do that yet: leave it out";
+    static const char what[] = "only with evaluation.federated: true";
     const struct rn_plan_evaluation *evaluation = &plan->evaluation;
-    if (evaluation->federated) {
-        return rn_yaml_fail(index, "evaluation.federated", err, "%s", what);
+    if (evaluation->federated && plan->metrics != RN_METRICS_SUMMED) {
+        return rn_yaml_fail(index, "evaluation.federated", err,
+                            "needs metrics: summed, since the results are elements of the vector");
     }
-    if (evaluation->keep_best) {
+    if (!evaluation->federated && evaluation->keep_best) {
         return rn_yaml_fail(index, "evaluation.keep_best", err, "%s", what);
     }
-    if (evaluation->early_stop.patience != 0) {
+    if (!evaluation->federated && evaluation->early_stop.patience != 0) {
         return rn_yaml_fail(index, "evaluation.early_stop.patience", err, "%s", what);
     }
-    if (evaluation->early_stop.min_delta != 0) {
+    if (!evaluation->federated && evaluation->early_stop.min_delta != 0) {
         return rn_yaml_fail(index, "evaluation.early_stop.min_delta", err, "%s", what);
     }
     return rn_ok();

@@ -92,7 +92,6 @@ struct rn_plan_training {
     uint32_t steps; /* local steps a round */
 };
 
-/* Only what does nothing is accepted so far (rn_plan_parse). */
 struct rn_plan_early_stop {
     uint32_t patience; /* rounds without improvement; 0: never */
     double min_delta;  /* least change of the measure that is one */
@@ -153,8 +152,11 @@ void rn_plan_hash(struct rn_view exact, uint8_t out_hash[static 32]);
 RN_MUST rn_result rn_plan_parse(struct rn_view exact, const char *source, struct rn_plan *out_plan,
                                 struct rn_error *err);
 
-/* Matrices that round (from 1) trains: RN_PLAN_MATRIX_ bits. */
+/* Matrices that round (from 1) trains: RN_PLAN_MATRIX_ bits; 0 beyond `rounds`. */
 unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round);
+/* The job's last round: `rounds`, and with federated evaluation one more, which trains nothing and
+ * measures the adapter after the last one that does. */
+uint32_t rn_plan_last_round(const struct rn_plan *plan);
 
 /* Stable texts of the enums as they stand in YAML; never NULL. */
 const char *rn_plan_method_name(enum rn_plan_method method);

@@ -51,10 +51,11 @@ static const struct rn_field fields[] = {
     {"name", RN_FIELD_NAME, AT(name), .meaning = "name of this plan, same letters"},
     {"seed", RN_FIELD_U64, AT(seed), .most = 0x1p53, .fallback = "1",
      .meaning = "seed of adapter A, of a head that the checkpoint lacks, and of the order of "
-                "batches; another one in every "
-                "plan of a federation"},
+                "batches; another one in every plan of a federation over the same model and data "
+                "(SECURITY.md)"},
     {"rounds", RN_FIELD_U32, AT(rounds), .least = 1, .most = 100000, .fallback = "8",
-     .meaning = "rounds of the job, counted from 1"},
+     .meaning = "rounds of the job, counted from 1; a member uploads in at most 65536 sessions of "
+                "one job"},
     {"method", RN_FIELD_WORD, AT(method), ONE_OF(methods), .fallback = "rolora",
      .meaning = "`rolora` (B, A, B, A ...), `ffa-lora` (always B), `fedavg-lora` (both)"},
     {"weights", RN_FIELD_WORD, AT(weights), ONE_OF(weights), .fallback = "uniform",
@@ -121,21 +122,18 @@ static const struct rn_field fields[] = {
 
     {"evaluation.federated", RN_FIELD_SWITCH, AT(evaluation.federated), .optional = true,
      .absent = "false", .fallback = "false",
-     .meaning =
-         "`true`: the members' results on their own development sets are elements of the "
-         "masked vector, and their mean measures the round; only `false` is accepted so far"},
+     .meaning = "`true`: every member judges each round's adapter on its own development set; the "
+                "results are elements of the masked vector, and their mean measures the adapter. "
+                "Needs `metrics: summed`"},
     {"evaluation.keep_best", RN_FIELD_SWITCH, AT(evaluation.keep_best), .optional = true,
      .absent = "false", .fallback = "false",
-     .meaning = "`true`: the adapter of the round that measured best is kept beside the last; only "
-                "`false` is accepted so far"},
+     .meaning = "`true`: the adapter that measured best is kept beside the last"},
     {"evaluation.early_stop.patience", RN_FIELD_U32, AT(evaluation.early_stop.patience),
      .optional = true, .most = 100000, .absent = "0", .fallback = "0", .unit = "rounds",
-     .meaning = "rounds without improvement after which the job ends; 0: never; only 0 is accepted "
-                "so far"},
+     .meaning = "measured rounds without improvement after which the job ends; 0: never"},
     {"evaluation.early_stop.min_delta", RN_FIELD_REAL, AT(evaluation.early_stop.min_delta),
-     .optional = true, .most = 1000000, .absent = "0", .fallback = "0",
-     .meaning = "least change of the measure that counts as improvement; only 0 is accepted so "
-                "far"},
+     .optional = true, .most = 2, .absent = "0", .fallback = "0",
+     .meaning = "least change of the metric that counts as improvement"},
 
     {"secagg.colluding", RN_FIELD_U32, AT(secagg.colluding), .least = 1,
      .most = RN_PLAN_MEMBERS_MAX - 2, .fallback = "1",

@@ -11,6 +11,9 @@
 
 unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round)
 {
+    if (round > plan->rounds) {
+        return 0;
+    }
     switch (plan->method) {
     case RN_METHOD_FFA_LORA:
         return RN_PLAN_MATRIX_B;
@@ -19,6 +22,11 @@ unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round)
     default:
         return round % 2 == 1 ? RN_PLAN_MATRIX_B : RN_PLAN_MATRIX_A;
     }
+}
+
+uint32_t rn_plan_last_round(const struct rn_plan *plan)
+{
+    return plan->rounds + (plan->evaluation.federated ? 1 : 0);
 }
 
 /* What secure aggregation must know to answer for quorum, floor and bits. */

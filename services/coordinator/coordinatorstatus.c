@@ -82,7 +82,8 @@ bool rn_coordinator_status(struct rn_jobhost *host, struct rn_now now, struct rn
     for (uint32_t i = 0; i < view.member_count; i++) {
         write_member(host, i, &view.members[i], view.signers.members[i], out);
     }
-    rn_buffer_format(out, "]");
+    rn_buffer_format(out, "],");
+    rn_jobhost_write_best(&view.judgement, out);
     return !view.draining && view.phase != RN_COORDINATION_ENDED;
 }
 

@@ -58,6 +58,20 @@ static void fail(struct rn_coordination *c, rn_result result, const struct rn_er
     end(c, result, err);
 }
 
+/* The adapters that stay: the best where one is kept, and the last. */
+static void publish_last(struct rn_coordination *c)
+{
+    struct rn_error err = {0};
+    bool published = false;
+    const rn_result result = rn_job_course_publish(&c->course, c->model, c->out, &published, &err);
+    if (!rn_is_ok(result)) {
+        fail(c, result, &err);
+        return;
+    }
+    c->publishing += published;
+    rn_coord_publish(c, c->model, c->rounds[c->round_count - 1].round, true);
+}
+
 /* No further round: members fetch what they miss, the last adapter is published. Nothing is
  * published that no round was summed for. */
 static void end_rounds(struct rn_coordination *c)
@@ -68,7 +82,7 @@ static void end_rounds(struct rn_coordination *c)
     }
     set_phase(c, RN_COORDINATION_LINGER);
     if (c->round_count > 0) {
-        rn_coord_publish(c, c->model, c->rounds[c->round_count - 1].round, true);
+        publish_last(c);
         return;
     }
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_ENDED,
@@ -81,17 +95,12 @@ static void gather(struct rn_coordination *c)
 {
     if (c->drains > 0) {
         end(c, rn_ok(), NULL);
-    } else if (c->round > c->basis->plan->rounds || !rn_is_ok(c->result)) {
+    } else if (rn_job_course_is_over(&c->course, c->basis->plan, c->round) ||
+               !rn_is_ok(c->result)) {
         end_rounds(c);
     } else {
         set_phase(c, RN_COORDINATION_GATHER);
     }
-}
-
-static void stopped_by_operator(struct rn_coordination *c)
-{
-    rn_coord_write_end(c, c->result, &c->err);
-    end_rounds(c);
 }
 
 static void follow(struct rn_coordination *c, const struct rn_coord_outcome *outcome)
@@ -100,11 +109,7 @@ static void follow(struct rn_coordination *c, const struct rn_coord_outcome *out
     case RN_COORD_GO_ON:
         break;
     case RN_COORD_NEXT:
-        if (c->abort_asked) {
-            stopped_by_operator(c);
-        } else {
-            gather(c);
-        }
+        gather(c);
         break;
     case RN_COORD_END_ROUNDS:
         end_rounds(c);
@@ -291,6 +296,7 @@ static void tell_published(struct rn_coordination *c, const struct rn_published 
                                                     .outcome = c->result.code,
                                                     .summed = c->summed,
                                                     .skipped = c->skipped,
+                                                    .judgement = c->course.judgement,
                                                     .head_untrained = !c->model->shared_head},
                               published->directory);
     }
@@ -305,7 +311,7 @@ static void take_published(struct rn_coordination *c, const struct rn_published 
         }
         return;
     }
-    if (!published->final) {
+    if (!published->final && !published->best) {
         const struct rn_job_metrics metrics = metrics_of(published);
         c->unpublished_from = published->round + 1;
         rn_coord_write_metrics(c, published->round, &metrics);
@@ -326,19 +332,20 @@ static void take_drain(struct rn_coordination *c, unsigned count)
     }
 }
 
-/* A session that can be called off is; a certified one brings its sum first. */
+/* A session that can be called off is; a certified one brings its sum first. Recorded at once: a
+ * restart does not forget it. */
 static void take_abort(struct rn_coordination *c, const char *text)
 {
-    if (c->abort_asked || c->phase == RN_COORDINATION_LINGER) {
+    if (c->result.code != RN_OK || c->phase == RN_COORDINATION_LINGER) {
         return;
     }
-    c->abort_asked = true;
     c->result = rn_fail(&c->err, RN_E_INCOMPLETE, "ended by the operator: %s", text);
-    if (c->phase == RN_COORDINATION_GATHER) {
-        stopped_by_operator(c);
-    } else {
+    rn_coord_write_end(c, c->result, &c->err);
+    if (c->phase == RN_COORDINATION_SESSION) {
         const struct rn_coord_outcome outcome = rn_coord_session_abort(c);
         follow(c, &outcome);
+    } else {
+        gather(c);
     }
 }
 
@@ -442,7 +449,7 @@ static rn_result start(struct rn_coordination *c, struct rn_error *err)
     RN_TRY(rn_coord_resume(c, &outcome, err));
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_STARTED,
                                                    .round = c->round,
-                                                   .rounds = c->basis->plan->rounds,
+                                                   .rounds = rn_plan_last_round(c->basis->plan),
                                                    .members = c->peer_count});
     if (c->phase == RN_COORDINATION_SESSION) {
         follow(c, &outcome);
@@ -482,6 +489,7 @@ void rn_coordination_free(struct rn_coordination *c)
     for (size_t i = 0; i < RN_COORD_PLACES; i++) {
         rn_coord_session_clear(&c->places[i].session);
     }
+    rn_job_course_clear(&c->course);
     rn_free(c->rounds);
     rn_free(c);
 }
@@ -516,13 +524,14 @@ void rn_coordination_view(const struct rn_coordination *c, struct rn_now now,
     *out = (struct rn_coordination_view){
         .phase = c->phase,
         .round = c->round,
-        .rounds = c->basis->plan->rounds,
+        .rounds = rn_plan_last_round(c->basis->plan),
         .attempt = c->attempt,
         .summed = c->summed,
         .skipped = c->skipped,
         .stage = session->stage,
         .stage_age_ms = rn_coord_machine_ms(c) - session->stage_ms,
         .stage_left_ms = rn_coord_stage_left_ms(c),
+        .judgement = c->course.judgement,
         .outcome = c->result.code,
         .draining = c->drains > 0,
         .signers = c->signers,

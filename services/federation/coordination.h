@@ -93,7 +93,8 @@ struct rn_coordination_view {
     enum rn_sa_stage stage;
     uint64_t stage_age_ms;
     uint64_t stage_left_ms; /* until the hard time-out; 0: none */
-    enum rn_code outcome;   /* of the job so far */
+    struct rn_round_judgement judgement;
+    enum rn_code outcome; /* of the job so far */
     bool draining;
     uint8_t adapter_hash[RN_HASH_BYTES];
     struct rn_plan_signers signers; /* whose signatures of the plan are here */

@@ -20,6 +20,7 @@
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/member.h"
 #include "services/federation/coordination.h"
+#include "services/federation/jobsum.h"
 #include "services/round/roundsession.h"
 
 /* A member away this long is not waited for; long enough for a restart of its process. */
@@ -88,6 +89,7 @@ struct rn_coord_place {
 /* A summed round, to find its session again. */
 struct rn_coord_round {
     uint32_t round, attempt;
+    uint32_t start_round; /* in the index: that of the adapter it started from */
     uint8_t session[RN_HASH_BYTES];
     uint8_t before[RN_HASH_BYTES];
 };
@@ -112,11 +114,12 @@ struct rn_coordination {
     enum rn_coordination_phase phase;
     uint64_t phase_ms;
     uint64_t told_ms;     /* last "still waiting" event */
-    uint32_t round;       /* in progress or next; rounds + 1 at the end */
+    uint32_t round;       /* in progress or next; one beyond the last at the end */
     uint32_t attempt;     /* last number used in this round */
     bool first_session;   /* of this process: absent members get more time to arrive */
     uint32_t lost_in_row; /* rounds since the adapter last changed */
     uint32_t summed, skipped;
+    struct rn_job_course course;
     struct rn_coord_session session;
     uint64_t skew_ms; /* the machine's clock is this far ahead of clock_ms */
     struct rn_coord_place places[RN_COORD_PLACES];
@@ -131,7 +134,6 @@ struct rn_coordination {
 
     unsigned drains;
     uint64_t drain_ms;
-    bool abort_asked; /* by the operator */
     bool ended;       /* END was given */
     rn_result result; /* of the job */
     struct rn_error err;
@@ -159,12 +161,15 @@ static inline const char *rn_coord_phase_of(const struct rn_coord_session *sessi
 void rn_coord_write_attempt(struct rn_coordination *c, const struct rn_coord_session *session);
 void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_session *session,
                             enum rn_record_kind kind, struct rn_buffer *bytes);
-/* The outcome, and the adapter where it changed. */
-void rn_coord_write_result(struct rn_coordination *c, const struct rn_job_result *result);
+/* The outcome of a round without a sum; of one with a sum, and its adapter. */
+void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result);
+void rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result);
 void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,
                             const struct rn_job_metrics *metrics);
 void rn_coord_write_end(struct rn_coordination *c, rn_result result, const struct rn_error *err);
 void rn_coord_index_add(struct rn_coordination *c, const struct rn_job_result *result);
+/* The round whose sum made the adapter that a session of `round` starts from. */
+uint32_t rn_coord_start_of(const struct rn_coordination *c, uint32_t round);
 /* The first summed round from `from` on, or NULL. */
 const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c, uint32_t from);
 /* Whole vectors of rounds for which every member has a receipt go, with the next commit. */

@@ -9,33 +9,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/guard.h"
 #include "services/federation/coordinationstate.h"
-
-static float *copy_floats(const float *values, size_t count)
-{
-    float *copy = values == NULL ? NULL : rn_alloc(count, sizeof(*copy));
-    if (copy != NULL) {
-        memcpy(copy, values, count * sizeof(*copy));
-    }
-    return copy;
-}
 
 void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *model, uint32_t round,
                       bool final)
 {
-    struct rn_publish_order *order = &rn_effects_add(c->out, RN_EFFECT_PUBLISH)->publish;
-    *order = (struct rn_publish_order){
-        .round = round,
-        .final = final,
-        .evaluate = !final, /* the round's own order judged the same adapter */
-        .values = copy_floats(model->adapter.values, model->adapter.count),
-        .count = model->adapter.count,
-        .local_head = copy_floats(model->local_head, model->local_head_count),
-        .local_head_count = model->local_head_count,
-    };
-    memcpy(order->adapter_hash, model->adapter_hash, RN_HASH_BYTES);
+    struct rn_publish_order *order = rn_effects_publish(c->out, model, round);
+    order->final = final;
+    /* The round's own order judged the same adapter; so did the one before a round that changes
+     * nothing. */
+    order->evaluate = !final && round <= c->basis->plan->rounds;
     if (!final && c->publishing == 0) {
         c->unpublished_from = round;
     }
@@ -65,12 +49,16 @@ static void report(struct rn_coordination *c, const struct rn_job_result *result
                                  .included = result->included,
                                  .lost = result->lost,
                                  .loss = result->loss,
+                                 .start = result->start,
                                  .bytes = result->uplink_bytes,
                                  .milliseconds = result->milliseconds,
                                  .outcome = (enum rn_code)result->outcome,
                                  .has_hash = true};
     memcpy(event.hash, result->after, sizeof(event.hash));
     rn_effects_event(c->out, event);
+    if (result->outcome == RN_OK) {
+        rn_job_sum_tell(result, c->basis->plan, &c->course, c->out);
+    }
 }
 
 /* No sum, and none will come: the adapter stays, the next round has the other matrix. */
@@ -114,10 +102,12 @@ static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
     c->skipped++;
     c->round++;
     c->attempt = 0;
-    rn_coord_write_result(c, &result);
-    /* Two in a row from one adapter: both its matrices are spent, so nobody could join again. */
-    const bool last = c->basis->plan->method != RN_METHOD_ROLORA || head || c->lost_in_row >= 2;
-    if (last) {
+    rn_coord_write_skipped(c, &result);
+    /* Two in a row from one adapter: both its matrices are spent, so nobody could join again. A
+     * round that only measures is the last one anyway, and takes nothing from the adapter. */
+    const bool last = session->layout.delta_count > 0 &&
+                      (c->basis->plan->method != RN_METHOD_ROLORA || head || c->lost_in_row >= 2);
+    if (last && rn_is_ok(c->result)) { /* else the operator has ended it already */
         char declined[RN_ERROR_TEXT_MAX / 2];
         name_declined(c, result.round, declined, sizeof(declined));
         c->result =

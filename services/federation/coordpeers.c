@@ -130,8 +130,8 @@ static void accept(struct rn_coordination *c, uint32_t index, uint64_t connectio
     peer->stranded = false;
     peer->ahead = is_ahead(c, hello->next_round);
     peer->why = RN_OK;
-    peer->next_round = hello->next_round > c->basis->plan->rounds + UINT64_C(1)
-                           ? c->basis->plan->rounds + 1
+    peer->next_round = hello->next_round > rn_plan_last_round(c->basis->plan) + UINT64_C(1)
+                           ? rn_plan_last_round(c->basis->plan) + 1
                            : (uint32_t)hello->next_round;
     peer->furthest = peer->next_round;
     peer->since_ms = peer->advance_ms = peer->progress_ms = c->clock_ms;
@@ -205,7 +205,7 @@ static void take_status(struct rn_coordination *c, uint32_t index,
         rn_coord_advance(c, index, (uint32_t)status->round);
         peer->wants_help = true;
     } else if (status->stage == RN_SA_STAGE_FINISHED && status->round > peer->next_round &&
-               status->round <= (uint64_t)c->basis->plan->rounds + 1) {
+               status->round <= (uint64_t)rn_plan_last_round(c->basis->plan) + 1) {
         /* It got on: no need to go slow. One that was there before gets no help for it. */
         peer->helped = peer->helped && status->round <= peer->furthest;
         rn_coord_advance(c, index, (uint32_t)status->round);

@@ -35,19 +35,19 @@ void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_ses
     *bytes = (struct rn_buffer){0};
 }
 
-void rn_coord_write_result(struct rn_coordination *c, const struct rn_job_result *result)
+void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result)
 {
-    struct rn_record_key key =
+    const struct rn_record_key key =
         key_of(RN_RECORD_RESULT, result->round, result->attempt, result->session);
+    rn_job_result_write(result, rn_job_batch_write(rn_effects_commit(c->out), &key));
+}
+
+void rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result)
+{
     struct rn_job_batch *batch = rn_effects_commit(c->out);
-    rn_job_result_write(result, rn_job_batch_write(batch, &key));
-    if (result->outcome == RN_OK) {
-        key.kind = RN_RECORD_ADAPTER;
-        rn_round_model_write(c->model, rn_job_batch_write(batch, &key));
-        rn_job_batch_prune(batch, RN_RECORD_ADAPTER,
-                           result->round < c->unpublished_from ? result->round
-                                                               : c->unpublished_from);
-    }
+    rn_job_sum_write(result, c->model, &c->course, batch);
+    rn_job_batch_prune(batch, RN_RECORD_ADAPTER,
+                       result->round < c->unpublished_from ? result->round : c->unpublished_from);
 }
 
 void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,
@@ -77,7 +77,8 @@ void rn_coord_index_add(struct rn_coordination *c, const struct rn_job_result *r
         c->round_capacity = capacity;
     }
     struct rn_coord_round *round = &c->rounds[c->round_count++];
-    *round = (struct rn_coord_round){.round = result->round, .attempt = result->attempt};
+    *round = (struct rn_coord_round){
+        .round = result->round, .attempt = result->attempt, .start_round = c->course.last_start};
     memcpy(round->session, result->session, RN_HASH_BYTES);
     memcpy(round->before, result->before, RN_HASH_BYTES);
 }
@@ -95,6 +96,12 @@ const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c
         }
     }
     return low < c->round_count ? &c->rounds[low] : NULL;
+}
+
+uint32_t rn_coord_start_of(const struct rn_coordination *c, uint32_t round)
+{
+    const struct rn_coord_round *summed = rn_coord_index_find(c, round);
+    return summed != NULL ? summed->start_round : c->course.start_round;
 }
 
 /* ---- Pruning */

@@ -21,6 +21,7 @@ static rn_result visit_result(void *argument, const struct rn_record_key *key, s
     (void)key;
     RN_TRY(rn_job_result_read(body, &results->last, err));
     if (results->last.outcome == RN_OK) {
+        rn_job_course_resume(&c->course, c->basis->plan, &results->last);
         rn_coord_index_add(c, &results->last);
         c->summed++;
         c->lost_in_row = 0;
@@ -204,15 +205,18 @@ static rn_result resume_attempt(struct rn_coordination *c, const struct rn_job_r
     return rn_ok();
 }
 
-static rn_result read_end(struct rn_coordination *c, bool *out_found, struct rn_error *err)
+static rn_result read_end(struct rn_coordination *c, struct rn_error *err)
 {
     const struct rn_job_reader *reader = &c->basis->reader;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer body = {0};
     struct rn_record_key key;
     struct rn_job_end end;
-    RN_TRY(reader->latest(reader->context, RN_RECORD_END, -1, &key, &body, out_found, err));
-    if (*out_found) {
+    bool found = false;
+    RN_TRY(reader->latest(reader->context, RN_RECORD_END, -1, &key, &body, &found, err));
+    if (found) {
         RN_TRY(rn_job_end_read(rn_buffer_view(&body), &end, err));
+        RN_TRY(rn_job_end_verify(&end, &c->basis->roster->coordinator, c->basis->plan->hash,
+                                 key.round, err));
         c->result = rn_fail(&c->err, end.code, "%s", end.text);
     }
     return rn_ok();
@@ -223,12 +227,12 @@ rn_result rn_coord_resume(struct rn_coordination *c, struct rn_coord_outcome *ou
 {
     struct results results = {.c = c};
     int64_t published = -1;
-    bool ended = false;
     c->round = 1;
     RN_TRY(scan(c, RN_RECORD_RESULT, visit_result, &results, err));
     RN_TRY(publish_start_again(c, &published, err));
     RN_TRY(read_adapter(c, err));
     RN_TRY(publish_again(c, published, err));
-    RN_TRY(read_end(c, &ended, err));
-    return ended ? rn_ok() : resume_attempt(c, &results.last, out_outcome, err);
+    RN_TRY(rn_job_course_resume_best(&c->course, c->basis->plan, &c->basis->reader, err));
+    RN_TRY(read_end(c, err));
+    return resume_attempt(c, &results.last, out_outcome, err);
 }

@@ -357,8 +357,8 @@ static rn_result machine_config(const struct rn_coordination *c, const struct rn
                                             .spool_bytes_max = c->config.spool_bytes,
                                             .spool = c->config.spool};
     return rn_round_session(c->model, c->basis->plan, c->basis->roster, c->basis->base_hash,
-                            key->round, key->attempt, key->before, &out->params, &out->context,
-                            err);
+                            key->round, key->attempt, rn_coord_start_of(c, key->round), key->before,
+                            &out->params, &out->context, err);
 }
 
 static rn_result fill(const struct rn_coordination *c, const struct rn_coord_round *key,
@@ -371,7 +371,8 @@ static rn_result fill(const struct rn_coordination *c, const struct rn_coord_rou
     session->began_ms = c->clock_ms;
     memcpy(session->before, key->before, sizeof(session->before));
     rn_sa_aggregator_session(session->machine, session->id);
-    return rn_round_model_layout(c->model, c->basis->plan, key->round, &session->layout, err);
+    return rn_round_model_layout(c->model, c->basis->plan, key->round,
+                                 rn_coord_start_of(c, key->round), &session->layout, err);
 }
 
 static void begin_round(struct rn_coordination *c)

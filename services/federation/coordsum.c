@@ -3,7 +3,6 @@
  * A session's sum becomes the next adapter and the round's record, in one commit with the sum's
  * own: before anybody gets the sum from here.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/guard.h"
@@ -28,30 +27,21 @@ static rn_result apply(struct rn_coordination *c, struct rn_coord_session *sessi
                        struct rn_error *err)
 {
     struct rn_sa_sum_info info;
-    struct rn_round_total total = {0};
     RN_TRY(rn_sa_aggregator_sum_info(session->machine, &info, err));
-    const struct rn_round_sum sum = {read_sum, session->machine, info.contributors};
-    RN_TRY(rn_round_model_apply(c->model, &session->layout, &sum, &total, err));
-    const uint32_t joined = rn_sa_set_count(&session->joined);
     struct rn_job_result *result = &session->result;
-    *result = (struct rn_job_result){
-        .round = session->round,
-        .attempt = session->attempt,
-        .active = session->layout.spec.active,
-        .included = info.contributors,
-        .lost = joined > info.contributors ? joined - info.contributors : 0,
-        .loss = total.has_metrics && total.examples > 0 ? total.loss : (double)NAN,
-        .examples = total.examples,
-        .clipped = total.clipped,
-        .weight = total.weight,
-        .milliseconds = c->clock_ms - session->began_ms,
-        .uplink_bytes = uplink_of_round(c),
-    };
+    *result = (struct rn_job_result){.round = session->round,
+                                     .attempt = session->attempt,
+                                     .milliseconds = c->clock_ms - session->began_ms,
+                                     .uplink_bytes = uplink_of_round(c)};
     memcpy(result->session, session->id, RN_HASH_BYTES);
     memcpy(result->before, session->before, RN_HASH_BYTES);
-    memcpy(result->after, c->model->adapter_hash, RN_HASH_BYTES);
-    memcpy(result->sum_hash, info.sum_hash, RN_HASH_BYTES);
-    rn_coord_write_result(c, result);
+    const struct rn_job_sum sum = {.plan = c->basis->plan,
+                                   .layout = &session->layout,
+                                   .sum = {read_sum, session->machine, info.contributors},
+                                   .sum_hash = info.sum_hash,
+                                   .joined = rn_sa_set_count(&session->joined)};
+    RN_TRY(rn_job_sum_take(&sum, c->model, &c->course, result, err));
+    rn_coord_write_sum(c, result);
     rn_coord_index_add(c, result);
     return rn_ok();
 }

@@ -49,6 +49,44 @@ struct rn_effect *rn_effects_add(struct rn_effects *effects, enum rn_effect_kind
     return effect;
 }
 
+static float *copied(const float *values, size_t count)
+{
+    float *copy = values == NULL ? NULL : rn_alloc(count, sizeof(*copy));
+    if (copy != NULL) {
+        memcpy(copy, values, count * sizeof(*copy));
+    }
+    return copy;
+}
+
+struct rn_train_order *rn_effects_train(struct rn_effects *effects,
+                                        const struct rn_round_model *model, uint32_t round)
+{
+    struct rn_train_order *order = &rn_effects_add(effects, RN_EFFECT_TRAIN)->train;
+    *order = (struct rn_train_order){
+        .round = round,
+        .values = copied(model->adapter.values, model->adapter.count),
+        .count = model->adapter.count,
+        .local_head = copied(model->local_head, model->local_head_count),
+        .local_head_count = model->local_head_count,
+    };
+    return order;
+}
+
+struct rn_publish_order *rn_effects_publish(struct rn_effects *effects,
+                                            const struct rn_round_model *model, uint32_t round)
+{
+    struct rn_publish_order *order = &rn_effects_add(effects, RN_EFFECT_PUBLISH)->publish;
+    *order = (struct rn_publish_order){
+        .round = round,
+        .values = copied(model->adapter.values, model->adapter.count),
+        .count = model->adapter.count,
+        .local_head = copied(model->local_head, model->local_head_count),
+        .local_head_count = model->local_head_count,
+    };
+    memcpy(order->adapter_hash, model->adapter_hash, RN_HASH_BYTES);
+    return order;
+}
+
 struct rn_job_batch *rn_effects_commit(struct rn_effects *effects)
 {
     struct rn_effect *last = effects->count == 0 ? NULL : &effects->items[effects->count - 1];

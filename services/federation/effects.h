@@ -14,6 +14,7 @@
 
 #include "services/federation/jobevent.h"
 #include "services/federation/jobrecord.h"
+#include "services/round/roundmodel.h"
 #include "services/wire/wire.h"
 
 enum rn_effect_kind {
@@ -37,18 +38,21 @@ enum rn_effect_kind {
 
 /* One local training. Values are copies, owned by the effect: the adapter as it stood. */
 struct rn_train_order {
-    uint32_t round;
-    float *values; /* the model's adapter, adapter.count */
+    uint32_t round; /* beyond the plan's rounds: nothing is trained */
+    bool measure;   /* judge the adapter first, on the site's development data */
+    float *values;  /* the model's adapter, adapter.count */
     size_t count;
     float *local_head; /* NULL unless local */
     size_t local_head_count;
 };
 
-/* Writes an adapter as a PEFT directory (round-NNNN or final below the state's adapters/) and
+/* Writes an adapter as a PEFT directory (round-NNNN, final or best below the state's adapters/; no
+ * directory for a round beyond the plan's, which changed nothing) and
  * judges it where the site has development data. */
 struct rn_publish_order {
     uint32_t round; /* the adapter is the one after this round; 0: the start */
     bool final;
+    bool best;     /* the one that the members together measured best: best, below adapters/ */
     bool evaluate; /* false: a round's own order judged the same adapter before */
     float *values;
     size_t count;
@@ -94,6 +98,12 @@ void rn_effects_send(struct rn_effects *effects, uint64_t connection,
 void rn_effects_send_secagg(struct rn_effects *effects, uint64_t connection,
                             struct rn_view message);
 void rn_effects_close(struct rn_effects *effects, uint64_t connection, rn_result result);
+/* The model as it stands, to be trained or written: nothing else is set. Valid until the next
+ * append. */
+struct rn_train_order *rn_effects_train(struct rn_effects *effects,
+                                        const struct rn_round_model *model, uint32_t round);
+struct rn_publish_order *rn_effects_publish(struct rn_effects *effects,
+                                            const struct rn_round_model *model, uint32_t round);
 void rn_effects_event(struct rn_effects *effects, struct rn_job_event event);
 /* With a sentence beside it: the event's detail. */
 void rn_effects_event_err(struct rn_effects *effects, struct rn_job_event event,

@@ -8,6 +8,7 @@
 #define RN_SERVICES_FEDERATION_INPUT_H
 
 #include "base/bytes.h"
+#include "services/round/roundmeasure.h"
 #include "trainer/trainer.h"
 
 /* How a training ended (RN_EFFECT_TRAIN). Laid out like the order's values. */
@@ -21,6 +22,7 @@ struct rn_trained {
     uint64_t examples;
     uint64_t steps;
     double loss_sum;
+    struct rn_round_measure start; /* valid: as the order's `measure` asked */
     uint64_t milliseconds;
 };
 
@@ -29,7 +31,7 @@ struct rn_published {
     rn_result result;
     const struct rn_error *err;
     uint32_t round;
-    bool final;
+    bool final, best;
     bool evaluated;
     struct rn_metrics metrics; /* when evaluated */
     double metric;             /* the plan's own */

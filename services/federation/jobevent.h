@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "crypto/secagg/actions.h"
+#include "services/round/roundmeasure.h"
 
 enum rn_job_event_kind {
     RN_JOB_STARTED = 0, /* round: the next one; members */
@@ -19,12 +20,14 @@ enum rn_job_event_kind {
     RN_JOB_OFFER,       /* a session began: present (coordinator) */
     RN_JOB_RESUMED,     /* a session from the journal goes on */
     RN_JOB_NOT_RESUMED,
-    RN_JOB_ABORTED,         /* a session ended without a sum: stage, reason */
-    RN_JOB_ROUND,           /* a round is over: outcome, included, lost, loss, bytes, ms, hash */
-    RN_JOB_SKIPPED,         /* a round is over without a sum: outcome, ms */
-    RN_JOB_SUM_REFUSED,     /* the sum is nothing that honest updates add up to */
-    RN_JOB_EVALUATED,       /* round (0: before the first), metric, loss on development data */
-    RN_JOB_WRITTEN,         /* an adapter directory: path */
+    RN_JOB_ABORTED,     /* a session ended without a sum: stage, reason */
+    RN_JOB_ROUND,       /* a round is over: outcome, included, lost, loss, bytes, ms, hash */
+    RN_JOB_SKIPPED,     /* a round is over without a sum: outcome, ms */
+    RN_JOB_SUM_REFUSED, /* the sum is nothing that honest updates add up to */
+    RN_JOB_EVALUATED,   /* round (0: before the first), metric, loss on development data */
+    RN_JOB_WRITTEN,     /* an adapter directory: path */
+    RN_JOB_MEASURED,    /* the members together on the adapter after round: metric, loss (means) */
+    RN_JOB_STOPPED_EARLY,   /* no better adapter for the plan's patience; round, metric: the best */
     RN_JOB_ENDED,           /* outcome; path of the final adapter or NULL; summed, skipped rounds */
     RN_JOB_INCOMPLETE,      /* the job ends before its last round: detail */
     RN_JOB_FAILED,          /* the process ends by a failure: outcome, detail */
@@ -82,9 +85,11 @@ struct rn_job_event {
     uint32_t present, members, included, lost;
     uint32_t summed, skipped; /* ENDED: rounds */
     uint32_t step, steps;
-    double loss;             /* NaN when unknown */
-    double metric;           /* the plan's own, on development data */
-    const char *metric_name; /* static */
+    double loss;                         /* NaN when unknown */
+    double metric;                       /* the plan's own, on development data */
+    struct rn_round_measure start;       /* ROUND: of the adapter it started from, by all members */
+    struct rn_round_judgement judgement; /* ENDED */
+    const char *metric_name;             /* static */
     uint64_t count, limit, value;
     uint64_t bytes; /* up, of all members together (coordinator) or of this one */
     uint64_t milliseconds;

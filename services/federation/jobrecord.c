@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 
-#define RESULT_VERSION 1
+#define RESULT_VERSION 2
 #define END_VERSION 1
 #define END_TAG "rondo/v1 job end"
 
@@ -44,6 +44,9 @@ void rn_job_result_write(const struct rn_job_result *result, struct rn_buffer *o
     rn_buffer_u64(out, result->weight);
     rn_buffer_u64(out, result->milliseconds);
     rn_buffer_u64(out, result->uplink_bytes);
+    rn_buffer_u8(out, result->start.valid);
+    rn_buffer_u64(out, bits_of(result->start.metric));
+    rn_buffer_u64(out, bits_of(result->start.loss));
 }
 
 rn_result rn_job_result_read(struct rn_view bytes, struct rn_job_result *out, struct rn_error *err)
@@ -69,6 +72,9 @@ rn_result rn_job_result_read(struct rn_view bytes, struct rn_job_result *out, st
     result.weight = rn_read_u64(&reader);
     result.milliseconds = rn_read_u64(&reader);
     result.uplink_bytes = rn_read_u64(&reader);
+    result.start.valid = rn_read_u8(&reader) != 0;
+    result.start.metric = double_of(rn_read_u64(&reader));
+    result.start.loss = double_of(rn_read_u64(&reader));
     RN_ENSURE(rn_reader_done(&reader), err, RN_E_DATA, "journal: the record of a round is damaged");
     *out = result;
     return rn_ok();

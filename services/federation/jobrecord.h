@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "crypto/identity.h"
 #include "crypto/sha256.h"
+#include "services/round/roundmeasure.h"
 
 /* Longest body of one record. */
 #define RN_RECORD_BODY_MAX ((size_t)900 << 20)
@@ -28,6 +29,7 @@ enum rn_record_kind {
     RN_RECORD_METRICS = 12,   /* rn_job_metrics_write: round's adapter was published */
     RN_RECORD_PLAN = 13,      /* hash of the plan whose job this is; never pruned */
     RN_RECORD_END = 14,       /* rn_job_end_write: the job ended for good, and why */
+    RN_RECORD_BEST = 15,      /* rn_round_model_write: the adapter that measured best so far */
 };
 
 struct rn_record_key {
@@ -87,9 +89,10 @@ struct rn_job_result {
     uint64_t clipped;
     uint64_t weight;
     uint64_t milliseconds;
-    uint64_t uplink_bytes; /* coordinator: received from all members in this round */
+    uint64_t uplink_bytes;         /* coordinator: received from all members in this round */
+    struct rn_round_measure start; /* of the adapter it started from, by all its members */
 };
-#define RN_JOB_RESULT_BYTES 205
+#define RN_JOB_RESULT_BYTES 222
 
 void rn_job_result_write(const struct rn_job_result *result, struct rn_buffer *out);
 RN_MUST rn_result rn_job_result_read(struct rn_view bytes, struct rn_job_result *out,

@@ -46,30 +46,23 @@ static void tell_ended(struct rn_participation *p, const char *path)
     rn_effects_event_path(p->out,
                           (struct rn_job_event){.kind = RN_JOB_ENDED,
                                                 .round = done,
-                                                .rounds = p->config.basis->plan->rounds,
+                                                .rounds = rn_plan_last_round(p->config.basis->plan),
                                                 .summed = p->summed,
                                                 .skipped = passed - p->summed,
+                                                .judgement = p->course.judgement,
                                                 .outcome = p->result.code},
                           path);
 }
 
-static void publish(struct rn_participation *p)
+/* The adapters that stay: the best where one is kept, and the last. */
+static rn_result publish(struct rn_participation *p, struct rn_error *err)
 {
-    const struct rn_round_model *model = p->config.model;
-    struct rn_publish_order *order = &rn_effects_add(p->out, RN_EFFECT_PUBLISH)->publish;
-    *order = (struct rn_publish_order){.round = p->next_round - 1,
-                                       .final = true,
-                                       .evaluate = true,
-                                       .count = model->adapter.count,
-                                       .local_head_count = model->local_head_count};
-    order->values = rn_alloc(order->count, sizeof(*order->values));
-    memcpy(order->values, model->adapter.values, order->count * sizeof(*order->values));
-    if (model->local_head != NULL) {
-        order->local_head = rn_alloc(order->local_head_count, sizeof(*order->local_head));
-        memcpy(order->local_head, model->local_head,
-               order->local_head_count * sizeof(*order->local_head));
-    }
-    memcpy(order->adapter_hash, model->adapter_hash, RN_HASH_BYTES);
+    bool best = false;
+    RN_TRY(rn_job_course_publish(&p->course, p->config.model, p->out, &best, err));
+    struct rn_publish_order *order = rn_effects_publish(p->out, p->config.model, p->next_round - 1);
+    order->final = order->evaluate = true;
+    p->ending = true;
+    return rn_ok();
 }
 
 /* The job is over, by the coordinator's word or because every round is done here. Final is what
@@ -94,23 +87,36 @@ static void finish(struct rn_participation *p, rn_result result, struct rn_error
     rn_part_train_cancel(p);
     rn_part_session_clear(p);
     rn_round_update_clear(&p->update);
-    if (reached && !behind) {
-        p->ending = true;
-        publish(p);
-    } else {
+    if (!reached || behind) {
         tell_ended(p, "");
         end(p, result, err);
+        return;
     }
+    const rn_result published = publish(p, err);
+    if (!rn_is_ok(published)) {
+        end(p, published, err);
+    }
+}
+
+static void tell_written(struct rn_participation *p, const struct rn_published *published)
+{
+    rn_effects_event_path(p->out,
+                          (struct rn_job_event){.kind = RN_JOB_WRITTEN, .round = published->round},
+                          published->directory);
 }
 
 static void take_published(struct rn_participation *p, const struct rn_published *published)
 {
     const struct rn_plan *plan = p->config.basis->plan;
-    if (!p->ending || !published->final) {
+    if (!p->ending) {
         return;
     }
     if (!rn_is_ok(published->result)) {
         end(p, published->result, published->err);
+        return;
+    }
+    if (!published->final) {
+        tell_written(p, published);
         return;
     }
     if (published->evaluated) {
@@ -121,9 +127,7 @@ static void take_published(struct rn_participation *p, const struct rn_published
                                             .metric = published->metric,
                                             .metric_name = rn_plan_metric_name(plan->task.metric)});
     }
-    rn_effects_event_path(p->out,
-                          (struct rn_job_event){.kind = RN_JOB_WRITTEN, .round = published->round},
-                          published->directory);
+    tell_written(p, published);
     tell_ended(p, published->directory);
     end(p, p->result, &p->err);
 }
@@ -184,8 +188,7 @@ static rn_result settle(struct rn_participation *p, struct rn_error *err)
     const uint64_t now = p->now.monotonic_ms;
     if (!p->ending && !p->draining) {
         RN_TRY(pursue_training(p, err));
-        if (p->next_round > p->config.basis->plan->rounds && !p->greeted &&
-            now - p->alone_since_ms >= FINISHED_ALONE_MS) {
+        if (rn_part_is_done(p) && !p->greeted && now - p->alone_since_ms >= FINISHED_ALONE_MS) {
             finish(p, rn_ok(), err);
         }
     }
@@ -284,7 +287,7 @@ static rn_result take_unreachable(struct rn_participation *p, enum rn_code code,
                                   struct rn_error *err)
 {
     /* A site that has every round needs no coordinator any more. */
-    const bool done = p->ending || p->next_round > p->config.basis->plan->rounds;
+    const bool done = p->ending || rn_part_is_done(p);
     rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_UNREACHABLE, .outcome = code});
     RN_ENSURE(
         done || rn_class_of((rn_result){code}) != RN_CLASS_STOP, err, code,
@@ -408,6 +411,7 @@ void rn_participation_free(struct rn_participation *p)
         p->session.uploading = false; /* nobody is told any more */
         rn_part_session_clear(p);
         rn_round_update_clear(&p->update);
+        rn_job_course_clear(&p->course);
         rn_sa_spent_free(p->spent);
         rn_free(p);
     }
@@ -442,11 +446,12 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .waits = !p->signers.satisfied,
         .signed_by = p->signers.who.member_count,
         .next_round = p->next_round,
-        .rounds = p->config.basis->plan->rounds,
+        .rounds = rn_plan_last_round(p->config.basis->plan),
         .attempt = session->attempt,
         .stage = session->stage,
         .stage_age_ms = in_session ? p->clock.ms - session->stage_since_ms : 0,
         .sent = p->sent,
+        .judgement = p->course.judgement,
         .outcome = p->result.code,
     };
     memcpy(out->adapter_hash, p->config.model->adapter_hash, RN_HASH_BYTES);

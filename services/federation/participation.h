@@ -83,6 +83,7 @@ struct rn_participation_view {
     enum rn_sa_stage stage;
     uint64_t stage_age_ms;
     uint64_t sent; /* payload bytes */
+    struct rn_round_judgement judgement;
     enum rn_code outcome;
     uint8_t adapter_hash[RN_HASH_BYTES];
 };

@@ -17,6 +17,7 @@
 
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/spent.h"
+#include "services/federation/jobsum.h"
 #include "services/federation/participation.h"
 
 /* One secure-aggregation session as this member sees it. */
@@ -87,6 +88,7 @@ struct rn_participation {
     uint32_t next_round;       /* first round without a record here */
     uint32_t summed;           /* rounds with a record */
     struct rn_job_result last; /* newest record; round 0: none */
+    struct rn_job_course course;
     struct rn_part_session session;
     struct rn_round_update update;
     struct rn_part_training training;
@@ -136,6 +138,19 @@ void rn_part_hear_bulk(struct rn_participation *p, struct rn_view bytes, struct 
 void rn_part_heard(struct rn_participation *p, uint64_t round, const uint8_t *hash);
 /* Does this site know of a sum that it misses? */
 bool rn_part_is_behind(const struct rn_participation *p);
+
+/* Is every round of the job done here? */
+static inline bool rn_part_is_done(const struct rn_participation *p)
+{
+    return rn_job_course_is_over(&p->course, p->config.basis->plan, p->next_round);
+}
+
+/* The round whose sum made the adapter that a session of `round` starts from: of the newest summed
+ * round, or a later one. */
+static inline uint32_t rn_part_start_of(const struct rn_participation *p, uint32_t round)
+{
+    return round == p->last.round ? p->course.last_start : p->course.start_round;
+}
 
 /* ---- partsigners.c */
 

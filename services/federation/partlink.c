@@ -12,14 +12,14 @@
 
 void rn_part_event(struct rn_participation *p, struct rn_job_event event)
 {
-    event.rounds = p->config.basis->plan->rounds;
+    event.rounds = rn_plan_last_round(p->config.basis->plan);
     rn_effects_event(p->out, event);
 }
 
 void rn_part_event_err(struct rn_participation *p, struct rn_job_event event,
                        const struct rn_error *err)
 {
-    event.rounds = p->config.basis->plan->rounds;
+    event.rounds = rn_plan_last_round(p->config.basis->plan);
     rn_effects_event_err(p->out, event, err);
 }
 
@@ -59,8 +59,7 @@ void rn_part_send_closing(struct rn_participation *p, enum rn_code reason)
 {
     const struct rn_wire_envelope envelope = {
         .body = RN_WIRE_CLOSING,
-        .as.closing = {.reason = (uint32_t)reason,
-                       .job_done = p->next_round > p->config.basis->plan->rounds}};
+        .as.closing = {.reason = (uint32_t)reason, .job_done = rn_part_is_done(p)}};
     send(p, &envelope);
 }
 
@@ -124,7 +123,7 @@ static void refuse(struct rn_participation *p, rn_result result, const struct rn
 
 void rn_part_heard(struct rn_participation *p, uint64_t round, const uint8_t *hash)
 {
-    if (round > (uint64_t)p->config.basis->plan->rounds + 1) {
+    if (round > (uint64_t)rn_plan_last_round(p->config.basis->plan) + 1) {
         return;
     }
     p->heard.round = (uint32_t)round;
@@ -241,7 +240,7 @@ static void hear_closing(struct rn_participation *p, const struct rn_wire_closin
 static void hear_summary(struct rn_participation *p, const struct rn_wire_summary *summary)
 {
     const uint8_t *hash = said(&summary->adapter_hash);
-    if (summary->round < 1 || summary->round > p->config.basis->plan->rounds) {
+    if (summary->round < 1 || summary->round > rn_plan_last_round(p->config.basis->plan)) {
         return;
     }
     const uint32_t round = (uint32_t)summary->round;

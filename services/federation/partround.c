@@ -15,16 +15,6 @@ static const struct rn_plan *plan_of(const struct rn_participation *p)
     return p->config.basis->plan;
 }
 
-static float *copied(const float *values, size_t count)
-{
-    float *copy = NULL;
-    if (values != NULL) {
-        copy = rn_alloc(count, sizeof(*copy));
-        memcpy(copy, values, count * sizeof(*copy));
-    }
-    return copy;
-}
-
 /* ---- Training */
 
 bool rn_part_training_is_of_use(const struct rn_participation *p)
@@ -38,7 +28,6 @@ bool rn_part_training_is_of_use(const struct rn_participation *p)
 
 void rn_part_train(struct rn_participation *p)
 {
-    const struct rn_round_model *model = p->config.model;
     const struct rn_part_session *session = &p->session;
     p->training = (struct rn_part_training){
         .running = true, .round = session->round, .told_ms = p->now.monotonic_ms};
@@ -48,14 +37,8 @@ void rn_part_train(struct rn_participation *p)
                                         .round = session->round,
                                         .attempt = session->attempt,
                                         .phase = rn_round_phase_name(session->layout.spec.active)});
-    struct rn_effect *effect = rn_effects_add(p->out, RN_EFFECT_TRAIN);
-    effect->train = (struct rn_train_order){
-        .round = session->round,
-        .values = copied(model->adapter.values, model->adapter.count),
-        .count = model->adapter.count,
-        .local_head = copied(model->local_head, model->local_head_count),
-        .local_head_count = model->local_head_count,
-    };
+    struct rn_train_order *order = rn_effects_train(p->out, p->config.model, session->round);
+    order->measure = session->layout.spec.evaluation;
 }
 
 void rn_part_train_cancel(struct rn_participation *p)
@@ -95,10 +78,13 @@ static rn_result take_update(struct rn_participation *p, const struct rn_trained
                              struct rn_error *err)
 {
     struct rn_round_model *model = p->config.model;
-    const struct rn_round_report report = {
-        .weight = p->config.weight, .examples = trained->examples, .loss_sum = trained->loss_sum};
+    const struct rn_round_report report = {.weight = p->config.weight,
+                                           .examples = trained->examples,
+                                           .loss_sum = trained->loss_sum,
+                                           .start = trained->start};
     struct rn_round_layout layout;
-    RN_TRY(rn_round_model_layout(model, plan_of(p), trained->round, &layout, err));
+    RN_TRY(rn_round_model_layout(model, plan_of(p), trained->round, p->course.start_round, &layout,
+                                 err));
     RN_TRY(rn_round_update_take(model, &layout, trained->before, trained->after, &report,
                                 &p->update, err));
     if (model->local_head != NULL && trained->local_head != NULL) {
@@ -140,24 +126,15 @@ rn_result rn_part_trained(struct rn_participation *p, const struct rn_trained *t
 
 /* ---- Sum to adapter */
 
-/* Both records of a round, and what is too old to be asked for, in one batch. */
-static rn_result record(struct rn_participation *p, const struct rn_job_result *result,
-                        struct rn_error *err)
+/* The records of a round, and what is too old to be asked for, in one batch. */
+static void record(struct rn_participation *p, const struct rn_job_result *result)
 {
     struct rn_job_batch *batch = rn_effects_commit(p->out);
-    struct rn_record_key key = {
-        .kind = RN_RECORD_RESULT, .round = result->round, .attempt = result->attempt};
-    memcpy(key.session, result->session, sizeof(key.session));
-    rn_job_result_write(result, rn_job_batch_write(batch, &key));
-    key.kind = RN_RECORD_ADAPTER;
-    struct rn_buffer *adapter = rn_job_batch_write(batch, &key);
-    rn_round_model_write(p->config.model, adapter);
+    rn_job_sum_write(result, p->config.model, &p->course, batch);
     rn_job_batch_prune(batch, RN_RECORD_ADAPTER, result->round);
     if (result->round > KEEP_ROUNDS) {
         rn_job_batch_prune(batch, RN_RECORD_MEMBER, result->round - KEEP_ROUNDS);
     }
-    RN_ENSURE(!adapter->failed, err, RN_E_MEMORY, "the adapter is too large for a record");
-    return rn_ok();
 }
 
 static rn_result read_sum(const void *machine, uint64_t first, uint32_t count, uint64_t *out,
@@ -170,28 +147,21 @@ static rn_result apply(struct rn_participation *p, struct rn_job_result *out, st
 {
     const struct rn_part_session *session = &p->session;
     struct rn_sa_sum_info info;
-    struct rn_round_total total = {0};
     RN_TRY(rn_sa_member_sum_info(session->machine, &info, err));
-    const struct rn_round_sum sum = {read_sum, session->machine, info.contributors};
-    RN_TRY(rn_round_model_apply(p->config.model, &session->layout, &sum, &total, err));
-    *out = (struct rn_job_result){
-        .round = session->round,
-        .attempt = session->attempt,
-        .active = session->layout.spec.active,
-        .included = info.contributors,
-        .lost = session->joined > info.contributors ? session->joined - info.contributors : 0,
-        .loss = total.has_metrics && total.examples > 0 ? total.loss : (double)NAN,
-        .examples = total.examples,
-        .clipped = total.clipped,
-        .weight = total.weight,
-        .milliseconds = p->now.monotonic_ms - session->began_ms,
-        .uplink_bytes = p->sent - session->sent_before,
-    };
+    *out = (struct rn_job_result){.round = session->round,
+                                  .attempt = session->attempt,
+                                  .milliseconds = p->now.monotonic_ms - session->began_ms,
+                                  .uplink_bytes = p->sent - session->sent_before};
     memcpy(out->session, session->id, RN_HASH_BYTES);
     memcpy(out->before, session->before, RN_HASH_BYTES);
-    memcpy(out->after, p->config.model->adapter_hash, RN_HASH_BYTES);
-    memcpy(out->sum_hash, info.sum_hash, RN_HASH_BYTES);
-    return record(p, out, err);
+    const struct rn_job_sum sum = {.plan = plan_of(p),
+                                   .layout = &session->layout,
+                                   .sum = {read_sum, session->machine, info.contributors},
+                                   .sum_hash = info.sum_hash,
+                                   .joined = session->joined};
+    RN_TRY(rn_job_sum_take(&sum, p->config.model, &p->course, out, err));
+    record(p, out);
+    return rn_ok();
 }
 
 static void report(struct rn_participation *p, const struct rn_job_result *result)
@@ -203,6 +173,7 @@ static void report(struct rn_participation *p, const struct rn_job_result *resul
                                  .included = result->included,
                                  .lost = result->lost,
                                  .loss = result->loss,
+                                 .start = result->start,
                                  .bytes = result->uplink_bytes,
                                  .milliseconds = result->milliseconds,
                                  .has_hash = true};
@@ -221,6 +192,7 @@ rn_result rn_part_take_sum(struct rn_participation *p, uint8_t out_hash[static R
         p->summed++;
         rn_round_update_clear(&p->update);
         report(p, &result);
+        rn_job_sum_tell(&result, plan_of(p), &p->course, p->out);
         rn_part_send_status(
             p, &(struct rn_wire_status){.round = p->next_round, .stage = RN_SA_STAGE_FINISHED});
     }
@@ -244,9 +216,10 @@ static rn_result visit_result(void *argument, const struct rn_record_key *key, s
     struct rn_participation *p = argument;
     RN_TRY(rn_job_result_read(body, &p->last, err));
     RN_ENSURE(p->last.round == key->round && key->round >= p->next_round &&
-                  key->round <= plan_of(p)->rounds,
+                  key->round <= rn_plan_last_round(plan_of(p)),
               err, RN_E_DATA, "journal: the records of rounds are out of order at round %u",
               (unsigned)key->round);
+    rn_job_course_resume(&p->course, plan_of(p), &p->last);
     p->next_round = key->round + 1;
     p->summed++;
     return rn_ok();
@@ -273,5 +246,5 @@ rn_result rn_part_restore(struct rn_participation *p, struct rn_error *err)
     RN_ENSURE(memcmp(model->adapter_hash, p->last.after, RN_HASH_BYTES) == 0, err, RN_E_DATA,
               "journal: the adapter after round %u is not the one that the round's record names",
               (unsigned)p->last.round);
-    return rn_ok();
+    return rn_job_course_resume_best(&p->course, plan_of(p), reader, err);
 }

@@ -45,7 +45,8 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
     };
     RN_TRY(basis->random(basis->random_context, seed->bytes, sizeof(seed->bytes), err));
     return rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
-                            attempt, before, &out->params, &out->context, err);
+                            attempt, rn_part_start_of(p, round), before, &out->params,
+                            &out->context, err);
 }
 
 /* ---- Offers and other messages */
@@ -90,8 +91,17 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
 {
     const struct rn_plan *plan = p->config.basis->plan;
     struct rn_error err;
-    if (offer->round < p->next_round || offer->round > plan->rounds || is_older(p, offer)) {
+    if (offer->round < p->next_round || offer->round > rn_plan_last_round(plan) ||
+        is_older(p, offer)) {
         return false; /* done here, of no plan of this site, or left behind */
+    }
+    if (rn_job_course_is_over(&p->course, plan, (uint32_t)offer->round)) {
+        refuse_offer(p, offer,
+                     rn_fail(&err, RN_E_REFUSED,
+                             "the job is over by this site's own sums, with round %u",
+                             (unsigned)p->last.round),
+                     &err);
+        return false;
     }
     /* The plan's bound, which the policy agreed to; the coordinator does not choose it. */
     if (offer->attempt < 1 || offer->attempt > plan->secagg.attempts) {
@@ -162,7 +172,7 @@ static rn_result set_session(struct rn_participation *p, struct rn_sa_member *ma
     session->began_ms = session->stage_since_ms = p->now.monotonic_ms;
     session->sent_before = p->sent;
     return rn_round_model_layout(p->config.model, p->config.basis->plan, key->round,
-                                 &session->layout, err);
+                                 rn_part_start_of(p, key->round), &session->layout, err);
 }
 
 /* The session before ends with an offer that is taken, not with one that is refused. */

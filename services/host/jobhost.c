@@ -95,7 +95,7 @@ static uint64_t lora_bytes(const struct rn_jobhost *host)
 {
     struct rn_round_layout layout;
     const struct rn_round_model *round = &host->model->round;
-    if (!rn_is_ok(rn_round_model_layout(round, &host->site->plan, 1, &layout, NULL))) {
+    if (!rn_is_ok(rn_round_model_layout(round, &host->site->plan, 1, 0, &layout, NULL))) {
         return 0;
     }
     return rn_plan_upload_bytes(&host->site->numbers,
@@ -108,11 +108,11 @@ static rn_result open_reports(struct rn_jobhost *host, const struct rn_service_o
 {
     const bool coordinator = host->program->role == RN_SITE_COORDINATOR;
     const struct rn_eventsink_config events = {.roster = &host->site->roster,
-                                               .rounds = host->site->plan.rounds,
+                                               .rounds = rn_plan_last_round(&host->site->plan),
                                                .names_missing = coordinator,
                                                .listener = options->listener};
     const struct rn_roundstable_config table = {.state = host->site->state,
-                                                .rounds = host->site->plan.rounds,
+                                                .rounds = rn_plan_last_round(&host->site->plan),
                                                 .judged = coordinator,
                                                 .own = !coordinator,
                                                 .lora_bytes = lora_bytes(host)};

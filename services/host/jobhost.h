@@ -35,6 +35,10 @@
 #include "services/host/statusboard.h"
 #include "services/store/store.h"
 
+/* The part of the status that both programs have: "best" so far, or null where nothing was measured
+ * (federated evaluation). */
+void rn_jobhost_write_best(const struct rn_round_judgement *judgement, struct rn_buffer *out);
+
 /* Longest reason of `rondo abort`, in printable ASCII characters. */
 #define RN_ABORT_TEXT_MAX 200
 

@@ -93,6 +93,16 @@ void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now)
     rn_statusboard_swap(&host->board, &host->spare, now.monotonic_ms);
 }
 
+void rn_jobhost_write_best(const struct rn_round_judgement *judgement, struct rn_buffer *out)
+{
+    if (judgement->measured) {
+        rn_buffer_format(out, "\"best\":{\"round\":%u,\"metric\":%.9g}",
+                         (unsigned)judgement->best_round, judgement->best_metric);
+    } else {
+        rn_buffer_format(out, "\"best\":null");
+    }
+}
+
 static void tick(void *context, struct rn_input *input, struct rn_now now)
 {
     struct rn_jobhost *host = context;

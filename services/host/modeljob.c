@@ -26,6 +26,7 @@ struct train_job {
     atomic_uint step, steps; /* for the executor, whenever it likes */
     _Atomic double loss;
     float *after;
+    struct rn_metrics start;
     struct rn_train_report report;
     rn_result result;
     struct rn_error err;
@@ -135,16 +136,38 @@ static bool on_progress(void *context, const struct rn_train_progress *progress)
     return !atomic_load(&job->cancel) && !rn_worker_stopping(job->jobs->worker);
 }
 
+static bool may_measure_on(void *context)
+{
+    const struct train_job *job = context;
+    return !atomic_load(&job->cancel) && !rn_worker_stopping(job->jobs->worker);
+}
+
+/* The round's own work on what load_values put there: the measure first, then the steps. */
+static rn_result measure_and_train(struct train_job *job)
+{
+    struct rn_site_model *model = job->jobs->model;
+    const struct rn_train_order *order = &job->order;
+    if (order->measure) {
+        RN_ENSURE(model->dev != NULL, &job->err, RN_E_CONFIG, "data.dev is missing");
+        RN_TRY(rn_trainer_evaluate(model->trainer, model->dev, may_measure_on, job, &job->start,
+                                   &job->err));
+    }
+    if (order->round > model->site->plan.rounds) {
+        return rn_ok();
+    }
+    const struct rn_train_spec spec = train_spec(model->site, order->round);
+    return rn_trainer_train(model->trainer, model->train, &spec, on_progress, job, &job->report,
+                            &job->err);
+}
+
 static rn_result train(struct train_job *job)
 {
     struct rn_site_model *model = job->jobs->model;
     const struct rn_train_order *order = &job->order;
-    const struct rn_train_spec spec = train_spec(model->site, order->round);
     RN_ENSURE(!atomic_load(&job->cancel), &job->err, RN_E_ROUND_ABORTED, "the round is over");
     RN_TRY(load_values(model, order->values, order->count, order->local_head,
                        order->local_head_count, &job->err));
-    RN_TRY(rn_trainer_train(model->trainer, model->train, &spec, on_progress, job, &job->report,
-                            &job->err));
+    RN_TRY(measure_and_train(job));
     job->after = rn_alloc(order->count, sizeof(*job->after));
     RN_TRY(rn_trainer_get(model->trainer, RN_MATRIX_AB, model->round.shared_head, job->after,
                           order->count, &job->err));
@@ -187,6 +210,9 @@ static void answer_train(void *argument)
         .examples = job->report.examples,
         .steps = job->report.steps,
         .loss_sum = job->report.loss_sum,
+        .start = {.valid = job->order.measure,
+                  .metric = rn_plan_metric_value(&job->jobs->model->site->plan, &job->start),
+                  .loss = job->start.loss},
         .milliseconds = (uint64_t)(job->report.seconds * 1000),
     };
     const struct rn_input input = {.kind = RN_INPUT_TRAINED, .trained = &job->answer};
@@ -228,18 +254,22 @@ void rn_model_jobs_progress(const struct rn_model_jobs *jobs, struct rn_input *t
 #define UNTRAINED \
     " The head in it is untrained: with a local head each member trains and keeps its own."
 
+#define BEST ", the best by the mean over the members' development sets"
+
 static rn_result describe(const struct publish_job *job, char out[static 1024],
                           struct rn_error *err)
 {
     const struct rn_site_files *site = job->jobs->model->site;
     const bool untrained =
         site->site.role == RN_SITE_COORDINATOR && site->plan.lora.head == RN_PLAN_HEAD_LOCAL;
+    const uint32_t rounds = site->plan.rounds;
+    const uint32_t round = job->order.round < rounds ? job->order.round : rounds;
     char hash[65];
     rn_hex_encode(hash, job->order.adapter_hash, RN_HASH_BYTES);
-    RN_ENSURE(rn_text_format(out, 1024,
-                             "Federation %s, plan %s, after round %u of %u. Adapter hash %s.%s",
-                             site->roster.federation, site->plan.name, (unsigned)job->order.round,
-                             (unsigned)site->plan.rounds, hash, untrained ? UNTRAINED : ""),
+    RN_ENSURE(rn_text_format(
+                  out, 1024, "Federation %s, plan %s, after round %u of %u%s. Adapter hash %s.%s",
+                  site->roster.federation, site->plan.name, (unsigned)round, (unsigned)rounds,
+                  job->order.best ? BEST : "", hash, untrained ? UNTRAINED : ""),
               err, RN_E_INTERNAL, "the description of the adapter is too long");
     return rn_ok();
 }
@@ -249,9 +279,12 @@ static rn_result place(struct publish_job *job, struct rn_error *err)
     const struct rn_publish_order *order = &job->order;
     const char *state = job->jobs->model->site->state;
     bool fits = true;
-    if (order->final) {
+    const uint32_t rounds = job->jobs->model->site->plan.rounds;
+    if (order->best) {
+        fits = rn_text_format(job->directory, sizeof(job->directory), "%s/adapters/best", state);
+    } else if (order->final) {
         fits = rn_text_format(job->directory, sizeof(job->directory), "%s/adapters/final", state);
-    } else if (order->round > 0) {
+    } else if (order->round > 0 && order->round <= rounds) {
         fits = rn_text_format(job->directory, sizeof(job->directory), "%s/adapters/round-%04u",
                               state, (unsigned)order->round);
     }
@@ -316,6 +349,7 @@ static void answer_publish(void *argument)
         .err = &job->err,
         .round = job->order.round,
         .final = job->order.final,
+        .best = job->order.best,
         .evaluated = done && job->evaluate,
         .metrics = job->metrics,
         .metric = rn_plan_metric_value(&model->site->plan, &job->metrics),

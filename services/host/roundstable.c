@@ -67,6 +67,13 @@ static double metric_of(const struct row *row, int metric)
     return row->metrics.evaluated ? row->metrics.values[metric] : (double)NAN;
 }
 
+/* What the members together measured of the adapter that the round started from. */
+static struct rn_round_measure start_of(const struct row *row)
+{
+    const struct rn_round_measure none = {.metric = (double)NAN, .loss = (double)NAN};
+    return row->has_result && row->result.start.valid ? row->result.start : none;
+}
+
 static void hash_of(const struct row *row, char out[static 65])
 {
     out[0] = '\0';
@@ -90,7 +97,8 @@ static void csv_head(struct rn_buffer *out)
     for (int i = 0; i < RN_JOB_METRICS; i++) {
         rn_buffer_format(out, ",%s", METRIC_NAMES[i]);
     }
-    rn_buffer_format(out, ",examples,clipped,uplink_bytes,uplink_bytes_mean,uplink_bytes_lora,"
+    rn_buffer_format(out, ",start_metric,start_dev_loss,examples,clipped,uplink_bytes,uplink_bytes_"
+                          "mean,uplink_bytes_lora,"
                           "seconds,adapter\n");
 }
 
@@ -107,6 +115,8 @@ static void csv_row(const struct rn_roundstable *table, uint32_t round, struct r
     for (int i = 0; i < RN_JOB_METRICS; i++) {
         csv_number(out, metric_of(row, i));
     }
+    csv_number(out, start_of(row).metric);
+    csv_number(out, start_of(row).loss);
     rn_buffer_format(
         out, ",%llu,%llu,%llu,%llu,%llu,%.3f,%s\n", (unsigned long long)result->examples,
         (unsigned long long)result->clipped, (unsigned long long)result->uplink_bytes,
@@ -129,6 +139,8 @@ static void json_row(const struct rn_roundstable *table, uint32_t round, struct 
     for (int i = 0; i < RN_JOB_METRICS; i++) {
         json_number(out, METRIC_NAMES[i], metric_of(row, i));
     }
+    json_number(out, "start_metric", start_of(row).metric);
+    json_number(out, "start_dev_loss", start_of(row).loss);
     rn_buffer_format(
         out,
         ",\"examples\":%llu,\"clipped\":%llu,\"uplink_bytes\":%llu,\"uplink_bytes_mean\":%llu,"

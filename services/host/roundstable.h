@@ -3,7 +3,9 @@
  * rounds.csv and rounds.jsonl in the state directory: one row per round, for people and for plots.
  * Rewritten from the records once at the start, so that no crash leaves a torn or doubled row for
  * long; then one line is appended as a round becomes complete, in the order of rounds. The files
- * are derived and not fsynced.
+ * are derived and not fsynced. start_metric and start_dev_loss are the members' means of the
+ * adapter that the round started from (federated evaluation), the other metrics this site's own of
+ * the one after it.
  */
 #ifndef RN_SERVICES_HOST_ROUNDSTABLE_H
 #define RN_SERVICES_HOST_ROUNDSTABLE_H

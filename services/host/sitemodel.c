@@ -135,6 +135,12 @@ rn_result rn_site_model_open_data(struct rn_site_model *model, bool with_train,
         model->train_count = rn_trainer_data_count(model->train);
         RN_TRY(rn_plan_examples_check(&model->site->plan, model->train_count, err));
     }
+    RN_ENSURE(
+        !with_train || data->dev[0] != '\0' || !model->site->plan.evaluation.federated, err,
+        RN_E_CONFIG,
+        "%s/site.yaml: data.dev is missing, and the plan measures every round on the members' "
+        "development sets",
+        model->site->directory);
     if (data->dev[0] != '\0') {
         RN_TRY(open_data(model, data->dev, &model->dev, err));
     }

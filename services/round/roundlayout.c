@@ -9,7 +9,15 @@
 
 static bool has_field(const struct rn_round_spec *spec, int field)
 {
-    return field == RN_ROUND_WEIGHT ? spec->weighted : spec->metrics;
+    switch (field) {
+    case RN_ROUND_WEIGHT:
+        return spec->weighted;
+    case RN_ROUND_METRIC:
+    case RN_ROUND_DEV_LOSS:
+        return spec->evaluation;
+    default:
+        return spec->metrics;
+    }
 }
 
 rn_result rn_round_layout_init(const struct rn_round_spec *spec, const struct rn_segment *segments,
@@ -39,7 +47,8 @@ rn_result rn_round_layout_init(const struct rn_round_spec *spec, const struct rn
                   RN_ROUND_ELEMENTS_MAX);
         layout.delta_count += segments[i].count;
     }
-    RN_ENSURE(layout.delta_count > 0, err, RN_E_CONFIG, "the round has no matrix to sum");
+    RN_ENSURE(layout.delta_count > 0 || spec->evaluation, err, RN_E_CONFIG,
+              "the round has no matrix to sum");
     layout.elements = layout.delta_offset + layout.delta_count;
     *out_layout = layout;
     return rn_ok();

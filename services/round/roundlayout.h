@@ -4,7 +4,7 @@
  * integer cut into limbs so that one range rule fits every element, then the deltas of the active
  * matrices (and of a federated head) in the trainer's order.
  *
- *     [ weight limbs? | examples limbs | loss limbs | clipped limbs ]?  [ deltas, flat ]
+ *     [ weight ]? [ examples | loss | clipped ]? [ metric | development loss ]? [ deltas, flat ]
  *
  * A limb holds q - 1 bits, the lowest first; a field holds RN_ROUND_FIELD_BITS bits. Limbs are
  * summed like everything else: the sum of a field is the sum of limb sums times their places.
@@ -27,6 +27,8 @@ enum rn_round_field {
     RN_ROUND_EXAMPLES,   /* examples trained on in this round (with repetition) */
     RN_ROUND_LOSS,       /* sum of the examples' losses, units of 2^-16 */
     RN_ROUND_CLIPPED,    /* elements of the delta that the scale cut off */
+    RN_ROUND_METRIC,     /* of the round's start on development data, plus 1; units of 2^-10 */
+    RN_ROUND_DEV_LOSS,   /* mean per example there, units of 2^-16 */
     RN_ROUND_FIELDS,
 };
 
@@ -43,7 +45,7 @@ struct rn_round_layout {
 };
 
 /* segments: rn_trainer_layout of the round's active matrices, with_head as in spec. RN_E_CONFIG
- * when there is nothing to sum or a limit is exceeded. */
+ * when there is nothing to sum or a limit is exceeded. No segments: a round that only measures. */
 RN_MUST rn_result rn_round_layout_init(const struct rn_round_spec *spec,
                                        const struct rn_segment *segments, size_t segment_count,
                                        struct rn_round_layout *out_layout, struct rn_error *err);

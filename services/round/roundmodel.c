@@ -34,11 +34,11 @@ void rn_round_model_hash(struct rn_round_model *model)
 }
 
 rn_result rn_round_model_layout(const struct rn_round_model *model, const struct rn_plan *plan,
-                                uint32_t round, struct rn_round_layout *out_layout,
-                                struct rn_error *err)
+                                uint32_t round, uint32_t start_round,
+                                struct rn_round_layout *out_layout, struct rn_error *err)
 {
     struct rn_round_spec spec;
-    RN_TRY(rn_round_spec_derive(plan, round, &spec, err));
+    RN_TRY(rn_round_spec_derive(plan, round, start_round, &spec, err));
     const struct rn_round_selection *selection = &model->selections[spec.active];
     return rn_round_layout_init(&spec, selection->segments, selection->segment_count, out_layout,
                                 err);
@@ -160,16 +160,25 @@ bool rn_round_update_fits(const struct rn_round_update *update, uint32_t round,
 
 /* ---- Sum to adapter */
 
-static rn_result read_sum(const struct rn_round_layout *layout, const struct rn_round_sum *sum,
-                          uint64_t *out, struct rn_error *err)
+static rn_result read_sum(const struct rn_round_sum *sum, size_t elements, uint64_t *out,
+                          struct rn_error *err)
 {
-    for (uint64_t first = 0; first < layout->elements;) {
-        const uint64_t left = layout->elements - first;
+    for (uint64_t first = 0; first < elements;) {
+        const uint64_t left = elements - first;
         const uint32_t count = left < READ_AT_ONCE ? (uint32_t)left : READ_AT_ONCE;
         RN_TRY(sum->read(sum->context, first, count, out + first, err));
         first += count;
     }
     return rn_ok();
+}
+
+rn_result rn_round_sum_total(const struct rn_round_layout *layout, const struct rn_round_sum *sum,
+                             struct rn_round_total *out_total, struct rn_error *err)
+{
+    uint64_t fields[RN_ROUND_FIELDS * RN_ROUND_FIELD_BITS];
+    RN_BUG_IF(layout->delta_offset > RN_ARRAY_LENGTH(fields));
+    RN_TRY(read_sum(sum, layout->delta_offset, fields, err));
+    return rn_round_total_read(layout, fields, sum->contributors, out_total, err);
 }
 
 static rn_result add_mean(struct rn_round_model *model, const struct rn_round_layout *layout,
@@ -187,7 +196,7 @@ rn_result rn_round_model_apply(struct rn_round_model *model, const struct rn_rou
                                struct rn_error *err)
 {
     uint64_t *RN_CLEANUP(rn_free_cleanup) values = rn_alloc(layout->elements, sizeof(*values));
-    RN_TRY(read_sum(layout, sum, values, err));
+    RN_TRY(read_sum(sum, layout->elements, values, err));
     RN_TRY(add_mean(model, layout, values, sum->contributors, out_total, err));
     rn_round_model_hash(model);
     return rn_ok();

@@ -35,7 +35,8 @@ void rn_round_model_hash(struct rn_round_model *model);
 /* The vector of a round. RN_E_CONFIG as rn_round_spec_derive and rn_round_layout_init. */
 RN_MUST rn_result rn_round_model_layout(const struct rn_round_model *model,
                                         const struct rn_plan *plan, uint32_t round,
-                                        struct rn_round_layout *out_layout, struct rn_error *err);
+                                        uint32_t start_round, struct rn_round_layout *out_layout,
+                                        struct rn_error *err);
 
 /* Adapter and local head as bytes for a record, and back. RN_E_DATA when they are not of this
  * model, or damaged; then the model is unchanged. */
@@ -76,6 +77,12 @@ struct rn_round_sum {
     const void *context;
     uint32_t contributors;
 };
+
+/* What the sum says beside the deltas, before anything is applied. Fails as rn_round_model_apply.
+ */
+RN_MUST rn_result rn_round_sum_total(const struct rn_round_layout *layout,
+                                     const struct rn_round_sum *sum,
+                                     struct rn_round_total *out_total, struct rn_error *err);
 
 /* The mean is added to the adapter, and its hash renewed. Nothing changes on failure: class ROUND
  * when the sum cannot come from that many honest vectors. */

@@ -36,12 +36,13 @@ void rn_round_params(const struct rn_plan *plan, uint32_t members, uint64_t valu
 rn_result rn_round_session(const struct rn_round_model *model, const struct rn_plan *plan,
                            const struct rn_roster *roster,
                            const uint8_t base_hash[static RN_HASH_BYTES], uint32_t round,
-                           uint32_t attempt, const uint8_t adapter_hash[static RN_HASH_BYTES],
+                           uint32_t attempt, uint32_t start_round,
+                           const uint8_t adapter_hash[static RN_HASH_BYTES],
                            struct rn_sa_params *out_params, struct rn_sa_context *out_context,
                            struct rn_error *err)
 {
     struct rn_round_layout layout;
-    RN_TRY(rn_round_model_layout(model, plan, round, &layout, err));
+    RN_TRY(rn_round_model_layout(model, plan, round, start_round, &layout, err));
     struct rn_sa_context context = {
         .roster = roster,
         .round = round,
@@ -74,7 +75,7 @@ rn_result rn_round_upload_bytes(const struct rn_round_model *model, const struct
         struct rn_sa_params params;
         struct rn_sa_context context;
         struct rn_sa_layout layout;
-        RN_TRY(rn_round_session(model, plan, roster, model->adapter_hash, round, 1,
+        RN_TRY(rn_round_session(model, plan, roster, model->adapter_hash, round, 1, round - 1,
                                 model->adapter_hash, &params, &context, err));
         rn_sa_layout_init(&layout, &params, &context);
         const uint64_t bytes = rn_sa_layout_vector_bytes(&layout);

@@ -14,12 +14,13 @@
 void rn_round_params(const struct rn_plan *plan, uint32_t members, uint64_t value_max,
                      uint64_t elements, struct rn_sa_params *out_params);
 
-/* Parameters and context of a session at (round, attempt) that starts from adapter_hash. Checked:
+/* Parameters and context of a session at (round, attempt) that starts from adapter_hash, which the
+ * sum of start_round made (rn_round_is_measured). Checked:
  * RN_E_CONFIG when the plan is infeasible. roster is borrowed by the context. */
 RN_MUST rn_result rn_round_session(const struct rn_round_model *model, const struct rn_plan *plan,
                                    const struct rn_roster *roster,
                                    const uint8_t base_hash[static RN_HASH_BYTES], uint32_t round,
-                                   uint32_t attempt,
+                                   uint32_t attempt, uint32_t start_round,
                                    const uint8_t adapter_hash[static RN_HASH_BYTES],
                                    struct rn_sa_params *out_params,
                                    struct rn_sa_context *out_context, struct rn_error *err);

@@ -8,20 +8,23 @@
 #include "crypto/quantise.h"
 #include "crypto/sha256.h"
 #include "policy/plan.h"
+#include "services/round/roundmeasure.h"
 
-rn_result rn_round_spec_derive(const struct rn_plan *plan, uint32_t round,
+rn_result rn_round_spec_derive(const struct rn_plan *plan, uint32_t round, uint32_t start_round,
                                struct rn_round_spec *out_spec, struct rn_error *err)
 {
-    RN_ENSURE(round >= 1 && round <= plan->rounds, err, RN_E_CONFIG,
-              "round %u is not one of the plan's %u", (unsigned)round, (unsigned)plan->rounds);
+    RN_ENSURE(round >= 1 && round <= rn_plan_last_round(plan), err, RN_E_CONFIG,
+              "round %u is not one of the plan's %u", (unsigned)round,
+              (unsigned)rn_plan_last_round(plan));
     struct rn_round_spec spec = {
         .round = round,
         .active = rn_plan_active(plan, round),
-        .with_head = plan->lora.head == RN_PLAN_HEAD_FEDERATED,
+        .with_head = plan->lora.head == RN_PLAN_HEAD_FEDERATED && round <= plan->rounds,
         .bits = plan->secagg.bits,
         .weighted = plan->weights == RN_WEIGHTS_EXAMPLES,
         .weight_max = plan->weights == RN_WEIGHTS_EXAMPLES ? plan->max_examples : 1,
         .metrics = plan->metrics == RN_METRICS_SUMMED,
+        .evaluation = rn_round_is_measured(plan, round, start_round),
     };
     const double scales[3] = {plan->secagg.scale_a, plan->secagg.scale_b, plan->secagg.scale_head};
     for (int i = 0; i < 3; i++) {
@@ -42,7 +45,8 @@ uint64_t rn_round_value_max(const struct rn_round_spec *spec)
 
 uint32_t rn_round_parts(const struct rn_round_spec *spec)
 {
-    return spec->active | (spec->with_head ? RN_ROUND_HEAD : 0u);
+    return spec->active | (spec->with_head ? RN_ROUND_HEAD : 0u) |
+           (spec->evaluation ? RN_ROUND_MEASURE : 0u);
 }
 
 const char *rn_round_phase_name(unsigned active)
@@ -72,6 +76,7 @@ void rn_round_spec_hash(const struct rn_round_spec *spec, uint8_t out_hash[stati
     rn_write_u8(&writer, spec->weighted);
     rn_write_u64(&writer, spec->weight_max);
     rn_write_u8(&writer, spec->metrics);
+    rn_write_u8(&writer, spec->evaluation);
     RN_BUG_IF(!rn_writer_done(&writer));
     const struct rn_view view = rn_view_of(bytes, writer.position);
     rn_sha256(out_hash, "rondo/v1 round spec", &view, 1);

@@ -9,6 +9,8 @@
 #include "crypto/quantise.h"
 
 #define LOSS_UNITS 65536.0
+/* Coarse on purpose: a sum of few exact fractions could be taken apart into them. */
+#define METRIC_UNITS 1024.0
 
 static struct rn_quantiser quantiser_of(const struct rn_round_layout *layout,
                                         const struct rn_segment *segment)
@@ -71,6 +73,20 @@ static uint64_t loss_units(double loss_sum)
     return units < most ? (uint64_t)(units + 0.5) : (uint64_t)most;
 }
 
+/* A metric that is none (no variance to correlate, say) counts as 0. */
+static uint64_t metric_units(double metric)
+{
+    const double bounded = isfinite(metric) ? fmin(fmax(metric, -1.0), 1.0) : 0.0;
+    return (uint64_t)((bounded + 1.0) * METRIC_UNITS + 0.5);
+}
+
+static void write_start(const struct rn_round_layout *layout, const struct rn_round_measure *start,
+                        uint64_t *out)
+{
+    write_field(layout, RN_ROUND_METRIC, start->valid ? metric_units(start->metric) : 0, out);
+    write_field(layout, RN_ROUND_DEV_LOSS, start->valid ? loss_units(start->loss) : 0, out);
+}
+
 rn_result rn_round_encode(const struct rn_round_layout *layout,
                           const struct rn_round_report *report, const float *delta,
                           const struct rn_secret32 *key, uint64_t *out, uint64_t *out_clipped,
@@ -99,9 +115,25 @@ rn_result rn_round_encode(const struct rn_round_layout *layout,
     write_field(layout, RN_ROUND_EXAMPLES, report->examples, out);
     write_field(layout, RN_ROUND_LOSS, loss_units(report->loss_sum), out);
     write_field(layout, RN_ROUND_CLIPPED, clipped, out);
+    write_start(layout, &report->start, out);
     if (out_clipped != NULL) {
         *out_clipped = clipped;
     }
+    return rn_ok();
+}
+
+static rn_result read_start(const struct rn_round_layout *layout, const uint64_t *sum,
+                            uint32_t members, struct rn_round_measure *out, struct rn_error *err)
+{
+    uint64_t metric = 0;
+    uint64_t loss = 0;
+    *out = (struct rn_round_measure){.valid = layout->spec.evaluation};
+    RN_TRY(read_field(layout, RN_ROUND_METRIC, sum, members, &metric, err));
+    RN_TRY(read_field(layout, RN_ROUND_DEV_LOSS, sum, members, &loss, err));
+    RN_ENSURE((double)metric <= 2 * METRIC_UNITS * members, err, RN_E_ROUND_SUM,
+              "the sum of metrics is out of range: a member's upload was wrong");
+    out->metric = (double)metric / METRIC_UNITS / members - 1.0;
+    out->loss = (double)loss / LOSS_UNITS / members;
     return rn_ok();
 }
 
@@ -120,6 +152,7 @@ rn_result rn_round_total_read(const struct rn_round_layout *layout, const uint64
     RN_TRY(read_field(layout, RN_ROUND_EXAMPLES, sum, members, &total.examples, err));
     RN_TRY(read_field(layout, RN_ROUND_LOSS, sum, members, &loss, err));
     RN_TRY(read_field(layout, RN_ROUND_CLIPPED, sum, members, &total.clipped, err));
+    RN_TRY(read_start(layout, sum, members, &total.start, err));
     if (total.examples > 0) {
         total.loss = (double)loss / LOSS_UNITS / (double)total.examples;
     }

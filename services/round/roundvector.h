@@ -13,12 +13,16 @@
 
 #include "crypto/secret.h"
 #include "services/round/roundlayout.h"
+#include "services/round/roundmeasure.h"
 
 /* What a member brings beside its delta. */
 struct rn_round_report {
     uint64_t weight;   /* example count of its data set; 1 with uniform weights */
     uint64_t examples; /* trained on in this round */
     double loss_sum;   /* over those examples; not negative */
+    /* Of the adapter that the round starts from, on this member's development set. Not valid: its
+     * elements are zero. */
+    struct rn_round_measure start;
 };
 
 /* One member's vector: out has layout->elements values, each at most rn_round_value_max. delta has
@@ -38,6 +42,7 @@ struct rn_round_total {
     uint64_t examples;
     double loss; /* mean per example; 0 without examples */
     uint64_t clipped;
+    struct rn_round_measure start; /* valid: all members together measured (rn_round_is_measured) */
 };
 
 /* RN_E_ROUND_SUM when the sum cannot come from `members` honest vectors (range of an element, of a

@@ -22,7 +22,7 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
         "\"version\":\"%s\",\"connected\":%s,\"round\":%u,\"rounds\":%u,\"attempt\":%u,"
         "\"stage\":\"%s\",\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"training\":%s,"
         "\"following\":%s,\"behind\":%s,\"draining\":%s,\"outcome\":\"%s\",\"adapter\":\"%s\","
-        "\"uplink_bytes\":%llu,\"signed\":%u,\"members\":%u,\"waits_for\":\"%s\"",
+        "\"uplink_bytes\":%llu,\"signed\":%u,\"members\":%u,\"waits_for\":\"%s\",",
         host->site->site.name, host->site->roster.federation, host->site->plan.name, RN_VERSION,
         truth(view.connected), (unsigned)view.next_round, (unsigned)view.rounds,
         (unsigned)view.attempt, view.in_session ? rn_job_stage_code(view.stage) : "idle",
@@ -31,6 +31,7 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
         truth(view.behind), truth(view.draining), rn_code_name(view.outcome), hash,
         (unsigned long long)view.sent, (unsigned)view.signed_by, (unsigned)host->site->roster.count,
         view.missing);
+    rn_jobhost_write_best(&view.judgement, out);
     return !view.draining && !view.ending;
 }
 

@@ -395,13 +395,14 @@ SMALL = {  # seconds become milliseconds: a round is about the protocol here, no
 class Federation:
     """Sites below `directory`, ready to start. train: a file with the columns sentence and label."""
 
-    def __init__(self, directory, members=3, rounds=2, listening=(), examples=60, dev=False, relay=False,
+    def __init__(self, directory, members=3, rounds=2, listening=(), examples=60, dev=False, relay=False, member_dev=0,
                  model=MODEL, train=TRAIN, labels=LABELS, collect=True, **options):  # fmt: skip
         self.directory = directory
         self.names = list(NAMES[:members])
         self.rounds = rounds
         self.options = {**SMALL, **{key.replace("_", "-"): value for key, value in options.items()}}
         self.examples = examples
+        self.member_dev = member_dev  # records of each member's development set
         # So that every batch is full and the sums of example counts are known.
         check(examples % self.options["batch"] == 0, "examples must be a multiple of the batch")
         self.model, self.train, self.labels = model, train, labels
@@ -424,9 +425,14 @@ class Federation:
         for place, name in enumerate(self.names):
             part = rows[1 + place * count : 1 + (place + 1) * count]
             (self.directory / f"{name}.tsv").write_text("\n".join([rows[0], *part]) + "\n")
+        rows = lines(DEV) if self.member_dev else []
+        for place, name in enumerate(self.names if rows else []):
+            part = rows[1 + place * self.member_dev : 1 + (place + 1) * self.member_dev]
+            (self.directory / f"{name}-dev.tsv").write_text("\n".join([rows[0], *part]) + "\n")
 
     def _init(self, dev):
-        options = [str(item) for key, value in self.options.items() for item in (f"--{key}", value)]
+        options = [str(item) for key, value in self.options.items()
+                   for item in ((f"--{key}",) if value is True else (f"--{key}", value))]  # fmt: skip
         if dev:
             options += ["--dev", DEV, "--text", "sentence", "--label", "label"]
         if self.relay is not None:
@@ -438,6 +444,8 @@ class Federation:
 
     def _join(self, name, listens):
         more = ["--listen", f"127.0.0.1:{free_port()}"] if listens else []
+        if self.member_dev:
+            more += ["--dev", self.directory / f"{name}-dev.tsv"]
         ok("join", self.directory / f"coordinator/invitations/{name}.invite", "--dir", self.directory / name,
            "--model", self.model, "--data", self.directory / f"{name}.tsv", "--text", "sentence", "--label", "label",
            "--threads", 1, "--log-format", "json", *more)  # fmt: skip

@@ -5,11 +5,28 @@
 # should find it, and says whether it did. The table is FAULTS.md.
 #
 #     tests/simulation/faults.sh [BUILD] [PATTERN]
+#     tests/simulation/faults.sh --check        only whether every fault still applies
 #
 # BUILD holds the libraries of a release build (default build/release). PATTERN: only faults whose
 # name matches. Exit status 1 when a fault is not found, or does not apply any more.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
+
+if [ "${1:-}" = --check ]; then
+  cd "$root" || exit 2
+  checked=$(mktemp) && trap 'rm -f "$checked"' EXIT
+  fault() { printf '%s\0%s\0%s\0' "$1" "$2" "$3" >>"$checked"; }
+  . tests/simulation/faults_table.sh
+  exec python3 - "$checked" <<'END'
+import sys
+fields = open(sys.argv[1]).read().split("\0")[:-1]
+stale = [f"{name}: its line is not there once in {path}" for name, path, old in zip(*[iter(fields)] * 3)
+         if open(path).read().count(old) != 1]
+print("\n".join(stale), end="\n" if stale else "")
+sys.exit(bool(stale))
+END
+fi
+
 build=$(cd "${1:-$root/build/release}" && pwd) || exit 2
 pattern=${2:-.}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/rondo-faults.XXXXXX")

@@ -24,18 +24,14 @@ fault coordinator-loses-its-records $fed/coordsession.c \
   'rn_coord_write_machine(c, session, RN_RECORD_AGGREGATOR, &action->bytes);' '' \
   test_job_rounds:test_calm_jobs_end_well
 
-fault sum-without-adapter $fed/coordrecord.c \
-  'if (result->outcome == RN_OK) {' 'if (result->outcome != RN_OK) {' \
+fault sum-without-adapter $fed/jobsum.c \
+  'key.kind = RN_RECORD_ADAPTER;' 'key.kind = RN_RECORD_METRICS;' \
   test_job_restart:test_coordinator_crashes_at_every_effect
 
 fault sum-is-written-after-it-is-sent $fed/coordsession.c \
   'if (session == &c->session && !session->summed && !session->refused) {' \
   'if (session == &c->session && !session->summed && !session->refused && c->peers[0].next_round > session->round) {' \
   test_job_rounds:test_calm_jobs_end_well
-
-fault member-round-without-adapter $fed/partround.c \
-  'key.kind = RN_RECORD_ADAPTER;' 'key.kind = RN_RECORD_METRICS;' \
-  test_job_restart:test_member_crashes_at_every_effect
 
 fault ledger-is-not-kept $fed/partactions.c \
   'if (action->keep) {' 'if (action->keep && p == NULL) {' \
@@ -228,8 +224,7 @@ fault stranded-members-keep-vectors $fed/coordrecord.c \
   test_job_catchup:test_lost_state_is_stranded
 
 fault unpublished-adapters-go $fed/coordrecord.c \
-  'result->round < c->unpublished_from ? result->round
-                                                               : c->unpublished_from' 'result->round' \
+  'result->round < c->unpublished_from ? result->round : c->unpublished_from' 'result->round' \
   test_job_restart:test_publications_are_made_again
 
 fault member-keeps-old-sessions $fed/partround.c \
@@ -243,15 +238,13 @@ fault terminal-end-is-not-written $fed/coordoutcome.c \
 ' '' \
   test_job_restart:test_terminal_end_is_remembered
 
-fault operators-end-is-not-written $fed/coordination.c \
-  '    rn_coord_write_end(c, c->result, &c->err);
-' '' \
-  test_job_trouble:test_operator_ends*
-
 fault terminal-end-is-not-read $fed/coordresume.c \
-  'return ended ? rn_ok() : resume_attempt' 'c->result = rn_ok();
-    return resume_attempt' \
+  'RN_TRY(read_end(c, err));' '(void)read_end;' \
   test_job_restart:test_terminal_end_is_remembered
+
+fault operators-end-is-not-recorded $fed/coordination.c \
+  'rn_coord_write_end(c, c->result, &c->err);' '' \
+  test_job_trouble:test_operators_end_survives_a_crash
 
 fault end-after-a-restart-waits-for-one $fed/coordination.c \
   'c->first_session && rn_coord_present(c) < c->peer_count;' 'c->first_session && rn_coord_present(c) == 0;' \
@@ -293,9 +286,9 @@ fault untrained-is-published $fed/participation.c \
 
 fault untrained-is-published-here $fed/coordination.c \
   'if (c->round_count > 0) {
-        rn_coord_publish(c, c->model, c->rounds[c->round_count - 1].round, true);' \
+        publish_last(c);' \
   'if (true) {
-        rn_coord_publish(c, c->model, c->round_count == 0 ? 0 : c->rounds[c->round_count - 1].round, true);' \
+        if (c->round_count > 0) publish_last(c); else rn_coord_publish(c, c->model, 0, true);' \
   test_job_rounds:test_nothing_untrained_is_published
 
 fault older-adapter-is-published $fed/participation.c \
@@ -355,3 +348,50 @@ fault end-is-signed-over-any-round $fed/jobrecord.c \
   'rn_buffer_u32(out, 0);
     rn_buffer_u32(out, end->code + 0 * round);' \
   test_job_trouble:test_operator_ends_a_job_that_never_began
+
+# ---- Measuring
+
+fault measured-twice services/round/roundmeasure.c \
+  'plan->evaluation.federated && round == start_round + 1' 'plan->evaluation.federated' \
+  test_job_measure:test_a_skipped_round_leaves_a_gap
+
+fault nothing-is-measured services/round/roundvector.c \
+  'write_start(layout, &report->start, out);
+    if' 'if' \
+  test_job_measure:test_every_adapter_is_measured
+
+fault best-is-a-round-late services/round/roundmeasure.c \
+  'judgement->best_round = round - 1;' 'judgement->best_round = round;' \
+  test_job_measure:test_best_is_kept
+
+fault best-is-the-last-again services/round/roundmeasure.c \
+  'measure->metric > judgement->best_metric + stop->min_delta' 'true' \
+  test_job_measure:test_best_is_kept
+
+fault best-is-forgotten-at-restart $fed/partround.c \
+  'return rn_job_course_resume_best(&p->course, plan_of(p), reader, err);' 'return rn_ok();' \
+  test_job_random
+
+fault measures-are-forgotten-at-restart $fed/coordresume.c \
+  'rn_job_course_resume(&c->course, c->basis->plan, &results->last);' '' \
+  test_job_measure:test_early_stop_ends_the_job
+
+fault nobody-stops-early $fed/jobsum.c \
+  ' || course->judgement.stopped;' ';' \
+  test_job_measure:test_early_stop_ends_the_job
+
+fault patience-is-one-too-long services/round/roundmeasure.c \
+  'judgement->since >= stop->patience' 'judgement->since > stop->patience' \
+  test_job_measure:test_early_stop_ends_the_job
+
+fault lost-measure-spoils-the-job $fed/coordoutcome.c \
+  'session->layout.delta_count > 0 &&' '' \
+  test_job_measure:test_the_measuring_round_may_be_lost
+
+fault nothing-left-is-measured-all-the-same $fed/jobsum.c \
+  'return idle || ' 'return ' \
+  test_job_measure:test_nothing_is_measured_after_a_lost_last_round
+
+fault start-is-the-best-adapter $fed/jobsum.c \
+  'better && judgement.best_round > 0 &&' 'better &&' \
+  test_job_measure:test_the_start_is_no_best_adapter

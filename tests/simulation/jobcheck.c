@@ -95,6 +95,21 @@ static struct job_vector *find_vector(struct job *job, uint32_t member, const ui
     return NULL;
 }
 
+static bool holds_measure(const struct job_node *node, const struct job_vector *vector)
+{
+    struct rn_round_layout layout;
+    RN_BUG_IF(!rn_is_ok(rn_round_model_layout(
+        &node->model, &node->job->plan, vector->round,
+        job_start_of(node->job, vector->before, vector->round), &layout, NULL)));
+    const int32_t first = layout.field_offset[RN_ROUND_METRIC];
+    for (uint32_t i = 0; i < layout.limbs && first >= 0; i++) {
+        if (vector->values[(uint32_t)first + i] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct job_vector *add_vector(struct job_node *node, const struct rn_sa_message *m)
 {
     struct job *job = node->job;
@@ -109,9 +124,11 @@ static struct job_vector *add_vector(struct job_node *node, const struct rn_sa_m
     memcpy(vector->session, m->session, RN_HASH_BYTES);
     memcpy(vector->before, node->model.adapter_hash, RN_HASH_BYTES);
     struct rn_round_spec spec;
-    RN_BUG_IF(!rn_is_ok(rn_round_spec_derive(&job->plan, vector->round, &spec, NULL)));
+    RN_BUG_IF(!rn_is_ok(rn_round_spec_derive(
+        &job->plan, vector->round, job_start_of(job, vector->before, vector->round), &spec, NULL)));
     vector->parts = rn_round_parts(&spec);
     memcpy(vector->values, node->fresh, sizeof(vector->values));
+    vector->measured = holds_measure(node, vector);
     node->has_fresh = false;
     return vector;
 }
@@ -177,7 +194,7 @@ static void check_done(struct job_node *node, struct job_vector *vector)
     for (size_t i = 0; i < job->vector_count && node->lost_state == 0; i++) {
         const struct job_vector *other = &job->vectors[i];
         if (other != vector && other->member == node->place && other->done && !other->closed &&
-            (other->parts & vector->parts) != 0 &&
+            ((other->parts & vector->parts) != 0 || (other->measured && vector->measured)) &&
             memcmp(other->before, vector->before, RN_HASH_BYTES) == 0) {
             job_fail(job,
                      "member %u sends the update of round %u again, which is spent since "
@@ -358,7 +375,9 @@ static void compute(struct job *job, const struct rn_job_result *result, struct 
         job_fail(job, "round %u is summed over nobody knows whom", (unsigned)result->round);
     }
     job_model_init(job, &model);
-    RN_BUG_IF(!rn_is_ok(rn_round_model_layout(&model, &job->plan, result->round, &layout, NULL)));
+    RN_BUG_IF(!rn_is_ok(rn_round_model_layout(&model, &job->plan, result->round,
+                                              job_start_of(job, result->before, result->round),
+                                              &layout, NULL)));
     for (uint32_t i = 0; i < job->options.members; i++) {
         const struct job_vector *vector = find_vector(job, i, result->session);
         if ((survivors->members >> i & 1) == 0) {
@@ -395,7 +414,7 @@ static void compute(struct job *job, const struct rn_job_result *result, struct 
 static void check_result(struct job_node *node, const struct rn_job_result *result)
 {
     struct job *job = node->job;
-    if (result->round > job->options.rounds || result->round > JOB_ROUNDS_MAX) {
+    if (result->round > rn_plan_last_round(&job->plan) || result->round > JOB_ROUNDS_MAX) {
         job_fail(job, "round %u of %u", (unsigned)result->round, (unsigned)job->options.rounds);
     }
     struct job_truth *truth = &job->truth[result->round];
@@ -403,6 +422,7 @@ static void check_result(struct job_node *node, const struct rn_job_result *resu
         compute(job, result, truth);
         job->newest = result->round;
         job->sums++;
+        job_measure_truth(job, result->round, survivors_of(job, result->session)->members);
     }
     if (!truth->known || memcmp(truth->session, result->session, RN_HASH_BYTES) != 0) {
         job_fail(job, "round %u has two sums", (unsigned)result->round);
@@ -411,6 +431,7 @@ static void check_result(struct job_node *node, const struct rn_job_result *resu
         job_fail(job, "node %u arrives at another adapter after round %u", (unsigned)node->place,
                  (unsigned)result->round);
     }
+    job_measure_check(node, result);
 }
 
 static rn_result visit_record(void *argument, uint64_t position, const struct rn_store_key *key,
@@ -471,6 +492,9 @@ void job_check_publish(struct job_node *node, const struct rn_publish_order *ord
 {
     struct job *job = node->job;
     const struct job_truth *truth = &job->truth[order->final ? node->rounds_done : order->round];
+    if (order->best) {
+        job_measure_check_best(node, order);
+    }
     if (order->final && node->rounds_done == 0) {
         job_fail(job, "node %u publishes the start as final", (unsigned)node->place);
     }
@@ -482,6 +506,7 @@ void job_check_publish(struct job_node *node, const struct rn_publish_order *ord
 
 void job_check_end(struct job *job)
 {
+    job_measure_check_end(job);
     for (uint32_t i = 0; i <= job->options.members; i++) {
         const struct job_node *node = &job->nodes[i];
         if (node->final_published && rn_is_ok(node->result) && node->ended &&

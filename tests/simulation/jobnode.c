@@ -200,6 +200,7 @@ static void take_train(struct job_node *node, struct rn_effect *effect)
     if (!node->signed_enough) {
         job_fail(job, "node %u trains without the signatures of its policy", (unsigned)node->place);
     }
+    job_measure_check_order(node, &effect->train);
     node->train = effect->train;
     effect->train = (struct rn_train_order){0};
     node->training = true;
@@ -231,6 +232,9 @@ static void take_event(struct job_node *node, const struct rn_effect *effect)
               : event->outcome != RN_OK     ? rn_code_name(event->outcome)
                                             : "",
               effect->err.text);
+    if (event->kind == RN_JOB_OFFER && is_coordinator(node)) {
+        job_measure_check_offer(node->job, event->round);
+    }
     if (event->kind == RN_JOB_SKIPPED) {
         node->job->skips++;
     }
@@ -506,6 +510,8 @@ static void train_due(struct job_node *node)
         trained.result.code = node->train_cancelled ? RN_E_ROUND_ABORTED : RN_E_ROUND_NUMERIC;
     } else {
         job_train(job, node->place, &order, after, local_head);
+        trained.start = job_measure(job, node->place, order.round - 1);
+        trained.start.valid = order.measure;
     }
     node->training = false;
     node->train = (struct rn_train_order){0};
@@ -520,9 +526,11 @@ static void publish_due(struct job_node *node)
     struct rn_effect effect = {.publish = node->publish[0]};
     const struct rn_published published = {.round = effect.publish.round,
                                            .final = effect.publish.final,
+                                           .best = effect.publish.best,
                                            .evaluated = effect.publish.evaluate,
                                            .directory = "adapters/x"};
     job_watch_published(node, &effect.publish);
+    node->best_published |= published.best;
     if (published.final) {
         node->final_published = true;
         memcpy(node->final_hash, effect.publish.adapter_hash, RN_HASH_BYTES);

@@ -16,6 +16,20 @@ void job_model_init(struct job *job, struct rn_round_model *model);
 void job_train(struct job *job, uint32_t member, const struct rn_train_order *order, float *after,
                float *local_head);
 
+/* ---- jobmeasure.c: federated evaluation */
+/* What the member's development set says of the adapter after `round`. */
+struct rn_round_measure job_measure(const struct job *job, uint32_t member, uint32_t round);
+/* The first summed round before `round` that has this adapter; 0: the start. */
+uint32_t job_start_of(const struct job *job, const uint8_t before[static RN_HASH_BYTES],
+                      uint32_t round);
+/* A round has got its sum, over these members (bits); its truth is known but for the measure. */
+void job_measure_truth(struct job *job, uint32_t round, uint32_t members);
+void job_measure_check(struct job_node *node, const struct rn_job_result *result);
+void job_measure_check_order(struct job_node *node, const struct rn_train_order *order);
+void job_measure_check_best(struct job_node *node, const struct rn_publish_order *order);
+void job_measure_check_offer(struct job *job, uint32_t round);
+void job_measure_check_end(const struct job *job);
+
 /* ---- jobnode.c: one node's process and store */
 void job_node_init(struct job *job, uint32_t place);
 void job_node_clear(struct job_node *node);

@@ -17,7 +17,10 @@
  *   - whole vectors are pruned only when every member has a receipt;
  *   - final is published only by who arrived at that adapter, and is the newest one;
  *   - nothing is trained, and no protocol message said, by a member whose disk does not hold the
- *     signatures of the plan that its policy asks for.
+ *     signatures of the plan that its policy asks for;
+ *   - with federated evaluation: a measure is the mean of the members in its sum, of the adapter
+ *     that the round started from; no member's measure of one adapter is in two sums; best round
+ *     and early end are those of the true measures, and no round is summed after that end.
  */
 #ifndef RN_TESTS_JOBSIM_H
 #define RN_TESTS_JOBSIM_H
@@ -44,6 +47,8 @@ struct job_options {
     enum rn_plan_head head;
     enum rn_plan_weights weights;
     uint32_t rounds, attempts;
+    bool evaluation, keep_best;
+    uint32_t patience;
     uint32_t delay_ms;      /* most, of one message */
     uint32_t commit_ms;     /* most, of one commit ... */
     uint32_t commit_min_ms; /* ... beyond this */
@@ -142,7 +147,7 @@ struct job_node {
     /* what it is known to have reached */
     uint32_t rounds_done; /* newest summed round on its disk */
     uint32_t rounds_ever; /* the same, whatever became of its disk */
-    bool final_published;
+    bool final_published, best_published;
     uint8_t final_hash[RN_HASH_BYTES];
     uint32_t lost_state; /* times its disk was emptied or set back */
 };
@@ -161,8 +166,9 @@ struct job_vector {
     uint8_t session[RN_HASH_BYTES];
     uint8_t before[RN_HASH_BYTES];
     uint32_t parts;
-    bool done;   /* Done was sent */
-    bool closed; /* an abort certificate reached the member */
+    bool measured; /* it holds a measure of `before` */
+    bool done;     /* Done was sent */
+    bool closed;   /* an abort certificate reached the member */
     uint8_t vote[RN_HASH_BYTES], reveal[RN_HASH_BYTES]; /* hashes of what was sent; zero: nothing */
     uint64_t values[JOB_VECTOR_MAX];
 };
@@ -173,6 +179,7 @@ struct job_truth {
     uint8_t session[RN_HASH_BYTES];
     float values[JOB_ADAPTER_MAX];
     uint8_t after[RN_HASH_BYTES];
+    struct rn_round_measure start; /* of the adapter it started from */
 };
 
 /* Whose vectors a session sums, by the coordinator's Survivors message. */
@@ -200,6 +207,8 @@ struct job {
     uint64_t now, order, random, numbers;
     struct job_truth truth[JOB_ROUNDS_MAX + 1]; /* 0: the start */
     uint32_t newest;                            /* newest summed round */
+    uint32_t best_round;                        /* by what was measured; UINT32_MAX: nothing was */
+    uint32_t stopped_round;                     /* 0: no early end */
     struct job_vector *vectors;
     size_t vector_count, vector_capacity;
     struct job_survivors *survivors;

@@ -36,7 +36,7 @@ void job_watch_published(struct job_node *node, const struct rn_publish_order *o
 {
     struct job_watch *watch = node->watch;
     watch->finals += order->final;
-    watch->published[order->round] += !order->final;
+    watch->published[order->round] += !order->final && !order->best;
 }
 
 /* ---- Worlds */

@@ -100,11 +100,12 @@ void job_train(struct job *job, uint32_t member, const struct rn_train_order *or
 {
     const struct rn_round_adapter *adapter = &job->nodes[member].model.adapter;
     const unsigned active = rn_plan_active(&job->plan, order->round);
+    const bool trains = order->round <= job->plan.rounds;
     memcpy(after, order->values, order->count * sizeof(*after));
     for (size_t s = 0; s < adapter->segment_count; s++) {
         const struct rn_segment *segment = &adapter->segments[s];
         const bool moves = segment->kind == RN_SEGMENT_HEAD
-                               ? job->plan.lora.head == RN_PLAN_HEAD_FEDERATED
+                               ? trains && job->plan.lora.head == RN_PLAN_HEAD_FEDERATED
                            : segment->kind == RN_SEGMENT_A ? (active & RN_ROUND_A) != 0
                                                            : (active & RN_ROUND_B) != 0;
         for (size_t i = 0; i < segment->count && moves; i++) {
@@ -113,7 +114,7 @@ void job_train(struct job *job, uint32_t member, const struct rn_train_order *or
         }
     }
     for (size_t i = 0; i < order->local_head_count; i++) {
-        local_head[i] = order->local_head[i] + change(order->round, member, i);
+        local_head[i] = order->local_head[i] + (trains ? change(order->round, member, i) : 0);
     }
 }
 
@@ -131,6 +132,9 @@ static void make_plan(struct job *job)
         .max_examples = o->weights == RN_WEIGHTS_EXAMPLES ? 100 : 0,
         .metrics = RN_METRICS_SUMMED,
         .lora = {.rank = RANK, .head = o->head},
+        .evaluation = {.federated = o->evaluation,
+                       .keep_best = o->keep_best,
+                       .early_stop = {.patience = o->patience, .min_delta = 0.01}},
         .secagg = {.colluding = o->colluding,
                    .losses = o->losses,
                    .honest = o->honest,
@@ -177,6 +181,7 @@ void job_world_init(struct job *job)
     struct rn_round_model start;
     job_model_init(job, &start);
     job->truth[0].known = true;
+    job->best_round = UINT32_MAX;
     memcpy(job->truth[0].values, start.adapter.values, start.adapter.count * sizeof(float));
     memcpy(job->truth[0].after, start.adapter_hash, RN_HASH_BYTES);
     rn_round_model_clear(&start);

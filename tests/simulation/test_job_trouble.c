@@ -234,7 +234,7 @@ static void check_signed(struct job *job, uint32_t expected_round)
 }
 
 /* In round 2, with the session at this stage: `sums` rounds are reached. */
-static void abort_at(enum rn_sa_stage stage, uint32_t sums)
+static void abort_at(enum rn_sa_stage stage, uint32_t sums, bool crashes)
 {
     struct job_options options = job_calm();
     options.training_ms = 1000;
@@ -242,6 +242,10 @@ static void abort_at(enum rn_sa_stage stage, uint32_t sums)
     job_until_stage(job, 2, stage, MINUTE_MS);
     job_abort(job, "the budget is spent");
     job_abort(job, "said twice");
+    if (crashes) {
+        job_pass(job, 200); /* its record is durable */
+        job_crash(job, COORDINATOR, 1000);
+    }
     job_until_all_end(job, RN_E_INCOMPLETE, 5 * MINUTE_MS);
     assert_int_equal(job->sums, sums);
     assert_non_null(strstr(job->nodes[COORDINATOR].watch->end_text, "budget is spent"));
@@ -258,24 +262,35 @@ static void abort_at(enum rn_sa_stage stage, uint32_t sums)
         assert_int_equal(job->nodes[COORDINATOR].watch->events[RN_JOB_OFFER], offers);
     }
     assert_int_equal(job_records(job, COORDINATOR, RN_RECORD_END), 1);
-    check_signed(job, sums + 1);
+    check_signed(job, 2);
     job_free(job);
 }
 
 static void test_operator_ends_the_job(void **state)
 {
     (void)state;
-    abort_at(RN_SA_STAGE_READY, 1);
-    abort_at(RN_SA_STAGE_SHARES, 1);
-    abort_at(RN_SA_STAGE_UPLOAD, 1);
+    abort_at(RN_SA_STAGE_READY, 1, false);
+    abort_at(RN_SA_STAGE_SHARES, 1, false);
+    abort_at(RN_SA_STAGE_UPLOAD, 1, false);
 }
 
 /* A certified session brings its sum first. */
 static void test_operator_ends_the_job_behind_a_certificate(void **state)
 {
     (void)state;
-    abort_at(RN_SA_STAGE_UNMASK, 2);
-    abort_at(RN_SA_STAGE_SUM, 2);
+    abort_at(RN_SA_STAGE_UNMASK, 2, false);
+    abort_at(RN_SA_STAGE_SUM, 2, false);
+}
+
+/* The coordinator crashes before the session is over: the next process ends the job all the same.
+ */
+static void test_operators_end_survives_a_crash(void **state)
+{
+    (void)state;
+    abort_at(RN_SA_STAGE_READY, 1, true);
+    abort_at(RN_SA_STAGE_UPLOAD, 1, true);
+    abort_at(RN_SA_STAGE_UNMASK, 2, true);
+    abort_at(RN_SA_STAGE_SUM, 2, true);
 }
 
 /* Before any member is there. */
@@ -432,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_greetings_that_are_refused),
         cmocka_unit_test(test_operator_ends_the_job),
         cmocka_unit_test(test_operator_ends_the_job_behind_a_certificate),
+        cmocka_unit_test(test_operators_end_survives_a_crash),
         cmocka_unit_test(test_operator_ends_a_job_that_never_began),
         cmocka_unit_test(test_suspended_node_loses_no_round),
         cmocka_unit_test(test_node_that_sleeps_an_hour),

@@ -66,10 +66,9 @@ const struct rn_command_def rn_cmd_abort = {
     .operands = {{"SITE", RN_OPTION_DIRECTORY, 1, 1}},
     .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78),
     .detail = "SITE is the directory of a running coordinator. A round that can be called off is; "
-              "one that members have certified brings its sum first. Then the end is "
-              "remembered: started again, the coordinator offers no further round of this plan. "
-              "One that stops or crashes before that forgets it: give the command again. To stop "
-              "a service and go on later, send it SIGTERM instead.",
+              "one that members have certified brings its sum first. The end is recorded at once: "
+              "started again, the coordinator offers no further round of this plan. To stop a "
+              "service and go on later, send it SIGTERM instead.",
     .examples = "  rondo abort coordinator --reason \"wrong label column at two sites\"",
     .run = run,
 };

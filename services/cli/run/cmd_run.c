@@ -76,7 +76,8 @@ const struct rn_command_def rn_cmd_run = {
               "at once; run it again to go on.\n\nWith --format json an object per round goes to "
               "standard output (round, phase, outcome, members, lost, loss, metric_name, metric, "
               "dev_loss, adapter, uplink_bytes, seconds; null where nothing is known) and a last "
-              "one with the adapter's path (adapter, rounds, summed, skipped, outcome).",
+              "one with the adapter's path (adapter, rounds, summed, skipped, outcome, best_round, "
+              "best_metric).",
     .examples = "  rondo run coordinator\n  rondo run hospital-a --log-file hospital-a.log",
     .run = run,
 };

@@ -169,6 +169,16 @@ static void print_round(const json_t *status)
     printf(skipped > 0 ? ", %llu skipped\n" : "\n", skipped);
 }
 
+/* By the mean over the members' development sets. */
+static void print_best(const json_t *status)
+{
+    const json_t *best = json_object_get(status, "best");
+    if (json_is_object(best)) {
+        printf("best        the adapter after round %llu, %.4f over all members\n",
+               number_of(best, "round"), json_number_value(json_object_get(best, "metric")));
+    }
+}
+
 static void print_own(const json_t *status)
 {
     printf("coordinator %s\n", is_true(status, "connected") ? "connected" : "not connected");
@@ -196,6 +206,7 @@ static void print_text(const json_t *status)
            strcmp(role, name) == 0 ? "" : name, text_of(status, "version"),
            is_true(status, "draining") ? ", ending" : "");
     print_round(status);
+    print_best(status);
     if (members != NULL) {
         print_missing(members, strcmp(text_of(status, "stage"), "gather") == 0);
         print_unsigned(members);

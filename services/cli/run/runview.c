@@ -33,6 +33,12 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+/* Of the adapter that the round started from, by all members. */
+static json_t *of_start(const struct rn_job_event *event, double value)
+{
+    return event->start.valid ? number(value) : json_null();
+}
+
 static void print_object(json_t *object)
 {
     (void)json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
@@ -58,6 +64,8 @@ static void print_row(const struct rn_runview_row *row)
     (void)json_object_set_new(object, "metric", row->judged ? number(row->metric) : json_null());
     (void)json_object_set_new(object, "dev_loss",
                               row->judged ? number(row->dev_loss) : json_null());
+    (void)json_object_set_new(object, "start_metric", of_start(event, event->start.metric));
+    (void)json_object_set_new(object, "start_dev_loss", of_start(event, event->start.loss));
     (void)json_object_set_new(object, "adapter", json_string(hash));
     (void)json_object_set_new(object, "uplink_bytes", json_integer((json_int_t)event->bytes));
     (void)json_object_set_new(object, "seconds", json_real((double)event->milliseconds / 1000));
@@ -122,6 +130,11 @@ static void print_end(struct rn_runview *view, const struct rn_job_event *event)
     (void)json_object_set_new(object, "summed", json_integer(event->summed));
     (void)json_object_set_new(object, "skipped", json_integer(event->skipped));
     (void)json_object_set_new(object, "outcome", json_string(rn_code_name(event->outcome)));
+    const bool measured = event->judgement.measured;
+    (void)json_object_set_new(object, "best_round",
+                              measured ? json_integer(event->judgement.best_round) : json_null());
+    (void)json_object_set_new(object, "best_metric",
+                              measured ? number(event->judgement.best_metric) : json_null());
     (void)json_object_set_new(object, "head_untrained", json_boolean(event->head_untrained));
     print_object(object);
 }
@@ -182,6 +195,37 @@ static void show_evaluated(struct rn_runview *view, const struct rn_job_event *e
     rn_progress_line(&view->progress, text);
 }
 
+/* The mean over the members' development sets. */
+static void show_measured(struct rn_runview *view, const struct rn_job_event *event)
+{
+    char text[NOTE_MAX];
+    (void)rn_text_format(text, sizeof(text), "after round %u  all members: %s %.4f  loss %.4f",
+                         (unsigned)event->round, event->metric_name, event->metric, event->loss);
+    rn_progress_line(&view->progress, text);
+}
+
+static void show_stopped(struct rn_runview *view, const struct rn_job_event *event)
+{
+    char text[NOTE_MAX];
+    (void)rn_text_format(text, sizeof(text),
+                         "ends early: no better adapter since round %u (%s %.4f)",
+                         (unsigned)event->round, event->metric_name, event->metric);
+    rn_progress_line(&view->progress, text);
+}
+
+static void show_best(struct rn_runview *view, const struct rn_job_event *event)
+{
+    char text[NOTE_MAX];
+    const struct rn_round_judgement *judgement = &event->judgement;
+    if (!judgement->measured) {
+        return;
+    }
+    (void)rn_text_format(text, sizeof(text),
+                         "best by the members' development sets: round %u, %.4f",
+                         (unsigned)judgement->best_round, judgement->best_metric);
+    rn_progress_line(&view->progress, text);
+}
+
 static void show_members(struct rn_runview *view, const struct rn_job_event *event)
 {
     char text[512];
@@ -204,6 +248,7 @@ static void show_end(struct rn_runview *view, const struct rn_job_event *event)
                              (unsigned)event->skipped);
         rn_progress_line(&view->progress, line);
     }
+    show_best(view, event);
     if (event->path == NULL) {
         rn_progress_line(&view->progress, "no adapter was published");
     } else {
@@ -246,6 +291,12 @@ void rn_runview_event(void *context, const struct rn_job_event *event)
         break;
     case RN_JOB_EVALUATED:
         show_evaluated(view, event);
+        break;
+    case RN_JOB_MEASURED:
+        show_measured(view, event);
+        break;
+    case RN_JOB_STOPPED_EARLY:
+        show_stopped(view, event);
         break;
     case RN_JOB_ENDED:
         show_end(view, event);

@@ -66,7 +66,7 @@ static rn_result cost_of(struct rn_trainer *trainer, const struct rn_plan *plan,
     const struct rn_segment *segments = NULL;
     size_t count = 0;
     size_t elements = 0;
-    RN_TRY(rn_round_spec_derive(plan, 1, &spec, err));
+    RN_TRY(rn_round_spec_derive(plan, 1, 0, &spec, err));
     spec.active = matrices;
     RN_TRY(rn_trainer_layout(trainer, (enum rn_matrix)matrices, spec.with_head, &segments, &count,
                              &elements));
@@ -126,15 +126,21 @@ static rn_result file_count(struct rn_trainer *trainer, const char *directory, c
     return rn_ok();
 }
 
-static rn_result files_count(struct rn_trainer *trainer, const char *directory,
-                             const struct rn_site_data *data, struct rn_plan_examples *out,
-                             struct rn_error *err)
+static rn_result files_count(const struct rn_plan *plan, struct rn_trainer *trainer,
+                             const char *directory, const struct rn_site_data *data,
+                             struct rn_plan_examples *out, struct rn_error *err)
 {
     if (data->train[0] != '\0') {
         RN_TRY(file_count(trainer, directory, data->train, data, &out->train, err));
     }
-    return data->dev[0] == '\0' ? rn_ok()
-                                : file_count(trainer, directory, data->dev, data, &out->dev, err);
+    if (data->dev[0] != '\0') {
+        return file_count(trainer, directory, data->dev, data, &out->dev, err);
+    }
+    const bool wanted = data->train[0] != '\0' && plan->evaluation.federated;
+    RN_ENSURE(!wanted, err, RN_E_CONFIG,
+              "the plan measures every round on the members' development sets, and this site names "
+              "none: give --dev to rondo join, or data.dev in site.yaml");
+    return rn_ok();
 }
 
 rn_result rn_plan_site_check(const struct rn_plan *plan, const char *model_dir,
@@ -147,7 +153,7 @@ rn_result rn_plan_site_check(const struct rn_plan *plan, const char *model_dir,
     if (!rn_is_ok(opened)) {
         return rn_fail_context(err, opened, "the plan does not suit the base model");
     }
-    const rn_result result = files_count(trainer, directory, data, out, err);
+    const rn_result result = files_count(plan, trainer, directory, data, out, err);
     rn_trainer_close(trainer);
     return result;
 }

@@ -16,6 +16,9 @@ struct rn_plan_options {
     const char *method, *weights;
     uint64_t max_examples;
     const char *metrics;
+    bool evaluation, keep_best;
+    uint64_t patience;
+    double min_delta;
     uint64_t max_length;
     const char *task, *labels, *metric;
     uint64_t rank;

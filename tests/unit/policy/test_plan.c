@@ -97,6 +97,15 @@ static void optional_fields_have_defaults(void **state)
     assert_true(rn_is_ok(
         parse(edited(a, plan_example, "targets: [query, value]", "targets: [all-linear]"))));
     assert_true(plan.lora.all_linear);
+    edited(a, plan_example, "metrics: home", "metrics: summed");
+    assert_true(rn_is_ok(parse(a)));
+    assert_int_equal(rn_plan_last_round(&plan), plan.rounds);
+    edited(b, a, "federated: false\n  keep_best: false", "federated: true\n  keep_best: true");
+    assert_true(rn_is_ok(parse(edited(a, b, "patience: 0", "patience: 3"))));
+    assert_true(plan.evaluation.federated && plan.evaluation.keep_best);
+    assert_int_equal(plan.evaluation.early_stop.patience, 3);
+    assert_int_equal(rn_plan_last_round(&plan), plan.rounds + 1);
+    assert_int_equal(rn_plan_active(&plan, plan.rounds + 1), 0);
 }
 
 static void refusals(void **state)
@@ -169,10 +178,11 @@ static void refusals(void **state)
         {"train_hard_s: 600", "train_hard_s: 59", "must not be below train_soft_s"},
         {"stage_hard_s: 60", "stage_hard_s: 9", "must not be below stage_soft_s"},
         {"warmup_steps: 0", "warmup_steps: 21", "must not exceed steps"},
-        {"federated: false", "federated: true", "evaluation.federated: this version cannot"},
-        {"keep_best: false", "keep_best: true", "evaluation.keep_best: this version cannot"},
-        {"patience: 0", "patience: 1", "evaluation.early_stop.patience: this version cannot"},
-        {"min_delta: 0", "min_delta: 0.1", "evaluation.early_stop.min_delta: this version cannot"},
+        {"federated: false", "federated: true", "evaluation.federated: needs metrics: summed"},
+        {"keep_best: false", "keep_best: true", "evaluation.keep_best: only with"},
+        {"patience: 0", "patience: 1", "evaluation.early_stop.patience: only with"},
+        {"min_delta: 0", "min_delta: 0.1", "evaluation.early_stop.min_delta: only with"},
+        {"min_delta: 0", "min_delta: 2.1", "evaluation.early_stop.min_delta"},
         {"  early_stop:\n", "  early:\n", "unknown key 'evaluation.early'"},
         {"  early_stop:\n    patience: 0\n    min_delta: 0\n", "  early_stop: 3\n",
          "evaluation.early_stop: expected the section's keys"},

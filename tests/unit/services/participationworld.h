@@ -54,6 +54,7 @@ struct site {
 
     float *order; /* of the training that runs */
     uint32_t order_round;
+    bool order_measure;
     unsigned begun, cancelled;
     unsigned published;
     struct rn_publish_order final; /* without its values */
@@ -95,6 +96,8 @@ struct world {
     struct item queue[QUEUE];
     size_t head, tail;
     uint64_t now_ms;
+    uint32_t start_round; /* whose sum made the coordinator's adapter */
+    double metric;        /* what every development set says */
     uint64_t connections;
     unsigned hold; /* message type that no site gets */
     bool break_upload;
@@ -240,6 +243,7 @@ static void take_order(struct site *site, struct rn_train_order *order)
     assert_null(site->order); /* one training at a time */
     site->order = RN_TAKE(order->values);
     site->order_round = order->round;
+    site->order_measure = order->measure;
     site->begun++;
 }
 
@@ -357,6 +361,7 @@ static void apply_at_coordinator(struct world *w)
     const struct rn_round_sum sum = {read_aggregate, w, SITES};
     struct rn_round_total total;
     assert_true(rn_is_ok(rn_round_model_apply(&w->model, &w->layout, &sum, &total, NULL)));
+    w->start_round = w->layout.spec.round;
 }
 
 static void perform(struct world *w, struct rn_sa_actions *actions)
@@ -653,10 +658,11 @@ static void offer(struct world *w, uint32_t round, uint32_t attempt)
     const uint8_t base[RN_HASH_BYTES] = {7};
     memset(config.nonce, (int)(round * 16 + attempt), sizeof(config.nonce));
     config.nonce[0] ^= w->nonce;
-    assert_true(
-        rn_is_ok(rn_round_session(&w->model, &w->plan, &w->roster, base, round, attempt,
-                                  w->model.adapter_hash, &config.params, &config.context, NULL)));
-    assert_true(rn_is_ok(rn_round_model_layout(&w->model, &w->plan, round, &w->layout, NULL)));
+    assert_true(rn_is_ok(rn_round_session(&w->model, &w->plan, &w->roster, base, round, attempt,
+                                          w->start_round, w->model.adapter_hash, &config.params,
+                                          &config.context, NULL)));
+    assert_true(rn_is_ok(
+        rn_round_model_layout(&w->model, &w->plan, round, w->start_round, &w->layout, NULL)));
     rn_sa_aggregator_free(RN_TAKE(w->aggregator));
     assert_true(rn_is_ok(rn_sa_aggregator_new(&config, &w->aggregator, NULL)));
     rn_sa_aggregator_start(w->aggregator, w->now_ms, &actions);
@@ -674,13 +680,15 @@ static inline void train_with(struct site *site, rn_result result)
         const bool active = (i >= A_COUNT) == b;
         after[i] = before[i] + (active ? 0.01f * (float)(site->place + 1) : 0);
     }
-    const struct rn_trained trained = {.result = result,
-                                       .round = site->order_round,
-                                       .before = before,
-                                       .after = after,
-                                       .examples = 10,
-                                       .steps = 5,
-                                       .loss_sum = 4};
+    const struct rn_trained trained = {
+        .result = result,
+        .round = site->order_round,
+        .before = before,
+        .after = after,
+        .examples = 10,
+        .steps = 5,
+        .loss_sum = 4,
+        .start = {.valid = site->order_measure, .metric = site->world->metric}};
     step(site, (struct rn_input){.kind = RN_INPUT_TRAINED, .trained = &trained});
     pump(site->world);
 }

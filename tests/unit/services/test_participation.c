@@ -455,6 +455,61 @@ static void an_offer_that_is_refused_is_answered(void **state)
     free_world(w);
 }
 
+/* The sums say that the job is over: what a coordinator offers after that is refused, and the site
+ * ends by itself. */
+static void nothing_is_trained_after_an_early_stop(void **state)
+{
+    (void)state;
+    struct world *w = make_world("6");
+    struct site *site = &w->sites[0];
+    w->plan.evaluation =
+        (struct rn_plan_evaluation){.federated = true, .early_stop = {.patience = 1}};
+    w->metric = 0.5;
+    connect_all(w, 1);
+    run_round(w, 1);
+    assert_int_equal(site->events[RN_JOB_STOPPED_EARLY], 0);
+    run_round(w, 2); /* no better than the start */
+    assert_int_equal(site->events[RN_JOB_STOPPED_EARLY], 1);
+    const uint32_t begun = site->begun;
+    offer(w, 3, 1);
+    assert_int_equal(site->begun, begun);
+    assert_int_equal(site->status.reason, RN_E_REFUSED);
+    assert_int_equal(site->status.round, 3);
+    lose_connection(site);
+    tick(w, 11000);
+    publish_done(site);
+    assert_end(site, RN_OK, "");
+    free_world(w);
+}
+
+/* Round 2 was lost, and with it the adapter's one measure: round 3 has none, whatever a coordinator
+ * would like its vector to hold. */
+static void an_adapter_is_measured_in_one_round(void **state)
+{
+    (void)state;
+    struct world *w = make_world("6");
+    struct site *site = &w->sites[0];
+    w->plan.evaluation.federated = true;
+    connect_all(w, 1);
+    offer(w, 1, 1);
+    assert_true(site->order_measure);
+    for (uint32_t i = 0; i < SITES; i++) {
+        train(&w->sites[i]);
+    }
+    assert_int_equal(w->start_round, 1);
+    const uint32_t begun = site->begun;
+    w->start_round = 2;
+    offer(w, 3, 1);
+    assert_int_equal(site->begun, begun);
+    assert_int_equal(site->events[RN_JOB_OFFER_REFUSED], 1);
+    assert_int_equal(site->status.reason, RN_E_ROUND_STALE);
+    w->start_round = 1;
+    offer(w, 3, 2);
+    assert_int_equal(site->begun, begun + 1);
+    assert_false(site->order_measure);
+    free_world(w);
+}
+
 static void a_training_of_an_older_round_is_discarded(void **state)
 {
     (void)state;
@@ -665,6 +720,8 @@ int main(void)
         cmocka_unit_test(what_may_be_lost_is_said_again),
         cmocka_unit_test(a_second_process_is_given_up_on),
         cmocka_unit_test(an_offer_that_is_refused_is_answered),
+        cmocka_unit_test(nothing_is_trained_after_an_early_stop),
+        cmocka_unit_test(an_adapter_is_measured_in_one_round),
         cmocka_unit_test(a_training_of_an_older_round_is_discarded),
         cmocka_unit_test(a_training_goes_on_through_attempts),
         cmocka_unit_test(an_update_is_used_again),

@@ -43,7 +43,7 @@ static void phases(void **state)
         struct rn_plan *plan = make_plan(rows[i].method);
         for (uint32_t round = 1; round <= 6; round++) {
             struct rn_round_spec spec;
-            assert_int_equal(rn_round_spec_derive(plan, round, &spec, NULL).code, RN_OK);
+            assert_int_equal(rn_round_spec_derive(plan, round, round - 1, &spec, NULL).code, RN_OK);
             assert_int_equal(spec.round, round);
             assert_string_equal(rn_round_phase_name(spec.active), rows[i].phases[round - 1]);
         }
@@ -57,9 +57,31 @@ static void rounds_have_limits(void **state)
     (void)state;
     struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
     struct rn_round_spec spec;
-    assert_int_equal(rn_round_spec_derive(plan, 0, &spec, NULL).code, RN_E_CONFIG);
-    assert_int_equal(rn_round_spec_derive(plan, 6, &spec, NULL).code, RN_OK);
-    assert_int_equal(rn_round_spec_derive(plan, 7, &spec, NULL).code, RN_E_CONFIG);
+    assert_int_equal(rn_round_spec_derive(plan, 0, 0, &spec, NULL).code, RN_E_CONFIG);
+    assert_int_equal(rn_round_spec_derive(plan, 6, 5, &spec, NULL).code, RN_OK);
+    assert_int_equal(rn_round_spec_derive(plan, 7, 6, &spec, NULL).code, RN_E_CONFIG);
+    rn_free(plan);
+}
+
+/* One round more, which trains nothing. */
+static void the_last_one_measures(void **state)
+{
+    (void)state;
+    struct rn_plan *plan = make_plan(RN_METHOD_FEDAVG_LORA);
+    struct rn_round_spec spec;
+    plan->lora.head = RN_PLAN_HEAD_FEDERATED;
+    plan->evaluation.federated = true;
+    assert_int_equal(rn_round_spec_derive(plan, 6, 5, &spec, NULL).code, RN_OK);
+    assert_true(spec.evaluation && spec.with_head);
+    assert_int_equal(rn_round_parts(&spec),
+                     RN_ROUND_A | RN_ROUND_B | RN_ROUND_HEAD | RN_ROUND_MEASURE);
+    assert_int_equal(rn_round_spec_derive(plan, 6, 4, &spec, NULL).code, RN_OK);
+    assert_false(spec.evaluation); /* round 5 was lost: the adapter had its round */
+    assert_int_equal(rn_round_parts(&spec), RN_ROUND_A | RN_ROUND_B | RN_ROUND_HEAD);
+    assert_int_equal(rn_round_spec_derive(plan, 7, 6, &spec, NULL).code, RN_OK);
+    assert_true(spec.evaluation && !spec.with_head && spec.active == 0);
+    assert_int_equal(rn_round_parts(&spec), RN_ROUND_MEASURE);
+    assert_int_equal(rn_round_spec_derive(plan, 8, 7, &spec, NULL).code, RN_E_CONFIG);
     rn_free(plan);
 }
 
@@ -68,12 +90,12 @@ static void scales_are_powers_of_two(void **state)
     (void)state;
     struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
     struct rn_round_spec spec;
-    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_OK);
+    assert_int_equal(rn_round_spec_derive(plan, 1, 0, &spec, NULL).code, RN_OK);
     assert_int_equal(spec.exponent[0], -3);
     assert_int_equal(spec.exponent[1], -2);
     assert_int_equal(spec.exponent[2], 0);
     plan->secagg.scale_b = 0.3;
-    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_E_CONFIG);
+    assert_int_equal(rn_round_spec_derive(plan, 1, 0, &spec, NULL).code, RN_E_CONFIG);
     rn_free(plan);
 }
 
@@ -82,20 +104,20 @@ static void weights_set_the_largest_value(void **state)
     (void)state;
     struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
     struct rn_round_spec spec;
-    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_OK);
+    assert_int_equal(rn_round_spec_derive(plan, 1, 0, &spec, NULL).code, RN_OK);
     assert_int_equal(rn_round_value_max(&spec), 65534);
     assert_false(spec.weighted);
     plan->weights = RN_WEIGHTS_EXAMPLES;
     plan->max_examples = 1000;
-    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_OK);
+    assert_int_equal(rn_round_spec_derive(plan, 1, 0, &spec, NULL).code, RN_OK);
     assert_int_equal(rn_round_value_max(&spec), 65534000);
     assert_true(spec.weighted);
     plan->max_examples = 0;
-    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_E_CONFIG);
+    assert_int_equal(rn_round_spec_derive(plan, 1, 0, &spec, NULL).code, RN_E_CONFIG);
     plan->max_examples = UINT32_MAX;
-    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_OK);
+    assert_int_equal(rn_round_spec_derive(plan, 1, 0, &spec, NULL).code, RN_OK);
     plan->max_examples = (uint64_t)UINT32_MAX + 1;
-    assert_int_equal(rn_round_spec_derive(plan, 1, &spec, NULL).code, RN_E_CONFIG);
+    assert_int_equal(rn_round_spec_derive(plan, 1, 0, &spec, NULL).code, RN_E_CONFIG);
     rn_free(plan);
 }
 
@@ -108,7 +130,7 @@ static void the_head_is_summed_when_federated(void **state)
                                               RN_PLAN_HEAD_LOCAL};
     for (size_t i = 0; i < 3; i++) {
         plan->lora.head = heads[i];
-        assert_int_equal(rn_round_spec_derive(plan, 2, &spec, NULL).code, RN_OK);
+        assert_int_equal(rn_round_spec_derive(plan, 2, 1, &spec, NULL).code, RN_OK);
         assert_true(spec.with_head == (heads[i] == RN_PLAN_HEAD_FEDERATED));
         assert_int_equal(rn_round_parts(&spec),
                          spec.with_head ? RN_ROUND_A | RN_ROUND_HEAD : RN_ROUND_A);
@@ -121,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(phases),
         cmocka_unit_test(rounds_have_limits),
+        cmocka_unit_test(the_last_one_measures),
         cmocka_unit_test(scales_are_powers_of_two),
         cmocka_unit_test(weights_set_the_largest_value),
         cmocka_unit_test(the_head_is_summed_when_federated),

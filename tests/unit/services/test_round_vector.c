@@ -299,6 +299,79 @@ static void metrics_saturate_at_any_width(void **state)
     }
 }
 
+static void encode_start(struct world *world, int m, double metric, double loss, bool valid)
+{
+    const struct rn_round_report report = {
+        .weight = 1, .start = {.valid = valid, .metric = metric, .loss = loss}};
+    assert_true(rn_is_ok(rn_round_encode(&world->layout, &report, world->deltas[m], &world->keys[m],
+                                         world->one, NULL, NULL)));
+    for (size_t i = 0; i < world->layout.elements; i++) {
+        world->sum[i] += world->one[i];
+    }
+}
+
+/* What the members' development sets say is the plain mean, to half a unit each; what is no number
+ * counts as 0, and what is out of range as the range's end. */
+static void start_is_the_mean_of_the_members(void **state)
+{
+    (void)state;
+    static const double metrics[MEMBERS] = {1, -1, 0.3333333, NAN, 7};
+    static const double losses[MEMBERS] = {0, 0.25, 1e4, 3.3333, 2};
+    for (uint32_t bits = 4; bits <= 24; bits += 5) {
+        struct rn_round_spec spec = make_spec(RN_ROUND_B);
+        spec.bits = bits;
+        spec.evaluation = true;
+        struct world world;
+        struct rn_round_total total;
+        world_init(&world, &spec);
+        for (int m = 0; m < MEMBERS; m++) {
+            encode_start(&world, m, metrics[m], losses[m], true);
+        }
+        assert_true(rn_is_ok(rn_round_total_read(&world.layout, world.sum, MEMBERS, &total, NULL)));
+        assert_true(total.start.valid);
+        assert_true(fabs(total.start.metric - (1 - 1 + 0.3333333 + 0 + 1) / MEMBERS) <= 0x1p-11);
+        assert_true(fabs(total.start.loss - (0.25 + 1e4 + 3.3333 + 2) / MEMBERS) <= 0x1p-17);
+        /* 8 x 2^11 more, in the limb of bit 11: five members' most is 10 x 2^10. */
+        const int32_t limb =
+            world.layout.field_offset[RN_ROUND_METRIC] + (int32_t)(11 / (bits - 1));
+        world.sum[limb] += UINT64_C(8) << 11 % (bits - 1);
+        assert_int_equal(rn_round_total_read(&world.layout, world.sum, MEMBERS, &total, NULL).code,
+                         RN_E_ROUND_SUM);
+        world_clear(&world);
+    }
+}
+
+/* Who does not measure adds nothing. */
+static void no_measure_is_zero(void **state)
+{
+    (void)state;
+    struct rn_round_spec spec = make_spec(RN_ROUND_B);
+    spec.evaluation = true;
+    struct world world;
+    world_init(&world, &spec);
+    encode_start(&world, 0, 0.5, 2, false);
+    for (int field = RN_ROUND_METRIC; field <= RN_ROUND_DEV_LOSS; field++) {
+        for (uint32_t i = 0; i < world.layout.limbs; i++) {
+            assert_int_equal(world.one[world.layout.field_offset[field] + (int32_t)i], 0);
+        }
+    }
+    world_clear(&world);
+}
+
+/* A vector of fields alone: no matrix is active. */
+static void a_round_may_only_measure(void **state)
+{
+    (void)state;
+    struct rn_round_spec spec = make_spec(0);
+    struct rn_round_layout layout;
+    spec.with_head = false;
+    assert_int_equal(rn_round_layout_init(&spec, NULL, 0, &layout, NULL).code, RN_E_CONFIG);
+    spec.evaluation = true;
+    assert_true(rn_is_ok(rn_round_layout_init(&spec, NULL, 0, &layout, NULL)));
+    assert_int_equal(layout.elements, layout.delta_offset);
+    assert_int_equal(layout.delta_count, 0);
+}
+
 static void frozen_matrices_keep_their_bytes(void **state)
 {
     (void)state;
@@ -400,6 +473,9 @@ int main(void)
         cmocka_unit_test(refuses_wrong_updates),
         cmocka_unit_test(refuses_a_sum_out_of_range),
         cmocka_unit_test(metrics_saturate_at_any_width),
+        cmocka_unit_test(start_is_the_mean_of_the_members),
+        cmocka_unit_test(no_measure_is_zero),
+        cmocka_unit_test(a_round_may_only_measure),
         cmocka_unit_test(frozen_matrices_keep_their_bytes),
         cmocka_unit_test(hashes_see_everything),
         cmocka_unit_test(limits_of_the_layout),
