@@ -349,7 +349,8 @@ static rn_result machine_new(struct job_node *node, struct rn_effects *effects,
 {
     struct job *job = node->job;
     if (is_coordinator(node)) {
-        const struct rn_coordination_config config = {.basis = &node->basis, .model = &node->model};
+        const struct rn_coordination_config config = {
+            .basis = &node->basis, .model = &node->model, .kept_bytes = job->options.kept_bytes};
         return rn_coordination_new(&config, job_now(node), effects, &node->coordination, err);
     }
     const bool refuses =
