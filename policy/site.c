@@ -79,9 +79,13 @@ static const struct rn_field fields[] = {
      .meaning = "0: one per core"},
     {"limits", RN_FIELD_SECTION, .optional = true},
     {"limits.upload_memory", RN_FIELD_BYTES, AT(limits.upload_memory), .optional = true,
-     .least = RN_SITE_UPLOAD_MEMORY_LEAST, .most = RN_SITE_UPLOAD_MEMORY_MOST,
+     .least = RN_SITE_LIMIT_LEAST, .most = RN_SITE_LIMIT_MOST,
      .meaning = "coordinator: bytes of unfinished uploads held in memory, `K`, `M` or `G` may "
                 "follow, the rest lies in `state`; absent: a quarter of what is free, 64M to 4G"},
+    {"limits.kept_sums", RN_FIELD_BYTES, AT(limits.kept_sums), .optional = true,
+     .least = RN_SITE_LIMIT_LEAST, .most = RN_SITE_LIMIT_MOST,
+     .meaning = "coordinator: bytes on disk of summed rounds that are kept for members that stay "
+                "away; who lacks older ones sits the rest of the job out; absent: 16G"},
     {"log.format", RN_FIELD_WORD, AT(log.format), ONE_OF(log_formats),
      .meaning = "`text` or `json`"},
     {"log.level", RN_FIELD_WORD, AT(log.level), ONE_OF(log_levels),
@@ -170,6 +174,10 @@ static rn_result site_check(const struct rn_yaml_index *index, struct rn_site *s
     if (site->role == RN_SITE_MEMBER && site->limits.upload_memory != 0) {
         return rn_yaml_fail(index, "limits.upload_memory", err,
                             "only a coordinator holds uploads: remove this key");
+    }
+    if (site->role == RN_SITE_MEMBER && site->limits.kept_sums != 0) {
+        return rn_yaml_fail(index, "limits.kept_sums", err,
+                            "only a coordinator keeps sums: remove this key");
     }
     return check_network(index, site, err);
 }

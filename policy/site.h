@@ -23,8 +23,8 @@
 #define RN_SITE_ADDRESS_MAX 261 /* 253 of a host name, brackets, colon, port */
 #define RN_SITE_COLUMN_MAX 127
 #define RN_SITE_PEERS_MAX RN_ROSTER_MEMBERS_MAX
-#define RN_SITE_UPLOAD_MEMORY_LEAST ((uint64_t)1 << 20)
-#define RN_SITE_UPLOAD_MEMORY_MOST ((uint64_t)1 << 40)
+#define RN_SITE_LIMIT_LEAST ((uint64_t)1 << 20)
+#define RN_SITE_LIMIT_MOST ((uint64_t)1 << 40)
 
 enum rn_site_role { RN_SITE_MEMBER = 0, RN_SITE_COORDINATOR };
 /* Who opens the connection, seen from this site. */
@@ -71,6 +71,7 @@ struct rn_site_compute {
 /* What a service may take of its machine; 0: a default that suits the machine. */
 struct rn_site_limits {
     uint64_t upload_memory; /* coordinator: bytes of unfinished uploads held in memory */
+    uint64_t kept_sums;     /* coordinator: bytes on disk of sums that a member still lacks */
 };
 
 struct rn_site_log {

@@ -22,7 +22,8 @@
  *     or after updates were spent without an abort certificate (crypto/secagg/PROTOCOL.md, A9);
  *   - nothing is sent that depends on a record which is not durable;
  *   - a terminal end is remembered: a restarted job ends with the same code and offers nothing;
- *   - whole vectors are kept until every member has a receipt for their round, then pruned;
+ *   - whole vectors are kept until every member has a receipt for their round, or a limit is
+ *     reached, then pruned; the newest summed round's are kept in any case;
  *   - a coordinator whose state is older than what more than n_c members have behind them offers
  *     nothing more and says so; one member alone cannot make it.
  */
@@ -45,6 +46,7 @@ struct rn_coordination_config {
     const struct rn_plan_signatures *signatures; /* collected so far; copied */
     struct rn_round_model *model;                /* borrowed; changed by steps alone */
     uint64_t spool_bytes;            /* unfinished uploads in memory at most; 0: the default */
+    uint64_t kept_bytes;             /* whole vectors on disk for members away; 0: the default */
     const struct rn_sa_spool *spool; /* where they go above that; NULL: refused as busy */
 };
 

@@ -29,6 +29,8 @@
 #define RN_COORD_IDLE_MS 60000u
 /* Earlier sessions that are held in memory at once, for members that were away. */
 #define RN_COORD_PLACES 4u
+/* Whole vectors that are kept on disk for members that are away, unless configured. */
+#define RN_COORD_KEPT_BYTES_DEFAULT ((uint64_t)16 << 30)
 /* Publications that may be under way before the next session waits for them. */
 #define RN_COORD_PUBLISHING_MAX 4u
 
@@ -172,7 +174,8 @@ void rn_coord_index_add(struct rn_coordination *c, const struct rn_job_result *r
 uint32_t rn_coord_start_of(const struct rn_coordination *c, uint32_t round);
 /* The first summed round from `from` on, or NULL. */
 const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c, uint32_t from);
-/* Whole vectors of rounds for which every member has a receipt go, with the next commit. */
+/* Whole vectors go with the next commit: of rounds for which every member has a receipt, and the
+ * oldest beyond config.kept_bytes. */
 void rn_coord_prune(struct rn_coordination *c);
 
 /* ---- coordsum.c */

@@ -122,9 +122,38 @@ static uint32_t kept_from(const struct rn_coordination *c)
     return least;
 }
 
+/* Two whole vectors of a summed round: the masked sum and the sum. */
+static uint64_t kept_bytes(const struct rn_coordination *c, const struct rn_coord_round *round)
+{
+    struct rn_round_layout layout;
+    const rn_result result = rn_round_model_layout(c->model, c->basis->plan, round->round,
+                                                   round->start_round, &layout, NULL);
+    return rn_is_ok(result) ? layout.elements * 2 * sizeof(uint64_t) : 0;
+}
+
+/* The first round from `from` on whose vectors, with all later ones, are within the limit. */
+static uint32_t within_limit(const struct rn_coordination *c, uint32_t from)
+{
+    const uint64_t limit =
+        c->config.kept_bytes == 0 ? RN_COORD_KEPT_BYTES_DEFAULT : c->config.kept_bytes;
+    uint64_t bytes = 0;
+    for (size_t i = c->round_count; i-- > 0 && c->rounds[i].round >= from;) {
+        bytes += kept_bytes(c, &c->rounds[i]);
+        if (bytes > limit && i + 1 < c->round_count) {
+            return c->rounds[i + 1].round;
+        }
+    }
+    return from;
+}
+
 void rn_coord_prune(struct rn_coordination *c)
 {
-    const uint32_t from = kept_from(c);
+    const uint32_t wanted = kept_from(c);
+    const uint32_t from = within_limit(c, wanted);
+    if (from > wanted && from > c->pruned_below) {
+        rn_effects_event(c->out,
+                         (struct rn_job_event){.kind = RN_JOB_SUMS_DROPPED, .round = from - 1});
+    }
     if (from > c->pruned_below) {
         c->pruned_below = from;
         rn_job_batch_prune(rn_effects_commit(c->out), RN_RECORD_AGGREGATOR, from);

@@ -91,6 +91,8 @@ static const struct rn_job_event_row ROWS[RN_JOB_EVENTS] = {
                                12, NULL},
     [RN_JOB_RECEIPT_DIFFERS] = {"alarm.receipt-differs", RN_JOB_ERROR, "receipts_differing_total",
                                 RN_JOB_F_ROUND | RN_JOB_F_PEER, 6, "arrived at another adapter"},
+    [RN_JOB_SUMS_DROPPED] = {"sums.dropped", RN_JOB_WARN, NULL, RN_JOB_F_ROUND, 6,
+                             "sums that a member away lacks are kept no longer (limits.kept_sums)"},
     [RN_JOB_CATCHUP_FAILED] = {"round.unavailable", RN_JOB_WARN, NULL,
                                RN_JOB_F_ROUND | RN_JOB_F_ATTEMPT | RN_JOB_F_DETAIL, 6, NULL},
     [RN_JOB_POLICY_WAITS] = {"policy.waits", RN_JOB_WARN, NULL, RN_JOB_F_DETAIL, 12,

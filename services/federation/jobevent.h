@@ -49,6 +49,7 @@ enum rn_job_event_kind {
     RN_JOB_MEMBER_STRANDED, /* what it misses is not kept any more: detail says the remedy */
     RN_JOB_MEMBER_CLOSING,
     RN_JOB_RECEIPT_DIFFERS,
+    RN_JOB_SUMS_DROPPED,   /* up to `round` they are kept no longer, though a member lacks them */
     RN_JOB_CATCHUP_FAILED, /* the records of an old session do not fit: detail */
     /* member */
     RN_JOB_POLICY_WAITS,      /* the policy wants more signatures of the plan: detail: which */

@@ -227,6 +227,17 @@ fault unpublished-adapters-go $fed/coordrecord.c \
   'result->round < c->unpublished_from ? result->round : c->unpublished_from' 'result->round' \
   test_job_restart:test_publications_are_made_again
 
+fault vectors-have-no-limit $fed/coordrecord.c \
+  'if (bytes > limit && i + 1 < c->round_count) {' 'if (false && limit > 0) {' \
+  test_job_rounds:test_vectors_have_a_limit
+
+fault newest-sum-goes-over-the-limit $fed/coordrecord.c \
+  'if (bytes > limit && i + 1 < c->round_count) {
+            return c->rounds[i + 1].round;' \
+  'if (bytes > limit) {
+            return c->rounds[i].round + 1;' \
+  test_job_rounds:test_vectors_have_a_limit
+
 fault member-keeps-old-sessions $fed/partround.c \
   'if (result->round > KEEP_ROUNDS) {' 'if (result->round > 100 * KEEP_ROUNDS) {' \
   test_job_rounds:test_old_adapters_and_sessions_go

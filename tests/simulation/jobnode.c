@@ -361,7 +361,11 @@ static rn_result machine_new(struct job_node *node, struct rn_effects *effects,
     job_held(node, signatures);
     if (is_coordinator(node)) {
         const struct rn_coordination_config config = {
-            .basis = &node->basis, .signatures = signatures, .model = &node->model};
+            .basis = &node->basis,
+            .signatures = signatures,
+            .model = &node->model,
+            .kept_bytes = job->options.kept_bytes,
+        };
         return rn_coordination_new(&config, job_now(node), effects, &node->coordination, err);
     }
     const bool refuses =

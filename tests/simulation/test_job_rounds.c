@@ -160,6 +160,46 @@ static void test_vectors_stay_while_one_member_lacks_them(void **state)
     job_free(job);
 }
 
+/* The same under a limit of two rounds' vectors: the older ones go, which is said, and the member
+ * is told that it sits the rest of the job out. */
+static void vectors_under_a_limit(uint64_t bytes, uint32_t rounds)
+{
+    struct job_options options = job_calm();
+    options.rounds = 8; /* more than the sessions that are held in memory */
+    options.kept_bytes = bytes;
+    struct job *job = job_directed(&options);
+    job_until_round(job, 2, MINUTE_MS);
+    job_crash(job, 3, JOB_NEVER);
+    job->stranded = 1u << 3; /* so that the simulation lets its vectors go */
+    job_until_round(job, 8, 5 * MINUTE_MS);
+    job_pass(job, 100); /* what follows from it is durable */
+    for (uint32_t round = 1; round <= 7; round++) {
+        assert_true((job_records_of_round(job, 4, RN_RECORD_AGGREGATOR, round) > 0) ==
+                    (round + rounds > 7));
+    }
+    assert_true(job->nodes[4].watch->events[RN_JOB_SUMS_DROPPED] > 0);
+    job_start_node(job, 3);
+    while (!job->nodes[4].ended || !job->nodes[3].ended) {
+        job_pass(job, 100);
+        assert_true(job->now < 10 * MINUTE_MS);
+    }
+    assert_int_equal(job->sums, 8);
+    assert_int_equal(job->nodes[3].result.code, RN_E_INCOMPLETE);
+    assert_int_equal(job->nodes[3].watch->finals, 0);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_MEMBER_STRANDED], 1);
+    job_free(job);
+}
+
+static void test_vectors_have_a_limit(void **state)
+{
+    (void)state;
+    /* B has 4 elements, A has 6; three fields of three limbs each: 13 and 15 elements. */
+    const uint64_t two = (13 + 15) * 2 * sizeof(uint64_t);
+    vectors_under_a_limit(two, 2);
+    vectors_under_a_limit(two - 1, 1);
+    vectors_under_a_limit(1, 1); /* the newest sum is kept in any case */
+}
+
 /* One that was never seen since the coordinator started may lack all of them. */
 static void test_vectors_stay_for_members_not_seen_since_a_restart(void **state)
 {
@@ -348,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_store_with_slow_commits),
         cmocka_unit_test(test_vectors_go_when_all_have_receipts),
         cmocka_unit_test(test_vectors_stay_while_one_member_lacks_them),
+        cmocka_unit_test(test_vectors_have_a_limit),
         cmocka_unit_test(test_vectors_stay_for_members_not_seen_since_a_restart),
         cmocka_unit_test(test_old_adapters_and_sessions_go),
         cmocka_unit_test(test_skipped_rounds_are_counted),

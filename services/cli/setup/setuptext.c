@@ -91,8 +91,11 @@ static bool site_wants(const struct rn_field *field, const void *data)
     if (strncmp(field->path, "data.", 5) == 0 && coordinator && site->data.dev[0] == '\0') {
         return false;
     }
-    if (strncmp(field->path, "limits.", 7) == 0) {
-        return site->limits.upload_memory != 0;
+    if (field->kind == RN_FIELD_BYTES) {
+        return *(const uint64_t *)((const char *)data + field->offset) != 0;
+    }
+    if (strcmp(field->path, "limits") == 0) {
+        return site->limits.upload_memory != 0 || site->limits.kept_sums != 0;
     }
     return field->kind != RN_FIELD_TEXT || ((const char *)data)[field->offset] != '\0';
 }

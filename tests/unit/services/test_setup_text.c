@@ -254,14 +254,16 @@ static void site_limits_round_trip(void **state)
     (void)rn_text_format(site.network.listen, sizeof site.network.listen, "[::1]:8443");
     (void)rn_text_format(site.state, sizeof site.state, "state");
     (void)rn_text_format(site.model, sizeof site.model, "model");
-    const uint64_t limits[] = {0, RN_SITE_UPLOAD_MEMORY_LEAST, RN_SITE_UPLOAD_MEMORY_MOST};
+    const uint64_t limits[] = {0, RN_SITE_LIMIT_LEAST, RN_SITE_LIMIT_MOST};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(limits); i++) {
         site.limits.upload_memory = limits[i];
+        site.limits.kept_sums = limits[(i + 1) % RN_ARRAY_LENGTH(limits)];
         rn_setup_site_text(&site, &text);
         if (!rn_is_ok(rn_site_parse(rn_buffer_view(&text), "site", &again, &error))) {
             fail_msg("%s\n%s", error.text, rn_buffer_text(&text));
         }
         assert_int_equal(again.limits.upload_memory, limits[i]);
+        assert_int_equal(again.limits.kept_sums, site.limits.kept_sums);
     }
 }
 
