@@ -111,7 +111,9 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
                      &err);
         return false;
     }
-    rn_part_heard(p, offer->round, offer->adapter_hash);
+    if (offer->round >= p->heard.round) { /* one that is said again is no news */
+        rn_part_heard(p, offer->round, offer->adapter_hash);
+    }
     if (!p->signers.satisfied) {
         refuse_offer(p, offer, (rn_result){RN_E_REFUSED}, &p->signers.missing);
         return false;

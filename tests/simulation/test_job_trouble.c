@@ -251,7 +251,9 @@ static void abort_at(enum rn_sa_stage stage, uint32_t sums, bool crashes)
     assert_non_null(strstr(job->nodes[COORDINATOR].watch->end_text, "budget is spent"));
     for (uint32_t i = 0; i <= options.members; i++) {
         assert_memory_equal(job->nodes[i].final_hash, job->truth[sums].after, RN_HASH_BYTES);
-        assert_int_equal(job->nodes[i].watch->finals, 1);
+        /* The crash may come behind the coordinator's: the next process writes it again. */
+        const uint32_t most = crashes && i == COORDINATOR ? 2 : 1;
+        assert_in_range(job->nodes[i].watch->finals, 1, most);
     }
     for (uint32_t again = 0; again < 2; again++) {
         const uint32_t offers = job->nodes[COORDINATOR].watch->events[RN_JOB_OFFER];

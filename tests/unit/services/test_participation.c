@@ -316,6 +316,29 @@ static void nothing_is_published_that_was_not_reached(void **state)
     free_world(w);
 }
 
+/* What the coordinator says again of a round that is over takes nothing back of its greeting, which
+ * named a later one that starts from the adapter held here. */
+static void an_older_offer_is_no_news(void **state)
+{
+    (void)state;
+    struct world *w = make_world("3");
+    struct site *site = &w->sites[0];
+    connect_all(w, 1);
+    run_round(w, 1);
+    open_connection(site);
+    greet(site, 4); /* rounds 2 and 3 gave no sum */
+    assert_false(view_of(site).behind);
+    offer(w, 2, 1);
+    send_to(site,
+            &(struct rn_wire_envelope){.body = RN_WIRE_WELCOME,
+                                       .as.welcome = {.round = 4, .attempt = 0, .members = SITES}});
+    pump(w);
+    assert_false(view_of(site).behind);
+    close_job(site, RN_OK, true);
+    assert_int_equal(site->published, 1);
+    free_world(w);
+}
+
 static void what_was_reached_is_published(void **state)
 {
     (void)state;
@@ -715,6 +738,7 @@ int main(void)
         cmocka_unit_test(a_stranded_site_says_the_remedy),
         cmocka_unit_test(nothing_is_published_that_was_not_reached),
         cmocka_unit_test(what_was_reached_is_published),
+        cmocka_unit_test(an_older_offer_is_no_news),
         cmocka_unit_test(the_newest_connection_counts),
         cmocka_unit_test(bad_bytes_close_the_connection),
         cmocka_unit_test(what_may_be_lost_is_said_again),
