@@ -11,9 +11,9 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 
+#include "tests/unit/base/textfixture.h"
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
-#include "tests/unit/trainer/textfixture.h"
 
 static atomic_size_t allocations;
 
