@@ -7,8 +7,11 @@ ten members, and a coordinator whose every fsync takes two seconds.
         [--upload-memory 64M]
 
 The model is the embedded one with its layers repeated, rank 512 on every linear module, both matrices trained
-(fedavg-lora), one step of batch 1. The vector grows with --layers: 2^20 elements each. Prints one JSON object:
-elements, the longest pause of coordinator and members in milliseconds, the seconds from the start of the processes to their end, and the peak memory of coordinator and largest member.
+(fedavg-lora), one step of batch 1. The vector grows with --layers: 2^20 elements each. Prints one JSON object: the upload
+as `rondo plan check` foresees it, members, seconds of an fsync, the longest pause of the coordinator and of each member in
+milliseconds, the seconds from the start of the processes to their end, the rows of rounds.jsonl, and the peak memory of
+coordinator and largest member in MiB. --upload-memory: what the coordinator holds of uploads in memory
+(limits.upload_memory of its site.yaml).
 Pauses are by the wall clock: a loop that has to wait for a core counts as paused. Members have machines of their own in
 a federation, so here they run at the lowest priority, and their own pauses say more about the machine than about them.
 Ten members at ten million elements take about 8 GiB of memory and some minutes on two cores.

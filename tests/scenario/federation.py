@@ -352,14 +352,17 @@ class Process:
         self.wait_gate(gate)
         return gate
 
+    def wait_end(self):
+        """Until the process has ended, its log read or not."""
+        try:
+            return self.child.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{self.name} does not end") from None
+
     def collect(self):
         """Waits for the end; returns the exit code (negative: a signal)."""
-        child, self.child = self.child, None
-        try:
-            code = child.wait(LIMIT)
-        except subprocess.TimeoutExpired:
-            self.child = child
-            raise Failure(f"{self.name} does not end") from None
+        code = self.wait_end()
+        self.child = None
         self.reader.join(LIMIT)
         return code
 
@@ -385,10 +388,12 @@ class Process:
 
 # ---- Federations
 
-SMALL = {  # seconds become milliseconds: a round is about the protocol here, not about learning
+# Seconds become milliseconds: a round is about the protocol here, not about learning. Time-outs are long, so that no live
+# member is left out by a busy machine; who is gone is not waited for so long (services/federation/coordsession.c).
+SMALL = {
     "targets": "query,value", "rank": 2, "alpha": 4, "steps": 2, "batch": 4, "max-length": 32,
     "head": "federated", "metrics": "summed", "lr": 0.005,
-    "train-soft": 60, "train-hard": 240, "stage-soft": 5, "stage-hard": 120,
+    "train-soft": 120, "train-hard": 240, "stage-soft": 60, "stage-hard": 120,
 }  # fmt: skip
 
 

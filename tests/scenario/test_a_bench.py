@@ -4,7 +4,7 @@
 pretended: what is reported, what is written, what a failing peer, a missing Python and a signal do. No
 verdict depends on a time.
 
-RONDO_BIN is the folder of the programs (default: build/debug/bin).
+RONDO_BIN is the folder of the programs (default: build/release/bin).
 """
 
 import csv
@@ -20,10 +20,9 @@ import tempfile
 import time
 import xml.etree.ElementTree
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).resolve()
+from federation import BIN, DATA, INCOMPLETE, LIMIT, UNSUPPORTED, USAGE
+
 RONDO, BENCH = BIN / "rondo", BIN / "rondo-bench"
-USAGE, UNSUPPORTED, ROUND = 64, 69, 82
 FEW = ("--batch", "2", "--steps", "2", "--repeats", "1", "--backend", "cpu")
 
 # Speaks like services/bench/bench_peer.py under Python, with made-up times.
@@ -44,7 +43,7 @@ echo '{"event": "step", "pass": 0, "seconds": 100.0}'
 
 def rondo(work, *arguments):
     done = subprocess.run([BENCH, *map(str, arguments)], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=600, env={**os.environ, "TMPDIR": str(work)})
+                          stdin=subprocess.DEVNULL, timeout=2 * LIMIT, env={**os.environ, "TMPDIR": str(work)})
     return done.returncode, done.stdout, done.stderr
 
 
@@ -99,7 +98,7 @@ def beside_a_peer(work):
     peer.write_text(PRETENDER)
     peer.chmod(peer.stat().st_mode | stat.S_IXUSR)
     kept = work / "kept"
-    out = ok(work, "train", "--setting", "all-glue", "--shape", "small", *FEW, "--python", peer, "--timeout", 60,
+    out = ok(work, "train", "--setting", "all-glue", "--shape", "small", *FEW, "--python", peer, "--timeout", 600,
              "--peers", "bf16,float32,float32-compiled", "--format", "json", "--quiet", "--keep-model", kept)
     report = json.loads(out)
     assert report["peer"] == "torch 9.0, transformers 8.0, peft 7.0"
@@ -122,12 +121,12 @@ def beside_a_peer(work):
     assert drawn.count("small-all-glue<") == 1 and "small-top2-glue, later epochs" in drawn, drawn
     (work / "other.csv").write_text("a,b\n1,2\n")
     code, _, err = rondo(work, "plot", work / "other.csv", "--out", work / "never.svg")
-    assert code == 65 and 'no column "setting"' in err and not (work / "never.svg").exists(), err
+    assert code == DATA and 'no column "setting"' in err and not (work / "never.svg").exists(), err
     weights = kept / "small" / "model.safetensors"
     before = weights.stat().st_mtime_ns
     code, text, err = rondo(work, "train", "--setting", "small-all-glue", *FEW, "--python", peer, "--timeout", 2,
                             "--quiet", "--peers", "bf16-compiled", "--keep-model", kept)
-    assert code in (0, ROUND), (code, text, err)  # the same two seconds may be too few for Rondo on a busy machine
+    assert code in (0, INCOMPLETE), (code, text, err)  # the same two seconds may be too few for Rondo on a busy machine
     assert any("bf16-compiled" in line and "failed: no end within 2 s" in line for line in text.splitlines()), text
     assert weights.stat().st_mtime_ns == before, "the kept model is used again"
     text = ok(work, "train", "--setting", "small-all-glue", *FEW, "--python", work / "no-such-python", "--quiet")
@@ -156,8 +155,8 @@ def a_signal_leaves_no_files(work):
         assert run.poll() is None, run.stderr.read()
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
-    assert run.returncode == ROUND and "stopped" in err, (run.returncode, err)
+    _, err = run.communicate(timeout=LIMIT)
+    assert run.returncode == INCOMPLETE and "stopped" in err, (run.returncode, err)
     nothing_is_left(work)
 
 
@@ -175,14 +174,14 @@ def gemm(work):
 def forwarded(work):
     """`rondo bench` hands over, words, output and exit code alike; alone it says what is missing."""
     words = ("train", "--list", "--shape", "small", "--format", "json")
-    done = subprocess.run([RONDO, "bench", *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([RONDO, "bench", *words], capture_output=True, text=True, timeout=LIMIT)
     assert (done.returncode, done.stdout) == (0, ok(work, *words)), done
-    done = subprocess.run([RONDO, "bench", "gemm", "--backend", "gpu"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([RONDO, "bench", "gemm", "--backend", "gpu"], capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == USAGE and done.stderr.startswith("rondo-bench gemm: "), done
     lonely = work / "lonely"
     lonely.mkdir()
     shutil.copy(RONDO, lonely / "rondo")
-    done = subprocess.run([lonely / "rondo", "bench", "gemm"], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([lonely / "rondo", "bench", "gemm"], capture_output=True, text=True, timeout=LIMIT,
                           env={**os.environ, "PATH": str(lonely)})
     assert done.returncode == UNSUPPORTED and "program of its own" in done.stderr, done
     for program in ("rondo", "rondo-coordinator", "rondo-trainer"):

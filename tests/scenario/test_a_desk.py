@@ -3,46 +3,26 @@
 """The engineer's desk: `rondo train`, `evaluate`, `predict`, `tokenize` and `model` on the embedded
 encoder, and what bad input gets.
 
-RONDO_BIN is the folder of the programs (default: build/debug/bin).
+RONDO_BIN is the folder of the programs (default: build/release/bin).
 """
 
 import gzip
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-from federation import check_exit
+import federation
+from federation import BIN, CONFIG, DATA, DEV, IO, LIMIT, MEMORY, MODEL, NO_INPUT, TRAIN, USAGE, ok, rondo
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-RONDO = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).resolve() / "rondo"
-MODEL = ROOT / "deploy/embedded/model"
-TRAIN = ROOT / "deploy/embedded/train.tsv.gz"
-DEV = ROOT / "deploy/embedded/dev.tsv.gz"
+RONDO = BIN / "rondo"
 COLUMNS = ("--text", "sentence", "--label", "label")
-USAGE, DATA_WRONG, NO_INPUT, IO, CONFIG, DOES_NOT_FIT = 64, 65, 66, 74, 78, 81
-
-
-def rondo(*arguments):
-    done = subprocess.run([RONDO, *map(str, arguments)], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=300)
-    check_exit(done.returncode, arguments)
-    return done.returncode, done.stdout, done.stderr
-
-
-def ok(*arguments):
-    code, out, err = rondo(*arguments)
-    assert code == 0, f"{arguments}: exit {code}\n{out}{err}"
-    return out
 
 
 def refused(expected_code, expected_text, *arguments):
-    code, out, err = rondo(*arguments)
-    assert code == expected_code, f"{arguments}: exit {code}, expected {expected_code}\n{out}{err}"
-    assert expected_text in err, f"{arguments}: no {expected_text!r} in\n{err}"
+    err = federation.refused(expected_code, expected_text, *arguments)
     assert len(err.splitlines()) == 1, f"{arguments}: more than one line\n{err}"
 
 
@@ -132,7 +112,7 @@ def facts(work):
     assert json.loads(ok("model", "inspect", work / "one", "--format", "json"))["rank"] == 4
     plan = json.loads(ok("trainer", "plan", "--model", MODEL, "--rank", "4", "--format", "json"))
     assert plan["fits"] and plan["host"] == sum(line["bytes"] for line in plan["lines"]), plan
-    refused(DOES_NOT_FIT, "are available", "trainer", "plan", "--model", MODEL, "--memory", "64M")
+    refused(MEMORY, "are available", "trainer", "plan", "--model", MODEL, "--memory", "64M")
     refused(USAGE, "--memory", "trainer", "plan", "--model", MODEL, "--memory", "much")
     totals = json.loads(ok("tokenize", "--model", MODEL, "--data", DEV, "--text", "sentence", "--format", "json"))
     lines = ok("tokenize", "--model", MODEL, "--data", DEV, "--text", "sentence").splitlines()
@@ -172,33 +152,33 @@ def bad_input(work):
             "--label", "label", "--out", work / "never")
     refused(NO_INPUT, "/nonexistent/config.json", "train", "--model", "/nonexistent", *data)
     refused(CONFIG, "qeury", "train", "--model", MODEL, *data, "--targets", "qeury")
-    refused(DATA_WRONG, "train.tsv.gz:2: column \"label\"", "train", "--model", MODEL, *data, "--labels", "x,y")
+    refused(DATA, "train.tsv.gz:2: column \"label\"", "train", "--model", MODEL, *data, "--labels", "x,y")
     broken = work / "broken"
     shutil.copytree(MODEL, broken)
     weights = broken / "model.safetensors"
     whole = (MODEL / "model.safetensors").read_bytes()
     weights.write_bytes(whole[:-1000])
-    refused(DATA_WRONG, "model.safetensors", "train", "--model", broken, *data)
+    refused(DATA, "model.safetensors", "train", "--model", broken, *data)
     weights.write_bytes(whole + b"x")
-    refused(DATA_WRONG, "data bytes", "train", "--model", broken, *data)
+    refused(DATA, "data bytes", "train", "--model", broken, *data)
     weights.write_bytes(b"\xff" * 8 + whole[8:])
-    refused(DATA_WRONG, "the limit is", "train", "--model", broken, *data)
+    refused(DATA, "the limit is", "train", "--model", broken, *data)
     weights.write_bytes(whole)
     config = json.loads((MODEL / "config.json").read_text())
     (broken / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
     refused(69, "relu", "train", "--model", broken, *data)
     (broken / "config.json").write_text(json.dumps({**config, "intermediate_size": config["intermediate_size"] + 4}))
-    refused(DATA_WRONG, "has shape", "train", "--model", broken, *data)
+    refused(DATA, "has shape", "train", "--model", broken, *data)
     (broken / "config.json").write_text(json.dumps({**config, "num_hidden_layers": config["num_hidden_layers"] + 1}))
-    refused(DATA_WRONG, "is missing", "train", "--model", broken, *data)
+    refused(DATA, "is missing", "train", "--model", broken, *data)
     (broken / "config.json").write_text(json.dumps(config))
     (broken / "tokenizer.json").write_text('{"model": {"type": "Unigram"}}')
     refused(69, "Unigram", "train", "--model", broken, *data)
     assert not (work / "never").exists()
     (work / "empty.tsv").write_text("sentence\tlabel\n")
-    refused(DATA_WRONG, "empty.tsv", "tokenize", "--model", MODEL, "--data", work / "empty.tsv", "--text", "sentence")
+    refused(DATA, "empty.tsv", "tokenize", "--model", MODEL, "--data", work / "empty.tsv", "--text", "sentence")
     (work / "latin.tsv").write_bytes(b"sentence\tlabel\nna\xefve\tx\n")
-    refused(DATA_WRONG, "latin.tsv:2", "tokenize", "--model", MODEL, "--data", work / "latin.tsv", "--text",
+    refused(DATA, "latin.tsv:2", "tokenize", "--model", MODEL, "--data", work / "latin.tsv", "--text",
             "sentence")
     code, _, err = rondo("evaluate", "--model", MODEL, "--adapter", "/nonexistent", "--data", DEV, *COLUMNS,
                          "--format", "json")
@@ -262,19 +242,19 @@ def a_full_disk_is_said_so(work):
                       ("tokenize", "--model", MODEL, "--data", DEV, "--text", "sentence"), ("train", "--help")):
         with open("/dev/full", "w") as full:
             done = subprocess.run([RONDO, *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True,
-                                  timeout=300)
+                                  timeout=LIMIT)
         assert done.returncode == IO and "cannot write" in done.stderr, (arguments, done)
     cut = work / "cut.tsv.gz"
     cut.write_bytes(TRAIN.read_bytes()[:-20])
     code, _, err = rondo("tokenize", "--model", MODEL, "--data", cut, "--text", "sentence")
-    assert code == DATA_WRONG and "gzip" in err and "<fd:" not in err, err
+    assert code == DATA and "gzip" in err and "<fd:" not in err, err
 
 
 def curves_say_what_is_missing(work):
     rounds = work / "rounds.csv"
     rounds.write_text("round,loss,accuracy\n1,0.7,\n2,0.6,\n")
-    refused(DATA_WRONG, "rondo init --dev", "curves", rounds, "--out", work / "c.svg")
-    refused(DATA_WRONG, "it has round,loss,accuracy", "curves", rounds, "--column", "f1", "--out", work / "c.svg")
+    refused(DATA, "rondo init --dev", "curves", rounds, "--out", work / "c.svg")
+    refused(DATA, "it has round,loss,accuracy", "curves", rounds, "--column", "f1", "--out", work / "c.svg")
     assert ok("curves", rounds, "--column", "loss", "--out", work / "c.svg").strip() == str(work / "c.svg")
 
 

@@ -3,14 +3,13 @@
 """Setting up a federation with the real `rondo`: the commands of the README, and everything that
 must be refused without leaving anything half-written behind.
 
-RONDO_BIN is the folder of the programs (default: build/debug/bin).
+RONDO_BIN is the folder of the programs (default: build/release/bin).
 """
 
 import base64
 import gzip
 import hashlib
 import json
-import os
 import pathlib
 import quopri
 import re
@@ -19,30 +18,10 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-RONDO = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/debug/bin")).resolve() / "rondo"
-MODEL = ROOT / "deploy/embedded/model"
-DATA = ROOT / "deploy/embedded/train.tsv.gz"
-USAGE, DATA_WRONG, NO_INPUT, PEER, PERMISSION, CONFIG, REFUSED, IDENTITY = 64, 65, 66, 76, 77, 78, 79, 80
+from federation import (BIN, CONFIG, DATA, IDENTITY, LIMIT, MODEL, NO_INPUT, PEER, PERMISSION, REFUSED, TRAIN,
+                        USAGE, edit, ok, refused, rondo)  # fmt: skip
 
-
-def rondo(*arguments):
-    done = subprocess.run(
-        [RONDO, *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def ok(*arguments):
-    code, out, err = rondo(*arguments)
-    assert code == 0, f"{arguments}: exit {code}\n{out}{err}"
-    return out
-
-
-def refused(expected_code, expected_text, *arguments):
-    code, out, err = rondo(*arguments)
-    assert code == expected_code, f"{arguments}: exit {code}, expected {expected_code}\n{out}{err}"
-    assert expected_text in err, f"{arguments}: expected {expected_text!r} in\n{err}"
+RONDO = BIN / "rondo"
 
 
 def tree(path):
@@ -70,15 +49,9 @@ def init(directory, members="north,south,east", federation="clinics", *more):
 
 def join(invitation, directory, *more):
     return (
-        "join", invitation, "--dir", directory, "--model", MODEL, "--data", DATA, "--text", "sentence",
+        "join", invitation, "--dir", directory, "--model", MODEL, "--data", TRAIN, "--text", "sentence",
         "--label", "label", *more,
     )  # fmt: skip
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert old in text, f"{path} does not hold {old!r}"
-    path.write_text(text.replace(old, new, 1))
 
 
 def modes(path):
@@ -134,15 +107,15 @@ def wrong_joins(work, operator):
     text = invitation.read_text()
     copy = work / "copy.invite"
     copy.write_text(text[: len(text) // 2])
-    refused(DATA_WRONG, "cut off", *join(copy, work / "west"))
+    refused(DATA, "cut off", *join(copy, work / "west"))
     copy.write_text(re.sub("field expires .*", "field expires 2001-01-01", text))
     refused(CONFIG, "expired", *join(copy, work / "west"))
     copy.write_text("nothing")
-    refused(DATA_WRONG, "neither an invitation nor a welcome", *join(copy, work / "west"))
+    refused(DATA, "neither an invitation nor a welcome", *join(copy, work / "west"))
     other = work / "other-model"
     shutil.copytree(MODEL, other)
     edit(other / "tokenizer.json", "{", "{ ")
-    code, _, err = rondo("join", invitation, "--dir", work / "west", "--model", other, "--data", DATA,
+    code, _, err = rondo("join", invitation, "--dir", work / "west", "--model", other, "--data", TRAIN,
                          "--text", "sentence", "--label", "label")  # fmt: skip
     assert code == CONFIG and "get the same files" in err, err
     policy = work / "policy.yaml"
@@ -176,7 +149,7 @@ def wrong_requests(work, operator):
     edit(copy, "field federation clinics", "field federation banks")
     bad(PEER, "is for federation", copy)
     copy.write_text(request.read_text()[:-5])
-    bad(DATA_WRONG, "cut off", copy)
+    bad(DATA, "cut off", copy)
     bad(NO_INPUT, "nowhere", work / "nowhere")
     # The same member invited again: a new token, so the old request is worth nothing.
     assert "are void" in ok("invite", operator, "west")
@@ -211,7 +184,7 @@ def wrong_welcomes(work, operator):
     for old in "rounds: 8", "member 0 north":
         copy.write_text(text.replace(old, old[:-1] + "9", 1))
         code, _, err = rondo("join", copy, "--dir", west)
-        assert code in (CONFIG, PEER, DATA_WRONG), (code, err)
+        assert code in (CONFIG, PEER, DATA), (code, err)
     ok("join", welcome, "--dir", west)
 
 
@@ -409,10 +382,10 @@ def mailed(work):
         "line ends are CR LF": original[:-40].replace(b"\n", b"\r\n"),
     }.items():
         mailed.write_bytes(text)
-        refused(DATA_WRONG, says, *join(mailed, work / "mail-x"))
+        refused(DATA, says, *join(mailed, work / "mail-x"))
     request = work / "mailed.request"
     request.write_bytes(quopri.encodestring((work / "mail-crlf/a.request").read_bytes()))
-    refused(DATA_WRONG, "an invitation: it goes to a member", "invite", operator, "--accept", invitation)
+    refused(DATA, "an invitation: it goes to a member", "invite", operator, "--accept", invitation)
     ok("invite", operator, "--accept", request)
     assert not list(work.glob("mail-x*"))
 
@@ -478,10 +451,10 @@ def data_that_cannot_be_read(work):
     def bad(says, data, *more, text="sentence", label="label"):
         code, _, err = rondo("join", invitation, "--dir", site, "--model", MODEL, "--data", data, "--text", text,
                              "--label", label, *more)  # fmt: skip
-        assert code in (USAGE, DATA_WRONG, CONFIG, NO_INPUT) and says in err, (says, code, err)
+        assert code in (USAGE, DATA, CONFIG, NO_INPUT) and says in err, (says, code, err)
         assert not list(work.glob("x*")), "a failed join leaves nothing behind"
 
-    rows = gzip.open(DATA, "rt").read().splitlines()
+    rows = gzip.open(TRAIN, "rt").read().splitlines()
     small = work / "small.tsv"
     small.write_text("\n".join(rows[:9]) + "\n")
     other = work / "other.tsv"
@@ -513,7 +486,7 @@ def data_that_cannot_be_read(work):
 def more_examples_than_claimed(work):
     operator = work / "count"
     ok(*init(operator, "a,b,c", "clinics", "--weights", "examples", "--max-examples", "10"))
-    rows = gzip.open(DATA, "rt").read().splitlines()
+    rows = gzip.open(TRAIN, "rt").read().splitlines()
     data = work / "count.tsv"
 
     def arguments(name, directory):
@@ -536,7 +509,7 @@ def more_examples_than_claimed(work):
 
 def local_head(work):
     """Nothing is measured where each member keeps a head of its own: init says so."""
-    more = ("--head", "local", "--dev", DATA, "--text", "sentence", "--label", "label")
+    more = ("--head", "local", "--dev", TRAIN, "--text", "sentence", "--label", "label")
     code, _, err = rondo(*init(work / "local", "north,south,east", "clinics", *more))
     assert code == 0 and "--dev is not used" in err, err
 
@@ -573,7 +546,7 @@ def open_keys(work, operator):
     code, out, _ = rondo("doctor", west, "--offline", "--format", "json")
     assert code != 0 and "chmod 600" in out, out
     (work / "north/tls.key").chmod(0o640)
-    done = subprocess.run([RONDO.with_name("rondo-trainer"), work / "north"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([RONDO.with_name("rondo-trainer"), work / "north"], capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == PERMISSION and "chmod 600" in done.stderr, done
     (west / "tls.key").chmod(0o600)
     (work / "north/tls.key").chmod(0o600)

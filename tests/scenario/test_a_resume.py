@@ -7,14 +7,16 @@ RONDO_BIN is the folder of the programs (default: build/release/bin).
 
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-from federation import BIN, DATA, INCOMPLETE, MODEL, NO_INPUT, TRAIN, USAGE, ok, rondo
+from federation import BIN, DATA, INCOMPLETE, LIMIT, MODEL, NO_INPUT, TRAIN, USAGE, ok, rondo
 
+STOPS, TRIES = 4, 40
 COLUMNS = ("--text", "sentence", "--label", "label")
 
 
@@ -29,22 +31,26 @@ def a_stopped_training_goes_on(work):
     none = rondo("train", *options, "--out", out, "--resume")
     assert none[0] == NO_INPUT and "no checkpoint" in none[2], none
     stops = 0
-    for threads in (1, 2, 1, 1):
-        more = ("--resume",) if stops else ()
+    for _ in range(TRIES):
+        if stops == STOPS:
+            break
+        threads, more = 1 + stops % 2, ("--resume",) if stops else ()
         before = checkpoint.stat().st_mtime_ns if stops else 0
         run = subprocess.Popen([BIN / "rondo", "train", *map(str, options), "--out", out, "--checkpoint-every", "3", "--threads",
                                 str(threads), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while run.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
             time.sleep(0.001)
         run.send_signal(signal.SIGINT)
-        text, err = run.communicate(timeout=300)
-        if run.returncode == 0:  # it was faster than the signal
-            break
+        text, err = run.communicate(timeout=LIMIT)
+        if run.returncode == 0:  # it was faster than the signal: all over again
+            shutil.rmtree(out)
+            stops = 0
+            continue
         assert run.returncode == INCOMPLETE and "--resume goes on" in err and text == "", (run.returncode, text, err)
         assert checkpoint.stat().st_mode & 0o777 == 0o600
         assert not (out / "adapter_model.safetensors").exists()
         stops += 1
-    assert stops > 0, "no signal came in time"
+    assert stops == STOPS, f"{stops} stops: no signal came in time"
     for words, text in ((("--lr", 0.01), "lr"), (("--seed", 2), "seed"), (("--no-shuffle",), "no-shuffle")):
         code, _, err = rondo("train", *options, *words, "--out", out, "--resume")
         assert code == USAGE and f'\\"{text}\\" differs' in err, err

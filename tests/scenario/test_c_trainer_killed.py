@@ -32,7 +32,7 @@ def kill_in_round(fed, victim, number, place, begin, at_once):
 
 def run_job(scenario, name, at_once, shift):
     rounds = 3 * len(STAGES)
-    fed = scenario.federation(name, members=4, rounds=rounds, train_soft=3, stage_soft=2)
+    fed = scenario.federation(name, members=4, rounds=rounds)
     fed.coordinator.hold_at("round.begin", range(1, rounds + 1))
     fed.start()
     left = list(STAGES)

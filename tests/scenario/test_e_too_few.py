@@ -9,7 +9,7 @@ import sys
 
 from federation import INCOMPLETE, check, main
 
-SHORT = {"train_soft": 2, "train_hard": 8, "stage_soft": 2, "stage_hard": 4, "attempts": 2}
+SHORT = {"train_soft": 2, "train_hard": 40, "stage_soft": 2, "stage_hard": 20, "attempts": 2}
 
 
 def said(process):

@@ -8,9 +8,8 @@ import json
 import shutil
 import sys
 
-from federation import Process, check, edit, main, ok, refused, rondo, tensors
-
-CONFIG, BUSY, USAGE, REFUSED = 78, 75, 64, 79
+from federation import (CONFIG, DATA, REFUSED, RETRY, USAGE, Process, check, edit, main, ok, refused, rondo,
+                        tensors)  # fmt: skip
 
 NO_FILES = {
     "empty": b"",
@@ -36,7 +35,7 @@ def files_that_are_none(scenario, fed):
             shutil.copytree(north, member)
             (member / name).write_bytes(text)
             code, _, err = rondo(*command, member)
-            check(code in (65, 78), f"{what} as {name}: exit {code}\n{err}")
+            check(code in (DATA, CONFIG), f"{what} as {name}: exit {code}\n{err}")
             check(name in err and len(err.splitlines()) == 1, f"{what} as {name}: {err!r}")
             shutil.rmtree(member)
         policy = fed.directory / "none.yaml"
@@ -45,7 +44,7 @@ def files_that_are_none(scenario, fed):
         code, _, err = rondo("join", fed.invitation, "--dir", fed.directory / "new", "--model", fed.model, "--data",
                              fed.directory / "north.tsv", "--text", "sentence", "--label", "label",
                              "--policy", policy)  # fmt: skip
-        check(code in (65, 78) and "none.yaml" in err, f"{what} as the policy of join: exit {code}\n{err}")
+        check(code in (DATA, CONFIG) and "none.yaml" in err, f"{what} as the policy of join: exit {code}\n{err}")
         check(sorted(fed.directory.iterdir()) == before, f"{what}: join left something behind")
     scenario.say(f"{len(NO_FILES)} texts that are no file of ours: refused everywhere, with the line")
 
@@ -108,7 +107,7 @@ def second_plan(scenario, fed):
     held = fed.coordinator
     held.start()
     held.wait_for(event="listen")
-    refused(BUSY, "stop it before its plan changes", "plan", "propose", operator, second)
+    refused(RETRY, "stop it before its plan changes", "plan", "propose", operator, second)
     check(plan_hash(operator) == first_hash, "a refused proposal changed the plan")
     held.discard()
     held.child.wait()

@@ -6,9 +6,10 @@ import json
 import signal
 import sys
 
-from federation import INCOMPLETE, RETRY, check, main, ok, refused, slow_fsync
+from federation import INCOMPLETE, RETRY, UNSUPPORTED, USAGE, Failure, check, main, ok, refused, slow_fsync
 
 FSYNC_S = 2
+TRIES = 3
 
 
 def status(fed, site):
@@ -60,17 +61,17 @@ def stuck_log(scenario):
     for name in ("north", "east"):
         fed.trainers[name].wait_for(event="round.done", round=3)
     for process, trap in zip(stuck, traps):
-        check(not trap.open, f"{process.name}: its log was read")
-        check(process.child.wait(120) == 0, f"{process.name} does not end")
+        process.wait_end()
+        check(trap.reached and process.events[-1] is trap.event, f"{process.name}: its log was read")
         process.open_gate(trap)
     fed.finish()
     histories(scenario, fed)
     scenario.say("stuck: three rounds with logs that nobody read")
 
 
-def slow_disk(scenario):
-    """Every fsync of the coordinator takes 2 s; its loop waits for none of them."""
-    fed = scenario.federation("slow", members=3, rounds=1)
+def pause_on_slow_disk(scenario, name):
+    """The longest time in milliseconds that the coordinator's loop stood still."""
+    fed = scenario.federation(name, members=3, rounds=1)
     fed.coordinator.environment = slow_fsync(fed.directory, FSYNC_S)
     trap = fed.coordinator.gate(event="round.done", round=1)
     fed.start()
@@ -79,9 +80,19 @@ def slow_disk(scenario):
     fed.coordinator.open_gate(trap)
     fed.finish()
     fed.check_agreement()
-    pause = told["loop_pause_max_ms"]
-    check(0 < pause < 1000 * FSYNC_S, f"the loop stood still for {pause} ms")
-    scenario.say(f"slow: fsync takes {FSYNC_S} s, the loop's longest pause was {pause} ms")
+    check(told["loop_pause_max_ms"] > 0, "the loop's pauses are not measured")
+    return told["loop_pause_max_ms"]
+
+
+def slow_disk(scenario):
+    """Every fsync of the coordinator takes 2 s; its loop waits for none of them. A loop that waits for its
+    disk does so in each run; one that waits for a core of a busy machine does not."""
+    for count in range(1, TRIES + 1):
+        pause = pause_on_slow_disk(scenario, f"slow-{count}")
+        scenario.say(f"slow: fsync takes {FSYNC_S} s, the loop's longest pause was {pause} ms")
+        if pause < 1000 * FSYNC_S:
+            return
+    raise Failure(f"the loop stood still for {1000 * FSYNC_S} ms and more in each of {TRIES} runs")
 
 
 def abort(scenario):
@@ -91,9 +102,9 @@ def abort(scenario):
     fed.start()
     fed.coordinator.wait_gate(trap)
     operator = fed.directory / "coordinator"
-    refused(64, "printable", "abort", operator, "--reason", "x" * 201)
-    refused(64, "printable", "abort", operator, "--reason", "a\tb")
-    refused(69, "", "abort", fed.directory / "north", "--reason", "no")
+    refused(USAGE, "printable", "abort", operator, "--reason", "x" * 201)
+    refused(USAGE, "printable", "abort", operator, "--reason", "a\tb")
+    refused(UNSUPPORTED, "", "abort", fed.directory / "north", "--reason", "no")
     ok("abort", operator, "--reason", "r" * 200)
     fed.coordinator.open_gate(trap)
     fed.finish(expected=INCOMPLETE)

@@ -15,6 +15,7 @@
 #include "base/guard.h"
 #include "crypto/secagg/envelope.h"
 #include "crypto/secagg/messages.h"
+#include "tests/simulation/jobwatch.h"
 
 _Noreturn void job_fail(const struct job *job, const char *format, ...)
 {
@@ -26,9 +27,13 @@ _Noreturn void job_fail(const struct job *job, const char *format, ...)
                   (unsigned long long)job->now);
     (void)vfprintf(stderr, format, arguments);
     va_end(arguments);
-    (void)fprintf(stderr,
-                  "\nreplay: RONDO_JOB_SEED=%llu RONDO_JOB_TRACE=1 build/release/tests/%s\n",
-                  (unsigned long long)job->options.seed, program_invocation_short_name);
+    if (job->directed) {
+        (void)fprintf(stderr, "\nreplay: RONDO_JOB_TEST=%s RONDO_JOB_TRACE=1 %s\n", job_test_name(),
+                      program_invocation_name);
+    } else {
+        (void)fprintf(stderr, "\nreplay: RONDO_JOB_SEED=%llu RONDO_JOB_TRACE=1 %s\n",
+                      (unsigned long long)job->options.seed, program_invocation_name);
+    }
     _exit(1);
 }
 
@@ -446,18 +451,24 @@ static rn_result visit_record(void *argument, uint64_t position, const struct rn
     return rn_ok();
 }
 
+static uint32_t count_records(struct rn_store *store, const struct rn_store_query *query)
+{
+    uint32_t count = 0;
+    RN_BUG_IF(!rn_is_ok(rn_store_scan(store, query, visit_record, &count, NULL)));
+    return count;
+}
+
 /* Records of one summed session may go when nobody needs them any more. */
 static void check_pruned(struct job_node *node)
 {
     struct job *job = node->job;
     for (uint32_t round = 1; round <= job->newest; round++) {
-        uint32_t count = 0;
         struct rn_store_query query = {.kind = RN_RECORD_AGGREGATOR, .scope = RN_STORE_SESSION};
         if (!job->truth[round].known) {
             continue;
         }
         memcpy(query.session, job->truth[round].session, RN_HASH_BYTES);
-        RN_BUG_IF(!rn_is_ok(rn_store_scan(node->store, &query, visit_record, &count, NULL)));
+        const uint32_t count = count_records(node->store, &query);
         for (uint32_t i = 0; i < job->options.members && count == 0; i++) {
             if (job->nodes[i].rounds_ever < round && (job->stranded >> i & 1) == 0) {
                 job_fail(job, "the vectors of round %u are gone, and member %u has only %u",
@@ -519,21 +530,29 @@ void job_check_end(struct job *job)
 
 /* ---- Counting records */
 
+static uint32_t records_on_disk(struct job_node *node, const struct rn_store_query *query)
+{
+    const struct rn_store_options options = {.kept_kinds = 0};
+    struct rn_store *store = NULL;
+    if (node->store != NULL) {
+        return count_records(node->store, query);
+    }
+    RN_BUG_IF(!rn_is_ok(rn_memory_store_open(node->disk, &options, &store, NULL)));
+    const uint32_t count = count_records(store, query);
+    rn_store_close(&store);
+    return count;
+}
+
 uint32_t job_records(struct job *job, uint32_t place, enum rn_record_kind kind)
 {
-    struct job_node *node = &job->nodes[place];
-    const struct rn_store_query query = {.kind = kind};
-    uint32_t count = 0;
-    struct rn_store *store = node->store;
-    const struct rn_store_options options = {.kept_kinds = 0};
-    if (store == NULL) {
-        RN_BUG_IF(!rn_is_ok(rn_memory_store_open(node->disk, &options, &store, NULL)));
-    }
-    RN_BUG_IF(!rn_is_ok(rn_store_scan(store, &query, visit_record, &count, NULL)));
-    if (node->store == NULL) {
-        rn_store_close(&store);
-    }
-    return count;
+    return records_on_disk(&job->nodes[place], &(struct rn_store_query){.kind = kind});
+}
+
+uint32_t job_records_of_round(struct job *job, uint32_t place, enum rn_record_kind kind,
+                              uint32_t round)
+{
+    const struct rn_store_query query = {.kind = kind, .scope = RN_STORE_ROUND, .round = round};
+    return records_on_disk(&job->nodes[place], &query);
 }
 
 void job_check_encoding(struct job *job)

@@ -382,7 +382,7 @@ static rn_result machine_new(struct job_node *node, struct rn_effects *effects,
     return rn_participation_new(&config, job_now(node), effects, &node->participation, err);
 }
 
-void job_node_start(struct job_node *node)
+static void start(struct job_node *node)
 {
     struct job *job = node->job;
     struct rn_error err = {{0}};
@@ -610,7 +610,7 @@ void job_node_due(struct job_node *node)
 {
     const uint64_t now = node->job->now;
     if (node->store == NULL && node->start_at <= now) {
-        job_node_start(node);
+        start(node);
     }
     if (node->store == NULL || node->asleep_until > now) {
         return;

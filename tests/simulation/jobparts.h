@@ -33,7 +33,6 @@ void job_measure_check_end(const struct job *job);
 /* ---- jobnode.c: one node's process and store */
 void job_node_init(struct job *job, uint32_t place);
 void job_node_clear(struct job_node *node);
-void job_node_start(struct job_node *node);
 void job_node_stop(struct job_node *node);
 void job_node_input(struct job_node *node, struct rn_input input);
 /* What is due at this moment. */

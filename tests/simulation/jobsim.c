@@ -80,7 +80,8 @@ static void trouble_of_node(struct job *job, struct job_node *node)
     }
 }
 
-void job_trouble(struct job *job)
+/* Random trouble at this moment, by the options. */
+static void trouble(struct job *job)
 {
     for (uint32_t i = 0; i <= job->options.members; i++) {
         trouble_of_node(job, &job->nodes[i]);
@@ -165,7 +166,7 @@ static void ticks(struct job *job)
         return;
     }
     if (job->now < job->options.trouble_ms) {
-        job_trouble(job);
+        trouble(job);
     } else {
         heal(job);
     }

@@ -6,7 +6,7 @@
  * seed. The drivers here do what services/host/executor.c does: effects in order, none behind a
  * commit that is not durable.
  *
- * What is checked while it runs (job_fail prints how to replay the seed):
+ * What is checked while it runs (job_fail prints how to replay the test or the seed):
  *   - adapters: after each round every node has, bit for bit, the adapter that the plain sum of the
  *     contributors' integers gives; a round has one sum;
  *   - durable before said: Ready, Done, Vote, Reveal, Certificate, Result, ... stand in the durable
@@ -253,8 +253,10 @@ void job_abort(struct job *job, const char *text);
 bool job_is_up(const struct job *job, uint32_t place);
 struct rn_coordination_view job_view(struct job *job);
 struct rn_participation_view job_member_view(struct job *job, uint32_t member);
-/* Records of a kind on a node's disk. */
+/* Records of a kind on a node's disk; of any round, or of one. */
 uint32_t job_records(struct job *job, uint32_t place, enum rn_record_kind kind);
+uint32_t job_records_of_round(struct job *job, uint32_t place, enum rn_record_kind kind,
+                              uint32_t round);
 /* What a site's plan.yaml.sigs holds from now on: bits, JOB's `members` is the coordinator. Nobody
  * is told. */
 void job_sign(struct job *job, uint32_t place, uint32_t signers);
@@ -264,8 +266,6 @@ void job_signatures_text(struct job *job, uint32_t signers, struct rn_buffer *ou
 void job_tell_signatures(struct job *job, uint32_t place, struct rn_view text);
 /* Asserts over everybody at the end; see the top. */
 void job_check_end(struct job *job);
-/* Random trouble at this moment, by the options. */
-void job_trouble(struct job *job);
 
 _Noreturn void job_fail(const struct job *job, const char *format, ...) RN_PRINTF(2, 3);
 

@@ -41,12 +41,31 @@ void job_watch_published(struct job_node *node, const struct rn_publish_order *o
 
 /* ---- Worlds */
 
-void job_pick_test(void)
+static const char *test_name = "*";
+
+/* Set up for each test: its name is its initial state. */
+static int note_test(void **state)
+{
+    test_name = *state;
+    return 0;
+}
+
+const char *job_test_name(void)
+{
+    return test_name;
+}
+
+int job_run_tests(struct CMUnitTest *tests, size_t count)
 {
     const char *pattern = getenv("RONDO_JOB_TEST");
+    for (size_t i = 0; i < count; i++) {
+        tests[i].setup_func = note_test;
+        tests[i].initial_state = (char *)(uintptr_t)tests[i].name;
+    }
     if (pattern != NULL) {
         cmocka_set_test_filter(pattern);
     }
+    return _cmocka_run_group_tests("tests", tests, count, NULL, NULL);
 }
 
 struct job_options job_calm(void)
@@ -195,38 +214,6 @@ void job_restore(struct job *job, uint32_t place, const struct rn_memory_disk *b
     node->disk = rn_memory_disk_copy(backup);
     node->rounds_done = 0;
     node->lost_state++;
-}
-
-/* ---- Records */
-
-static rn_result count_record(void *argument, uint64_t position, const struct rn_store_key *key,
-                              struct rn_view body, struct rn_error *err)
-{
-    uint32_t *count = argument;
-    (void)position;
-    (void)key;
-    (void)body;
-    (void)err;
-    (*count)++;
-    return rn_ok();
-}
-
-uint32_t job_records_of_round(struct job *job, uint32_t place, enum rn_record_kind kind,
-                              uint32_t round)
-{
-    struct job_node *node = &job->nodes[place];
-    const struct rn_store_query query = {.kind = kind, .scope = RN_STORE_ROUND, .round = round};
-    const struct rn_store_options options = {.kept_kinds = 0};
-    struct rn_store *store = node->store;
-    uint32_t count = 0;
-    if (store == NULL) {
-        RN_BUG_IF(!rn_is_ok(rn_memory_store_open(node->disk, &options, &store, NULL)));
-    }
-    RN_BUG_IF(!rn_is_ok(rn_store_scan(store, &query, count_record, &count, NULL)));
-    if (node->store == NULL) {
-        rn_store_close(&store);
-    }
-    return count;
 }
 
 /* ---- Forged */

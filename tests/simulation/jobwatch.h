@@ -8,6 +8,8 @@
 
 #include "tests/simulation/jobsim.h"
 
+struct CMUnitTest;
+
 /* One node's, over all its processes. */
 struct job_watch {
     uint32_t events[RN_JOB_EVENTS];
@@ -28,8 +30,11 @@ void job_watch_published(struct job_node *node, const struct rn_publish_order *o
 
 /* ---- For tests */
 
-/* RONDO_JOB_TEST=pattern: only those tests. To be called before the group is run. */
-void job_pick_test(void);
+/* Runs the tests as cmocka_run_group_tests does; RONDO_JOB_TEST=pattern: only those. They have no
+ * set-up of their own. */
+int job_run_tests(struct CMUnitTest *tests, size_t count);
+/* Of the test that runs. */
+const char *job_test_name(void);
 /* Four members, any one of which may be lost; four rounds; nothing goes wrong. */
 struct job_options job_calm(void);
 /* A job in which nobody starts, restarts or heals anything but the test. Everybody starts at 100 ms
@@ -50,9 +55,6 @@ void job_declines(struct job *job, uint32_t member);
 /* A copy of a node's disk, and a node that is down getting such a copy for its disk. */
 struct rn_memory_disk *job_backup(struct job *job, uint32_t place);
 void job_restore(struct job *job, uint32_t place, const struct rn_memory_disk *backup);
-/* Records of a kind and round on a node's disk. */
-uint32_t job_records_of_round(struct job *job, uint32_t place, enum rn_record_kind kind,
-                              uint32_t round);
 /* As if a member's process that is none of this world had opened a connection and greeted (with
  * these fields) or sent the message. */
 void job_forge_hello(struct job *job, uint32_t member, uint64_t connection,

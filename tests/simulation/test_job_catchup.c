@@ -183,29 +183,6 @@ static void test_help_is_given_once_a_second(void **state)
     job_free(job);
 }
 
-/* News of an older connection take nothing from the newer one: it waits for help all the same. */
-static void test_lost_message_of_an_older_connection(void **state)
-{
-    (void)state;
-    struct job_options options = job_calm();
-    struct job *job = job_directed(&options);
-    job->nodes[3].start_at = JOB_NEVER;
-    job_until_round(job, 3, 5 * MINUTE_MS);
-    const struct rn_wire_hello hello = job_hello(job, 3, 1);
-    job_forge_hello(job, 3, 1000000, &hello);
-    job_pass(job, 1);
-    const uint32_t before = job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND];
-    assert_int_equal(before, 1);
-    const struct rn_wire_envelope status = {.body = RN_WIRE_STATUS,
-                                            .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
-    job_forge(job, 3, 1000000, &status); /* not at once: it was helped a moment ago */
-    job_node_input(&job->nodes[4],
-                   (struct rn_input){.kind = RN_INPUT_LOST, .peer = 3, .connection = 999999});
-    job_pass(job, 2000);
-    assert_int_equal(job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND], before + 1);
-    job_free(job);
-}
-
 /* Nor one that says in between that it got on: the second word is not news. */
 static void test_help_is_not_given_for_going_back_and_forth(void **state)
 {
@@ -227,6 +204,29 @@ static void test_help_is_not_given_for_going_back_and_forth(void **state)
         job_pass(job, 1);
     }
     assert_in_range(job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND], 2, 6);
+    job_free(job);
+}
+
+/* News of an older connection take nothing from the newer one: it waits for help all the same. */
+static void test_lost_message_of_an_older_connection(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = JOB_NEVER;
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    const struct rn_wire_hello hello = job_hello(job, 3, 1);
+    job_forge_hello(job, 3, 1000000, &hello);
+    job_pass(job, 1);
+    const uint32_t before = job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND];
+    assert_int_equal(before, 1);
+    const struct rn_wire_envelope status = {.body = RN_WIRE_STATUS,
+                                            .as.status = {.round = 1, .reason = RN_E_ROUND_STALE}};
+    job_forge(job, 3, 1000000, &status); /* not at once: it was helped a moment ago */
+    job_node_input(&job->nodes[4],
+                   (struct rn_input){.kind = RN_INPUT_LOST, .peer = 3, .connection = 999999});
+    job_pass(job, 2000);
+    assert_int_equal(job->nodes[4].watch->events[RN_JOB_MEMBER_BEHIND], before + 1);
     job_free(job);
 }
 
@@ -414,18 +414,25 @@ static void test_old_copy_is_stranded_and_newest_backup_goes_on(void **state)
 
 /* ---- Attempts that were called off */
 
-/* Two members go down as the uploads begin: too few remain and the attempt is called off under a
- * certificate. A member that had sent its update and was away then gets the certificate when it is
- * back, and takes part again. */
+/* Two members go down as the uploads of round 2 begin, for so long: too few remain and the attempt
+ * is being called off. */
+static struct job *called_off(const struct job_options *options, uint64_t away_ms)
+{
+    struct job *job = job_directed(options);
+    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
+    job_crash(job, 2, away_ms);
+    job_crash(job, 3, away_ms);
+    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    return job;
+}
+
+/* Under a certificate: a member that had sent its update and was away then gets the certificate
+ * when it is back, and takes part again. */
 static void test_abort_certificate_reaches_who_was_away(void **state)
 {
     (void)state;
     const struct job_options options = job_calm();
-    struct job *job = job_directed(&options);
-    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
-    job_crash(job, 2, 2000);
-    job_crash(job, 3, 2000);
-    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    struct job *job = called_off(&options, 2000);
     job_break(job, 1, 1500);
     job_until_round(job, 3, 5 * MINUTE_MS);
     const struct job_watch *coordinator = job->nodes[4].watch;
@@ -444,11 +451,7 @@ static void test_abort_certificate_after_a_restart(void **state)
     (void)state;
     struct job_options options = job_calm();
     options.training_ms = 8000;
-    struct job *job = job_directed(&options);
-    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
-    job_crash(job, 2, 2000);
-    job_crash(job, 3, 2000);
-    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    struct job *job = called_off(&options, 2000);
     job_break(job, 1, 100000000);
     while (job_view(job).attempt != 2 || job_view(job).stage != RN_SA_STAGE_READY) {
         job_pass(job, 50);
@@ -464,17 +467,29 @@ static void test_abort_certificate_after_a_restart(void **state)
     job_free(job);
 }
 
+/* The same, but it comes back when the attempt that gave the sum is over too. */
+static void test_abort_certificate_comes_with_the_sum(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 9;
+    struct job *job = called_off(&options, 2000);
+    job_break(job, 1, 100000000);
+    job_until_round(job, 8, 5 * MINUTE_MS); /* not in the coordinator's memory any more */
+    assert_int_equal(job->sums, 7);
+    assert_int_equal(job->nodes[1].rounds_done, 1);
+    job->links[1].dial_at = job->now;
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    job_free(job);
+}
+
 /* Too few votes for a certificate, and a coordinator that was started again while it collected
  * them: updates may have been sent all the same, so the round is not repeated. */
 static void test_uncertified_abort_over_a_restart(void **state)
 {
     (void)state;
     const struct job_options options = job_calm();
-    struct job *job = job_directed(&options);
-    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
-    job_crash(job, 2, JOB_NEVER);
-    job_crash(job, 3, JOB_NEVER);
-    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
+    struct job *job = called_off(&options, JOB_NEVER);
     job_pass(job, 500); /* its records are durable */
     job_crash(job, 4, 500);
     const struct job_watch *coordinator = job->nodes[4].watch;
@@ -491,29 +506,9 @@ static void test_uncertified_abort_over_a_restart(void **state)
     job_free(job);
 }
 
-/* The same, but it comes back when the attempt that gave the sum is over too. */
-static void test_abort_certificate_comes_with_the_sum(void **state)
-{
-    (void)state;
-    struct job_options options = job_calm();
-    options.rounds = 9;
-    struct job *job = job_directed(&options);
-    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, MINUTE_MS);
-    job_crash(job, 2, 2000);
-    job_crash(job, 3, 2000);
-    job_until_stage(job, 2, RN_SA_STAGE_ABORTING, MINUTE_MS);
-    job_break(job, 1, 100000000);
-    job_until_round(job, 8, 5 * MINUTE_MS); /* not in the coordinator's memory any more */
-    assert_int_equal(job->sums, 7);
-    assert_int_equal(job->nodes[1].rounds_done, 1);
-    job->links[1].dial_at = job->now;
-    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
-    job_free(job);
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(test_five_behind_at_five_rounds),
         cmocka_unit_test(test_five_behind_in_linger),
         cmocka_unit_test(test_five_behind_after_the_end),
@@ -521,8 +516,8 @@ int main(void)
         cmocka_unit_test(test_idle_members_lose_their_places),
         cmocka_unit_test(test_unreadable_records_strand_nobody),
         cmocka_unit_test(test_help_is_given_once_a_second),
-        cmocka_unit_test(test_lost_message_of_an_older_connection),
         cmocka_unit_test(test_help_is_not_given_for_going_back_and_forth),
+        cmocka_unit_test(test_lost_message_of_an_older_connection),
         cmocka_unit_test(test_end_waits_for_who_was_here_a_moment_ago),
         cmocka_unit_test(test_end_does_not_wait_for_who_is_away),
         cmocka_unit_test(test_lost_state_is_stranded),
@@ -533,9 +528,8 @@ int main(void)
         cmocka_unit_test(test_old_copy_is_stranded_and_newest_backup_goes_on),
         cmocka_unit_test(test_abort_certificate_reaches_who_was_away),
         cmocka_unit_test(test_abort_certificate_after_a_restart),
-        cmocka_unit_test(test_uncertified_abort_over_a_restart),
         cmocka_unit_test(test_abort_certificate_comes_with_the_sum),
+        cmocka_unit_test(test_uncertified_abort_over_a_restart),
     };
-    job_pick_test();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return job_run_tests(tests, RN_ARRAY_LENGTH(tests));
 }

@@ -192,7 +192,7 @@ static void test_nothing_is_measured_after_a_lost_last_round(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_adapter_is_measured),
         cmocka_unit_test(test_best_is_kept),
         cmocka_unit_test(test_the_start_is_no_best_adapter),
@@ -201,6 +201,5 @@ int main(void)
         cmocka_unit_test(test_the_measuring_round_may_be_lost),
         cmocka_unit_test(test_nothing_is_measured_after_a_lost_last_round),
     };
-    job_pick_test();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return job_run_tests(tests, RN_ARRAY_LENGTH(tests));
 }

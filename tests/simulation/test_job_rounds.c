@@ -379,7 +379,7 @@ static void test_nothing_untrained_is_published(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calm_jobs_end_well),
         cmocka_unit_test(test_calm_job_is_quick),
         cmocka_unit_test(test_first_session_waits_for_the_last_member),
@@ -399,6 +399,5 @@ int main(void)
         cmocka_unit_test(test_spent_round_is_not_offered_again),
         cmocka_unit_test(test_nothing_untrained_is_published),
     };
-    job_pick_test();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return job_run_tests(tests, RN_ARRAY_LENGTH(tests));
 }

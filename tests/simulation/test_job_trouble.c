@@ -439,7 +439,7 @@ static void test_peer_events_have_a_limit(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(test_declining_member_holds_nobody),
         cmocka_unit_test(test_all_decline),
         cmocka_unit_test(test_member_declines_later),
@@ -457,6 +457,5 @@ int main(void)
         cmocka_unit_test(test_event_lines_are_limited),
         cmocka_unit_test(test_peer_events_have_a_limit),
     };
-    job_pick_test();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return job_run_tests(tests, RN_ARRAY_LENGTH(tests));
 }

@@ -6,10 +6,12 @@
 #include "base/guard.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,12 +41,32 @@ static void write_then_read_back(void **state)
     assert_non_null(strstr(err.text, path));
 }
 
+/* On a disk that is full after a few bytes; beside the old file nothing is left. */
 static void a_failed_write_leaves_the_old_file(void **state)
 {
     (void)state;
+    static const uint8_t large[8192];
+    const struct rlimit before = {RLIM_INFINITY, RLIM_INFINITY};
+    const struct rlimit small = {4096, RLIM_INFINITY};
+    char alone[RN_PATH_MAX];
+    char path[RN_PATH_MAX];
     struct rn_error err;
-    const rn_result result = rn_file_write("/dev/full/x", rn_view_text("x"), 0600, &err);
+    assert_true(rn_is_ok(rn_path_join(alone, folder, "alone", &err)));
+    assert_true(rn_is_ok(rn_directory_make(alone, 0700, &err)));
+    assert_true(rn_is_ok(rn_path_join(path, alone, "kept", &err)));
+    assert_true(rn_is_ok(rn_file_write(path, rn_view_text("old"), 0600, &err)));
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const rn_result result = rn_file_write(path, rn_view_of(large, sizeof(large)), 0600, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(result.code, RN_E_IO);
+    assert_non_null(strstr(err.text, path));
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer in = {0};
+    assert_true(rn_is_ok(rn_file_read(path, 10, &in, &err)));
+    assert_string_equal(rn_buffer_text(&in), "old");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(alone), 0);
+    assert_int_equal(rn_file_write("/dev/full/x", rn_view_text("x"), 0600, &err).code, RN_E_IO);
     assert_int_equal(rn_file_write("/proc/nowhere/x", rn_view_text("x"), 0600, NULL).code, RN_E_IO);
 }
 

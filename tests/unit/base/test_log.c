@@ -104,9 +104,11 @@ static void a_full_pipe_stops_nobody(void **state)
     assert_true(rn_log_flush(LONG_WAIT_MS));
 }
 
+enum { LINES = 200 };
+
 static void *write_some(void *argument)
 {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < LINES; i++) {
         rn_log(RN_LOG_INFO, "thread", RN_LOG_NUMBER(RN_F_VALUE, *(const int *)argument));
     }
     return NULL;
@@ -128,9 +130,20 @@ static void threads_do_not_mix_lines(void **state)
     }
     rn_log(RN_LOG_INFO, "end");
     read_until(" end\n", &text);
+    static const char wanted[] = " info  test thread value=";
+    unsigned found[4] = {0};
     for (char *save = NULL, *line = strtok_r((char *)text.data, "\n", &save); line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
-        assert_true(strstr(line, " test thread value=") != NULL || strstr(line, " end") != NULL);
+        const char *rest = strchr(line, ' '); /* behind the time */
+        assert_non_null(rest);
+        if (strcmp(rest, " info  test end") != 0) {
+            assert_memory_equal(rest, wanted, strlen(wanted));
+            assert_int_equal(strlen(rest), strlen(wanted) + 1);
+            found[(unsigned)(rest[strlen(wanted)] - '0') % 4]++;
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(found[i], LINES);
     }
 }
 

@@ -27,7 +27,7 @@
 #define ALPHA "spiffe://fed-a/member/alpha"
 #define BETA "spiffe://fed-a/member/beta"
 /* Nothing here waits for time to pass; this bounds a test that hangs. */
-#define PATIENCE_MS 20000U
+#define PATIENCE_MS 60000U
 
 extern char **environ;
 
@@ -72,8 +72,6 @@ static inline void pem_read(const char *name, const char *suffix, struct rn_buff
     memset(out, 0, sizeof(*out));
     RN_BUG_IF(!rn_is_ok(rn_file_read(path, RN_RPC_PEM_MAX, out, NULL)));
 }
-
-#define STREAMS_MAX 64
 
 /* One side, with what its callbacks saw. */
 struct end {

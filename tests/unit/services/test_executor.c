@@ -490,6 +490,7 @@ static void a_read_fails_after_a_failed_commit(void **state)
     wait_submitted(world->disk, 1);
     permit(world->disk, 1);
     wait_for(world, world->out, "end:");
+    rn_executor_stop(world->executor); /* and it does not come later either */
     assert_int_equal(world->read, 0);
     end(world);
 }
@@ -621,6 +622,8 @@ static void bulk_waits_for_the_commit_and_can_be_stopped(void **state)
     struct world *world = begin(0);
     (void)say(world, "!#4A");
     wait_submitted(world->disk, 1);
+    (void)say(world, "x"); /* chunks are looked after between two inputs */
+    wait_for(world, world->in, "x");
     assert_int_equal(world->chunks_out, 0);
     permit(world->disk, 1);
     wait_for(world, world->out, "c1");
@@ -629,7 +632,7 @@ static void bulk_waits_for_the_commit_and_can_be_stopped(void **state)
     rn_executor_room(world->executor, RN_SA_COORDINATOR, 2);
     (void)say(world, "C");
     wait_for(world, world->out, "C");
-    (void)say(world, "D"); /* chunks are looked after between two inputs */
+    (void)say(world, "D");
     wait_for(world, world->out, "D");
     assert_int_equal(world->chunks_out, 2);
     assert_null(strstr(snapshot(world, world->in), "sent"));

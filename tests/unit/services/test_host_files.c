@@ -184,6 +184,7 @@ static void write_result(struct place *place, uint32_t round, enum rn_code outco
                                          .active = 1 + round % 2,
                                          .included = 3,
                                          .loss = outcome == RN_OK ? 0.5 : (double)NAN,
+                                         .start = {outcome == RN_OK, 0.25, 0.875},
                                          .uplink_bytes = 300};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer body = {0};
     rn_job_result_write(&result, &body);
@@ -248,8 +249,8 @@ static void rows_come_in_order_once_complete(void **state)
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     assert_true(rn_is_ok(rn_file_read(inside("rounds.csv"), 65536, &text, NULL)));
     assert_non_null(
-        strstr(rn_buffer_text(&text), "\n1,B,ok,1,3,0,0.5,0.4,0.75,,,,,0,0,300,100,0,"));
-    assert_non_null(strstr(rn_buffer_text(&text), "\n2,A,round-aborted,1,3,0,,,,,,,,"));
+        strstr(rn_buffer_text(&text), "\n1,B,ok,1,3,0,0.5,0.4,0.75,,,,,0.25,0.875,0,0,300,100,0,"));
+    assert_non_null(strstr(rn_buffer_text(&text), "\n2,A,round-aborted,1,3,0,,,,,,,,,,0,0,"));
     close_place(&place);
 }
 

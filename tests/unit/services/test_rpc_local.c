@@ -84,9 +84,9 @@ struct local {
 static void *local_main(void *argument)
 {
     struct local *local = argument;
-    local->result = local->health ? rn_rpc_local_health(server.socket_path, local->text, 10000,
-                                                        &local->serving, &local->err)
-                                  : rn_rpc_local_admin(server.socket_path, local->text, 10000,
+    local->result = local->health ? rn_rpc_local_health(server.socket_path, local->text,
+                                                        PATIENCE_MS, &local->serving, &local->err)
+                                  : rn_rpc_local_admin(server.socket_path, local->text, PATIENCE_MS,
                                                        &local->out, &local->err);
     atomic_store(&local->done, true);
     return NULL;
@@ -95,6 +95,7 @@ static void *local_main(void *argument)
 static void local_call(struct local *local)
 {
     pthread_t thread;
+    local->serving = !healthy; /* so that it is the call that says it */
     atomic_store(&local->done, false);
     RN_BUG_IF(pthread_create(&thread, NULL, local_main, local) != 0);
     WAIT_FOR(&server, NULL, atomic_load(&local->done));
@@ -110,6 +111,7 @@ static void test_health_local(void **state)
     assert_true(local.serving);
     local.text = "rondo.v1.Federation";
     local_call(&local);
+    assert_true(rn_is_ok(local.result));
     assert_true(local.serving);
     healthy = false;
     local_call(&local);
@@ -270,11 +272,11 @@ static void test_session_refused_on_socket(void **state)
     (void)state;
     struct raw raw;
     raw_connect_local(&raw);
-    raw_begin(&raw, "/rondo.v1.Federation/Session", 10000, false);
+    raw_begin(&raw, "/rondo.v1.Federation/Session", PATIENCE_MS, false);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_PERMISSION_DENIED);
-    raw_begin(&raw, "/rondo.v1.Federation/Bulk", 10000, false);
+    raw_begin(&raw, "/rondo.v1.Federation/Bulk", PATIENCE_MS, false);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_PERMISSION_DENIED);
-    raw_begin(&raw, "/some.Other/Method", 10000, false);
+    raw_begin(&raw, "/some.Other/Method", PATIENCE_MS, false);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_UNIMPLEMENTED);
     raw_close(&raw);
     assert_int_equal(server.authorized, 0);
@@ -300,23 +302,23 @@ static void test_health_over_tls(void **state)
     struct raw raw;
     raw_connect(&raw, server.port, "alpha");
     for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
-        raw_begin(&raw, "/grpc.health.v1.Health/Check", 10000, false);
+        raw_begin(&raw, "/grpc.health.v1.Health/Check", PATIENCE_MS, false);
         raw_read(&raw);
         raw_write(&raw, rows[i].bytes, rows[i].length);
         assert_int_equal(raw_end(&raw, &server), rows[i].status);
     }
     /* The limit of the request, and one byte more. */
     uint8_t request[257] = {0x12, 0xfd, 0x01};
-    raw_begin(&raw, "/grpc.health.v1.Health/Check", 10000, false);
+    raw_begin(&raw, "/grpc.health.v1.Health/Check", PATIENCE_MS, false);
     raw_read(&raw);
     raw_write(&raw, request, 256);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_OK);
-    raw_begin(&raw, "/grpc.health.v1.Health/Check", 10000, false);
+    raw_begin(&raw, "/grpc.health.v1.Health/Check", PATIENCE_MS, false);
     raw_read(&raw);
     raw_write(&raw, request, 257);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_INVALID_ARGUMENT);
     /* No request at all. */
-    raw_begin(&raw, "/grpc.health.v1.Health/Check", 10000, false);
+    raw_begin(&raw, "/grpc.health.v1.Health/Check", PATIENCE_MS, false);
     raw_half_close(&raw);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_INVALID_ARGUMENT);
     raw_close(&raw);

@@ -45,7 +45,7 @@ static grpc_status_code status_with(const char *certificate)
 {
     struct raw raw;
     raw_connect(&raw, server.port, certificate);
-    raw_begin(&raw, SESSION, 10000, false);
+    raw_begin(&raw, SESSION, PATIENCE_MS, false);
     const grpc_status_code status = raw_end(&raw, &server);
     raw_close(&raw);
     return status;
@@ -202,6 +202,19 @@ static void test_key_does_not_fit(void **state)
     assert_int_equal(rn_rpc_open(&config, &end.rpc, &err).code, RN_E_IDENTITY);
 }
 
+static void reload(struct end *end, const char *name)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer key;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer chain;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer authority;
+    pem_read(name, ".key", &key);
+    pem_read(name, ".crt", &chain);
+    pem_read("ca", ".crt", &authority);
+    const struct rn_rpc_material fresh = {rn_buffer_view(&key), rn_buffer_view(&chain),
+                                          rn_buffer_view(&authority)};
+    assert_true(rn_is_ok(rn_rpc_reload(end->rpc, &fresh, NULL)));
+}
+
 /* A replaced certificate serves new connections; the open session lives on. */
 static void test_reload(void **state)
 {
@@ -212,15 +225,7 @@ static void test_reload(void **state)
     end_open(&first, "coordinator");
     end_dial(&first, member.port, ALPHA, false);
     WAIT_FOR(&member, &first, first.session != NULL);
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer key;
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer chain;
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer authority;
-    pem_read("alpha2", ".key", &key);
-    pem_read("alpha2", ".crt", &chain);
-    pem_read("ca", ".crt", &authority);
-    const struct rn_rpc_material fresh = {rn_buffer_view(&key), rn_buffer_view(&chain),
-                                          rn_buffer_view(&authority)};
-    assert_true(rn_is_ok(rn_rpc_reload(member.rpc, &fresh, NULL)));
+    reload(&member, "alpha2");
     struct end second;
     end_open(&second, "coordinator");
     end_dial(&second, member.port, ALPHA, false);
@@ -248,15 +253,7 @@ static void test_reload_on_each_address(void **state)
     end_open(&first, "coordinator");
     end_dial(&first, ports[0], ALPHA, false);
     WAIT_FOR(&member, &first, first.session != NULL);
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer key;
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer chain;
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer authority;
-    pem_read("alpha2", ".key", &key);
-    pem_read("alpha2", ".crt", &chain);
-    pem_read("ca", ".crt", &authority);
-    const struct rn_rpc_material fresh = {rn_buffer_view(&key), rn_buffer_view(&chain),
-                                          rn_buffer_view(&authority)};
-    assert_true(rn_is_ok(rn_rpc_reload(member.rpc, &fresh, NULL)));
+    reload(&member, "alpha2");
     for (unsigned i = 0; i < 2; i++) {
         struct end second;
         end_open(&second, "coordinator");
@@ -318,7 +315,7 @@ static void test_unknown_method(void **state)
     struct raw raw;
     raw_connect(&raw, server.port, "alpha");
     for (unsigned i = 0; i < 5; i++) { /* the slot is armed again each time */
-        raw_begin(&raw, "/rondo.v1.Federation/Nothing", 10000, false);
+        raw_begin(&raw, "/rondo.v1.Federation/Nothing", PATIENCE_MS, false);
         assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_UNIMPLEMENTED);
     }
     raw_close(&raw);
@@ -330,7 +327,7 @@ static void test_admin_from_outside(void **state)
     (void)state;
     struct raw raw;
     raw_connect(&raw, server.port, "coordinator");
-    raw_begin(&raw, "/rondo.v1.Admin/Get", 10000, false);
+    raw_begin(&raw, "/rondo.v1.Admin/Get", PATIENCE_MS, false);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_PERMISSION_DENIED);
     raw_close(&raw);
 }
@@ -342,7 +339,7 @@ static void test_message_at_limit_and_beyond(void **state)
     struct raw raw;
     server.echo = false;
     raw_connect(&raw, server.port, "alpha");
-    raw_begin(&raw, SESSION, 10000, false);
+    raw_begin(&raw, SESSION, PATIENCE_MS, false);
     raw_until(&raw, &server, raw_open);
     raw_write(&raw, message, RN_RPC_MESSAGE_MAX);
     raw_until(&raw, &server, raw_send);
@@ -363,7 +360,7 @@ static void test_compressed(void **state)
     uint8_t *message = rn_alloc((size_t)1 << 16, 1);
     struct raw raw;
     raw_connect(&raw, server.port, "alpha");
-    raw_begin(&raw, SESSION, 10000, true);
+    raw_begin(&raw, SESSION, PATIENCE_MS, true);
     raw_write(&raw, message, (size_t)1 << 16);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_UNIMPLEMENTED);
     assert_int_equal(server.messages, 0);
@@ -377,7 +374,7 @@ static void test_half_close(void **state)
     (void)state;
     struct raw raw;
     raw_connect(&raw, server.port, "alpha");
-    raw_begin(&raw, SESSION, 10000, false);
+    raw_begin(&raw, SESSION, PATIENCE_MS, false);
     raw_half_close(&raw);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_OK);
     WAIT_FOR(&server, NULL, server.closed == 1);
@@ -392,7 +389,7 @@ static void test_deadline(void **state)
     (void)state;
     struct raw raw;
     raw_connect(&raw, server.port, "alpha");
-    raw_begin(&raw, SESSION, 300, false);
+    raw_begin(&raw, SESSION, 3000, false);
     raw_until(&raw, &server, raw_open);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_DEADLINE_EXCEEDED);
     WAIT_FOR(&server, NULL, server.closed == 1);
@@ -405,7 +402,7 @@ static void test_cancel(void **state)
     (void)state;
     struct raw raw;
     raw_connect(&raw, server.port, "alpha");
-    raw_begin(&raw, SESSION, 10000, false);
+    raw_begin(&raw, SESSION, PATIENCE_MS, false);
     raw_until(&raw, &server, raw_open);
     raw_write(&raw, "x", 1);
     raw_until(&raw, &server, raw_send);
@@ -427,7 +424,7 @@ static void test_long_method(void **state)
     memset(method, 'x', 6000);
     method[0] = '/';
     raw_connect(&raw, server.port, "alpha");
-    raw_begin(&raw, method, 10000, false);
+    raw_begin(&raw, method, PATIENCE_MS, false);
     assert_int_equal(raw_end(&raw, &server), GRPC_STATUS_RESOURCE_EXHAUSTED);
     raw_close(&raw);
     rn_free(method);
@@ -446,7 +443,7 @@ static void test_quota(void **state)
     uint8_t *message = rn_alloc(length, 1);
     struct raw raw;
     raw_connect(&raw, small.port, "alpha");
-    raw_begin(&raw, SESSION, 20000, false);
+    raw_begin(&raw, SESSION, PATIENCE_MS, false);
     raw_until(&raw, &small, raw_open);
     raw_write(&raw, message, length);
     rn_free(message);

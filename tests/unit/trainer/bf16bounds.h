@@ -44,6 +44,18 @@ static inline void bf16_error_add(struct bf16_errors *errors, const char *name, 
     errors->error[at] = bf16_relative_error(found, expected, count);
 }
 
+/* Each at most `tolerance`: for arithmetic that is not bfloat16. */
+static inline void bf16_errors_check(const struct bf16_errors *errors, double tolerance,
+                                     const char *model, const char *backend)
+{
+    for (size_t i = 0; i < errors->count; i++) {
+        if (!(errors->error[i] <= tolerance)) {
+            fail_msg("%s, %s, %s: relative error %g", model, backend, errors->name[i],
+                     errors->error[i]);
+        }
+    }
+}
+
 static inline void bf16_bounds_add(struct bf16_bounds *bounds, const struct bf16_errors *errors)
 {
     bounds->count = errors->count;

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/unit/base/textfixture.h"
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
-#include "tests/unit/trainer/textfixture.h"
 
 #define MOST 8
 

@@ -27,13 +27,6 @@ enum { EXAMPLES_MAX = 96 };
 static const char *const backends[] = {"ref", "cpu", "cpu-bf16", "cpu-bf16-residual-f32"};
 static const char *const folders[] = {"roberta-24", "bert-40"};
 
-static bool has_backend(const char *name)
-{
-    const struct rn_kernels *kernels = NULL;
-    struct rn_error err;
-    return rn_is_ok(rn_kernels_find(name, &kernels, &err)) && kernels->clip_add != NULL;
-}
-
 /* A trainer with random A and B on a golden model. */
 static struct rn_trainer *cached_trainer(const char *folder, const char *backend, uint32_t rank,
                                          uint32_t threads, const struct rn_lora_spec *lora,
@@ -171,7 +164,7 @@ static void gradients_batched_equal_alone(void **state)
     (void)state;
     static const uint32_t ranks[] = {1, 4, 64};
     for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
-        for (size_t c = 0; c < 6 && has_backend(backends[b]); c++) {
+        for (size_t c = 0; c < 6; c++) {
             const uint32_t rank = ranks[c % 3];
             if (b == 0 && rank == 64) {
                 continue; /* the same code for every rank, slowly */
@@ -278,7 +271,7 @@ static void one_example_moves_the_sum_by_at_most_the_grid(void **state)
 {
     (void)state;
     for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
-        for (size_t f = 0; f < 2 && has_backend(backends[b]); f++) {
+        for (size_t f = 0; f < 2; f++) {
             struct sums s;
             sums_init(&s, folders[f], backends[b], 12, 2);
             int64_t *all = rn_alloc(s.n, sizeof(int64_t));
@@ -310,9 +303,6 @@ static void company_does_not_matter(void **state)
 {
     (void)state;
     for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
-        if (!has_backend(backends[b])) {
-            continue;
-        }
         struct sums s;
         sums_init(&s, "roberta-24", backends[b], b == 0 ? 30 : EXAMPLES_MAX, 1);
         int64_t *sum = rn_alloc(s.n, sizeof(int64_t));
@@ -355,9 +345,6 @@ static void threads_and_blocks_do_not_matter(void **state)
 {
     (void)state;
     for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
-        if (!has_backend(backends[b])) {
-            continue;
-        }
         int64_t *first = NULL;
         for (uint32_t threads = 1; threads <= 4; threads *= 2) {
             for (int plain = 0; plain < 2; plain++) {
@@ -391,7 +378,7 @@ static void cached_rows_do_not_matter(void **state)
         .rank = 4, .alpha = 4.0, .layers = layers, .layer_count = RN_ARRAY_LENGTH(layers)};
     for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
         int64_t *want = NULL;
-        for (size_t c = 0; c < RN_ARRAY_LENGTH(budgets) && has_backend(backends[b]); c++) {
+        for (size_t c = 0; c < RN_ARRAY_LENGTH(budgets); c++) {
             struct rn_trainer *trainer =
                 cached_trainer("bert-40", backends[b], 4, 1, &lora, budgets[c]);
             struct rn_dp *dp = plain_dp(trainer, &training, RN_MATRIX_AB);
@@ -426,9 +413,6 @@ static void a_record_that_is_not_finite_stays_alone(void **state)
     const uint32_t lengths[] = {5, 17, 24, 1, 16, 33, 2};
     const uint32_t poisoned = 4; /* a token that make_examples never takes */
     for (size_t c = 0; c < 2 * RN_ARRAY_LENGTH(backends); c++) {
-        if (!has_backend(backends[c / 2])) {
-            continue;
-        }
         struct rn_trainer *trainer = random_trainer(folders[c % 2], backends[c / 2], 4, 1);
         struct rn_dp *dp = plain_dp(trainer, &training, RN_MATRIX_AB);
         const size_t n = rn_dp_elements(dp);

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "tests/unit/base/textfixture.h"
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
-#include "tests/unit/trainer/textfixture.h"
 
 /* Memory is handed out in pages of 2 MiB from 4 MiB on: so much more per lane may be taken. */
 #define PAGE ((uint64_t)2 << 20)

@@ -2,7 +2,7 @@
  *
  * Metrics against scikit-learn and scipy, and the cases in which those give NaN.
  */
-#include "textfixture.h"
+#include "tests/unit/base/textfixture.h"
 
 #include "trainer/metrics.h"
 

@@ -2,7 +2,7 @@
  *
  * config.json: what is read, refused and limited.
  */
-#include "textfixture.h"
+#include "tests/unit/base/textfixture.h"
 
 #include "trainer/modelconfig.h"
 

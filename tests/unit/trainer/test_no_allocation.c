@@ -11,9 +11,9 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 
+#include "tests/unit/base/textfixture.h"
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
-#include "tests/unit/trainer/textfixture.h"
 
 static atomic_size_t allocations;
 
@@ -66,6 +66,7 @@ int posix_memalign(void **out, size_t alignment, size_t bytes)
 struct counts {
     size_t after_first;
     size_t after_last;
+    uint32_t steps;
 };
 
 static bool count_at(void *context, const struct rn_train_progress *progress)
@@ -75,6 +76,7 @@ static bool count_at(void *context, const struct rn_train_progress *progress)
         counts->after_first = atomic_load(&allocations);
     }
     counts->after_last = atomic_load(&allocations);
+    counts->steps = progress->step;
     return true;
 }
 
@@ -113,6 +115,7 @@ static void train(const struct rn_trainer_spec *spec, const char *folder,
     struct rn_error err;
     struct counts counts = {0};
     must(rn_trainer_train(trainer, data, &training, count_at, &counts, NULL, &err), &err);
+    assert_int_equal(counts.steps, training.steps);
     if (COUNTED != 0 && (counts.after_first == 0 || counts.after_first != counts.after_last)) {
         fail_msg("%s, %s: %zu allocations after the first step", spec->backend, folder,
                  counts.after_last - counts.after_first);

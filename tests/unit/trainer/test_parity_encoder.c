@@ -19,103 +19,24 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
-#include "tests/unit/trainer/bf16bounds.h"
 #include "tests/unit/trainer/cpuclasses.h"
-#include "trainer/safetensors.h"
+#include "tests/unit/trainer/goldencases.h"
 
 #define TOLERANCE 1e-5
 #define TOLERANCE_STEPS 1e-4
-
-struct golden_case {
-    const char *name;
-    enum rn_task task;
-    uint32_t max_length;
-    bool pairs;
-};
-
-static const struct golden_case cases[] = {
-    {"roberta-24", RN_TASK_CLASSIFICATION, 20, true},
-    {"bert-40", RN_TASK_CLASSIFICATION, 23, true},
-    {"bert-24", RN_TASK_CLASSIFICATION, 17, false}, /* the pooler is adapted */
-    {"roberta-56", RN_TASK_REGRESSION, 31, false},
-};
 
 /* `ref` last: it is the same in every class. */
 static const char *const backends[] = {"cpu", "ref"};
 static const char *const bf16_backends[] = {"cpu-bf16", "cpu-bf16-residual-f32"};
 
-struct bench {
-    const struct golden_case *c;
-    struct rn_safetensors *golden;
-    struct rn_trainer *trainer;
-    struct rn_dataset *data;
-};
-
-static void must(rn_result result, const struct rn_error *err)
+static float *golden(const struct golden_bench *b, const char *name, size_t count)
 {
-    if (!rn_is_ok(result)) {
-        fail_msg("%s", err->text);
-    }
-}
-
-static void bench_open(struct bench *b, const struct golden_case *c, const char *backend,
-                       uint32_t threads, enum rn_head_mode head)
-{
-    char path[4][RN_PATH_MAX];
-    static const char *const names[4] = {"model", "adapter", "data.tsv", "golden.safetensors"};
-    for (int i = 0; i < 4; i++) {
-        assert_true(rn_text_format(path[i], RN_PATH_MAX, "%s/tests/parity/golden/%s/%s",
-                                   RN_SOURCE_DIR, c->name, names[i]));
-    }
-    struct rn_error err;
-    static const char *const labels2[] = {"0", "1"};
-    static const char *const labels3[] = {"0", "1", "2"};
-    const bool three = strcmp(c->name, "roberta-24") == 0;
-    const bool regression = c->task == RN_TASK_REGRESSION;
-    const struct rn_trainer_spec spec = {.model_dir = path[0],
-                                         .adapter_dir = path[1],
-                                         .max_length = c->max_length,
-                                         .task = c->task,
-                                         .labels = regression ? NULL
-                                                   : three    ? labels3
-                                                              : labels2,
-                                         .label_count = regression ? 0
-                                                        : three    ? 3
-                                                                   : 2,
-                                         .head = head,
-                                         .backend = backend,
-                                         .threads = threads};
-    const struct rn_data_spec data = {.path = path[2],
-                                      .text_column = "text",
-                                      .pair_column = c->pairs ? "pair" : NULL,
-                                      .label_column = "label"};
-    *b = (struct bench){.c = c};
-    must(rn_safetensors_open(path[3], &b->golden, &err), &err);
-    must(rn_trainer_open(&spec, &b->trainer, &err), &err);
-    must(rn_trainer_data_open(b->trainer, &data, &b->data, &err), &err);
-}
-
-static void bench_close(struct bench *b)
-{
-    rn_trainer_data_close(b->data);
-    rn_trainer_close(b->trainer);
-    rn_safetensors_free(b->golden);
-}
-
-static float *golden(const struct bench *b, const char *name, size_t count)
-{
-    const struct rn_tensor *tensor = rn_safetensors_find(b->golden, name);
-    if (tensor == NULL || tensor->elements != count) {
-        fail_msg("%s: golden tensor %s is missing or has another size", b->c->name, name);
-        return NULL;
-    }
     float *out = rn_alloc(count, sizeof(float));
-    struct rn_error err;
-    must(rn_tensor_read(tensor, tensor->dimensions, tensor->shape, out, &err), &err);
+    golden_read(b, name, count, out);
     return out;
 }
 
-static void check(const struct bench *b, const char *name, const float *found, size_t count,
+static void check(const struct golden_bench *b, const char *name, const float *found, size_t count,
                   double tolerance)
 {
     float *expected = golden(b, name, count);
@@ -127,7 +48,7 @@ static void check(const struct bench *b, const char *name, const float *found, s
     }
 }
 
-static void check_ids(const struct bench *b)
+static void check_ids(const struct golden_bench *b)
 {
     const size_t count = rn_dataset_count(b->data);
     float *ids = golden(b, "ids", rn_dataset_tokens(b->data));
@@ -171,7 +92,7 @@ static double loss_of(const struct rn_example *example, const float *logits, siz
 }
 
 /* The evaluation's loss is that of its own logits, in any arithmetic: float64 sums of float32. */
-static void check_loss(const struct bench *b, const float *logits)
+static void check_loss(const struct golden_bench *b, const float *logits)
 {
     const size_t count = rn_dataset_count(b->data);
     const size_t labels = b->trainer->label_count;
@@ -186,8 +107,8 @@ static void check_loss(const struct bench *b, const float *logits)
     assert_true(fabs(metrics.loss - mean) <= 1e-6 * mean);
 }
 
-static void add_error(const struct bench *b, const char *name, const float *found, size_t count,
-                      struct bf16_errors *errors)
+static void add_error(const struct golden_bench *b, const char *name, const float *found,
+                      size_t count, struct bf16_errors *errors)
 {
     float *expected = golden(b, name, count);
     bf16_error_add(errors, name, found, expected, count);
@@ -195,7 +116,7 @@ static void add_error(const struct bench *b, const char *name, const float *foun
 }
 
 /* again: the same logits come again, which they do not where chance is in it. */
-static void logits_error(const struct bench *b, bool again, struct bf16_errors *errors)
+static void logits_error(const struct golden_bench *b, bool again, struct bf16_errors *errors)
 {
     const size_t count = rn_dataset_count(b->data) * b->trainer->label_count;
     struct rn_error err;
@@ -209,7 +130,7 @@ static void logits_error(const struct bench *b, bool again, struct bf16_errors *
 }
 
 /* Gradients of the mean loss over the first four examples, in one block. */
-static void gradient_errors(const struct bench *b, bool plain_last_layer,
+static void gradient_errors(const struct golden_bench *b, bool plain_last_layer,
                             struct bf16_errors *errors)
 {
     struct rn_error err;
@@ -237,78 +158,62 @@ static void gradient_errors(const struct bench *b, bool plain_last_layer,
 static void logits_loss_gradients(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
+    for (size_t i = 0; i < GOLDEN_CASES; i++) {
         for (size_t j = 0; j < RN_ARRAY_LENGTH(backends) - !cpu_class_lowest(); j++) {
-            struct bench b;
+            struct golden_bench b;
             struct bf16_errors errors = {0};
-            bench_open(&b, &cases[i], backends[j], 2, RN_HEAD_FEDERATED);
+            golden_open(&b, &golden_cases[i], "golden.safetensors", backends[j], 2,
+                        RN_HEAD_FEDERATED);
             check_ids(&b);
             logits_error(&b, true, &errors);
             gradient_errors(&b, false, &errors);
             gradient_errors(&b, true, &errors);
-            bench_close(&b);
-            for (size_t n = 0; n < errors.count; n++) {
-                if (!(errors.error[n] <= TOLERANCE)) {
-                    fail_msg("%s, %s, %s: relative error %g", cases[i].name, backends[j],
-                             errors.name[n], errors.error[n]);
-                }
-            }
+            golden_close(&b);
+            bf16_errors_check(&errors, TOLERANCE, golden_cases[i].name, backends[j]);
         }
     }
 }
 
-static struct bf16_bounds bounds[RN_ARRAY_LENGTH(cases)]; /* filled before the classes run */
+static struct bf16_bounds bounds[GOLDEN_CASES]; /* filled before the classes run */
 
 static void model_errors(const struct golden_case *c, enum bf16_order order,
                          enum bf16_rounding rounding, uint64_t seed, struct bf16_errors *errors)
 {
-    struct bench b;
+    struct golden_bench b;
     *errors = (struct bf16_errors){0};
-    bench_open(&b, c, "ref", 1, RN_HEAD_FEDERATED);
+    golden_open(&b, c, "golden.safetensors", "ref", 1, RN_HEAD_FEDERATED);
     bf16_model_use(b.trainer, order, rounding, seed);
     logits_error(&b, rounding == BF16_NEAREST && order != BF16_ANY, errors);
     gradient_errors(&b, false, errors);
-    bench_close(&b);
+    golden_close(&b);
 }
 
 static void bf16_bounds_are_formed(void **state)
 {
     (void)state;
-    static struct bf16_errors errors;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
-        for (uint64_t seed = 0; seed < BF16_SAMPLES; seed++) {
-            model_errors(&cases[i], BF16_FLOAT64, BF16_EITHER, seed, &errors);
-            bf16_bounds_add(&bounds[i], &errors);
-        }
-    }
+    golden_bounds_form(bounds, model_errors);
 }
 
-/* Sums in the order of every processor, whether this machine has it or not. */
 static void bf16_bounds_hold_in_every_order(void **state)
 {
     (void)state;
-    static struct bf16_errors errors;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
-        for (int order = 0; order < BF16_ORDERS; order++) {
-            model_errors(&cases[i], (enum bf16_order)order, BF16_NEAREST, 0, &errors);
-            bf16_bounds_check(&bounds[i], &errors, cases[i].name, bf16_order_names[order]);
-        }
-    }
+    golden_bounds_hold(bounds, model_errors);
 }
 
 static void bf16_logits_loss_gradients(void **state)
 {
     (void)state;
     static struct bf16_errors errors;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
+    for (size_t i = 0; i < GOLDEN_CASES; i++) {
         for (size_t j = 0; j < RN_ARRAY_LENGTH(bf16_backends); j++) {
-            struct bench b;
+            struct golden_bench b;
             errors = (struct bf16_errors){0};
-            bench_open(&b, &cases[i], bf16_backends[j], 2, RN_HEAD_FEDERATED);
+            golden_open(&b, &golden_cases[i], "golden.safetensors", bf16_backends[j], 2,
+                        RN_HEAD_FEDERATED);
             logits_error(&b, true, &errors);
             gradient_errors(&b, false, &errors);
-            bench_close(&b);
-            bf16_bounds_check(&bounds[i], &errors, cases[i].name, bf16_backends[j]);
+            golden_close(&b);
+            bf16_bounds_check(&bounds[i], &errors, golden_cases[i].name, bf16_backends[j]);
         }
     }
 }
@@ -317,8 +222,8 @@ static void bf16_logits_loss_gradients(void **state)
 static void check_steps(const struct golden_case *c, const char *backend, const char *setting,
                         enum rn_matrix active, enum rn_head_mode head)
 {
-    struct bench b;
-    bench_open(&b, c, backend, 2, head);
+    struct golden_bench b;
+    golden_open(&b, c, "golden.safetensors", backend, 2, head);
     const struct rn_adapter *adapter = &b.trainer->adapter;
     const struct rn_train_spec spec = {.active = active,
                                        .optimizer = RN_OPTIMIZER_ADAMW,
@@ -352,17 +257,17 @@ static void check_steps(const struct golden_case *c, const char *backend, const 
     }
     rn_free(before);
     rn_free(after);
-    bench_close(&b);
+    golden_close(&b);
 }
 
 static void ten_steps(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
+    for (size_t i = 0; i < GOLDEN_CASES; i++) {
         for (size_t j = 0; j < RN_ARRAY_LENGTH(backends) - !cpu_class_lowest(); j++) {
-            check_steps(&cases[i], backends[j], "both", RN_MATRIX_AB, RN_HEAD_FEDERATED);
-            check_steps(&cases[i], backends[j], "a", RN_MATRIX_A, RN_HEAD_FROZEN);
-            check_steps(&cases[i], backends[j], "b", RN_MATRIX_B, RN_HEAD_FROZEN);
+            check_steps(&golden_cases[i], backends[j], "both", RN_MATRIX_AB, RN_HEAD_FEDERATED);
+            check_steps(&golden_cases[i], backends[j], "a", RN_MATRIX_A, RN_HEAD_FROZEN);
+            check_steps(&golden_cases[i], backends[j], "b", RN_MATRIX_B, RN_HEAD_FROZEN);
         }
     }
 }

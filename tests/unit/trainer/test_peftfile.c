@@ -2,7 +2,7 @@
  *
  * PEFT directories: what is refused, which modules match, and that a written directory reads back.
  */
-#include "textfixture.h"
+#include "tests/unit/base/textfixture.h"
 
 #include "trainer/peftfile.h"
 

@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/base/textfixture.h"
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/savingmodel.h"
-#include "tests/unit/trainer/textfixture.h"
 
 #define BUDGET ((uint64_t)1 << 20)
 #define EXAMPLES 18

@@ -2,7 +2,7 @@
  *
  * Data files: formats, quoting, gzip, columns, labels, and what bad files get.
  */
-#include "textfixture.h"
+#include "tests/unit/base/textfixture.h"
 
 #include "trainer/dataset.h"
 #include "trainer/recordparts.h"

@@ -2,7 +2,7 @@
  *
  * safetensors: what is written is read back; every lie of a header is refused; shards.
  */
-#include "textfixture.h"
+#include "tests/unit/base/textfixture.h"
 
 #include "trainer/safetensors.h"
 

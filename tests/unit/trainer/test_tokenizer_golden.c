@@ -3,7 +3,7 @@
  * Ids and type ids of the torture list, equal to what Hugging Face `tokenizers` gave
  * (tests/parity/make_tokenizer_golden.py): single texts, and pairs cut at 16 tokens.
  */
-#include "textfixture.h"
+#include "tests/unit/base/textfixture.h"
 
 #include "trainer/jsonfile.h"
 #include "trainer/tokenizer.h"

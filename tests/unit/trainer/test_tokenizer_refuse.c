@@ -2,7 +2,7 @@
  *
  * Tokenizers that are refused by name, broken ones, limits, and the truncation rule.
  */
-#include "textfixture.h"
+#include "tests/unit/base/textfixture.h"
 
 #include "trainer/tokenizerparts.h"
 

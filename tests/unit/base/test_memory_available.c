@@ -11,7 +11,7 @@
 
 #include "base/memoryavailable.h"
 
-#include "tests/unit/trainer/textfixture.h"
+#include "tests/unit/base/textfixture.h"
 
 static void put(const char *folder, const char *name, const char *text)
 {
