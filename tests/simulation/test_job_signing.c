@@ -227,7 +227,7 @@ static void test_lost_delivery_is_repeated(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delivered_at_the_greeting),
         cmocka_unit_test(test_restart_with_a_full_set),
         cmocka_unit_test(test_collected_later),
@@ -236,6 +236,5 @@ int main(void)
         cmocka_unit_test(test_one_policy_asks_for_more),
         cmocka_unit_test(test_lost_delivery_is_repeated),
     };
-    job_pick_test();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return job_run_tests(tests, RN_ARRAY_LENGTH(tests));
 }
