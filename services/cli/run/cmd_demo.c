@@ -6,6 +6,7 @@
 #include "base/guard.h"
 #include "services/cli/desk/datacolumns.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/kit/stopflag.h"
 #include "services/cli/rondo.h"
@@ -163,7 +164,8 @@ static rn_result run_demo(struct rn_demo *demo, struct outcome *out, struct rn_e
     return rn_ok();
 }
 
-static void print_json(const struct rn_demo *demo, const struct outcome *out)
+static rn_result print_json(const struct rn_demo *demo, const struct outcome *out,
+                            struct rn_error *err)
 {
     json_t *root = json_pack(
         "{s:f, s:f, s:s, s:I, s:i, s:I, s:I, s:s, s:I, s:s, s:f}", "accuracy_before",
@@ -172,9 +174,7 @@ static void print_json(const struct rn_demo *demo, const struct outcome *out)
         "uplink_bytes", (json_int_t)demo->uplink_bytes, "uplink_bytes_lora",
         (json_int_t)demo->uplink_lora_bytes, "method", demo->settings->method, "organisations",
         (json_int_t)demo->members, "directory", demo->directory, "seconds", out->seconds);
-    (void)json_dumpf(root, stdout, JSON_REAL_PRECISION(6));
-    (void)printf("\n");
-    json_decref(root);
+    return rn_json_print(root, err);
 }
 
 static void print_next(const struct rn_demo_settings *s, const char *directory, const char *adapter)
@@ -226,7 +226,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     if (!rn_is_ok(result)) {
         (void)fprintf(stderr, "logs are in %s\n", demo.directory);
     } else if (command->json) {
-        print_json(&demo, &outcome);
+        return print_json(&demo, &outcome, err);
     } else {
         print_text(&demo, &outcome);
     }

@@ -12,6 +12,7 @@
 #include "crypto/setup.h"
 #include "policy/mailtext.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/joinjob.h"
@@ -50,7 +51,8 @@ static rn_result join_run(struct rn_join_job *job, struct rn_error *err)
                    job->source, kind == NULL ? "" : ", but ", kind == NULL ? "" : kind);
 }
 
-static void report_json(const struct rn_join_job *job, const struct rn_policy_clause *clauses)
+static rn_result report_json(const struct rn_join_job *job, const struct rn_policy_clause *clauses,
+                             struct rn_error *err)
 {
     static const char *const steps[] = {"invitation", "welcome", "renewal"};
     json_t *root =
@@ -63,11 +65,9 @@ static void report_json(const struct rn_join_job *job, const struct rn_policy_cl
             (void)json_object_set_new(policy, clauses[i].name, json_string(clauses[i].text));
         }
         (void)json_object_set_new(root, "policy", policy);
-        (void)json_object_set_new(root, "warning", json_string(job->warning.text));
+        (void)json_object_set_new(root, "warning", rn_json_sentence(job->warning.text));
     }
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
-    json_decref(root);
+    return rn_json_print(root, err);
 }
 
 static void report_invited(const struct rn_join_job *job, const struct rn_policy_clause *clauses)
@@ -110,18 +110,21 @@ static void report_welcomed(const struct rn_join_job *job)
     }
 }
 
-static void report(const struct rn_command *command, const struct rn_join_job *job)
+static rn_result report(const struct rn_command *command, const struct rn_join_job *job,
+                        struct rn_error *err)
 {
     struct rn_policy_clause clauses[RN_POLICY_CLAUSES];
     rn_policy_words(job->policy, clauses);
-    if (job->warning.text[0] != '\0' && !command->json) {
-        (void)fprintf(stderr, "rondo join: warning: %s\n", job->warning.text);
-    }
     if (command->json) {
-        report_json(job, clauses);
-    } else if (command->quiet) {
-        return;
-    } else if (job->step == RN_JOIN_INVITED) {
+        return report_json(job, clauses, err);
+    }
+    if (job->warning.text[0] != '\0') {
+        rn_command_note(command, "%s", job->warning.text);
+    }
+    if (command->quiet) {
+        return rn_ok();
+    }
+    if (job->step == RN_JOIN_INVITED) {
         report_invited(job, clauses);
     } else if (job->step == RN_JOIN_WELCOMED) {
         report_welcomed(job);
@@ -132,6 +135,7 @@ static void report(const struct rn_command *command, const struct rn_join_job *j
                                      : "its new certificate",
                job->until);
     }
+    return rn_ok();
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -141,8 +145,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     job.plan = rn_alloc(1, sizeof *job.plan);
     job.policy = rn_alloc(1, sizeof *job.policy);
     RN_TRY(join_run(&job, err));
-    report(command, &job);
-    return rn_ok();
+    return report(command, &job, err);
 }
 
 static const struct rn_option site_options[] = {

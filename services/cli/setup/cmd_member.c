@@ -12,6 +12,7 @@
 #include "crypto/calendar.h"
 #include "crypto/setup.h"
 #include "crypto/tlspolicy.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
@@ -97,7 +98,8 @@ static void list_text(const struct member_row *rows, size_t count, const char *p
     }
 }
 
-static void list_json(const struct member_row *rows, size_t count, const char *pending)
+static rn_result list_json(const struct member_row *rows, size_t count, const char *pending,
+                           struct rn_error *err)
 {
     json_t *members = json_array();
     for (size_t i = 0; i < count; i++) {
@@ -108,10 +110,8 @@ static void list_json(const struct member_row *rows, size_t count, const char *p
                                                        "key", rows[i].key, "certificate_until",
                                                        rows[i].until, "connected", connected));
     }
-    json_t *root = json_pack("{s:o, s:s}", "members", members, "pending_names", pending);
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
-    json_decref(root);
+    return rn_json_print(json_pack("{s:o, s:s}", "members", members, "pending_names", pending),
+                         err);
 }
 
 static rn_result list_run(struct rn_command *command, struct rn_error *err)
@@ -133,10 +133,9 @@ static rn_result list_run(struct rn_command *command, struct rn_error *err)
     }
     json_decref(status);
     if (command->json) {
-        list_json(rows, count, pending);
-    } else {
-        list_text(rows, count, pending);
+        return list_json(rows, count, pending, err);
     }
+    list_text(rows, count, pending);
     return rn_ok();
 }
 
@@ -206,23 +205,20 @@ const struct rn_command_def rn_cmd_member_renew = {
 
 /* ---- remove. */
 
-static void remove_report(const struct rn_command *command, const struct rn_setup *setup,
-                          const char *kept)
+static rn_result remove_report(const struct rn_command *command, const struct rn_setup *setup,
+                               const char *kept, struct rn_error *err)
 {
     char hash[65];
     char word[RN_SHELL_WORD_MAX];
     const char *directory = rn_shell_word(command->operands[0], word);
     rn_hex_encode(hash, setup->plan.hash, sizeof setup->plan.hash);
     if (command->json) {
-        json_t *root = json_pack("{s:i, s:s, s:s}", "members", (int)setup->roster.count, "plan",
-                                 hash, "kept", kept);
-        (void)json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-        json_decref(root);
-        return;
+        return rn_json_print(json_pack("{s:i, s:s, s:s}", "members", (int)setup->roster.count,
+                                       "plan", hash, "kept", kept),
+                             err);
     }
     if (command->quiet) {
-        return;
+        return rn_ok();
     }
     printf(
         "The roster has %u members. The plan is bound to it, with a seed of its own, which makes\n"
@@ -237,6 +233,7 @@ static void remove_report(const struct rn_command *command, const struct rn_setu
            "  3. rondo plan sign %s NAME.signature...\n"
            "  4. give them %s/plan.yaml.sigs: rondo plan sign DIR plan.yaml.sigs\n",
            directory, directory, directory);
+    return rn_ok();
 }
 
 static rn_result remove_run(struct rn_command *command, struct rn_error *err)
@@ -248,8 +245,7 @@ static rn_result remove_run(struct rn_command *command, struct rn_error *err)
     RN_TRY(rn_setup_lock(directory, &lock, err));
     RN_TRY(operator_open(directory, &setup, err));
     RN_TRY(rn_enrol_remove(setup, command->operands + 1, command->operand_count - 1, kept, err));
-    remove_report(command, setup, kept);
-    return rn_ok();
+    return remove_report(command, setup, kept, err);
 }
 
 const struct rn_command_def rn_cmd_member_remove = {

@@ -11,6 +11,7 @@
 #include "base/guard.h"
 #include "crypto/setup.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/planmodel.h"
@@ -139,7 +140,7 @@ static rn_result judge(struct rn_command *command, bool show, struct rn_error *e
         job = {.settings = command->settings, .view = {.reason = "", .policy_detail = ""}};
     RN_TRY(plan_judge(&job, command->operands[0], err));
     if (command->json) {
-        rn_plan_print_json(&job.view, stdout);
+        RN_TRY(rn_plan_print_json(&job.view, err));
     } else if (show || !command->quiet) {
         rn_plan_print_text(&job.view, show, stdout);
     }
@@ -205,8 +206,8 @@ static rn_result sign_run(const struct rn_command *command, struct rn_setup **ou
                         err);
 }
 
-static void sign_report(const struct rn_command *command, const struct rn_setup *setup,
-                        const struct rn_plan_signers *signers)
+static rn_result sign_report(const struct rn_command *command, const struct rn_setup *setup,
+                             const struct rn_plan_signers *signers, struct rn_error *err)
 {
     char hash[65];
     struct rn_plan_numbers numbers;
@@ -217,17 +218,14 @@ static void sign_report(const struct rn_command *command, const struct rn_setup 
     (void)rn_is_ok(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, NULL));
     const bool enough = signers->member_count >= numbers.quorum;
     if (command->json) {
-        json_t *root =
-            json_pack("{s:s, s:I, s:I, s:I, s:b}", "plan", hash, "members_signed",
-                      (json_int_t)signers->member_count, "members", (json_int_t)setup->roster.count,
-                      "needed", (json_int_t)numbers.quorum, "enough", enough ? 1 : 0);
-        (void)json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-        json_decref(root);
-        return;
+        return rn_json_print(json_pack("{s:s, s:I, s:I, s:I, s:b}", "plan", hash, "members_signed",
+                                       (json_int_t)signers->member_count, "members",
+                                       (json_int_t)setup->roster.count, "needed",
+                                       (json_int_t)numbers.quorum, "enough", enough ? 1 : 0),
+                             err);
     }
     if (command->quiet) {
-        return;
+        return rn_ok();
     }
     printf("Plan %.16s... carries the signatures of %u of %u members; %u must sign.\n", hash,
            signers->member_count, setup->roster.count, numbers.quorum);
@@ -237,6 +235,7 @@ static void sign_report(const struct rn_command *command, const struct rn_setup 
     } else if (!coordinator) {
         printf("Send %s/%s.signature to the operator.\n", directory, setup->site.name);
     }
+    return rn_ok();
 }
 
 static rn_result sign_command(struct rn_command *command, struct rn_error *err)
@@ -244,8 +243,7 @@ static rn_result sign_command(struct rn_command *command, struct rn_error *err)
     struct rn_plan_signers signers = {0};
     RN_CLEANUP(rn_setup_free_cleanup) struct rn_setup *setup = NULL;
     RN_TRY(sign_run(command, &setup, &signers, err));
-    sign_report(command, setup, &signers);
-    return rn_ok();
+    return sign_report(command, setup, &signers, err);
 }
 
 const struct rn_command_def rn_cmd_plan_sign = {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "services/cli/kit/jsontext.h"
 
 static const char *const matrices_names[] = {"-", "A", "B", "A and B"};
 
@@ -193,7 +194,7 @@ static json_t *fields_json(const struct rn_plan *plan)
     return root;
 }
 
-void rn_plan_print_json(const struct rn_plan_view *view, FILE *out)
+rn_result rn_plan_print_json(const struct rn_plan_view *view, struct rn_error *err)
 {
     char hash[65];
     const struct rn_plan *plan = view->plan;
@@ -215,7 +216,5 @@ void rn_plan_print_json(const struct rn_plan_view *view, FILE *out)
             root, "policy",
             json_pack("{s:s, s:s}", "reason", view->policy, "detail", view->policy_detail));
     }
-    (void)json_dumpf(root, out, JSON_COMPACT);
-    (void)fputc('\n', out);
-    json_decref(root);
+    return rn_json_print(root, err);
 }

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 
+#include "services/cli/kit/program.h"
 #include "services/cli/rondo.h"
 #include "tests/unit/services/rpc_fixture.h"
 
