@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from federation import BIN, DATA_WRONG, USAGE, check, ok, refused, rondo
+from federation import BIN, DATA, MODEL, USAGE, check, ok, refused, rondo
 
 SHARE = BIN.parent / "share"
 PROGRAMS = ("rondo", "rondo-bench")
@@ -51,10 +51,9 @@ def mistakes_are_json_where_json_was_asked(_):
 
 
 def json_that_cannot_be_is_told(folder):
-    model = pathlib.Path(__file__).resolve().parents[2] / "deploy/embedded/model"
-    words = ("plan", "new", "--out", str(folder / "plan-\udcff.yaml"), "--federation", "clinics", "--model", model,
+    words = ("plan", "new", "--out", str(folder / "plan-\udcff.yaml"), "--federation", "clinics", "--model", MODEL,
              "--labels", "no,yes", "--format", "json")
-    err = refused(DATA_WRONG, "not UTF-8", *words)
+    err = refused(DATA, "not UTF-8", *words)
     check(json.loads(err)["error"]["code"], err)
 
 
