@@ -65,7 +65,7 @@ static void check_configuration(struct rn_doctor *doctor)
     const struct rn_site *site = &doctor->setup->site;
     const rn_result result = rn_setup_load_site(doctor->setup, &err);
     doctor->has_site = rn_doctor_judge(doctor, "configuration", result, &err, "%s '%s' of %s",
-                                       site->role == RN_SITE_MEMBER ? "member" : "service",
+                                       site->role == RN_SITE_MEMBER ? "member" : "operator",
                                        site->name, site->federation);
 }
 
@@ -229,26 +229,6 @@ static void check_signatures(struct rn_doctor *doctor)
 
 /* ---- Model, policy, data. */
 
-static rn_result policy_decide(struct rn_doctor *doctor, const char *model,
-                               const uint8_t model_hash[32], struct rn_plan_cost *cost,
-                               struct rn_error *err)
-{
-    const char *reason = NULL;
-    struct rn_plan_numbers numbers;
-    enum rn_policy_reason upload = RN_POLICY_ACCEPTED;
-    const struct rn_setup *setup = doctor->setup;
-    RN_TRY(rn_setup_load_policy(doctor->setup, err));
-    rn_result result = rn_plan_policy_check(setup, model_hash, &reason, err);
-    if (!rn_is_ok(result)) {
-        return rn_fail_context(err, result, "%s", reason);
-    }
-    RN_TRY(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err));
-    RN_TRY(rn_plan_cost_compute(&setup->plan, &numbers, model, cost, err));
-    result = rn_policy_check_upload(&setup->policy, cost->bytes_max, &upload, err);
-    return rn_is_ok(result) ? result
-                            : rn_fail_context(err, result, "%s", rn_policy_reason_name(upload));
-}
-
 static void check_data(struct rn_doctor *doctor)
 {
     struct rn_error err = {{0}};
@@ -288,7 +268,10 @@ static void check_model(struct rn_doctor *doctor)
     }
     if (setup->site.role == RN_SITE_MEMBER && doctor->ready) {
         err.text[0] = '\0';
-        result = policy_decide(doctor, path, hash, &cost, &err);
+        result = rn_setup_load_policy(doctor->setup, &err);
+        if (rn_is_ok(result)) {
+            result = rn_plan_policy_decide(setup, path, hash, &cost, &err);
+        }
         (void)rn_doctor_judge(doctor, "policy", result, &err,
                               "allows the plan; a round uploads %" PRIu64 " bytes at most",
                               cost.bytes_max);

@@ -50,10 +50,8 @@ static bool is_directory(const char *path)
 
 static rn_result load_file(struct plan_job *job, const char *path, struct rn_error *err)
 {
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_TRY(rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err));
     job->file_plan = rn_alloc(1, sizeof *job->file_plan);
-    RN_TRY(rn_plan_parse(rn_buffer_view(&text), path, job->file_plan, err));
+    RN_TRY(rn_setup_plan_read(path, job->file_plan, err));
     job->view.plan = job->file_plan;
     return rn_ok();
 }

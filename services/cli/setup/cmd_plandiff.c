@@ -18,13 +18,11 @@ static rn_result plan_load(const char *path, struct rn_plan *plan, struct rn_err
 {
     struct stat facts;
     char inside[RN_PATH_MAX];
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     if (stat(path, &facts) == 0 && S_ISDIR(facts.st_mode)) {
         RN_TRY(rn_path_join(inside, path, "plan.yaml", err));
         path = inside;
     }
-    RN_TRY(rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err));
-    return rn_plan_parse(rn_buffer_view(&text), path, plan, err);
+    return rn_setup_plan_read(path, plan, err);
 }
 
 static bool differs(const struct rn_field *field, const struct rn_plan *a, const struct rn_plan *b)

@@ -76,13 +76,8 @@ static rn_result alone_fill(const struct new_settings *s, struct rn_plan *plan,
 
 static rn_result base_load(const char *path, struct rn_plan *plan, struct rn_error *err)
 {
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     rn_plan_defaults(plan);
-    if (path == NULL) {
-        return rn_ok();
-    }
-    RN_TRY(rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err));
-    return rn_plan_parse(rn_buffer_view(&text), path, plan, err);
+    return path == NULL ? rn_ok() : rn_setup_plan_read(path, plan, err);
 }
 
 static rn_result plan_fill(const struct rn_command *command, struct rn_plan *plan,
