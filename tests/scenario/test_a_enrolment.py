@@ -89,6 +89,22 @@ def happy_path(work):
     return operator
 
 
+def findings(directory):
+    _, out, _ = rondo("doctor", directory, "--offline", "--format", "json")
+    return {finding["check"]: finding for finding in json.loads(out)["findings"]}
+
+
+def doctor_only_looks(work, operator):
+    """It says what the site is, and makes nothing: what another user made there the service could not use."""
+    found = findings(operator)
+    assert found["configuration"]["text"].startswith("coordinator "), found
+    assert "this site" not in found["roster"]["text"] and "this site" in findings(work / "north")["roster"]["text"]
+    state = work / "north/state"
+    state.rename(work / "aside")
+    assert findings(work / "north")["state"]["state"] == "skipped" and not state.exists()
+    (work / "aside").rename(state)
+
+
 def wrong_beginnings(work):
     refused(USAGE, "a-z", *init(work / "x", federation="Clinics"))
     refused(USAGE, "no address", "init", work / "x", "--federation", "c", "--address", "here", "--model", MODEL,
@@ -580,6 +596,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="rondo-enrolment-") as folder:
         work = pathlib.Path(folder)
         operator = happy_path(work)
+        doctor_only_looks(work, operator)
         wrong_beginnings(work)
         ok("invite", operator, "west")
         wrong_joins(work, operator)

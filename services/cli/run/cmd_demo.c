@@ -93,7 +93,7 @@ static rn_result make_directory(struct rn_demo *demo, struct rn_error *err)
     }
     const char *temporary = getenv("TMPDIR");
     RN_ENSURE(rn_text_format(demo->directory, sizeof(demo->directory), "%s/rondo-demo-XXXXXX",
-                             temporary != NULL ? temporary : "/tmp"),
+                             temporary != NULL && temporary[0] != '\0' ? temporary : "/tmp"),
               err, RN_E_USAGE, "path too long");
     RN_ENSURE(mkdtemp(demo->directory) != NULL, err, RN_E_IO, "%s: cannot make it",
               demo->directory);
@@ -251,7 +251,7 @@ static const struct rn_option input_options[] = {
     {"embedded", RN_OPT_DIRECTORY(struct rn_demo_settings, embedded),
      .help = "where the embedded input is"},
     {"dir", RN_OPT_DIRECTORY(struct rn_demo_settings, directory),
-     .help = "new directory for everything it makes; without: one in /tmp, kept"},
+     .help = "new directory for everything it makes; without: one in TMPDIR, else /tmp, kept"},
     {NULL}};
 
 static const struct rn_option federation_options[] = {

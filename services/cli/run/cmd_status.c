@@ -11,7 +11,7 @@
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
-#include "services/cli/run/adminsocket.h"
+#include "services/cli/setup/adminsocket.h"
 
 #define WATCH_SECONDS 2
 

@@ -65,7 +65,7 @@ static void check_configuration(struct rn_doctor *doctor)
     const struct rn_site *site = &doctor->setup->site;
     const rn_result result = rn_setup_load_site(doctor->setup, &err);
     doctor->has_site = rn_doctor_judge(doctor, "configuration", result, &err, "%s '%s' of %s",
-                                       site->role == RN_SITE_MEMBER ? "member" : "operator",
+                                       site->role == RN_SITE_MEMBER ? "member" : "coordinator",
                                        site->name, site->federation);
 }
 
@@ -168,8 +168,9 @@ static void check_roster(struct rn_doctor *doctor)
         rn_doctor_add(doctor, "roster", RN_FINDING_SKIPPED, "no roster yet");
         return;
     }
-    (void)rn_doctor_judge(doctor, "roster", result, &err, "%u members, this site among them",
-                          doctor->setup->roster.count);
+    (void)rn_doctor_judge(
+        doctor, "roster", result, &err, "%u members%s", doctor->setup->roster.count,
+        doctor->setup->site.role == RN_SITE_MEMBER ? ", this site among them" : "");
 }
 
 static rn_result plan_check(struct rn_doctor *doctor, struct rn_plan_numbers *numbers,
@@ -283,7 +284,6 @@ static rn_result state_check(const char *path, uint64_t *out_free, struct rn_err
 {
     char probe[RN_PATH_MAX];
     struct statvfs facts;
-    RN_TRY(rn_directory_make(path, 0700, err));
     RN_TRY(rn_path_join(probe, path, ".doctor", err));
     RN_TRY(rn_file_write(probe, rn_view_text("rondo\n"), 0600, err));
     (void)unlink(probe);
@@ -299,6 +299,11 @@ static void check_state(struct rn_doctor *doctor)
     struct rn_error err = {{0}};
     rn_result result =
         rn_site_path(path, doctor->setup->directory, doctor->setup->site.state, &err);
+    if (rn_is_ok(result) && !rn_file_exists(path)) {
+        rn_doctor_add(doctor, "state", RN_FINDING_SKIPPED,
+                      "%s is not there yet: the service makes it", path);
+        return;
+    }
     if (rn_is_ok(result)) {
         result = state_check(path, &bytes, &err);
     }

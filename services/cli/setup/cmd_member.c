@@ -15,8 +15,8 @@
 #include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
+#include "services/cli/setup/adminsocket.h"
 #include "services/cli/setup/enrol.h"
-#include "services/rpc/rpc.h"
 
 #define DAY_MS (UINT64_C(24) * 3600 * 1000)
 #define STATUS_MS 2000
@@ -58,18 +58,12 @@ static void certificate_until(const struct rn_setup *setup, const char *name, ch
 }
 
 /* The status of a coordinator that runs here; NULL when none answers. */
-static json_t *status_ask(const struct rn_setup *setup)
+static json_t *status_ask(const char *directory)
 {
-    char state[RN_PATH_MAX];
-    char socket[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer answer = {0};
-    if (!rn_is_ok(rn_site_path(state, setup->directory, setup->site.state, NULL)) ||
-        !rn_is_ok(rn_path_join(socket, state, "admin.sock", NULL)) || !rn_file_exists(socket) ||
-        !rn_is_ok(rn_rpc_setup(NULL)) ||
-        !rn_is_ok(rn_rpc_local_admin(socket, "status", STATUS_MS, &answer, NULL))) {
-        return NULL;
-    }
-    return json_loads(rn_buffer_text(&answer), 0, NULL);
+    return rn_is_ok(rn_adminsocket_ask(directory, "status", STATUS_MS, &answer, NULL))
+               ? json_loads(rn_buffer_text(&answer), 0, NULL)
+               : NULL;
 }
 
 static const char *connected_word(const json_t *status, const char *name)
@@ -123,7 +117,7 @@ static rn_result list_run(struct rn_command *command, struct rn_error *err)
     RN_TRY(rn_enrol_pending(setup->directory, &open_count, pending, sizeof pending, err));
     const size_t count = setup->roster.count;
     RN_CLEANUP(rn_free_cleanup) struct member_row *rows = rn_alloc(count, sizeof *rows);
-    json_t *status = status_ask(setup);
+    json_t *status = status_ask(setup->directory);
     for (size_t i = 0; i < count; i++) {
         const struct rn_roster_member *member = &setup->roster.members[i];
         rows[i].name = member->name;

@@ -138,7 +138,7 @@ static rn_result judge(struct rn_command *command, bool show, struct rn_error *e
         job = {.settings = command->settings, .view = {.reason = "", .policy_detail = ""}};
     RN_TRY(plan_judge(&job, command->operands[0], err));
     if (command->json) {
-        RN_TRY(rn_plan_print_json(&job.view, err));
+        RN_TRY(rn_json_print(rn_plan_json(&job.view), err));
     } else if (show || !command->quiet) {
         rn_plan_print_text(&job.view, show, stdout);
     }

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/guard.h"
-#include "services/cli/kit/jsontext.h"
 
 static const char *const matrices_names[] = {"-", "A", "B", "A and B"};
 
@@ -194,7 +193,7 @@ static json_t *fields_json(const struct rn_plan *plan)
     return root;
 }
 
-rn_result rn_plan_print_json(const struct rn_plan_view *view, struct rn_error *err)
+json_t *rn_plan_json(const struct rn_plan_view *view)
 {
     char hash[65];
     const struct rn_plan *plan = view->plan;
@@ -216,5 +215,5 @@ rn_result rn_plan_print_json(const struct rn_plan_view *view, struct rn_error *e
             root, "policy",
             json_pack("{s:s, s:s}", "reason", view->policy, "detail", view->policy_detail));
     }
-    return rn_json_print(root, err);
+    return root;
 }

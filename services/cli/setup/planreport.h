@@ -27,7 +27,7 @@ struct rn_plan_view {
 };
 
 void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *out);
-RN_MUST rn_result rn_plan_print_json(const struct rn_plan_view *view, struct rn_error *err);
+json_t *rn_plan_json(const struct rn_plan_view *view);
 
 /* The value of one field of the plan's table: number, truth value, text, or a list of them. */
 json_t *rn_plan_field_json(const struct rn_field *field, const void *data);
