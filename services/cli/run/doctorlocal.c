@@ -11,9 +11,9 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "crypto/calendar.h"
 #include "crypto/tlspolicy.h"
 #include "crypto/x509.h"
 #include "services/cli/run/doctor.h"
@@ -21,7 +21,6 @@
 #include "services/cli/setup/plansign.h"
 #include "services/wire/wire.h"
 
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 #define EXPIRY_WARNING_DAYS 14
 #define FREE_BYTES_MIN (UINT64_C(256) << 20)
 
@@ -117,9 +116,10 @@ static void check_certificate(struct rn_doctor *doctor)
         return;
     }
     const rn_result result = material_check(doctor, &leaf, &err);
-    const uint64_t left = rn_is_ok(result) ? (leaf.not_after_ms - doctor->now_wall_ms) / DAY_MS : 0;
+    const uint64_t left =
+        rn_is_ok(result) ? (leaf.not_after_ms - doctor->now_wall_ms) / RN_DAY_MS : 0;
     if (rn_is_ok(result)) {
-        rn_date_format(until, (uint32_t)(leaf.not_after_ms / DAY_MS));
+        rn_date_format(until, (uint32_t)(leaf.not_after_ms / RN_DAY_MS));
         doctor->has_material = true;
     }
     if (rn_is_ok(result) && left < EXPIRY_WARNING_DAYS) {

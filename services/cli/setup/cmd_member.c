@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "crypto/calendar.h"
 #include "crypto/setup.h"
 #include "crypto/tlspolicy.h"
 #include "services/cli/kit/jsontext.h"
@@ -18,7 +18,6 @@
 #include "services/cli/setup/adminsocket.h"
 #include "services/cli/setup/enrol.h"
 
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 #define STATUS_MS 2000
 #define NAMES_BYTES 4096
 
@@ -53,7 +52,7 @@ static void certificate_until(const struct rn_setup *setup, const char *name, ch
     RN_BUG_IF(!rn_text_format(file, sizeof file, "members/%s.crt", name));
     if (rn_is_ok(rn_setup_read(setup->directory, file, RN_SETUP_PEM_MAX, &text, NULL)) &&
         rn_is_ok(rn_tls_leaf_read(rn_buffer_view(&text), &leaf, NULL))) {
-        rn_date_format(out, (uint32_t)(leaf.not_after_ms / DAY_MS));
+        rn_date_format(out, (uint32_t)(leaf.not_after_ms / RN_DAY_MS));
     }
 }
 
