@@ -9,7 +9,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "crypto/secret.h"
 #include "crypto/setup.h"
 #include "crypto/tlspolicy.h"
 #include "services/cli/kit/bounds.h"

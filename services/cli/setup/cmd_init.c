@@ -3,7 +3,6 @@
  * rondo init: the operator's directory with CA, coordinator identity, plan template and
  * invitations.
  */
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/calendar.h"
 #include "base/guard.h"
 #include "crypto/random.h"

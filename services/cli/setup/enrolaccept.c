@@ -3,8 +3,6 @@
  * Requests: first all are checked against invitation, roster and each other, then everything is
  * written, the roster before the plan, so that an interrupted run can be completed.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
