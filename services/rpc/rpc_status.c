@@ -4,8 +4,8 @@
  * metadata. Where the reason code is missing, core itself spoke.
  */
 
-#include "base/guard.h"
 #include "services/rpc/rpc_status.h"
+#include "base/guard.h"
 
 struct row {
     enum rn_code code;
