@@ -599,6 +599,8 @@ def main():
         doctor_only_looks(work, operator)
         wrong_beginnings(work)
         ok("invite", operator, "west")
+        for options in (("--accept", "--renew"), ("--final",), ("--renew", "--address", "h:1"), ("--days", "9")):
+            unchanged(operator, refused, USAGE, "--", "invite", operator, *options)
         wrong_joins(work, operator)
         wrong_requests(work, operator)
         wrong_welcomes(work, operator)

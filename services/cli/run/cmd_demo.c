@@ -224,13 +224,13 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     const rn_result result = run_demo(&demo, &outcome, err);
     rn_demo_stop(&demo);
     if (!rn_is_ok(result)) {
-        (void)fprintf(stderr, "logs are in %s\n", demo.directory);
-    } else if (command->json) {
-        return print_json(&demo, &outcome, err);
-    } else {
-        print_text(&demo, &outcome);
+        return rn_fail_context(err, result, "logs are in %s", demo.directory);
     }
-    return result;
+    if (command->json) {
+        return print_json(&demo, &outcome, err);
+    }
+    print_text(&demo, &outcome);
+    return rn_ok();
 }
 
 static const struct rn_option input_options[] = {

@@ -108,6 +108,19 @@ static rn_result invite(struct rn_setup *setup, const struct invite_settings *se
                             sizeof outcome->pending_names, err);
 }
 
+/* What an option does only beside another one would be lost without a word. */
+static rn_result options_check(const struct rn_command *command, const struct invite_settings *s,
+                               struct rn_error *err)
+{
+    RN_ENSURE(!s->accept || !s->renew, err, RN_E_USAGE, "--accept and --renew exclude each other");
+    RN_ENSURE(!s->final || s->accept, err, RN_E_USAGE, "--final goes with --accept");
+    RN_ENSURE(s->address == NULL || (!s->accept && !s->renew), err, RN_E_USAGE,
+              "--address goes with new invitations");
+    RN_ENSURE(!rn_command_given(command, "days") || s->accept || s->renew, err, RN_E_USAGE,
+              "--days goes with --accept or --renew: an invitation has an end of its own");
+    return rn_ok();
+}
+
 static rn_result invite_run(const struct rn_command *command,
                             const struct invite_settings *settings, struct invite_outcome *outcome,
                             struct rn_error *err)
@@ -116,6 +129,7 @@ static rn_result invite_run(const struct rn_command *command,
     const char *const *operands = command->operands + 1;
     const size_t count = command->operand_count - 1;
     RN_CLEANUP(rn_file_unlock) int lock = -1;
+    RN_TRY(options_check(command, settings, err));
     RN_TRY(rn_crypto_setup(err));
     RN_TRY(rn_setup_lock(command->operands[0], &lock, err));
     RN_TRY(rn_setup_open(command->operands[0], &setup, err));
