@@ -177,11 +177,9 @@ rn_result rn_bundle_mend(struct rn_buffer *text, const char *source, struct rn_e
         return rn_ok();
     }
     struct rn_buffer RN_CLEANUP(rn_bundle_text_clear) plain = {0};
-    uint8_t *copy =
-        rn_buffer_grow(&plain, text->length + 1); /* not to move: it would leave the token */
-    RN_ENSURE(copy != NULL, err, RN_E_DATA, "%s: too long", source);
-    memcpy(copy, text->data, text->length);
-    plain.length = text->length;
+    (void)rn_buffer_grow(&plain, text->length + 1); /* once: what moves leaves the token behind */
+    plain.length = 0;
+    rn_buffer_append(&plain, text->data, text->length);
     const char *seen = rn_mailtext_plain(&plain);
     tail_trim(&plain);
     bool good = whole(rn_buffer_view(&plain), source);
