@@ -14,7 +14,8 @@ rn_result rn_json_print(struct json_t *value, struct rn_error *err)
 {
     RN_ENSURE(value != NULL, err, RN_E_DATA,
               "the result holds a text that is not UTF-8, which JSON cannot: leave --format away");
-    (void)json_dumpf(value, stdout, JSON_COMPACT);
+    /* 15 digits: what every double keeps, and no tail that nobody wrote. */
+    (void)json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
     (void)putchar('\n');
     json_decref(value);
     return rn_ok();
