@@ -4,8 +4,6 @@
  */
 #include "base/bytes.h"
 
-#include "base/guard.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

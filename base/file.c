@@ -88,8 +88,7 @@ static rn_result write_all(int descriptor, struct rn_view content, const char *p
     return rn_ok();
 }
 
-/* Makes the rename itself durable. */
-static rn_result sync_directory_of(const char *path, struct rn_error *err)
+rn_result rn_directory_sync_of(const char *path, struct rn_error *err)
 {
     char directory[RN_PATH_MAX];
     RN_ENSURE(rn_text_format(directory, sizeof(directory), "%s", path), err, RN_E_USAGE,
@@ -125,7 +124,7 @@ rn_result rn_file_write(const char *path, struct rn_view content, unsigned mode,
         (void)unlink(temporary);
         return result;
     }
-    return sync_directory_of(path, err);
+    return rn_directory_sync_of(path, err);
 }
 
 rn_result rn_path_join(char out[static RN_PATH_MAX], const char *directory, const char *name,

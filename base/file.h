@@ -24,6 +24,9 @@ RN_MUST rn_result rn_file_private_check(const char *path, struct rn_error *err);
 RN_MUST rn_result rn_file_write(const char *path, struct rn_view content, unsigned mode,
                                 struct rn_error *err);
 
+/* fsyncs the directory that holds path, so that a rename to path outlives a crash. */
+RN_MUST rn_result rn_directory_sync_of(const char *path, struct rn_error *err);
+
 /* Joins with one slash; RN_E_USAGE when the result is too long. */
 RN_MUST rn_result rn_path_join(char out[static RN_PATH_MAX], const char *directory,
                                const char *name, struct rn_error *err);

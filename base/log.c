@@ -9,8 +9,6 @@
 #include "base/guard.h"
 #include "base/logqueue.h"
 
-#include <string.h>
-
 static const char *const field_names[RN_F_LAST_] = {
     [RN_F_NONE] = "none",       [RN_F_ROUND] = "round",     [RN_F_ATTEMPT] = "attempt",
     [RN_F_STAGE] = "stage",     [RN_F_PHASE] = "phase",     [RN_F_MEMBER] = "member",

@@ -8,7 +8,6 @@
 #include "crypto/kdf.h"
 
 #include <sodium.h>
-#include <string.h>
 
 #define AAD_TAG "rondo/v1 channel"
 #define AAD_BYTES (RN_TAG_BYTES + 2 * RN_HASH_BYTES + 8)

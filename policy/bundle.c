@@ -17,6 +17,12 @@ struct cursor {
     struct rn_error *err;
 };
 
+/* A line may be the one with the token. */
+static void line_wipe(char (*line)[LINE_BYTES_MAX])
+{
+    rn_secret_wipe(*line, sizeof *line);
+}
+
 static rn_result cursor_fail(const struct cursor *cursor, const char *what)
 {
     return rn_fail(cursor->err, RN_E_DATA, "%s:%u: %s", cursor->source, cursor->line, what);
@@ -85,7 +91,7 @@ static rn_result file_take(struct cursor *cursor, const char *length_text,
 /* One item of the wanted name ("+name": a file). */
 static rn_result item_take(struct cursor *cursor, const char *wanted, struct rn_bundle_item *item)
 {
-    char line[LINE_BYTES_MAX];
+    char RN_CLEANUP(line_wipe) line[LINE_BYTES_MAX];
     char head[RN_BUNDLE_NAME_MAX + 16];
     const bool file = wanted[0] == '+';
     const char *name = file ? wanted + 1 : wanted;
@@ -131,7 +137,7 @@ void rn_bundle_text_clear(struct rn_buffer *text)
 /* True when the text is a container from its first line to "end", whatever its items are. */
 static bool whole(struct rn_view text, const char *source)
 {
-    char line[LINE_BYTES_MAX];
+    char RN_CLEANUP(line_wipe) line[LINE_BYTES_MAX];
     struct rn_bundle_item item;
     struct cursor cursor = {.text = text, .source = source};
     rn_result result = line_next(&cursor, line);
@@ -156,7 +162,7 @@ static bool begins_like_one(struct rn_view text)
     return text.length > sizeof begin && memcmp(text.data, begin, sizeof begin - 1) == 0;
 }
 
-/* One line break after the last word. */
+/* One line break after the last word; the text's memory has room for it. */
 static void tail_trim(struct rn_buffer *text)
 {
     while (text->length > 0 && strchr(" \t\r\n", text->data[text->length - 1]) != NULL) {
@@ -171,8 +177,10 @@ rn_result rn_bundle_mend(struct rn_buffer *text, const char *source, struct rn_e
         return rn_ok();
     }
     struct rn_buffer RN_CLEANUP(rn_bundle_text_clear) plain = {0};
+    (void)rn_buffer_grow(&plain, text->length + 1); /* once: what moves leaves the token behind */
+    plain.length = 0;
     rn_buffer_append(&plain, text->data, text->length);
-    const char *seen = rn_mailtext_plain(&plain) ? "line ends are CR LF" : NULL;
+    const char *seen = rn_mailtext_plain(&plain);
     tail_trim(&plain);
     bool good = whole(rn_buffer_view(&plain), source);
     const size_t quoted = plain.length;
@@ -198,7 +206,7 @@ rn_result rn_bundle_parse(struct rn_view text, const char *source, const char *k
                           const char *const *names, size_t count, struct rn_bundle *out_bundle,
                           struct rn_error *err)
 {
-    char line[LINE_BYTES_MAX];
+    char RN_CLEANUP(line_wipe) line[LINE_BYTES_MAX];
     struct cursor cursor = {.text = text, .source = source, .err = err};
     RN_BUG_IF(count > RN_BUNDLE_ITEMS_MAX);
     memset(out_bundle, 0, sizeof *out_bundle);

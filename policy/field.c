@@ -22,13 +22,6 @@ bool rn_field_is_list(const struct rn_field *field)
     return field->kind >= RN_FIELD_WORDS && field->kind <= RN_FIELD_ROWS;
 }
 
-static uint32_t u32_at(const void *data, size_t offset)
-{
-    uint32_t value;
-    memcpy(&value, (const char *)data + offset, sizeof value);
-    return value;
-}
-
 static void u32_put(void *data, size_t offset, uint32_t value)
 {
     memcpy((char *)data + offset, &value, sizeof value);
@@ -44,8 +37,8 @@ uint32_t rn_field_count(const struct rn_field *field, const void *data)
     if (!rn_field_is_list(field)) {
         return 1;
     }
-    return field->kind == RN_FIELD_WORDS ? bits_count(u32_at(data, field->offset))
-                                         : u32_at(data, field->count_offset);
+    return field->kind == RN_FIELD_WORDS ? bits_count(rn_field_u32(data, field->offset))
+                                         : rn_field_u32(data, field->count_offset);
 }
 
 /* ---- Words. */
@@ -204,8 +197,8 @@ static rn_result number_append(const struct rn_field *field, void *data, const c
     RN_ENSURE(whole_is_plain(text) && strlen(text) <= 9, err, RN_E_CONFIG,
               "expected whole numbers in plain decimal digits");
     const uint32_t value = (uint32_t)strtoul(text, NULL, 10);
-    RN_ENSURE(count == 0 || value > u32_at(entry_at(field, data, count - 1), 0), err, RN_E_CONFIG,
-              "must ascend");
+    RN_ENSURE(count == 0 || value > rn_field_u32(entry_at(field, data, count - 1), 0), err,
+              RN_E_CONFIG, "must ascend");
     u32_put(entry_at(field, data, count), 0, value);
     return rn_ok();
 }
@@ -214,12 +207,12 @@ static rn_result entry_append(const struct rn_field *field, void *data, const ch
                               bool quoted, struct rn_error *err)
 {
     if (field->kind == RN_FIELD_WORDS) {
-        uint32_t bit = 0;
-        RN_TRY(word_find(field->words, field->word_count, text, &bit, err));
-        u32_put(data, field->offset, u32_at(data, field->offset) | bit);
+        uint32_t word = 0;
+        RN_TRY(word_find(field->words, field->word_count, text, &word, err));
+        u32_put(data, field->offset, rn_field_u32(data, field->offset) | 1u << word);
         return rn_ok();
     }
-    const uint32_t count = u32_at(data, field->count_offset);
+    const uint32_t count = rn_field_u32(data, field->count_offset);
     RN_ENSURE(count < field->most, err, RN_E_CONFIG, "at most %.0f entries are allowed",
               field->most);
     if (field->kind == RN_FIELD_NUMBERS) {

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define RN_FIELD_HASH_TEXT 64 /* hex digits of a SHA-256 or Ed25519 value */
 
@@ -31,7 +32,7 @@ enum rn_field_kind {
     RN_FIELD_TEXT,    /* printable text that is not empty, in char[size] */
     RN_FIELD_NAME,    /* a-z, 0-9 and '-', in char[size] */
     RN_FIELD_HASH,    /* 64 lower-case hex digits, in char[65] */
-    RN_FIELD_WORDS,   /* list: any of words, their values or-ed in a uint32_t; not empty */
+    RN_FIELD_WORDS,   /* list: any of words, bit 1 << value each in a uint32_t; not empty */
     RN_FIELD_TEXTS,   /* list of TEXT, distinct */
     RN_FIELD_NAMES,   /* list of NAME, distinct */
     RN_FIELD_HASHES,  /* list of HASH */
@@ -68,6 +69,14 @@ struct rn_field_table {
     const struct rn_field *fields;
     size_t count;
 };
+
+/* The uint32_t at this offset: a value, a count, bits. */
+static inline uint32_t rn_field_u32(const void *data, size_t offset)
+{
+    uint32_t value;
+    memcpy(&value, (const char *)data + offset, sizeof value);
+    return value;
+}
 
 /* The row of this path, or NULL. */
 const struct rn_field *rn_field_find(const struct rn_field_table *table, const char *path);

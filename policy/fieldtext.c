@@ -11,13 +11,6 @@
 
 #define COLUMNS_MAX 100 /* a comment that would make a longer line stands above it */
 
-static uint32_t u32_at(const void *data, size_t offset)
-{
-    uint32_t value;
-    memcpy(&value, (const char *)data + offset, sizeof value);
-    return value;
-}
-
 const char *rn_word_text(const struct rn_word *words, size_t count, uint32_t value)
 {
     for (size_t i = 0; i < count; i++) {
@@ -66,7 +59,7 @@ static void real_put(double value, struct rn_buffer *out)
 static const char *bit_word(const struct rn_field *field, uint32_t mask, uint32_t nth)
 {
     for (size_t i = 0; i < field->word_count; i++) {
-        if ((mask & field->words[i].value) != 0 && nth-- == 0) {
+        if ((mask >> field->words[i].value & 1) != 0 && nth-- == 0) {
             return field->words[i].text;
         }
     }
@@ -81,7 +74,7 @@ void rn_field_put_entry(const struct rn_field *field, const void *data, uint32_t
     switch (field->kind) {
     case RN_FIELD_U32:
     case RN_FIELD_NUMBERS:
-        rn_buffer_format(out, "%u", u32_at(value, 0));
+        rn_buffer_format(out, "%u", rn_field_u32(value, 0));
         return;
     case RN_FIELD_U64:
     case RN_FIELD_BYTES: {
@@ -101,10 +94,10 @@ void rn_field_put_entry(const struct rn_field *field, const void *data, uint32_t
         return;
     case RN_FIELD_WORD:
         rn_buffer_format(out, "%s",
-                         rn_word_text(field->words, field->word_count, u32_at(value, 0)));
+                         rn_word_text(field->words, field->word_count, rn_field_u32(value, 0)));
         return;
     case RN_FIELD_WORDS:
-        rn_buffer_format(out, "%s", bit_word(field, u32_at(value, 0), at));
+        rn_buffer_format(out, "%s", bit_word(field, rn_field_u32(value, 0), at));
         return;
     case RN_FIELD_TEXT:
     case RN_FIELD_TEXTS:

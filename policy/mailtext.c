@@ -7,10 +7,11 @@
 
 #define MARK "\xef\xbb\xbf" /* U+FEFF in UTF-8 */
 
-bool rn_mailtext_plain(struct rn_buffer *text)
+const char *rn_mailtext_plain(struct rn_buffer *text)
 {
     const size_t before = text->length;
-    size_t from = before >= 3 && memcmp(text->data, MARK, 3) == 0 ? 3 : 0;
+    const size_t mark = before >= 3 && memcmp(text->data, MARK, 3) == 0 ? 3 : 0;
+    size_t from = mark;
     size_t to = 0;
     for (; from < before; from++) {
         if (text->data[from] != '\r' || from + 1 == before || text->data[from + 1] != '\n') {
@@ -18,7 +19,9 @@ bool rn_mailtext_plain(struct rn_buffer *text)
         }
     }
     text->length = to;
-    return to != before;
+    return to + mark != before ? "line ends are CR LF"
+           : mark != 0         ? "it begins with a byte-order mark"
+                               : NULL;
 }
 
 /* The bytes that the "=" at `at` stands for: their number (0 or 1) in *out_bytes and how much of

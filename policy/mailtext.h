@@ -9,8 +9,9 @@
 
 #include "base/bytes.h"
 
-/* Removes a UTF-8 byte order mark and turns CR LF into LF; in place. True when anything changed. */
-bool rn_mailtext_plain(struct rn_buffer *text);
+/* Removes a UTF-8 byte-order mark and turns CR LF into LF; in place. What it undid, as a phrase;
+ * NULL: nothing. */
+const char *rn_mailtext_plain(struct rn_buffer *text);
 
 /* Undoes quoted-printable (RFC 2045, 6.7), in place: "=" and a line end joins two lines, "=XX" is a
  * byte. False, and nothing is changed, when an "=" stands otherwise or there is none. */

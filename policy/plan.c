@@ -41,15 +41,13 @@ static rn_result check_task(const struct rn_yaml_index *index, const struct rn_p
     return rn_ok();
 }
 
-static rn_result check_lora(const struct rn_yaml_index *index, struct rn_plan *plan,
+static rn_result check_lora(const struct rn_yaml_index *index, const struct rn_plan *plan,
                             struct rn_error *err)
 {
-    struct rn_plan_lora *lora = &plan->lora;
-    for (uint32_t i = 0; i < lora->targets_count; i++) {
-        lora->all_linear |= strcmp(lora->targets[i], "all-linear") == 0;
-    }
-    if (lora->all_linear && lora->targets_count != 1) {
-        return rn_yaml_fail(index, "lora.targets", err, "'all-linear' must stand alone");
+    for (uint32_t i = 0; i < plan->lora.targets_count; i++) {
+        if (strcmp(plan->lora.targets[i], "all-linear") == 0 && plan->lora.targets_count != 1) {
+            return rn_yaml_fail(index, "lora.targets", err, "'all-linear' must stand alone");
+        }
     }
     return rn_ok();
 }

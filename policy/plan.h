@@ -75,7 +75,6 @@ struct rn_plan_lora {
     enum rn_plan_lora_init init;
     char targets[RN_PLAN_TARGETS_MAX][RN_PLAN_TARGET_MAX + 1]; /* suffixes as in peft */
     uint32_t targets_count;
-    bool all_linear; /* targets was [all-linear]; targets_count is 1 then */
     uint32_t layers[RN_PLAN_LAYERS_MAX];
     uint32_t layers_count; /* 0: every layer */
     enum rn_plan_head head;
@@ -157,6 +156,10 @@ unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round);
 /* The job's last round: `rounds`, and with federated evaluation one more, which trains nothing and
  * measures the adapter after the last one that does. */
 uint32_t rn_plan_last_round(const struct rn_plan *plan);
+
+/* Words of the fields that a policy bounds too. */
+extern const struct rn_word rn_plan_method_words[3], rn_plan_weights_words[2],
+    rn_plan_metrics_words[2], rn_plan_head_words[3];
 
 /* Stable texts of the enums as they stand in YAML; never NULL. */
 const char *rn_plan_method_name(enum rn_plan_method method);

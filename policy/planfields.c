@@ -9,13 +9,13 @@
 
 /* ---- Words. */
 
-static const struct rn_word methods[] = {{"rolora", RN_METHOD_ROLORA},
-                                         {"ffa-lora", RN_METHOD_FFA_LORA},
-                                         {"fedavg-lora", RN_METHOD_FEDAVG_LORA}};
-static const struct rn_word weights[] = {{"uniform", RN_WEIGHTS_UNIFORM},
-                                         {"examples", RN_WEIGHTS_EXAMPLES}};
-static const struct rn_word metrics_places[] = {{"home", RN_METRICS_HOME},
-                                                {"summed", RN_METRICS_SUMMED}};
+const struct rn_word rn_plan_method_words[3] = {{"rolora", RN_METHOD_ROLORA},
+                                                {"ffa-lora", RN_METHOD_FFA_LORA},
+                                                {"fedavg-lora", RN_METHOD_FEDAVG_LORA}};
+const struct rn_word rn_plan_weights_words[2] = {{"uniform", RN_WEIGHTS_UNIFORM},
+                                                 {"examples", RN_WEIGHTS_EXAMPLES}};
+const struct rn_word rn_plan_metrics_words[2] = {{"home", RN_METRICS_HOME},
+                                                 {"summed", RN_METRICS_SUMMED}};
 static const struct rn_word tasks[] = {{"classification", RN_PLAN_CLASSIFICATION},
                                        {"regression", RN_PLAN_REGRESSION}};
 static const struct rn_word metrics[] = {{"accuracy", RN_PLAN_METRIC_ACCURACY},
@@ -25,9 +25,9 @@ static const struct rn_word metrics[] = {{"accuracy", RN_PLAN_METRIC_ACCURACY},
                                          {"spearman", RN_PLAN_METRIC_SPEARMAN}};
 static const struct rn_word inits[] = {{"kaiming", RN_PLAN_INIT_KAIMING},
                                        {"orthonormal", RN_PLAN_INIT_ORTHONORMAL}};
-static const struct rn_word heads[] = {{"frozen", RN_PLAN_HEAD_FROZEN},
-                                       {"federated", RN_PLAN_HEAD_FEDERATED},
-                                       {"local", RN_PLAN_HEAD_LOCAL}};
+const struct rn_word rn_plan_head_words[3] = {{"frozen", RN_PLAN_HEAD_FROZEN},
+                                              {"federated", RN_PLAN_HEAD_FEDERATED},
+                                              {"local", RN_PLAN_HEAD_LOCAL}};
 static const struct rn_word optimizers[] = {{"adamw", RN_PLAN_ADAMW}, {"sgd", RN_PLAN_SGD}};
 static const struct rn_word schedules[] = {{"constant", RN_PLAN_SCHEDULE_CONSTANT},
                                            {"cosine", RN_PLAN_SCHEDULE_COSINE}};
@@ -56,14 +56,14 @@ static const struct rn_field fields[] = {
     {"rounds", RN_FIELD_U32, AT(rounds), .least = 1, .most = 100000, .fallback = "8",
      .meaning = "rounds of the job, counted from 1; a member uploads in at most 65536 sessions of "
                 "one job"},
-    {"method", RN_FIELD_WORD, AT(method), ONE_OF(methods), .fallback = "rolora",
+    {"method", RN_FIELD_WORD, AT(method), ONE_OF(rn_plan_method_words), .fallback = "rolora",
      .meaning = "`rolora` (B, A, B, A ...), `ffa-lora` (always B), `fedavg-lora` (both)"},
-    {"weights", RN_FIELD_WORD, AT(weights), ONE_OF(weights), .fallback = "uniform",
+    {"weights", RN_FIELD_WORD, AT(weights), ONE_OF(rn_plan_weights_words), .fallback = "uniform",
      .meaning = "`uniform`, or `examples`: members weigh by their example count, inside the masked "
                 "vector"},
     {"max_examples", RN_FIELD_U64, AT(max_examples), .optional = true, .most = 0x1p31,
      .fallback = "0", .meaning = "largest count a member may claim; 0 or absent with `uniform`"},
-    {"metrics", RN_FIELD_WORD, AT(metrics), ONE_OF(metrics_places), .optional = true,
+    {"metrics", RN_FIELD_WORD, AT(metrics), ONE_OF(rn_plan_metrics_words), .optional = true,
      .absent = "home", .fallback = "home",
      .meaning = "`home`: losses and counts stay at the site; `summed`: they are elements of the "
                 "masked vector"},
@@ -95,7 +95,7 @@ static const struct rn_field fields[] = {
     {"lora.layers", RN_FIELD_NUMBERS, LIST(lora.layers), .optional = true,
      .most = RN_PLAN_LAYERS_MAX, .fallback = "[]",
      .meaning = "layer numbers from 0, ascending; empty or absent: every layer"},
-    {"lora.head", RN_FIELD_WORD, AT(lora.head), ONE_OF(heads), .fallback = "federated",
+    {"lora.head", RN_FIELD_WORD, AT(lora.head), ONE_OF(rn_plan_head_words), .fallback = "federated",
      .meaning = "`frozen`, `federated` (summed with the active matrix) or `local` (never leaves)"},
 
     {"training.optimizer", RN_FIELD_WORD, AT(training.optimizer), ONE_OF(optimizers),
@@ -201,12 +201,12 @@ void rn_plan_defaults(struct rn_plan *out_plan)
 
 const char *rn_plan_method_name(enum rn_plan_method method)
 {
-    return rn_word_text(methods, RN_ARRAY_LENGTH(methods), method);
+    return rn_word_text(rn_plan_method_words, RN_ARRAY_LENGTH(rn_plan_method_words), method);
 }
 
 const char *rn_plan_weights_name(enum rn_plan_weights value)
 {
-    return rn_word_text(weights, RN_ARRAY_LENGTH(weights), value);
+    return rn_word_text(rn_plan_weights_words, RN_ARRAY_LENGTH(rn_plan_weights_words), value);
 }
 
 const char *rn_plan_metric_name(enum rn_plan_metric metric)
@@ -216,5 +216,5 @@ const char *rn_plan_metric_name(enum rn_plan_metric metric)
 
 const char *rn_plan_head_name(enum rn_plan_head head)
 {
-    return rn_word_text(heads, RN_ARRAY_LENGTH(heads), head);
+    return rn_word_text(rn_plan_head_words, RN_ARRAY_LENGTH(rn_plan_head_words), head);
 }

@@ -9,23 +9,6 @@
 #include "base/guard.h"
 #include "policy/yamlfile.h"
 
-/* ---- Words: those of the plan, as bits. */
-
-#define WORD(text, value)          \
-    {                              \
-        text, RN_POLICY_BIT(value) \
-    }
-static const struct rn_word methods[] = {WORD("rolora", RN_METHOD_ROLORA),
-                                         WORD("ffa-lora", RN_METHOD_FFA_LORA),
-                                         WORD("fedavg-lora", RN_METHOD_FEDAVG_LORA)};
-static const struct rn_word weights[] = {WORD("uniform", RN_WEIGHTS_UNIFORM),
-                                         WORD("examples", RN_WEIGHTS_EXAMPLES)};
-static const struct rn_word metrics[] = {WORD("home", RN_METRICS_HOME),
-                                         WORD("summed", RN_METRICS_SUMMED)};
-static const struct rn_word heads[] = {WORD("frozen", RN_PLAN_HEAD_FROZEN),
-                                       WORD("federated", RN_PLAN_HEAD_FEDERATED),
-                                       WORD("local", RN_PLAN_HEAD_LOCAL)};
-
 #define POLICY(member) (((struct rn_policy *)NULL)->member)
 #define AT(member) .offset = offsetof(struct rn_policy, member), .size = sizeof(POLICY(member))
 #define LIST(member)                                                                 \
@@ -63,13 +46,13 @@ static const struct rn_field fields[] = {
      .meaning = "least share threshold t that follows from plan and roster"},
     {"cohort.survivors_min", RN_FIELD_U32, AT(cohort.survivors_min), .least = 3,
      .most = RN_PLAN_MEMBERS_MAX, .meaning = "local floor on the members of every sum"},
-    {"method.allowed", RN_FIELD_WORDS, AT(method.allowed), ANY_OF(methods),
+    {"method.allowed", RN_FIELD_WORDS, AT(method.allowed), ANY_OF(rn_plan_method_words),
      .meaning = "list of methods"},
-    {"method.weights", RN_FIELD_WORDS, AT(method.weights), ANY_OF(weights),
+    {"method.weights", RN_FIELD_WORDS, AT(method.weights), ANY_OF(rn_plan_weights_words),
      .meaning = "list of weight modes"},
-    {"method.metrics", RN_FIELD_WORDS, AT(method.metrics), ANY_OF(metrics),
+    {"method.metrics", RN_FIELD_WORDS, AT(method.metrics), ANY_OF(rn_plan_metrics_words),
      .meaning = "list of `home`, `summed`"},
-    {"method.heads", RN_FIELD_WORDS, AT(method.heads), ANY_OF(heads),
+    {"method.heads", RN_FIELD_WORDS, AT(method.heads), ANY_OF(rn_plan_head_words),
      .meaning = "list of head modes"},
     {"model.hashes", RN_FIELD_HASHES, LIST(model.hashes), .least = 1, .most = RN_POLICY_HASHES_MAX,
      .meaning = "base models that are allowed, 1 to 16 hashes"},

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/guard.h"
 
 struct load {
@@ -19,36 +18,6 @@ struct load {
     uint32_t seen;               /* bit per column of the open row */
     struct rn_error *err;
 };
-
-void rn_yaml_index_clear(struct rn_yaml_index *index)
-{
-    rn_free(index->fields);
-    rn_free(index->values);
-    *index = (struct rn_yaml_index){0};
-}
-
-static const struct rn_yaml_field *field_find(const struct rn_yaml_index *index, const char *path)
-{
-    for (size_t i = 0; i < index->count; i++) {
-        if (strcmp(index->fields[i].path, path) == 0) {
-            return &index->fields[i];
-        }
-    }
-    return NULL;
-}
-
-bool rn_yaml_has(const struct rn_yaml_index *index, const char *path)
-{
-    return field_find(index, path) != NULL;
-}
-
-rn_result rn_yaml_place(const struct rn_yaml_index *index, const char *path, rn_result result,
-                        struct rn_error *err)
-{
-    const struct rn_yaml_field *field = field_find(index, path);
-    return rn_fail_context(err, result, "%s:%u: %s", index->source,
-                           field == NULL ? 1u : field->line, path);
-}
 
 /* The same for one value of the file, which may be a list's entry on a line of its own. */
 static rn_result value_place(const struct load *load, const struct rn_yaml_field *value,

@@ -3,7 +3,7 @@
  * The pass over libyaml's events: refuses what a signed file has no use for, notes every value and
  * where it stands.
  */
-#include "policy/yamlfile.h"
+#include "policy/yamlscan.h"
 
 #include <string.h>
 #include <yaml.h>
@@ -25,6 +25,40 @@ struct scan {
     unsigned depth;
     unsigned documents;
 };
+
+/* ---- The index. */
+
+void rn_yaml_index_clear(struct rn_yaml_index *index)
+{
+    rn_free(index->fields);
+    rn_free(index->values);
+    *index = (struct rn_yaml_index){0};
+}
+
+static const struct rn_yaml_field *field_find(const struct rn_yaml_index *index, const char *path)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        if (strcmp(index->fields[i].path, path) == 0) {
+            return &index->fields[i];
+        }
+    }
+    return NULL;
+}
+
+bool rn_yaml_has(const struct rn_yaml_index *index, const char *path)
+{
+    return field_find(index, path) != NULL;
+}
+
+rn_result rn_yaml_place(const struct rn_yaml_index *index, const char *path, rn_result result,
+                        struct rn_error *err)
+{
+    const struct rn_yaml_field *field = field_find(index, path);
+    return rn_fail_context(err, result, "%s:%u: %s", index->source,
+                           field == NULL ? 1u : field->line, path);
+}
+
+/* ---- Events. */
 
 static rn_result scan_fail(const struct scan *scan, const yaml_event_t *event, const char *what,
                            struct rn_error *err)

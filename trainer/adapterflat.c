@@ -120,6 +120,10 @@ rn_result rn_trainer_optimizer_set(struct rn_trainer *trainer, const float *mome
     RN_TRY(check_count(trainer, RN_MATRIX_AB, true, count, err));
     RN_TRY(check_finite(moment1, count, err));
     RN_TRY(check_finite(moment2, count, err));
+    for (size_t i = 0; i < count; i++) { /* its root divides the step */
+        RN_ENSURE(moment2[i] >= 0, err, RN_E_ROUND_NUMERIC,
+                  "optimizer: value %zu of the second moment is negative", i);
+    }
     RN_TRY(rn_trainer_prepare(trainer, true, err));
     upload(trainer, RN_MATRIX_AB, true, trainer->moment1, moment1);
     upload(trainer, RN_MATRIX_AB, true, trainer->moment2, moment2);

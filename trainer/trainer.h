@@ -239,7 +239,7 @@ RN_MUST rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_d
  * stopped training goes on to the same bits: the new trainer of the same specification gets adapter
  * (rn_trainer_set; the head only where it trains) and moments, then rn_trainer_train the same
  * specification with first_step; its report counts its own steps' examples, and loss_first stays 0.
- * set refuses NaN and infinity with RN_E_ROUND_NUMERIC. */
+ * set refuses NaN, infinity and a second moment below zero with RN_E_ROUND_NUMERIC. */
 RN_MUST rn_result rn_trainer_optimizer_get(struct rn_trainer *trainer, float *out_moment1,
                                            float *out_moment2, size_t count, struct rn_error *err);
 RN_MUST rn_result rn_trainer_optimizer_set(struct rn_trainer *trainer, const float *moment1,

@@ -247,7 +247,11 @@ rn_result rn_sa_aggregator_receive(struct rn_sa_aggregator *a, uint32_t from, st
         return rn_ok();
     }
     const struct rn_sa_set before = rn_sa_aggregator_arrived(a);
-    RN_TRY(rule->handle(a, &message, out_actions, err));
+    const rn_result taken = rule->handle(a, &message, out_actions, err);
+    if (a->spoiled && a->stage == RN_SA_STAGE_UPLOAD) {
+        rn_sa_aggregator_call_off(a, RN_SA_REASON_SPOOL, out_actions);
+    }
+    RN_TRY(taken);
     const struct rn_sa_set after = rn_sa_aggregator_arrived(a);
     if (!rn_sa_set_equal(&before, &after)) {
         rn_sa_aggregator_progress(a, out_actions);

@@ -46,6 +46,7 @@ struct rn_sa_aggregator {
     struct rn_sa_set complete;  /* uploads in the masked sum */
     uint64_t spool_bytes;       /* reserved: whole vectors of the uploads under way */
     struct rn_sa_vector vector; /* masked sum, then the sum */
+    bool spoiled;               /* half an upload is in it, and cannot be taken out again */
     struct rn_sa_answers *answers[RN_SA_MEMBERS_MAX];
     struct rn_sa_set blamed;
 };
@@ -100,9 +101,6 @@ void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t membe
                                 struct rn_sa_actions *actions);
 
 void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member);
-/* If Done and all chunks are there: checks the root and adds the vector. */
-RN_MUST rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member,
-                                      struct rn_sa_actions *actions, struct rn_error *err);
 
 /* R4: rebuilds every secret, takes the masks off, checks the range. */
 enum rn_sa_unmask {

@@ -62,6 +62,21 @@ void rn_sa_aggregator_send_shares(const struct rn_sa_aggregator *a, uint32_t mem
     rn_sa_transcript_write(&a->t, &draft, a->config.identity, &action->bytes);
 }
 
+void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t member,
+                                struct rn_sa_actions *actions)
+{
+    const struct rn_sa_upload *upload = &a->uploads[member];
+    uint8_t *RN_CLEANUP(rn_free_cleanup) bits = rn_alloc(rn_sa_bits_bytes(&a->t), 1);
+    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
+        if (!upload->open || !upload->held[i]) {
+            bits[i / 8] |= (uint8_t)(1u << (i % 8));
+        }
+    }
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND);
+    action->to = rn_sa_set_only(member);
+    rn_sa_need_write(&a->t, member, bits, a->config.identity, &action->bytes);
+}
+
 void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type type, uint32_t member,
                             struct rn_sa_actions *actions)
 {

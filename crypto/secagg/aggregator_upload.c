@@ -109,21 +109,6 @@ static rn_result keep_chunk(struct rn_sa_aggregator *a, uint32_t member,
     return rn_ok();
 }
 
-rn_result rn_sa_aggregator_on_chunk(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
-                                    struct rn_sa_actions *actions, struct rn_error *err)
-{
-    const uint32_t member = message->sender;
-    RN_ENSURE(rn_sa_set_has(&a->t.linked, member), err, RN_E_PEER_PROTOCOL,
-              "chunk: its sender is not among the members that may upload");
-    struct rn_sa_chunk part;
-    RN_TRY(rn_sa_chunk_read(&a->t, message->body, &part, err));
-    if (a->uploads[member].complete) {
-        return rn_ok();
-    }
-    RN_TRY(keep_chunk(a, member, &part, err));
-    return rn_sa_upload_finish(a, member, actions, err);
-}
-
 /* One chunk as it was put; RN_E_BUSY when the spool gives back anything else. */
 static rn_result fetch(const struct rn_sa_aggregator *a, uint32_t member, uint32_t chunk,
                        struct rn_buffer *out, struct rn_error *err)
@@ -164,8 +149,7 @@ static rn_result add_spooled(struct rn_sa_aggregator *a, uint32_t member, struct
     return rn_ok();
 }
 
-static rn_result add_chunks(struct rn_sa_aggregator *a, uint32_t member,
-                            struct rn_sa_actions *actions, struct rn_error *err)
+static rn_result add_chunks(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
 {
     const struct rn_sa_upload *upload = &a->uploads[member];
     if (upload->chunks == NULL) {
@@ -175,9 +159,7 @@ static rn_result add_chunks(struct rn_sa_aggregator *a, uint32_t member,
             return checked;
         }
         const rn_result added = add_spooled(a, member, err);
-        if (!rn_is_ok(added)) { /* half of it is in the sum, and cannot be taken out again */
-            rn_sa_aggregator_call_off(a, RN_SA_REASON_SPOOL, actions);
-        }
+        a->spoiled = !rn_is_ok(added);
         return added;
     }
     for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
@@ -186,8 +168,8 @@ static rn_result add_chunks(struct rn_sa_aggregator *a, uint32_t member,
     return rn_ok();
 }
 
-rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member,
-                              struct rn_sa_actions *actions, struct rn_error *err)
+/* If Done and all chunks are there: checks the root and adds the vector. */
+static rn_result finish(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
 {
     struct rn_sa_upload *upload = &a->uploads[member];
     const struct rn_buffer *done = &a->inbox[RN_SA_DONE][member];
@@ -203,36 +185,38 @@ rn_result rn_sa_upload_finish(struct rn_sa_aggregator *a, uint32_t member,
         rn_sa_upload_clear(a, member); /* its Done stays: other chunks may still fit it */
         return rn_fail(err, RN_E_PEER_PROTOCOL, "done: the chunks are not the ones it signs");
     }
-    RN_TRY(add_chunks(a, member, actions, err));
+    RN_TRY(add_chunks(a, member, err));
     rn_sa_upload_clear(a, member);
     upload->complete = true;
     rn_sa_set_add(&a->complete, member);
     return rn_ok();
 }
 
+rn_result rn_sa_aggregator_on_chunk(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
+                                    struct rn_sa_actions *actions, struct rn_error *err)
+{
+    (void)actions;
+    const uint32_t member = message->sender;
+    RN_ENSURE(rn_sa_set_has(&a->t.linked, member), err, RN_E_PEER_PROTOCOL,
+              "chunk: its sender is not among the members that may upload");
+    struct rn_sa_chunk part;
+    RN_TRY(rn_sa_chunk_read(&a->t, message->body, &part, err));
+    if (a->uploads[member].complete) {
+        return rn_ok();
+    }
+    RN_TRY(keep_chunk(a, member, &part, err));
+    return finish(a, member, err);
+}
+
 rn_result rn_sa_aggregator_on_done(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
                                    struct rn_sa_actions *actions, struct rn_error *err)
 {
+    (void)actions;
     const uint32_t member = message->sender;
     RN_ENSURE(rn_sa_set_has(&a->t.linked, member), err, RN_E_PEER_PROTOCOL,
               "done: its sender is not among the members that may upload");
     uint8_t root[RN_HASH_BYTES];
     RN_TRY(rn_sa_done_read(&a->t, message->body, root, err));
     rn_sa_aggregator_keep(a, message);
-    return rn_sa_upload_finish(a, member, actions, err);
-}
-
-void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t member,
-                                struct rn_sa_actions *actions)
-{
-    const struct rn_sa_upload *upload = &a->uploads[member];
-    uint8_t *RN_CLEANUP(rn_free_cleanup) bits = rn_alloc(rn_sa_bits_bytes(&a->t), 1);
-    for (uint32_t i = 0; i < a->t.layout.chunks; i++) {
-        if (!upload->open || !upload->held[i]) {
-            bits[i / 8] |= (uint8_t)(1u << (i % 8));
-        }
-    }
-    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND);
-    action->to = rn_sa_set_only(member);
-    rn_sa_need_write(&a->t, member, bits, a->config.identity, &action->bytes);
+    return finish(a, member, err);
 }

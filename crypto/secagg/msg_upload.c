@@ -7,8 +7,6 @@
 #include "base/guard.h"
 #include "crypto/secagg/messages.h"
 
-#include <string.h>
-
 static const uint8_t *chain_hash(const struct rn_sa_transcript *transcript, uint32_t sender)
 {
     return sender == RN_SA_COORDINATOR ? transcript->t2 : transcript->t1;

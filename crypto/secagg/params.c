@@ -6,8 +6,6 @@
 #include "crypto/pack.h"
 #include "crypto/roster.h"
 
-#include <string.h>
-
 static rn_result check_times(const struct rn_sa_params *params, struct rn_error *err)
 {
     const struct {

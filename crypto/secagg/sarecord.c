@@ -3,8 +3,6 @@
 
 #include "base/guard.h"
 
-#include <string.h>
-
 #define MAGIC 0x4a534e52u /* "RNSJ" */
 #define VERSION 1u
 /* A record with the sum of the largest vector, and room. */

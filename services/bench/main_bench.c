@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/bench/benchprogram.h"
+#include "services/cli/kit/program.h"
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "services/cli/kit/program.h"
 #include "services/coordinator/coordinatorservice.h"
 
 int main(int argc, char **argv)

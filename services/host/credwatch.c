@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/guard.h"
 #include "base/log.h"
 #include "services/host/credfiles.h"
 
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 #define HOUR_S INT64_C(3600)
 #define DAY_S (24 * HOUR_S)
 /* Files that were refused are tried again after so many looks. */
@@ -51,7 +51,7 @@ enum rn_credwatch_stage rn_credwatch_stage_of(uint64_t not_before_ms, uint64_t n
         return RN_CREDWATCH_OVER;
     }
     for (unsigned i = 0; i < RN_ARRAY_LENGTH(days); i++) {
-        if (days[i] * DAY_MS <= life / 2 && not_after_ms - wall_ms < days[i] * DAY_MS) {
+        if (days[i] * RN_DAY_MS <= life / 2 && not_after_ms - wall_ms < days[i] * RN_DAY_MS) {
             stage = (enum rn_credwatch_stage)(RN_CREDWATCH_MONTH + i);
         }
     }

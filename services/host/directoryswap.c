@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,24 +33,6 @@ static rn_result remove_flat(const char *path, struct rn_error *err)
     return rn_ok();
 }
 
-static rn_result sync_parent(const char *path, struct rn_error *err)
-{
-    char parent[RN_PATH_MAX];
-    RN_TRY(name_beside(path, "", parent, err));
-    char *slash = strrchr(parent, '/');
-    if (slash != NULL) {
-        slash[slash == parent ? 1 : 0] = '\0';
-    }
-    const int descriptor = open(slash == NULL ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
-    const int failure = errno;
-    if (descriptor >= 0) {
-        (void)close(descriptor);
-    }
-    RN_ENSURE(synced, err, RN_E_IO, "%s: cannot sync: %s", parent, strerror(failure));
-    return rn_ok();
-}
-
 rn_result rn_directory_swap_begin(const char *path, char out_fresh[static RN_PATH_MAX],
                                   struct rn_error *err)
 {
@@ -69,6 +50,6 @@ rn_result rn_directory_swap(const char *path, struct rn_error *err)
     (void)rename(path, old);
     RN_ENSURE(rename(fresh, path) == 0, err, RN_E_IO, "%s: cannot be put in place: %s", path,
               strerror(errno));
-    RN_TRY(sync_parent(path, err));
+    RN_TRY(rn_directory_sync_of(path, err));
     return remove_flat(old, err);
 }

@@ -82,19 +82,14 @@ bool rn_executor_bulk_due(const struct rn_executor *executor)
     return false;
 }
 
-/* Whatever was wanted is handed over, or cannot be had. */
-static void tell(struct rn_executor *executor, struct rn_executor_bulk *bulk, enum rn_code code)
+static struct rn_input sent(struct rn_executor_bulk *bulk, enum rn_code code)
 {
-    uint8_t session[RN_HASH_BYTES];
-    memcpy(session, bulk->session, sizeof(session));
     forget(bulk);
-    const struct rn_input input = {
-        .kind = RN_INPUT_BULK_SENT, .peer = bulk->peer, .session = session, .code = code};
-    rn_executor_step(executor, &input);
-    rn_executor_drain(executor);
+    return (struct rn_input){
+        .kind = RN_INPUT_BULK_SENT, .peer = bulk->peer, .session = bulk->session, .code = code};
 }
 
-static void pull(struct rn_executor *executor, struct rn_executor_bulk *bulk)
+static rn_result pull(struct rn_executor *executor, struct rn_executor_bulk *bulk)
 {
     struct rn_error err = {0};
     while (bulk->wanted[bulk->next] == 0) {
@@ -106,16 +101,16 @@ static void pull(struct rn_executor *executor, struct rn_executor_bulk *bulk)
                                                      bulk->next, &chunk.message, &err);
     if (!rn_is_ok(result)) {
         rn_buffer_clear(&chunk.message);
-        tell(executor, bulk, result.code);
-        return;
+        return result;
     }
     bulk->wanted[bulk->next++] = 0;
     bulk->left--;
     bulk->outstanding++;
     executor->outlet.chunk(executor->outlet.context, &chunk);
+    return rn_ok();
 }
 
-void rn_executor_bulk_pump(struct rn_executor *executor)
+bool rn_executor_bulk_pump(struct rn_executor *executor, struct rn_input *out_sent)
 {
     for (uint32_t i = 0; i < executor->bulk_count && !executor->failed; i++) {
         struct rn_executor_bulk *bulk =
@@ -124,11 +119,13 @@ void rn_executor_bulk_pump(struct rn_executor *executor)
             continue;
         }
         executor->bulk_turn = (executor->bulk_turn + i + 1) % executor->bulk_count;
-        if (bulk->left > 0) {
-            pull(executor, bulk);
-        } else {
-            tell(executor, bulk, RN_OK);
+        const bool done = bulk->left == 0;
+        const rn_result pulled = done ? rn_ok() : pull(executor, bulk);
+        if (done || !rn_is_ok(pulled)) {
+            *out_sent = sent(bulk, pulled.code);
+            return true;
         }
-        return;
+        return false;
     }
+    return false;
 }

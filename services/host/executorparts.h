@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inside the executor, for executor.c, executoreffects.c and executorbulk.c alone.
+ * Inside the executor, from the ground up: executorbulk.c, executorinbox.c,
+ * executoreffects.c, executor.c. Each calls those before it alone.
  */
 #ifndef RN_SERVICES_HOST_EXECUTORPARTS_H
 #define RN_SERVICES_HOST_EXECUTORPARTS_H
@@ -21,6 +22,8 @@ struct rn_executor_bulk {
 };
 
 struct rn_executor_pending; /* an effect that waits */
+struct rn_executor_item;    /* an input that waits */
+struct rn_executor_call;    /* from the store's thread */
 
 struct rn_executor {
     struct rn_executor_outlet outlet;
@@ -33,8 +36,8 @@ struct rn_executor {
     pthread_mutex_t lock;
     pthread_cond_t wake; /* on the monotonic clock */
     /* Under the lock. */
-    struct item *items, **last_item;
-    struct call *calls, **last_call;
+    struct rn_executor_item *items, **last_item;
+    struct rn_executor_call *calls, **last_call;
     size_t inbox_bytes, inbox_max;
     bool paused; /* the loop was told to stop reading */
     bool room;   /* some bulk's `taken` is not 0 */
@@ -52,19 +55,6 @@ struct rn_executor {
     uint32_t bulk_turn;
 };
 
-/* ---- executor.c */
-void rn_executor_step(struct rn_executor *executor, const struct rn_input *input);
-/* Waits for news of the store and takes them in. False: the executor is being stopped. */
-bool rn_executor_wait_store(struct rn_executor *executor);
-
-/* ---- executoreffects.c */
-/* Submits the commits and queues everything; effects is left empty. */
-void rn_executor_queue(struct rn_executor *executor, struct rn_effects *effects);
-/* Carries out what no commit holds back. */
-void rn_executor_drain(struct rn_executor *executor);
-/* Frees what waits. */
-void rn_executor_forget(struct rn_executor *executor);
-
 /* ---- executorbulk.c */
 struct rn_executor_bulk *rn_executor_bulk_of(struct rn_executor *executor, uint32_t peer);
 void rn_executor_bulk_want(struct rn_executor *executor, const struct rn_effect *effect);
@@ -73,7 +63,32 @@ void rn_executor_bulk_stop(struct rn_executor *executor, uint32_t peer);
 void rn_executor_bulk_credit(struct rn_executor *executor);
 /* Is there something that rn_executor_bulk_pump would do? */
 bool rn_executor_bulk_due(const struct rn_executor *executor);
-/* One chunk of one peer, peers taking turns, or one BULK_SENT. */
-void rn_executor_bulk_pump(struct rn_executor *executor);
+/* One chunk of one peer, peers taking turns, to the outlet; true: instead the input is to be
+ * stepped, which says that all that was wanted is handed over, or cannot be had. */
+bool rn_executor_bulk_pump(struct rn_executor *executor, struct rn_input *out_sent);
+
+/* ---- executorinbox.c */
+struct rn_executor_turn {
+    struct rn_executor_item *item; /* NULL: none; to be freed */
+    const struct rn_input *input;  /* in it */
+    bool tick;                     /* is due, and comes first: no item then */
+    bool resume;                   /* the outlet is to be told */
+};
+/* Waits for what is to be done next; what the store's thread left runs here. A tick that is due
+ * comes before inputs, however many there are. False: stop. */
+bool rn_executor_take(struct rn_executor *executor, struct rn_executor_turn *turn);
+void rn_executor_item_free(struct rn_executor_item *item);
+/* Waits for news of the store and takes them in. False: the executor is being stopped. */
+bool rn_executor_wait_store(struct rn_executor *executor);
+/* Runs and frees what waits. */
+void rn_executor_inbox_clear(struct rn_executor *executor);
+
+/* ---- executoreffects.c */
+/* Submits the commits and queues everything; effects is left empty. */
+void rn_executor_queue(struct rn_executor *executor, struct rn_effects *effects);
+/* Carries out what no commit holds back. */
+void rn_executor_drain(struct rn_executor *executor);
+/* Frees what waits. */
+void rn_executor_forget(struct rn_executor *executor);
 
 #endif

@@ -68,12 +68,12 @@ static bool is_serving(void *user)
     return atomic_load(&((struct rn_jobhost *)user)->serving);
 }
 
+/* The first snapshot was made before the socket was. */
 static rn_result answer_status(struct rn_jobhost *host, struct rn_buffer *answer)
 {
     uint64_t made_ms = 0;
     rn_buffer_format(answer, "{");
     rn_statusboard_read(&host->board, answer, &made_ms);
-    RN_ENSURE(made_ms > 0, NULL, RN_E_BUSY, "not started yet");
     rn_buffer_format(answer, ",");
     rn_credwatch_status(host->rpc, answer);
     rn_buffer_format(answer, ",\"snapshot_age_ms\":%llu,\"loop_pause_max_ms\":%llu}",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How long the event loop was ever kept from its work by one call of ours: every callback of rpc
- * and every function posted to the loop is timed. gRPC core needs the loop for keepalive, so this
+ * How long the event loop was ever kept from its work by one call of ours: the callbacks of rpc and
+ * what is posted through it are timed. gRPC core needs the loop for keepalive, so this
  * must stay far below a second whatever the size of the model and the speed of the disk.
  */
 #ifndef RN_SERVICES_HOST_LOOPMETER_H

@@ -4,7 +4,7 @@
  * decide what the model computes (rn_model_files_list: configuration, weights, tokenizer).
  *
  *     hash = SHA-256("rondo/v1 base model" padded || for each file, sorted by name:
- *                    u32 length of name || name || SHA-256 of the file as `sha256sum` prints it)
+ *                    u32 length of name || name || SHA-256 of the file, 32 bytes)
  */
 #ifndef RN_SERVICES_HOST_MODELHASH_H
 #define RN_SERVICES_HOST_MODELHASH_H

@@ -91,8 +91,8 @@ static bool has_room(const struct rn_rpc_stream *stream)
     return bytes < RN_STREAM_BULK_WINDOW;
 }
 
-static bool send_chunk(const struct rn_peerstreams *streams, struct rn_rpc_stream *stream,
-                       const struct rn_executor_chunk *chunk)
+static rn_result send_chunk(const struct rn_peerstreams *streams, struct rn_rpc_stream *stream,
+                            const struct rn_executor_chunk *chunk)
 {
     const struct rn_peerstreams_config *config = &streams->config;
     struct rn_wire_chunk piece = {
@@ -105,15 +105,19 @@ static bool send_chunk(const struct rn_peerstreams *streams, struct rn_rpc_strea
     memcpy(piece.session, chunk->session, sizeof(piece.session));
     uint8_t head[RN_WIRE_CHUNK_HEAD_MAX];
     size_t length = 0;
-    return rn_is_ok(rn_wire_chunk_head(&piece, head, &length, NULL)) &&
-           rn_is_ok(rn_rpc_stream_send2(stream, rn_view_of(head, length), piece.data));
+    RN_TRY(rn_wire_chunk_head(&piece, head, &length, NULL));
+    return rn_rpc_stream_send2(stream, rn_view_of(head, length), piece.data);
 }
 
 static void flush(struct rn_peerstreams *streams, uint32_t place)
 {
     struct peer *peer = &streams->peers[place];
-    while (peer->waiting > 0 && peer->bulk != NULL && has_room(peer->bulk) &&
-           send_chunk(streams, peer->bulk, &peer->outbox[0])) {
+    while (peer->waiting > 0 && peer->bulk != NULL && has_room(peer->bulk)) {
+        const rn_result sent = send_chunk(streams, peer->bulk, &peer->outbox[0]);
+        if (sent.code == RN_E_BUSY || sent.code == RN_E_UNAVAILABLE) {
+            return; /* until the stream is writable, or another one comes */
+        }
+        /* One that no stream would take is dropped: the peer asks again for what it lacks. */
         rn_buffer_clear(&peer->outbox[0].message);
         peer->waiting--;
         memmove(&peer->outbox[0], &peer->outbox[1], peer->waiting * sizeof(peer->outbox[0]));

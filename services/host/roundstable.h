@@ -15,7 +15,7 @@
 struct rn_roundstable;
 
 struct rn_roundstable_config {
-    const char *state; /* directory; copied */
+    const char *state; /* directory; for rn_roundstable_open alone */
     uint32_t rounds;
     bool judged;         /* a summed round is complete when its adapter was published (METRICS) */
     bool own;            /* uplink_bytes are those of this member alone */

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "base/thread.h"
 #include "services/rpc/rpc.h"
 
 #define BYTE_SIGNAL 's'
@@ -97,10 +97,10 @@ rn_result rn_sigwatch_new(struct rn_rpc *rpc, void (*fn)(void *context, unsigned
     watch->rpc = rpc;
     watch->fn = fn;
     watch->context = context;
-    const int status = pthread_create(&watch->thread, NULL, watch_signals, watch);
-    if (status != 0) {
+    const rn_result started = rn_thread_start(&watch->thread, watch_signals, watch, err);
+    if (!rn_is_ok(started)) {
         rn_free(watch);
-        return rn_fail(err, RN_E_SYSTEM, "cannot start a thread: %s", strerror(status));
+        return started;
     }
     *out = watch;
     return rn_ok();

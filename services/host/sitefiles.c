@@ -211,11 +211,6 @@ void rn_site_files_peer_id(const struct rn_site_files *site, uint32_t who,
     }
 }
 
-const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who)
-{
-    return who < site->roster.count ? site->roster.members[who].name : "coordinator";
-}
-
 void rn_site_files_binding(const struct rn_site_files *site, struct rn_buffer *out)
 {
     rn_buffer_u8(out, (uint8_t)site->site.role);

@@ -49,9 +49,6 @@ void rn_site_files_free(struct rn_site_files *site);
 void rn_site_files_peer_id(const struct rn_site_files *site, uint32_t who,
                            char out[static RN_PEER_ID_MAX + 1]);
 
-/* Name of a member or "coordinator", for logs. */
-const char *rn_site_files_name(const struct rn_site_files *site, uint32_t who);
-
 /* What this site's state is bound to for ever: role and identity. The job in it is that of one plan
  * (RN_RECORD_PLAN); certificates are no part of it, so that renewing one changes nothing. Cleared
  * by the caller. */

@@ -40,7 +40,7 @@ static inline void rn_statusboard_swap(struct rn_statusboard *board, struct rn_b
     *text = old;
 }
 
-/* Appends the newest text; *out_made_ms is when it was made, 0: there is none yet. */
+/* Appends the newest text; *out_made_ms is when it was made. */
 static inline void rn_statusboard_read(struct rn_statusboard *board, struct rn_buffer *out,
                                        uint64_t *out_made_ms)
 {

@@ -15,7 +15,6 @@ struct rn_worker {
     pthread_cond_t wake;
     struct entry *waiting; /* oldest first; under lock */
     bool stopping;         /* under lock */
-    bool joined;           /* owner's thread */
 };
 
 static struct entry *take(struct rn_worker *worker)
@@ -88,22 +87,13 @@ void rn_worker_hurry(struct rn_worker *worker)
     (void)pthread_mutex_unlock(&worker->lock);
 }
 
-void rn_worker_stop(struct rn_worker *worker)
-{
-    if (worker == NULL || worker->joined) {
-        return;
-    }
-    rn_worker_hurry(worker);
-    (void)pthread_join(worker->thread, NULL);
-    worker->joined = true;
-}
-
 void rn_worker_free(struct rn_worker *worker)
 {
     if (worker == NULL) {
         return;
     }
-    rn_worker_stop(worker);
+    rn_worker_hurry(worker);
+    (void)pthread_join(worker->thread, NULL);
     for (struct entry *entry = worker->waiting; entry != NULL;) {
         struct entry *next = entry->next;
         entry->job.done(entry->job.argument);

@@ -22,15 +22,12 @@ struct rn_worker_job {
 RN_MUST rn_result rn_worker_new(struct rn_worker **out, struct rn_error *err);
 /* Any thread. */
 void rn_worker_submit(struct rn_worker *worker, struct rn_worker_job job);
-/* Any thread, for run functions that take long: true once rn_worker_hurry or rn_worker_stop was
- * called. */
+/* Any thread, for run functions that take long: true once rn_worker_hurry was called. */
 bool rn_worker_stopping(struct rn_worker *worker);
 /* Any thread: the running job should end early, and no further one begins. Does not wait. */
 void rn_worker_hurry(struct rn_worker *worker);
-/* Hurries and waits for the running job. NULL is fine. */
-void rn_worker_stop(struct rn_worker *worker);
-/* Calls every done that is left; jobs that were not run keep the result they were submitted with.
- * NULL is fine. */
+/* Hurries, waits for the running job, and calls every done that is left; jobs that were not run
+ * keep the result they were submitted with. NULL is fine. */
 void rn_worker_free(struct rn_worker *worker);
 
 #endif

@@ -5,7 +5,6 @@
 #include "services/rpc/rpc_core.h"
 
 #include <grpc/support/time.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"

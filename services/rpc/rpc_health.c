@@ -4,7 +4,6 @@
  * messages have one small field each and are read and written by hand.
  */
 #include <pb_decode.h>
-#include <string.h>
 
 #include "services/rpc/rpc_unary.h"
 

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
 #include "services/rpc/rpc_buffer.h"
 #include "services/rpc/rpc_core.h"
+#include "services/rpc/rpc_methods.h"
 #include "services/rpc/rpc_status.h"
 
 struct reply {
@@ -195,8 +195,8 @@ rn_result rn_rpc_local_admin(const char *path, const char *what, uint32_t timeou
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer request = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer answer = {0};
     RN_TRY(request_of(what, &request, err));
-    RN_TRY(local_call(path, "/rondo.v1.Admin/Get", rn_buffer_view(&request), timeout_ms, &answer,
-                      err));
+    RN_TRY(local_call(path, rn_rpc_methods[RN_RPC_ON_ADMIN].path, rn_buffer_view(&request),
+                      timeout_ms, &answer, err));
     return answer_of(rn_buffer_view(&answer), out, err);
 }
 
@@ -207,8 +207,8 @@ rn_result rn_rpc_local_health(const char *path, const char *service, uint32_t ti
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer request = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer answer = {0};
     RN_TRY(request_of(service, &request, err));
-    RN_TRY(local_call(path, "/grpc.health.v1.Health/Check", rn_buffer_view(&request), timeout_ms,
-                      &answer, err));
+    RN_TRY(local_call(path, rn_rpc_methods[RN_RPC_ON_HEALTH].path, rn_buffer_view(&request),
+                      timeout_ms, &answer, err));
     *out_serving = rn_view_equal(rn_buffer_view(&answer), rn_view_of(serving, sizeof(serving)));
     return rn_ok();
 }

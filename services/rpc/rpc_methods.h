@@ -27,7 +27,7 @@ struct rn_rpc_method {
     uint32_t seconds_max; /* a longer call is cut */
 };
 
-#define RN_RPC_METHODS 4
+#define RN_RPC_METHODS 4 /* by handler */
 extern const struct rn_rpc_method rn_rpc_methods[RN_RPC_METHODS];
 
 #endif

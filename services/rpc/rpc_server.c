@@ -3,7 +3,6 @@
  * Listening: addresses, the method table, armed slots, and the first half of shutdown.
  */
 #include <grpc/support/alloc.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "services/rpc/address.h"

@@ -3,10 +3,9 @@
  * Results on the wire: a gRPC status with a fixed text, and our reason code by name in the trailing
  * metadata. Where the reason code is missing, core itself spoke.
  */
-#include <string.h>
 
-#include "base/guard.h"
 #include "services/rpc/rpc_status.h"
+#include "base/guard.h"
 
 struct row {
     enum rn_code code;

@@ -39,11 +39,6 @@ const char *rn_sqlite_statement_sql(size_t index)
     return index < RN_SQLITE_STATEMENTS_ ? STATEMENT_SQL[index] : NULL;
 }
 
-const char *rn_sqlite_path(const struct rn_sqlite *file)
-{
-    return file->path;
-}
-
 /* --- transactions ----------------------------------------------------------------------------- */
 
 rn_result rn_sqlite_begin(struct rn_sqlite *file, struct rn_error *err)

@@ -28,8 +28,6 @@ RN_MUST rn_result rn_sqlite_open(const char *directory, enum rn_sqlite_use use,
                                  struct rn_sqlite **out_file, struct rn_error *err);
 /* NULL is fine; leaves NULL behind. What was begun and not committed is undone. */
 void rn_sqlite_close(struct rn_sqlite **file);
-/* For sentences. */
-const char *rn_sqlite_path(const struct rn_sqlite *file);
 
 /* begin -> append, prune, lease_check -> commit; without begin each change is durable by itself.
  * After a failure in between: undo. */

@@ -5,13 +5,10 @@
  */
 #include "services/store/sqlitestore.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "base/thread.h"
 #include "services/store/sqlitefile.h"
 #include "services/store/storebase.h"
 
@@ -142,19 +139,6 @@ static const struct rn_store_operations OPERATIONS = {
     .free = free_store,
 };
 
-static rn_result start_thread(struct sqlite_store *store, struct rn_error *err)
-{
-    /* Signals belong to the main thread. */
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int status = pthread_create(&store->thread, NULL, work, store);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    RN_ENSURE(status == 0, err, RN_E_SYSTEM, "cannot start a thread: %s", strerror(status));
-    return rn_ok();
-}
-
 static rn_result open_files(struct sqlite_store *store, const char *directory,
                             const struct rn_store_options *options, struct rn_error *err)
 {
@@ -165,7 +149,7 @@ static rn_result open_files(struct sqlite_store *store, const char *directory,
     }
     RN_TRY(rn_sqlite_lease_take(store->writer, &store->base.epoch, err));
     RN_TRY(rn_sqlite_open(directory, RN_SQLITE_READ, &store->reader, err));
-    return start_thread(store, err);
+    return rn_thread_start(&store->thread, work, store, err);
 }
 
 rn_result rn_sqlite_store_open(const char *directory, const struct rn_store_options *options,

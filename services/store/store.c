@@ -5,8 +5,6 @@
  */
 #include "services/store/store.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "services/store/storebase.h"

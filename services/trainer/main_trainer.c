@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "services/cli/kit/program.h"
 #include "services/trainer/memberservice.h"
 
 int main(int argc, char **argv)

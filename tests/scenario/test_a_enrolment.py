@@ -89,6 +89,22 @@ def happy_path(work):
     return operator
 
 
+def findings(directory):
+    _, out, _ = rondo("doctor", directory, "--offline", "--format", "json")
+    return {finding["check"]: finding for finding in json.loads(out)["findings"]}
+
+
+def doctor_only_looks(work, operator):
+    """It says what the site is, and makes nothing: what another user made there the service could not use."""
+    found = findings(operator)
+    assert found["configuration"]["text"].startswith("coordinator "), found
+    assert "this site" not in found["roster"]["text"] and "this site" in findings(work / "north")["roster"]["text"]
+    state = work / "north/state"
+    state.rename(work / "aside")
+    assert findings(work / "north")["state"]["state"] == "skipped" and not state.exists()
+    (work / "aside").rename(state)
+
+
 def wrong_beginnings(work):
     refused(USAGE, "a-z", *init(work / "x", federation="Clinics"))
     refused(USAGE, "no address", "init", work / "x", "--federation", "c", "--address", "here", "--model", MODEL,
@@ -122,6 +138,7 @@ def wrong_joins(work, operator):
     policy.write_text("version: 1\n")
     refused(CONFIG, "is missing", *join(invitation, work / "west", "--policy", policy))
     refused(USAGE, "--data", "join", invitation, "--dir", work / "west", "--model", MODEL)
+    refused(USAGE, "--sign goes with a welcome", *join(invitation, work / "west", "--sign"))
     assert not list(work.glob("west*")), "a failed join leaves nothing behind"
     ok(*join(invitation, work / "west"))
     refused(USAGE, "exists already", *join(invitation, work / "west"))
@@ -283,6 +300,10 @@ def renewal(work, operator):
     for name in names:
         expected |= {f"members/{name}.crt", f"renewals/{name}.renewal"}
     assert changed == expected, changed ^ expected
+    for step, option in (("renewal", "--sign"), ("renewal", "--out=x"), ("renewal", "--threads=2"),
+                         ("welcome", f"--model={MODEL}"), ("welcome", "--no-header")):
+        unchanged(work / "north", refused, USAGE, f"{option.split('=')[0]} goes with", "join",
+                  operator / f"{step}{'' if step == 'welcome' else 's'}/north.{step}", "--dir", work / "north", option)
     for name in names:
         site = tree(work / name)
         ok("join", operator / f"renewals/{name}.renewal", "--dir", work / name)
@@ -335,6 +356,9 @@ def invitations_follow_the_plan(work):
     for name in "b", "c":
         ok("join", operator / f"welcome/{name}.welcome", "--dir", work / f"follow-{name}", "--sign")
     edit(work / "follow-a/policy.yaml", "rank_max: 4", "rank_max: 8")
+    edit(work / "follow-a/policy.yaml", "bytes_max: 268435456", "bytes_max: 1000")
+    unchanged(work / "follow-a", refused, REFUSED, "policy-upload-too-large", "plan", "sign", work / "follow-a")
+    edit(work / "follow-a/policy.yaml", "bytes_max: 1000", "bytes_max: 268435456")
     ok("plan", "sign", work / "follow-a")
     answer = json.loads(ok("plan", "sign", operator, *[work / f"follow-{n}/{n}.signature" for n in names],
                            "--format", "json"))  # fmt: skip
@@ -572,8 +596,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="rondo-enrolment-") as folder:
         work = pathlib.Path(folder)
         operator = happy_path(work)
+        doctor_only_looks(work, operator)
         wrong_beginnings(work)
         ok("invite", operator, "west")
+        for options in (("--accept", "--renew"), ("--final",), ("--renew", "--address", "h:1"), ("--days", "9")):
+            unchanged(operator, refused, USAGE, "--", "invite", operator, *options)
         wrong_joins(work, operator)
         wrong_requests(work, operator)
         wrong_welcomes(work, operator)

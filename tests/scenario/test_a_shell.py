@@ -6,6 +6,7 @@ command, names that were given up, more words than anyone types by hand.
 RONDO_BIN is the folder of the programs (default: build/release/bin).
 """
 
+import json
 import pathlib
 import re
 import shutil
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from federation import BIN, USAGE, check, ok, refused, rondo
+from federation import BIN, DATA, MODEL, USAGE, check, ok, refused, rondo
 
 SHARE = BIN.parent / "share"
 PROGRAMS = ("rondo", "rondo-bench")
@@ -37,6 +38,23 @@ def help_is_whole(_):
                 check("\n  --help " in text and "Exit codes:" in text, f"{program} {name} --help: {text}")
                 wide = [line for line in text.splitlines() if len(line) > 80]
                 check(not wide, f"{program} {name} --help: beyond 80 columns: {wide}")
+
+
+def mistakes_are_json_where_json_was_asked(_):
+    for words in (("evaluate", "--nonsense"), ("nonsense",), ("plan",), ("plan", "nonsense"), ("help", "nonsense"),
+                  ("model", "inspect", "/nonexistent/\udcff")):
+        code, out, err = rondo(*words, "--format", "json")
+        check(code != 0 and not out, f"{words}: {code}, {out}")
+        check(json.loads(err)["error"]["message"], f"{words}: {err}")
+    refused(USAGE, "rondo: unknown command", "nonsense")
+    refused(USAGE, "rondo plan sign: ", "plan")
+
+
+def json_that_cannot_be_is_told(folder):
+    words = ("plan", "new", "--out", str(folder / "plan-\udcff.yaml"), "--federation", "clinics", "--model", MODEL,
+             "--labels", "no,yes", "--format", "json")
+    err = refused(DATA, "not UTF-8", *words)
+    check(json.loads(err)["error"]["code"], err)
 
 
 def bash_completes(_):
@@ -118,7 +136,8 @@ def main():
         print(f"skipped: {BIN}/rondo is not built")
         return 77
     with tempfile.TemporaryDirectory() as folder:
-        for step in (help_is_whole, bash_completes, other_shells_parse, manual_is_clean, old_names_are_told, many_words):
+        for step in (help_is_whole, mistakes_are_json_where_json_was_asked, json_that_cannot_be_is_told, bash_completes,
+                     other_shells_parse, manual_is_clean, old_names_are_told, many_words):
             step(pathlib.Path(folder))
             print(f"{step.__name__}: good", flush=True)
     return 0

@@ -2,7 +2,6 @@
  *
  * rondo train: LoRA fine-tuning on one machine, with the trainer that a member runs.
  */
-#include "base/file.h"
 #include "base/guard.h"
 #include "services/cli/desk/desktrainer.h"
 #include "services/cli/desk/metricstext.h"

@@ -8,7 +8,6 @@
 #include "services/cli/rondo.h"
 
 #include <stdio.h>
-#include <string.h>
 
 struct plan_settings {
     struct rn_desk desk;

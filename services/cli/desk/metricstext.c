@@ -4,8 +4,6 @@
  */
 #include "services/cli/desk/metricstext.h"
 
-#include "base/guard.h"
-
 #include <math.h>
 #include <stdio.h>
 

@@ -40,7 +40,7 @@ struct rn_command_def {
     const char *formats;  /* choices of --format; NULL: "text|json"; "text": no --format */
     const uint8_t *exits; /* RN_EXITS(...): codes beside those of every command */
     bool hidden;          /* neither in help nor in completion nor in the manual */
-    bool raw; /* argv is not parsed: run finds it in command->argc, argv; no options of its own */
+    bool raw; /* argv is not parsed: run finds it in command->argv; no options of its own */
     /* RN_OK and err untouched, or a failure with a sentence. */
     rn_result (*run)(struct rn_command *command, struct rn_error *err);
 };
@@ -61,8 +61,7 @@ struct rn_command {
     bool quiet;
     bool help;
     bool given[RN_OPTIONS_MAX]; /* by the number of the option */
-    int argc;                   /* as it came; argv[0] is the command's name */
-    char **argv;
+    char **argv;                /* as it came, ended by NULL; argv[0] is the command's name */
 };
 
 struct rn_command_group {
@@ -101,24 +100,19 @@ bool rn_option_next(struct rn_option_at *at);
 void rn_command_title(const struct rn_program *program, const struct rn_command_def *def,
                       char out[static RN_COMMAND_NAME_MAX]);
 
-/* "DIR [FILE...]"; false when it does not fit. */
-bool rn_operands_text(const struct rn_command_def *def, char *out, size_t capacity);
-
-/* ---- Running ---- */
-
-/* main of a program. */
-int rn_program_main(const struct rn_program *program, int argc, char **argv);
-
-/* One command; argv[0] is its name. Returns the exit code. */
-int rn_command_run(const struct rn_program *program, const struct rn_command_def *def, int argc,
-                   char **argv);
+/* ---- One command line ---- */
 
 /* Parsing alone: RN_E_USAGE with a sentence. With --help out->help is set and nothing else is
- * checked. Clear out in any case. */
+ * checked. out->format is what --format asks for, wherever it stands, also when parsing fails.
+ * Clear out in any case. */
 RN_MUST rn_result rn_command_parse(const struct rn_program *program,
                                    const struct rn_command_def *def, int argc, char **argv,
                                    struct rn_command *out, struct rn_error *err);
 void rn_command_clear(struct rn_command *command);
+
+/* The word at "--format" of a line that need not be right otherwise: how its mistakes are told.
+ * NULL when there is none. */
+const char *rn_command_format_asked(int argc, char **argv);
 
 /* True when the option of this name stood on the command line. */
 bool rn_command_given(const struct rn_command *command, const char *name);
@@ -131,9 +125,6 @@ void rn_command_settings_text(const struct rn_command *command, const char *cons
 /* One line "note: ..." to standard error, for what a person should know and a script need not;
  * nothing when quiet. */
 void rn_command_note(const struct rn_command *command, const char *format, ...) RN_PRINTF(2, 3);
-
-/* Whether to colour on this descriptor: a terminal and no NO_COLOR in the environment. */
-bool rn_terminal_colour(int descriptor);
 
 /* ---- Exit codes ---- */
 

@@ -29,6 +29,8 @@ void rn_program_help_print(const struct rn_program *program, FILE *out);
 
 /* "FILE", "adamw|sgd", "" for a flag. */
 const char *rn_option_value_text(const struct rn_option *option);
+/* "DIR [FILE...]"; false when it does not fit. */
+bool rn_operands_text(const struct rn_command_def *def, char *out, size_t capacity);
 /* What is said behind the help of an option: " (required)", " [32, 1 to 4096]", "". */
 void rn_option_facts_text(const struct rn_option *option, struct rn_buffer *out);
 

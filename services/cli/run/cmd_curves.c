@@ -22,7 +22,6 @@ struct curves_settings {
 };
 
 struct curve {
-    struct rn_buffer text; /* owns what name points to */
     char name[NAME_MAX_BYTES];
     double *x;
     double *y;
@@ -31,7 +30,6 @@ struct curve {
 
 static void curve_clear(struct curve *curve)
 {
-    rn_buffer_clear(&curve->text);
     rn_free(curve->x);
     rn_free(curve->y);
 }
@@ -70,7 +68,9 @@ static double cell_value(const char *line, int column)
 static rn_result read_points(struct curve *curve, const char *path, const char *x_name,
                              const char *y_name, struct rn_error *err)
 {
-    const char *text = rn_buffer_text(&curve->text);
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer file = {0};
+    RN_TRY(rn_file_read(path, CSV_BYTES_MAX, &file, err));
+    const char *text = rn_buffer_text(&file);
     const size_t header = strcspn(text, "\n");
     const int x_column = column_of(text, header, x_name);
     const int y_column = column_of(text, header, y_name);
@@ -113,7 +113,6 @@ static rn_result curve_read(struct curve *curve, const char *operand, const char
     const char *path = equals != NULL ? equals + 1 : operand;
     const int name_length = equals != NULL ? (int)(equals - operand) : (int)strlen(operand);
     (void)rn_text_format(curve->name, sizeof(curve->name), "%.*s", name_length, operand);
-    RN_TRY(rn_file_read(path, CSV_BYTES_MAX, &curve->text, err));
     RN_TRY(read_points(curve, path, x_name, y_name, err));
     RN_ENSURE(any_finite(curve), err, RN_E_DATA,
               "%s: column \"%s\" holds no number: the coordinator measures only with development "

@@ -6,6 +6,7 @@
 #include "base/guard.h"
 #include "services/cli/desk/datacolumns.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/kit/stopflag.h"
 #include "services/cli/rondo.h"
@@ -92,7 +93,7 @@ static rn_result make_directory(struct rn_demo *demo, struct rn_error *err)
     }
     const char *temporary = getenv("TMPDIR");
     RN_ENSURE(rn_text_format(demo->directory, sizeof(demo->directory), "%s/rondo-demo-XXXXXX",
-                             temporary != NULL ? temporary : "/tmp"),
+                             temporary != NULL && temporary[0] != '\0' ? temporary : "/tmp"),
               err, RN_E_USAGE, "path too long");
     RN_ENSURE(mkdtemp(demo->directory) != NULL, err, RN_E_IO, "%s: cannot make it",
               demo->directory);
@@ -163,7 +164,8 @@ static rn_result run_demo(struct rn_demo *demo, struct outcome *out, struct rn_e
     return rn_ok();
 }
 
-static void print_json(const struct rn_demo *demo, const struct outcome *out)
+static rn_result print_json(const struct rn_demo *demo, const struct outcome *out,
+                            struct rn_error *err)
 {
     json_t *root = json_pack(
         "{s:f, s:f, s:s, s:I, s:i, s:I, s:I, s:s, s:I, s:s, s:f}", "accuracy_before",
@@ -172,9 +174,7 @@ static void print_json(const struct rn_demo *demo, const struct outcome *out)
         "uplink_bytes", (json_int_t)demo->uplink_bytes, "uplink_bytes_lora",
         (json_int_t)demo->uplink_lora_bytes, "method", demo->settings->method, "organisations",
         (json_int_t)demo->members, "directory", demo->directory, "seconds", out->seconds);
-    (void)json_dumpf(root, stdout, JSON_REAL_PRECISION(6));
-    (void)printf("\n");
-    json_decref(root);
+    return rn_json_print(root, err);
 }
 
 static void print_next(const struct rn_demo_settings *s, const char *directory, const char *adapter)
@@ -224,13 +224,13 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     const rn_result result = run_demo(&demo, &outcome, err);
     rn_demo_stop(&demo);
     if (!rn_is_ok(result)) {
-        (void)fprintf(stderr, "logs are in %s\n", demo.directory);
-    } else if (command->json) {
-        print_json(&demo, &outcome);
-    } else {
-        print_text(&demo, &outcome);
+        return rn_fail_context(err, result, "logs are in %s", demo.directory);
     }
-    return result;
+    if (command->json) {
+        return print_json(&demo, &outcome, err);
+    }
+    print_text(&demo, &outcome);
+    return rn_ok();
 }
 
 static const struct rn_option input_options[] = {
@@ -251,7 +251,7 @@ static const struct rn_option input_options[] = {
     {"embedded", RN_OPT_DIRECTORY(struct rn_demo_settings, embedded),
      .help = "where the embedded input is"},
     {"dir", RN_OPT_DIRECTORY(struct rn_demo_settings, directory),
-     .help = "new directory for everything it makes; without: one in /tmp, kept"},
+     .help = "new directory for everything it makes; without: one in TMPDIR, else /tmp, kept"},
     {NULL}};
 
 static const struct rn_option federation_options[] = {

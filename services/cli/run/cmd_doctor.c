@@ -9,10 +9,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "crypto/secret.h"
 #include "crypto/setup.h"
 #include "crypto/tlspolicy.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
 #include "services/cli/run/doctor.h"
 
@@ -38,20 +38,18 @@ static void print_text(const struct rn_doctor *doctor, bool quiet)
     }
 }
 
-static void print_json(const struct rn_doctor *doctor)
+static rn_result print_json(const struct rn_doctor *doctor, struct rn_error *err)
 {
     json_t *findings = json_array();
     for (size_t i = 0; i < doctor->count; i++) {
         const struct rn_finding *finding = &doctor->findings[i];
-        (void)json_array_append_new(findings,
-                                    json_pack("{s:s, s:s, s:s}", "check", finding->name, "state",
-                                              state_keys[finding->state], "text", finding->text));
+        (void)json_array_append_new(findings, json_pack("{s:s, s:s, s:o}", "check", finding->name,
+                                                        "state", state_keys[finding->state], "text",
+                                                        rn_json_sentence(finding->text)));
     }
-    json_t *root = json_pack("{s:o, s:b}", "findings", findings, "ready",
-                             rn_is_ok(doctor->first_failure) && doctor->ready ? 1 : 0);
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
-    json_decref(root);
+    return rn_json_print(json_pack("{s:o, s:b}", "findings", findings, "ready",
+                                   rn_is_ok(doctor->first_failure) && doctor->ready ? 1 : 0),
+                         err);
 }
 
 struct doctor_settings {
@@ -94,7 +92,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     RN_CLEANUP(doctor_free) struct rn_doctor *doctor = rn_alloc(1, sizeof *doctor);
     RN_TRY(doctor_run(command, doctor, err));
     if (command->json) {
-        print_json(doctor);
+        RN_TRY(print_json(doctor, err));
     } else {
         print_text(doctor, command->quiet);
     }
@@ -116,7 +114,8 @@ const struct rn_command_def rn_cmd_doctor = {
     .settings_size = sizeof(struct doctor_settings),
     .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}},
     .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80, 81, 82),
-    .detail = "Changes nothing. The exit code is that of the first check that failed; warnings do "
+    .detail = "Changes nothing (a file is written to the state directory and removed). The exit "
+              "code is that of the first check that failed; warnings do "
               "not count.",
     .examples = "  rondo doctor north\n  rondo doctor consortium --format json",
     .run = run,

@@ -4,26 +4,20 @@
  */
 #include <string.h>
 
-#include "base/file.h"
 #include "base/guard.h"
-#include "policy/site.h"
 #include "services/cli/rondo.h"
 #include "services/cli/run/runview.h"
+#include "services/cli/setup/setupfiles.h"
 #include "services/coordinator/coordinatorservice.h"
 #include "services/trainer/memberservice.h"
-
-#define SITE_BYTES_MAX ((size_t)256 << 10)
 
 /* Which service a directory is for; the service itself reads the file again and checks it. */
 static rn_result read_role(const char *directory, enum rn_site_role *out_role, struct rn_error *err)
 {
-    char path[RN_PATH_MAX];
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    static struct rn_site site;
-    RN_TRY(rn_path_join(path, directory, "site.yaml", err));
-    RN_TRY(rn_file_read(path, SITE_BYTES_MAX, &text, err));
-    RN_TRY(rn_site_parse(rn_buffer_view(&text), path, &site, err));
-    *out_role = site.role;
+    RN_CLEANUP(rn_setup_free_cleanup) struct rn_setup *setup = NULL;
+    RN_TRY(rn_setup_begin(directory, &setup, err));
+    RN_TRY(rn_setup_load_site(setup, err));
+    *out_role = setup->site.role;
     return rn_ok();
 }
 
@@ -76,8 +70,8 @@ const struct rn_command_def rn_cmd_run = {
               "at once; run it again to go on.\n\nWith --format json an object per round goes to "
               "standard output (round, phase, outcome, members, lost, loss, metric_name, metric, "
               "dev_loss, adapter, uplink_bytes, seconds; null where nothing is known) and a last "
-              "one with the adapter's path (adapter, rounds, summed, skipped, outcome, best_round, "
-              "best_metric).",
+              "one with the adapter's path (adapter, rounds, summed, skipped, outcome, "
+              "head_untrained, best_round, best_metric).",
     .examples = "  rondo run coordinator\n  rondo run hospital-a --log-file hospital-a.log",
     .run = run,
 };

@@ -9,8 +9,9 @@
 
 #include "base/guard.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
-#include "services/cli/run/adminsocket.h"
+#include "services/cli/setup/adminsocket.h"
 
 #define WATCH_SECONDS 2
 
@@ -240,8 +241,7 @@ static rn_result show(const struct rn_command *command, const char *directory, b
     RN_ENSURE(json_is_object(status), err, RN_E_INTERNAL,
               "the service's answer is no JSON object: do both programs have the same version?");
     if (command->json) {
-        (void)json_dumpf(status, stdout, JSON_COMPACT);
-        printf("\n");
+        RN_TRY(rn_json_print(json_incref(status), err));
     } else {
         printf("%s", redraw ? "\033[H\033[J" : "");
         print_text(status);

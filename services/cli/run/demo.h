@@ -21,7 +21,7 @@ struct rn_demo_settings {
     const char *embedded;            /* folder with the embedded input */
     const char *text, *label, *labels, *format;
     bool no_header;
-    uint64_t members, rounds, steps, batch, rank, seed, max_length, threads;
+    uint64_t members, rounds, steps, batch, rank, seed, max_length;
     double alpha, lr, skew, scale;
     const char *targets, *head, *method, *weights;
     bool lose_none; /* do not kill an organisation */

@@ -11,9 +11,9 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "crypto/calendar.h"
 #include "crypto/tlspolicy.h"
 #include "crypto/x509.h"
 #include "services/cli/run/doctor.h"
@@ -21,7 +21,6 @@
 #include "services/cli/setup/plansign.h"
 #include "services/wire/wire.h"
 
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 #define EXPIRY_WARNING_DAYS 14
 #define FREE_BYTES_MIN (UINT64_C(256) << 20)
 
@@ -65,7 +64,7 @@ static void check_configuration(struct rn_doctor *doctor)
     const struct rn_site *site = &doctor->setup->site;
     const rn_result result = rn_setup_load_site(doctor->setup, &err);
     doctor->has_site = rn_doctor_judge(doctor, "configuration", result, &err, "%s '%s' of %s",
-                                       site->role == RN_SITE_MEMBER ? "member" : "service",
+                                       site->role == RN_SITE_MEMBER ? "member" : "coordinator",
                                        site->name, site->federation);
 }
 
@@ -117,9 +116,10 @@ static void check_certificate(struct rn_doctor *doctor)
         return;
     }
     const rn_result result = material_check(doctor, &leaf, &err);
-    const uint64_t left = rn_is_ok(result) ? (leaf.not_after_ms - doctor->now_wall_ms) / DAY_MS : 0;
+    const uint64_t left =
+        rn_is_ok(result) ? (leaf.not_after_ms - doctor->now_wall_ms) / RN_DAY_MS : 0;
     if (rn_is_ok(result)) {
-        rn_date_format(until, (uint32_t)(leaf.not_after_ms / DAY_MS));
+        rn_date_format(until, (uint32_t)(leaf.not_after_ms / RN_DAY_MS));
         doctor->has_material = true;
     }
     if (rn_is_ok(result) && left < EXPIRY_WARNING_DAYS) {
@@ -168,8 +168,9 @@ static void check_roster(struct rn_doctor *doctor)
         rn_doctor_add(doctor, "roster", RN_FINDING_SKIPPED, "no roster yet");
         return;
     }
-    (void)rn_doctor_judge(doctor, "roster", result, &err, "%u members, this site among them",
-                          doctor->setup->roster.count);
+    (void)rn_doctor_judge(
+        doctor, "roster", result, &err, "%u members%s", doctor->setup->roster.count,
+        doctor->setup->site.role == RN_SITE_MEMBER ? ", this site among them" : "");
 }
 
 static rn_result plan_check(struct rn_doctor *doctor, struct rn_plan_numbers *numbers,
@@ -246,26 +247,6 @@ static void check_signatures(struct rn_doctor *doctor)
 
 /* ---- Model, policy, data. */
 
-static rn_result policy_decide(struct rn_doctor *doctor, const char *model,
-                               const uint8_t model_hash[32], struct rn_plan_cost *cost,
-                               struct rn_error *err)
-{
-    const char *reason = NULL;
-    struct rn_plan_numbers numbers;
-    enum rn_policy_reason upload = RN_POLICY_ACCEPTED;
-    const struct rn_setup *setup = doctor->setup;
-    RN_TRY(rn_setup_load_policy(doctor->setup, err));
-    rn_result result = rn_plan_policy_check(setup, model_hash, &reason, err);
-    if (!rn_is_ok(result)) {
-        return rn_fail_context(err, result, "%s", reason);
-    }
-    RN_TRY(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err));
-    RN_TRY(rn_plan_cost_compute(&setup->plan, &numbers, model, cost, err));
-    result = rn_policy_check_upload(&setup->policy, cost->bytes_max, &upload, err);
-    return rn_is_ok(result) ? result
-                            : rn_fail_context(err, result, "%s", rn_policy_reason_name(upload));
-}
-
 static void check_data(struct rn_doctor *doctor)
 {
     struct rn_error err = {{0}};
@@ -305,7 +286,10 @@ static void check_model(struct rn_doctor *doctor)
     }
     if (setup->site.role == RN_SITE_MEMBER && doctor->ready) {
         err.text[0] = '\0';
-        result = policy_decide(doctor, path, hash, &cost, &err);
+        result = rn_setup_load_policy(doctor->setup, &err);
+        if (rn_is_ok(result)) {
+            result = rn_plan_policy_decide(setup, path, hash, &cost, &err);
+        }
         (void)rn_doctor_judge(doctor, "policy", result, &err,
                               "allows the plan; a round uploads %" PRIu64 " bytes at most",
                               cost.bytes_max);
@@ -317,7 +301,6 @@ static rn_result state_check(const char *path, uint64_t *out_free, struct rn_err
 {
     char probe[RN_PATH_MAX];
     struct statvfs facts;
-    RN_TRY(rn_directory_make(path, 0700, err));
     RN_TRY(rn_path_join(probe, path, ".doctor", err));
     RN_TRY(rn_file_write(probe, rn_view_text("rondo\n"), 0600, err));
     (void)unlink(probe);
@@ -333,6 +316,11 @@ static void check_state(struct rn_doctor *doctor)
     struct rn_error err = {{0}};
     rn_result result =
         rn_site_path(path, doctor->setup->directory, doctor->setup->site.state, &err);
+    if (rn_is_ok(result) && !rn_file_exists(path)) {
+        rn_doctor_add(doctor, "state", RN_FINDING_SKIPPED,
+                      "%s is not there yet: the service makes it", path);
+        return;
+    }
     if (rn_is_ok(result)) {
         result = state_check(path, &bytes, &err);
     }

@@ -3,7 +3,6 @@
  * rondo init: the operator's directory with CA, coordinator identity, plan template and
  * invitations.
  */
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "crypto/setup.h"
 #include "crypto/x509.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
@@ -276,22 +276,20 @@ static rn_result init_run(struct init_job *job, const char *directory, struct rn
     return rn_setup_stage_commit(&job->stage, err);
 }
 
-static void report(const struct rn_command *command, const struct init_job *job)
+static rn_result report(const struct rn_command *command, const struct init_job *job,
+                        struct rn_error *err)
 {
     char model[65];
     const char *directory = job->stage.final_path;
     rn_hex_encode(model, job->model_hash, 32);
     if (command->json) {
-        json_t *root = json_pack("{s:s, s:s, s:s, s:I}", "directory", directory, "federation",
-                                 job->parsed->federation, "model_hash", model, "invitations",
-                                 (json_int_t)job->invited);
-        (void)json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-        json_decref(root);
-        return;
+        return rn_json_print(json_pack("{s:s, s:s, s:s, s:I}", "directory", directory, "federation",
+                                       job->parsed->federation, "model_hash", model, "invitations",
+                                       (json_int_t)job->invited),
+                             err);
     }
     if (command->quiet) {
-        return;
+        return rn_ok();
     }
     const char *raw = directory;
     char word[RN_SHELL_WORD_MAX];
@@ -309,6 +307,7 @@ static void report(const struct rn_command *command, const struct init_job *job)
                              : "  2. send each member its file of %s/invitations\n",
            directory);
     printf("  3. rondo invite %s --accept NAME.request...\n", directory);
+    return rn_ok();
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -319,12 +318,10 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     job.parsed = rn_alloc(1, sizeof *job.parsed);
     RN_TRY(init_run(&job, command->operands[0], err));
     if (s->dev != NULL && job.parsed->lora.head == RN_PLAN_HEAD_LOCAL) {
-        (void)fprintf(stderr,
-                      "rondo init: warning: with a local head each member keeps its own, so "
-                      "the coordinator has no adapter to measure: --dev is not used\n");
+        rn_command_note(command, "with a local head each member keeps its own, so the coordinator "
+                                 "has no adapter to measure: --dev is not used");
     }
-    report(command, &job);
-    return rn_ok();
+    return report(command, &job, err);
 }
 
 static const struct rn_option site_options[] = {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "crypto/setup.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
@@ -107,6 +108,19 @@ static rn_result invite(struct rn_setup *setup, const struct invite_settings *se
                             sizeof outcome->pending_names, err);
 }
 
+/* What an option does only beside another one would be lost without a word. */
+static rn_result options_check(const struct rn_command *command, const struct invite_settings *s,
+                               struct rn_error *err)
+{
+    RN_ENSURE(!s->accept || !s->renew, err, RN_E_USAGE, "--accept and --renew exclude each other");
+    RN_ENSURE(!s->final || s->accept, err, RN_E_USAGE, "--final goes with --accept");
+    RN_ENSURE(s->address == NULL || (!s->accept && !s->renew), err, RN_E_USAGE,
+              "--address goes with new invitations");
+    RN_ENSURE(!rn_command_given(command, "days") || s->accept || s->renew, err, RN_E_USAGE,
+              "--days goes with --accept or --renew: an invitation has an end of its own");
+    return rn_ok();
+}
+
 static rn_result invite_run(const struct rn_command *command,
                             const struct invite_settings *settings, struct invite_outcome *outcome,
                             struct rn_error *err)
@@ -115,6 +129,7 @@ static rn_result invite_run(const struct rn_command *command,
     const char *const *operands = command->operands + 1;
     const size_t count = command->operand_count - 1;
     RN_CLEANUP(rn_file_unlock) int lock = -1;
+    RN_TRY(options_check(command, settings, err));
     RN_TRY(rn_crypto_setup(err));
     RN_TRY(rn_setup_lock(command->operands[0], &lock, err));
     RN_TRY(rn_setup_open(command->operands[0], &setup, err));
@@ -132,14 +147,12 @@ static rn_result invite_run(const struct rn_command *command,
                             : invite(setup, settings, operands, count, outcome, err);
 }
 
-static void report_json(const struct invite_outcome *outcome)
+static rn_result report_json(const struct invite_outcome *outcome, struct rn_error *err)
 {
-    json_t *root = json_pack("{s:I, s:I, s:s, s:b}", "members", (json_int_t)outcome->members,
-                             "pending", (json_int_t)outcome->pending, "pending_names",
-                             outcome->pending_names, "complete", outcome->welcomes ? 1 : 0);
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
-    json_decref(root);
+    return rn_json_print(json_pack("{s:I, s:I, s:s, s:b}", "members", (json_int_t)outcome->members,
+                                   "pending", (json_int_t)outcome->pending, "pending_names",
+                                   outcome->pending_names, "complete", outcome->welcomes ? 1 : 0),
+                         err);
 }
 
 static void report_invited(const char *directory, const struct invite_outcome *outcome)
@@ -182,16 +195,18 @@ static void report_accepted(const char *directory, const struct invite_outcome *
            directory, directory, directory);
 }
 
-static void report(const struct rn_command *command, const struct invite_settings *settings,
-                   const struct invite_outcome *outcome)
+static rn_result report(const struct rn_command *command, const struct invite_settings *settings,
+                        const struct invite_outcome *outcome, struct rn_error *err)
 {
     char word[RN_SHELL_WORD_MAX];
     const char *directory = rn_shell_word(command->operands[0], word);
     if (command->json) {
-        report_json(outcome);
-    } else if (command->quiet) {
-        return;
-    } else if (settings->renew) {
+        return report_json(outcome, err);
+    }
+    if (command->quiet) {
+        return rn_ok();
+    }
+    if (settings->renew) {
         printf("Issued %s. Roster, plan and signatures stay as they are.\n\nNext:\n"
                "  1. send each member its file of %s/renewals\n"
                "  2. each member: rondo join NAME.renewal --dir DIR\n",
@@ -203,6 +218,7 @@ static void report(const struct rn_command *command, const struct invite_setting
     } else {
         report_invited(directory, outcome);
     }
+    return rn_ok();
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -210,8 +226,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     const struct invite_settings *s = command->settings;
     struct invite_outcome outcome = {0};
     RN_TRY(invite_run(command, s, &outcome, err));
-    report(command, s, &outcome);
-    return rn_ok();
+    return report(command, s, &outcome, err);
 }
 
 static const struct rn_option options[] = {

@@ -12,10 +12,15 @@
 #include "crypto/setup.h"
 #include "policy/mailtext.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/joinjob.h"
 #include "services/cli/setup/policywords.h"
+
+static const char *const step_names[] = {[RN_JOIN_INVITED] = "an invitation",
+                                         [RN_JOIN_WELCOMED] = "a welcome",
+                                         [RN_JOIN_RENEWED] = "a renewal"};
 
 static void job_clear(struct rn_join_job *job)
 {
@@ -27,7 +32,26 @@ static void job_clear(struct rn_join_job *job)
     rn_free(job->policy);
 }
 
-static rn_result join_run(struct rn_join_job *job, struct rn_error *err)
+/* What an option does only in another step would be lost without a word. */
+static rn_result options_check(const struct rn_command *command, enum rn_join_step step,
+                               struct rn_error *err)
+{
+    struct rn_option_at at = {.def = command->def};
+    while (rn_option_next(&at)) {
+        const char *name = at.option.name;
+        const bool sign = strcmp(name, "sign") == 0;
+        const bool fits = at.common || strcmp(name, "dir") == 0 ||
+                          (strcmp(name, "out") == 0 && step != RN_JOIN_RENEWED) ||
+                          (sign ? step == RN_JOIN_WELCOMED : step == RN_JOIN_INVITED);
+        RN_ENSURE(fits || !command->given[at.number], err, RN_E_USAGE,
+                  "--%s goes with %s, %s is %s", name, sign ? "a welcome" : "an invitation",
+                  command->operands[0], step_names[step]);
+    }
+    return rn_ok();
+}
+
+static rn_result join_run(const struct rn_command *command, struct rn_join_job *job,
+                          struct rn_error *err)
 {
     static const struct {
         const char *kind;
@@ -42,6 +66,7 @@ static rn_result join_run(struct rn_join_job *job, struct rn_error *err)
     for (size_t i = 0; i < RN_ARRAY_LENGTH(steps); i++) {
         if (rn_bundle_is(text, steps[i].kind)) {
             job->step = (enum rn_join_step)i;
+            RN_TRY(options_check(command, job->step, err));
             return steps[i].run(job, err);
         }
     }
@@ -50,24 +75,22 @@ static rn_result join_run(struct rn_join_job *job, struct rn_error *err)
                    job->source, kind == NULL ? "" : ", but ", kind == NULL ? "" : kind);
 }
 
-static void report_json(const struct rn_join_job *job, const struct rn_policy_clause *clauses)
+static rn_result report_json(const struct rn_join_job *job, const struct rn_policy_clause *clauses,
+                             struct rn_error *err)
 {
-    static const char *const steps[] = {"invitation", "welcome", "renewal"};
     json_t *root =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "directory", job->settings->directory, "member",
-                  job->member, "step", steps[job->step], "output", job->output, "certificate_until",
-                  job->until, "kept", job->kept);
+                  job->member, "step", strchr(step_names[job->step], ' ') + 1, "output",
+                  job->output, "certificate_until", job->until, "kept", job->kept);
     if (job->step == RN_JOIN_INVITED) {
         json_t *policy = json_object();
         for (size_t i = 0; i < RN_POLICY_CLAUSES; i++) {
             (void)json_object_set_new(policy, clauses[i].name, json_string(clauses[i].text));
         }
         (void)json_object_set_new(root, "policy", policy);
-        (void)json_object_set_new(root, "warning", json_string(job->warning.text));
+        (void)json_object_set_new(root, "warning", rn_json_sentence(job->warning.text));
     }
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
-    json_decref(root);
+    return rn_json_print(root, err);
 }
 
 static void report_invited(const struct rn_join_job *job, const struct rn_policy_clause *clauses)
@@ -109,18 +132,21 @@ static void report_welcomed(const struct rn_join_job *job)
     }
 }
 
-static void report(const struct rn_command *command, const struct rn_join_job *job)
+static rn_result report(const struct rn_command *command, const struct rn_join_job *job,
+                        struct rn_error *err)
 {
     struct rn_policy_clause clauses[RN_POLICY_CLAUSES];
     rn_policy_words(job->policy, clauses);
-    if (job->warning.text[0] != '\0' && !command->json) {
+    if (command->json) {
+        return report_json(job, clauses, err);
+    }
+    if (job->warning.text[0] != '\0') { /* an error soon: told under --quiet, too */
         (void)fprintf(stderr, "rondo join: warning: %s\n", job->warning.text);
     }
-    if (command->json) {
-        report_json(job, clauses);
-    } else if (command->quiet) {
-        return;
-    } else if (job->step == RN_JOIN_INVITED) {
+    if (command->quiet) {
+        return rn_ok();
+    }
+    if (job->step == RN_JOIN_INVITED) {
         report_invited(job, clauses);
     } else if (job->step == RN_JOIN_WELCOMED) {
         report_welcomed(job);
@@ -131,6 +157,7 @@ static void report(const struct rn_command *command, const struct rn_join_job *j
                                      : "its new certificate",
                job->until);
     }
+    return rn_ok();
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -139,9 +166,8 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
         job = {.settings = command->settings, .source = command->operands[0]};
     job.plan = rn_alloc(1, sizeof *job.plan);
     job.policy = rn_alloc(1, sizeof *job.policy);
-    RN_TRY(join_run(&job, err));
-    report(command, &job);
-    return rn_ok();
+    RN_TRY(join_run(command, &job, err));
+    return report(command, &job, err);
 }
 
 static const struct rn_option site_options[] = {

@@ -7,17 +7,17 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "crypto/calendar.h"
 #include "crypto/setup.h"
 #include "crypto/tlspolicy.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
+#include "services/cli/setup/adminsocket.h"
 #include "services/cli/setup/enrol.h"
-#include "services/rpc/rpc.h"
 
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 #define STATUS_MS 2000
 #define NAMES_BYTES 4096
 
@@ -52,23 +52,17 @@ static void certificate_until(const struct rn_setup *setup, const char *name, ch
     RN_BUG_IF(!rn_text_format(file, sizeof file, "members/%s.crt", name));
     if (rn_is_ok(rn_setup_read(setup->directory, file, RN_SETUP_PEM_MAX, &text, NULL)) &&
         rn_is_ok(rn_tls_leaf_read(rn_buffer_view(&text), &leaf, NULL))) {
-        rn_date_format(out, (uint32_t)(leaf.not_after_ms / DAY_MS));
+        rn_date_format(out, (uint32_t)(leaf.not_after_ms / RN_DAY_MS));
     }
 }
 
 /* The status of a coordinator that runs here; NULL when none answers. */
-static json_t *status_ask(const struct rn_setup *setup)
+static json_t *status_ask(const char *directory)
 {
-    char state[RN_PATH_MAX];
-    char socket[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer answer = {0};
-    if (!rn_is_ok(rn_site_path(state, setup->directory, setup->site.state, NULL)) ||
-        !rn_is_ok(rn_path_join(socket, state, "admin.sock", NULL)) || !rn_file_exists(socket) ||
-        !rn_is_ok(rn_rpc_setup(NULL)) ||
-        !rn_is_ok(rn_rpc_local_admin(socket, "status", STATUS_MS, &answer, NULL))) {
-        return NULL;
-    }
-    return json_loads(rn_buffer_text(&answer), 0, NULL);
+    return rn_is_ok(rn_adminsocket_ask(directory, "status", STATUS_MS, &answer, NULL))
+               ? json_loads(rn_buffer_text(&answer), 0, NULL)
+               : NULL;
 }
 
 static const char *connected_word(const json_t *status, const char *name)
@@ -97,7 +91,8 @@ static void list_text(const struct member_row *rows, size_t count, const char *p
     }
 }
 
-static void list_json(const struct member_row *rows, size_t count, const char *pending)
+static rn_result list_json(const struct member_row *rows, size_t count, const char *pending,
+                           struct rn_error *err)
 {
     json_t *members = json_array();
     for (size_t i = 0; i < count; i++) {
@@ -108,10 +103,8 @@ static void list_json(const struct member_row *rows, size_t count, const char *p
                                                        "key", rows[i].key, "certificate_until",
                                                        rows[i].until, "connected", connected));
     }
-    json_t *root = json_pack("{s:o, s:s}", "members", members, "pending_names", pending);
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
-    json_decref(root);
+    return rn_json_print(json_pack("{s:o, s:s}", "members", members, "pending_names", pending),
+                         err);
 }
 
 static rn_result list_run(struct rn_command *command, struct rn_error *err)
@@ -123,7 +116,7 @@ static rn_result list_run(struct rn_command *command, struct rn_error *err)
     RN_TRY(rn_enrol_pending(setup->directory, &open_count, pending, sizeof pending, err));
     const size_t count = setup->roster.count;
     RN_CLEANUP(rn_free_cleanup) struct member_row *rows = rn_alloc(count, sizeof *rows);
-    json_t *status = status_ask(setup);
+    json_t *status = status_ask(setup->directory);
     for (size_t i = 0; i < count; i++) {
         const struct rn_roster_member *member = &setup->roster.members[i];
         rows[i].name = member->name;
@@ -133,10 +126,9 @@ static rn_result list_run(struct rn_command *command, struct rn_error *err)
     }
     json_decref(status);
     if (command->json) {
-        list_json(rows, count, pending);
-    } else {
-        list_text(rows, count, pending);
+        return list_json(rows, count, pending, err);
     }
+    list_text(rows, count, pending);
     return rn_ok();
 }
 
@@ -206,23 +198,20 @@ const struct rn_command_def rn_cmd_member_renew = {
 
 /* ---- remove. */
 
-static void remove_report(const struct rn_command *command, const struct rn_setup *setup,
-                          const char *kept)
+static rn_result remove_report(const struct rn_command *command, const struct rn_setup *setup,
+                               const char *kept, struct rn_error *err)
 {
     char hash[65];
     char word[RN_SHELL_WORD_MAX];
     const char *directory = rn_shell_word(command->operands[0], word);
     rn_hex_encode(hash, setup->plan.hash, sizeof setup->plan.hash);
     if (command->json) {
-        json_t *root = json_pack("{s:i, s:s, s:s}", "members", (int)setup->roster.count, "plan",
-                                 hash, "kept", kept);
-        (void)json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-        json_decref(root);
-        return;
+        return rn_json_print(json_pack("{s:i, s:s, s:s}", "members", (int)setup->roster.count,
+                                       "plan", hash, "kept", kept),
+                             err);
     }
     if (command->quiet) {
-        return;
+        return rn_ok();
     }
     printf(
         "The roster has %u members. The plan is bound to it, with a seed of its own, which makes\n"
@@ -237,6 +226,7 @@ static void remove_report(const struct rn_command *command, const struct rn_setu
            "  3. rondo plan sign %s NAME.signature...\n"
            "  4. rondo run %s; each of them: rondo run DIR\n",
            directory, directory, directory);
+    return rn_ok();
 }
 
 static rn_result remove_run(struct rn_command *command, struct rn_error *err)
@@ -248,8 +238,7 @@ static rn_result remove_run(struct rn_command *command, struct rn_error *err)
     RN_TRY(rn_setup_lock(directory, &lock, err));
     RN_TRY(operator_open(directory, &setup, err));
     RN_TRY(rn_enrol_remove(setup, command->operands + 1, command->operand_count - 1, kept, err));
-    remove_report(command, setup, kept);
-    return rn_ok();
+    return remove_report(command, setup, kept, err);
 }
 
 const struct rn_command_def rn_cmd_member_remove = {

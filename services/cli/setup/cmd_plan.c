@@ -4,13 +4,13 @@
  */
 #include <jansson.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/setup.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/planmodel.h"
@@ -49,10 +49,8 @@ static bool is_directory(const char *path)
 
 static rn_result load_file(struct plan_job *job, const char *path, struct rn_error *err)
 {
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_TRY(rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err));
     job->file_plan = rn_alloc(1, sizeof *job->file_plan);
-    RN_TRY(rn_plan_parse(rn_buffer_view(&text), path, job->file_plan, err));
+    RN_TRY(rn_setup_plan_read(path, job->file_plan, err));
     job->view.plan = job->file_plan;
     return rn_ok();
 }
@@ -139,7 +137,7 @@ static rn_result judge(struct rn_command *command, bool show, struct rn_error *e
         job = {.settings = command->settings, .view = {.reason = "", .policy_detail = ""}};
     RN_TRY(plan_judge(&job, command->operands[0], err));
     if (command->json) {
-        rn_plan_print_json(&job.view, stdout);
+        RN_TRY(rn_json_print(rn_plan_json(&job.view), err));
     } else if (show || !command->quiet) {
         rn_plan_print_text(&job.view, show, stdout);
     }
@@ -205,8 +203,8 @@ static rn_result sign_run(const struct rn_command *command, struct rn_setup **ou
                         err);
 }
 
-static void sign_report(const struct rn_command *command, const struct rn_setup *setup,
-                        const struct rn_plan_signers *signers)
+static rn_result sign_report(const struct rn_command *command, const struct rn_setup *setup,
+                             const struct rn_plan_signers *signers, struct rn_error *err)
 {
     char hash[65];
     struct rn_plan_numbers numbers;
@@ -217,17 +215,14 @@ static void sign_report(const struct rn_command *command, const struct rn_setup 
     (void)rn_is_ok(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, NULL));
     const bool enough = signers->member_count >= numbers.quorum;
     if (command->json) {
-        json_t *root =
-            json_pack("{s:s, s:I, s:I, s:I, s:b}", "plan", hash, "members_signed",
-                      (json_int_t)signers->member_count, "members", (json_int_t)setup->roster.count,
-                      "needed", (json_int_t)numbers.quorum, "enough", enough ? 1 : 0);
-        (void)json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-        json_decref(root);
-        return;
+        return rn_json_print(json_pack("{s:s, s:I, s:I, s:I, s:b}", "plan", hash, "members_signed",
+                                       (json_int_t)signers->member_count, "members",
+                                       (json_int_t)setup->roster.count, "needed",
+                                       (json_int_t)numbers.quorum, "enough", enough ? 1 : 0),
+                             err);
     }
     if (command->quiet) {
-        return;
+        return rn_ok();
     }
     printf("Plan %.16s... carries the signatures of %u of %u members; %u must sign.\n", hash,
            signers->member_count, setup->roster.count, numbers.quorum);
@@ -239,6 +234,7 @@ static void sign_report(const struct rn_command *command, const struct rn_setup 
                "signed too.\n",
                directory, setup->site.name, directory);
     }
+    return rn_ok();
 }
 
 static rn_result sign_command(struct rn_command *command, struct rn_error *err)
@@ -246,8 +242,7 @@ static rn_result sign_command(struct rn_command *command, struct rn_error *err)
     struct rn_plan_signers signers = {0};
     RN_CLEANUP(rn_setup_free_cleanup) struct rn_setup *setup = NULL;
     RN_TRY(sign_run(command, &setup, &signers, err));
-    sign_report(command, setup, &signers);
-    return rn_ok();
+    return sign_report(command, setup, &signers, err);
 }
 
 const struct rn_command_def rn_cmd_plan_sign = {

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/planreport.h"
 
@@ -17,13 +18,11 @@ static rn_result plan_load(const char *path, struct rn_plan *plan, struct rn_err
 {
     struct stat facts;
     char inside[RN_PATH_MAX];
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     if (stat(path, &facts) == 0 && S_ISDIR(facts.st_mode)) {
         RN_TRY(rn_path_join(inside, path, "plan.yaml", err));
         path = inside;
     }
-    RN_TRY(rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err));
-    return rn_plan_parse(rn_buffer_view(&text), path, plan, err);
+    return rn_setup_plan_read(path, plan, err);
 }
 
 static bool differs(const struct rn_field *field, const struct rn_plan *a, const struct rn_plan *b)
@@ -73,7 +72,7 @@ static void print_text(const char *const *paths, const struct rn_plan *a, const 
     }
 }
 
-static void print_json(const struct rn_plan *a, const struct rn_plan *b)
+static rn_result print_json(const struct rn_plan *a, const struct rn_plan *b, struct rn_error *err)
 {
     const struct rn_field_table *table = rn_plan_fields();
     char hashes[2][65];
@@ -88,11 +87,8 @@ static void print_json(const struct rn_plan *a, const struct rn_plan *b)
     }
     rn_hex_encode(hashes[0], a->hash, sizeof a->hash);
     rn_hex_encode(hashes[1], b->hash, sizeof b->hash);
-    json_t *root =
-        json_pack("{s:s, s:s, s:o}", "from", hashes[0], "to", hashes[1], "fields", fields);
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
-    json_decref(root);
+    return rn_json_print(
+        json_pack("{s:s, s:s, s:o}", "from", hashes[0], "to", hashes[1], "fields", fields), err);
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -102,10 +98,9 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     RN_TRY(plan_load(command->operands[0], a, err));
     RN_TRY(plan_load(command->operands[1], b, err));
     if (command->json) {
-        print_json(a, b);
-    } else {
-        print_text(command->operands, a, b);
+        return print_json(a, b, err);
     }
+    print_text(command->operands, a, b);
     return rn_ok();
 }
 

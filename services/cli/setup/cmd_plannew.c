@@ -10,6 +10,7 @@
 #include "base/guard.h"
 #include "crypto/random.h"
 #include "crypto/setup.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/planoptions.h"
@@ -75,13 +76,8 @@ static rn_result alone_fill(const struct new_settings *s, struct rn_plan *plan,
 
 static rn_result base_load(const char *path, struct rn_plan *plan, struct rn_error *err)
 {
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     rn_plan_defaults(plan);
-    if (path == NULL) {
-        return rn_ok();
-    }
-    RN_TRY(rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err));
-    return rn_plan_parse(rn_buffer_view(&text), path, plan, err);
+    return path == NULL ? rn_ok() : rn_setup_plan_read(path, plan, err);
 }
 
 static rn_result plan_fill(const struct rn_command *command, struct rn_plan *plan,
@@ -125,19 +121,18 @@ static rn_result plan_write(const char *path, struct rn_plan *plan, struct rn_er
     return rn_file_write(path, rn_buffer_view(&text), 0644, err);
 }
 
-static void report(const struct rn_command *command, const struct rn_plan *plan)
+static rn_result report(const struct rn_command *command, const struct rn_plan *plan,
+                        struct rn_error *err)
 {
     const struct new_settings *s = command->settings;
     const char *directory = command->operand_count == 0 ? NULL : command->operands[0];
     char hash[65];
     rn_hex_encode(hash, plan->hash, sizeof plan->hash);
     if (command->json) {
-        json_t *root =
-            json_pack("{s:s, s:s, s:s}", "file", s->out, "name", plan->name, "hash", hash);
-        (void)json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-        json_decref(root);
-    } else if (!command->quiet) {
+        return rn_json_print(
+            json_pack("{s:s, s:s, s:s}", "file", s->out, "name", plan->name, "hash", hash), err);
+    }
+    if (!command->quiet) {
         printf("Wrote plan '%s' to %s.\n\nNext:\n  1. read it and change what you want\n",
                plan->name, s->out);
         char words[2][RN_SHELL_WORD_MAX];
@@ -150,6 +145,7 @@ static void report(const struct rn_command *command, const struct rn_plan *plan)
                    directory, file);
         }
     }
+    return rn_ok();
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -159,8 +155,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     RN_TRY(rn_crypto_setup(err));
     RN_TRY(plan_fill(command, plan, err));
     RN_TRY(plan_write(s->out, plan, err));
-    report(command, plan);
-    return rn_ok();
+    return report(command, plan, err);
 }
 
 static const struct rn_option options[] = {

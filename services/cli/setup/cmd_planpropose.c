@@ -9,6 +9,7 @@
 
 #include "base/guard.h"
 #include "crypto/setup.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/enrol.h"
@@ -93,7 +94,8 @@ static rn_result propose(struct proposal *proposal, const char *directory, const
     return plan_put(proposal, memcmp(before, setup->plan.hash, sizeof before) != 0, err);
 }
 
-static void report(const struct rn_command *command, const struct proposal *proposal)
+static rn_result report(const struct rn_command *command, const struct proposal *proposal,
+                        struct rn_error *err)
 {
     char hash[65];
     const struct rn_setup *setup = proposal->setup;
@@ -101,15 +103,13 @@ static void report(const struct rn_command *command, const struct proposal *prop
     const unsigned members = setup->has_roster ? setup->roster.count : 0;
     rn_hex_encode(hash, setup->plan.hash, sizeof setup->plan.hash);
     if (command->json) {
-        json_t *root = json_pack("{s:s, s:s, s:i, s:s}", "plan", hash, "name", setup->plan.name,
-                                 "members", (int)members, "kept", proposal->kept);
-        (void)json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-        json_decref(root);
-        return;
+        return rn_json_print(json_pack("{s:s, s:s, s:i, s:s}", "plan", hash, "name",
+                                       setup->plan.name, "members", (int)members, "kept",
+                                       proposal->kept),
+                             err);
     }
     if (command->quiet) {
-        return;
+        return rn_ok();
     }
     printf("Plan '%s' (%.16s...) is the plan of %s now.\n", setup->plan.name, hash, directory);
     if (proposal->kept[0] != '\0') {
@@ -119,7 +119,7 @@ static void report(const struct rn_command *command, const struct proposal *prop
     directory = rn_shell_word(directory, word);
     if (members == 0) {
         printf("\nNext:\n  1. rondo invite %s NAME...\n", directory);
-        return;
+        return rn_ok();
     }
     printf("\nNext:\n"
            "  1. send each member its file of %s/welcome\n"
@@ -127,14 +127,14 @@ static void report(const struct rn_command *command, const struct proposal *prop
            "  3. rondo plan sign %s NAME.signature...\n"
            "  4. rondo run %s; each member: rondo run DIR\n",
            directory, directory, directory);
+    return rn_ok();
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
 {
     struct proposal RN_CLEANUP(proposal_clear) proposal = {0};
     RN_TRY(propose(&proposal, command->operands[0], command->operands[1], err));
-    report(command, &proposal);
-    return rn_ok();
+    return report(command, &proposal, err);
 }
 
 const struct rn_command_def rn_cmd_plan_propose = {

@@ -7,16 +7,14 @@
 #include <dirent.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/calendar.h"
 #include "base/guard.h"
-#include "crypto/calendar.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "policy/bundle.h"
 #include "services/cli/setup/enrolproof.h"
 #include "services/cli/setup/jobs.h"
 
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 #define TOKEN_BYTES 32
 
 /* RN_E_CONFIG when the name is taken. */
@@ -83,7 +81,7 @@ rn_result rn_enrol_invite(const char *directory, const struct rn_plan *plan,
     RN_TRY(rn_setup_read(directory, "plan.yaml", RN_PLAN_BYTES_MAX, &plan_text, err));
     RN_TRY(rn_random_bytes(token.bytes, sizeof token.bytes, err));
     rn_hex_encode(token_text, token.bytes, sizeof token.bytes);
-    rn_date_format(expires, (uint32_t)(now_wall_ms / DAY_MS) + RN_ENROL_INVITE_DAYS);
+    rn_date_format(expires, (uint32_t)(now_wall_ms / RN_DAY_MS) + RN_ENROL_INVITE_DAYS);
     const struct invitation facts = {plan->federation,         name,    address,
                                      plan->roster.coordinator, expires, token_text};
     const rn_result written = invitation_write(directory, &facts, rn_buffer_view(&authority),

@@ -3,14 +3,12 @@
  * Requests: first all are checked against invitation, roster and each other, then everything is
  * written, the roster before the plan, so that an interrupted run can be completed.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/calendar.h"
 #include "base/guard.h"
-#include "crypto/calendar.h"
 #include "crypto/kdf.h"
 #include "crypto/sha256.h"
 #include "crypto/x509.h"
@@ -18,8 +16,6 @@
 #include "policy/mailtext.h"
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/enrolproof.h"
-
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 struct candidate {
     const char *source; /* path of the request */
@@ -67,7 +63,7 @@ static rn_result token_load(struct acceptance *a, const struct candidate *candid
     RN_TRY(rn_bundle_parse(rn_buffer_view(&text), file, RN_BUNDLE_INVITE, rn_invite_items,
                            RN_INVITE_ITEMS, &bundle, err));
     RN_ENSURE(rn_date_parse(rn_bundle_value(&bundle, RN_INVITE_EXPIRES), &expires) &&
-                  a->now_ms / DAY_MS <= expires,
+                  a->now_ms / RN_DAY_MS <= expires,
               err, RN_E_PEER_AUTH,
               "%s: the invitation of '%s' has expired; make another one (rondo invite %s %s), with "
               "which it joins again",

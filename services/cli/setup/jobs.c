@@ -227,13 +227,13 @@ rn_result rn_job_switch(const char *directory, const struct rn_site *site,
 /* RN_E_REFUSED when the plan in this folder is another one with the same start. */
 static rn_result start_check(const char *folder, const struct rn_plan *plan, struct rn_error *err)
 {
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    char path[RN_PATH_MAX];
     RN_CLEANUP(rn_free_cleanup) struct rn_plan *other = rn_alloc(1, sizeof *other);
-    if (!rn_setup_has(folder, "plan.yaml")) {
+    RN_TRY(rn_path_join(path, folder, "plan.yaml", err));
+    if (!rn_file_exists(path)) {
         return rn_ok();
     }
-    RN_TRY(rn_setup_read(folder, "plan.yaml", RN_PLAN_BYTES_MAX, &text, err));
-    RN_TRY(rn_plan_parse(rn_buffer_view(&text), folder, other, err));
+    RN_TRY(rn_setup_plan_read(path, other, err));
     const bool same_plan = memcmp(other->hash, plan->hash, sizeof plan->hash) == 0;
     const bool same_start =
         other->seed == plan->seed && memcmp(other->model_hash, plan->model_hash, 32) == 0;

@@ -6,15 +6,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "crypto/calendar.h"
 #include "crypto/x509.h"
 #include "services/cli/setup/enrolproof.h"
 #include "services/cli/setup/joinjob.h"
 #include "services/cli/setup/setuptext.h"
-
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 static rn_result invite_check(struct rn_join_job *job, struct rn_error *err)
 {
@@ -27,7 +25,7 @@ static rn_result invite_check(struct rn_join_job *job, struct rn_error *err)
     RN_ENSURE(rn_date_parse(rn_bundle_value(bundle, RN_INVITE_EXPIRES), &expires), err, RN_E_DATA,
               "%s: no valid expiry date", job->source);
     RN_ENSURE(
-        rn_clock_wall_ms() / DAY_MS <= expires, err, RN_E_CONFIG,
+        rn_clock_wall_ms() / RN_DAY_MS <= expires, err, RN_E_CONFIG,
         "%s: expired on %s; ask the operator for a new one (rondo invite DIR %s there), or check "
         "this machine's clock",
         job->source, rn_bundle_value(bundle, RN_INVITE_EXPIRES), job->member);

@@ -7,17 +7,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "crypto/calendar.h"
 #include "crypto/tlspolicy.h"
 #include "crypto/x509.h"
 #include "services/cli/setup/enrolproof.h"
 #include "services/cli/setup/jobs.h"
 #include "services/cli/setup/joinjob.h"
 #include "services/cli/setup/plansign.h"
-
-#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 /* A member's directory, held until *out_lock is unlocked, that the file is for. */
 static rn_result member_open(struct rn_join_job *job, const char *federation, const char *member,
@@ -80,7 +78,7 @@ static rn_result certificate_choose(struct rn_join_job *job, const struct rn_set
     }
     job->certificate_kept = held_is_longer(setup, &fresh, &held);
     const uint64_t end_ms = job->certificate_kept ? held.not_after_ms : fresh.not_after_ms;
-    const uint64_t days = end_ms / DAY_MS;
+    const uint64_t days = end_ms / RN_DAY_MS;
     rn_date_format(job->until, days < RN_DATE_MAX ? (uint32_t)days : RN_DATE_MAX);
     return rn_ok();
 }

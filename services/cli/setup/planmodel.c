@@ -53,7 +53,9 @@ static rn_result model_open(const struct rn_plan *plan, const char *model_dir,
         .seed = plan->seed,
         .threads = 1,
     };
-    return rn_trainer_open(&spec, out, err);
+    const rn_result opened = rn_trainer_open(&spec, out, err);
+    return rn_is_ok(opened) ? opened
+                            : rn_fail_context(err, opened, "the plan does not suit the base model");
 }
 
 /* The vector of a round that trains these matrices. */
@@ -149,10 +151,7 @@ rn_result rn_plan_site_check(const struct rn_plan *plan, const char *model_dir,
 {
     struct rn_trainer *trainer = NULL;
     *out = (struct rn_plan_examples){0};
-    const rn_result opened = model_open(plan, model_dir, &trainer, err);
-    if (!rn_is_ok(opened)) {
-        return rn_fail_context(err, opened, "the plan does not suit the base model");
-    }
+    RN_TRY(model_open(plan, model_dir, &trainer, err));
     const rn_result result = files_count(plan, trainer, directory, data, out, err);
     rn_trainer_close(trainer);
     return result;

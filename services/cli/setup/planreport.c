@@ -193,7 +193,7 @@ static json_t *fields_json(const struct rn_plan *plan)
     return root;
 }
 
-void rn_plan_print_json(const struct rn_plan_view *view, FILE *out)
+json_t *rn_plan_json(const struct rn_plan_view *view)
 {
     char hash[65];
     const struct rn_plan *plan = view->plan;
@@ -215,7 +215,5 @@ void rn_plan_print_json(const struct rn_plan_view *view, FILE *out)
             root, "policy",
             json_pack("{s:s, s:s}", "reason", view->policy, "detail", view->policy_detail));
     }
-    (void)json_dumpf(root, out, JSON_COMPACT);
-    (void)fputc('\n', out);
-    json_decref(root);
+    return root;
 }

@@ -27,7 +27,7 @@ struct rn_plan_view {
 };
 
 void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *out);
-void rn_plan_print_json(const struct rn_plan_view *view, FILE *out);
+json_t *rn_plan_json(const struct rn_plan_view *view);
 
 /* The value of one field of the plan's table: number, truth value, text, or a list of them. */
 json_t *rn_plan_field_json(const struct rn_field *field, const void *data);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/cli/setup/plansign.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -60,19 +59,34 @@ rn_result rn_plan_policy_check(const struct rn_setup *setup, const uint8_t model
     return result;
 }
 
+rn_result rn_plan_policy_decide(const struct rn_setup *setup, const char *model,
+                                const uint8_t model_hash[32], struct rn_plan_cost *out_cost,
+                                struct rn_error *err)
+{
+    const char *reason = NULL;
+    struct rn_plan_numbers numbers;
+    enum rn_policy_reason upload = RN_POLICY_ACCEPTED;
+    rn_result result = rn_plan_policy_check(setup, model_hash, &reason, err);
+    if (!rn_is_ok(result)) {
+        return rn_fail_context(err, result, "%s", reason);
+    }
+    RN_TRY(rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err));
+    RN_TRY(rn_plan_cost_compute(&setup->plan, &numbers, model, out_cost, err));
+    result = rn_policy_check_upload(&setup->policy, out_cost->bytes_max, &upload, err);
+    return rn_is_ok(result) ? result
+                            : rn_fail_context(err, result, "%s", rn_policy_reason_name(upload));
+}
+
 /* The policy first: without its consent the data is not even counted. */
 static rn_result member_check(const struct rn_setup *setup, struct rn_error *err)
 {
     char model[RN_PATH_MAX];
     uint8_t model_hash[32];
-    const char *reason = NULL;
+    struct rn_plan_cost cost;
     struct rn_plan_examples found;
     RN_TRY(rn_site_path(model, setup->directory, setup->site.model, err));
     RN_TRY(rn_model_hash(model, model_hash, err));
-    const rn_result result = rn_plan_policy_check(setup, model_hash, &reason, err);
-    if (!rn_is_ok(result)) {
-        return rn_fail_context(err, result, "%s", reason);
-    }
+    RN_TRY(rn_plan_policy_decide(setup, model, model_hash, &cost, err));
     RN_TRY(rn_job_start_check(setup->directory, &setup->site, &setup->plan, err));
     return rn_plan_setup_check(setup, &found, err);
 }

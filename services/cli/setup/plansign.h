@@ -5,7 +5,7 @@
 #ifndef RN_SERVICES_CLI_SETUP_PLANSIGN_H
 #define RN_SERVICES_CLI_SETUP_PLANSIGN_H
 
-#include "services/cli/setup/setupfiles.h"
+#include "services/cli/setup/planmodel.h"
 
 /* At a member: plan, roster and policy are checked (the base model's files are hashed), and that
  * no job here began like this plan (jobs.h). At the
@@ -15,9 +15,16 @@
 RN_MUST rn_result rn_plan_sign(struct rn_setup *setup, const char *const *files, size_t count,
                                struct rn_plan_signers *out_signers, struct rn_error *err);
 
-/* What the policy says about the plan, without signing. *out_reason is a stable code. */
+/* What the policy says about the plan, without signing and without the bound of its upload, which
+ * needs the model (rn_policy_check_upload). *out_reason is a stable code. */
 RN_MUST rn_result rn_plan_policy_check(const struct rn_setup *setup, const uint8_t model_hash[32],
                                        const char **out_reason, struct rn_error *err);
+
+/* The same with that bound: opens the model, whose hash is given. RN_E_REFUSED with the reason code
+ * in the sentence. */
+RN_MUST rn_result rn_plan_policy_decide(const struct rn_setup *setup, const char *model,
+                                        const uint8_t model_hash[32], struct rn_plan_cost *out_cost,
+                                        struct rn_error *err);
 
 /* Roster and plan belong together, and this site belongs to them. */
 RN_MUST rn_result rn_plan_parties_check(const struct rn_setup *setup,

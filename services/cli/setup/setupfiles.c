@@ -138,6 +138,13 @@ rn_result rn_setup_load_plan(struct rn_setup *setup, struct rn_error *err)
     return rn_plan_parse(rn_buffer_view(&setup->plan_bytes), path, &setup->plan, err);
 }
 
+rn_result rn_setup_plan_read(const char *path, struct rn_plan *out, struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_TRY(rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err));
+    return rn_plan_parse(rn_buffer_view(&text), path, out, err);
+}
+
 rn_result rn_setup_load_roster(struct rn_setup *setup, struct rn_error *err)
 {
     char path[RN_PATH_MAX];

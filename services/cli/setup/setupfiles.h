@@ -82,6 +82,9 @@ RN_MUST rn_result rn_setup_replace_hash(struct rn_buffer *text, const char *sect
 /* The same for the number after "seed:" at the left margin: a seed that was drawn now. */
 RN_MUST rn_result rn_setup_replace_seed(struct rn_buffer *text, struct rn_error *err);
 
+/* A plan file on its own. */
+RN_MUST rn_result rn_setup_plan_read(const char *path, struct rn_plan *out, struct rn_error *err);
+
 /* An absolute path of something that exists. RN_E_NO_INPUT when it does not. */
 RN_MUST rn_result rn_setup_absolute(const char *path, char out[static RN_PATH_MAX],
                                     struct rn_error *err);

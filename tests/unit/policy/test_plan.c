@@ -55,7 +55,6 @@ static void reads_every_field(void **state)
     assert_false(plan.lora.rslora);
     assert_int_equal(plan.lora.targets_count, 2);
     assert_string_equal(plan.lora.targets[0], "query");
-    assert_false(plan.lora.all_linear);
     assert_int_equal(plan.lora.layers_count, 2);
     assert_int_equal(plan.lora.layers[1], 2);
     assert_int_equal(plan.lora.head, RN_PLAN_HEAD_FEDERATED);
@@ -96,7 +95,7 @@ static void optional_fields_have_defaults(void **state)
     assert_true(rn_is_ok(parse(b)));
     assert_true(rn_is_ok(
         parse(edited(a, plan_example, "targets: [query, value]", "targets: [all-linear]"))));
-    assert_true(plan.lora.all_linear);
+    assert_int_equal(plan.lora.targets_count, 1);
     edited(a, plan_example, "metrics: home", "metrics: summed");
     assert_true(rn_is_ok(parse(a)));
     assert_int_equal(rn_plan_last_round(&plan), plan.rounds);

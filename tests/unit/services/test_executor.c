@@ -613,6 +613,10 @@ static void a_chunk_that_cannot_be_had_is_told(void **state)
         rn_executor_room(world->executor, RN_SA_COORDINATOR, 1);
     }
     wait_for(world, world->in, "sent:usage");
+    (void)say(world, "#1"); /* what is wanted later goes out again */
+    wait_for(world, world->out, "c7 c0 c1");
+    rn_executor_room(world->executor, RN_SA_COORDINATOR, 2);
+    wait_for(world, world->in, "sent:ok");
     end(world);
 }
 

@@ -148,6 +148,22 @@ static void mistakes_are_named(void **state)
     refused("--text a -x", "unknown option -x");
 }
 
+/* A mistake is told in the form that was asked for, wherever --format stands. */
+static void mistakes_know_the_format(void **state)
+{
+    static const char *const lines[][2] = {
+        {"--nonsense --format json", "json"},    {"--seed x --format=jsonl", "jsonl"},
+        {"a b c --format json", "json"},         {"--text --format json", "json"},
+        {"--nonsense --format xml", "text"},     {"--nonsense --format", "text"},
+        {"--nonsense -- --format json", "text"},
+    };
+    (void)state;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(lines); i++) {
+        refused(lines[i][0], "");
+        assert_string_equal(command.format, lines[i][1]);
+    }
+}
+
 static void help_wins(void **state)
 {
     bool help = false;
@@ -203,9 +219,13 @@ static void settings_as_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_read), cmocka_unit_test(mistakes_are_named),
-        cmocka_unit_test(help_wins),       cmocka_unit_test(near_names),
-        cmocka_unit_test(shell_words),     cmocka_unit_test(settings_as_text),
+        cmocka_unit_test(values_are_read),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(mistakes_know_the_format),
+        cmocka_unit_test(help_wins),
+        cmocka_unit_test(near_names),
+        cmocka_unit_test(shell_words),
+        cmocka_unit_test(settings_as_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 
+#include "services/cli/kit/program.h"
 #include "services/cli/rondo.h"
 #include "tests/unit/services/rpc_fixture.h"
 
@@ -156,7 +157,7 @@ static void test_not_there(void **state)
     assert_int_equal(run_status(site, "json", &out), 75);
     assert_non_null(strstr(rn_buffer_text(&out), "\"error\""));
     assert_int_equal(run_status(certs, "text", &out), 66);
-    assert_non_null(strstr(rn_buffer_text(&out), "no site directory"));
+    assert_non_null(strstr(rn_buffer_text(&out), "no site's directory"));
     site_make("version: 1\nrole: nobody\n");
     assert_int_equal(run_status(site, "text", &out), 78);
     assert_non_null(strstr(rn_buffer_text(&out), "site.yaml"));

@@ -2,7 +2,7 @@
  *
  * Calendar days, counted year by year: one command reads few of them.
  */
-#include "crypto/calendar.h"
+#include "base/calendar.h"
 
 #include "base/bytes.h"
 #include "base/guard.h"

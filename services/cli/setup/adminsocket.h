@@ -3,8 +3,8 @@
  * A word to the service that runs with a site directory, through the unix socket in its state
  * directory.
  */
-#ifndef RN_SERVICES_CLI_RUN_ADMINSOCKET_H
-#define RN_SERVICES_CLI_RUN_ADMINSOCKET_H
+#ifndef RN_SERVICES_CLI_SETUP_ADMINSOCKET_H
+#define RN_SERVICES_CLI_SETUP_ADMINSOCKET_H
 
 #include "base/bytes.h"
 #include "base/file.h"
