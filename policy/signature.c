@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/guard.h"
 
 #define SIGNATURE_TAG "rondo/v1 plan signature"
