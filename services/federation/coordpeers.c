@@ -68,7 +68,7 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
 {
     const struct rn_coord_session *session = &c->session;
     const bool running = c->phase == RN_COORDINATION_SESSION && session->machine != NULL;
-    const struct rn_wire_envelope envelope = {
+    struct rn_wire_envelope envelope = {
         .body = RN_WIRE_WELCOME,
         .as.welcome = {.round = c->round,
                        .attempt = c->attempt,
@@ -76,6 +76,8 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
                        .joined_late =
                            running && session->stage > RN_SA_STAGE_READY &&
                            (session->summed || !rn_sa_set_has(&session->joined, index))}};
+    envelope.as.welcome.adapter_hash.present = true;
+    memcpy(envelope.as.welcome.adapter_hash.bytes, c->model->adapter_hash, RN_HASH_BYTES);
     rn_effects_send(c->out, c->peers[index].connection, &envelope);
 }
 

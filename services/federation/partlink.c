@@ -182,7 +182,7 @@ static void hear_welcome(struct rn_participation *p, const struct rn_wire_welcom
 {
     p->welcome = *welcome;
     p->clone_since_ms = 0;
-    rn_part_heard(p, welcome->round, NULL);
+    rn_part_heard(p, welcome->round, said(&welcome->adapter_hash));
     rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_WELCOME,
                                            .round = p->heard.round,
                                            .attempt = (uint32_t)welcome->attempt,

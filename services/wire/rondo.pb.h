@@ -27,12 +27,14 @@ typedef struct _rondo_v1_Hello {
     bool waits; /* a member: takes no offer before it holds more signatures of the plan */
 } rondo_v1_Hello;
 
+typedef PB_BYTES_ARRAY_T(32) rondo_v1_Welcome_adapter_hash_t;
 /* Coordinator to member, after both Hellos agreed. */
 typedef struct _rondo_v1_Welcome {
     uint64_t round; /* round in progress, or the next one */
     uint64_t attempt;
     uint32_t members; /* connected members, this one included */
     bool joined_late; /* waits for the next round */
+    rondo_v1_Welcome_adapter_hash_t adapter_hash; /* of the adapter that the coordinator holds, as in Hello, but of now */
 } rondo_v1_Welcome;
 
 /* The sender will end this session in order. */
@@ -104,7 +106,7 @@ extern "C" {
 
 /* Initializer values for message structs */
 #define rondo_v1_Hello_init_default              {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0}
-#define rondo_v1_Welcome_init_default            {0, 0, 0, 0}
+#define rondo_v1_Welcome_init_default            {0, 0, 0, 0, {0, {0}}}
 #define rondo_v1_Closing_init_default            {0, 0}
 #define rondo_v1_RoundSummary_init_default       {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_default             {0, 0, 0, 0, 0, 0}
@@ -113,7 +115,7 @@ extern "C" {
 #define rondo_v1_AdminRequest_init_default       {""}
 #define rondo_v1_AdminAnswer_init_default        {{{NULL}, NULL}}
 #define rondo_v1_Hello_init_zero                 {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0}
-#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0}
+#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0, {0, {0}}}
 #define rondo_v1_Closing_init_zero               {0, 0}
 #define rondo_v1_RoundSummary_init_zero          {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0, 0}
@@ -136,6 +138,7 @@ extern "C" {
 #define rondo_v1_Welcome_attempt_tag             2
 #define rondo_v1_Welcome_members_tag             3
 #define rondo_v1_Welcome_joined_late_tag         5
+#define rondo_v1_Welcome_adapter_hash_tag        6
 #define rondo_v1_Closing_reason_tag              1
 #define rondo_v1_Closing_job_done_tag            3
 #define rondo_v1_RoundSummary_round_tag          1
@@ -186,7 +189,8 @@ X(a, STATIC,   SINGULAR, BOOL,     waits,            10)
 X(a, STATIC,   SINGULAR, UINT64,   round,             1) \
 X(a, STATIC,   SINGULAR, UINT64,   attempt,           2) \
 X(a, STATIC,   SINGULAR, UINT32,   members,           3) \
-X(a, STATIC,   SINGULAR, BOOL,     joined_late,       5)
+X(a, STATIC,   SINGULAR, BOOL,     joined_late,       5) \
+X(a, STATIC,   SINGULAR, BYTES,    adapter_hash,      6)
 #define rondo_v1_Welcome_CALLBACK NULL
 #define rondo_v1_Welcome_DEFAULT NULL
 
@@ -284,7 +288,7 @@ extern const pb_msgdesc_t rondo_v1_AdminAnswer_msg;
 #define rondo_v1_Hello_size                      269
 #define rondo_v1_RoundSummary_size               91
 #define rondo_v1_Status_size                     56
-#define rondo_v1_Welcome_size                    30
+#define rondo_v1_Welcome_size                    64
 
 #ifdef __cplusplus
 } /* extern "C" */

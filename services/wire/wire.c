@@ -88,6 +88,26 @@ static bool hello_in(const rondo_v1_Hello *in, struct rn_wire_hello *out)
     return ok;
 }
 
+static void welcome_out(const struct rn_wire_welcome *in, rondo_v1_Welcome *out)
+{
+    out->round = in->round;
+    out->attempt = in->attempt;
+    out->members = in->members;
+    out->joined_late = in->joined_late;
+    HASH_OUT(out->adapter_hash, in->adapter_hash);
+}
+
+static bool welcome_in(const rondo_v1_Welcome *in, struct rn_wire_welcome *out)
+{
+    bool ok = true;
+    *out = (struct rn_wire_welcome){.round = in->round,
+                                    .attempt = in->attempt,
+                                    .members = in->members,
+                                    .joined_late = in->joined_late};
+    HASH_IN(out->adapter_hash, in->adapter_hash, ok);
+    return ok;
+}
+
 static void summary_out(const struct rn_wire_summary *in, rondo_v1_RoundSummary *out)
 {
     out->round = in->round;
@@ -121,12 +141,7 @@ static bool body_out(const struct rn_wire_envelope *in, rondo_v1_Envelope *out)
     case RN_WIRE_HELLO:
         return hello_out(&in->as.hello, &out->body.hello);
     case RN_WIRE_WELCOME:
-        out->body.welcome = (rondo_v1_Welcome){
-            .round = in->as.welcome.round,
-            .attempt = in->as.welcome.attempt,
-            .members = in->as.welcome.members,
-            .joined_late = in->as.welcome.joined_late,
-        };
+        welcome_out(&in->as.welcome, &out->body.welcome);
         return true;
     case RN_WIRE_CLOSING:
         out->body.closing = (rondo_v1_Closing){
@@ -161,13 +176,7 @@ static bool body_in(const rondo_v1_Envelope *in, struct rn_wire_envelope *out)
     case rondo_v1_Envelope_hello_tag:
         return hello_in(&in->body.hello, &out->as.hello);
     case rondo_v1_Envelope_welcome_tag:
-        out->as.welcome = (struct rn_wire_welcome){
-            .round = in->body.welcome.round,
-            .attempt = in->body.welcome.attempt,
-            .members = in->body.welcome.members,
-            .joined_late = in->body.welcome.joined_late,
-        };
-        return true;
+        return welcome_in(&in->body.welcome, &out->as.welcome);
     case rondo_v1_Envelope_closing_tag:
         out->as.closing = (struct rn_wire_closing){
             .reason = in->body.closing.reason,

@@ -66,6 +66,7 @@ struct rn_wire_welcome {
     uint64_t attempt;
     uint32_t members;
     bool joined_late;
+    struct rn_wire_hash adapter_hash;
 };
 
 struct rn_wire_closing {

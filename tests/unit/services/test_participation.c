@@ -339,6 +339,32 @@ static void an_older_offer_is_no_news(void **state)
     free_world(w);
 }
 
+/* A round that was skipped between the coordinator's greeting and its welcome was no sum. */
+static void a_welcome_says_what_came_of_the_round_before(void **state)
+{
+    (void)state;
+    struct world *w = make_world("3");
+    struct site *site = &w->sites[0];
+    struct rn_wire_envelope welcome = {.body = RN_WIRE_WELCOME,
+                                       .as.welcome = {.round = 4, .members = SITES}};
+    welcome.as.welcome.adapter_hash.present = true;
+    memcpy(welcome.as.welcome.adapter_hash.bytes, w->model.adapter_hash, RN_HASH_BYTES);
+    connect_all(w, 1);
+    run_round(w, 1);
+    open_connection(site);
+    greet(site, 3);
+    send_to(site, &welcome); /* of the start's adapter: there is a sum that it has not seen */
+    pump(w);
+    assert_true(view_of(site).behind);
+    memcpy(welcome.as.welcome.adapter_hash.bytes, w->model.adapter_hash, RN_HASH_BYTES);
+    send_to(site, &welcome);
+    pump(w);
+    assert_false(view_of(site).behind);
+    close_job(site, RN_OK, true);
+    assert_int_equal(site->published, 1);
+    free_world(w);
+}
+
 static void what_was_reached_is_published(void **state)
 {
     (void)state;
@@ -739,6 +765,7 @@ int main(void)
         cmocka_unit_test(nothing_is_published_that_was_not_reached),
         cmocka_unit_test(what_was_reached_is_published),
         cmocka_unit_test(an_older_offer_is_no_news),
+        cmocka_unit_test(a_welcome_says_what_came_of_the_round_before),
         cmocka_unit_test(the_newest_connection_counts),
         cmocka_unit_test(bad_bytes_close_the_connection),
         cmocka_unit_test(what_may_be_lost_is_said_again),
