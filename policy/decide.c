@@ -36,6 +36,7 @@ static const char *const reason_names[RN_POLICY_REASON_COUNT_] = {
     [RN_POLICY_METHOD] = "policy-method",
     [RN_POLICY_WEIGHTS] = "policy-weights",
     [RN_POLICY_METRICS] = "policy-metrics",
+    [RN_POLICY_EVALUATION] = "policy-evaluation",
     [RN_POLICY_HEAD] = "policy-head",
     [RN_POLICY_MODEL] = "policy-model",
     [RN_POLICY_MODEL_MISMATCH] = "policy-model-mismatch",
@@ -169,6 +170,9 @@ static rn_result decide_method(struct decision *d)
     REFUSE_UNLESS(d, allowed->metrics & RN_POLICY_BIT(plan->metrics), RN_POLICY_METRICS,
                   "the plan wants metrics %s, which method.metrics does not allow",
                   plan->metrics == RN_METRICS_SUMMED ? "summed" : "home");
+    REFUSE_UNLESS(d, allowed->evaluation || !plan->evaluation.federated, RN_POLICY_EVALUATION,
+                  "the plan judges adapters on this site's development set, which "
+                  "method.evaluation does not allow");
     REFUSE_UNLESS(d, allowed->heads & RN_POLICY_BIT(plan->lora.head), RN_POLICY_HEAD,
                   "a %s head is not in method.heads", rn_plan_head_name(plan->lora.head));
     return rn_ok();

@@ -52,6 +52,10 @@ static const struct rn_field fields[] = {
      .meaning = "list of weight modes"},
     {"method.metrics", RN_FIELD_WORDS, AT(method.metrics), ANY_OF(rn_plan_metrics_words),
      .meaning = "list of `home`, `summed`"},
+    {"method.evaluation", RN_FIELD_SWITCH, AT(method.evaluation), .optional = true,
+     .absent = "false",
+     .meaning = "`true`: plans with `evaluation.federated` may judge adapters on this site's "
+                "development set, and sum what it says"},
     {"method.heads", RN_FIELD_WORDS, AT(method.heads), ANY_OF(rn_plan_head_words),
      .meaning = "list of head modes"},
     {"model.hashes", RN_FIELD_HASHES, LIST(model.hashes), .least = 1, .most = RN_POLICY_HASHES_MAX,

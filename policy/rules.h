@@ -44,6 +44,7 @@ struct rn_policy_method {
     uint32_t allowed; /* RN_POLICY_BIT of enum rn_plan_method */
     uint32_t weights; /* of enum rn_plan_weights */
     uint32_t metrics; /* of enum rn_plan_metrics */
+    bool evaluation;  /* federated evaluation on this member's development set */
     uint32_t heads;   /* of enum rn_plan_head */
 };
 
@@ -124,6 +125,7 @@ enum rn_policy_reason {
     RN_POLICY_METHOD,            /* policy-method */
     RN_POLICY_WEIGHTS,           /* policy-weights */
     RN_POLICY_METRICS,           /* policy-metrics */
+    RN_POLICY_EVALUATION,        /* policy-evaluation */
     RN_POLICY_HEAD,              /* policy-head */
     RN_POLICY_MODEL,             /* policy-model: base model not allowed */
     RN_POLICY_MODEL_MISMATCH,    /* policy-model-mismatch: local files are another model */

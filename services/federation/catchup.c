@@ -206,11 +206,13 @@ static void strand(struct rn_coordination *c, uint32_t index)
 {
     struct rn_coord_peer *peer = &c->peers[index];
     struct rn_error err = {0};
-    (void)rn_text_format(err.text, sizeof(err.text),
-                         "its state was lost, or is an old copy: it needs round %u, which is not "
-                         "kept since every member had it. The others go on without it; it takes "
-                         "part again in the next plan (`rondo plan propose`)",
-                         (unsigned)peer->next_round);
+    (void)rn_text_format(
+        err.text, sizeof(err.text),
+        "it needs round %u, which is not kept any more: its state was lost or is an "
+        "old copy, or it was away for longer than limits.kept_sums allows. The "
+        "others go on without it; it takes part again in the next plan "
+        "(`rondo plan propose`)",
+        (unsigned)peer->next_round);
     peer->stranded = true;
     peer->why = RN_E_ROUND_STALE;
     rn_effects_event_err(c->out,

@@ -125,10 +125,17 @@ static uint32_t kept_from(const struct rn_coordination *c)
 /* Two whole vectors of a summed round: the masked sum and the sum. */
 static uint64_t kept_bytes(const struct rn_coordination *c, const struct rn_coord_round *round)
 {
-    struct rn_round_layout layout;
-    const rn_result result = rn_round_model_layout(c->model, c->basis->plan, round->round,
-                                                   round->start_round, &layout, NULL);
-    return rn_is_ok(result) ? layout.elements * 2 * sizeof(uint64_t) : 0;
+    const struct rn_job_basis *basis = c->basis;
+    struct rn_sa_params params;
+    struct rn_sa_context context;
+    struct rn_sa_layout layout;
+    if (!rn_is_ok(rn_round_session(c->model, basis->plan, basis->roster, basis->base_hash,
+                                   round->round, round->attempt, round->start_round, round->before,
+                                   &params, &context, NULL))) {
+        return 0;
+    }
+    rn_sa_layout_init(&layout, &params, &context);
+    return 2 * rn_sa_layout_vector_bytes(&layout);
 }
 
 /* The first round from `from` on whose vectors, with all later ones, are within the limit. */

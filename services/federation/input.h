@@ -69,7 +69,8 @@ struct rn_input {
     const char *text;
     struct {
         uint32_t step, steps;
-        double loss; /* of the last batch; NaN before the first */
+        uint32_t measured; /* blocks of development data judged before the first step */
+        double loss;       /* of the last batch; NaN before the first */
     } training;
     const struct rn_trained *trained;
     const struct rn_published *published;

@@ -54,7 +54,8 @@ rn_result rn_job_result_read(struct rn_view bytes, struct rn_job_result *out, st
     struct rn_reader reader = rn_reader_of(bytes);
     struct rn_job_result result = {0};
     RN_ENSURE(rn_read_u32(&reader) == RESULT_VERSION, err, RN_E_UNSUPPORTED,
-              "journal: a round was written by another version of Rondo");
+              "journal: a round was written by another version of Rondo: end this job with that "
+              "version, or begin another plan (`rondo plan propose`)");
     result.outcome = rn_read_u32(&reader);
     result.round = rn_read_u32(&reader);
     result.attempt = rn_read_u32(&reader);

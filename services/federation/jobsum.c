@@ -6,10 +6,20 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/secret.h"
+
+/* A local head in it is of this site alone. */
+static void clear_best(struct rn_buffer *best)
+{
+    if (best->data != NULL) {
+        rn_secret_wipe(best->data, best->capacity);
+    }
+    rn_buffer_clear(best);
+}
 
 void rn_job_course_clear(struct rn_job_course *course)
 {
-    rn_buffer_clear(&course->best);
+    clear_best(&course->best);
     *course = (struct rn_job_course){0};
 }
 
@@ -44,12 +54,14 @@ rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_model *mo
 {
     struct rn_round_total total = {0};
     struct rn_round_judgement judgement = course->judgement;
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer best = {0};
+    RN_CLEANUP(clear_best) struct rn_buffer best = {0};
     RN_TRY(rn_round_sum_total(in->layout, &in->sum, &total, err));
     const bool better = rn_round_judgement_take(&judgement, in->plan, result->round, &total.start);
     if (better && judgement.best_round > 0 && in->plan->evaluation.keep_best) {
+        struct rn_round_model measured = *model;
+        measured.local_head = in->start_head != NULL ? in->start_head : model->local_head;
         rn_buffer_init(&best, RN_RECORD_BODY_MAX);
-        rn_round_model_write(model, &best);
+        rn_round_model_write(&measured, &best);
         RN_ENSURE(!best.failed, err, RN_E_MEMORY, "the adapter is too large for a record");
     }
     struct rn_round_total applied;
@@ -59,7 +71,7 @@ rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_model *mo
     course->judgement = judgement;
     advance(course, result);
     if (best.length > 0) {
-        rn_buffer_clear(&course->best);
+        clear_best(&course->best);
         course->best = best;
         best = (struct rn_buffer){0};
     }
@@ -103,7 +115,8 @@ void rn_job_sum_tell(const struct rn_job_result *result, const struct rn_plan *p
     if (result->start.valid) {
         rn_effects_event(out, event);
     }
-    if (judgement->stopped && judgement->stopped_round == result->round) {
+    if (judgement->stopped && judgement->stopped_round == result->round &&
+        result->round < rn_plan_last_round(plan)) {
         event.kind = RN_JOB_STOPPED_EARLY;
         event.round = judgement->best_round;
         event.metric = judgement->best_metric;

@@ -25,7 +25,8 @@ struct rn_job_sum {
     const struct rn_round_layout *layout;
     struct rn_round_sum sum;
     const uint8_t *sum_hash;
-    uint32_t joined; /* members of the session */
+    uint32_t joined;   /* members of the session */
+    float *start_head; /* the local head that was measured; NULL: the model's, or none */
 };
 
 /* result holds round, attempt, session, before and the costs; the rest is filled in. model and
@@ -42,7 +43,7 @@ void rn_job_sum_tell(const struct rn_job_result *result, const struct rn_plan *p
                      const struct rn_job_course *course, struct rn_effects *out);
 
 /* At a restart: each summed round's record in order, then the best adapter. RN_E_DATA when that is
- * missing or of another shape than model. */
+ * missing. */
 void rn_job_course_resume(struct rn_job_course *course, const struct rn_plan *plan,
                           const struct rn_job_result *result);
 RN_MUST rn_result rn_job_course_resume_best(struct rn_job_course *course,

@@ -225,9 +225,9 @@ static void hear_closing(struct rn_participation *p, const struct rn_wire_closin
         fail(out,
              rn_fail(&out->err, RN_E_INCOMPLETE,
                      "the rounds that this site misses (from %u on) are not kept any more: its "
-                     "state was lost or is an old copy. The others go on without this site; it "
-                     "takes part again in the next plan (the operator: `rondo plan propose`). "
-                     "Nothing was published",
+                     "state was lost or is an old copy, or it was away for too long. The others "
+                     "go on without this site; it takes part again in the next plan (the operator: "
+                     "`rondo plan propose`). Nothing was published",
                      (unsigned)p->next_round));
     } else if (reason.code == RN_E_PEER_REPLAY) {
         hear_clone(p, out);

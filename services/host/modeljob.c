@@ -23,7 +23,7 @@ struct train_job {
     struct rn_model_jobs *jobs;
     struct rn_train_order order;
     atomic_bool cancel;
-    atomic_uint step, steps; /* for the executor, whenever it likes */
+    atomic_uint step, steps, measured; /* for the executor, whenever it likes */
     _Atomic double loss;
     float *after;
     struct rn_metrics start;
@@ -138,7 +138,8 @@ static bool on_progress(void *context, const struct rn_train_progress *progress)
 
 static bool may_measure_on(void *context)
 {
-    const struct train_job *job = context;
+    struct train_job *job = context;
+    (void)atomic_fetch_add(&job->measured, 1);
     return !atomic_load(&job->cancel) && !rn_worker_stopping(job->jobs->worker);
 }
 
@@ -243,6 +244,7 @@ void rn_model_jobs_progress(const struct rn_model_jobs *jobs, struct rn_input *t
     const struct train_job *job = jobs->training;
     tick->training.loss = NAN;
     if (job != NULL) {
+        tick->training.measured = atomic_load(&job->measured);
         tick->training.step = atomic_load(&job->step);
         tick->training.steps = atomic_load(&job->steps);
         tick->training.loss = tick->training.step > 0 ? atomic_load(&job->loss) : (double)NAN;

@@ -79,6 +79,18 @@ void job_measure_truth(struct job *job, uint32_t round, uint32_t members)
     judge(job);
 }
 
+/* What was measured last when the round's sum came is what the sum says. */
+static void keep_best_head(struct job_node *node, uint32_t round)
+{
+    const struct job *job = node->job;
+    if (node->place == job->coordinator || !job->truth[round].start.valid ||
+        job->best_round + 1 != round) {
+        return;
+    }
+    node->has_best_head = node->measured_round == round;
+    memcpy(node->best_head, node->measured_head, sizeof(node->best_head));
+}
+
 void job_measure_check(struct job_node *node, const struct rn_job_result *result)
 {
     const struct rn_round_measure *truth = &node->job->truth[result->round].start;
@@ -91,6 +103,7 @@ void job_measure_check(struct job_node *node, const struct rn_job_result *result
                  start->loss, (unsigned)result->round, truth->valid ? "measure" : "no measure",
                  truth->metric, truth->loss);
     }
+    keep_best_head(node, result->round);
 }
 
 void job_measure_check_order(struct job_node *node, const struct rn_train_order *order)
@@ -103,6 +116,10 @@ void job_measure_check_order(struct job_node *node, const struct rn_train_order 
         job_fail(job, "member %u measures another adapter than that of round %u",
                  (unsigned)node->place, (unsigned)(order->round - 1));
     }
+    if (order->measure && order->local_head != NULL) {
+        node->measured_round = order->round;
+        memcpy(node->measured_head, order->local_head, order->local_head_count * sizeof(float));
+    }
 }
 
 void job_measure_check_best(struct job_node *node, const struct rn_publish_order *order)
@@ -112,6 +129,11 @@ void job_measure_check_best(struct job_node *node, const struct rn_publish_order
         order->round == 0) {
         job_fail(job, "node %u publishes round %u as the best, which is %d", (unsigned)node->place,
                  (unsigned)order->round, (int)job->best_round);
+    }
+    if (order->local_head != NULL && node->has_best_head &&
+        memcmp(order->local_head, node->best_head, order->local_head_count * sizeof(float)) != 0) {
+        job_fail(job, "member %u publishes the best adapter with another head than it measured",
+                 (unsigned)node->place);
     }
 }
 

@@ -130,6 +130,10 @@ struct job_node {
 
     struct rn_train_order train;
     bool training, train_cancelled;
+    float measured_head[JOB_ADAPTER_MAX]; /* the local head that was measured last ... */
+    uint32_t measured_round;              /* ... by the training of this round; 0: none */
+    float best_head[JOB_ADAPTER_MAX]; /* that of the best adapter, where this node measured it */
+    bool has_best_head;
     uint64_t train_at;
     struct rn_publish_order publish[32];
     uint32_t publish_count;

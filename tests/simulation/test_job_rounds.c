@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "services/round/roundsession.h"
+#include "tests/simulation/jobparts.h"
 #include "tests/simulation/jobwatch.h"
 
 #define MINUTE_MS UINT64_C(60000)
@@ -190,11 +192,31 @@ static void vectors_under_a_limit(uint64_t bytes, uint32_t rounds)
     job_free(job);
 }
 
+/* Masked sum and sum of a round. */
+static uint64_t vectors_of(uint32_t round)
+{
+    const struct job_options options = job_calm();
+    const uint8_t hash[RN_HASH_BYTES] = {0};
+    struct job *job = job_directed(&options);
+    struct rn_round_model model;
+    struct rn_sa_params params;
+    struct rn_sa_context context;
+    struct rn_sa_layout layout;
+    job_model_init(job, &model);
+    assert_int_equal(rn_round_session(&model, &job->plan, &job->roster, hash, round, 1, round - 1,
+                                      hash, &params, &context, NULL)
+                         .code,
+                     RN_OK);
+    rn_sa_layout_init(&layout, &params, &context);
+    rn_round_model_clear(&model);
+    job_free(job);
+    return 2 * rn_sa_layout_vector_bytes(&layout);
+}
+
 static void test_vectors_have_a_limit(void **state)
 {
     (void)state;
-    /* B has 4 elements, A has 6; three fields of three limbs each: 13 and 15 elements. */
-    const uint64_t two = (13 + 15) * 2 * sizeof(uint64_t);
+    const uint64_t two = vectors_of(1) + vectors_of(2);
     vectors_under_a_limit(two, 2);
     vectors_under_a_limit(two - 1, 1);
     vectors_under_a_limit(1, 1); /* the newest sum is kept in any case */

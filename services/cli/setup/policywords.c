@@ -65,10 +65,15 @@ static void method_words(const struct rn_policy_method *method, char *out)
 static void metrics_words(const struct rn_policy_method *method, char *out)
 {
     const bool summed = (method->metrics & RN_POLICY_BIT(RN_METRICS_SUMMED)) != 0;
-    (void)rn_text_format(out, RN_POLICY_CLAUSE_TEXT, "%s",
-                         summed ? "SUMMED: this site's losses and example counts enter the masked "
-                                  "sum, of which the operator reads the total"
-                                : "home: losses and example counts stay at this site");
+    (void)rn_text_format(
+        out, RN_POLICY_CLAUSE_TEXT, "%s; %s",
+        summed ? "SUMMED: this site's losses and example counts enter the masked sum, of which the "
+                 "operator reads the total"
+               : "home: losses and example counts stay at this site",
+        method->evaluation
+            ? "EVALUATION: so do the results of every round on its development set, of which "
+              "everybody reads the mean"
+            : "no results on its development set leave it");
 }
 
 static void lora_words(const struct rn_policy_lora *lora, char *out)

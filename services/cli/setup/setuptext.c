@@ -52,6 +52,7 @@ static void policy_fill(const struct rn_plan *plan, struct rn_policy *policy)
         .method = {.allowed = RN_POLICY_BIT(plan->method),
                    .weights = RN_POLICY_BIT(plan->weights),
                    .metrics = RN_POLICY_BIT(plan->metrics),
+                   .evaluation = plan->evaluation.federated,
                    .heads = RN_POLICY_BIT(plan->lora.head)},
         .model = {.hashes_count = 1, .max_length_max = plan->model.max_length},
         .lora = {.targets_count = plan->lora.targets_count, .rank_max = plan->lora.rank},

@@ -109,6 +109,22 @@ static void accepts(void **state)
     expect(RN_POLICY_ACCEPTED);
 }
 
+/* Neither `metrics: summed` in the plan nor in the policy says anything of evaluation. */
+static void evaluation_is_allowed_by_its_own_switch(void **state)
+{
+    (void)state;
+    accepted_case();
+    plan.metrics = RN_METRICS_SUMMED;
+    plan.evaluation.federated = true;
+    policy.method.metrics |= RN_POLICY_BIT(RN_METRICS_SUMMED);
+    assert_false(policy.method.evaluation);
+    expect(RN_POLICY_EVALUATION);
+    policy.method.evaluation = true;
+    expect(RN_POLICY_ACCEPTED);
+    plan.evaluation.federated = false;
+    expect(RN_POLICY_ACCEPTED);
+}
+
 static void plan_edits_are_refused(void **state)
 {
     (void)state;
@@ -354,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts),
+        cmocka_unit_test(evaluation_is_allowed_by_its_own_switch),
         cmocka_unit_test(plan_edits_are_refused),
         cmocka_unit_test(policy_edits_refuse),
         cmocka_unit_test(facts_are_asked),

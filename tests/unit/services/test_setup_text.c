@@ -206,6 +206,10 @@ static void policy_in_words(void **state)
     }
     rn_policy_words(&policy, said);
     assert_non_null(strstr(said[3].text, "SUMMED"));
+    assert_null(strstr(said[3].text, "EVALUATION"));
+    policy.method.evaluation = true;
+    rn_policy_words(&policy, said);
+    assert_non_null(strstr(said[3].text, "EVALUATION"));
     const size_t length = strlen(said[5].text);
     assert_true(length + 1 < RN_POLICY_CLAUSE_TEXT);
     assert_string_equal(said[5].text + length - 5, ", ...");
