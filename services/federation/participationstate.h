@@ -56,6 +56,7 @@ struct rn_part_heard {
     uint32_t round;      /* in progress, or the next one; 0: nothing was said */
     uint32_t hash_round; /* the round that starts from `hash`; 0: nothing was said */
     uint8_t hash[RN_HASH_BYTES];
+    uint32_t summed; /* newest round that has a sum */
 };
 
 /* The plan's signatures. They only ever become more. */

@@ -143,7 +143,15 @@ bool rn_part_is_behind(const struct rn_participation *p)
     const bool unknown = heard->round > heard->hash_round && heard->round > p->next_round;
     const bool has_sum =
         session->machine != NULL && !session->over && session->stage == RN_SA_STAGE_SUM;
-    return other || unknown || has_sum;
+    /* Not every sum changes the adapter: one that only measures does not. */
+    return other || unknown || has_sum || heard->summed >= p->next_round;
+}
+
+static void heard_of_sum(struct rn_participation *p, uint64_t round)
+{
+    if (round <= rn_plan_last_round(p->config.basis->plan) && round > p->heard.summed) {
+        p->heard.summed = (uint32_t)round;
+    }
 }
 
 static const uint8_t *said(const struct rn_wire_hash *hash)
@@ -183,6 +191,7 @@ static void hear_welcome(struct rn_participation *p, const struct rn_wire_welcom
     p->welcome = *welcome;
     p->clone_since_ms = 0;
     rn_part_heard(p, welcome->round, said(&welcome->adapter_hash));
+    heard_of_sum(p, welcome->summed);
     rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_WELCOME,
                                            .round = p->heard.round,
                                            .attempt = (uint32_t)welcome->attempt,
@@ -245,6 +254,9 @@ static void hear_summary(struct rn_participation *p, const struct rn_wire_summar
     }
     const uint32_t round = (uint32_t)summary->round;
     rn_part_heard(p, summary->round + 1, hash);
+    if (summary->outcome == RN_OK) {
+        heard_of_sum(p, summary->round);
+    }
     rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_SUMMARY,
                                            .round = round,
                                            .included = summary->included,

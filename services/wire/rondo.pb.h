@@ -35,6 +35,7 @@ typedef struct _rondo_v1_Welcome {
     uint32_t members; /* connected members, this one included */
     bool joined_late; /* waits for the next round */
     rondo_v1_Welcome_adapter_hash_t adapter_hash; /* of the adapter that the coordinator holds, as in Hello, but of now */
+    uint64_t summed; /* newest round with a sum; 0: none */
 } rondo_v1_Welcome;
 
 /* The sender will end this session in order. */
@@ -106,7 +107,7 @@ extern "C" {
 
 /* Initializer values for message structs */
 #define rondo_v1_Hello_init_default              {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0}
-#define rondo_v1_Welcome_init_default            {0, 0, 0, 0, {0, {0}}}
+#define rondo_v1_Welcome_init_default            {0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Closing_init_default            {0, 0}
 #define rondo_v1_RoundSummary_init_default       {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_default             {0, 0, 0, 0, 0, 0}
@@ -115,7 +116,7 @@ extern "C" {
 #define rondo_v1_AdminRequest_init_default       {""}
 #define rondo_v1_AdminAnswer_init_default        {{{NULL}, NULL}}
 #define rondo_v1_Hello_init_zero                 {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0}
-#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0, {0, {0}}}
+#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Closing_init_zero               {0, 0}
 #define rondo_v1_RoundSummary_init_zero          {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0, 0}
@@ -139,6 +140,7 @@ extern "C" {
 #define rondo_v1_Welcome_members_tag             3
 #define rondo_v1_Welcome_joined_late_tag         5
 #define rondo_v1_Welcome_adapter_hash_tag        6
+#define rondo_v1_Welcome_summed_tag              7
 #define rondo_v1_Closing_reason_tag              1
 #define rondo_v1_Closing_job_done_tag            3
 #define rondo_v1_RoundSummary_round_tag          1
@@ -190,7 +192,8 @@ X(a, STATIC,   SINGULAR, UINT64,   round,             1) \
 X(a, STATIC,   SINGULAR, UINT64,   attempt,           2) \
 X(a, STATIC,   SINGULAR, UINT32,   members,           3) \
 X(a, STATIC,   SINGULAR, BOOL,     joined_late,       5) \
-X(a, STATIC,   SINGULAR, BYTES,    adapter_hash,      6)
+X(a, STATIC,   SINGULAR, BYTES,    adapter_hash,      6) \
+X(a, STATIC,   SINGULAR, UINT64,   summed,            7)
 #define rondo_v1_Welcome_CALLBACK NULL
 #define rondo_v1_Welcome_DEFAULT NULL
 
@@ -288,7 +291,7 @@ extern const pb_msgdesc_t rondo_v1_AdminAnswer_msg;
 #define rondo_v1_Hello_size                      269
 #define rondo_v1_RoundSummary_size               91
 #define rondo_v1_Status_size                     56
-#define rondo_v1_Welcome_size                    64
+#define rondo_v1_Welcome_size                    75
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -95,6 +95,7 @@ static void welcome_out(const struct rn_wire_welcome *in, rondo_v1_Welcome *out)
     out->members = in->members;
     out->joined_late = in->joined_late;
     HASH_OUT(out->adapter_hash, in->adapter_hash);
+    out->summed = in->summed;
 }
 
 static bool welcome_in(const rondo_v1_Welcome *in, struct rn_wire_welcome *out)
@@ -103,7 +104,8 @@ static bool welcome_in(const rondo_v1_Welcome *in, struct rn_wire_welcome *out)
     *out = (struct rn_wire_welcome){.round = in->round,
                                     .attempt = in->attempt,
                                     .members = in->members,
-                                    .joined_late = in->joined_late};
+                                    .joined_late = in->joined_late,
+                                    .summed = in->summed};
     HASH_IN(out->adapter_hash, in->adapter_hash, ok);
     return ok;
 }

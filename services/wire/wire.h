@@ -67,6 +67,7 @@ struct rn_wire_welcome {
     uint32_t members;
     bool joined_late;
     struct rn_wire_hash adapter_hash;
+    uint64_t summed;
 };
 
 struct rn_wire_closing {

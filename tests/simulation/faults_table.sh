@@ -406,3 +406,7 @@ fault nothing-left-is-measured-all-the-same $fed/jobsum.c \
 fault start-is-the-best-adapter $fed/jobsum.c \
   'better && judgement.best_round > 0 &&' 'better &&' \
   test_job_measure:test_the_start_is_no_best_adapter
+
+fault best-has-the-head-of-its-training $fed/partround.c \
+  'keep_start_head(p, &layout);' '(void)keep_start_head;' \
+  test_job_measure:test_every_adapter_is_measured

@@ -382,6 +382,23 @@ static void what_was_reached_is_published(void **state)
     free_world(w);
 }
 
+/* A sum that changes no adapter, as that of the round that only measures, can be missed too. */
+static void a_sum_that_changes_nothing_is_missed(void **state)
+{
+    (void)state;
+    struct world *w = make_world("1");
+    struct site *site = &w->sites[0];
+    w->plan.evaluation.federated = true;
+    connect_all(w, 1);
+    run_round(w, 1);
+    say_summary(site, 2, RN_OK, 0);
+    assert_true(view_of(site).behind);
+    close_job(site, RN_OK, true);
+    assert_int_equal(site->published, 0);
+    assert_end(site, RN_E_INCOMPLETE, "missed its last sums");
+    free_world(w);
+}
+
 /* ---- Connections */
 
 static void the_newest_connection_counts(void **state)
@@ -766,6 +783,7 @@ int main(void)
         cmocka_unit_test(what_was_reached_is_published),
         cmocka_unit_test(an_older_offer_is_no_news),
         cmocka_unit_test(a_welcome_says_what_came_of_the_round_before),
+        cmocka_unit_test(a_sum_that_changes_nothing_is_missed),
         cmocka_unit_test(the_newest_connection_counts),
         cmocka_unit_test(bad_bytes_close_the_connection),
         cmocka_unit_test(what_may_be_lost_is_said_again),

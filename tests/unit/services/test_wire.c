@@ -66,13 +66,14 @@ static void test_envelopes(void **state)
 
     in = (struct rn_wire_envelope){
         .body = RN_WIRE_WELCOME,
-        .as.welcome = {.round = 3, .attempt = 1, .members = 128, .joined_late = true}};
+        .as.welcome = {.round = 3, .attempt = 1, .members = 128, .joined_late = true, .summed = 2}};
     in.as.welcome.adapter_hash.present = true;
     in.as.welcome.adapter_hash.bytes[31] = 7;
     round_trip(&in, &out, &bytes);
     assert_int_equal(out.as.welcome.round, 3);
     assert_int_equal(out.as.welcome.attempt, 1);
     assert_int_equal(out.as.welcome.members, 128);
+    assert_int_equal(out.as.welcome.summed, 2);
     assert_true(out.as.welcome.joined_late && out.as.welcome.adapter_hash.present);
     assert_int_equal(out.as.welcome.adapter_hash.bytes[31], 7);
 
