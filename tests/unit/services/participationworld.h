@@ -751,4 +751,29 @@ static struct rn_participation_view view_of(const struct site *site)
     return view;
 }
 
+static inline void assert_end(const struct site *site, enum rn_code code, const char *text)
+{
+    assert_true(site->ended);
+    assert_int_equal(site->end_result.code, code);
+    if (strstr(site->end_text, text) == NULL) {
+        fail_msg("expected \"%s\" in \"%s\"", text, site->end_text);
+    }
+}
+
+/* hash: of the adapter, a byte repeated; 0: the one that the coordinator has. */
+static inline void say_summary(struct site *site, uint32_t round, uint32_t outcome, uint8_t hash)
+{
+    struct rn_wire_envelope summary = {
+        .body = RN_WIRE_SUMMARY,
+        .as.summary = {
+            .round = round, .attempt = 1, .outcome = outcome, .adapter_hash.present = true}};
+    memset(summary.as.summary.adapter_hash.bytes, hash, RN_HASH_BYTES);
+    if (hash == 0) {
+        memcpy(summary.as.summary.adapter_hash.bytes, site->world->model.adapter_hash,
+               RN_HASH_BYTES);
+    }
+    send_to(site, &summary);
+    pump(site->world);
+}
+
 #endif

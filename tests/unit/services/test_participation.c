@@ -12,15 +12,6 @@
 #define DRAIN_MS 30000u
 #define FINISHED_ALONE_MS 10000u
 
-static void assert_end(const struct site *site, enum rn_code code, const char *text)
-{
-    assert_true(site->ended);
-    assert_int_equal(site->end_result.code, code);
-    if (strstr(site->end_text, text) == NULL) {
-        fail_msg("expected \"%s\" in \"%s\"", text, site->end_text);
-    }
-}
-
 /* ---- Rounds */
 
 static void rounds_end_in_one_adapter(void **state)
@@ -263,21 +254,6 @@ static void a_stranded_site_says_the_remedy(void **state)
     free_world(w);
 }
 
-static void say_summary(struct site *site, uint32_t round, uint32_t outcome, uint8_t hash)
-{
-    struct rn_wire_envelope summary = {
-        .body = RN_WIRE_SUMMARY,
-        .as.summary = {
-            .round = round, .attempt = 1, .outcome = outcome, .adapter_hash.present = true}};
-    memset(summary.as.summary.adapter_hash.bytes, hash, RN_HASH_BYTES);
-    if (hash == 0) {
-        memcpy(summary.as.summary.adapter_hash.bytes, site->world->model.adapter_hash,
-               RN_HASH_BYTES);
-    }
-    send_to(site, &summary);
-    pump(site->world);
-}
-
 static void nothing_is_published_that_was_not_reached(void **state)
 {
     (void)state;
@@ -379,23 +355,6 @@ static void what_was_reached_is_published(void **state)
     assert_int_equal(w->sites[0].final.round, 1);
     publish_done(&w->sites[0]);
     assert_end(&w->sites[0], RN_E_INCOMPLETE, rn_code_name(RN_E_ROUND_QUORUM));
-    free_world(w);
-}
-
-/* A sum that changes no adapter, as that of the round that only measures, can be missed too. */
-static void a_sum_that_changes_nothing_is_missed(void **state)
-{
-    (void)state;
-    struct world *w = make_world("1");
-    struct site *site = &w->sites[0];
-    w->plan.evaluation.federated = true;
-    connect_all(w, 1);
-    run_round(w, 1);
-    say_summary(site, 2, RN_OK, 0);
-    assert_true(view_of(site).behind);
-    close_job(site, RN_OK, true);
-    assert_int_equal(site->published, 0);
-    assert_end(site, RN_E_INCOMPLETE, "missed its last sums");
     free_world(w);
 }
 
@@ -518,61 +477,6 @@ static void an_offer_that_is_refused_is_answered(void **state)
     assert_true(view_of(site).behind);
     assert_false(site->ended);
     assert_int_equal(site->begun, 1);
-    free_world(w);
-}
-
-/* The sums say that the job is over: what a coordinator offers after that is refused, and the site
- * ends by itself. */
-static void nothing_is_trained_after_an_early_stop(void **state)
-{
-    (void)state;
-    struct world *w = make_world("6");
-    struct site *site = &w->sites[0];
-    w->plan.evaluation =
-        (struct rn_plan_evaluation){.federated = true, .early_stop = {.patience = 1}};
-    w->metric = 0.5;
-    connect_all(w, 1);
-    run_round(w, 1);
-    assert_int_equal(site->events[RN_JOB_STOPPED_EARLY], 0);
-    run_round(w, 2); /* no better than the start */
-    assert_int_equal(site->events[RN_JOB_STOPPED_EARLY], 1);
-    const uint32_t begun = site->begun;
-    offer(w, 3, 1);
-    assert_int_equal(site->begun, begun);
-    assert_int_equal(site->status.reason, RN_E_REFUSED);
-    assert_int_equal(site->status.round, 3);
-    lose_connection(site);
-    tick(w, 11000);
-    publish_done(site);
-    assert_end(site, RN_OK, "");
-    free_world(w);
-}
-
-/* Round 2 was lost, and with it the adapter's one measure: round 3 has none, whatever a coordinator
- * would like its vector to hold. */
-static void an_adapter_is_measured_in_one_round(void **state)
-{
-    (void)state;
-    struct world *w = make_world("6");
-    struct site *site = &w->sites[0];
-    w->plan.evaluation.federated = true;
-    connect_all(w, 1);
-    offer(w, 1, 1);
-    assert_true(site->order_measure);
-    for (uint32_t i = 0; i < SITES; i++) {
-        train(&w->sites[i]);
-    }
-    assert_int_equal(w->start_round, 1);
-    const uint32_t begun = site->begun;
-    w->start_round = 2;
-    offer(w, 3, 1);
-    assert_int_equal(site->begun, begun);
-    assert_int_equal(site->events[RN_JOB_OFFER_REFUSED], 1);
-    assert_int_equal(site->status.reason, RN_E_ROUND_STALE);
-    w->start_round = 1;
-    offer(w, 3, 2);
-    assert_int_equal(site->begun, begun + 1);
-    assert_false(site->order_measure);
     free_world(w);
 }
 
@@ -783,14 +687,11 @@ int main(void)
         cmocka_unit_test(what_was_reached_is_published),
         cmocka_unit_test(an_older_offer_is_no_news),
         cmocka_unit_test(a_welcome_says_what_came_of_the_round_before),
-        cmocka_unit_test(a_sum_that_changes_nothing_is_missed),
         cmocka_unit_test(the_newest_connection_counts),
         cmocka_unit_test(bad_bytes_close_the_connection),
         cmocka_unit_test(what_may_be_lost_is_said_again),
         cmocka_unit_test(a_second_process_is_given_up_on),
         cmocka_unit_test(an_offer_that_is_refused_is_answered),
-        cmocka_unit_test(nothing_is_trained_after_an_early_stop),
-        cmocka_unit_test(an_adapter_is_measured_in_one_round),
         cmocka_unit_test(a_training_of_an_older_round_is_discarded),
         cmocka_unit_test(a_training_goes_on_through_attempts),
         cmocka_unit_test(an_update_is_used_again),

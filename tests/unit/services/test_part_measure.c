@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A member and federated evaluation: which adapter it measures, when the sums say that the job is
+ * over, and sums that change no adapter.
+ */
+#include "tests/unit/services/participationworld.h"
+
+/* Round 2 was lost, and with it the adapter's one measure: round 3 has none, whatever a coordinator
+ * would like its vector to hold. */
+static void an_adapter_is_measured_in_one_round(void **state)
+{
+    (void)state;
+    struct world *w = make_world("6");
+    struct site *site = &w->sites[0];
+    w->plan.evaluation.federated = true;
+    connect_all(w, 1);
+    offer(w, 1, 1);
+    assert_true(site->order_measure);
+    for (uint32_t i = 0; i < SITES; i++) {
+        train(&w->sites[i]);
+    }
+    assert_int_equal(w->start_round, 1);
+    const uint32_t begun = site->begun;
+    w->start_round = 2;
+    offer(w, 3, 1);
+    assert_int_equal(site->begun, begun);
+    assert_int_equal(site->events[RN_JOB_OFFER_REFUSED], 1);
+    assert_int_equal(site->status.reason, RN_E_ROUND_STALE);
+    w->start_round = 1;
+    offer(w, 3, 2);
+    assert_int_equal(site->begun, begun + 1);
+    assert_false(site->order_measure);
+    free_world(w);
+}
+
+/* The sums say that the job is over: what a coordinator offers after that is refused, and the site
+ * ends by itself. */
+static void nothing_is_trained_after_an_early_stop(void **state)
+{
+    (void)state;
+    struct world *w = make_world("6");
+    struct site *site = &w->sites[0];
+    w->plan.evaluation =
+        (struct rn_plan_evaluation){.federated = true, .early_stop = {.patience = 1}};
+    w->metric = 0.5;
+    connect_all(w, 1);
+    run_round(w, 1);
+    assert_int_equal(site->events[RN_JOB_STOPPED_EARLY], 0);
+    run_round(w, 2); /* no better than the start */
+    assert_int_equal(site->events[RN_JOB_STOPPED_EARLY], 1);
+    const uint32_t begun = site->begun;
+    offer(w, 3, 1);
+    assert_int_equal(site->begun, begun);
+    assert_int_equal(site->status.reason, RN_E_REFUSED);
+    assert_int_equal(site->status.round, 3);
+    lose_connection(site);
+    tick(w, 11000);
+    publish_done(site);
+    assert_end(site, RN_OK, "");
+    free_world(w);
+}
+
+/* A sum that changes no adapter, as that of the round that only measures, can be missed too. */
+static void a_sum_that_changes_nothing_is_missed(void **state)
+{
+    (void)state;
+    struct world *w = make_world("1");
+    struct site *site = &w->sites[0];
+    w->plan.evaluation.federated = true;
+    connect_all(w, 1);
+    run_round(w, 1);
+    say_summary(site, 2, RN_OK, 0);
+    assert_true(view_of(site).behind);
+    close_job(site, RN_OK, true);
+    assert_int_equal(site->published, 0);
+    assert_end(site, RN_E_INCOMPLETE, "missed its last sums");
+    free_world(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_adapter_is_measured_in_one_round),
+        cmocka_unit_test(nothing_is_trained_after_an_early_stop),
+        cmocka_unit_test(a_sum_that_changes_nothing_is_missed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
