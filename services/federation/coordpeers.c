@@ -202,7 +202,10 @@ static void take_status(struct rn_coordination *c, uint32_t index,
         peer->progress_ms = c->clock_ms;
     }
     if (stale) {
-        rn_coord_signers_waits(c, index, false); /* it would not ask otherwise */
+        /* It would not ask otherwise; what was said while it waited went unheard. Now, and not in
+         * the middle of the session that begins with it. */
+        peer->helped = peer->helped && !peer->waits;
+        rn_coord_signers_waits(c, index, false);
     }
     if (stale && status->round <= c->round) {
         rn_coord_advance(c, index, (uint32_t)status->round);

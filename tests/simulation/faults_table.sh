@@ -410,3 +410,7 @@ fault start-is-the-best-adapter $fed/jobsum.c \
 fault best-has-the-head-of-its-training $fed/partround.c \
   'keep_start_head(p, &layout);' '(void)keep_start_head;' \
   test_job_measure:test_every_adapter_is_measured
+
+fault who-waits-no-longer-is-helped-late $fed/coordpeers.c \
+  'peer->helped = peer->helped && !peer->waits;' '' \
+  test_job_signing:test_welcomed_again_before_the_session

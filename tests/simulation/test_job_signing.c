@@ -75,6 +75,23 @@ static void test_delivered_at_the_greeting(void **state)
     job_free(job);
 }
 
+/* What a member hears again when it waits no longer comes before the session begins, not in the
+ * middle of it, where it would send its upload once more. */
+static void test_welcomed_again_before_the_session(void **state)
+{
+    (void)state;
+    struct job_options options = unsigned_calm();
+    options.rounds = 1;
+    struct job *job = job_directed(&options);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    for (uint32_t i = 0; i < COORDINATOR; i++) {
+        const struct job_watch *watch = job->nodes[i].watch;
+        assert_int_equal(watch->events[RN_JOB_WELCOME], 2);
+        assert_true(watch->at_ms[RN_JOB_WELCOME] < watch->at_ms[RN_JOB_OFFER]);
+    }
+    job_free(job);
+}
+
 /* Once it is on the disk nobody waits, whatever the coordinator does. */
 static void test_restart_with_a_full_set(void **state)
 {
@@ -229,6 +246,7 @@ int main(void)
 {
     struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delivered_at_the_greeting),
+        cmocka_unit_test(test_welcomed_again_before_the_session),
         cmocka_unit_test(test_restart_with_a_full_set),
         cmocka_unit_test(test_collected_later),
         cmocka_unit_test(test_withheld_for_ever),
