@@ -165,7 +165,8 @@ void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_ses
                             enum rn_record_kind kind, struct rn_buffer *bytes);
 /* The outcome of a round without a sum; of one with a sum, and its adapter. */
 void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result);
-void rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result);
+RN_MUST rn_result rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result,
+                                     struct rn_error *err);
 void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,
                             const struct rn_job_metrics *metrics);
 void rn_coord_write_end(struct rn_coordination *c, rn_result result, const struct rn_error *err);

@@ -42,12 +42,13 @@ void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_resul
     rn_job_result_write(result, rn_job_batch_write(rn_effects_commit(c->out), &key));
 }
 
-void rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result)
+rn_result rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result,
+                             struct rn_error *err)
 {
     struct rn_job_batch *batch = rn_effects_commit(c->out);
-    rn_job_sum_write(result, c->model, &c->course, batch);
     rn_job_batch_prune(batch, RN_RECORD_ADAPTER,
                        result->round < c->unpublished_from ? result->round : c->unpublished_from);
+    return rn_job_sum_write(result, c->model, &c->course, batch, err);
 }
 
 void rn_coord_write_metrics(struct rn_coordination *c, uint32_t round,

@@ -41,7 +41,7 @@ static rn_result apply(struct rn_coordination *c, struct rn_coord_session *sessi
                                    .sum_hash = info.sum_hash,
                                    .joined = rn_sa_set_count(&session->joined)};
     RN_TRY(rn_job_sum_take(&sum, c->model, &c->course, result, err));
-    rn_coord_write_sum(c, result);
+    RN_TRY(rn_coord_write_sum(c, result, err));
     rn_coord_index_add(c, result);
     return rn_ok();
 }

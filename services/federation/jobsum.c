@@ -64,8 +64,7 @@ rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_model *mo
         rn_round_model_write(&measured, &best);
         RN_ENSURE(!best.failed, err, RN_E_MEMORY, "the adapter is too large for a record");
     }
-    struct rn_round_total applied;
-    RN_TRY(rn_round_model_apply(model, in->layout, &in->sum, &applied, err));
+    RN_TRY(rn_round_model_apply(model, in->layout, &in->sum, &total, err));
     fill(in, &total, result);
     memcpy(result->after, model->adapter_hash, RN_HASH_BYTES);
     course->judgement = judgement;
@@ -85,21 +84,25 @@ static bool is_best(const struct rn_job_result *result, const struct rn_job_cour
     return result->start.valid && course->judgement.best_round + 1 == result->round;
 }
 
-void rn_job_sum_write(const struct rn_job_result *result, const struct rn_round_model *model,
-                      const struct rn_job_course *course, struct rn_job_batch *batch)
+rn_result rn_job_sum_write(const struct rn_job_result *result, const struct rn_round_model *model,
+                           const struct rn_job_course *course, struct rn_job_batch *batch,
+                           struct rn_error *err)
 {
     struct rn_record_key key = {
         .kind = RN_RECORD_RESULT, .round = result->round, .attempt = result->attempt};
     memcpy(key.session, result->session, sizeof(key.session));
     rn_job_result_write(result, rn_job_batch_write(batch, &key));
     key.kind = RN_RECORD_ADAPTER;
-    rn_round_model_write(model, rn_job_batch_write(batch, &key));
+    struct rn_buffer *adapter = rn_job_batch_write(batch, &key);
+    rn_round_model_write(model, adapter);
+    RN_ENSURE(!adapter->failed, err, RN_E_MEMORY, "the adapter is too large for a record");
     if (is_best(result, course) && course->best.length > 0) {
         const struct rn_record_key of_best = {.kind = RN_RECORD_BEST, .round = result->round - 1};
         struct rn_buffer *body = rn_job_batch_write(batch, &of_best);
         rn_buffer_append(body, course->best.data, course->best.length);
         rn_job_batch_prune(batch, RN_RECORD_BEST, of_best.round);
     }
+    return rn_ok();
 }
 
 void rn_job_sum_tell(const struct rn_job_result *result, const struct rn_plan *plan,

@@ -35,9 +35,12 @@ RN_MUST rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_m
                                   struct rn_job_course *course, struct rn_job_result *result,
                                   struct rn_error *err);
 
-/* The records of a summed round: outcome, adapter, and the best adapter if that is new. */
-void rn_job_sum_write(const struct rn_job_result *result, const struct rn_round_model *model,
-                      const struct rn_job_course *course, struct rn_job_batch *batch);
+/* The records of a summed round: outcome, adapter, and the best adapter if that is new. RN_E_MEMORY
+ * when the adapter is too large for a record. */
+RN_MUST rn_result rn_job_sum_write(const struct rn_job_result *result,
+                                   const struct rn_round_model *model,
+                                   const struct rn_job_course *course, struct rn_job_batch *batch,
+                                   struct rn_error *err);
 /* What was measured in the round, and whether the job ends early by it. */
 void rn_job_sum_tell(const struct rn_job_result *result, const struct rn_plan *plan,
                      const struct rn_job_course *course, struct rn_effects *out);

@@ -153,14 +153,15 @@ rn_result rn_part_trained(struct rn_participation *p, const struct rn_trained *t
 /* ---- Sum to adapter */
 
 /* The records of a round, and what is too old to be asked for, in one batch. */
-static void record(struct rn_participation *p, const struct rn_job_result *result)
+static rn_result record(struct rn_participation *p, const struct rn_job_result *result,
+                        struct rn_error *err)
 {
     struct rn_job_batch *batch = rn_effects_commit(p->out);
-    rn_job_sum_write(result, p->config.model, &p->course, batch);
     rn_job_batch_prune(batch, RN_RECORD_ADAPTER, result->round);
     if (result->round > KEEP_ROUNDS) {
         rn_job_batch_prune(batch, RN_RECORD_MEMBER, result->round - KEEP_ROUNDS);
     }
+    return rn_job_sum_write(result, p->config.model, &p->course, batch, err);
 }
 
 static rn_result read_sum(const void *machine, uint64_t first, uint32_t count, uint64_t *out,
@@ -189,8 +190,7 @@ static rn_result apply(struct rn_participation *p, struct rn_job_result *out, st
         .start_head = p->start_head_round == session->round ? p->start_head : NULL};
     RN_TRY(rn_job_sum_take(&sum, p->config.model, &p->course, out, err));
     rn_part_forget_start_head(p);
-    record(p, out);
-    return rn_ok();
+    return record(p, out, err);
 }
 
 static void report(struct rn_participation *p, const struct rn_job_result *result)
