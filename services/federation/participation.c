@@ -411,7 +411,6 @@ void rn_participation_free(struct rn_participation *p)
         p->session.uploading = false; /* nobody is told any more */
         rn_part_session_clear(p);
         rn_round_update_clear(&p->update);
-        rn_part_forget_start_head(p);
         rn_job_course_clear(&p->course);
         rn_sa_spent_free(p->spent);
         rn_free(p);

@@ -92,8 +92,6 @@ struct rn_participation {
     struct rn_job_course course;
     struct rn_part_session session;
     struct rn_round_update update;
-    float *start_head;         /* owned: the local head before the training of ... */
-    uint32_t start_head_round; /* ... this round, where it was measured; 0: none */
     struct rn_part_training training;
 
     bool draining;
@@ -181,7 +179,6 @@ RN_MUST rn_result rn_part_trained(struct rn_participation *p, const struct rn_tr
  * out_hash is the adapter's. Class ROUND: the sum is none that honest updates give. */
 RN_MUST rn_result rn_part_take_sum(struct rn_participation *p,
                                    uint8_t out_hash[static RN_HASH_BYTES], struct rn_error *err);
-void rn_part_forget_start_head(struct rn_participation *p);
 /* ---- partactions.c */
 
 /* Executes the machine's actions in order, as effects; empties the list. */

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "crypto/secret.h"
 #include "services/federation/participationstate.h"
 
 #define STATUS_EVERY_MS 2000
@@ -76,29 +75,6 @@ void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input
                          .loss = input->training.step > 0 ? input->training.loss : (double)NAN});
 }
 
-void rn_part_forget_start_head(struct rn_participation *p)
-{
-    if (p->start_head != NULL) {
-        rn_secret_wipe(p->start_head, p->config.model->local_head_count * sizeof(float));
-        rn_free(p->start_head);
-    }
-    p->start_head = NULL;
-    p->start_head_round = 0;
-}
-
-/* What was trained takes the local head's place; what was measured is the one before. */
-static void keep_start_head(struct rn_participation *p, const struct rn_round_layout *layout)
-{
-    const struct rn_round_model *model = p->config.model;
-    rn_part_forget_start_head(p);
-    if (!layout->spec.evaluation) {
-        return;
-    }
-    p->start_head_round = layout->spec.round;
-    p->start_head = rn_alloc(model->local_head_count, sizeof(float));
-    memcpy(p->start_head, model->local_head, model->local_head_count * sizeof(float));
-}
-
 static rn_result take_update(struct rn_participation *p, const struct rn_trained *trained,
                              struct rn_error *err)
 {
@@ -113,7 +89,6 @@ static rn_result take_update(struct rn_participation *p, const struct rn_trained
     RN_TRY(rn_round_update_take(model, &layout, trained->before, trained->after, &report,
                                 &p->update, err));
     if (model->local_head != NULL && trained->local_head != NULL) {
-        keep_start_head(p, &layout);
         memcpy(model->local_head, trained->local_head,
                model->local_head_count * sizeof(*model->local_head));
     }
@@ -187,9 +162,8 @@ static rn_result apply(struct rn_participation *p, struct rn_job_result *out, st
         .sum = {read_sum, session->machine, info.contributors},
         .sum_hash = info.sum_hash,
         .joined = session->joined,
-        .start_head = p->start_head_round == session->round ? p->start_head : NULL};
+        .start_head = p->update.round == session->round ? p->update.start_head : NULL};
     RN_TRY(rn_job_sum_take(&sum, p->config.model, &p->course, out, err));
-    rn_part_forget_start_head(p);
     return record(p, out, err);
 }
 

@@ -138,6 +138,12 @@ rn_result rn_round_update_take(const struct rn_round_model *model,
                           out->before);
     out->round = layout->spec.round;
     out->report = *report;
+    if (report->start.valid && model->local_head != NULL) {
+        out->start_head_count = model->local_head_count;
+        out->start_head = rn_alloc(out->start_head_count, sizeof(*out->start_head));
+        memcpy(out->start_head, model->local_head,
+               out->start_head_count * sizeof(*out->start_head));
+    }
     out->valid = true;
     return result;
 }
@@ -148,6 +154,7 @@ void rn_round_update_clear(struct rn_round_update *update)
         rn_secret_wipe(update->delta, update->count * sizeof(*update->delta));
         rn_free(update->delta);
     }
+    free_local(update->start_head, update->start_head_count);
     *update = (struct rn_round_update){0};
 }
 

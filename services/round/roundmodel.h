@@ -54,9 +54,12 @@ struct rn_round_update {
     float *delta;                  /* owned; layout.delta_count */
     size_t count;
     struct rn_round_report report;
+    float *start_head; /* owned: the local head that report.start is about, or NULL */
+    size_t start_head_count;
 };
 
-/* delta = after - before over the round's active matrices. RN_E_INTERNAL when a frozen element
+/* delta = after - before over the round's active matrices; the model's local head is the one from
+ * before. RN_E_INTERNAL when a frozen element
  * moved (rn_round_delta). */
 RN_MUST rn_result rn_round_update_take(const struct rn_round_model *model,
                                        const struct rn_round_layout *layout, const float *before,

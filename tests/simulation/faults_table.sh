@@ -407,8 +407,8 @@ fault start-is-the-best-adapter $fed/jobsum.c \
   'better && judgement.best_round > 0 &&' 'better &&' \
   test_job_measure:test_the_start_is_no_best_adapter
 
-fault best-has-the-head-of-its-training $fed/partround.c \
-  'keep_start_head(p, &layout);' '(void)keep_start_head;' \
+fault best-has-the-head-of-its-training services/round/roundmodel.c \
+  'if (report->start.valid && model->local_head != NULL) {' 'if (false) {' \
   test_job_measure:test_every_adapter_is_measured
 
 fault who-waits-no-longer-is-helped-late $fed/coordpeers.c \
