@@ -381,7 +381,11 @@ fault best-is-the-last-again services/round/roundmeasure.c \
 
 fault best-is-forgotten-at-restart $fed/partround.c \
   'return rn_job_course_resume_best(&p->course, plan_of(p), reader, err);' 'return rn_ok();' \
-  test_job_random
+  test_job_measure:test_best_survives_restarts
+
+fault coordinators-best-is-forgotten-at-restart $fed/coordresume.c \
+  'RN_TRY(rn_job_course_resume_best(&c->course, c->basis->plan, &c->basis->reader, err));' '' \
+  test_job_measure:test_best_survives_restarts
 
 fault measures-are-forgotten-at-restart $fed/coordresume.c \
   'rn_job_course_resume(&c->course, c->basis->plan, &results->last);' '' \
