@@ -58,13 +58,15 @@ void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input
         return;
     }
     training->told_ms = p->now.monotonic_ms;
+    training->moves += input->training.measured != training->measured;
+    training->measured = input->training.measured;
     if (session->wants_input) {
-        rn_part_send_status(p, &(struct rn_wire_status){.round = training->round,
-                                                        .attempt = session->attempt,
-                                                        .stage = RN_SA_STAGE_READY,
-                                                        .done = (uint64_t)input->training.measured +
-                                                                input->training.step,
-                                                        .total = input->training.steps});
+        rn_part_send_status(
+            p, &(struct rn_wire_status){.round = training->round,
+                                        .attempt = session->attempt,
+                                        .stage = RN_SA_STAGE_READY,
+                                        .done = (uint64_t)training->moves + input->training.step,
+                                        .total = input->training.steps});
     }
     rn_part_event(p, (struct rn_job_event){
                          .kind = RN_JOB_TRAINING,
