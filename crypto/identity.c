@@ -109,8 +109,6 @@ rn_result rn_identity_verify(const struct rn_identity_public *public_key, const 
 {
     RN_ENSURE(message.length <= RN_SIGN_MESSAGE_MAX, err, RN_E_PEER_LIMIT,
               "signed message longer than %zu bytes", RN_SIGN_MESSAGE_MAX);
-    RN_ENSURE(rn_identity_public_valid(public_key), err, RN_E_PEER_AUTH,
-              "the signer's public key is not a valid Ed25519 key");
     RN_CLEANUP(rn_free_cleanup) uint8_t *bytes = tagged(tag, message);
     RN_ENSURE(crypto_sign_ed25519_verify_detached(signature, bytes, RN_TAG_BYTES + message.length,
                                                   public_key->bytes) == 0,

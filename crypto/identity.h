@@ -5,8 +5,9 @@
  *
  * What is signed is always  tag padded to 32 bytes || message  (crypto/tag.h).
  *
- * Verification refuses non-canonical signatures, and public keys that are non-canonical, of small
- * order or outside the prime-order subgroup.
+ * Verification refuses non-canonical signatures. Public keys that are non-canonical, of small order
+ * or outside the prime-order subgroup are refused once, where a key comes in: a roster's when it is
+ * parsed, a join request's when it is read.
  *
  * On disk an identity is a PKCS#8 PEM file ("BEGIN PRIVATE KEY", RFC 8410), mode 0600, which
  * `openssl pkey -in FILE -text` can read.
@@ -56,8 +57,11 @@ RN_MUST bool rn_identity_public_valid(const struct rn_identity_public *public_ke
 /* Deterministic. A message longer than RN_SIGN_MESSAGE_MAX is a bug. */
 void rn_identity_sign(const struct rn_identity *identity, const char *tag, struct rn_view message,
                       uint8_t out_signature[static RN_SIGNATURE_BYTES]);
-/* RN_E_PEER_AUTH when the signature does not hold or the key is invalid, RN_E_PEER_LIMIT when the
- * message is too long. */
+/* RN_E_PEER_AUTH when the signature does not hold, RN_E_PEER_LIMIT when the message is too long.
+ *
+ * The key has passed rn_identity_public_valid, as those of a parsed roster have: the subgroup is
+ * not checked again, which would take as long as the signature. Keys of small order and
+ * non-canonical ones are refused here too. */
 RN_MUST rn_result rn_identity_verify(const struct rn_identity_public *public_key, const char *tag,
                                      struct rn_view message,
                                      const uint8_t signature[static RN_SIGNATURE_BYTES],

@@ -155,24 +155,8 @@ rn_result rn_roster_parse(struct rn_view bytes, struct rn_roster *out_roster, st
     return result;
 }
 
-static rn_result write_member(const struct rn_roster_member *member, uint32_t place,
-                              struct rn_buffer *out, struct rn_error *err)
+static rn_result check_words(const struct rn_roster *roster, struct rn_error *err)
 {
-    char key[2 * RN_IDENTITY_PUBLIC_BYTES + 1];
-    RN_ENSURE(rn_name_valid(member->name), err, RN_E_DATA,
-              "roster member %u: a name has 1 to %d of the characters a-z, 0-9 and -", place,
-              RN_NAME_MAX);
-    RN_ENSURE(rn_identity_public_valid(&member->key), err, RN_E_DATA,
-              "roster member %u: the key is not a valid Ed25519 public key", place);
-    rn_hex_encode(key, member->key.bytes, sizeof(member->key.bytes));
-    rn_buffer_format(out, "member %u %s ed25519 %s\n", place, member->name, key);
-    return rn_ok();
-}
-
-rn_result rn_roster_write(const struct rn_roster *roster, struct rn_buffer *out,
-                          struct rn_error *err)
-{
-    char key[2 * RN_IDENTITY_PUBLIC_BYTES + 1];
     RN_ENSURE(roster->count <= RN_ROSTER_MEMBERS_MAX, err, RN_E_DATA,
               "roster: more than %d members", RN_ROSTER_MEMBERS_MAX);
     RN_ENSURE(rn_name_valid(roster->federation), err, RN_E_DATA,
@@ -180,22 +164,52 @@ rn_result rn_roster_write(const struct rn_roster *roster, struct rn_buffer *out,
               RN_NAME_MAX);
     RN_ENSURE(rn_identity_public_valid(&roster->coordinator), err, RN_E_DATA,
               "roster: the coordinator's key is not a valid Ed25519 public key");
-    RN_TRY(check_entries(roster, err));
-    rn_hex_encode(key, roster->coordinator.bytes, sizeof(roster->coordinator.bytes));
+    for (uint32_t k = 0; k < roster->count; k++) {
+        const struct rn_roster_member *member = &roster->members[k];
+        RN_ENSURE(rn_name_valid(member->name), err, RN_E_DATA,
+                  "roster member %u: a name has 1 to %d of the characters a-z, 0-9 and -", k,
+                  RN_NAME_MAX);
+        RN_ENSURE(rn_identity_public_valid(&member->key), err, RN_E_DATA,
+                  "roster member %u: the key is not a valid Ed25519 public key", k);
+    }
+    return rn_ok();
+}
+
+static void format(const struct rn_roster *roster, struct rn_buffer *out)
+{
+    char key[2 * RN_IDENTITY_PUBLIC_BYTES + 1];
     rn_buffer_clear(out);
     rn_buffer_init(out, RN_ROSTER_BYTES_MAX);
+    rn_hex_encode(key, roster->coordinator.bytes, sizeof(roster->coordinator.bytes));
     rn_buffer_format(out, "rondo-roster 2\nfederation %s\ncoordinator ed25519 %s\n",
                      roster->federation, key);
     for (uint32_t k = 0; k < roster->count; k++) {
-        RN_TRY(write_member(&roster->members[k], k, out, err));
+        const struct rn_roster_member *member = &roster->members[k];
+        rn_hex_encode(key, member->key.bytes, sizeof(member->key.bytes));
+        rn_buffer_format(out, "member %u %s ed25519 %s\n", k, member->name, key);
     }
     RN_BUG_IF(out->failed);
+}
+
+rn_result rn_roster_write(const struct rn_roster *roster, struct rn_buffer *out,
+                          struct rn_error *err)
+{
+    RN_TRY(check_words(roster, err));
+    RN_TRY(check_entries(roster, err));
+    format(roster, out);
     return rn_ok();
 }
 
 void rn_roster_hash(struct rn_view bytes, uint8_t out[static RN_HASH_BYTES])
 {
     rn_sha256(out, RN_ROSTER_HASH_TAG, &bytes, 1);
+}
+
+void rn_roster_hash_of(const struct rn_roster *roster, uint8_t out[static RN_HASH_BYTES])
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) text = {0};
+    format(roster, &text);
+    rn_roster_hash(rn_buffer_view(&text), out);
 }
 
 int rn_roster_find_name(const struct rn_roster *roster, const char *name)

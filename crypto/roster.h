@@ -51,6 +51,8 @@ RN_MUST rn_result rn_roster_write(const struct rn_roster *roster, struct rn_buff
                                   struct rn_error *err);
 /* SHA-256 of the exact bytes under RN_ROSTER_HASH_TAG. */
 void rn_roster_hash(struct rn_view bytes, uint8_t out[static RN_HASH_BYTES]);
+/* The same of a roster that came from rn_roster_parse: its text is formed again, not its checks. */
+void rn_roster_hash_of(const struct rn_roster *roster, uint8_t out[static RN_HASH_BYTES]);
 
 /* The place of a member, or -1. */
 int rn_roster_find_name(const struct rn_roster *roster, const char *name);

@@ -53,8 +53,9 @@ RN_MUST rn_result rn_signatures_verify(const struct rn_plan_signatures *signatur
                                        struct rn_plan_signers *out_signers, struct rn_error *err);
 
 /* Takes over what a text holds beyond into's: every signature in it is checked first, as by
- * rn_signatures_verify with into's plan. *out_new says how many came, *out_signers who has signed
- * now. A failure changes nothing. */
+ * rn_signatures_verify with into's plan. What into holds has passed that with this roster: it is
+ * empty, or was verified, or came through here. *out_new says how many came, *out_signers who has
+ * signed now. A failure changes nothing. */
 RN_MUST rn_result rn_signatures_take(struct rn_view text, const char *source,
                                      const struct rn_roster *roster,
                                      struct rn_plan_signatures *into, uint32_t *out_new,

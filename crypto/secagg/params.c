@@ -196,12 +196,3 @@ void rn_sa_session_id(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_para
     const struct rn_view view = rn_view_of(bytes, w.position);
     rn_sha256(out, "rondo/v1 secagg session id", &view, 1);
 }
-
-void rn_sa_context_roster_hash(const struct rn_sa_context *context,
-                               uint8_t out[static RN_HASH_BYTES])
-{
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) text = {0};
-    const rn_result written = rn_roster_write(context->roster, &text, NULL);
-    RN_BUG_IF(!rn_is_ok(written)); /* a roster in use was parsed before */
-    rn_roster_hash(rn_buffer_view(&text), out);
-}

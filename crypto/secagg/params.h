@@ -83,10 +83,6 @@ struct rn_sa_context {
 RN_MUST rn_result rn_sa_context_check(const struct rn_sa_params *params,
                                       const struct rn_sa_context *context, struct rn_error *err);
 
-/* The hash of the roster's exact text. */
-void rn_sa_context_roster_hash(const struct rn_sa_context *context,
-                               uint8_t out[static RN_HASH_BYTES]);
-
 /* How the vector is cut. Chunk c carries data elements [c * chunk_elements, ...) and then
  * RN_SA_CANARIES zeros; the mask position of its first lane is c * (chunk_elements +
  * RN_SA_CANARIES). */
@@ -111,7 +107,7 @@ uint64_t rn_sa_layout_vector_bytes(const struct rn_sa_layout *layout);
 
 void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_params *params,
                        const struct rn_sa_context *context);
-/* roster_hash is rn_sa_context_roster_hash's: making it checks every key, so it is made once. */
+/* roster_hash is rn_roster_hash_of the context's roster. */
 void rn_sa_session_id(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_params *params,
                       const struct rn_sa_context *context,
                       const uint8_t roster_hash[static RN_HASH_BYTES],

@@ -13,7 +13,7 @@ void rn_sa_transcript_init(struct rn_sa_transcript *transcript, const struct rn_
     transcript->params = *params;
     transcript->context = *context;
     rn_sa_layout_init(&transcript->layout, params, context);
-    rn_sa_context_roster_hash(context, transcript->roster_hash);
+    rn_roster_hash_of(context->roster, transcript->roster_hash);
 }
 
 void rn_sa_transcript_start(struct rn_sa_transcript *transcript, const uint8_t nonce[static 32])
