@@ -79,6 +79,7 @@ static const char *signer_name(const struct rn_roster *roster, int place)
 
 static void add_signer(struct rn_plan_signers *signers, int place)
 {
+    RN_BUG_IF(place < 0);
     if (place == 0) {
         signers->coordinator = true;
     } else if (!signers->members[place - 1]) {

@@ -122,14 +122,21 @@ static void invalid_public_keys_are_refused(void **state)
         "0200000000000000000000000000000000000000000000000000000000000000",
         "9599999999999999999999999999999999999999999999999999999999999999",
     };
-    uint8_t signature[RN_SIGNATURE_BYTES] = {1}; /* R = identity, S = 0: holds for a key of order 1
-                                                    when nobody checks the key */
+    /* R = the base point, S = 1: holds for a key of small order whenever the hash of R, key and
+     * message is a multiple of the order, unless somebody looks at the key. */
+    uint8_t signature[RN_SIGNATURE_BYTES];
+    memset(signature, 0x66, 32);
+    signature[0] = 0x58;
+    memset(signature + 32, 0, 32);
+    signature[32] = 1;
     for (size_t k = 0; k < RN_ARRAY_LENGTH(bad); k++) {
         struct rn_identity_public key;
         (void)from_hex(key.bytes, bad[k]);
         assert_false(rn_identity_public_valid(&key));
-        assert_code(rn_identity_verify(&key, TAG, rn_view_text("m"), signature, NULL),
-                    RN_E_PEER_AUTH);
+        for (uint8_t m = 0; m < 64; m++) {
+            assert_code(rn_identity_verify(&key, TAG, rn_view_of(&m, 1), signature, NULL),
+                        RN_E_PEER_AUTH);
+        }
     }
 }
 

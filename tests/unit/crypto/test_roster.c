@@ -50,6 +50,10 @@ static void hash_is_of_the_bytes(void **state)
     rn_roster_hash(view, a);
     rn_sha256(b, "rondo/v1 roster", &view, 1);
     assert_memory_equal(a, b, sizeof(a));
+    struct rn_roster roster;
+    assert_ok(parse(GOOD, &roster, NULL));
+    rn_roster_hash_of(&roster, b);
+    assert_memory_equal(a, b, sizeof(a));
     rn_roster_hash(rn_view_text(HEAD MEMBER_0), b);
     assert_memory_not_equal(a, b, sizeof(a));
 }
@@ -88,7 +92,9 @@ static void bad_texts_are_refused(void **state)
         HEAD "member 0 alpha ed25519 01000000000000000000000000000000000000000000000000000000000000"
              "00\n", /* small order */
         HEAD "member 0 alpha ed25519 02000000000000000000000000000000000000000000000000000000000000"
-             "00\n",                                                     /* no point */
+             "00\n", /* no point */
+        HEAD "member 0 alpha ed25519 95999999999999999999999999999999999999999999999999999999999999"
+             "99\n",                                                     /* mixed order */
         HEAD "member 0 alpha ed25519 " KEY_0 " 2026-01-01 2027-12-31\n", /* version 1 had dates */
         HEAD "member 0 alpha ed25519 " KEY_C "\n",                       /* coordinator's key */
         HEAD MEMBER_0 "member 1 alpha ed25519 " KEY_1 "\n",

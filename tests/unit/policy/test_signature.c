@@ -217,6 +217,55 @@ static void takes_what_holds(void **state)
     assert_int_equal(signers.member_count, 2);
 }
 
+static void refused_by_take(void)
+{
+    uint32_t fresh = 9;
+    static struct rn_plan_signatures before;
+    before = signatures;
+    assert_true(rn_is_ok(rn_signatures_write(&other, &roster, &text, &error)));
+    assert_int_equal(rn_signatures_take(rn_buffer_view(&text), "sigs", &roster, &signatures, &fresh,
+                                        &signers, &error)
+                         .code,
+                     RN_E_PEER_AUTH);
+    assert_memory_equal(&before, &signatures, sizeof signatures);
+    assert_int_equal(fresh, 9);
+}
+
+/* What is held vouches for its own bytes under its own key and plan, and for nothing else. */
+static void what_is_held_vouches_for_nothing_else(void **state)
+{
+    (void)state;
+    rn_signatures_init(&signatures, plan_hash);
+    sign_by(&signatures, 1);
+    other = signatures;
+    other.entries[0].key = roster.members[1].key; /* held bytes under another key */
+    refused_by_take();
+    for (size_t byte = 0; byte < RN_SIGNATURE_BYTES; byte += 9) {
+        other = signatures;
+        other.entries[0].bytes[byte] ^= 1;
+        refused_by_take();
+    }
+    other = signatures; /* a new key beside what is held */
+    sign_by(&other, 2);
+    other.entries[1].bytes[40] ^= 1;
+    refused_by_take();
+    other = signatures; /* held entries under another plan's name */
+    memcpy(other.plan_hash, other_hash, 32);
+    refused_by_take();
+    rn_buffer_clear(&text); /* a stranger, whom write refuses too */
+    const struct rn_identity_public kept = roster.members[2].key;
+    roster.members[2].key = *rn_identity_public_of(identities[MEMBERS + 1]);
+    other = signatures;
+    sign_by(&other, MEMBERS + 1);
+    assert_true(rn_is_ok(rn_signatures_write(&other, &roster, &text, &error)));
+    roster.members[2].key = kept;
+    uint32_t fresh = 9;
+    assert_int_equal(rn_signatures_take(rn_buffer_view(&text), "sigs", &roster, &signatures, &fresh,
+                                        &signers, &error)
+                         .code,
+                     RN_E_PEER_AUTH);
+}
+
 static void names_who_is_missing(void **state)
 {
     (void)state;
@@ -262,6 +311,7 @@ int main(void)
         cmocka_unit_test(text_refusals),
         cmocka_unit_test(merges),
         cmocka_unit_test(takes_what_holds),
+        cmocka_unit_test(what_is_held_vouches_for_nothing_else),
         cmocka_unit_test(names_who_is_missing),
         cmocka_unit_test(count_limit),
     };
