@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services of a federation under an orchestrator: started, looked at, killed, waited for, taken down."""
+
+import json
+import os
+import pathlib
+import shutil
+
+import engine
+from federation import NAMES
+
+SERVICES = ["coordinator", *NAMES]
+PORT = 8443
+
+
+class Services:
+    """What compose and pods have in common: one container a service."""
+
+    address = f"coordinator:{PORT}"
+
+    def __init__(self, name, federation):
+        self.engine, self.federation = name, federation
+
+    def inspect(self, service, what):
+        return engine.call(self.engine, "inspect", "--format", what, self.container(service)).stdout.strip()
+
+    def state(self, service):
+        """running, exited, ... and the exit code."""
+        status, code = self.inspect(service, "{{.State.Status}} {{.State.ExitCode}}").split()
+        return status, int(code)
+
+    def kill(self, service):
+        """As a crash would, from one moment to the next; who restarts it is the orchestrator."""
+        engine.call(self.engine, "kill", "--signal=KILL", self.container(service))
+
+    def start_again(self, service):
+        """Where the engine takes a kill for a wish, as docker does, we are the orchestrator."""
+        if self.state(service)[0] != "running":
+            engine.call(self.engine, "start", self.container(service), check=False)
+
+    def rows(self):
+        """The coordinator's finished rounds so far."""
+        table = self.volume("coordinator") / "rounds.jsonl"
+        return [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
+
+    def logs(self, folder):
+        for service in SERVICES:
+            text = engine.call(self.engine, "logs", self.container(service), check=False)
+            (folder / f"{service}.log").write_text((text.stdout or "") + (text.stderr or ""))
+
+
+class Compose(Services):
+    """deploy/compose.yaml."""
+
+    def words(self, *more):
+        tool = ["docker", "compose"] if self.engine == "docker" else ["podman-compose"]
+        return [*tool, "--project-name", self.project, "--file", engine.ROOT / "deploy/compose.yaml", *more]
+
+    def __init__(self, name, federation):
+        super().__init__(name, federation)
+        self.project = f"rondo-demo-{os.getpid()}"
+        uid, gid = engine.identity()
+        self.environment = {**os.environ, "RONDO_DIR": str(federation.directory), "RONDO_USER": f"{uid}:{gid}",
+                            "RONDO_VERSION": engine.VERSION}
+        if name == "podman" and uid != engine.USER:
+            self.environment["PODMAN_USERNS"] = "keep-id"
+        if name == "podman" and shutil.which("podman-compose") is None:
+            raise engine.Refused("podman needs podman-compose for this (Debian: apt-get install podman-compose)")
+
+    def container(self, service):
+        labels = [f"--filter=label=com.docker.compose.{label}"
+                  for label in [f"project={self.project}", f"service={service}"]]
+        found = engine.call(self.engine, "ps", "--all", "--quiet", *labels).stdout.split()
+        if not found:
+            raise engine.Refused(f"the container of {service} is gone", 70)
+        return found[0]
+
+    def up(self):
+        engine.call(*self.words("up", "--detach"), env=self.environment)
+
+    def down(self):
+        engine.call(*self.words("down", "--volumes"), env=self.environment, check=False)
+
+    def finished(self):
+        """Every service has ended by itself. One that ended in another way is a failure."""
+        states = {service: self.state(service) for service in SERVICES}
+        bad = [f"{service} ended with {code}" for service, (status, code) in states.items()
+               if status == "exited" and code not in (0, 137)]
+        if bad:
+            raise engine.Refused("; ".join(bad), 82)
+        return all(status == "exited" and code == 0 for status, code in states.values())
+
+    def volume(self, service):
+        return self.federation.directory / service / "state"
+
+    def addresses(self, service):
+        """Of a service, on its networks."""
+        return self.inspect(service, "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}").split()
+
+
+class Kube(Services):
+    """deploy/kubernetes, rendered for `podman kube play`: a pod a site, each trainer's on a network of its own, the
+    coordinator's on all of them."""
+
+    address = f"coordinator-rondo-coordinator:{PORT}"
+
+    def __init__(self, name, federation):
+        super().__init__(name, federation)
+        self.networks = {site: f"rondo-{os.getpid()}-{site}" for site in NAMES}
+
+    def role(self, service):
+        return "coordinator" if service == "coordinator" else "trainer"
+
+    def pod(self, service):
+        return f"{service}-rondo-{self.role(service)}"
+
+    def container(self, service):
+        return f"{self.pod(service)}-{self.role(service)}"
+
+    def volume(self, service, claim="state"):
+        claim = f"state-rondo-{self.role(service)}-0" if claim == "state" else claim
+        where = engine.call(self.engine, "volume", "inspect", "--format", "{{.Mountpoint}}", f"{service}-{claim}")
+        return pathlib.Path(where.stdout.strip())
+
+    def manifest(self, service):
+        """The overlay with this site's files in it, as an operator fills it, rendered for podman."""
+        folder = self.federation.directory / "kubernetes" / service
+        shutil.copytree(engine.ROOT / "deploy/kubernetes", folder)
+        overlay = folder / "overlays" / ("coordinator" if service == "coordinator" else "trainer-cpu")
+        for file in (self.federation.directory / service).iterdir():
+            if file.is_file() and file.name != "ca.key":
+                shutil.copy(file, overlay / "site")
+        made = engine.call(folder / "render", "--own", "--podman", "--prefix", f"{service}-", overlay)
+        path = folder / "pod.yaml"
+        path.write_text(made.stdout)
+        return path
+
+    def fill(self, service, claim, source):
+        """A claim that the operator fills before the pod starts."""
+        engine.call(self.engine, "volume", "create", f"{service}-{claim}")
+        shutil.copytree(source, self.volume(service, claim), dirs_exist_ok=True)
+
+    def up(self):
+        for network in self.networks.values():
+            engine.call(self.engine, "network", "create", "--internal", network)
+        for service in SERVICES:
+            self.fill(service, "model", self.federation.directory / "model")
+            self.fill(service, "data", self.federation.directory / "data" / service)
+            networks = self.networks.values() if service == "coordinator" else [self.networks[service]]
+            engine.call(self.engine, "kube", "play", *[f"--network={network}" for network in networks],
+                        self.manifest(service))
+
+    def down(self):
+        """Every pod ends in order: its service was told to stay (--stay), and ends with 0 when it is asked to."""
+        for service in SERVICES:
+            engine.call(self.engine, "pod", "rm", "--force", "--time=45", self.pod(service), check=False)
+        volumes = engine.call(self.engine, "volume", "ls", "--quiet", check=False).stdout.split()
+        ours = [volume for volume in volumes if volume.split("-")[0] in SERVICES]
+        engine.call(self.engine, "volume", "rm", "--force", *ours, check=False)
+        engine.call(self.engine, "network", "rm", "--force", *self.networks.values(), check=False)
+
+    def finished(self):
+        """Every site has the last adapter; the services stay."""
+        bad = [service for service in SERVICES if self.state(service) not in (("running", 0), ("exited", 137))
+               and self.state(service)[0] == "exited"]
+        if bad:
+            raise engine.Refused(f"ended: {', '.join(bad)}", 82)
+        return all((self.volume(service) / "adapters/final").exists() for service in SERVICES)
+
+    def addresses(self, service):
+        infra = engine.call(self.engine, "pod", "inspect", "--format", "{{.InfraContainerID}}",
+                            self.pod(service)).stdout.strip()
+        return engine.call(self.engine, "inspect", "--format",
+                           "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", infra).stdout.split()
