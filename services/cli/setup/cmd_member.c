@@ -15,7 +15,7 @@
 #include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
-#include "services/cli/setup/adminsocket.h"
+#include "services/host/adminsocket.h"
 #include "services/cli/setup/enrol.h"
 
 #define STATUS_MS 2000
