@@ -47,6 +47,7 @@ def stays(process):
     serves(process)
     told = status(process)
     check(told["staying"] and not told["draining"] and told["outcome"] == "ok", f"{process.name}: {told}")
+    check(told.get("stage") in ("ended", "idle"), f"{process.name}: not the last snapshot: {told}")
     check("stays: the job is done" in ok("status", process.directory), f"{process.name}: status for people")
     check(tcp_sockets(process) == 0, f"{process.name} stays with a port or a connection")
     check(process.find(event="service.end") is None, f"{process.name} says that it has ended")
