@@ -57,5 +57,6 @@ rn_result rn_service_command(const struct rn_command *command,
     const struct rn_service_options options = {
         .directory = command->operands[0], .quiet_log = command->quiet, .stay = s->stay};
     RN_TRY(rn_service_setup(err));
-    return serve(&options, err);
+    const rn_result result = serve(&options, err);
+    return result;
 }

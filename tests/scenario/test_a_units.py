@@ -78,7 +78,7 @@ def systemd_is_content(scenario, root):
     for program in PROGRAMS:
         unit = unit_of(root, program)
         code, said = analyze("verify", "--man=no", unit)
-        check(code == 0 and program not in said, f"{unit.name}: {said}")
+        check(code == 0 and program not in said, f"{unit.name}: {said.strip()}")
         code, level = exposure(unit)
         check(code == 0, f"{unit.name}: exposure {level}")
         scenario.say(f"{unit.name}: exposure {level}")
