@@ -57,6 +57,5 @@ rn_result rn_service_command(const struct rn_command *command,
     const struct rn_service_options options = {
         .directory = command->operands[0], .quiet_log = command->quiet, .stay = s->stay};
     RN_TRY(rn_service_setup(err));
-    const rn_result result = serve(&options, err);
-    return result;
+    return serve(&options, err); /* cppcheck-suppress returnDanglingLifetime; a result is a code */
 }
