@@ -127,6 +127,19 @@ static int find_peer(void *context, const struct rn_peer *peer)
     return host->program->find(host, peer);
 }
 
+rn_result rn_jobhost_open_rpc(struct rn_jobhost *host, const struct rn_rpc_callbacks *callbacks,
+                              struct rn_error *err)
+{
+    struct rn_rpc_config config;
+    rn_site_files_rpc(host->site, &config);
+    config.callbacks = *callbacks;
+    const rn_result opened = rn_rpc_open(&config, &host->rpc, err);
+    rn_credfiles_clear(&host->site->credentials); /* rpc has its own copy, in secret memory */
+    return rn_is_ok(opened) ? opened
+                            : rn_fail_context(err, opened, "%s: tls.key, tls.crt and ca.crt",
+                                              host->site->directory);
+}
+
 static rn_result open_network(struct rn_jobhost *host, struct rn_error *err)
 {
     const bool coordinator = host->program->role == RN_SITE_COORDINATOR;
@@ -140,15 +153,10 @@ static rn_result open_network(struct rn_jobhost *host, struct rn_error *err)
         .find = find_peer,
         .context = host,
     };
-    struct rn_rpc_config config;
+    struct rn_rpc_callbacks callbacks;
     host->streams = rn_peerstreams_new(&streams);
-    rn_site_files_rpc(host->site, &config);
-    rn_jobhost_callbacks(host, &config.callbacks);
-    const rn_result opened = rn_rpc_open(&config, &host->rpc, err);
-    rn_credfiles_clear(&host->site->credentials); /* rpc has its own copy, in secret memory */
-    RN_TRY(rn_is_ok(opened) ? opened
-                            : rn_fail_context(err, opened, "%s: tls.key, tls.crt and ca.crt",
-                                              host->site->directory));
+    rn_jobhost_callbacks(host, &callbacks);
+    RN_TRY(rn_jobhost_open_rpc(host, &callbacks, err));
     rn_peerstreams_set_rpc(host->streams, host->rpc);
     const struct rn_credwatch_options watch = {.directory = host->site->directory,
                                                .on_event = rn_credwatch_log};
@@ -192,32 +200,59 @@ static rn_result start(struct rn_jobhost *host, const struct rn_service_options 
 
 /* ---- End */
 
-/* Who calls whom ends first: nothing is posted to what is gone. */
-static void clear(struct rn_jobhost *host)
+/* What a job that is over needs no more. Who calls whom ends first: nothing is posted to what is
+ * gone. The store, which holds the state directory, may still be committing; it posts to the
+ * executor, and what waits there belongs to the jobs. */
+static void end_job(struct rn_jobhost *host)
 {
     rn_sigwatch_stop(host->signals);
     rn_model_jobs_hurry(host->jobs);
     rn_executor_stop(host->executor);
     rn_model_jobs_stop(host->jobs);
-    rn_rpc_close(host->rpc);
-    rn_store_close(&host->store);
+    rn_rpc_close(host->rpc); /* what was posted still runs, and looks at it */
+    host->rpc = NULL;
     if (host->machine != NULL) {
-        host->program->free(host->machine);
+        host->program->free(RN_TAKE(host->machine));
     }
+    rn_roundstable_close(RN_TAKE(host->table));
+    rn_site_model_free(RN_TAKE(host->model));
+}
+
+static void clear(struct rn_jobhost *host)
+{
+    end_job(host);
+    rn_store_close(&host->store);
     rn_executor_free(host->executor);
     rn_model_jobs_free(host->jobs);
     rn_peerstreams_free(host->streams);
     rn_sigwatch_free(host->signals);
     rn_credwatch_free(host->credentials);
     rn_site_signatures_watch_free(host->signatures);
-    rn_roundstable_close(host->table);
     rn_eventsink_free(host->events);
     rn_statusboard_clear(&host->board);
     rn_buffer_clear(&host->spare);
-    rn_site_model_free(host->model);
     rn_site_files_free(host->site);
     (void)rn_log_flush(LOG_FLUSH_MS);
     rn_free(host);
+}
+
+/* The loop has ended: how, and whether the process stays all the same. */
+static rn_result finish(struct rn_jobhost *host, bool stay, struct rn_error *err)
+{
+    rn_sigwatch_stop(host->signals);
+    rn_model_jobs_hurry(host->jobs);
+    rn_executor_stop(host->executor);
+    rn_result result = host->result;
+    if (err != NULL) {
+        *err = host->err;
+    }
+    if (stay && rn_is_ok(result) && rn_sigwatch_taken(host->signals) == 0) {
+        rn_jobhost_snapshot(host, (struct rn_now){rn_clock_monotonic_ms(), rn_clock_wall_ms()});
+        end_job(host);
+        result = rn_jobhost_stay(host, err);
+    }
+    rn_log(RN_LOG_INFO, "service.end", RN_LOG_TEXT(RN_F_REASON, rn_code_name(result.code)));
+    return result;
 }
 
 rn_result rn_jobhost_run(const struct rn_jobhost_program *program,
@@ -229,14 +264,7 @@ rn_result rn_jobhost_run(const struct rn_jobhost_program *program,
     rn_result result = start(host, options, err);
     if (rn_is_ok(result)) {
         rn_rpc_run(host->rpc);
-        rn_sigwatch_stop(host->signals);
-        rn_model_jobs_hurry(host->jobs);
-        rn_executor_stop(host->executor);
-        result = host->result;
-        if (err != NULL) {
-            *err = host->err;
-        }
-        rn_log(RN_LOG_INFO, "service.end", RN_LOG_TEXT(RN_F_REASON, rn_code_name(result.code)));
+        result = finish(host, options->stay, err);
     }
     clear(host);
     return result;

@@ -9,7 +9,8 @@
  *     worker      training, evaluation, adapter directories (modeljob.h)
  *     store       commits (services/store)
  *
- * Parts: jobhost.c (start to end), jobhostmachine.c (executor's side), jobhostlink.c (loop's side).
+ * Parts: jobhost.c (start to end), jobhostmachine.c (executor's side), jobhostlink.c (loop's side),
+ * jobhoststay.c (after the end).
  */
 #ifndef RN_SERVICES_HOST_JOBHOST_H
 #define RN_SERVICES_HOST_JOBHOST_H
@@ -98,7 +99,8 @@ struct rn_jobhost {
     struct rn_error err;
 };
 
-/* Runs the service of options->directory until the machine ends it, or a signal, or a failure. */
+/* Runs the service of options->directory until the machine ends it, or a signal, or a failure; with
+ * options->stay, where the machine ended it well, until a signal after that. */
 RN_MUST rn_result rn_jobhost_run(const struct rn_jobhost_program *program,
                                  const struct rn_service_options *options, struct rn_error *err);
 
@@ -112,7 +114,7 @@ void rn_jobhost_machine(struct rn_jobhost *host, struct rn_executor_machine *out
 /* What the effects from `first` on write down of rounds goes into the table for people. */
 void rn_jobhost_take_commits(struct rn_jobhost *host, const struct rn_effects *effects,
                              size_t first);
-/* Takes a snapshot for the status. Executor's thread, or before it runs. */
+/* Takes a snapshot for the status. Executor's thread, or while that does not run. */
 void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now);
 
 /* ---- jobhostlink.c, for jobhost.c */
@@ -123,5 +125,16 @@ void rn_jobhost_signal(void *context, unsigned count);
 void rn_jobhost_hangup(void *context);
 /* Looks at plan.yaml.sigs from here on. */
 void rn_jobhost_watch_signatures(struct rn_jobhost *host);
+/* The newest snapshot as the answer to `rondo status`. */
+rn_result rn_jobhost_answer_status(struct rn_jobhost *host, bool staying, struct rn_buffer *answer);
+
+/* ---- jobhost.c, for jobhoststay.c: host->rpc with the site's credentials, which are wiped. */
+RN_MUST rn_result rn_jobhost_open_rpc(struct rn_jobhost *host,
+                                      const struct rn_rpc_callbacks *callbacks,
+                                      struct rn_error *err);
+
+/* ---- jobhoststay.c, for jobhost.c: when the job has ended well, and all that it needed is closed
+ * but the store. Returns after a signal. */
+RN_MUST rn_result rn_jobhost_stay(struct rn_jobhost *host, struct rn_error *err);
 
 #endif

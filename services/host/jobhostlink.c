@@ -69,14 +69,15 @@ static bool is_serving(void *user)
 }
 
 /* The first snapshot was made before the socket was. */
-static rn_result answer_status(struct rn_jobhost *host, struct rn_buffer *answer)
+rn_result rn_jobhost_answer_status(struct rn_jobhost *host, bool staying, struct rn_buffer *answer)
 {
     uint64_t made_ms = 0;
     rn_buffer_format(answer, "{");
     rn_statusboard_read(&host->board, answer, &made_ms);
     rn_buffer_format(answer, ",");
     rn_credwatch_status(host->rpc, answer);
-    rn_buffer_format(answer, ",\"snapshot_age_ms\":%llu,\"loop_pause_max_ms\":%llu}",
+    rn_buffer_format(answer, ",\"staying\":%s,\"snapshot_age_ms\":%llu,\"loop_pause_max_ms\":%llu}",
+                     staying ? "true" : "false",
                      (unsigned long long)(rn_clock_monotonic_ms() - made_ms),
                      (unsigned long long)rn_loopmeter_max_ms(&host->meter));
     return rn_ok();
@@ -112,7 +113,7 @@ static rn_result admin(void *user, struct rn_view request, struct rn_buffer *ans
         return take_abort(user, rn_view_of(request.data + word, request.length - word), answer);
     }
     if (rn_view_equal(request, rn_view_text("status"))) {
-        return answer_status(user, answer);
+        return rn_jobhost_answer_status(user, false, answer);
     }
     return rn_fail(NULL, RN_E_UNSUPPORTED, "unknown request");
 }

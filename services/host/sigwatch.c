@@ -21,6 +21,7 @@ struct rn_sigwatch {
     pthread_t thread;
     bool joined;
     unsigned count; /* loop's thread */
+    unsigned taken; /* the watch's thread; read when that is over */
     void (*fn)(void *context, unsigned count);
     void *context;
     void (*hangup)(void *context);
@@ -85,6 +86,7 @@ static void *watch_signals(void *argument)
         if (got != 1 || byte == BYTE_END) {
             return NULL;
         }
+        watch->taken += byte == BYTE_SIGNAL;
         (void)rn_rpc_post(watch->rpc, byte == BYTE_HANGUP ? tell_hangup : tell, watch);
     }
 }
@@ -120,6 +122,11 @@ void rn_sigwatch_stop(struct rn_sigwatch *watch)
     put(BYTE_END);
     (void)pthread_join(watch->thread, NULL);
     watch->joined = true;
+}
+
+unsigned rn_sigwatch_taken(const struct rn_sigwatch *watch)
+{
+    return watch->taken;
 }
 
 void rn_sigwatch_free(struct rn_sigwatch *watch)

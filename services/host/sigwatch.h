@@ -23,8 +23,12 @@ RN_MUST rn_result rn_sigwatch_new(struct rn_rpc *rpc, void (*fn)(void *context, 
 /* fn(context) runs on the loop for each SIGHUP from here on; without it the signal does nothing. On
  * the loop's thread, or before it runs. */
 void rn_sigwatch_on_hangup(struct rn_sigwatch *watch, void (*fn)(void *context), void *context);
-/* Ends the thread; what it posted may still run. NULL is fine. */
+/* Ends the thread; what it posted may still run. NULL is fine. A signal that comes later is left to
+ * the next watch. */
 void rn_sigwatch_stop(struct rn_sigwatch *watch);
+/* After rn_sigwatch_stop: how many SIGTERM and SIGINT this watch took, those too that came when the
+ * loop had ended already, so that fn was never called. */
+unsigned rn_sigwatch_taken(const struct rn_sigwatch *watch);
 /* After rn_rpc_close. NULL is fine. */
 void rn_sigwatch_free(struct rn_sigwatch *watch);
 

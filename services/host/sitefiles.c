@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "crypto/secagg/actions.h"
 #include "crypto/tlspolicy.h"
+#include "services/host/adminsocket.h"
 #include "services/host/modelhash.h"
 #include "services/host/sitesignatures.h"
 
@@ -22,14 +23,27 @@ static rn_result read_file(const struct rn_site_files *site, const char *name, s
     return rn_file_read(path, max, out, err);
 }
 
-static rn_result load_configuration(struct rn_site_files *site, enum rn_site_role role,
-                                    struct rn_error *err)
+rn_result rn_site_files_configuration(const char *directory, struct rn_site *out,
+                                      struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_TRY(read_file(site, "site.yaml", SITE_BYTES_MAX, &text, path, err));
-    RN_TRY(rn_site_parse(rn_buffer_view(&text), path, &site->site, err));
-    RN_ENSURE(site->site.role == role, err, RN_E_CONFIG, "%s: this is the site of a %s", path,
+    RN_TRY(rn_path_join(path, directory, "site.yaml", err));
+    const rn_result read = rn_file_read(path, SITE_BYTES_MAX, &text, err);
+    if (!rn_is_ok(read)) {
+        return rn_fail_context(err, read,
+                               "%s is no site's directory (make one with rondo init or rondo join)",
+                               directory);
+    }
+    return rn_site_parse(rn_buffer_view(&text), path, out, err);
+}
+
+static rn_result load_configuration(struct rn_site_files *site, enum rn_site_role role,
+                                    struct rn_error *err)
+{
+    RN_TRY(rn_site_files_configuration(site->directory, &site->site, err));
+    RN_ENSURE(site->site.role == role, err, RN_E_CONFIG, "%s/site.yaml: this is the site of a %s",
+              site->directory,
               site->site.role == RN_SITE_COORDINATOR
                   ? "coordinator: start it with rondo-coordinator or `rondo run`"
                   : "member: start it with rondo-trainer or `rondo run`");
@@ -235,8 +249,14 @@ rn_result rn_site_files_listen(const struct rn_site_files *site, struct rn_rpc *
         rn_log(RN_LOG_INFO, "listen", RN_LOG_TEXT(RN_F_ADDRESS, network->listen),
                RN_LOG_NUMBER(RN_F_VALUE, port));
     }
+    return rn_site_files_listen_local(site, rpc, err);
+}
+
+rn_result rn_site_files_listen_local(const struct rn_site_files *site, struct rn_rpc *rpc,
+                                     struct rn_error *err)
+{
     char socket[RN_PATH_MAX];
-    RN_TRY(rn_path_join(socket, site->state, "admin.sock", err));
+    RN_TRY(rn_adminsocket_path(site->state, socket, err));
     struct rn_error local = {0};
     if (!rn_is_ok(rn_rpc_listen_local(rpc, socket, &local))) {
         rn_log(RN_LOG_WARN, "status.unavailable", RN_LOG_TEXT(RN_F_DETAIL, local.text));

@@ -38,6 +38,10 @@ struct rn_site_files {
     uint8_t base_hash[32];           /* of the local model directory; equals the plan's */
 };
 
+/* site.yaml alone. RN_E_NO_INPUT where the directory is no site's, RN_E_CONFIG. */
+RN_MUST rn_result rn_site_files_configuration(const char *directory, struct rn_site *out,
+                                              struct rn_error *err);
+
 /* Loads and checks for the role. RN_E_CONFIG, RN_E_NO_INPUT, RN_E_IDENTITY, RN_E_REFUSED (with the
  * policy's reason code in the sentence), RN_E_PEER_AUTH for a wrong signature. */
 RN_MUST rn_result rn_site_files_open(const char *directory, enum rn_site_role role,
@@ -61,5 +65,8 @@ void rn_site_files_rpc(const struct rn_site_files *site, struct rn_rpc_config *o
  * `rondo status` (a warning when it cannot be had), and starts the transport. */
 RN_MUST rn_result rn_site_files_listen(const struct rn_site_files *site, struct rn_rpc *rpc,
                                        struct rn_error *err);
+/* The local socket alone. */
+RN_MUST rn_result rn_site_files_listen_local(const struct rn_site_files *site, struct rn_rpc *rpc,
+                                             struct rn_error *err);
 
 #endif

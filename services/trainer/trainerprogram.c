@@ -4,23 +4,22 @@
  */
 #include "services/trainer/memberservice.h"
 
-#include "base/guard.h"
-
 static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    struct rn_service_options options;
-    RN_TRY(rn_service_begin(command, &options, err));
-    return rn_member_service_run(&options, err);
+    return rn_service_command(command, rn_member_service_run, err);
 }
 
 static const struct rn_command_def command = {
     .name = "",
     .summary = "trains beside a member's data",
+    .groups = rn_service_groups,
+    .settings_size = sizeof(struct rn_service_settings),
     .operands = {{"SITE", RN_OPTION_DIRECTORY, 1, 1}},
     .formats = "text",
     .exits = RN_SERVICE_EXITS,
     .detail = RN_SERVICE_DETAIL,
-    .examples = "  rondo-trainer /etc/rondo/hospital-a",
+    .examples = "  rondo-trainer /etc/rondo/hospital-a\n"
+                "  rondo-trainer /etc/rondo/hospital-a --health",
     .run = run,
 };
 

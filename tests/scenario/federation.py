@@ -247,6 +247,7 @@ class Process:
         self.events = []
         self.child = None
         self.environment = {}
+        self.options = []
         self.gates = []
         self.changed = threading.Condition()
         self.starts = 0
@@ -259,7 +260,7 @@ class Process:
             self.starts += 1
             self.since_start = len(self.events)
         self.child = subprocess.Popen(
-            [BIN / self.program, self.directory],
+            [BIN / self.program, *self.options, self.directory],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write_end,
             env={**os.environ, "RONDO_LOG_WAIT": "1", **self.environment},
         )  # fmt: skip

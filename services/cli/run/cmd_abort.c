@@ -8,7 +8,7 @@
 #include "base/guard.h"
 #include "services/cli/kit/bounds.h"
 #include "services/cli/rondo.h"
-#include "services/cli/setup/adminsocket.h"
+#include "services/host/adminsocket.h"
 #include "services/host/jobhost.h"
 
 struct abort_settings {

@@ -11,7 +11,7 @@
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
-#include "services/cli/setup/adminsocket.h"
+#include "services/host/adminsocket.h"
 
 #define WATCH_SECONDS 2
 
@@ -205,7 +205,9 @@ static void print_text(const json_t *status)
     printf("plan        %s\n", text_of(status, "plan"));
     printf("service     %s%s%s, version %s%s\n", role, strcmp(role, name) == 0 ? "" : " ",
            strcmp(role, name) == 0 ? "" : name, text_of(status, "version"),
-           is_true(status, "draining") ? ", ending" : "");
+           is_true(status, "staying")    ? ", stays: the job is done"
+           : is_true(status, "draining") ? ", ending"
+                                         : "");
     print_round(status);
     print_best(status);
     if (members != NULL) {

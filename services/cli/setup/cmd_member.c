@@ -15,8 +15,8 @@
 #include "services/cli/kit/jsontext.h"
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
-#include "services/cli/setup/adminsocket.h"
 #include "services/cli/setup/enrol.h"
+#include "services/host/adminsocket.h"
 
 #define STATUS_MS 2000
 #define NAMES_BYTES 4096

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/random.h"
+#include "services/host/sitefiles.h"
 
 /* ---- Staged directories. */
 
@@ -115,16 +116,7 @@ rn_result rn_setup_lock(const char *directory, int *out_lock, struct rn_error *e
 
 rn_result rn_setup_load_site(struct rn_setup *setup, struct rn_error *err)
 {
-    char path[RN_PATH_MAX];
-    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_TRY(rn_path_join(path, setup->directory, "site.yaml", err));
-    const rn_result read = rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err);
-    if (!rn_is_ok(read)) {
-        return rn_fail_context(err, read,
-                               "%s is no site's directory (make one with rondo init or rondo join)",
-                               setup->directory);
-    }
-    return rn_site_parse(rn_buffer_view(&text), path, &setup->site, err);
+    return rn_site_files_configuration(setup->directory, &setup->site, err);
 }
 
 rn_result rn_setup_load_plan(struct rn_setup *setup, struct rn_error *err)

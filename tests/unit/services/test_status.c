@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rondo status against a service of this test's making: the command runs as a child process.
+ * rondo status and `rondo-coordinator --health` against a service of this test's making: the
+ * command runs as a child process.
  */
 #include <fcntl.h>
 
 #include "services/cli/kit/program.h"
 #include "services/cli/rondo.h"
+#include "services/coordinator/coordinatorservice.h"
 #include "tests/unit/services/rpc_fixture.h"
 
 static struct end service;
 static const char *reply;
+static bool serving;
 static char site[RN_PATH_MAX];
 
 static const char site_yaml[] = "version: 1\n"
@@ -36,6 +39,12 @@ static rn_result admin(void *user, struct rn_view request, struct rn_buffer *ans
     return rn_ok();
 }
 
+static bool is_serving(void *user)
+{
+    (void)user;
+    return serving;
+}
+
 static void site_make(const char *yaml)
 {
     char path[RN_PATH_MAX];
@@ -51,6 +60,7 @@ static int service_up(void **state)
     (void)state;
     struct rn_rpc_config config = end_config(&service);
     config.callbacks.admin = admin;
+    config.callbacks.is_serving = is_serving;
     site_make(site_yaml);
     RN_BUG_IF(!rn_text_format(service.socket_path, sizeof(service.socket_path),
                               "%s/state/admin.sock", site));
@@ -69,11 +79,10 @@ static int service_down(void **state)
 
 /* Runs the command while stepping the service; its exit code, and what it printed on both outputs.
  */
-static int run_status(const char *directory, const char *format, struct rn_buffer *out)
+static int run_child(const char *const *arguments, struct rn_buffer *out)
 {
     char output[RN_PATH_MAX];
     RN_BUG_IF(!rn_text_format(output, sizeof(output), "%s/output", certs));
-    const char *arguments[] = {"/proc/self/exe", "status", directory, "--format", format, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -91,6 +100,17 @@ static int run_status(const char *directory, const char *format, struct rn_buffe
     rn_buffer_clear(out);
     assert_true(rn_is_ok(rn_file_read(output, (size_t)1 << 20, out, NULL)));
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int run_status(const char *directory, const char *format, struct rn_buffer *out)
+{
+    return run_child(
+        (const char *[]){"/proc/self/exe", "status", directory, "--format", format, NULL}, out);
+}
+
+static int run_health(const char *directory, const char *option, struct rn_buffer *out)
+{
+    return run_child((const char *[]){"/proc/self/exe", "--health", directory, option, NULL}, out);
 }
 
 static void test_coordinator(void **state)
@@ -132,6 +152,9 @@ static void test_member(void **state)
     assert_non_null(strstr(rn_buffer_text(&out), "member alpha"));
     assert_non_null(strstr(rn_buffer_text(&out), "all 8 done"));
     assert_non_null(strstr(rn_buffer_text(&out), "coordinator connected"));
+    reply = "{\"role\":\"member\",\"name\":\"alpha\",\"staying\":true,\"version\":\"1\"}";
+    assert_int_equal(run_status(site, "text", &out), 0);
+    assert_non_null(strstr(rn_buffer_text(&out), "version 1, stays: the job is done\n"));
 }
 
 static void test_strange_answers(void **state)
@@ -163,17 +186,38 @@ static void test_not_there(void **state)
     assert_non_null(strstr(rn_buffer_text(&out), "site.yaml"));
 }
 
+static void test_health(void **state)
+{
+    (void)state;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer out = {0};
+    serving = true;
+    assert_int_equal(run_health(site, NULL, &out), 0);
+    assert_string_equal(rn_buffer_text(&out), "serving\n");
+    assert_int_equal(run_health(site, "--quiet", &out), 0);
+    assert_int_equal(out.length, 0);
+    serving = false;
+    assert_int_equal(run_health(site, NULL, &out), 75);
+    assert_non_null(strstr(rn_buffer_text(&out), "not serving\n"));
+    assert_non_null(strstr(rn_buffer_text(&out), "does not serve"));
+    assert_int_equal(run_health(certs, NULL, &out), 66);
+    assert_non_null(strstr(rn_buffer_text(&out), "no site's directory"));
+    end_close(&service);
+    assert_int_equal(run_health(site, NULL, &out), 75);
+    assert_non_null(strstr(rn_buffer_text(&out), "not running"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, service_up, service_down)
 
 static const struct CMUnitTest tests[] = {
-    TEST(test_coordinator),
-    TEST(test_member),
-    TEST(test_strange_answers),
-    TEST(test_not_there),
+    TEST(test_coordinator), TEST(test_member), TEST(test_strange_answers),
+    TEST(test_not_there),   TEST(test_health),
 };
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--health") == 0) {
+        return rn_program_main(&rn_program_coordinator, argc, argv);
+    }
     if (argc > 1) {
         return rn_command_run(&rn_program_rondo, &rn_cmd_status, argc - 1, argv + 1);
     }
