@@ -70,10 +70,11 @@ def make_runnable(engine, base):
     """Containers of this image start here, with podman's own settings or with fewer rights; else says why not."""
     if engine == "docker" or "CONTAINERS_CONF" in os.environ:
         return
-    if engine == "buildah" or call(engine, "run", "--rm", base, "/bin/true", check=False).returncode != 0:
+    probe = [engine, "run", "--rm", "--network=none", "--entrypoint=/bin/true", base]
+    if engine == "buildah" or call(*probe, check=False).returncode != 0:
         less_than_usual()
     if engine == "podman":
-        tried = call(engine, "run", "--rm", base, "/bin/true", check=False)
+        tried = call(*probe, check=False)
         if tried.returncode != 0:
             raise Refused(f"no container starts here: {(tried.stderr or '').strip()[-500:]}")
 

@@ -35,7 +35,7 @@ class Federation:
         for name in ["all", "coordinator"]:
             shutil.copy(embedded / "dev.tsv.gz", self.directory / "data" / name)
         engine.own(self.directory)
-        self.tools("data", "split", "--data", "/data/train.tsv.gz", "--text", "text", "--label", "label", "--parts",
+        self.tools("data", "split", "--data", "/data/train.tsv.gz", "--text", "sentence", "--label", "label", "--parts",
                    len(NAMES), "--skew", "0.6", "--seed", "1", "--out", "/federation/parts")
         for place, name in enumerate(NAMES, start=1):
             shutil.move(self.directory / f"parts/part-{place}.jsonl", self.directory / f"data/{name}/train.jsonl")
@@ -43,7 +43,7 @@ class Federation:
                    f"0.0.0.0:{address.rsplit(':')[-1]}", "--model", "/model", "--members", ",".join(NAMES), "--labels",
                    "negative,positive", "--rounds", self.rounds, "--targets", "all-linear", "--rank", "8", "--alpha",
                    "16", "--lr", "0.003", "--batch", "32", "--steps", "25", "--max-length", "64", "--train-soft", "60",
-                   "--stage-soft", "20", "--dev", "/data/dev.tsv.gz", "--text", "text", "--label", "label",
+                   "--stage-soft", "20", "--dev", "/data/dev.tsv.gz", "--text", "sentence", "--label", "label",
                    "--metrics", "summed", "--log-format", "json", data="coordinator")
         for name in NAMES:
             self.tools("join", f"/federation/coordinator/invitations/{name}.invite", "--dir", f"/federation/{name}",
@@ -58,6 +58,6 @@ class Federation:
                    *[f"/federation/{name}/{name}.signature" for name in NAMES])
 
     def accuracy(self, adapter=None):
-        words = ["evaluate", "--model", "/model", "--data", "/data/dev.tsv.gz", "--text", "text", "--label", "label",
+        words = ["evaluate", "--model", "/model", "--data", "/data/dev.tsv.gz", "--text", "sentence", "--label", "label",
                  "--labels", "negative,positive", "--max-length", "64", "--format", "json", "--quiet"]
         return json.loads(self.tools(*words, *(["--adapter", adapter] if adapter else [])).splitlines()[-1])["accuracy"]
