@@ -45,7 +45,7 @@ def check_confined(services):
             confined.root_faults(services.engine, container)
         if service in NAMES:
             others = [address for name in NAMES if name != service for address in services.addresses(name)]
-            found += confined.network_faults(services.engine, container, services.address.split(":"), [OUTSIDE, *others])
+            found += confined.network_faults(services.engine, container, tuple(services.address.split(":")), [OUTSIDE, *others])
         faults += [f"{service}: {fault}" for fault in found]
     if faults:
         raise engine.Refused("the containers are not confined: " + "; ".join(faults), 70)
@@ -54,11 +54,14 @@ def check_confined(services):
 def watch(services, federation, victims):
     """Shows rounds; kills the victims one after the other, each while a round of its own is under way."""
     begin, shown, victims, hurt = time.monotonic(), 0, list(victims), []
-    while not services.finished():
+    over = False
+    while not over:
+        over = services.finished()  # before the rows, so that the last one is shown
         if time.monotonic() - begin > LIMIT_S:
             raise engine.Refused(f"not finished after {LIMIT_S} s", 75)
         for row in services.rows()[shown:]:
-            say(row_text(row, federation.rounds))
+            if row["round"] > 0:
+                say(row_text(row, federation.rounds))
             shown += 1
             if victims and row["outcome"] == "ok":
                 hurt.append(victims.pop(0))
@@ -89,11 +92,13 @@ def play(chosen, name, directory):
     federation = Federation(name, directory, chosen.rounds)
     services = (Kube if chosen.kube else Compose)(name, federation)
     say(f"{len(NAMES)} organisations in containers, rolora, secure aggregation over mutual TLS; files in\n{directory}")
-    federation.make(engine.ROOT / "deploy/embedded", services.address)
+    federation.make(engine.ROOT / "deploy/embedded", services.address, services.coordinator_measures)
     try:
         services.up()
+        services.wait_serving()
         check_confined(services)
         watch(services, federation, victims)
+        services.end()
         return result(federation, services, directory, begin)
     finally:
         services.logs(directory)

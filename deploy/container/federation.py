@@ -25,9 +25,9 @@ class Federation:
                            "--security-opt=no-new-privileges", f"--user={uid}:{gid}", *kept,
                            *[f"--volume={mount}" for mount in mounts], engine.image("tools"), *words).stdout
 
-    def make(self, embedded, address):
+    def make(self, embedded, address, coordinator_measures):
         """From the embedded model and data to sites that are ready to run. address: where members find the
-        coordinator."""
+        coordinator; coordinator_measures: it has development data of its own."""
         for folder in ["model", *[f"data/{name}" for name in ["all", "coordinator", *NAMES]]]:
             (self.directory / folder).mkdir(parents=True)
         shutil.copytree(embedded / "model", self.directory / "model", dirs_exist_ok=True)
@@ -39,12 +39,13 @@ class Federation:
                    len(NAMES), "--skew", "0.6", "--seed", "1", "--out", "/federation/parts")
         for place, name in enumerate(NAMES, start=1):
             shutil.move(self.directory / f"parts/part-{place}.jsonl", self.directory / f"data/{name}/train.jsonl")
+        measured = ["--dev", "/data/dev.tsv.gz", "--text", "sentence", "--label", "label"]
         self.tools("init", "/federation/coordinator", "--federation", "demo", "--address", address, "--listen",
                    f"0.0.0.0:{address.rsplit(':')[-1]}", "--model", "/model", "--members", ",".join(NAMES), "--labels",
-                   "negative,positive", "--rounds", self.rounds, "--targets", "all-linear", "--rank", "8", "--alpha",
+                   "complaint,praise", "--rounds", self.rounds, "--targets", "all-linear", "--rank", "8", "--alpha",
                    "16", "--lr", "0.003", "--batch", "32", "--steps", "25", "--max-length", "64", "--train-soft", "60",
-                   "--stage-soft", "20", "--dev", "/data/dev.tsv.gz", "--text", "sentence", "--label", "label",
-                   "--metrics", "summed", "--log-format", "json", data="coordinator")
+                   "--stage-soft", "20", "--metrics", "summed", "--log-format", "json",
+                   *(measured if coordinator_measures else []), data="coordinator")
         for name in NAMES:
             self.tools("join", f"/federation/coordinator/invitations/{name}.invite", "--dir", f"/federation/{name}",
                        "--model", "/model", "--data", "/data/train.jsonl", "--text", "text", "--label", "label",
@@ -59,5 +60,5 @@ class Federation:
 
     def accuracy(self, adapter=None):
         words = ["evaluate", "--model", "/model", "--data", "/data/dev.tsv.gz", "--text", "sentence", "--label", "label",
-                 "--labels", "negative,positive", "--max-length", "64", "--format", "json", "--quiet"]
+                 "--labels", "complaint,praise", "--max-length", "64", "--format", "json", "--quiet"]
         return json.loads(self.tools(*words, *(["--adapter", adapter] if adapter else [])).splitlines()[-1])["accuracy"]

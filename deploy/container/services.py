@@ -5,18 +5,21 @@ import json
 import os
 import pathlib
 import shutil
+import time
 
 import engine
 from federation import NAMES
 
 SERVICES = ["coordinator", *NAMES]
 PORT = 8443
+START_S = 120
 
 
 class Services:
     """What compose and pods have in common: one container a service."""
 
     address = f"coordinator:{PORT}"
+    coordinator_measures = True
 
     def __init__(self, name, federation):
         self.engine, self.federation = name, federation
@@ -28,6 +31,18 @@ class Services:
         """running, exited, ... and the exit code."""
         status, code = self.inspect(service, "{{.State.Status}} {{.State.ExitCode}}").split()
         return status, int(code)
+
+    def wait_serving(self):
+        """Each service answers its health check: it has read its files and opened its port."""
+        begin = time.monotonic()
+        for service in SERVICES:
+            program = f"rondo-{'coordinator' if service == 'coordinator' else 'trainer'}"
+            while engine.call(self.engine, "exec", self.container(service), program, "--health", "/site",
+                              check=False).returncode != 0:
+                if time.monotonic() - begin > START_S:
+                    said = engine.call(self.engine, "logs", "--tail=3", self.container(service), check=False)
+                    raise engine.Refused(f"{service} does not serve after {START_S} s: {said.stderr[-500:]}", 75)
+                time.sleep(0.5)
 
     def kill(self, service):
         """As a crash would, from one moment to the next; who restarts it is the orchestrator."""
@@ -80,6 +95,11 @@ class Compose(Services):
 
     def down(self):
         engine.call(*self.words("down", "--volumes"), env=self.environment, check=False)
+        if self.engine == "podman":  # which podman-compose leaves
+            engine.call("podman", "network", "rm", *[f"{self.project}_{name}" for name in NAMES], check=False)
+
+    def end(self):
+        """They have ended by themselves."""
 
     def finished(self):
         """Every service has ended by itself. One that ended in another way is a failure."""
@@ -103,6 +123,7 @@ class Kube(Services):
     coordinator's on all of them."""
 
     address = f"coordinator-rondo-coordinator:{PORT}"
+    coordinator_measures = False  # its pod has no data
 
     def __init__(self, name, federation):
         super().__init__(name, federation)
@@ -139,19 +160,27 @@ class Kube(Services):
         """A claim that the operator fills before the pod starts."""
         engine.call(self.engine, "volume", "create", f"{service}-{claim}")
         shutil.copytree(source, self.volume(service, claim), dirs_exist_ok=True)
+        engine.own(self.volume(service, claim))
 
     def up(self):
         for network in self.networks.values():
             engine.call(self.engine, "network", "create", "--internal", network)
         for service in SERVICES:
             self.fill(service, "model", self.federation.directory / "model")
-            self.fill(service, "data", self.federation.directory / "data" / service)
+            if service in NAMES:
+                self.fill(service, "data", self.federation.directory / "data" / service)
             networks = self.networks.values() if service == "coordinator" else [self.networks[service]]
             engine.call(self.engine, "kube", "play", *[f"--network={network}" for network in networks],
                         self.manifest(service))
 
+    def end(self):
+        """A service that stayed (--stay) ends with 0 when its pod is taken away."""
+        for service in SERVICES:
+            engine.call(self.engine, "pod", "stop", "--time=45", self.pod(service))
+            if self.state(service) != ("exited", 0):
+                raise engine.Refused(f"{service} ended with {self.state(service)[1]}", 70)
+
     def down(self):
-        """Every pod ends in order: its service was told to stay (--stay), and ends with 0 when it is asked to."""
         for service in SERVICES:
             engine.call(self.engine, "pod", "rm", "--force", "--time=45", self.pod(service), check=False)
         volumes = engine.call(self.engine, "volume", "ls", "--quiet", check=False).stdout.split()

@@ -298,6 +298,13 @@ static float *train(const struct model *m, const char *backend, enum rn_matrix a
     return after;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define NEAR_STEP \
+    (RN_ARRAY_LENGTH(models) - 1) /* the first model and the last: it is memory here */
+#else
+#define NEAR_STEP 1
+#endif
+
 static void training_is_near_the_reference(void **state)
 {
     (void)state;
@@ -307,7 +314,7 @@ static void training_is_near_the_reference(void **state)
     } settings[] = {{RN_MATRIX_AB, RN_HEAD_FEDERATED},
                     {RN_MATRIX_A, RN_HEAD_FROZEN},
                     {RN_MATRIX_B, RN_HEAD_FROZEN}};
-    for (size_t m = 0; m < RN_ARRAY_LENGTH(models); m++) {
+    for (size_t m = 0; m < RN_ARRAY_LENGTH(models); m += NEAR_STEP) {
         for (size_t s = 0; s < RN_ARRAY_LENGTH(settings); s++) {
             size_t n = 0;
             double loss[2];

@@ -219,6 +219,12 @@ static void check_rows(struct run *run, struct part p, uint32_t first_row, uint3
     }
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define COUNT_STEP 13u /* the bits are looked at without the sanitizer; here it is memory */
+#else
+#define COUNT_STEP 1u
+#endif
+
 static void check_shape(struct run *run, uint32_t n, uint32_t k_size, bool back, uint32_t rows)
 {
     const struct rn_kernels *k = run->k;
@@ -241,7 +247,7 @@ static void check_shape(struct run *run, uint32_t n, uint32_t k_size, bool back,
     assert_int_equal(pthread_join(threads[0], NULL), 0);
     assert_int_equal(pthread_join(threads[1], NULL), 0);
     assert_memory_equal(all.data, other.data, (size_t)rows * out * rn_element_size(all.type));
-    for (uint32_t count = 1; count <= rows; count++) {
+    for (uint32_t count = 1; count <= rows; count += COUNT_STEP) {
         check_rows(run, q, 0, count, all);
         check_rows(run, q, rows - count, count, all);
     }
