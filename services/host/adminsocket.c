@@ -6,11 +6,6 @@
 #include "services/host/sitefiles.h"
 #include "services/rpc/rpc.h"
 
-rn_result rn_adminsocket_path(const char *state, char out[static RN_PATH_MAX], struct rn_error *err)
-{
-    return rn_path_join(out, state, "admin.sock", err);
-}
-
 /* The socket of a site; TLS is pinned before core is used. */
 static rn_result find(const char *directory, char out[static RN_PATH_MAX], struct rn_error *err)
 {
@@ -19,7 +14,7 @@ static rn_result find(const char *directory, char out[static RN_PATH_MAX], struc
     RN_TRY(rn_rpc_setup(err));
     RN_TRY(rn_site_files_configuration(directory, site, err));
     RN_TRY(rn_site_path(state, directory, site->state, err));
-    return rn_adminsocket_path(state, out, err);
+    return rn_path_join(out, state, RN_SITE_SOCKET, err);
 }
 
 rn_result rn_adminsocket_ask(const char *directory, const char *request, uint32_t timeout_ms,

@@ -10,10 +10,6 @@
 #include "base/bytes.h"
 #include "base/file.h"
 
-/* Where the service with this state directory listens. */
-RN_MUST rn_result rn_adminsocket_path(const char *state, char out[static RN_PATH_MAX],
-                                      struct rn_error *err);
-
 /* Both block; RN_E_UNAVAILABLE when no service runs there, RN_E_TIMEOUT when it does not answer. */
 RN_MUST rn_result rn_adminsocket_ask(const char *directory, const char *request,
                                      uint32_t timeout_ms, struct rn_buffer *out,

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "crypto/secagg/actions.h"
 #include "crypto/tlspolicy.h"
-#include "services/host/adminsocket.h"
 #include "services/host/modelhash.h"
 #include "services/host/sitesignatures.h"
 
@@ -256,7 +255,7 @@ rn_result rn_site_files_listen_local(const struct rn_site_files *site, struct rn
                                      struct rn_error *err)
 {
     char socket[RN_PATH_MAX];
-    RN_TRY(rn_adminsocket_path(site->state, socket, err));
+    RN_TRY(rn_path_join(socket, site->state, RN_SITE_SOCKET, err));
     struct rn_error local = {0};
     if (!rn_is_ok(rn_rpc_listen_local(rpc, socket, &local))) {
         rn_log(RN_LOG_WARN, "status.unavailable", RN_LOG_TEXT(RN_F_DETAIL, local.text));

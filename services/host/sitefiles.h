@@ -20,6 +20,8 @@
 #include "services/host/credfiles.h"
 #include "services/rpc/rpc.h"
 
+#define RN_SITE_SOCKET "admin.sock" /* in the state directory */
+
 struct rn_site_files {
     char directory[RN_PATH_MAX];
     char state[RN_PATH_MAX];
