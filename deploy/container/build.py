@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """deploy/containers build: the images, from the two containerfiles of this folder."""
 
+import datetime
 import os
 import pathlib
 import shutil
@@ -12,7 +13,7 @@ import engine
 
 BASE = "docker.io/library/debian:12-slim"
 MADE_BASE = "localhost/rondo-base:12"
-LEFT_OUT = ["./.git", "./build", "./tests"]
+LEFT_OUT = ["./.git", "./build", "./tests", "*.key", "site/*"]
 
 
 def options(parser):
@@ -46,29 +47,38 @@ def debootstrap(name):
             engine.call("buildah", "commit", "--rm", made, MADE_BASE)
             return
         with subprocess.Popen(archive, stdout=subprocess.PIPE) as tar:
-            subprocess.run([name, "import", "-", MADE_BASE], stdin=tar.stdout, check=True,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            engine.call(name, "import", "-", MADE_BASE, stdin=tar.stdout)
 
 
 def find_base(name, wanted):
-    for base in [wanted] if wanted else [BASE, MADE_BASE]:
-        if has(name, base):
-            return base
-    if engine.call(name, "pull", wanted or BASE, check=False).returncode == 0:
-        return wanted or BASE
+    """The newest where a registry is in reach, else what is here."""
+    base = wanted or BASE
+    if engine.call(name, "pull", base, check=False).returncode == 0 or has(name, base):
+        return base
     if wanted:
         raise engine.Refused(f"{wanted} cannot be pulled")
-    debootstrap(name)
+    if not has(name, MADE_BASE):
+        debootstrap(name)
     return MADE_BASE
+
+
+def sources():
+    """What the checkout holds, by name: no build, and no site or key that somebody keeps beside it. Without git,
+    everything but what looks like one."""
+    listed = engine.call("git", "-c", "safe.directory=*", "-C", engine.ROOT, "ls-files", "-z", check=False)
+    if listed.returncode == 0:
+        return ["--null", "--files-from=-"], "\0".join(name for name in listed.stdout.split("\0")
+                                                       if name and (engine.ROOT / name).exists())
+    return [*[f"--exclude={path}" for path in LEFT_OUT], "."], ""
 
 
 def context(folder):
     """The checkout without what no image needs."""
-    tar = subprocess.Popen(["tar", "-C", engine.ROOT, *[f"--exclude={path}" for path in LEFT_OUT], "-c", "."],
-                           stdout=subprocess.PIPE)
-    subprocess.run(["tar", "-C", folder, "-x"], stdin=tar.stdout, check=True)
-    if tar.wait() != 0:
-        raise engine.Refused(f"{engine.ROOT} cannot be read", 66)
+    words, names = sources()
+    archive = pathlib.Path(folder) / "context.tar"
+    engine.call("tar", "-C", engine.ROOT, "-cf", archive, *words, given=names)
+    engine.call("tar", "-C", folder, "-xf", archive)
+    archive.unlink()
 
 
 def build_one(name, recipe, target, folder, more):
@@ -93,7 +103,8 @@ def run(chosen):
     engine.make_runnable(name, base)
     ours = ["--build-arg", f"BASE={base}"]
     toolkit = ["--volume", f"{cuda}:{cuda}:ro", "--build-arg", f"CUDA={cuda}"] if cuda else []
-    labels = ["--build-arg", f"VERSION={engine.VERSION}", "--build-arg", f"PROGRAMS={engine.image('programs')}"]
+    labels = ["--build-arg", f"VERSION={engine.VERSION}", "--build-arg", f"PROGRAMS={engine.image('programs')}",
+              "--build-arg", f"DAY={datetime.date.today()}"]
     with tempfile.TemporaryDirectory(prefix="rondo-context-") as folder:
         context(folder)
         say("building the programs; this takes some minutes")

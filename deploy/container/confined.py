@@ -19,12 +19,21 @@ def process_faults(name, container):
     return faults + (["it runs as root"] if "0" in users else [])
 
 
-def root_faults(name, container):
-    """Root, model and data are mounted read-only, whoever asks."""
+def root_faults(name, container, places):
+    """These are mounted, and read-only, whoever asks."""
     mounts = [line.split() for line in inside(name, container, "cat /proc/mounts").stdout.splitlines()]
     options = {fields[1]: fields[3].split(",") for fields in mounts}
-    return [f"{place} can be written" for place in ["/", "/model", "/data"]
-            if "ro" not in options.get(place, options["/"] if mounts else [])]
+    return [f"{place} can be written" for place in places if "ro" not in options.get(place, [])]
+
+
+def way_out(name, container):
+    """Is there a default route? /proc/net/route is in hexadecimal: destination and mask are fields 1 and 7;
+    ipv6_route's are destination and its length, 0 and 1, and the device, 9."""
+    lines = inside(name, container, "cat /proc/net/route").stdout.splitlines()[1:]
+    old = any(fields[1] == fields[7] == "00000000" for fields in map(str.split, lines))
+    lines = inside(name, container, "cat /proc/net/ipv6_route").stdout.splitlines()
+    new = any(fields[1] == "00" and set(fields[0]) == {"0"} and fields[9] != "lo" for fields in map(str.split, lines))
+    return old or new
 
 
 def reached(name, container, targets):
@@ -41,4 +50,5 @@ def network_faults(name, container, coordinator, others):
     """coordinator: host and port, both text; others: addresses that must be out of reach."""
     found = reached(name, container, [coordinator, *[(address, "443") for address in others]])
     faults = [] if coordinator in found else ["the coordinator is out of its reach"]
+    faults += ["it has a way out"] if way_out(name, container) else []
     return faults + [f"{host} is in its reach" for host, _ in sorted(found - {coordinator})]

@@ -11,14 +11,13 @@ import time
 import confined
 import engine
 from federation import NAMES, Federation
-from services import PORT, SERVICES, Compose, Kube
+from services import SERVICES, Compose, Kube
 
 LIMIT_S = 1200
-OUTSIDE = "192.0.2.1"  # documentation's network: any way there is a way out
 
 
 def options(parser):
-    parser.add_argument("--kube", action="store_true", help="deploy/kubernetes through `podman kube play`")
+    parser.add_argument("--kube", action="store_true", help="deploy/kubernetes through `podman kube play`, as root")
     parser.add_argument("--rounds", type=int, default=8, help="rounds of the job [8]")
     parser.add_argument("--kill", default="west", metavar="NAME,...",
                         help="services to kill, each in the middle of a round of its own [west]")
@@ -33,19 +32,21 @@ def say(text):
 def row_text(row, rounds):
     accuracy = "" if row["accuracy"] is None else f"  accuracy {100 * row['accuracy']:5.1f} %"
     loss = "" if row["loss"] is None else f"  loss {row['loss']:.4f}"
-    return f"round {row['round']:2}/{rounds}  phase {row['phase']}{loss}{accuracy}  {row['members']} organisations"
+    return (f"round {row['round']:2}/{rounds}  phase {row['phase']}{loss}{accuracy}  "
+            f"{row['members']} organisations")
 
 
 def check_confined(services):
     """Before the first round: what the manifests promise holds in the running containers."""
     faults = []
     for service in SERVICES:
-        container = services.container(service)
+        container, trains = services.container(service), service in NAMES
         found = confined.process_faults(services.engine, container) + \
-            confined.root_faults(services.engine, container)
-        if service in NAMES:
+            confined.root_faults(services.engine, container, ["/", "/model", *(["/data"] if trains else [])])
+        if trains:
             others = [address for name in NAMES if name != service for address in services.addresses(name)]
-            found += confined.network_faults(services.engine, container, tuple(services.address.split(":")), [OUTSIDE, *others])
+            host, port = services.address.split(":")
+            found += confined.network_faults(services.engine, container, (host, port), others)
         faults += [f"{service}: {fault}" for fault in found]
     if faults:
         raise engine.Refused("the containers are not confined: " + "; ".join(faults), 70)
@@ -53,24 +54,19 @@ def check_confined(services):
 
 def watch(services, federation, victims):
     """Shows rounds; kills the victims one after the other, each while a round of its own is under way."""
-    begin, shown, victims, hurt = time.monotonic(), 0, list(victims), []
-    over = False
+    begin, shown, victims, over = time.monotonic(), 0, list(victims), False
     while not over:
         over = services.finished()  # before the rows, so that the last one is shown
         if time.monotonic() - begin > LIMIT_S:
             raise engine.Refused(f"not finished after {LIMIT_S} s", 75)
-        for row in services.rows()[shown:]:
-            if row["round"] > 0:
-                say(row_text(row, federation.rounds))
-            shown += 1
-            if victims and row["outcome"] == "ok":
-                hurt.append(victims.pop(0))
-                services.kill(hurt[-1])
-                say(f"round {row['round'] + 1}: killed {hurt[-1]} in the middle of it")
-        for service in hurt:
-            services.start_again(service)
+        rows = [row for row in services.rows() if row["round"] > 0]
+        for row in rows[shown:]:
+            say(row_text(row, federation.rounds))
+        if len(rows) > shown and victims:
+            services.kill(victims[0])
+            say(f"round {rows[-1]['round'] + 1}: killed {victims.pop(0)} in the middle of it")
+        shown = len(rows)
         time.sleep(0.5)
-    return len(hurt)
 
 
 def result(federation, services, directory, begin):
@@ -78,17 +74,15 @@ def result(federation, services, directory, begin):
     shutil.copytree(services.volume("coordinator") / "adapters/final", directory / "adapter")
     engine.own(directory / "adapter")
     return {"accuracy_before": federation.accuracy(), "accuracy_after": federation.accuracy("/federation/adapter"),
-            "adapter": str(directory / "adapter"), "rounds": len(rows), "organisations_lost": 0,
+            "adapter": str(directory / "adapter"), "rounds": len(rows),
+            "organisations_lost": len(NAMES) - rows[-1]["members"],
             "uplink_bytes": sum(row["uplink_bytes_mean"] for row in rows),
             "uplink_bytes_lora": sum(row["uplink_bytes_lora"] for row in rows), "method": "rolora",
             "organisations": len(NAMES), "directory": str(directory), "seconds": round(time.monotonic() - begin, 3)}
 
 
-def play(chosen, name, directory):
+def play(chosen, name, directory, victims):
     begin = time.monotonic()
-    victims = [victim for victim in chosen.kill.split(",") if victim]
-    if set(victims) - set(SERVICES) or len(victims) >= chosen.rounds:
-        raise engine.Refused(f"--kill takes names of {', '.join(SERVICES)}, fewer than rounds", 64)
     federation = Federation(name, directory, chosen.rounds)
     services = (Kube if chosen.kube else Compose)(name, federation)
     say(f"{len(NAMES)} organisations in containers, rolora, secure aggregation over mutual TLS; files in\n{directory}")
@@ -101,11 +95,16 @@ def play(chosen, name, directory):
         services.end()
         return result(federation, services, directory, begin)
     finally:
-        services.logs(directory)
-        services.down()
+        try:
+            services.logs(directory)
+        finally:
+            services.down()
 
 
 def run(chosen):
+    victims = [victim for victim in chosen.kill.split(",") if victim]
+    if set(victims) - set(SERVICES) or len(victims) >= chosen.rounds:
+        raise engine.Refused(f"--kill takes names of {', '.join(SERVICES)}, fewer than rounds", 64)
     name = engine.choose(chosen.engine, ["podman"] if chosen.kube else ["podman", "docker"])
     if engine.call(name, "inspect", "--type", "image", engine.image("tools"), check=False).returncode != 0:
         raise engine.Refused(f"no image {engine.image('tools')}: run deploy/containers build first", 66)
@@ -113,7 +112,7 @@ def run(chosen):
     directory = chosen.dir or pathlib.Path(tempfile.mkdtemp(prefix="rondo-containers-"))
     if chosen.dir:
         directory.mkdir(parents=True)
-    summary = play(chosen, name, directory.resolve())
+    summary = play(chosen, name, directory.resolve(), victims)
     if chosen.format == "json":
         print(json.dumps(summary))
         return

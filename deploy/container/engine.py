@@ -27,14 +27,14 @@ def image(name):
     return f"localhost/rondo-{name}:{VERSION}"
 
 
-def call(*words, check=True, quiet=True, **more):
-    """Runs a command; its output is kept, and shown in the error when it fails."""
+def call(*words, check=True, given="", **more):
+    """Runs a command with a text as its input; what it prints is kept, and shown in the error when it fails."""
     words = [str(word) for word in words]
-    done = subprocess.run(words, text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE if quiet else None,
-                          stderr=subprocess.STDOUT if quiet and check else subprocess.PIPE if quiet else None, **more)
+    more = more if "stdin" in more else {**more, "input": given}
+    done = subprocess.run(words, text=True, capture_output=True, **more)
     if check and done.returncode != 0:
-        raise Refused(f"failed: {' '.join(words[:6])} ...\n{(done.stdout or '')[-3000:]}", 70)
+        said = (done.stdout + done.stderr)[-3000:]
+        raise Refused(f"failed: {' '.join(words[:6])} ...\n{said}", 70)
     return done
 
 
@@ -44,11 +44,13 @@ def answers(name):
 
 
 def choose(name, names):
+    if name is not None and name not in names:
+        raise Refused(f"this needs {' or '.join(names)}, not {name}", 64)
     for candidate in [name] if name else names:
-        if candidate in names and answers(candidate):
+        if answers(candidate):
             return candidate
-    raise Refused(f"needs one of {', '.join(names)} that works on this machine, and found none "
-                  "(Debian: apt-get install podman podman-compose)" if not name else f"{name} does not work here")
+    raise Refused(f"{name or ', '.join(names)}: not there, or not working on this machine "
+                  "(Debian: apt-get install podman podman-compose)")
 
 
 @functools.cache

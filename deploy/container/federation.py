@@ -57,8 +57,12 @@ class Federation:
                        "--sign", data=name)
         self.tools("plan", "sign", "/federation/coordinator",
                    *[f"/federation/{name}/{name}.signature" for name in NAMES])
+        (self.directory / "operator").mkdir()  # what the service does not need, it does not see
+        for kept in ["ca.key", "invitations"]:
+            shutil.move(self.directory / "coordinator" / kept, self.directory / "operator")
 
     def accuracy(self, adapter=None):
-        words = ["evaluate", "--model", "/model", "--data", "/data/dev.tsv.gz", "--text", "sentence", "--label", "label",
-                 "--labels", "complaint,praise", "--max-length", "64", "--format", "json", "--quiet"]
-        return json.loads(self.tools(*words, *(["--adapter", adapter] if adapter else [])).splitlines()[-1])["accuracy"]
+        words = ["evaluate", "--model", "/model", "--data", "/data/dev.tsv.gz", "--text", "sentence", "--label",
+                 "label", "--labels", "complaint,praise", "--max-length", "64", "--format", "json", "--quiet"]
+        words += ["--adapter", adapter] if adapter else []
+        return json.loads(self.tools(*words).splitlines()[-1])["accuracy"]
