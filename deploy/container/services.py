@@ -48,9 +48,11 @@ class Services:
     def kill(self, service):
         """As a crash would, from one moment to the next, behind the engine's back: its restart policy starts it again.
         Who may not do that asks the engine, which takes a kill for a wish, and restarts it itself."""
-        process = self.inspect(service, "{{.State.Pid}}")
+        process = int(self.inspect(service, "{{.State.Pid}}"))
+        if process <= 0:  # between two starts; and as a process 0 is everybody here
+            raise engine.Refused(f"{service} does not run, so it cannot be killed", 70)
         if os.getuid() == 0:
-            os.kill(int(process), signal.SIGKILL)
+            os.kill(process, signal.SIGKILL)
         elif self.engine == "podman":
             engine.call("podman", "unshare", "kill", "-KILL", process)
         else:
