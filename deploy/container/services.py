@@ -33,10 +33,10 @@ class Services:
         status, code = self.inspect(service, "{{.State.Status}} {{.State.ExitCode}}").split()
         return status, int(code)
 
-    def wait_serving(self):
-        """Each service answers its health check: it has read its files and opened its port."""
+    def wait_serving(self, services):
+        """Each of them answers its health check: it has read its files and opened its port."""
         begin = time.monotonic()
-        for service in SERVICES:
+        for service in services:
             program = f"rondo-{'coordinator' if service == 'coordinator' else 'trainer'}"
             while engine.call(self.engine, "exec", self.container(service), program, "--health", "/site",
                               check=False).returncode != 0:
@@ -44,6 +44,12 @@ class Services:
                     said = engine.call(self.engine, "logs", "--tail=3", self.container(service), check=False)
                     raise engine.Refused(f"{service} does not serve after {START_S} s: {said.stderr[-500:]}", 75)
                 time.sleep(0.5)
+
+    def is_there(self, service):
+        try:
+            return self.state(service)[0] == "running"
+        except engine.Refused:
+            return False
 
     def kill(self, service):
         """As a crash would, from one moment to the next, behind the engine's back: its restart policy starts it again.
@@ -99,9 +105,9 @@ class Compose(Services):
             raise engine.Refused(f"the container of {service} is gone", 70)
         return found[0]
 
-    def up(self):
-        engine.call(*self.words("up", "--detach"), env=self.environment)
-        for service in SERVICES:
+    def up(self, services):
+        engine.call(*self.words("up", "--detach", *services), env=self.environment)
+        for service in services:
             self.container(service)  # podman-compose does not say when one could not be made
 
     def down(self):
@@ -174,10 +180,10 @@ class Kube(Services):
         shutil.copytree(source, self.volume(service, claim), dirs_exist_ok=True)
         engine.own(self.volume(service, claim))
 
-    def up(self):
-        for network in self.networks.values():
-            engine.call(self.engine, "network", "create", "--internal", network)
-        for service in SERVICES:
+    def up(self, services):
+        for site in NAMES if "coordinator" in services else []:
+            engine.call(self.engine, "network", "create", "--internal", self.networks[site])
+        for service in services:
             self.fill(service, "model", self.federation.directory / "model")
             if service in NAMES:
                 self.fill(service, "data", self.federation.directory / "data" / service)

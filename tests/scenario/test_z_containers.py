@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "deploy/container"))
 import confined  # noqa: E402
 import engine  # noqa: E402
 
-ROUNDS = 6
+ROUNDS = 10
 FIELDS = {"accuracy_before", "accuracy_after", "adapter", "rounds", "organisations_lost", "uplink_bytes",
           "uplink_bytes_lora", "method", "organisations", "directory", "seconds"}  # of deploy/demo
 # What confines a container, and what is said where it is missing.
