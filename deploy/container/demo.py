@@ -114,6 +114,7 @@ def run(chosen):
     if engine.call(name, "inspect", "--type", "image", engine.image("tools"), check=False).returncode != 0:
         raise engine.Refused(f"no image {engine.image('tools')}: run deploy/containers build first", 66)
     engine.make_runnable(name, engine.image("tools"))
+    engine.make_connected(name, engine.image("tools"))
     directory = chosen.dir or pathlib.Path(tempfile.mkdtemp(prefix="rondo-containers-"))
     if chosen.dir:
         directory.mkdir(parents=True)

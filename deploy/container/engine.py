@@ -81,6 +81,19 @@ def make_runnable(engine, base):
             raise Refused(f"no container starts here: {(tried.stderr or '').strip()[-500:]}")
 
 
+def make_connected(engine, image):
+    """Containers get networks here; else says why not."""
+    network = f"rondo-probe-{os.getpid()}"
+    try:
+        call(engine, "network", "create", "--internal", network)
+        call(engine, "run", "--rm", f"--network={network}", "--entrypoint=/bin/true", image)
+    except Refused as refused:
+        raise Refused(f"containers get no network here (Debian: apt-get install aardvark-dns iptables): {refused}") \
+            from refused
+    finally:
+        call(engine, "network", "rm", "--force", network, check=False)
+
+
 def identity():
     """User and group of the services: the images' own, or, where that may not own our files, ourselves."""
     return (USER, USER) if os.getuid() == 0 else (os.getuid(), os.getgid())

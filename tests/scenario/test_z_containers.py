@@ -127,6 +127,7 @@ def main():
             raise engine.Refused(built.stderr.strip())
         assert built.returncode == 0, built.stderr
         engine.make_runnable(name, engine.image("tools"))
+        engine.make_connected(name, engine.image("tools"))
     except engine.Refused as refused:
         print(f"skipped: {refused}")
         return 77
