@@ -59,8 +59,7 @@ struct rn_round_update {
 };
 
 /* delta = after - before over the round's active matrices; the model's local head is the one from
- * before. RN_E_INTERNAL when a frozen element
- * moved (rn_round_delta). */
+ * before. RN_E_INTERNAL when a frozen element moved (rn_round_delta). */
 RN_MUST rn_result rn_round_update_take(const struct rn_round_model *model,
                                        const struct rn_round_layout *layout, const float *before,
                                        const float *after, const struct rn_round_report *report,
