@@ -77,17 +77,6 @@ static const char *signer_name(const struct rn_roster *roster, int place)
     return place == 0 ? RN_SIGNATURES_COORDINATOR : roster->members[place - 1].name;
 }
 
-static void add_signer(struct rn_plan_signers *signers, int place)
-{
-    RN_BUG_IF(place < 0);
-    if (place == 0) {
-        signers->coordinator = true;
-    } else if (!signers->members[place - 1]) {
-        signers->members[place - 1] = true;
-        signers->member_count++;
-    }
-}
-
 static bool holds_already(const struct rn_plan_signatures *verified,
                           const struct rn_plan_signature *entry)
 {
@@ -103,7 +92,7 @@ static bool holds_already(const struct rn_plan_signatures *verified,
 static rn_result verify(const struct rn_plan_signatures *signatures,
                         const struct rn_plan_signatures *verified,
                         const uint8_t plan_hash[static 32], const struct rn_roster *roster,
-                        struct rn_plan_signers *signers, struct rn_error *err)
+                        struct rn_error *err)
 {
     RN_ENSURE(memcmp(signatures->plan_hash, plan_hash, 32) == 0, err, RN_E_PEER_AUTH,
               "the signatures are for another plan: sign this one with `rondo plan sign`");
@@ -118,9 +107,26 @@ static rn_result verify(const struct rn_plan_signatures *signatures,
                                         entry->bytes, NULL));
         RN_ENSURE(holds, err, RN_E_PEER_AUTH, "the plan signature of '%s' does not hold",
                   signer_name(roster, place));
-        add_signer(signers, place);
     }
     return rn_ok();
+}
+
+/* Whose signatures these are, which were verified with this roster. */
+static struct rn_plan_signers signers_of(const struct rn_plan_signatures *verified,
+                                         const struct rn_roster *roster)
+{
+    struct rn_plan_signers signers = {0};
+    for (uint32_t i = 0; i < verified->count; i++) {
+        const int place = signer_place(roster, &verified->entries[i].key);
+        RN_BUG_IF(place < 0);
+        if (place == 0) {
+            signers.coordinator = true;
+        } else if (!signers.members[place - 1]) {
+            signers.members[place - 1] = true;
+            signers.member_count++;
+        }
+    }
+    return signers;
 }
 
 rn_result rn_signatures_verify(const struct rn_plan_signatures *signatures,
@@ -128,9 +134,8 @@ rn_result rn_signatures_verify(const struct rn_plan_signatures *signatures,
                                struct rn_plan_signers *out_signers, struct rn_error *err)
 {
     *out_signers = (struct rn_plan_signers){0};
-    struct rn_plan_signers signers = {0};
-    RN_TRY(verify(signatures, NULL, plan_hash, roster, &signers, err));
-    *out_signers = signers;
+    RN_TRY(verify(signatures, NULL, plan_hash, roster, err));
+    *out_signers = signers_of(signatures, roster);
     return rn_ok();
 }
 
@@ -138,9 +143,8 @@ static rn_result take(struct rn_view text, const char *source, const struct rn_r
                       struct rn_plan_signatures *into, struct rn_plan_signatures *fresh,
                       struct rn_error *err)
 {
-    struct rn_plan_signers signers = {0};
     RN_TRY(rn_signatures_parse(text, source, fresh, err));
-    const rn_result result = verify(fresh, into, into->plan_hash, roster, &signers, err);
+    const rn_result result = verify(fresh, into, into->plan_hash, roster, err);
     RN_TRY(rn_is_ok(result) ? result : rn_fail_context(err, result, "%s", source));
     /* One signature of each key of the roster at most: into has room. */
     return rn_signatures_merge(into, fresh, err);
@@ -157,10 +161,7 @@ rn_result rn_signatures_take(struct rn_view text, const char *source,
     rn_free(fresh);
     RN_TRY(result);
     *out_new = into->count - before;
-    *out_signers = (struct rn_plan_signers){0};
-    for (uint32_t i = 0; i < into->count; i++) {
-        add_signer(out_signers, signer_place(roster, &into->entries[i].key));
-    }
+    *out_signers = signers_of(into, roster);
     return rn_ok();
 }
 
