@@ -6,7 +6,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import engine
@@ -21,19 +20,11 @@ def options(parser):
     parser.add_argument("--cuda", metavar="DIR", help="CUDA toolkit, such as /usr/local/cuda: the CUDA trainer too")
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def has(name, image):
-    return engine.call(name, "inspect", "--type", "image", image, check=False).returncode == 0
-
-
 def debootstrap(name):
     """A minimal Debian from its packages, which is what debian:12-slim is, but for documentation."""
     if shutil.which("debootstrap") is None or os.getuid() != 0:
         raise engine.Refused(f"{BASE} cannot be pulled; install debootstrap and run as root, or name a --base")
-    say(f"{BASE} cannot be pulled: making {MADE_BASE} with debootstrap")
+    engine.say(f"{BASE} cannot be pulled: making {MADE_BASE} with debootstrap")
     with tempfile.TemporaryDirectory(prefix="rondo-base-") as folder:
         engine.call("debootstrap", "--variant=minbase", "bookworm", folder, "http://deb.debian.org/debian")
         for waste in ["var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"]:
@@ -53,11 +44,11 @@ def debootstrap(name):
 def find_base(name, wanted):
     """The newest where a registry is in reach, else what is here."""
     base = wanted or BASE
-    if engine.call(name, "pull", base, check=False).returncode == 0 or has(name, base):
+    if engine.call(name, "pull", base, check=False).returncode == 0 or engine.has(name, base):
         return base
     if wanted:
         raise engine.Refused(f"{wanted} cannot be pulled")
-    if not has(name, MADE_BASE):
+    if not engine.has(name, MADE_BASE):
         debootstrap(name)
     return MADE_BASE
 
@@ -89,7 +80,7 @@ def build_one(name, recipe, target, folder, more):
         words += ["--format=docker", f"--layers={'true' if target else 'false'}"]
     words += ["--target", target] if target else []
     engine.call(*words, *more, "--file", f"{folder}/deploy/container/{recipe}.containerfile", folder)
-    say(f"made {engine.image(target or 'programs')}")
+    engine.say(f"made {engine.image(target or 'programs')}")
 
 
 def run(chosen):
@@ -107,7 +98,7 @@ def run(chosen):
               "--build-arg", f"DAY={datetime.date.today()}"]
     with tempfile.TemporaryDirectory(prefix="rondo-context-") as folder:
         context(folder)
-        say("building the programs; this takes some minutes")
+        engine.say("building the programs; this takes some minutes")
         build_one(name, "programs", None, folder, ours + toolkit)
         for target in ["coordinator", "trainer", "tools"] + (["trainer-cuda"] if cuda else []):
             build_one(name, "images", target, folder, ours + labels)

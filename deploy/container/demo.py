@@ -4,7 +4,6 @@
 import json
 import pathlib
 import shutil
-import sys
 import tempfile
 import time
 
@@ -23,10 +22,6 @@ def options(parser):
                         help="services to kill, each in the middle of a round of its own [west]")
     parser.add_argument("--dir", type=pathlib.Path, help="new folder for everything it makes [one in TMPDIR, kept]")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="form of the result [text]")
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def row_text(row, rounds):
@@ -65,10 +60,10 @@ def watch(services, federation, victims):
             raise engine.Refused(f"not finished after {LIMIT_S} s", 75)
         rows = [row for row in services.rows() if row["round"] > 0]
         for row in rows[shown:]:
-            say(row_text(row, federation.rounds))
+            engine.say(row_text(row, federation.rounds))
         if len(rows) > shown and victims and not over:
             services.kill(victims[0])
-            say(f"round {rows[-1]['round'] + 1}: killed {victims.pop(0)} in the middle of it")
+            engine.say(f"round {rows[-1]['round'] + 1}: killed {victims.pop(0)} in the middle of it")
         shown = len(rows)
         time.sleep(0.5)
     if victims:
@@ -91,7 +86,8 @@ def play(chosen, name, directory, victims):
     begin = time.monotonic()
     federation = Federation(name, directory, chosen.rounds)
     services = (Kube if chosen.kube else Compose)(name, federation)
-    say(f"{len(NAMES)} organisations in containers, rolora, secure aggregation over mutual TLS; files in\n{directory}")
+    engine.say(f"{len(NAMES)} organisations in containers, rolora, secure aggregation over mutual TLS; files in")
+    engine.say(directory)
     federation.make(engine.ROOT / "deploy/embedded", services.address, services.coordinator_measures)
     try:
         start(services, SERVICES[:-1])
@@ -111,7 +107,7 @@ def run(chosen):
     if set(victims) - set(SERVICES) or len(victims) >= chosen.rounds:
         raise engine.Refused(f"--kill takes names of {', '.join(SERVICES)}, fewer than rounds", 64)
     name = engine.choose(chosen.engine, ["podman"] if chosen.kube else ["podman", "docker"])
-    if engine.call(name, "inspect", "--type", "image", engine.image("tools"), check=False).returncode != 0:
+    if not engine.has(name, engine.image("tools")):
         raise engine.Refused(f"no image {engine.image('tools')}: run deploy/containers build first", 66)
     engine.make_runnable(name, engine.image("tools"))
     engine.make_connected(name, engine.image("tools"))

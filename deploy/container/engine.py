@@ -7,6 +7,7 @@ import pathlib
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 
 NAMES = ["podman", "docker", "buildah"]
@@ -36,6 +37,16 @@ def call(*words, check=True, given="", **more):
         said = (done.stdout + done.stderr)[-3000:]
         raise Refused(f"failed: {' '.join(words[:6])} ...\n{said}", 70)
     return done
+
+
+def say(text):
+    """Progress, for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def has(name, wanted):
+    """Is this image here?"""
+    return call(name, "inspect", "--type", "image", wanted, check=False).returncode == 0
 
 
 def answers(name):

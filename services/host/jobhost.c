@@ -200,14 +200,20 @@ static rn_result start(struct rn_jobhost *host, const struct rn_service_options 
 
 /* ---- End */
 
+/* No signal, training or step from here on. */
+static void stop_work(struct rn_jobhost *host)
+{
+    rn_sigwatch_stop(host->signals);
+    rn_model_jobs_hurry(host->jobs);
+    rn_executor_stop(host->executor);
+}
+
 /* What a job that is over needs no more. Who calls whom ends first: nothing is posted to what is
  * gone. The store, which holds the state directory, may still be committing; it posts to the
  * executor, and what waits there belongs to the jobs. */
 static void end_job(struct rn_jobhost *host)
 {
-    rn_sigwatch_stop(host->signals);
-    rn_model_jobs_hurry(host->jobs);
-    rn_executor_stop(host->executor);
+    stop_work(host);
     rn_model_jobs_stop(host->jobs);
     rn_rpc_close(host->rpc); /* what was posted still runs, and looks at it */
     host->rpc = NULL;
@@ -239,9 +245,7 @@ static void clear(struct rn_jobhost *host)
 /* The loop has ended: how, and whether the process stays all the same. */
 static rn_result finish(struct rn_jobhost *host, bool stay, struct rn_error *err)
 {
-    rn_sigwatch_stop(host->signals);
-    rn_model_jobs_hurry(host->jobs);
-    rn_executor_stop(host->executor);
+    stop_work(host);
     rn_result result = host->result;
     if (err != NULL) {
         *err = host->err;
