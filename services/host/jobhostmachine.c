@@ -79,9 +79,9 @@ static void take_chunk(void *context, struct rn_executor_chunk *chunk)
     rn_peerstreams_chunk(((struct rn_jobhost *)context)->streams, chunk);
 }
 
-static void resume(void *context)
+static void resume(void *context, uint32_t peer)
 {
-    rn_peerstreams_resume(((struct rn_jobhost *)context)->streams);
+    rn_peerstreams_resume(((struct rn_jobhost *)context)->streams, peer);
 }
 
 void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now)
