@@ -246,6 +246,7 @@ static void linger_tick(struct rn_coordination *c)
 static void tick(struct rn_coordination *c)
 {
     struct rn_coord_outcome outcome;
+    rn_coord_hush(c);
     switch (c->phase) {
     case RN_COORDINATION_GATHER:
         gather_tick(c);
@@ -365,7 +366,7 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
         tick(c);
         break;
     case RN_INPUT_OPENED:
-        rn_coord_greet(c, input->connection);
+        rn_coord_opened(c, input);
         break;
     case RN_INPUT_MESSAGE:
     case RN_INPUT_BULK:
