@@ -146,6 +146,7 @@ struct rn_coordination {
 
     struct rn_plan_signatures signatures; /* every one verified; they only become more */
     struct rn_plan_signers signers;
+    struct rn_job_evidence evidence;
 
     enum rn_coordination_phase phase;
     uint64_t phase_ms;

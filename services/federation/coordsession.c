@@ -174,8 +174,9 @@ static void execute_one(struct rn_coordination *c, struct rn_coord_session *sess
         tell_blamed(c, session, &action->blamed);
         break;
     case RN_SA_EVIDENCE:
-        rn_effects_event(c->out, event_of(RN_JOB_EVIDENCE, session));
+        rn_job_evidence_add(&c->evidence, c->basis->roster, rn_buffer_view(&action->bytes));
         rn_coord_write_machine(c, session, RN_RECORD_EVIDENCE, &action->bytes);
+        rn_effects_event(c->out, event_of(RN_JOB_EVIDENCE, session));
         break;
     default:
         break;

@@ -91,6 +91,7 @@ struct rn_participation {
     uint32_t next_round;       /* first round without a record here */
     uint32_t summed;           /* rounds with a record */
     struct rn_job_result last; /* newest record; round 0: none */
+    struct rn_job_evidence evidence;
     struct rn_job_course course;
     struct rn_part_session session;
     struct rn_round_update update;

@@ -103,6 +103,32 @@ void rn_jobhost_write_best(const struct rn_round_judgement *judgement, struct rn
     }
 }
 
+static void write_names(const struct rn_roster *roster, const struct rn_sa_set *members,
+                        const char *between, struct rn_buffer *out)
+{
+    for (uint32_t i = rn_sa_set_next(members, 0); i < roster->count;
+         i = rn_sa_set_next(members, i + 1)) {
+        rn_buffer_format(out, "%s\"%s\"", between, roster->members[i].name);
+        between = ",";
+    }
+}
+
+void rn_jobhost_write_evidence(const struct rn_roster *roster,
+                               const struct rn_job_evidence *evidence, struct rn_buffer *out)
+{
+    if (evidence->documents == 0) {
+        rn_buffer_format(out, "\"evidence\":null");
+        return;
+    }
+    rn_buffer_format(out, "\"evidence\":{\"documents\":%u,\"round\":%u,\"against\":[%s",
+                     (unsigned)evidence->documents, (unsigned)evidence->round,
+                     evidence->coordinator ? "\"coordinator\"" : "");
+    write_names(roster, &evidence->members, evidence->coordinator ? "," : "", out);
+    rn_buffer_format(out, "],\"one_of\":[");
+    write_names(roster, &evidence->one_of, "", out);
+    rn_buffer_format(out, "]}");
+}
+
 static void tick(void *context, struct rn_input *input, struct rn_now now)
 {
     struct rn_jobhost *host = context;
