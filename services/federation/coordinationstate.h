@@ -75,7 +75,7 @@ struct rn_coord_peer {
     uint64_t since_ms;      /* connected or absent from then on */
     uint64_t advance_ms;    /* last time that next_round grew, or that it connected */
     uint64_t progress_ms;   /* last sign of progress in the session */
-    uint64_t progress_done; /* of its training */
+    uint64_t beats;         /* of its training */
     bool wants_signatures;  /* just here, or there are more than it was given */
     bool waits;             /* said that it takes no offer before it holds more signatures */
     bool wants_help;        /* behind, or just here: to be told what it lacks */

@@ -254,8 +254,8 @@ static void take_status(struct rn_coordination *c, uint32_t index,
 {
     struct rn_coord_peer *peer = &c->peers[index];
     const bool stale = status->reason == RN_E_ROUND_STALE;
-    if (!stale && (status->done != peer->progress_done || status->stage != RN_SA_STAGE_READY)) {
-        peer->progress_done = status->done;
+    if (!stale && (status->beats != peer->beats || status->stage != RN_SA_STAGE_READY)) {
+        peer->beats = status->beats;
         peer->progress_ms = c->clock_ms;
     }
     if (stale) {

@@ -396,7 +396,7 @@ static void begin_round(struct rn_coordination *c)
     for (uint32_t i = 0; i < c->peer_count; i++) {
         struct rn_coord_peer *peer = &c->peers[i];
         peer->progress_ms = c->clock_ms;
-        peer->progress_done = 0;
+        peer->beats = 0;
         if (session->attempt == 1) {
             peer->received_at_start = peer->received;
         }

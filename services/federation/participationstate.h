@@ -48,8 +48,9 @@ struct rn_part_training {
     uint32_t round;
     uint8_t before[RN_HASH_BYTES];
     uint64_t told_ms;
-    uint32_t measured; /* blocks of development data judged when that was told */
-    uint32_t moves;    /* times that they had become more: how many there are stays here */
+    uint64_t beat_ms;  /* of the last beat, whether it was one or not */
+    uint64_t position; /* steps and blocks of development data behind it then */
+    uint32_t beats;
 };
 
 /* The coordinator's newest word on how far the job is. Nothing is computed from it; it keeps this
