@@ -13,7 +13,7 @@
 struct rn_join_settings {
     const char *directory, *out;
     const char *model, *data, *dev, *text, *label, *data_format;
-    const char *address, *listen, *backend, *log, *policy;
+    const char *address, *listen, *backend, *log, *policy, *roster;
     uint64_t threads;
     bool no_header, sign;
 };
@@ -36,6 +36,8 @@ struct rn_join_job {
     struct rn_error warning; /* "", or what would refuse the plan of the invitation here */
     char until[11];          /* last day of the certificate in use, "" before there is one */
     bool certificate_kept;   /* the one that was here runs longer than the one that came */
+    struct rn_roster *roster; /* of the welcome, once it is taken over */
+    bool talks;               /* to a person: neither --quiet nor --format json */
 };
 
 /* Makes settings->directory, complete or not at all. */
