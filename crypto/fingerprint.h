@@ -3,8 +3,8 @@
  * What people read to each other over the telephone: a roster, or one identity key, as groups of
  * five decimal digits (16.6 bits each), the same text wherever it is shown.
  *
- * A roster has 12 groups, 199 bits: whoever hands rosters out can make two of them, with keys of its
- * own, and look for a pair with one fingerprint, which takes about 2^99 tries. A key, which its
+ * A roster has 12 groups, 199 bits: whoever hands rosters out can make two of them, with keys of
+ * its own, and look for a pair with one fingerprint, which takes about 2^99 tries. A key, which its
  * owner made, has 8 groups, 132 bits: another key with its fingerprint has to be found.
  */
 #ifndef RN_CRYPTO_FINGERPRINT_H

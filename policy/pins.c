@@ -47,9 +47,10 @@ int rn_pin_place(const struct rn_policy *policy, const struct rn_roster *roster,
 rn_result rn_pins_check(const struct rn_policy *policy, const struct rn_roster *roster,
                         struct rn_error *err)
 {
-    RN_ENSURE(policy->members_count != 0, err, RN_E_REFUSED,
-              "the policy pins no member's key yet: compare the roster's fingerprint with the other "
-              "organisations, then rondo join with the welcome and --roster");
+    RN_ENSURE(
+        policy->members_count != 0, err, RN_E_REFUSED,
+        "the policy pins no member's key yet: compare the roster's fingerprint with the other "
+        "organisations, then rondo join with the welcome and --roster");
     for (uint32_t i = 0; i < roster->count; i++) {
         const struct rn_roster_member *member = &roster->members[i];
         const enum rn_pin_change change = rn_pin_change(policy, member);
@@ -86,8 +87,8 @@ static void section_find(const char *text, const char *end, const char **out_sta
 {
     static const char head[] = "members:";
     const char *at = text;
-    while (at < end && ((size_t)(end - at) < sizeof head - 1 ||
-                        memcmp(at, head, sizeof head - 1) != 0)) {
+    while (at < end &&
+           ((size_t)(end - at) < sizeof head - 1 || memcmp(at, head, sizeof head - 1) != 0)) {
         at = line_end(at, end);
     }
     *out_start = at;
@@ -100,7 +101,8 @@ static void section_find(const char *text, const char *end, const char **out_sta
 
 static void section_put(const struct rn_roster *roster, struct rn_buffer *out)
 {
-    rn_buffer_format(out, "members:   # written by rondo join, once their fingerprint was confirmed\n");
+    rn_buffer_format(out,
+                     "members:   # written by rondo join, once their fingerprint was confirmed\n");
     for (uint32_t i = 0; i < roster->count; i++) {
         char hex[RN_FIELD_HASH_TEXT + 1];
         rn_hex_encode(hex, roster->members[i].key.bytes, RN_IDENTITY_PUBLIC_BYTES);

@@ -16,7 +16,7 @@
     .count_offset = offsetof(struct rn_policy, member##_count)
 #define ANY_OF(table) .words = (table), .word_count = RN_ARRAY_LENGTH(table)
 
-#define PIN(member)                               \
+#define PIN(member)                                      \
     .offset = offsetof(struct rn_policy_member, member), \
     .size = sizeof(((struct rn_policy_member *)NULL)->member)
 

@@ -21,7 +21,8 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
     rn_fingerprint_roster(&host->site->roster, roster);
     rn_buffer_format(
         out,
-        "\"role\":\"member\",\"roster\":\"%s\",\"name\":\"%s\",\"federation\":\"%s\",\"plan\":\"%s\","
+        "\"role\":\"member\",\"roster\":\"%s\",\"name\":\"%s\",\"federation\":\"%s\",\"plan\":\"%"
+        "s\","
         "\"version\":\"%s\",\"connected\":%s,\"round\":%u,\"rounds\":%u,\"attempt\":%u,"
         "\"stage\":\"%s\",\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"training\":%s,"
         "\"following\":%s,\"behind\":%s,\"draining\":%s,\"outcome\":\"%s\",\"adapter\":\"%s\","

@@ -9,8 +9,8 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "crypto/setup.h"
 #include "crypto/fingerprint.h"
+#include "crypto/setup.h"
 #include "policy/mailtext.h"
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
@@ -242,12 +242,13 @@ const struct rn_command_def rn_cmd_join = {
     .operands = {{"FILE", RN_OPTION_FILE, 1, 1}},
     .renamed = renamed,
     .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80),
-    .detail = "All keys are made in DIR and never leave it. Nothing is left behind when it fails.\n"
-              "The roster of a welcome comes from the operator, who could have invented its members: "
-              "without --roster it is shown and not taken over. Compare its fingerprint with the "
-              "other organisations over a channel that is not the operator's; what they read out "
-              "goes after --roster, and policy.yaml keeps their keys. Later welcomes with the same "
-              "members need no --roster.",
+    .detail =
+        "All keys are made in DIR and never leave it. Nothing is left behind when it fails.\n"
+        "The roster of a welcome comes from the operator, who could have invented its members: "
+        "without --roster it is shown and not taken over. Compare its fingerprint with the "
+        "other organisations over a channel that is not the operator's; what they read out "
+        "goes after --roster, and policy.yaml keeps their keys. Later welcomes with the same "
+        "members need no --roster.",
     .examples = "  rondo join north.invite --dir north --model encoder --data train.tsv \\\n"
                 "      --text sentence --label label\n"
                 "  rondo join north.welcome --dir north       # shows the roster's fingerprint\n"

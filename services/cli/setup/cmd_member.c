@@ -84,7 +84,8 @@ static const char *connected_word(const json_t *status, const char *name)
 static void list_text(const struct member_row *rows, size_t count, const char *pending,
                       const char *fingerprint)
 {
-    printf("%-20s %-11s %-10s %s\n", "MEMBER", "CERTIFICATE", "CONNECTED", "FINGERPRINT OF ITS KEY");
+    printf("%-20s %-11s %-10s %s\n", "MEMBER", "CERTIFICATE", "CONNECTED",
+           "FINGERPRINT OF ITS KEY");
     for (size_t i = 0; i < count; i++) {
         printf("%-20s %-11s %-10s %s\n", rows[i].name,
                rows[i].until[0] == '\0' ? "-" : rows[i].until, rows[i].connected,
@@ -106,10 +107,10 @@ static rn_result list_json(const struct member_row *rows, size_t count, const ch
         json_t *connected = rows[i].connected[0] == '-'
                                 ? json_null()
                                 : json_boolean(strcmp(rows[i].connected, "yes") == 0);
-        (void)json_array_append_new(members, json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", rows[i].name,
-                                                       "key", rows[i].key, "fingerprint",
-                                                       rows[i].fingerprint, "certificate_until",
-                                                       rows[i].until, "connected", connected));
+        (void)json_array_append_new(
+            members, json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", rows[i].name, "key",
+                               rows[i].key, "fingerprint", rows[i].fingerprint, "certificate_until",
+                               rows[i].until, "connected", connected));
     }
     return rn_json_print(json_pack("{s:o, s:s, s:s}", "members", members, "pending_names", pending,
                                    "fingerprint", fingerprint),

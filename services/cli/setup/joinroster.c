@@ -11,9 +11,8 @@
 
 static const char *change_word(const struct rn_setup *setup, const struct rn_roster_member *member)
 {
-    static const char *const words[] = {[RN_PIN_SAME] = "known",
-                                        [RN_PIN_NEW] = "new",
-                                        [RN_PIN_CHANGED] = "OTHER KEY"};
+    static const char *const words[] = {
+        [RN_PIN_SAME] = "known", [RN_PIN_NEW] = "new", [RN_PIN_CHANGED] = "OTHER KEY"};
     return strcmp(member->name, setup->site.name) == 0
                ? "this site"
                : words[rn_pin_change(&setup->policy, member)];
@@ -85,11 +84,12 @@ rn_result rn_roster_confirm(const struct rn_setup *setup, const char *given,
     if (rn_is_ok(rn_pins_check(&setup->policy, &setup->roster, NULL))) {
         return rn_ok();
     }
-    RN_ENSURE(given != NULL, err, RN_E_REFUSED,
-              "nobody has confirmed this roster yet, and nothing was taken over. Its fingerprint is "
-              "%s: call the other organisations, by a number that is not from the operator, and "
-              "compare it, each reading out a part; then give what they read with --roster",
-              fingerprint);
+    RN_ENSURE(
+        given != NULL, err, RN_E_REFUSED,
+        "nobody has confirmed this roster yet, and nothing was taken over. Its fingerprint is "
+        "%s: call the other organisations, by a number that is not from the operator, and "
+        "compare it, each reading out a part; then give what they read with --roster",
+        fingerprint);
     RN_TRY(rn_setup_read(setup->directory, "policy.yaml", POLICY_BYTES_MAX, &text, err));
     return rn_pins_write(rn_buffer_view(&text), &setup->roster, out_policy, err);
 }

@@ -7,11 +7,11 @@
 
 #include <string.h>
 
-/* Public key of RFC 8032, test 2. Expected texts: hashlib.sha256(tag.ljust(32, b"\\0") + bytes([block]) +
- * value), four bytes each, little-endian, modulo 100000. */
+/* Public key of RFC 8032, test 2. Expected texts: hashlib.sha256(tag.ljust(32, b"\\0") +
+ * bytes([block]) + value), four bytes each, little-endian, modulo 100000. */
 #define KEY "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
-#define ROSTER                                              \
-    "rondo-roster 2\nfederation north-sea\ncoordinator ed25519 " \
+#define ROSTER                                                           \
+    "rondo-roster 2\nfederation north-sea\ncoordinator ed25519 "         \
     "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\n" \
     "member 0 alpha ed25519 " KEY "\n"
 
@@ -26,7 +26,8 @@ static void known_answers(void **state)
     rn_fingerprint_key(&roster.members[0].key, key);
     assert_string_equal(key, "33440 13340 17057 01927 85469 33607 20996 12284");
     rn_fingerprint_roster(&roster, text);
-    assert_string_equal(text, "06486 87407 90246 91438 95737 64871 31191 56750 62511 81041 48385 65676");
+    assert_string_equal(text,
+                        "06486 87407 90246 91438 95737 64871 31191 56750 62511 81041 48385 65676");
     roster.members[0].name[0] = 'b'; /* names count, not keys alone */
     char other[RN_FINGERPRINT_ROSTER_TEXT];
     rn_fingerprint_roster(&roster, other);

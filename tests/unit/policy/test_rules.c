@@ -310,13 +310,11 @@ static void pins_are_written(void **state)
     assert_null(strstr(rn_buffer_text(&once), HEX_A "\nupload"));
     roster_make(RN_ROSTER_MEMBERS_MAX);
     assert_true(rn_is_ok(rn_pins_write(rn_buffer_view(&once), &roster, &twice, &error)));
-    assert_true(
-        rn_is_ok(rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error)));
+    assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error)));
     assert_int_equal(policy.members_count, RN_ROSTER_MEMBERS_MAX);
     assert_true(rn_is_ok(rn_pins_check(&policy, &roster, &error)));
     for (uint32_t extra = 0; extra < 2; extra++) { /* limit and limit + 1 */
-        const rn_result result =
-            rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error);
+        const rn_result result = rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error);
         assert_int_equal(result.code, extra == 0 ? RN_OK : RN_E_CONFIG);
         rn_buffer_clear(&once);
         rn_buffer_append(&once, twice.data, twice.length);
