@@ -152,9 +152,9 @@ static rn_result check_pair(const struct rn_sa_message messages[2], struct rn_er
                       messages[i].type == RN_SA_ABORT_CERTIFICATE,
                   err, RN_E_PEER_PROTOCOL, "evidence: not a certificate");
     }
-    const bool exclude = a->type != b->type || (a->type == RN_SA_CERTIFICATE &&
-                                                memcmp(a->transcript, b->transcript,
-                                                       RN_HASH_BYTES) != 0);
+    const bool exclude =
+        a->type != b->type ||
+        (a->type == RN_SA_CERTIFICATE && memcmp(a->transcript, b->transcript, RN_HASH_BYTES) != 0);
     RN_ENSURE(exclude && memcmp(a->session, b->session, RN_HASH_BYTES) == 0, err,
               RN_E_PEER_PROTOCOL, "evidence: the two certificates do not exclude each other");
     return rn_ok();
@@ -203,13 +203,12 @@ static rn_result check_receipts(const struct rn_roster *roster, const struct rn_
     }
     const uint8_t *first = m[0].body.data;
     const uint8_t *second = m[1].body.data;
-    RN_ENSURE(m[0].sender != m[1].sender &&
-                  memcmp(m[0].session, m[1].session, RN_HASH_BYTES) == 0 &&
-                  memcmp(m[0].transcript, m[1].transcript, RN_HASH_BYTES) == 0 &&
-                  memcmp(first, second, RN_HASH_BYTES) == 0 &&
-                  memcmp(first + RN_HASH_BYTES, second + RN_HASH_BYTES, RN_HASH_BYTES) != 0,
-              err, RN_E_PEER_PROTOCOL,
-              "evidence: the two receipts do not name two adapters of one sum");
+    RN_ENSURE(
+        m[0].sender != m[1].sender && memcmp(m[0].session, m[1].session, RN_HASH_BYTES) == 0 &&
+            memcmp(m[0].transcript, m[1].transcript, RN_HASH_BYTES) == 0 &&
+            memcmp(first, second, RN_HASH_BYTES) == 0 &&
+            memcmp(first + RN_HASH_BYTES, second + RN_HASH_BYTES, RN_HASH_BYTES) != 0,
+        err, RN_E_PEER_PROTOCOL, "evidence: the two receipts do not name two adapters of one sum");
     memcpy(out->session, m[0].session, RN_HASH_BYTES);
     out->round = m[0].round;
     return rn_ok();

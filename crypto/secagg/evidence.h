@@ -31,10 +31,10 @@ struct rn_sa_evidence {
     enum rn_sa_evidence_kind kind;
     uint8_t session[RN_HASH_BYTES];
     uint64_t round;
-    bool coordinator;           /* proven to have signed both */
-    struct rn_sa_set members;   /* the same */
-    struct rn_sa_set one_of;    /* RECEIPTS: one of these two */
-    enum rn_sa_type types[2];   /* of the two messages */
+    bool coordinator;         /* proven to have signed both */
+    struct rn_sa_set members; /* the same */
+    struct rn_sa_set one_of;  /* RECEIPTS: one of these two */
+    enum rn_sa_type types[2]; /* of the two messages */
 };
 
 /* Appends the document. ENVELOPES keeps the first RN_SA_ENVELOPE_BYTES of each. */

@@ -58,7 +58,7 @@ struct rn_sa_member {
     struct rn_buffer done;
     struct rn_buffer reveal;
     struct rn_buffer certificate; /* whole, of survivors or an abort: the first that was accepted */
-    struct rn_buffer outbox; /* last message sent: sent again until it is answered */
+    struct rn_buffer outbox;      /* last message sent: sent again until it is answered */
     struct rn_mask_set *masks;
     uint8_t *leaves;   /* [chunks][32] of the upload */
     uint8_t *leaf_set; /* [chunks] */

@@ -69,17 +69,17 @@ struct rn_coord_peer {
     struct rn_budget streams, messages, help;
     uint64_t connection; /* greeted; 0 while absent */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
-    bool known;             /* greeted, or gave a receipt, since this process began */
-    uint32_t next_round;    /* first round the member has no record of */
-    uint32_t furthest;      /* largest next_round that it gave since it connected */
-    uint64_t since_ms;      /* connected or absent from then on */
-    uint64_t advance_ms;    /* last time that next_round grew, or that it connected */
-    uint64_t progress_ms;   /* last sign of progress in the session */
-    uint64_t beats;         /* of its training */
-    bool wants_signatures;  /* just here, or there are more than it was given */
-    bool waits;             /* said that it takes no offer before it holds more signatures */
-    bool wants_help;        /* behind, or just here: to be told what it lacks */
-    bool helped;            /* helped_ms counts */
+    bool known;            /* greeted, or gave a receipt, since this process began */
+    uint32_t next_round;   /* first round the member has no record of */
+    uint32_t furthest;     /* largest next_round that it gave since it connected */
+    uint64_t since_ms;     /* connected or absent from then on */
+    uint64_t advance_ms;   /* last time that next_round grew, or that it connected */
+    uint64_t progress_ms;  /* last sign of progress in the session */
+    uint64_t beats;        /* of its training */
+    bool wants_signatures; /* just here, or there are more than it was given */
+    bool waits;            /* said that it takes no offer before it holds more signatures */
+    bool wants_help;       /* behind, or just here: to be told what it lacks */
+    bool helped;           /* helped_ms counts */
     uint64_t helped_ms;
     bool stranded;          /* what it lacks is not kept any more */
     bool ahead;             /* greeted with a round that no record here allows */

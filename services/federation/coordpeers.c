@@ -295,8 +295,8 @@ static void take_session_message(struct rn_coordination *c, const struct rn_inpu
     struct rn_error err = {0};
     struct rn_coord_peer *peer = &c->peers[input->peer];
     if (!rn_budget_take(&peer->messages, &message_rate, c->clock_ms)) {
-        refuse_message(c, input,
-                       rn_fail(&err, RN_E_PEER_LIMIT, "more messages than a member may send"), &err);
+        refuse_message(
+            c, input, rn_fail(&err, RN_E_PEER_LIMIT, "more messages than a member may send"), &err);
         return;
     }
     const rn_result result = rn_wire_envelope_decode(input->bytes, &envelope, &err);

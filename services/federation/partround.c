@@ -31,11 +31,10 @@ bool rn_part_training_is_of_use(const struct rn_participation *p)
 void rn_part_train(struct rn_participation *p)
 {
     const struct rn_part_session *session = &p->session;
-    p->training = (struct rn_part_training){
-        .running = true,
-        .round = session->round,
-        .told_ms = p->now.monotonic_ms,
-        .beat_ms = p->now.monotonic_ms};
+    p->training = (struct rn_part_training){.running = true,
+                                            .round = session->round,
+                                            .told_ms = p->now.monotonic_ms,
+                                            .beat_ms = p->now.monotonic_ms};
     memcpy(p->training.before, session->before, RN_HASH_BYTES);
     rn_part_event(p,
                   (struct rn_job_event){.kind = RN_JOB_TRAIN_BEGIN,

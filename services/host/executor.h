@@ -11,9 +11,10 @@
  * the outlet gets an event RN_JOB_FAILED and an END with the store's result, and the machine is not
  * stepped again.
  *
- * Inputs: each peer has a queue of its own, and the process another; they take turns, one input each.
- * So what one peer sends, however much, stands before another's input once and no more, and only
- * its own streams wait when its part of the inbox is full. Inputs of one peer keep their order.
+ * Inputs: each peer has a queue of its own, and the process another; they take turns, one input
+ * each. So what one peer sends, however much, stands before another's input once and no more, and
+ * only its own streams wait when its part of the inbox is full. Inputs of one peer keep their
+ * order.
  *
  * BULK: chunks are pulled from the machine one by one between inputs, at most
  * RN_EXECUTOR_BULK_CHUNKS of a peer handed to the outlet and not yet taken by its stream.

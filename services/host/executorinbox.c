@@ -31,7 +31,7 @@ struct rn_executor_call {
 void rn_executor_inbox_init(struct rn_executor *executor, size_t bytes)
 {
     const size_t part = RN_EXECUTOR_INBOX_BYTES / executor->bulk_count;
-    executor->lane_max = bytes != 0 ? bytes
+    executor->lane_max = bytes != 0                          ? bytes
                          : part > RN_EXECUTOR_PART_BYTES_MIN ? part
                                                              : RN_EXECUTOR_PART_BYTES_MIN;
     executor->lane_count = executor->bulk_count + 1;
@@ -224,8 +224,7 @@ bool rn_executor_take(struct rn_executor *executor, struct rn_executor_turn *tur
             executor->room = false;
             rn_executor_bulk_credit(executor);
         }
-        if (turn->tick || executor->calls != NULL ||
-            next_lane(executor) < executor->lane_count ||
+        if (turn->tick || executor->calls != NULL || next_lane(executor) < executor->lane_count ||
             rn_executor_bulk_due(executor)) {
             break;
         }

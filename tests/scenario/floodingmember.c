@@ -5,7 +5,8 @@
  * An enrolled member that asks its coordinator for everything without end, over the real transport
  * and with its site's own key: streams that never greet, greetings, words that it misses rounds,
  * bytes that are no message, and messages that only a check of their signature shows to be forged.
- * Redials what is closed. Until it is killed; it prints a line when each kind of stream first stood.
+ * Redials what is closed. Until it is killed; it prints a line when each kind of stream first
+ * stood.
  */
 #include <stdio.h>
 #include <string.h>
@@ -126,8 +127,8 @@ static bool flood(struct stream *place)
     const struct rn_wire_envelope missing = {
         .body = RN_WIRE_STATUS,
         .as.status = {.round = 1 + place->sent % 3, .reason = RN_E_ROUND_STALE}};
-    const struct rn_wire_envelope message = {
-        .body = RN_WIRE_SECAGG, .as.secagg = rn_view_of(forged, sizeof forged)};
+    const struct rn_wire_envelope message = {.body = RN_WIRE_SECAGG,
+                                             .as.secagg = rn_view_of(forged, sizeof forged)};
     place->sent++;
     if (manner == SILENT || !knows_hashes) {
         return false;

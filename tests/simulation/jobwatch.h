@@ -25,9 +25,9 @@ struct job_watch {
     uint32_t closes; /* streams that it closed; the newest one */
     uint64_t closed;
     enum rn_code closed_why;
-    uint32_t sends[JOB_FORGED];           /* to streams of forged numbers, from JOB_FORGED_FROM on */
+    uint32_t sends[JOB_FORGED]; /* to streams of forged numbers, from JOB_FORGED_FROM on */
     uint32_t bulk_chunks[JOB_MEMBERS_MAX]; /* of sums, asked of the coordinator's driver */
-    char end_text[RN_ERROR_TEXT_MAX];     /* of the newest END */
+    char end_text[RN_ERROR_TEXT_MAX];      /* of the newest END */
     uint64_t end_ms;
     struct rn_plan plan; /* its own, of job_declines */
     uint64_t points;     /* effects and commits so far: places where it might have crashed */

@@ -724,8 +724,8 @@ struct rn_sa_evidence sim_prove(const struct sim *sim, const struct rn_sa_action
     struct rn_sa_evidence evidence;
     struct rn_error err;
     assert_int_equal(action->kind, RN_SA_EVIDENCE);
-    if (!rn_is_ok(rn_sa_evidence_check(rn_buffer_view(&action->bytes), &sim->roster, &evidence,
-                                       &err))) {
+    if (!rn_is_ok(
+            rn_sa_evidence_check(rn_buffer_view(&action->bytes), &sim->roster, &evidence, &err))) {
         fail_msg("evidence: %s", err.text);
     }
     return evidence;

@@ -58,8 +58,8 @@ struct sim_node {
     uint8_t sum_hash[RN_HASH_BYTES];
     uint32_t evidence;
     struct rn_sa_evidence proof; /* the newest */
-    uint64_t input_at; /* training ends */
-    uint64_t vector;   /* names the member's values */
+    uint64_t input_at;           /* training ends */
+    uint64_t vector;             /* names the member's values */
     /* tap */
     uint8_t vote[RN_SA_VOTE_BYTES];
     bool voted;

@@ -187,7 +187,8 @@ static void test_help_without_end(void **state)
     assert_in_range(helped, RN_COORD_HELP_BURST, RN_COORD_HELP_BURST + 1);
     job_pass(job, 10 * RN_COORD_HELP_EVERY_MS);
     assert_true(seen(job)->events[RN_JOB_MEMBER_BEHIND] <= helped + 11);
-    tell(job, FIRST, (struct rn_wire_status){.round = 1, .reason = RN_E_ROUND_STALE}); /* the truth */
+    tell(job, FIRST,
+         (struct rn_wire_status){.round = 1, .reason = RN_E_ROUND_STALE}); /* the truth */
     job_forge_gone(job, FLOODER, FIRST);
     others_end_well(job);
 }
@@ -292,9 +293,8 @@ static void test_everything_at_once(void **state)
         }
         job_pass(job, 10);
     }
-    job_forge_gone(job, FLOODER, machine(job) == NULL
-                                     ? FIRST
-                                     : machine(job)->peers[FLOODER].connection);
+    job_forge_gone(job, FLOODER,
+                   machine(job) == NULL ? FIRST : machine(job)->peers[FLOODER].connection);
     others_end_well(job);
 }
 

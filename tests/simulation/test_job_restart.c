@@ -117,8 +117,7 @@ static void full_disk_at(enum rn_sa_stage stage, enum rn_sa_type type)
     struct job *job = job_directed(&options);
     job_until_stage(job, 1, stage, MINUTE_MS);
     const struct job_node *member = &job->nodes[2];
-    const struct rn_sa_aggregator *machine =
-        job->nodes[COORDINATOR].coordination->session.machine;
+    const struct rn_sa_aggregator *machine = job->nodes[COORDINATOR].coordination->session.machine;
     const uint64_t received = job_view(job).members[2].received;
     job->nodes[2].start_at = JOB_NEVER;
     rn_memory_disk_fail(member->disk, 1);

@@ -69,8 +69,7 @@ static bool proves(const struct sim *sim, enum rn_sa_evidence_kind kind, struct 
 {
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) document = {0};
     rn_sa_evidence_write(kind, first, second, &document);
-    return rn_is_ok(
-        rn_sa_evidence_check(rn_buffer_view(&document), &sim->roster, out, NULL));
+    return rn_is_ok(rn_sa_evidence_check(rn_buffer_view(&document), &sim->roster, out, NULL));
 }
 
 /* ---- Nobody honest */
@@ -110,10 +109,10 @@ static void second_version(struct sim *sim, const struct rn_buffer *message, str
 static void test_two_versions_of_a_message(void **state)
 {
     (void)state;
-    static const enum rn_sa_type single[] = {
-        RN_SA_READY,      RN_SA_SHARES,  RN_SA_ACK,     RN_SA_DONE,      RN_SA_VOTE,
-        RN_SA_REVEAL,     RN_SA_RECEIPT, RN_SA_READY_SET, RN_SA_SHARES_SET, RN_SA_ACK_SET,
-        RN_SA_SURVIVORS,  RN_SA_RESULT};
+    static const enum rn_sa_type single[] = {RN_SA_READY,   RN_SA_SHARES,    RN_SA_ACK,
+                                             RN_SA_DONE,    RN_SA_VOTE,      RN_SA_REVEAL,
+                                             RN_SA_RECEIPT, RN_SA_READY_SET, RN_SA_SHARES_SET,
+                                             RN_SA_ACK_SET, RN_SA_SURVIVORS, RN_SA_RESULT};
     struct heard heard = {.count = 0};
     struct sim *sim = hear_a_session(&heard);
     for (size_t i = 0; i < RN_ARRAY_LENGTH(single); i++) {
@@ -125,8 +124,7 @@ static void test_two_versions_of_a_message(void **state)
         second_version(sim, first, &second);
         assert_true(proves(sim, RN_SA_EVIDENCE_ENVELOPES, rn_buffer_view(first),
                            rn_buffer_view(&second), &evidence));
-        const struct rn_sa_set members =
-            coordinator ? (struct rn_sa_set){{0}} : rn_sa_set_only(2);
+        const struct rn_sa_set members = coordinator ? (struct rn_sa_set){{0}} : rn_sa_set_only(2);
         assert_int_equal(evidence.coordinator, coordinator);
         assert_true(rn_sa_set_equal(&evidence.members, &members));
         assert_true(rn_sa_set_empty(&evidence.one_of));
@@ -190,8 +188,8 @@ static void test_certificate_against_abort_certificate(void **state)
     const struct rn_view votes = sim_parse(certificate).body;
     for (size_t at = 4; at < votes.length; at += RN_SA_VOTE_BYTES) {
         struct rn_sa_message vote;
-        assert_true(rn_is_ok(rn_sa_message_parse(
-            rn_view_of(votes.data + at, RN_SA_VOTE_BYTES), &vote, NULL)));
+        assert_true(rn_is_ok(
+            rn_sa_message_parse(rn_view_of(votes.data + at, RN_SA_VOTE_BYTES), &vote, NULL)));
         if (vote.sender != 0) {
             rn_sa_set_add(&expected, vote.sender);
         }
@@ -235,8 +233,8 @@ static void abort_then_certificate(bool restarts)
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
     const struct rn_buffer *certificate = find(&heard, RN_SA_CERTIFICATE, RN_SA_COORDINATOR);
     abort_certificate(sim, &heard, voters, RN_ARRAY_LENGTH(voters), &abort);
-    assert_true(rn_is_ok(rn_sa_member_receive(sim->members[0], rn_buffer_view(&abort), sim->now,
-                                              &actions, NULL)));
+    assert_true(rn_is_ok(
+        rn_sa_member_receive(sim->members[0], rn_buffer_view(&abort), sim->now, &actions, NULL)));
     assert_int_equal(actions.items[0].kind, RN_SA_PERSIST);
     execute(sim, 0, &actions);
     if (restarts) {
@@ -270,9 +268,8 @@ static void test_receipts_name_one_of_two(void **state)
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) second = {0};
     struct rn_sa_evidence evidence;
     second_version(sim, find(&heard, RN_SA_RECEIPT, 3), &second);
-    assert_true(proves(sim, RN_SA_EVIDENCE_RECEIPTS,
-                       rn_buffer_view(find(&heard, RN_SA_RECEIPT, 1)), rn_buffer_view(&second),
-                       &evidence));
+    assert_true(proves(sim, RN_SA_EVIDENCE_RECEIPTS, rn_buffer_view(find(&heard, RN_SA_RECEIPT, 1)),
+                       rn_buffer_view(&second), &evidence));
     assert_false(evidence.coordinator);
     assert_true(rn_sa_set_empty(&evidence.members));
     assert_int_equal(rn_sa_set_count(&evidence.one_of), 2);
@@ -307,8 +304,8 @@ static void test_every_byte_counts(void **state)
             rn_sa_evidence_check(rn_view_of(whole.data, i), &sim->roster, &evidence, NULL)));
     }
     rn_buffer_append(&document, "", 1);
-    assert_false(rn_is_ok(rn_sa_evidence_check(rn_buffer_view(&document), &sim->roster, &evidence,
-                                               NULL)));
+    assert_false(
+        rn_is_ok(rn_sa_evidence_check(rn_buffer_view(&document), &sim->roster, &evidence, NULL)));
     forget(&heard, sim);
 }
 

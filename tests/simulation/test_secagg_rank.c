@@ -33,7 +33,7 @@ struct view {
 struct world {
     uint32_t n;
     uint32_t colluders, uploads, survivors; /* bits */
-    bool both; /* a fault: a lost member's self mask is opened too */
+    bool both;                              /* a fault: a lost member's self mask is opened too */
 };
 
 static uint32_t self_column(uint32_t i)
@@ -200,8 +200,7 @@ static uint32_t for_all(uint32_t n, uint32_t colluding, void (*check)(const stru
     for (uint32_t c = 0; c <= all; c++) {
         for (uint32_t u = 0; u <= all && (uint32_t)__builtin_popcount(c) == colluding; u++) {
             for (uint32_t s = u; s != 0; s = (s - 1) & u) {
-                const struct world world = {
-                    .n = n, .colluders = c, .uploads = u, .survivors = s};
+                const struct world world = {.n = n, .colluders = c, .uploads = u, .survivors = s};
                 if ((uint32_t)__builtin_popcount(s) >= colluding + 2) {
                     check(&world);
                     worlds++;

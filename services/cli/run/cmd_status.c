@@ -204,8 +204,9 @@ static void print_evidence(const json_t *status)
     if (!json_is_object(evidence)) {
         return;
     }
-    printf("EVIDENCE    %llu signed proofs that the protocol was broken, the newest of round %llu\n",
-           number_of(evidence, "documents"), number_of(evidence, "round"));
+    printf(
+        "EVIDENCE    %llu signed proofs that the protocol was broken, the newest of round %llu\n",
+        number_of(evidence, "documents"), number_of(evidence, "round"));
     print_names("  against   ", json_object_get(evidence, "against"));
     print_names("  one of    ", json_object_get(evidence, "one_of"));
 }

@@ -160,8 +160,8 @@ struct world {
     unsigned chunks_out; /* handed to the outlet */
     unsigned resumed;
     uint32_t resumed_peer; /* the last */
-    bool gate_shut; /* the step of "wait" waits for it to open */
-    uint8_t read;   /* by "r" */
+    bool gate_shut;        /* the step of "wait" waits for it to open */
+    uint8_t read;          /* by "r" */
 };
 
 static void note(struct world *world, char *list, const char *what)

@@ -90,7 +90,8 @@ static void progress_is_told_without_a_size(void **state)
     static const struct {
         uint32_t measured, step;
         uint64_t beats; /* at the end of this minute */
-    } minutes[] = {{700, 0, 1}, {9001, 0, 2}, {9001, 0, 2}, {9002, 0, 3}, {9002, 4, 4}, {9002, 9, 5}};
+    } minutes[] = {{700, 0, 1},  {9001, 0, 2}, {9001, 0, 2},
+                   {9002, 0, 3}, {9002, 4, 4}, {9002, 9, 5}};
     uint64_t beats = 0;
     for (size_t i = 0; i < RN_ARRAY_LENGTH(minutes); i++) {
         for (uint32_t tick = 1; tick <= 300; tick++) {
