@@ -15,6 +15,7 @@ struct rn_executor *rn_executor_new(const struct rn_executor_config *config)
 {
     struct rn_executor *executor = rn_alloc(1, sizeof(*executor));
     executor->outlet = config->outlet;
+    executor->before = config->before;
     executor->inbox_max = config->inbox_bytes == 0 ? RN_EXECUTOR_INBOX_BYTES : config->inbox_bytes;
     executor->bulk_count = config->peers;
     executor->bulks = rn_alloc(config->peers, sizeof(*executor->bulks));
