@@ -15,6 +15,7 @@ struct rn_executor *rn_executor_new(const struct rn_executor_config *config)
 {
     struct rn_executor *executor = rn_alloc(1, sizeof(*executor));
     executor->outlet = config->outlet;
+    executor->before = config->before;
     executor->bulk_count = config->peers;
     executor->bulks = rn_alloc(config->peers, sizeof(*executor->bulks));
     for (uint32_t i = 0; i < config->peers; i++) {

@@ -74,6 +74,9 @@ struct rn_executor_outlet {
 
 struct rn_executor_config {
     struct rn_executor_outlet outlet;
+    /* Executor's thread, before a batch is handed to the store, with outlet.context: what has to be
+     * durable before it. A failure is one of the store. May be NULL. */
+    rn_result (*before)(void *context, const struct rn_job_batch *batch, struct rn_error *err);
     uint32_t peers;     /* of the coordinator: its members; of a member: 1 */
     size_t inbox_bytes; /* a peer's part; 0: of RN_EXECUTOR_INBOX_BYTES */
 };

@@ -34,6 +34,7 @@ struct rn_executor_lane {
 
 struct rn_executor {
     struct rn_executor_outlet outlet;
+    rn_result (*before)(void *context, const struct rn_job_batch *batch, struct rn_error *err);
     struct rn_executor_machine machine;
     struct rn_store *store;
     struct rn_effects first;

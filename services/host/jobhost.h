@@ -32,6 +32,7 @@
 #include "services/host/service.h"
 #include "services/host/sigwatch.h"
 #include "services/host/sitefiles.h"
+#include "services/host/siteledger.h"
 #include "services/host/sitemodel.h"
 #include "services/host/sitesignatures.h"
 #include "services/host/statusboard.h"
@@ -85,7 +86,8 @@ struct rn_jobhost {
     struct rn_job_basis basis;
     struct rn_executor *executor;
     struct rn_store *store;
-    void *machine; /* executor's thread while that runs */
+    struct rn_siteledger *ledger; /* of a member; executor's thread */
+    void *machine;                /* executor's thread while that runs */
     struct rn_eventsink *events;
     struct rn_roundstable *table;
     bool table_failed;

@@ -136,11 +136,24 @@ static void tick(void *context, struct rn_input *input, struct rn_now now)
     rn_jobhost_snapshot(host, now);
 }
 
+/* The first record of a session in this plan: the plan goes into the identity's ledger before. */
+static rn_result charge(void *context, const struct rn_job_batch *batch, struct rn_error *err)
+{
+    struct rn_jobhost *host = context;
+    for (size_t i = 0; host->ledger != NULL && i < batch->write_count; i++) {
+        if (batch->writes[i].key.kind == RN_RECORD_SPENT) {
+            return rn_siteledger_charge(host->ledger, err);
+        }
+    }
+    return rn_ok();
+}
+
 void rn_jobhost_executor(struct rn_jobhost *host, struct rn_executor_config *out_config)
 {
     *out_config = (struct rn_executor_config){
         .outlet =
             {.context = host, .carry = carry, .chunk = take_chunk, .resume = resume, .tick = tick},
+        .before = charge,
         .peers = host->program->role == RN_SITE_COORDINATOR ? host->site->roster.count : 1,
     };
 }
