@@ -79,9 +79,9 @@ static void take_chunk(void *context, struct rn_executor_chunk *chunk)
     rn_peerstreams_chunk(((struct rn_jobhost *)context)->streams, chunk);
 }
 
-static void resume(void *context)
+static void resume(void *context, uint32_t peer)
 {
-    rn_peerstreams_resume(((struct rn_jobhost *)context)->streams);
+    rn_peerstreams_resume(((struct rn_jobhost *)context)->streams, peer);
 }
 
 void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now)
@@ -101,6 +101,32 @@ void rn_jobhost_write_best(const struct rn_round_judgement *judgement, struct rn
     } else {
         rn_buffer_format(out, "\"best\":null");
     }
+}
+
+static void write_names(const struct rn_roster *roster, const struct rn_sa_set *members,
+                        const char *between, struct rn_buffer *out)
+{
+    for (uint32_t i = rn_sa_set_next(members, 0); i < roster->count;
+         i = rn_sa_set_next(members, i + 1)) {
+        rn_buffer_format(out, "%s\"%s\"", between, roster->members[i].name);
+        between = ",";
+    }
+}
+
+void rn_jobhost_write_evidence(const struct rn_roster *roster,
+                               const struct rn_job_evidence *evidence, struct rn_buffer *out)
+{
+    if (evidence->documents == 0) {
+        rn_buffer_format(out, "\"evidence\":null");
+        return;
+    }
+    rn_buffer_format(out, "\"evidence\":{\"documents\":%u,\"round\":%u,\"against\":[%s",
+                     (unsigned)evidence->documents, (unsigned)evidence->round,
+                     evidence->coordinator ? "\"coordinator\"" : "");
+    write_names(roster, &evidence->members, evidence->coordinator ? "," : "", out);
+    rn_buffer_format(out, "],\"one_of\":[");
+    write_names(roster, &evidence->one_of, "", out);
+    rn_buffer_format(out, "]}");
 }
 
 static void tick(void *context, struct rn_input *input, struct rn_now now)
