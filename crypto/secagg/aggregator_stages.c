@@ -264,15 +264,12 @@ static bool may_close(const struct rn_sa_aggregator *a)
 {
     struct rn_sa_set set = rn_sa_aggregator_arrived(a);
     switch (a->stage) {
-    case RN_SA_STAGE_READY: {
-        const uint32_t n = rn_sa_set_count(&set);
-        return n >= rn_sa_floor(&a->config.params, n, 0);
-    }
+    case RN_SA_STAGE_READY:
+    case RN_SA_STAGE_SHARES:
+        return rn_sa_set_count(&set) >= rn_sa_floor(&a->t.params, 0);
     case RN_SA_STAGE_ACKS:
         set = rn_sa_ack_linked(&a->t, a->inbox[RN_SA_ACK], &a->got[RN_SA_ACK]);
-        return rn_sa_set_count(&set) >= rn_sa_floor(&a->config.params, a->t.n, 0);
-    case RN_SA_STAGE_SHARES:
-        return rn_sa_set_count(&set) >= rn_sa_floor(&a->config.params, a->t.n, 0);
+        return rn_sa_set_count(&set) >= rn_sa_floor(&a->t.params, 0);
     case RN_SA_STAGE_UPLOAD:
         return rn_is_ok(rn_sa_survivors_allowed(&a->t, &set, NULL));
     default:

@@ -14,7 +14,7 @@
 /* Does the member's own policy forbid so few contributors? */
 static bool below_minimum(const struct rn_sa_member *m, const struct rn_sa_set *set)
 {
-    return rn_sa_set_count(set) < rn_sa_floor(&m->config.params, m->t.n, m->config.local_minimum);
+    return rn_sa_set_count(set) < rn_sa_floor(&m->config.params, m->config.local_minimum);
 }
 
 rn_result rn_sa_member_on_offer(struct rn_sa_member *m, const struct rn_sa_message *message,

@@ -115,7 +115,7 @@ rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_v
     RN_ENSURE(count <= transcript->context.roster->count &&
                   rn_reader_left(&r) == (size_t)count * RN_SA_READY_BYTES,
               err, RN_E_PEER_FORMAT, "ready set: wrong length");
-    const uint32_t floor = rn_sa_floor(&transcript->params, count, 0);
+    const uint32_t floor = rn_sa_floor(&transcript->params, 0);
     RN_ENSURE(count >= floor, err, RN_E_PEER_PROTOCOL, "ready set: %u members are below %u", count,
               floor);
     struct rn_sa_peer peers[RN_SA_MEMBERS_MAX] = {0};
@@ -138,7 +138,7 @@ rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_v
     memcpy(transcript->peers, peers, sizeof peers);
     transcript->joined = joined;
     transcript->n = count;
-    transcript->quorum = rn_sa_quorum(&transcript->params, count);
+    transcript->quorum = rn_sa_quorum(&transcript->params);
     transcript->level = RN_SA_LEVEL_JOINED;
     return rn_ok();
 }

@@ -45,7 +45,7 @@ struct rn_sa_transcript {
     uint8_t t1[RN_HASH_BYTES];
     uint8_t t2[RN_HASH_BYTES];
     uint32_t n;                 /* |T0| */
-    uint32_t quorum;            /* Q = t, for n */
+    uint32_t quorum;            /* Q = t */
     struct rn_sa_set joined;    /* T0 */
     struct rn_sa_set dealers;   /* sent R1; known to participants from SHARES_SET on */
     struct rn_sa_set linked;    /* U2 */

@@ -139,7 +139,7 @@ static bool may_start(const struct rn_coordination *c)
     }
     const struct rn_sa_params params = {
         .members = c->peer_count, .colluding = secagg->colluding, .honest = secagg->honest};
-    return present >= rn_sa_floor(&params, present, 0) && c->publishing < RN_COORD_PUBLISHING_MAX;
+    return present >= rn_sa_floor(&params, 0) && c->publishing < RN_COORD_PUBLISHING_MAX;
 }
 
 /* Fewer are here than a sum needs to hide one of them, and for as long as a round may last: the

@@ -298,20 +298,17 @@ static bool is_slow(const struct rn_coordination *c, const struct rn_coord_peer 
                   : c->clock_ms - peer->progress_ms >= STALL_MS;
 }
 
-/* How many answers the stage needs to close when `possible` may come. */
-static uint32_t needed(const struct rn_coord_session *session, uint32_t possible)
+/* How many answers the stage needs to close. */
+static uint32_t needed(const struct rn_coord_session *session)
 {
-    const struct rn_sa_params *params = &session->params;
-    const uint32_t joined = rn_sa_set_count(&session->joined);
     switch (session->stage) {
     case RN_SA_STAGE_READY:
-        return rn_sa_floor(params, possible, 0);
     case RN_SA_STAGE_SHARES:
     case RN_SA_STAGE_ACKS:
     case RN_SA_STAGE_UPLOAD:
-        return rn_sa_floor(params, joined, 0);
+        return rn_sa_floor(&session->params, 0);
     default:
-        return rn_sa_quorum(params, joined);
+        return rn_sa_quorum(&session->params);
     }
 }
 
@@ -337,7 +334,7 @@ void rn_coord_skip_waiting(struct rn_coordination *c)
         may_come += !out;
     }
     const uint32_t possible = rn_sa_set_count(&session->arrived) + may_come;
-    const bool hopeless = session->stage != RN_SA_STAGE_SUM && possible < needed(session, possible);
+    const bool hopeless = session->stage != RN_SA_STAGE_SUM && possible < needed(session);
     const uint64_t until = session->stage_ms + (hopeless ? timeout.hard_ms : timeout.soft_ms);
     const uint64_t now = rn_coord_machine_ms(c);
     if (now < until) {

@@ -44,7 +44,7 @@ fault member-takes-a-sum-twice $fed/partround.c \
 # ---- Floors, and whom to wait for
 
 fault session-with-too-few $fed/coordination.c \
-  'present >= rn_sa_floor(&params, present, 0)' 'present >= 1' \
+  'present >= rn_sa_floor(&params, 0)' 'present >= 1' \
   test_job_trouble:test_too_few_members
 
 fault first-session-waits-for-nobody $fed/coordination.c \

@@ -410,7 +410,7 @@ static void compute(struct job *job, const struct rn_job_result *result, struct 
     if (count < rn_sa_floor(&(struct rn_sa_params){.members = job->options.members,
                                                    .colluding = job->options.colluding,
                                                    .honest = job->options.honest},
-                            count, 0)) {
+                            0)) {
         job_fail(job, "round %u is a sum over %u members", (unsigned)result->round,
                  (unsigned)count);
     }

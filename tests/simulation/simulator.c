@@ -283,8 +283,7 @@ static void tap(struct sim *sim, uint32_t from, struct rn_view bytes)
     assert_true(rn_is_ok(rn_sa_message_parse(bytes, &m, NULL)));
     if (from == SIM_COORDINATOR) {
         if (m.type == RN_SA_READY_SET) {
-            const uint32_t n = m.body.data[0];
-            sim->quorum = rn_sa_quorum(&sim->params, n);
+            sim->quorum = rn_sa_quorum(&sim->params);
         }
         return;
     }
