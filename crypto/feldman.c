@@ -54,5 +54,7 @@ bool rn_feldman_matches(const struct rn_point *expected, const struct rn_scalar 
 {
     struct rn_point computed;
     rn_point_commit(share, &computed);
-    return rn_point_equal(&computed, expected);
+    const bool same = rn_secret_equal(computed.bytes, expected->bytes, RN_POINT_BYTES);
+    rn_secret_wipe(&computed, sizeof computed);
+    return same;
 }
