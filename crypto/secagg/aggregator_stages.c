@@ -189,11 +189,17 @@ static void certify_abort(struct rn_sa_aggregator *a, struct rn_sa_actions *acti
 
 /* ---- when does a stage close? ---- */
 
+struct rn_sa_set rn_sa_aggregator_expected_ready(const struct rn_sa_aggregator *a)
+{
+    const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
+    return rn_sa_set_minus(&all, &a->config.excluded);
+}
+
 struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a)
 {
     switch (a->stage) {
     case RN_SA_STAGE_READY:
-        return rn_sa_set_first(a->config.params.members);
+        return rn_sa_aggregator_expected_ready(a);
     case RN_SA_STAGE_SHARES:
     case RN_SA_STAGE_ABORTING:
         return a->t.joined;

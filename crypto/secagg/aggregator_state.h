@@ -84,6 +84,8 @@ void rn_sa_aggregator_enter(struct rn_sa_aggregator *a, enum rn_sa_stage stage,
 void rn_sa_aggregator_progress(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
 /* Who must answer in this stage, and who has. */
 struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a);
+/* Who is offered the session: all but the excluded. */
+struct rn_sa_set rn_sa_aggregator_expected_ready(const struct rn_sa_aggregator *a);
 struct rn_sa_set rn_sa_aggregator_arrived(const struct rn_sa_aggregator *a);
 /* Calls the session off, for the reason. */
 void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason reason,

@@ -131,6 +131,9 @@ static bool may_start(const struct rn_coordination *c)
     uint32_t present = 0;
     for (uint32_t i = 0; i < c->peer_count; i++) {
         const struct rn_coord_peer *peer = &c->peers[i];
+        if (rn_sa_set_has(&c->blamed, i)) {
+            continue;
+        }
         if (peer->connection != 0 && !peer->waits) {
             present++;
         } else if (!peer->stranded && c->clock_ms - peer->since_ms < patience) {

@@ -119,9 +119,14 @@ static void send_bulk_to(struct rn_coordination *c, const struct rn_coord_sessio
     }
 }
 
-static void tell_blamed(struct rn_coordination *c, const struct rn_coord_session *session,
-                        const struct rn_sa_set *blamed)
+/* From now on they are offered nothing; a session that is looked at again says nothing new. */
+static void leave_out(struct rn_coordination *c, const struct rn_coord_session *session,
+                      const struct rn_sa_set *blamed)
 {
+    if (rn_sa_set_within(blamed, &c->blamed)) {
+        return;
+    }
+    rn_coord_write_blamed(c, session, blamed);
     for (uint32_t i = rn_sa_set_next(blamed, 0); i < c->peer_count;
          i = rn_sa_set_next(blamed, i + 1)) {
         struct rn_job_event event = event_of(RN_JOB_BLAMED, session);
@@ -151,13 +156,13 @@ static void execute_one(struct rn_coordination *c, struct rn_coord_session *sess
         break;
     case RN_SA_FINISHED:
         outcome->finished = true;
-        tell_blamed(c, session, &action->blamed);
+        leave_out(c, session, &action->blamed);
         break;
     case RN_SA_ABORTED:
         outcome->aborted = true;
         outcome->reason = action->reason;
         outcome->certified = action->certified;
-        tell_blamed(c, session, &action->blamed);
+        leave_out(c, session, &action->blamed);
         break;
     case RN_SA_EVIDENCE:
         rn_effects_event(c->out, event_of(RN_JOB_EVIDENCE, session));
@@ -352,7 +357,8 @@ static rn_result machine_config(const struct rn_coordination *c, const struct rn
 {
     *out = (struct rn_sa_aggregator_config){.identity = c->basis->identity,
                                             .spool_bytes_max = c->config.spool_bytes,
-                                            .spool = c->config.spool};
+                                            .spool = c->config.spool,
+                                            .excluded = c->blamed};
     return rn_round_session(c->model, c->basis->plan, c->basis->roster, c->basis->base_hash,
                             key->round, key->attempt, rn_coord_start_of(c, key->round), key->before,
                             &out->params, &out->context, err);

@@ -83,6 +83,7 @@ static struct rn_sa_aggregator_config aggregator_config(struct sim *sim)
         .identity = sim->identities[SIM_COORDINATOR],
         .params = sim->params,
         .context = sim->context,
+        .excluded = sim->excluded,
     };
     for (size_t k = 0; k < sizeof config.nonce; k += 8) {
         const uint64_t word = sim_random(sim);

@@ -276,6 +276,58 @@ static void test_wrong_shares(void **state)
     }
 }
 
+/* The next round goes on without a member that was proven faulty. It is offered nothing, what it
+ * sends to join is refused; and where a coordinator forgets, the members that hold the proof do
+ * not, be it after a restart. */
+static void test_blamed_are_left_out(void **state)
+{
+    (void)state;
+    for (uint32_t forgets = 0; forgets < 2; forgets++) {
+        struct liars liars = {1, SIM_COORDINATOR};
+        struct sim *sim = new_sim(6, 1, 2, answer_wrongly, &liars);
+        sim_run(sim, 400000);
+        assert_int_equal(sim_check_sums(sim), 6);
+        const struct rn_sa_set blamed = rn_sa_set_only(0);
+        assert_true(rn_sa_set_equal(&sim->nodes[SIM_COORDINATOR].blamed, &blamed));
+        sim->options.tamper = NULL;
+        sim->context.active = 1;
+        if (forgets == 0) {
+            sim->excluded = blamed;
+        }
+        sim_next_session(sim, 2, 1);
+        for (uint32_t i = 1; i < 6; i++) { /* restart */
+            sim->nodes[i].crash_at = 0;
+            sim->nodes[i].restart_ms = 100;
+        }
+        sim_run(sim, 400000);
+        assert_false(rn_sa_set_has(&sim->aggregator->t.joined, 0) && forgets == 0);
+        assert_int_equal(sim->nodes[SIM_COORDINATOR].summed, forgets == 0);
+        for (uint32_t i = 1; i < 6; i++) {
+            assert_true(sim->nodes[i].resumed);
+            assert_true((sim->members[i]->shares.length > 0) == (forgets == 0));
+            assert_true(sim->nodes[i].summed == (forgets == 0));
+        }
+        if (forgets == 0) {
+            assert_int_equal(sim->members[0]->state, RN_SA_M_IDLE);
+        }
+        sim_free(sim);
+    }
+}
+
+/* A Ready of an excluded member, signed well and in time. */
+static void test_excluded_may_not_join(void **state)
+{
+    (void)state;
+    struct sim *sim = new_sim(6, 1, 2, NULL, NULL);
+    sim_run(sim, TICK_MS);
+    sim->aggregator->config.excluded = rn_sa_set_only(0);
+    sim_run(sim, 400000);
+    assert_false(rn_sa_set_has(&sim->aggregator->t.joined, 0));
+    assert_true(sim->nodes[0].following);
+    assert_int_equal(sim_check_sums(sim), 6);
+    sim_free(sim);
+}
+
 /* t - 1 answers open nothing; ticks compute nothing; the t-th opens. */
 static bool withhold_answers(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
 {
@@ -652,13 +704,14 @@ static void test_bad_chunks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_dealers),    cmocka_unit_test(test_complaints),
-        cmocka_unit_test(test_wrong_shares),   cmocka_unit_test(test_malformed_reveals),
-        cmocka_unit_test(test_no_points),      cmocka_unit_test(test_out_of_range),
-        cmocka_unit_test(test_false_blame),    cmocka_unit_test(test_repeated_blame),
-        cmocka_unit_test(test_too_few_shares), cmocka_unit_test(test_opened_is_kept),
-        cmocka_unit_test(test_bad_chunks),     cmocka_unit_test(test_zero_seed),
-        cmocka_unit_test(test_one_proof),      cmocka_unit_test(test_false_receipt),
+        cmocka_unit_test(test_bad_dealers),         cmocka_unit_test(test_complaints),
+        cmocka_unit_test(test_wrong_shares),        cmocka_unit_test(test_malformed_reveals),
+        cmocka_unit_test(test_no_points),           cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_false_blame),         cmocka_unit_test(test_repeated_blame),
+        cmocka_unit_test(test_too_few_shares),      cmocka_unit_test(test_opened_is_kept),
+        cmocka_unit_test(test_blamed_are_left_out), cmocka_unit_test(test_excluded_may_not_join),
+        cmocka_unit_test(test_bad_chunks),          cmocka_unit_test(test_zero_seed),
+        cmocka_unit_test(test_one_proof),           cmocka_unit_test(test_false_receipt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
