@@ -23,7 +23,7 @@ void rn_feldman_commit(const struct rn_scalar *coefficients, size_t threshold,
 RN_MUST rn_result rn_feldman_check(struct rn_view commitments, struct rn_error *err);
 
 /* f(holder + 1) * G from A_0 and the commitments, which may come from anybody: RN_E_PEER_FORMAT
- * when one is no group element or their number is not a whole one. Takes about 70 us for each. All
+ * when one is no group element or their number is not a whole one. Takes about 100 us for each. All
  * of it is public. */
 RN_MUST rn_result rn_feldman_evaluate(const struct rn_point *constant, struct rn_view commitments,
                                       uint32_t holder, struct rn_point *out, struct rn_error *err);

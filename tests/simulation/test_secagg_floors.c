@@ -120,7 +120,13 @@ static bool reaches_sum(size_t row, enum rn_sa_type lost_at, uint32_t left, bool
     sim_run(sim, 400000);
     const bool summed = sim->nodes[SIM_COORDINATOR].summed;
     for (uint32_t i = 0; i < left; i++) {
+        const struct rn_sa_member *m = sim->members[i];
         assert_true((sim->nodes[i].reveal != NULL) == summed);
+        assert_true(!summed || m->t.quorum == rows[row].quorum);
+        /* it is refused where it is too few, and not only later */
+        assert_true(!liar || m->t.level < (lost_at == RN_SA_READY ? RN_SA_LEVEL_JOINED
+                                           : lost_at == RN_SA_ACK ? RN_SA_LEVEL_LINKED
+                                                                  : RN_SA_LEVEL_SURVIVORS));
     }
     *out_refused = sim->refused > 0;
     sim_free(sim);
