@@ -522,3 +522,15 @@ fault sa-one-secret-for-two-uses $sa/msg_ready.c \
 
 fault sa-one-key-of-two-members $sa/aggregator_steps.c \
   'pair % 3 * 32u' 'pair / 3 * 32u' test_secagg_liars
+
+fault blamed-members-are-forgotten $fed/coordresume.c \
+  'RN_TRY(scan(c, RN_RECORD_BLAMED, rn_coord_read_blamed, c, err));' '(void)rn_coord_read_blamed;' \
+  test_job_trouble:test_liar_is_left_out
+
+fault blamed-members-are-not-left-out $fed/coordsession.c \
+  '.excluded = c->blamed' '.excluded = {{0}}' \
+  test_job_trouble:test_liar_is_left_out
+
+fault left-out-members-hear-of-no-sum $fed/catchup.c \
+  'tell_left_out(c, i);' '(void)tell_left_out;' \
+  test_job_trouble:test_liar_is_left_out
