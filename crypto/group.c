@@ -106,6 +106,33 @@ void rn_point_of_scalar(const struct rn_scalar *scalar, struct rn_point *out)
     RN_BUG_IF(crypto_scalarmult_ristretto255_base(out->bytes, scalar->bytes) != 0);
 }
 
+void rn_point_commit(const struct rn_scalar *scalar, struct rn_point *out)
+{
+    /* The one failure is the identity, which is written out and is what we want. */
+    (void)!crypto_scalarmult_ristretto255_base(out->bytes, scalar->bytes);
+}
+
+rn_result rn_point_add(const struct rn_point *a, const struct rn_point *b, struct rn_point *out,
+                       struct rn_error *err)
+{
+    RN_ENSURE(crypto_core_ristretto255_add(out->bytes, a->bytes, b->bytes) == 0, err,
+              RN_E_PEER_FORMAT, "group element is not a canonical encoding");
+    return rn_ok();
+}
+
+rn_result rn_point_multiply(const struct rn_scalar *scalar, const struct rn_point *point,
+                            struct rn_point *out, struct rn_error *err)
+{
+    if (sodium_is_zero(point->bytes, RN_POINT_BYTES) == 1) {
+        memset(out->bytes, 0, RN_POINT_BYTES);
+        return rn_ok();
+    }
+    const struct rn_point in = *point;
+    RN_ENSURE(crypto_scalarmult_ristretto255(out->bytes, scalar->bytes, in.bytes) == 0, err,
+              RN_E_PEER_FORMAT, "group element is not a canonical encoding");
+    return rn_ok();
+}
+
 bool rn_point_matches(const struct rn_point *point, const struct rn_scalar *scalar)
 {
     struct rn_point computed;

@@ -55,6 +55,15 @@ RN_MUST rn_result rn_point_parse(const uint8_t bytes[static RN_POINT_BYTES], str
 bool rn_point_equal(const struct rn_point *a, const struct rn_point *b);
 /* scalar * G; a zero scalar is a bug. */
 void rn_point_of_scalar(const struct rn_scalar *scalar, struct rn_point *out);
+/* scalar * G, where zero gives the identity element, 32 zero bytes: for commitments to shares. */
+void rn_point_commit(const struct rn_scalar *scalar, struct rn_point *out);
+/* Sum of two public points, each of which may be the identity element; out may be one of them.
+ * RN_E_PEER_FORMAT when one is no canonical encoding. */
+RN_MUST rn_result rn_point_add(const struct rn_point *a, const struct rn_point *b,
+                               struct rn_point *out, struct rn_error *err);
+/* scalar * point, both public, the scalar not zero; the identity element stays itself. As above. */
+RN_MUST rn_result rn_point_multiply(const struct rn_scalar *scalar, const struct rn_point *point,
+                                    struct rn_point *out, struct rn_error *err);
 /* True when scalar is not zero and scalar * G == point: the check after reconstruction. */
 RN_MUST bool rn_point_matches(const struct rn_point *point, const struct rn_scalar *scalar);
 /* Diffie-Hellman: the encoding of scalar * point. RN_E_PEER_FORMAT when the point is invalid or

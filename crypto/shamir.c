@@ -39,6 +39,27 @@ static void abscissa(uint32_t holder, struct rn_scalar *out)
     rn_scalar_from_u64((uint64_t)holder + 1, out);
 }
 
+void rn_shamir_draw(const struct rn_scalar *secret, size_t threshold, struct rn_stream *stream,
+                    struct rn_scalar *out_coefficients)
+{
+    out_coefficients[0] = *secret;
+    for (size_t k = 1; k < threshold; k++) {
+        rn_scalar_draw(stream, &out_coefficients[k]);
+    }
+}
+
+void rn_shamir_evaluate(const struct rn_scalar *coefficients, size_t threshold, uint32_t holder,
+                        struct rn_scalar *out_share)
+{
+    struct rn_scalar x;
+    abscissa(holder, &x);
+    *out_share = coefficients[threshold - 1];
+    for (size_t k = threshold - 1; k > 0; k--) {
+        rn_scalar_mul(out_share, &x, out_share);
+        rn_scalar_add(out_share, &coefficients[k - 1], out_share);
+    }
+}
+
 rn_result rn_shamir_share(const struct rn_scalar *secret, size_t threshold, const uint32_t *holders,
                           size_t count, struct rn_stream *stream, struct rn_scalar *out_shares,
                           struct rn_error *err)
@@ -48,27 +69,15 @@ rn_result rn_shamir_share(const struct rn_scalar *secret, size_t threshold, cons
               "threshold %zu is not between 1 and %zu holders", threshold, count);
     RN_CLEANUP(rn_secret_free_cleanup)
     struct rn_scalar *coefficients = rn_secret_alloc(threshold * sizeof(*coefficients));
-    coefficients[0] = *secret;
-    for (size_t k = 1; k < threshold; k++) {
-        rn_scalar_draw(stream, &coefficients[k]);
-    }
+    rn_shamir_draw(secret, threshold, stream, coefficients);
     for (size_t j = 0; j < count; j++) {
-        struct rn_scalar x;
-        abscissa(holders[j], &x);
-        struct rn_scalar *value = &out_shares[j];
-        *value = coefficients[threshold - 1];
-        for (size_t k = threshold - 1; k > 0; k--) {
-            rn_scalar_mul(value, &x, value);
-            rn_scalar_add(value, &coefficients[k - 1], value);
-        }
+        rn_shamir_evaluate(coefficients, threshold, holders[j], &out_shares[j]);
     }
     return rn_ok();
 }
 
-/* Lagrange's weights for the value at `at`: product over m != k of (at - x_m) / (x_k - x_m). All of
- * it is public. */
-static void weights_at(const struct rn_scalar *at, const uint32_t *holders, size_t count,
-                       struct rn_scalar *out_weights)
+/* Product over m != k of x_m / (x_m - x_k). All of it is public. */
+static void weights_at_zero(const uint32_t *holders, size_t count, struct rn_scalar *out_weights)
 {
     for (size_t k = 0; k < count; k++) {
         struct rn_scalar xk;
@@ -84,9 +93,8 @@ static void weights_at(const struct rn_scalar *at, const uint32_t *holders, size
             struct rn_scalar xm;
             struct rn_scalar factor;
             abscissa(holders[m], &xm);
-            rn_scalar_sub(at, &xm, &factor);
-            rn_scalar_mul(&above, &factor, &above);
-            rn_scalar_sub(&xk, &xm, &factor);
+            rn_scalar_mul(&above, &xm, &above);
+            rn_scalar_sub(&xm, &xk, &factor);
             rn_scalar_mul(&below, &factor, &below);
         }
         rn_scalar_invert(&below, &below);
@@ -98,9 +106,7 @@ rn_result rn_shamir_weights(const uint32_t *holders, size_t count, struct rn_sca
                             struct rn_error *err)
 {
     RN_TRY(check_holders(holders, count, RN_E_PEER_FORMAT, err));
-    struct rn_scalar zero;
-    rn_scalar_from_u64(0, &zero);
-    weights_at(&zero, holders, count, out_weights);
+    weights_at_zero(holders, count, out_weights);
     return rn_ok();
 }
 
@@ -123,26 +129,5 @@ rn_result rn_shamir_reconstruct(const uint32_t *holders, const struct rn_scalar 
     struct rn_scalar weights[RN_SHAMIR_HOLDERS_MAX];
     RN_TRY(rn_shamir_weights(holders, count, weights, err));
     rn_shamir_combine(weights, shares, count, out_secret);
-    return rn_ok();
-}
-
-rn_result rn_shamir_consistent(const uint32_t *holders, const struct rn_scalar *shares,
-                               size_t count, size_t threshold, bool *out_consistent,
-                               struct rn_error *err)
-{
-    RN_TRY(check_holders(holders, count, RN_E_PEER_FORMAT, err));
-    RN_ENSURE(threshold >= 1 && threshold <= count, err, RN_E_PEER_FORMAT,
-              "%zu shares cannot be checked against threshold %zu", count, threshold);
-    bool consistent = true;
-    struct rn_scalar weights[RN_SHAMIR_HOLDERS_MAX];
-    RN_CLEANUP(rn_scalar_clear) struct rn_scalar expected;
-    for (size_t k = threshold; k < count && consistent; k++) {
-        struct rn_scalar x;
-        abscissa(holders[k], &x);
-        weights_at(&x, holders, threshold, weights);
-        rn_shamir_combine(weights, shares, threshold, &expected);
-        consistent = rn_scalar_equal(&expected, &shares[k]);
-    }
-    *out_consistent = consistent;
     return rn_ok();
 }

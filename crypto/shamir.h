@@ -7,7 +7,7 @@
  * Holders' places are public and distinct; shares and the secret are never branched on.
  *
  * A share is wrong either because its holder changed it or because the dealer did. Neither is
- * visible in one share: the protocol commits to shares and to secret * G (rn_point_matches).
+ * visible in one share: crypto/feldman.h makes both so.
  */
 #ifndef RN_CRYPTO_SHAMIR_H
 #define RN_CRYPTO_SHAMIR_H
@@ -16,6 +16,14 @@
 
 #define RN_SHAMIR_HOLDERS_MAX 1024
 #define RN_SHAMIR_PLACE_MAX ((uint32_t)1 << 20) /* exclusive */
+
+/* The polynomial alone: out_coefficients[0] = secret, threshold - 1 uniform ones from the stream
+ * (64 bytes each). Secret: keep them in secret memory. */
+void rn_shamir_draw(const struct rn_scalar *secret, size_t threshold, struct rn_stream *stream,
+                    struct rn_scalar *out_coefficients);
+/* f(holder + 1). */
+void rn_shamir_evaluate(const struct rn_scalar *coefficients, size_t threshold, uint32_t holder,
+                        struct rn_scalar *out_share);
 
 /* Shares secret among count holders so that threshold of them can rebuild it. Coefficients are read
  * from the stream (64 * (threshold - 1) bytes). out_shares[k] belongs to holders[k].
@@ -40,12 +48,5 @@ void rn_shamir_combine(const struct rn_scalar *weights, const struct rn_scalar *
 RN_MUST rn_result rn_shamir_reconstruct(const uint32_t *holders, const struct rn_scalar *shares,
                                         size_t count, struct rn_scalar *out_secret,
                                         struct rn_error *err);
-
-/* Whether all count shares lie on one polynomial of degree below threshold; the verdict is public.
- * If they do not although every share is what the dealer committed to, the dealer cheated.
- * RN_E_PEER_FORMAT as for rn_shamir_weights, or when count < threshold. */
-RN_MUST rn_result rn_shamir_consistent(const uint32_t *holders, const struct rn_scalar *shares,
-                                       size_t count, size_t threshold, bool *out_consistent,
-                                       struct rn_error *err);
 
 #endif

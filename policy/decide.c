@@ -164,7 +164,9 @@ static rn_result decide_cohort(struct decision *d)
     REFUSE_UNLESS(d, d->numbers.threshold >= bound->threshold_min, RN_POLICY_THRESHOLD_TOO_LOW,
                   "the plan's share threshold is %u, cohort.threshold_min is %u",
                   d->numbers.threshold, bound->threshold_min);
-    REFUSE_UNLESS(d, members - secagg->losses >= bound->survivors_min, RN_POLICY_LOSSES_TOO_MANY,
+    REFUSE_UNLESS(d,
+                  members - secagg->losses >= rn_plan_floor(d->plan, members, bound->survivors_min),
+                  RN_POLICY_LOSSES_TOO_MANY,
                   "the plan lets a round end with %u members, cohort.survivors_min is %u",
                   members - secagg->losses, bound->survivors_min);
     return rn_ok();

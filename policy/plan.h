@@ -175,24 +175,27 @@ void rn_plan_defaults(struct rn_plan *out_plan);
 /* ---- What follows from a plan and the size of the roster (crypto/secagg/PROTOCOL.md). */
 
 struct rn_plan_numbers {
-    uint32_t members;       /* n = n_max: size of the roster */
-    uint32_t quorum;        /* Q = floor((n + n_c) / 2) + 1 signatures in a certificate */
-    uint32_t threshold;     /* t = Q shares rebuild a secret (complete graph) */
-    uint32_t floor;         /* F = max(Q, n_c + h_min): fewest survivors of a round */
-    uint32_t losses_max;    /* n - F: what this roster could survive at most */
-    uint32_t value_bits;    /* q */
-    uint32_t sum_bits;      /* b = ceil(log2(n value_max + 1)) + 1 guard bit, sent per value */
-    uint32_t lane_bits;     /* 32 or 64: width of one element in memory */
-    uint64_t value_max;     /* of one member's element: 2^q - 2, times max_examples if weighted */
-    double headroom;        /* (2^b - 1) / (n * value_max): how far the largest sum is from wrap */
+    uint32_t members;    /* n_max: size of the roster */
+    uint32_t quorum;     /* Q = floor((n_max + n_c) / 2) + 1 signatures in a certificate */
+    uint32_t threshold;  /* t = Q shares rebuild a secret (complete graph) */
+    uint32_t floor;      /* F = max(Q, n_c + h_min): fewest members of a session and its sum */
+    uint32_t losses_max; /* n_max - F: members that may be absent or get lost */
+    uint32_t value_bits; /* q */
+    uint32_t sum_bits;   /* b = ceil(log2(n_max value_max + 1)) + 1 guard bit, sent per value */
+    uint32_t lane_bits;  /* 32 or 64: width of one element in memory */
+    uint64_t value_max;  /* of one member's element: 2^q - 2, times max_examples if weighted */
+    double headroom;     /* (2^b - 1) / (n_max * value_max): how far the largest sum is from wrap */
     uint64_t stage_seconds; /* longest time of one attempt without training and upload */
 };
 
 /* RN_E_CONFIG with the reason when the cohort cannot keep its promise: fewer than 3 members, more
- * than RN_PLAN_MEMBERS_MAX, n < n_c + h_min, n - D < F ("three members survive no loss ..."). The
- * numbers are filled in either case. */
+ * than RN_PLAN_MEMBERS_MAX, n_max < n_c + h_min, n_max - D < F ("three members survive no loss
+ * ..."). The numbers are filled in either case. */
 RN_MUST rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
                                    struct rn_plan_numbers *out_numbers, struct rn_error *err);
+
+/* F, raised to a member's own minimum (0: none): what rn_sa_floor says of this plan at run time. */
+uint32_t rn_plan_floor(const struct rn_plan *plan, uint32_t members, uint32_t local_minimum);
 
 /* Whether a site with this many training examples may take part: with `weights: examples` nobody
  * may claim more than max_examples. RN_E_CONFIG with both numbers. */

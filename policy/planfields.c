@@ -139,7 +139,7 @@ static const struct rn_field fields[] = {
      .most = RN_PLAN_MEMBERS_MAX - 2, .fallback = "1",
      .meaning = "n_c: members that may work with the coordinator"},
     {"secagg.losses", RN_FIELD_U32, AT(secagg.losses), .most = RN_PLAN_MEMBERS_MAX - 3,
-     .fallback = "0", .meaning = "D: losses after Ready that a round survives"},
+     .fallback = "0", .meaning = "D: members that may be absent from a round or get lost in it"},
     {"secagg.honest", RN_FIELD_U32, AT(secagg.honest), .least = 2, .most = RN_PLAN_MEMBERS_MAX - 1,
      .fallback = "2", .meaning = "h_min: honest contributors that must remain in a sum"},
     {"secagg.bits", RN_FIELD_U32, AT(secagg.bits), .least = 4, .most = 24, .fallback = "16",

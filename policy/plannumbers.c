@@ -47,10 +47,10 @@ static void numbers_fill(const struct rn_plan *plan, uint32_t members,
     const struct rn_sa_params params = params_of(plan, members);
     *numbers = (struct rn_plan_numbers){
         .members = members,
-        .quorum = rn_sa_quorum(&params, members),
-        .threshold = rn_sa_quorum(&params, members), /* t = Q in the complete graph */
-        .floor = rn_sa_floor(&params, members, 0),
-        .losses_max = rn_sa_spare(&params, members),
+        .quorum = rn_sa_quorum(&params),
+        .threshold = rn_sa_quorum(&params), /* t = Q in the complete graph */
+        .floor = rn_sa_floor(&params, 0),
+        .losses_max = rn_sa_spare(&params),
         .value_bits = plan->secagg.bits,
         .sum_bits = rn_sa_bits(&params),
         .value_max = params.value_max,
@@ -61,6 +61,12 @@ static void numbers_fill(const struct rn_plan *plan, uint32_t members,
         numbers->headroom = (ldexp(1.0, (int)numbers->sum_bits) - 1) /
                             ((double)members * (double)numbers->value_max);
     }
+}
+
+uint32_t rn_plan_floor(const struct rn_plan *plan, uint32_t members, uint32_t local_minimum)
+{
+    const struct rn_sa_params params = params_of(plan, members);
+    return rn_sa_floor(&params, local_minimum);
 }
 
 rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,

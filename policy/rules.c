@@ -54,8 +54,10 @@ static const struct rn_field fields[] = {
     {"cohort.threshold_min", RN_FIELD_U32, AT(cohort.threshold_min), .least = 3,
      .most = RN_PLAN_MEMBERS_MAX,
      .meaning = "least share threshold t that follows from plan and roster"},
-    {"cohort.survivors_min", RN_FIELD_U32, AT(cohort.survivors_min), .least = 3,
-     .most = RN_PLAN_MEMBERS_MAX, .meaning = "local floor on the members of every sum"},
+    {"cohort.survivors_min", RN_FIELD_U32, AT(cohort.survivors_min), .optional = true, .least = 3,
+     .most = RN_PLAN_MEMBERS_MAX,
+     .meaning = "raises the floor F on the members of a session, of its uploads and of its sum; "
+                "absent: F as it follows from plan and roster"},
     {"method.allowed", RN_FIELD_WORDS, AT(method.allowed), ANY_OF(rn_plan_method_words),
      .meaning = "list of methods"},
     {"method.weights", RN_FIELD_WORDS, AT(method.weights), ANY_OF(rn_plan_weights_words),

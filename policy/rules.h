@@ -37,7 +37,7 @@ struct rn_policy_cohort {
     uint32_t honest_min;
     uint32_t losses_max;
     uint32_t threshold_min;
-    uint32_t survivors_min; /* local floor on every set of a round */
+    uint32_t survivors_min; /* raises the floor on every set of a session; 0: it stays F */
 };
 
 struct rn_policy_method {

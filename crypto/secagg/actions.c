@@ -27,7 +27,6 @@ const char *rn_sa_reason_name(enum rn_sa_reason reason)
         [RN_SA_REASON_UPLOAD_QUORUM] = "upload-quorum",
         [RN_SA_REASON_VOTE_QUORUM] = "vote-quorum",
         [RN_SA_REASON_UNMASK_QUORUM] = "unmask-quorum",
-        [RN_SA_REASON_DEALER] = "dealer",
         [RN_SA_REASON_RANGE] = "range",
         [RN_SA_REASON_OPERATOR] = "operator",
         [RN_SA_REASON_COORDINATOR] = "coordinator",

@@ -75,7 +75,6 @@ enum rn_sa_reason {
     RN_SA_REASON_UPLOAD_QUORUM, /* too few uploads, or a lost member's secrets out of reach */
     RN_SA_REASON_VOTE_QUORUM,   /* no certificate in time */
     RN_SA_REASON_UNMASK_QUORUM, /* too few valid answers to unmask; the round stays spent */
-    RN_SA_REASON_DEALER,        /* blamed members distributed shares of no valid secret */
     RN_SA_REASON_RANGE,         /* the sum left its range or a canary is not 0 */
     RN_SA_REASON_OPERATOR,      /* rn_sa_aggregator_abort */
     RN_SA_REASON_COORDINATOR,   /* member: the coordinator called the session off */

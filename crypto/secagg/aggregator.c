@@ -112,8 +112,8 @@ void rn_sa_aggregator_start(struct rn_sa_aggregator *a, uint64_t now_ms,
     rn_sa_offer_write(&a->t, a->config.nonce, a->config.identity, &a->sent[RN_SA_OFFER]);
     struct rn_buffer *record = rn_sa_aggregator_record(a, RN_SA_RECORD_OFFER, out_actions);
     rn_buffer_append(record, a->config.nonce, sizeof a->config.nonce);
-    const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
-    rn_sa_aggregator_send(a, RN_SA_OFFER, &all, out_actions);
+    const struct rn_sa_set offered = rn_sa_aggregator_expected_ready(a);
+    rn_sa_aggregator_send(a, RN_SA_OFFER, &offered, out_actions);
     a->retry_at_ms = now_ms + a->config.params.retry_ms;
     rn_sa_aggregator_enter(a, RN_SA_STAGE_READY, out_actions);
 }
@@ -265,9 +265,9 @@ rn_result rn_sa_aggregator_receive(struct rn_sa_aggregator *a, uint32_t from, st
 /* Offers, and calls for abort votes, go again to those who have not answered. */
 static void send_again(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
 {
-    const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
     if (a->stage == RN_SA_STAGE_READY) {
-        const struct rn_sa_set missing = rn_sa_set_minus(&all, &a->got[RN_SA_READY]);
+        const struct rn_sa_set offered = rn_sa_aggregator_expected_ready(a);
+        const struct rn_sa_set missing = rn_sa_set_minus(&offered, &a->got[RN_SA_READY]);
         rn_sa_aggregator_send(a, RN_SA_OFFER, &missing, actions);
     } else if (a->stage == RN_SA_STAGE_ABORTING) {
         const struct rn_sa_set missing = rn_sa_set_minus(&a->t.joined, &a->for_abort);
@@ -295,7 +295,8 @@ void rn_sa_aggregator_resend(struct rn_sa_aggregator *a, uint32_t member,
     const struct rn_sa_set to = rn_sa_set_only(member);
     /* With a sum also to a member that was ready: one whose state was lost can follow from it. */
     if (a->stage == RN_SA_STAGE_SUM || a->stage == RN_SA_STAGE_FINISHED ||
-        !rn_sa_set_has(&a->got[RN_SA_READY], member)) {
+        (!rn_sa_set_has(&a->got[RN_SA_READY], member) &&
+         !rn_sa_set_has(&a->config.excluded, member))) {
         rn_sa_aggregator_send(a, RN_SA_OFFER, &to, out_actions);
     }
     static const enum rn_sa_type opening[RN_SA_STAGE_LAST_] = {

@@ -104,13 +104,25 @@ static void close_vote(struct rn_sa_aggregator *a, struct rn_sa_actions *actions
     rn_sa_aggregator_enter(a, RN_SA_STAGE_UNMASK, actions);
 }
 
-static void close_unmask(struct rn_sa_aggregator *a, const struct rn_scalar *secrets,
-                         struct rn_sa_actions *actions)
+/* Proofs against all who were blamed. */
+static void write_blame(const struct rn_sa_aggregator *a, struct rn_buffer *out)
+{
+    for (uint32_t j = rn_sa_set_next(&a->blamed, 0); j < RN_SA_MEMBERS_MAX;
+         j = rn_sa_set_next(&a->blamed, j + 1)) {
+        const uint32_t dealer = a->blamed_for[j];
+        rn_sa_blame_write(&a->t, dealer, &a->dealings[dealer],
+                          rn_buffer_view(&a->inbox[RN_SA_REVEAL][j]), out);
+    }
+}
+
+static void close_unmask(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
 {
     uint8_t root[RN_HASH_BYTES];
     rn_sa_aggregator_sum_root(a, root);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    rn_sa_result_write(&a->t, root, &a->blamed, secrets, &body);
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) proofs = {0};
+    write_blame(a, &proofs);
+    rn_sa_result_write(&a->t, root, a->secrets, rn_buffer_view(&proofs), &body);
     const rn_result applied = rn_sa_result_apply(&a->t, rn_buffer_view(&body), NULL);
     RN_BUG_IF(!rn_is_ok(applied));
     rn_sa_aggregator_broadcast(a, RN_SA_RESULT, rn_buffer_view(&body));
@@ -177,11 +189,17 @@ static void certify_abort(struct rn_sa_aggregator *a, struct rn_sa_actions *acti
 
 /* ---- when does a stage close? ---- */
 
+struct rn_sa_set rn_sa_aggregator_expected_ready(const struct rn_sa_aggregator *a)
+{
+    const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
+    return rn_sa_set_minus(&all, &a->config.excluded);
+}
+
 struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a)
 {
     switch (a->stage) {
     case RN_SA_STAGE_READY:
-        return rn_sa_set_first(a->config.params.members);
+        return rn_sa_aggregator_expected_ready(a);
     case RN_SA_STAGE_SHARES:
     case RN_SA_STAGE_ABORTING:
         return a->t.joined;
@@ -264,15 +282,12 @@ static bool may_close(const struct rn_sa_aggregator *a)
 {
     struct rn_sa_set set = rn_sa_aggregator_arrived(a);
     switch (a->stage) {
-    case RN_SA_STAGE_READY: {
-        const uint32_t n = rn_sa_set_count(&set);
-        return n >= rn_sa_floor(&a->config.params, n, 0);
-    }
+    case RN_SA_STAGE_READY:
+    case RN_SA_STAGE_SHARES:
+        return rn_sa_set_count(&set) >= rn_sa_floor(&a->t.params, 0);
     case RN_SA_STAGE_ACKS:
         set = rn_sa_ack_linked(&a->t, a->inbox[RN_SA_ACK], &a->got[RN_SA_ACK]);
-        return rn_sa_set_count(&set) >= rn_sa_floor(&a->config.params, a->t.n, 0);
-    case RN_SA_STAGE_SHARES:
-        return rn_sa_set_count(&set) >= rn_sa_floor(&a->config.params, a->t.n, 0);
+        return rn_sa_set_count(&set) >= rn_sa_floor(&a->t.params, 0);
     case RN_SA_STAGE_UPLOAD:
         return rn_is_ok(rn_sa_survivors_allowed(&a->t, &set, NULL));
     default:
@@ -323,21 +338,15 @@ static bool close_voting(struct rn_sa_aggregator *a, bool hard, struct rn_sa_act
 
 static bool close_unmasking(struct rn_sa_aggregator *a, bool hard, struct rn_sa_actions *actions)
 {
-    if (rn_sa_set_count(&a->got[RN_SA_REVEAL]) >= a->t.quorum) {
-        struct rn_scalar secrets[RN_SA_MEMBERS_MAX] = {{{0}}};
-        switch (rn_sa_aggregator_unmask(a, secrets)) {
-        case RN_SA_UNMASK_DONE:
-            close_unmask(a, secrets, actions);
-            return true;
-        case RN_SA_UNMASK_DEALER:
-            rn_sa_aggregator_end(a, RN_SA_REASON_DEALER, actions);
-            return true;
-        case RN_SA_UNMASK_RANGE:
-            rn_sa_aggregator_end(a, RN_SA_REASON_RANGE, actions);
-            return true;
-        case RN_SA_UNMASK_WAIT:
-            break;
-        }
+    switch (rn_sa_aggregator_unmask(a)) {
+    case RN_SA_UNMASK_DONE:
+        close_unmask(a, actions);
+        return true;
+    case RN_SA_UNMASK_RANGE:
+        rn_sa_aggregator_end(a, RN_SA_REASON_RANGE, actions);
+        return true;
+    case RN_SA_UNMASK_WAIT:
+        break;
     }
     if (hard || rn_sa_set_within(&a->t.survivors, &a->got[RN_SA_REVEAL])) {
         rn_sa_aggregator_end(a, RN_SA_REASON_UNMASK_QUORUM, actions);

@@ -21,9 +21,10 @@ struct rn_sa_upload {
     bool complete;    /* Done came, its root holds, and it was added to the masked sum */
 };
 
-/* Shares that one member revealed, those whose commitments hold. */
+/* Shares that one member revealed, less those that were found false. */
 struct rn_sa_answers {
     struct rn_sa_revealed of[RN_SA_MEMBERS_MAX];
+    struct rn_sa_set checked; /* against the dealers' commitments */
 };
 
 struct rn_sa_aggregator {
@@ -48,7 +49,11 @@ struct rn_sa_aggregator {
     struct rn_sa_vector vector; /* masked sum, then the sum */
     bool spoiled;               /* half an upload is in it, and cannot be taken out again */
     struct rn_sa_answers *answers[RN_SA_MEMBERS_MAX];
-    struct rn_sa_set blamed;
+    struct rn_sa_set tried;                      /* Reveals at the last attempt to unmask */
+    struct rn_sa_set opened;                     /* members whose secret is rebuilt */
+    struct rn_scalar secrets[RN_SA_MEMBERS_MAX]; /* of those */
+    struct rn_sa_set blamed;                     /* revealed a false share */
+    uint32_t blamed_for[RN_SA_MEMBERS_MAX];      /* of which dealer */
 };
 
 typedef rn_result rn_sa_aggregator_handler(struct rn_sa_aggregator *a,
@@ -79,6 +84,8 @@ void rn_sa_aggregator_enter(struct rn_sa_aggregator *a, enum rn_sa_stage stage,
 void rn_sa_aggregator_progress(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
 /* Who must answer in this stage, and who has. */
 struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a);
+/* Who is offered the session: all but the excluded. */
+struct rn_sa_set rn_sa_aggregator_expected_ready(const struct rn_sa_aggregator *a);
 struct rn_sa_set rn_sa_aggregator_arrived(const struct rn_sa_aggregator *a);
 /* Calls the session off, for the reason. */
 void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
@@ -105,12 +112,10 @@ void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member);
 /* R4: rebuilds every secret, takes the masks off, checks the range. */
 enum rn_sa_unmask {
     RN_SA_UNMASK_WAIT, /* shares are missing */
-    RN_SA_UNMASK_DONE,
-    RN_SA_UNMASK_DEALER, /* blamed: dealers of no valid secret */
+    RN_SA_UNMASK_DONE, /* secrets and vector are the result's */
     RN_SA_UNMASK_RANGE,
 };
-enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a,
-                                          struct rn_scalar secrets[static RN_SA_MEMBERS_MAX]);
+enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a);
 /* Root over the chunks of the sum. */
 void rn_sa_aggregator_sum_root(const struct rn_sa_aggregator *a, uint8_t out[static RN_HASH_BYTES]);
 

@@ -129,19 +129,21 @@ void rn_sa_aggregator_keep(struct rn_sa_aggregator *a, const struct rn_sa_messag
     rn_sa_set_add(&a->got[message->type], message->sender);
 }
 
-/* A key that another member announced already would let T0 name one key twice. */
+/* A key that another member announced already, of whatever use, would let T0 name one key twice. */
 rn_result rn_sa_aggregator_on_ready(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
                                     struct rn_sa_actions *actions, struct rn_error *err)
 {
     (void)actions;
+    RN_ENSURE(!rn_sa_set_has(&a->config.excluded, message->sender), err, RN_E_PEER_PROTOCOL,
+              "ready: its sender gave a false share in an earlier session and is left out");
     RN_TRY(rn_sa_ready_check(message, err));
     const struct rn_sa_set *got = &a->got[RN_SA_READY];
     for (uint32_t i = rn_sa_set_next(got, 0); i < RN_SA_MEMBERS_MAX;
          i = rn_sa_set_next(got, i + 1)) {
         const uint8_t *other = a->inbox[RN_SA_READY][i].data + RN_SA_ENVELOPE_BYTES;
-        for (size_t at = 0; at < RN_SA_READY_BODY; at += RN_HASH_BYTES) {
-            RN_ENSURE(memcmp(other + at, message->body.data + at, RN_HASH_BYTES) != 0, err,
-                      RN_E_PEER_PROTOCOL, "ready: a key of member %u is announced again", i);
+        for (uint32_t pair = 0; pair < 9; pair++) { /* of three keys each */
+            RN_ENSURE(memcmp(other + pair / 3 * 32u, message->body.data + pair % 3 * 32u, 32) != 0,
+                      err, RN_E_PEER_PROTOCOL, "ready: a key of member %u is announced again", i);
         }
     }
     rn_sa_aggregator_keep(a, message);

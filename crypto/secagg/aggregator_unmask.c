@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * R4 at the coordinator. Every share is checked against its dealer's commitment, every rebuilt
- * secret against what its member published; only then are masks taken off. A wrong answer blames
- * its sender, a wrong secret its dealer.
+ * R4 at the coordinator. The first t shares of a secret are taken as they are, and the secret is
+ * checked against the point that its member published. Only where it does not match is every share
+ * checked against its dealer's commitments: a false one blames the holder that signed it, and the
+ * others go on. What is opened stays opened; nothing is computed twice.
  */
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -11,16 +12,6 @@
 #include "crypto/shamir.h"
 
 #include <string.h>
-
-/* The dealer's signed commitment to the share that the certificate opens. */
-static const uint8_t *commitment_of(const struct rn_sa_aggregator *a, uint32_t dealer,
-                                    uint32_t holder)
-{
-    const bool survivor = rn_sa_set_has(&a->t.survivors, dealer);
-    const size_t entry = (size_t)rn_sa_transcript_place(&a->t, holder) * RN_SA_ENTRY_BYTES;
-    return a->dealings[dealer].message.data + RN_SA_ENVELOPE_BYTES + entry + RN_SA_SEALED_BYTES +
-           (survivor ? RN_HASH_BYTES : 0);
-}
 
 rn_result rn_sa_aggregator_on_reveal(struct rn_sa_aggregator *a,
                                      const struct rn_sa_message *message,
@@ -32,39 +23,97 @@ rn_result rn_sa_aggregator_on_reveal(struct rn_sa_aggregator *a,
               "reveal: its sender is not among the survivors");
     struct rn_sa_answers *RN_CLEANUP(rn_free_cleanup) answers = rn_alloc(1, sizeof *answers);
     RN_TRY(rn_sa_reveal_read(&a->t, holder, message->body, answers->of, err));
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
-        struct rn_sa_revealed *one = &answers->of[i];
-        if (!one->held) {
-            continue;
-        }
-        const bool survivor = rn_sa_set_has(&a->t.survivors, i);
-        uint8_t hash[RN_HASH_BYTES];
-        rn_sa_share_commit(&a->t, survivor ? RN_SA_KIND_B : RN_SA_KIND_S, i, holder, &one->share,
-                           one->opening, hash);
-        if (memcmp(hash, commitment_of(a, i, holder), RN_HASH_BYTES) != 0) {
-            one->held = false; /* it acknowledged another share */
-            rn_sa_set_add(&a->blamed, holder);
-        }
-    }
     a->answers[holder] = RN_TAKE(answers);
     rn_sa_aggregator_keep(a, message);
     return rn_ok();
 }
 
-/* The secret of one member from the first t valid shares; false while there are fewer. */
-static bool rebuild(const struct rn_sa_aggregator *a, uint32_t member, struct rn_scalar *out)
-{
+/* t shares of one secret, and Lagrange's weights for their holders, which mostly are the same for
+ * all secrets. */
+struct combination {
     uint32_t holders[RN_SA_MEMBERS_MAX];
+    uint32_t weighted[RN_SA_MEMBERS_MAX]; /* whose weights these are */
+    struct rn_scalar weights[RN_SA_MEMBERS_MAX];
     struct rn_scalar shares[RN_SA_MEMBERS_MAX];
+    bool has_weights;
+};
+
+/* The first t shares that are not known to be false; false when there are fewer. */
+static bool gather(const struct rn_sa_aggregator *a, uint32_t member, struct combination *out)
+{
     uint32_t count = 0;
     for (uint32_t j = 0; j < RN_SA_MEMBERS_MAX && count < a->t.quorum; j++) {
         if (a->answers[j] != NULL && a->answers[j]->of[member].held) {
-            holders[count] = j;
-            shares[count++] = a->answers[j]->of[member].share;
+            out->holders[count] = j;
+            out->shares[count++] = a->answers[j]->of[member].share;
         }
     }
-    return count == a->t.quorum &&
-           rn_is_ok(rn_shamir_reconstruct(holders, shares, count, out, NULL));
+    return count == a->t.quorum;
+}
+
+static void combine(const struct rn_sa_aggregator *a, struct combination *c, struct rn_scalar *out)
+{
+    const size_t t = a->t.quorum;
+    if (!c->has_weights || memcmp(c->holders, c->weighted, t * sizeof c->holders[0]) != 0) {
+        const rn_result weighed = rn_shamir_weights(c->holders, t, c->weights, NULL);
+        RN_BUG_IF(!rn_is_ok(weighed));
+        memcpy(c->weighted, c->holders, sizeof c->holders);
+        c->has_weights = true;
+    }
+    rn_shamir_combine(c->weights, c->shares, t, out);
+}
+
+/* Checks every share of one secret that was not checked yet; false when all of them are right. */
+static bool sort_out(struct rn_sa_aggregator *a, uint32_t member)
+{
+    const enum rn_sa_kind kind = rn_sa_kind_due(&a->t, member);
+    const struct rn_view coefficients =
+        rn_sa_dealing_coefficients(&a->t, &a->dealings[member], kind);
+    bool found = false;
+    for (uint32_t j = 0; j < RN_SA_MEMBERS_MAX; j++) {
+        struct rn_sa_answers *answers = a->answers[j];
+        if (answers == NULL || !answers->of[member].held ||
+            rn_sa_set_has(&answers->checked, member)) {
+            continue;
+        }
+        rn_sa_set_add(&answers->checked, member);
+        if (!rn_is_ok(rn_sa_share_check(&a->t, kind, member, j, coefficients,
+                                        &answers->of[member].share, NULL))) {
+            found = true;
+            answers->of[member].held = false; /* it acknowledged another share */
+            if (!rn_sa_set_has(&a->blamed, j)) {
+                rn_sa_set_add(&a->blamed, j);
+                a->blamed_for[j] = member;
+            }
+        }
+    }
+    return found;
+}
+
+/* False while there are fewer than t right shares. */
+static bool open_secret(struct rn_sa_aggregator *a, uint32_t member, struct combination *c)
+{
+    while (gather(a, member, c)) {
+        combine(a, c, &a->secrets[member]);
+        if (rn_sa_secret_matches(&a->t, member, &a->secrets[member])) {
+            rn_sa_set_add(&a->opened, member);
+            return true;
+        }
+        /* t right shares lie on one polynomial, and its value at 0 is the published point's. */
+        RN_BUG_IF(!sort_out(a, member));
+    }
+    return false;
+}
+
+static bool open_secrets(struct rn_sa_aggregator *a)
+{
+    struct combination *RN_CLEANUP(rn_free_cleanup) c = rn_alloc(1, sizeof *c);
+    bool all = true;
+    for (uint32_t i = rn_sa_set_next(&a->t.linked, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&a->t.linked, i + 1)) {
+        all = (rn_sa_set_has(&a->opened, i) || open_secret(a, i, c)) && all;
+    }
+    return all;
 }
 
 /* Adds a key, and applies the set first when it is full. */
@@ -99,35 +148,28 @@ static rn_result add_keys_of(struct rn_sa_aggregator *a, uint32_t member,
     return rn_ok();
 }
 
-static rn_result take_masks_off(struct rn_sa_aggregator *a, const struct rn_scalar *secrets)
+static rn_result take_masks_off(struct rn_sa_aggregator *a)
 {
     struct rn_mask_set *RN_CLEANUP(rn_mask_set_free_cleanup) masks =
         rn_mask_set_new(RN_MASK_SET_MAX);
     for (uint32_t i = rn_sa_set_next(&a->t.linked, 0); i < RN_SA_MEMBERS_MAX;
          i = rn_sa_set_next(&a->t.linked, i + 1)) {
-        RN_TRY(add_keys_of(a, i, &secrets[i], &masks));
+        RN_TRY(add_keys_of(a, i, &a->secrets[i], &masks));
     }
     return rn_sa_vector_mask(&a->vector, masks, NULL);
 }
 
-enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a,
-                                          struct rn_scalar secrets[static RN_SA_MEMBERS_MAX])
+enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a)
 {
-    bool bad_dealer = false;
-    for (uint32_t i = rn_sa_set_next(&a->t.linked, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(&a->t.linked, i + 1)) {
-        if (!rebuild(a, i, &secrets[i])) {
-            return RN_SA_UNMASK_WAIT;
-        }
-        if (!rn_sa_secret_matches(&a->t, i, &secrets[i])) {
-            rn_sa_set_add(&a->blamed, i);
-            bad_dealer = true;
-        }
+    const struct rn_sa_set *got = &a->got[RN_SA_REVEAL];
+    if (rn_sa_set_count(got) < a->t.quorum || rn_sa_set_equal(got, &a->tried)) {
+        return RN_SA_UNMASK_WAIT; /* nothing new: a tick computes nothing */
     }
-    if (bad_dealer) {
-        return RN_SA_UNMASK_DEALER;
+    a->tried = *got;
+    if (!open_secrets(a)) {
+        return RN_SA_UNMASK_WAIT;
     }
-    const rn_result off = take_masks_off(a, secrets);
+    const rn_result off = take_masks_off(a);
     RN_BUG_IF(!rn_is_ok(off)); /* all keys were checked; the cipher does not fail */
     rn_sa_vector_reduce(&a->vector);
     const uint64_t largest = rn_sa_set_count(&a->t.survivors) * a->config.params.value_max;

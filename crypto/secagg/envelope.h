@@ -56,8 +56,7 @@ struct rn_sa_message {
 #define RN_SA_OFFER_BODY (7u * 32u + 8u + 4u + 4u)
 #define RN_SA_READY_BODY (3u * 32u)
 #define RN_SA_READY_BYTES (RN_SA_ENVELOPE_BYTES + RN_SA_READY_BODY)
-#define RN_SA_SEALED_BYTES (4u + 4u + 5u * 32u + 16u)
-#define RN_SA_ENTRY_BYTES (RN_SA_SEALED_BYTES + 2u * 32u)
+#define RN_SA_SEALED_BYTES (4u + 4u + 3u * 32u + 16u)
 #define RN_SA_SET_BYTES (RN_SA_MEMBERS_MAX / 8u)
 #define RN_SA_ACK_BODY (RN_SA_SET_BYTES + 32u)
 #define RN_SA_ACK_BYTES (RN_SA_ENVELOPE_BYTES + RN_SA_ACK_BODY)
@@ -65,7 +64,7 @@ struct rn_sa_message {
 #define RN_SA_DONE_BYTES (RN_SA_ENVELOPE_BYTES + RN_SA_DONE_BODY)
 #define RN_SA_VOTE_BODY (4u + 32u)
 #define RN_SA_VOTE_BYTES (RN_SA_ENVELOPE_BYTES + RN_SA_VOTE_BODY)
-#define RN_SA_REVEAL_ENTRY (4u + 4u + 32u + 32u)
+#define RN_SA_REVEAL_ENTRY (4u + 4u + 32u)
 #define RN_SA_RESULT_ENTRY (4u + 4u + 32u)
 #define RN_SA_RECEIPT_BODY (2u * 32u)
 #define RN_SA_ABORT_CALL_BODY (2u * 4u)
@@ -87,7 +86,7 @@ RN_MUST rn_result rn_sa_envelope_parse(struct rn_view bytes, struct rn_sa_messag
 /* Signature alone, for envelopes. */
 RN_MUST rn_result rn_sa_envelope_verify(const struct rn_sa_message *message,
                                         const struct rn_identity_public *key, struct rn_error *err);
-/* Signature, and the hash of the body. (Of SHARES, whose hash is a root over leaves, the signature
+/* Signature, and the hash of the body. (Of SHARES, whose hash is a root over parts, the signature
  * alone: rn_sa_shares_check.) */
 RN_MUST rn_result rn_sa_message_verify(const struct rn_sa_message *message,
                                        const struct rn_identity_public *key, struct rn_error *err);

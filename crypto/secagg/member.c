@@ -75,6 +75,9 @@ rn_result rn_sa_member_new(const struct rn_sa_member_config *config, struct rn_s
 {
     RN_TRY(rn_sa_params_check(&config->params, err));
     RN_TRY(rn_sa_context_check(&config->params, &config->context, err));
+    RN_ENSURE(rn_sa_quorum(&config->params) >= config->threshold_min, err, RN_E_REFUSED,
+              "secagg: %u shares rebuild a secret, this member's policy wants at least %u",
+              rn_sa_quorum(&config->params), config->threshold_min);
     RN_ENSURE(config->self < config->params.members && config->identity != NULL &&
                   config->spent != NULL && config->seed != NULL,
               err, RN_E_USAGE, "secagg member: identity, place, ledger or seed is missing");

@@ -47,7 +47,8 @@ struct rn_sa_input {
 struct rn_sa_member_config {
     const struct rn_identity *identity; /* borrowed, like all pointers here */
     uint32_t self;                      /* own place in the roster */
-    uint32_t local_minimum;             /* of the member's own policy: least contributors; or 0 */
+    uint32_t local_minimum;             /* of the member's own policy: raises F; or 0 */
+    uint32_t threshold_min;             /* of the member's own policy: least t; or 0 */
     struct rn_sa_params params;
     struct rn_sa_context context;
     struct rn_sa_spent *spent; /* the one ledger of this identity */
@@ -76,7 +77,8 @@ RN_MUST rn_result rn_sa_offer_read(struct rn_view message, const struct rn_roste
 /* The session id of any message: which machine is it for? False when it is too short to be one. */
 bool rn_sa_message_session(struct rn_view message, uint8_t out[static RN_HASH_BYTES]);
 
-/* RN_E_CONFIG when the plan is infeasible, RN_E_USAGE when config contradicts itself. */
+/* RN_E_CONFIG when the plan is infeasible, RN_E_REFUSED when t is below threshold_min, RN_E_USAGE
+ * when config contradicts itself. */
 RN_MUST rn_result rn_sa_member_new(const struct rn_sa_member_config *config,
                                    struct rn_sa_member **out, struct rn_error *err);
 /* From the session's records, in order; config as in the first run (input may be empty: it is not
@@ -122,7 +124,7 @@ struct rn_sa_sum_info {
     uint32_t contributors;             /* |U3| */
     uint8_t transcript[RN_HASH_BYTES]; /* T2 */
     uint8_t sum_hash[RN_HASH_BYTES];
-    struct rn_sa_set blamed; /* by the coordinator's word */
+    struct rn_sa_set blamed; /* proven: each signed a false share */
 };
 RN_MUST rn_result rn_sa_member_sum_info(const struct rn_sa_member *member,
                                         struct rn_sa_sum_info *out, struct rn_error *err);

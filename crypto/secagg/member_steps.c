@@ -14,7 +14,7 @@
 /* Does the member's own policy forbid so few contributors? */
 static bool below_minimum(const struct rn_sa_member *m, const struct rn_sa_set *set)
 {
-    return rn_sa_set_count(set) < rn_sa_floor(&m->config.params, m->t.n, m->config.local_minimum);
+    return rn_sa_set_count(set) < rn_sa_floor(&m->config.params, m->config.local_minimum);
 }
 
 rn_result rn_sa_member_on_offer(struct rn_sa_member *m, const struct rn_sa_message *message,
@@ -57,6 +57,8 @@ rn_result rn_sa_member_on_ready_set(struct rn_sa_member *m, const struct rn_sa_m
     struct rn_sa_transcript *t = &m->t;
     const struct rn_sa_transcript before = *t;
     RN_TRY(rn_sa_ready_set_apply(t, message->body, err));
+    const struct rn_sa_set blamed = rn_sa_spent_blamed(m->config.spent, t->roster_hash);
+    const struct rn_sa_set faulty = rn_sa_set_both(&t->joined, &blamed);
     const bool joined = rn_sa_set_has(&t->joined, m->config.self);
     rn_result result = rn_ok();
     if (memcmp(message->transcript, t->t0, RN_HASH_BYTES) != 0) {
@@ -65,6 +67,11 @@ rn_result rn_sa_member_on_ready_set(struct rn_sa_member *m, const struct rn_sa_m
         result = rn_fail(err, RN_E_PEER_PROTOCOL,
                          "ready set: a key of this member was replaced; is another trainer running "
                          "with the same identity?");
+    } else if (!rn_sa_set_empty(&faulty)) {
+        result = rn_fail(err, RN_E_PEER_PROTOCOL,
+                         "ready set: member %u gave a false share in an earlier session, as this "
+                         "member can prove, and is in this one",
+                         rn_sa_set_next(&faulty, 0));
     }
     if (!rn_is_ok(result)) {
         *t = before;
@@ -289,6 +296,9 @@ rn_result rn_sa_member_on_result(struct rn_sa_member *m, const struct rn_sa_mess
     RN_ENSURE(memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
               "result: of another T2");
     RN_TRY(rn_sa_result_apply(&m->t, message->body, err));
+    if (!rn_sa_set_empty(&m->t.blamed)) {
+        rn_sa_spent_blame(m->config.spent, &m->t, message->whole, actions);
+    }
     const struct rn_sa_layout *layout = &m->t.layout;
     rn_sa_vector_init(&m->sum, layout);
     m->sum_leaves = rn_alloc(layout->chunks, RN_HASH_BYTES);

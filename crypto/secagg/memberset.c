@@ -70,6 +70,15 @@ struct rn_sa_set rn_sa_set_minus(const struct rn_sa_set *a, const struct rn_sa_s
     return out;
 }
 
+struct rn_sa_set rn_sa_set_either(const struct rn_sa_set *a, const struct rn_sa_set *b)
+{
+    struct rn_sa_set out;
+    for (uint32_t w = 0; w < RN_SA_SET_WORDS; w++) {
+        out.word[w] = a->word[w] | b->word[w];
+    }
+    return out;
+}
+
 struct rn_sa_set rn_sa_set_both(const struct rn_sa_set *a, const struct rn_sa_set *b)
 {
     struct rn_sa_set out;

@@ -31,6 +31,7 @@ bool rn_sa_set_equal(const struct rn_sa_set *a, const struct rn_sa_set *b);
 /* Is every member of inner in outer? */
 bool rn_sa_set_within(const struct rn_sa_set *inner, const struct rn_sa_set *outer);
 struct rn_sa_set rn_sa_set_minus(const struct rn_sa_set *a, const struct rn_sa_set *b);
+struct rn_sa_set rn_sa_set_either(const struct rn_sa_set *a, const struct rn_sa_set *b);
 struct rn_sa_set rn_sa_set_both(const struct rn_sa_set *a, const struct rn_sa_set *b);
 
 /* The smallest member >= from, or RN_SA_MEMBERS_MAX. Loop over a set in roster order:

@@ -24,8 +24,6 @@ struct rn_sa_slot {
     enum rn_sa_slot_state state;
     struct rn_scalar share_s;
     struct rn_scalar share_b;
-    uint8_t opening_s[32];
-    uint8_t opening_b[32];
 };
 struct rn_sa_secrets {
     struct rn_secret32 channel;
@@ -38,13 +36,10 @@ struct rn_sa_secrets {
 void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 *seed,
                         const uint8_t session[static RN_HASH_BYTES]);
 
-/* Commitments: to a self seed, and to a share of kind "s" or "b" of dealer for holder. */
+/* Which secret a share is of. */
 enum rn_sa_kind { RN_SA_KIND_NONE = 0, RN_SA_KIND_S = 1, RN_SA_KIND_B = 2 };
-void rn_sa_seed_commit(const struct rn_sa_transcript *transcript, uint32_t member,
-                       const struct rn_scalar *seed, uint8_t out[static RN_HASH_BYTES]);
-void rn_sa_share_commit(const struct rn_sa_transcript *transcript, enum rn_sa_kind kind,
-                        uint32_t dealer, uint32_t holder, const struct rn_scalar *share,
-                        const uint8_t opening[static 32], uint8_t out[static RN_HASH_BYTES]);
+/* Of the two, what the certificate opens of this member: b of a survivor, s of a lost one. */
+enum rn_sa_kind rn_sa_kind_due(const struct rn_sa_transcript *transcript, uint32_t member);
 
 /* ---- 0 Offer ---- */
 void rn_sa_offer_write(const struct rn_sa_transcript *transcript, const uint8_t nonce[static 32],
@@ -73,11 +68,20 @@ RN_MUST rn_result rn_sa_shares_write(const struct rn_sa_transcript *transcript, 
                                      struct rn_sa_secrets *secrets,
                                      const struct rn_identity *identity, struct rn_buffer *out,
                                      struct rn_error *err);
-/* The signed root over a whole body of n entries; out_leaves holds n * 32 bytes. */
+/* Bytes of the commitments to one polynomial: t - 1 points. */
+size_t rn_sa_coefficient_bytes(const struct rn_sa_transcript *transcript);
+/* What the signed root is made of: each part can be shown without the others. */
+struct rn_sa_shares_hashes {
+    uint8_t coefficients[2][RN_HASH_BYTES]; /* of s, of b */
+    uint8_t entries[RN_HASH_BYTES];         /* over the leaves of the sealed entries */
+};
+/* Of a whole body; out_leaves holds |T0| * 32 bytes. */
+void rn_sa_shares_hash(const struct rn_sa_transcript *transcript, struct rn_view body,
+                       uint8_t *out_leaves, struct rn_sa_shares_hashes *out);
 void rn_sa_shares_root(const struct rn_sa_transcript *transcript, uint32_t dealer,
-                       struct rn_view body, uint8_t *out_leaves,
-                       uint8_t out_root[static RN_HASH_BYTES]);
-/* Whole body against the signed root; out_leaves holds n * 32 bytes. */
+                       const struct rn_sa_shares_hashes *hashes, uint8_t out[static RN_HASH_BYTES]);
+/* Whole body against the signed root, commitments against their encoding; out_leaves holds |T0| *
+ * 32 bytes. */
 RN_MUST rn_result rn_sa_shares_check(const struct rn_sa_transcript *transcript,
                                      const struct rn_sa_message *message, uint8_t *out_leaves,
                                      struct rn_error *err);
@@ -86,6 +90,21 @@ struct rn_sa_dealing {
     struct rn_buffer message; /* whole Shares */
     uint8_t *leaves;          /* n * 32 bytes */
 };
+/* The commitments to one polynomial in it. */
+struct rn_view rn_sa_dealing_coefficients(const struct rn_sa_transcript *transcript,
+                                          const struct rn_sa_dealing *dealing,
+                                          enum rn_sa_kind kind);
+/* share * G as the dealer's commitments fix it. RN_E_PEER_FORMAT when they are no group elements.
+ */
+RN_MUST rn_result rn_sa_share_expected(const struct rn_sa_transcript *transcript,
+                                       enum rn_sa_kind kind, uint32_t dealer, uint32_t holder,
+                                       struct rn_view coefficients, struct rn_point *out,
+                                       struct rn_error *err);
+/* Is this the share of dealer's secret for holder? Coefficients: the commitments that the dealer
+ * signed. RN_E_PEER_PROTOCOL when not. */
+RN_MUST rn_result rn_sa_share_check(const struct rn_sa_transcript *transcript, enum rn_sa_kind kind,
+                                    uint32_t dealer, uint32_t holder, struct rn_view coefficients,
+                                    const struct rn_scalar *share, struct rn_error *err);
 void rn_sa_shares_set_write(const struct rn_sa_transcript *transcript,
                             const struct rn_sa_dealing *dealings, const struct rn_sa_set *dealers,
                             uint32_t holder, struct rn_buffer *out_body);
@@ -191,7 +210,6 @@ void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self
 struct rn_sa_revealed {
     bool held; /* a share came */
     struct rn_scalar share;
-    uint8_t opening[32];
 };
 /* One per member of the roster; those outside U2 stay unset. RN_E_PEER_PROTOCOL when the kinds are
  * not those that U3 dictates, or a share is missing that the sender acknowledged. */
@@ -200,12 +218,24 @@ RN_MUST rn_result rn_sa_reveal_read(const struct rn_sa_transcript *transcript, u
                                     struct rn_sa_revealed out[static RN_SA_MEMBERS_MAX],
                                     struct rn_error *err);
 
+/* ---- Blame, a part of Result ---- */
+/* Bytes of one proof. */
+size_t rn_sa_blame_bytes(const struct rn_sa_transcript *transcript);
+/* The sender of this whole Reveal gave a false share of dealer's secret. */
+void rn_sa_blame_write(const struct rn_sa_transcript *transcript, uint32_t dealer,
+                       const struct rn_sa_dealing *dealing, struct rn_view reveal,
+                       struct rn_buffer *out);
+/* Class PEER: it is no proof. */
+RN_MUST rn_result rn_sa_blame_read(const struct rn_sa_transcript *transcript, struct rn_reader *r,
+                                   uint32_t *out_holder, struct rn_error *err);
+
 /* ---- R5 Result ---- */
-/* secrets[i] for members i of U2: b_i of survivors, s_i of the others. */
+/* secrets[i] for members i of U2: b_i of survivors, s_i of the others. proofs: of blame, in the
+ * order of those they blame. */
 void rn_sa_result_write(const struct rn_sa_transcript *transcript,
-                        const uint8_t root[static RN_HASH_BYTES], const struct rn_sa_set *blamed,
-                        const struct rn_scalar *secrets, struct rn_buffer *out_body);
-/* Enters RESULT: secrets checked against their commitments. */
+                        const uint8_t root[static RN_HASH_BYTES], const struct rn_scalar *secrets,
+                        struct rn_view proofs, struct rn_buffer *out_body);
+/* Enters RESULT: secrets checked against what their members published, and every proof of blame. */
 RN_MUST rn_result rn_sa_result_apply(struct rn_sa_transcript *transcript, struct rn_view body,
                                      struct rn_error *err);
 /* Does the secret match what its member published in R0? */

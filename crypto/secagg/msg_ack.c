@@ -202,7 +202,7 @@ rn_result rn_sa_ack_set_apply(struct rn_sa_transcript *transcript, struct rn_vie
 
     struct rn_sa_set holders[RN_SA_MEMBERS_MAX] = {{{0}}};
     const struct rn_sa_set linked = find_linked(transcript, &dealers, &ackers, valid, holders);
-    const uint32_t floor = rn_sa_floor(&transcript->params, transcript->n, 0);
+    const uint32_t floor = rn_sa_floor(&transcript->params, 0);
     RN_ENSURE(rn_sa_set_count(&linked) >= floor, err, RN_E_PEER_PROTOCOL,
               "ack set: %u members are left, below %u", rn_sa_set_count(&linked), floor);
     for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * R0. Ready, member to coordinator: fresh channel key, fresh mask key, commitment to the self seed.
+ * R0. Ready, member to coordinator: fresh channel key, S = s*G of the fresh mask secret s and
+ * B = b*G of the fresh self seed b.
  * Ready set, coordinator to all: every signed Ready by place; it defines T0.
  */
 #include "base/guard.h"
@@ -23,19 +24,6 @@ void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 
     rn_scalar_draw(&secrets->stream, &secrets->self);
 }
 
-void rn_sa_seed_commit(const struct rn_sa_transcript *transcript, uint32_t member,
-                       const struct rn_scalar *seed, uint8_t out[static RN_HASH_BYTES])
-{
-    uint8_t bytes[RN_HASH_BYTES + 4 + RN_SCALAR_BYTES];
-    struct rn_writer w = rn_writer_to(bytes, sizeof bytes);
-    rn_write_bytes(&w, transcript->session, RN_HASH_BYTES);
-    rn_write_u32(&w, member);
-    rn_write_bytes(&w, seed->bytes, RN_SCALAR_BYTES);
-    const struct rn_view view = rn_view_of(bytes, w.position);
-    rn_sha256(out, "rondo/v1 secagg self seed", &view, 1);
-    rn_secret_wipe(bytes, sizeof bytes);
-}
-
 void rn_sa_ready_write(const struct rn_sa_transcript *transcript, uint32_t self,
                        const struct rn_sa_secrets *secrets, const struct rn_identity *identity,
                        struct rn_buffer *out)
@@ -44,14 +32,14 @@ void rn_sa_ready_write(const struct rn_sa_transcript *transcript, uint32_t self,
     rn_channel_public_of(&secrets->channel, &channel);
     struct rn_point mask;
     rn_point_of_scalar(&secrets->mask, &mask);
-    uint8_t commitment[RN_HASH_BYTES];
-    rn_sa_seed_commit(transcript, self, &secrets->self, commitment);
+    struct rn_point own;
+    rn_point_of_scalar(&secrets->self, &own);
 
     uint8_t body[RN_SA_READY_BODY];
     struct rn_writer w = rn_writer_to(body, sizeof body);
     rn_write_bytes(&w, channel.bytes, sizeof channel.bytes);
     rn_write_bytes(&w, mask.bytes, sizeof mask.bytes);
-    rn_write_bytes(&w, commitment, sizeof commitment);
+    rn_write_bytes(&w, own.bytes, sizeof own.bytes);
     RN_BUG_IF(!rn_writer_done(&w) || w.position != sizeof body);
     const struct rn_sa_draft draft = {
         .type = RN_SA_READY,
@@ -66,14 +54,19 @@ void rn_sa_ready_write(const struct rn_sa_transcript *transcript, uint32_t self,
 static rn_result read_ready(struct rn_view body, struct rn_sa_peer *out, struct rn_error *err)
 {
     struct rn_reader r = rn_reader_of(body);
-    uint8_t point[RN_POINT_BYTES];
+    uint8_t mask[RN_POINT_BYTES];
+    uint8_t own[RN_POINT_BYTES];
     rn_read_copy(&r, out->channel.bytes, sizeof out->channel.bytes);
-    rn_read_copy(&r, point, sizeof point);
-    rn_read_copy(&r, out->commitment, sizeof out->commitment);
+    rn_read_copy(&r, mask, sizeof mask);
+    rn_read_copy(&r, own, sizeof own);
     RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "ready: wrong length");
     RN_ENSURE(rn_channel_public_valid(&out->channel), err, RN_E_PEER_FORMAT,
               "ready: the channel key is no valid X25519 key");
-    return rn_point_parse(point, &out->mask, err);
+    RN_TRY(rn_point_parse(mask, &out->mask, err));
+    RN_TRY(rn_point_parse(own, &out->self, err));
+    RN_ENSURE(!rn_point_equal(&out->mask, &out->self), err, RN_E_PEER_PROTOCOL,
+              "ready: mask secret and self seed are one");
+    return rn_ok();
 }
 
 rn_result rn_sa_ready_check(const struct rn_sa_message *message, struct rn_error *err)
@@ -100,7 +93,9 @@ static rn_result check_distinct(const struct rn_sa_peer *peers, const struct rn_
         const bool equal = memcmp(peers[i].channel.bytes, peers[last].channel.bytes,
                                   sizeof peers[i].channel.bytes) == 0 ||
                            rn_point_equal(&peers[i].mask, &peers[last].mask) ||
-                           memcmp(peers[i].commitment, peers[last].commitment, RN_HASH_BYTES) == 0;
+                           rn_point_equal(&peers[i].self, &peers[last].self) ||
+                           rn_point_equal(&peers[i].mask, &peers[last].self) ||
+                           rn_point_equal(&peers[i].self, &peers[last].mask);
         RN_ENSURE(!equal, err, RN_E_PEER_PROTOCOL,
                   "ready set: members %u and %u announce the same key", i, last);
     }
@@ -115,7 +110,7 @@ rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_v
     RN_ENSURE(count <= transcript->context.roster->count &&
                   rn_reader_left(&r) == (size_t)count * RN_SA_READY_BYTES,
               err, RN_E_PEER_FORMAT, "ready set: wrong length");
-    const uint32_t floor = rn_sa_floor(&transcript->params, count, 0);
+    const uint32_t floor = rn_sa_floor(&transcript->params, 0);
     RN_ENSURE(count >= floor, err, RN_E_PEER_PROTOCOL, "ready set: %u members are below %u", count,
               floor);
     struct rn_sa_peer peers[RN_SA_MEMBERS_MAX] = {0};
@@ -138,7 +133,7 @@ rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_v
     memcpy(transcript->peers, peers, sizeof peers);
     transcript->joined = joined;
     transcript->n = count;
-    transcript->quorum = rn_sa_quorum(&transcript->params, count);
+    transcript->quorum = rn_sa_quorum(&transcript->params);
     transcript->level = RN_SA_LEVEL_JOINED;
     return rn_ok();
 }

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static enum rn_sa_kind kind_of(const struct rn_sa_transcript *transcript, uint32_t member)
+enum rn_sa_kind rn_sa_kind_due(const struct rn_sa_transcript *transcript, uint32_t member)
 {
     return rn_sa_set_has(&transcript->survivors, member) ? RN_SA_KIND_B : RN_SA_KIND_S;
 }
@@ -21,11 +21,9 @@ static void keep_only(struct rn_sa_slot *slot, enum rn_sa_kind kind)
     }
     if (kind == RN_SA_KIND_S) {
         rn_scalar_clear(&slot->share_b);
-        rn_secret_wipe(slot->opening_b, sizeof slot->opening_b);
         slot->state = RN_SA_SLOT_KEPT_S;
     } else {
         rn_scalar_clear(&slot->share_s);
-        rn_secret_wipe(slot->opening_s, sizeof slot->opening_s);
         slot->state = RN_SA_SLOT_KEPT_B;
     }
 }
@@ -35,7 +33,7 @@ void rn_sa_slots_choose(const struct rn_sa_transcript *transcript, struct rn_sa_
     RN_BUG_IF(transcript->level < RN_SA_LEVEL_CERTIFIED);
     for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
         if (rn_sa_set_has(&transcript->linked, i)) {
-            keep_only(&secrets->slots[i], kind_of(transcript, i));
+            keep_only(&secrets->slots[i], rn_sa_kind_due(transcript, i));
         } else {
             rn_secret_wipe(&secrets->slots[i], sizeof secrets->slots[i]);
         }
@@ -59,7 +57,6 @@ void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self
         rn_buffer_u32(&body, i);
         rn_buffer_u32(&body, (uint32_t)kind);
         rn_buffer_append(&body, s ? slot->share_s.bytes : b ? slot->share_b.bytes : none, 32);
-        rn_buffer_append(&body, s ? slot->opening_s : b ? slot->opening_b : none, 32);
     }
     RN_BUG_IF(body.failed);
     const struct rn_sa_draft draft = {
@@ -88,9 +85,8 @@ rn_result rn_sa_reveal_read(const struct rn_sa_transcript *transcript, uint32_t 
         const uint32_t member = rn_read_u32(&r);
         const uint32_t kind = rn_read_u32(&r);
         const struct rn_view share = rn_read_view(&r, 32);
-        rn_read_copy(&r, out[i].opening, 32);
         const bool holds = rn_sa_set_has(&transcript->peers[i].holders, sender);
-        const enum rn_sa_kind due = holds ? kind_of(transcript, i) : RN_SA_KIND_NONE;
+        const enum rn_sa_kind due = holds ? rn_sa_kind_due(transcript, i) : RN_SA_KIND_NONE;
         RN_ENSURE(member == i && kind == (uint32_t)due, err, RN_E_PEER_PROTOCOL,
                   "reveal: not the share of member %u that the certificate asks for", i);
         if (holds) {

@@ -4,7 +4,7 @@
  * coordinator: this T2, or ABORT, one per session. Certificate and abort certificate, coordinator
  * to all: Q equal votes. Abort call, coordinator to all: please vote ABORT.
  *
- * 2Q > n + n_c, and an honest member votes once: two different certificates of one session, of
+ * 2Q > n_max + n_c, and an honest member votes once: two different certificates of one session, of
  * either kind, cannot both exist.
  */
 #include "base/guard.h"
@@ -35,7 +35,7 @@ rn_result rn_sa_survivors_allowed(const struct rn_sa_transcript *transcript,
     RN_ENSURE(rn_sa_set_within(set, &transcript->linked), err, RN_E_PEER_PROTOCOL,
               "survivors: some are not among the members that may upload");
     const uint32_t count = rn_sa_set_count(set);
-    const uint32_t floor = rn_sa_floor(&transcript->params, transcript->n, 0);
+    const uint32_t floor = rn_sa_floor(&transcript->params, 0);
     RN_ENSURE(count >= floor, err, RN_E_PEER_PROTOCOL, "survivors: %u members are below %u", count,
               floor);
     for (uint32_t i = rn_sa_set_next(&transcript->linked, 0); i < RN_SA_MEMBERS_MAX;

@@ -40,7 +40,7 @@ rn_result rn_sa_params_check(const struct rn_sa_params *params, struct rn_error 
                   params->colluding + params->honest <= n,
               err, RN_E_CONFIG, "secagg: %u members are too few for colluding %u plus honest %u", n,
               params->colluding, params->honest);
-    const uint32_t floor = rn_sa_floor(params, n, 0);
+    const uint32_t floor = rn_sa_floor(params, 0);
     RN_ENSURE(n >= params->losses + floor, err, RN_E_CONFIG,
               "secagg: of %u members at least %u must remain, so %u losses are at most possible, "
               "not %u",
@@ -54,14 +54,14 @@ rn_result rn_sa_params_check(const struct rn_sa_params *params, struct rn_error 
     return check_times(params, err);
 }
 
-uint32_t rn_sa_quorum(const struct rn_sa_params *params, uint32_t n)
+uint32_t rn_sa_quorum(const struct rn_sa_params *params)
 {
-    return (n + params->colluding) / 2 + 1;
+    return (params->members + params->colluding) / 2 + 1;
 }
 
-uint32_t rn_sa_floor(const struct rn_sa_params *params, uint32_t n, uint32_t local_minimum)
+uint32_t rn_sa_floor(const struct rn_sa_params *params, uint32_t local_minimum)
 {
-    uint32_t floor = rn_sa_quorum(params, n);
+    uint32_t floor = rn_sa_quorum(params);
     if (floor < params->colluding + params->honest) {
         floor = params->colluding + params->honest;
     }
@@ -71,10 +71,10 @@ uint32_t rn_sa_floor(const struct rn_sa_params *params, uint32_t n, uint32_t loc
     return floor < local_minimum ? local_minimum : floor;
 }
 
-uint32_t rn_sa_spare(const struct rn_sa_params *params, uint32_t n)
+uint32_t rn_sa_spare(const struct rn_sa_params *params)
 {
-    const uint32_t floor = rn_sa_floor(params, n, 0);
-    return n > floor ? n - floor : 0;
+    const uint32_t floor = rn_sa_floor(params, 0);
+    return params->members > floor ? params->members - floor : 0;
 }
 
 uint32_t rn_sa_bits(const struct rn_sa_params *params)
@@ -165,6 +165,7 @@ void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_par
     rn_write_u32(&w, RN_MASK_PRG_AES256_CTR);
     rn_write_u32(&w, 0); /* sum check: none */
     rn_write_u32(&w, 0); /* share graph: complete */
+    rn_write_u32(&w, 0); /* KEM: none */
     rn_write_u64(&w, context->elements);
     rn_write_bytes(&w, context->scales_hash, RN_HASH_BYTES);
     RN_BUG_IF(!rn_writer_done(&w));

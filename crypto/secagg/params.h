@@ -18,7 +18,7 @@
 
 struct rn_roster;
 
-#define RN_SA_VERSION 1u
+#define RN_SA_VERSION 2u
 #define RN_SA_MEMBERS_MIN 3u
 /* Ring width: the sum, plus a guard bit, stays exact in a double. */
 #define RN_SA_BITS_MAX 53u
@@ -43,7 +43,7 @@ struct rn_sa_timeout {
 struct rn_sa_params {
     uint32_t members;        /* n_max: entries in the roster */
     uint32_t colluding;      /* n_c >= 1: members that may work with the coordinator */
-    uint32_t losses;         /* D: losses after R0 that a round of n_max members must survive */
+    uint32_t losses;         /* D: absent or lost members that a round must survive, R0 included */
     uint32_t honest;         /* h_min >= 2: honest contributors that must remain in the sum */
     uint64_t value_max;      /* largest value of one element of one member, e.g. 2^q - 2 */
     uint32_t chunk_elements; /* data elements of one chunk; 0: RN_SA_CHUNK_ELEMENTS_DEFAULT */
@@ -56,13 +56,15 @@ struct rn_sa_params {
 /* Is the plan feasible? RN_E_CONFIG with the reason and the number to change. */
 RN_MUST rn_result rn_sa_params_check(const struct rn_sa_params *params, struct rn_error *err);
 
-/* Q = floor((n + n_c) / 2) + 1 signers of a certificate, for n members in the session (T0). The
- * Shamir threshold t is Q too. */
-uint32_t rn_sa_quorum(const struct rn_sa_params *params, uint32_t n);
-/* F = max(Q, n_c + h_min, RN_SA_MEMBERS_MIN, local_minimum): least |T0|, |U2| and |U3|. */
-uint32_t rn_sa_floor(const struct rn_sa_params *params, uint32_t n, uint32_t local_minimum);
-/* Losses after R0 that a session of n members survives: n - F, or 0. */
-uint32_t rn_sa_spare(const struct rn_sa_params *params, uint32_t n);
+/* The three numbers of a cohort follow from the roster's size n_max = params->members alone, never
+ * from who came: policy, plan check and run time all ask these functions. */
+/* Q = floor((n_max + n_c) / 2) + 1 signers of a certificate. The Shamir threshold t is Q too. */
+uint32_t rn_sa_quorum(const struct rn_sa_params *params);
+/* F = max(Q, n_c + h_min, RN_SA_MEMBERS_MIN, local_minimum): least |T0|, |U2| and |U3|.
+ * local_minimum: the member's own, or 0. */
+uint32_t rn_sa_floor(const struct rn_sa_params *params, uint32_t local_minimum);
+/* Members that may be absent or get lost: n_max - F, or 0. */
+uint32_t rn_sa_spare(const struct rn_sa_params *params);
 /* b = ceil(log2(n_max * value_max + 1)) + 1, or 0 when it exceeds RN_SA_BITS_MAX. */
 uint32_t rn_sa_bits(const struct rn_sa_params *params);
 

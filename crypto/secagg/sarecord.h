@@ -17,6 +17,7 @@ enum rn_sa_record_kind {
     RN_SA_RECORD_VOTED,      /* before Vote */
     RN_SA_RECORD_REVEALED,   /* before Reveal: its bytes */
     RN_SA_RECORD_CLOSED,     /* abort certificate; kept */
+    RN_SA_RECORD_BLAMED,     /* a Result with proofs of blame; kept */
     /* coordinator */
     RN_SA_RECORD_OFFER = 32,
     RN_SA_RECORD_READY_SET,

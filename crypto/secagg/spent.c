@@ -27,7 +27,15 @@ struct plan {
     uint32_t attempt;
 };
 
+/* Members of one roster that were proven faulty. */
+struct blamed {
+    uint8_t roster[RN_HASH_BYTES];
+    struct rn_sa_set members;
+};
+
 struct rn_sa_spent {
+    struct blamed *blamed;
+    size_t blamed_count;
     struct open_session *open;
     size_t open_count, open_capacity;
     struct plan *plans;
@@ -45,6 +53,7 @@ void rn_sa_spent_free(struct rn_sa_spent *spent)
     if (spent != NULL) {
         rn_free(spent->open);
         rn_free(spent->plans);
+        rn_free(spent->blamed);
         rn_free(spent);
     }
 }
@@ -141,6 +150,35 @@ static void close_session(struct rn_sa_spent *spent, const uint8_t *session)
     }
 }
 
+static struct blamed *find_blamed(const struct rn_sa_spent *spent, const uint8_t *roster)
+{
+    for (size_t i = 0; i < spent->blamed_count; i++) {
+        if (memcmp(spent->blamed[i].roster, roster, RN_HASH_BYTES) == 0) {
+            return &spent->blamed[i];
+        }
+    }
+    return NULL;
+}
+
+static rn_result load_blamed(struct rn_sa_spent *spent, struct rn_sa_record *record,
+                             struct rn_error *err)
+{
+    struct rn_reader *r = &record->body;
+    struct blamed entry = {0};
+    rn_read_copy(r, entry.roster, RN_HASH_BYTES);
+    entry.members = rn_sa_set_read(r);
+    RN_ENSURE(!r->failed, err, RN_E_DATA, "journal: a proof of blame is cut short");
+    struct blamed *known = find_blamed(spent, entry.roster);
+    if (known == NULL) { /* one entry for each roster that this identity ever had */
+        spent->blamed = rn_realloc(spent->blamed, spent->blamed_count, spent->blamed_count + 1,
+                                   sizeof *spent->blamed);
+        spent->blamed[spent->blamed_count++] = entry;
+        return rn_ok();
+    }
+    known->members = rn_sa_set_either(&known->members, &entry.members);
+    return rn_ok();
+}
+
 rn_result rn_sa_spent_load(struct rn_sa_spent *spent, struct rn_view bytes, struct rn_error *err)
 {
     struct rn_sa_record record;
@@ -153,6 +191,8 @@ rn_result rn_sa_spent_load(struct rn_sa_spent *spent, struct rn_view bytes, stru
     case RN_SA_RECORD_CLOSED: /* verified before it was written */
         close_session(spent, record.session);
         return rn_ok();
+    case RN_SA_RECORD_BLAMED:
+        return load_blamed(spent, &record, err);
     default:
         return rn_ok();
     }
@@ -260,4 +300,25 @@ rn_result rn_sa_spent_spend(struct rn_sa_spent *spent, const struct rn_sa_transc
     const rn_result loaded = rn_sa_spent_load(spent, rn_buffer_view(record), NULL);
     RN_BUG_IF(!rn_is_ok(loaded));
     return rn_ok();
+}
+
+void rn_sa_spent_blame(struct rn_sa_spent *spent, const struct rn_sa_transcript *transcript,
+                       struct rn_view result, struct rn_sa_actions *out_actions)
+{
+    struct rn_sa_action *action = rn_sa_actions_add(out_actions, RN_SA_PERSIST);
+    action->keep = true;
+    struct rn_buffer *record = &action->bytes;
+    rn_sa_record_begin(record, RN_SA_RECORD_BLAMED, transcript->session);
+    rn_buffer_append(record, transcript->roster_hash, RN_HASH_BYTES);
+    rn_sa_set_write(record, &transcript->blamed);
+    rn_buffer_blob(record, result);
+    const rn_result loaded = rn_sa_spent_load(spent, rn_buffer_view(record), NULL);
+    RN_BUG_IF(!rn_is_ok(loaded));
+}
+
+struct rn_sa_set rn_sa_spent_blamed(const struct rn_sa_spent *spent,
+                                    const uint8_t roster_hash[static RN_HASH_BYTES])
+{
+    const struct blamed *known = find_blamed(spent, roster_hash);
+    return known == NULL ? (struct rn_sa_set){{0}} : known->members;
 }

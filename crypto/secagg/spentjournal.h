@@ -24,4 +24,10 @@ RN_MUST rn_result rn_sa_spent_spend(struct rn_sa_spent *spent,
 void rn_sa_spent_close(struct rn_sa_spent *spent, const uint8_t session[static RN_HASH_BYTES],
                        struct rn_view certificate, struct rn_sa_actions *out_actions);
 
+/* Members of this roster that a Result proved faulty, with the message that proves it. */
+void rn_sa_spent_blame(struct rn_sa_spent *spent, const struct rn_sa_transcript *transcript,
+                       struct rn_view result, struct rn_sa_actions *out_actions);
+struct rn_sa_set rn_sa_spent_blamed(const struct rn_sa_spent *spent,
+                                    const uint8_t roster_hash[static RN_HASH_BYTES]);
+
 #endif

@@ -28,7 +28,7 @@ enum rn_sa_level {
 struct rn_sa_peer {
     struct rn_channel_public channel;
     struct rn_point mask;                          /* S_i = s_i * G */
-    uint8_t commitment[RN_HASH_BYTES];             /* to b_i */
+    struct rn_point self;                          /* B_i = b_i * G */
     uint8_t shares_envelope[RN_SA_ENVELOPE_BYTES]; /* its R1, where dealers has it */
     struct rn_sa_set holders;                      /* who acknowledged its share */
     uint8_t done[RN_SA_DONE_BYTES];                /* its signed Done, where survivors has it */
@@ -45,7 +45,7 @@ struct rn_sa_transcript {
     uint8_t t1[RN_HASH_BYTES];
     uint8_t t2[RN_HASH_BYTES];
     uint32_t n;                 /* |T0| */
-    uint32_t quorum;            /* Q = t, for n */
+    uint32_t quorum;            /* Q = t */
     struct rn_sa_set joined;    /* T0 */
     struct rn_sa_set dealers;   /* sent R1; known to participants from SHARES_SET on */
     struct rn_sa_set linked;    /* U2 */

@@ -294,11 +294,24 @@ static void help(struct rn_coordination *c, uint32_t index)
     peer->helped_ms = c->clock_ms;
 }
 
+/* One that is offered nothing would not hear that there is a sum: it is told once of each. */
+static void tell_left_out(struct rn_coordination *c, uint32_t index)
+{
+    struct rn_coord_peer *peer = &c->peers[index];
+    const struct rn_coord_round *missed = rn_coord_index_find(c, peer->next_round);
+    if (rn_sa_set_has(&c->blamed, index) && peer->known && missed != NULL &&
+        missed->round != peer->told_round) {
+        peer->told_round = missed->round;
+        peer->wants_help = true;
+    }
+}
+
 /* Help reads records: a member that asks without end does not get it without end. */
 void rn_coord_help_all(struct rn_coordination *c)
 {
     for (uint32_t i = 0; i < c->peer_count; i++) {
         struct rn_coord_peer *peer = &c->peers[i];
+        tell_left_out(c, i);
         const bool soon = peer->helped && c->clock_ms - peer->helped_ms < HELP_MS;
         if (peer->wants_help && !soon && peer->connection != 0) {
             help(c, i);

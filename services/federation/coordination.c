@@ -131,6 +131,9 @@ static bool may_start(const struct rn_coordination *c)
     uint32_t present = 0;
     for (uint32_t i = 0; i < c->peer_count; i++) {
         const struct rn_coord_peer *peer = &c->peers[i];
+        if (rn_sa_set_has(&c->blamed, i)) {
+            continue;
+        }
         if (peer->connection != 0 && !peer->waits) {
             present++;
         } else if (!peer->stranded && c->clock_ms - peer->since_ms < patience) {
@@ -139,7 +142,7 @@ static bool may_start(const struct rn_coordination *c)
     }
     const struct rn_sa_params params = {
         .members = c->peer_count, .colluding = secagg->colluding, .honest = secagg->honest};
-    return present >= rn_sa_floor(&params, present, 0) && c->publishing < RN_COORD_PUBLISHING_MAX;
+    return present >= rn_sa_floor(&params, 0) && c->publishing < RN_COORD_PUBLISHING_MAX;
 }
 
 /* Fewer are here than a sum needs to hide one of them, and for as long as a round may last: the

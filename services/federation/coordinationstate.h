@@ -79,6 +79,7 @@ struct rn_coord_peer {
     bool wants_signatures; /* just here, or there are more than it was given */
     bool waits;            /* said that it takes no offer before it holds more signatures */
     bool wants_help;       /* behind, or just here: to be told what it lacks */
+    uint32_t told_round;   /* left out: the last sum that it was told of */
     bool helped;           /* helped_ms counts */
     uint64_t helped_ms;
     bool stranded;          /* what it lacks is not kept any more */
@@ -142,6 +143,7 @@ struct rn_coordination {
 
     struct rn_coord_peer peers[RN_SA_MEMBERS_MAX];
     uint32_t peer_count;
+    struct rn_sa_set blamed; /* proven faulty in a round of this job: no offer goes to them */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
 
     struct rn_plan_signatures signatures; /* every one verified; they only become more */
@@ -198,6 +200,11 @@ static inline const char *rn_coord_phase_of(const struct rn_coord_session *sessi
 void rn_coord_write_attempt(struct rn_coordination *c, const struct rn_coord_session *session);
 void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_session *session,
                             enum rn_record_kind kind, struct rn_buffer *bytes);
+/* Members that are left out from now on. */
+void rn_coord_write_blamed(struct rn_coordination *c, const struct rn_coord_session *session,
+                           const struct rn_sa_set *blamed);
+RN_MUST rn_result rn_coord_read_blamed(void *coordination, const struct rn_record_key *key,
+                                       struct rn_view body, struct rn_error *err);
 /* The outcome of a round without a sum; of one with a sum, and its adapter. */
 void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result);
 RN_MUST rn_result rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result,

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/secagg/transcript.h"
 #include "crypto/sha256.h"
 
 static struct rn_record_key key_of(enum rn_record_kind kind, uint32_t round, uint32_t attempt,
@@ -33,6 +34,27 @@ void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_ses
     const struct rn_record_key key = key_of(kind, session->round, session->attempt, session->id);
     *rn_job_batch_write(rn_effects_commit(c->out), &key) = *bytes;
     *bytes = (struct rn_buffer){0};
+}
+
+void rn_coord_write_blamed(struct rn_coordination *c, const struct rn_coord_session *session,
+                           const struct rn_sa_set *blamed)
+{
+    const struct rn_record_key key =
+        key_of(RN_RECORD_BLAMED, session->round, session->attempt, session->id);
+    rn_sa_set_write(rn_job_batch_write(rn_effects_commit(c->out), &key), blamed);
+    c->blamed = rn_sa_set_either(&c->blamed, blamed);
+}
+
+rn_result rn_coord_read_blamed(void *coordination, const struct rn_record_key *key,
+                               struct rn_view body, struct rn_error *err)
+{
+    struct rn_coordination *c = coordination;
+    struct rn_reader r = rn_reader_of(body);
+    const struct rn_sa_set blamed = rn_sa_set_read(&r);
+    RN_ENSURE(rn_reader_done(&r), err, RN_E_DATA, "journal: who was blamed in round %u is damaged",
+              (unsigned)key->round);
+    c->blamed = rn_sa_set_either(&c->blamed, &blamed);
+    return rn_ok();
 }
 
 void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result)

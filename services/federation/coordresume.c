@@ -234,5 +234,6 @@ rn_result rn_coord_resume(struct rn_coordination *c, struct rn_coord_outcome *ou
     RN_TRY(publish_again(c, published, err));
     RN_TRY(rn_job_course_resume_best(&c->course, c->basis->plan, &c->basis->reader, err));
     RN_TRY(read_end(c, err));
+    RN_TRY(scan(c, RN_RECORD_BLAMED, rn_coord_read_blamed, c, err));
     return resume_attempt(c, &results.last, out_outcome, err);
 }

@@ -133,9 +133,14 @@ static void send_bulk_to(struct rn_coordination *c, struct rn_coord_session *ses
     }
 }
 
-static void tell_blamed(struct rn_coordination *c, const struct rn_coord_session *session,
-                        const struct rn_sa_set *blamed)
+/* From now on they are offered nothing; a session that is looked at again says nothing new. */
+static void leave_out(struct rn_coordination *c, const struct rn_coord_session *session,
+                      const struct rn_sa_set *blamed)
 {
+    if (rn_sa_set_within(blamed, &c->blamed)) {
+        return;
+    }
+    rn_coord_write_blamed(c, session, blamed);
     for (uint32_t i = rn_sa_set_next(blamed, 0); i < c->peer_count;
          i = rn_sa_set_next(blamed, i + 1)) {
         struct rn_job_event event = event_of(RN_JOB_BLAMED, session);
@@ -165,13 +170,13 @@ static void execute_one(struct rn_coordination *c, struct rn_coord_session *sess
         break;
     case RN_SA_FINISHED:
         outcome->finished = true;
-        tell_blamed(c, session, &action->blamed);
+        leave_out(c, session, &action->blamed);
         break;
     case RN_SA_ABORTED:
         outcome->aborted = true;
         outcome->reason = action->reason;
         outcome->certified = action->certified;
-        tell_blamed(c, session, &action->blamed);
+        leave_out(c, session, &action->blamed);
         break;
     case RN_SA_EVIDENCE:
         rn_job_evidence_add(&c->evidence, c->basis->roster, rn_buffer_view(&action->bytes));
@@ -313,20 +318,17 @@ static bool is_slow(const struct rn_coordination *c, const struct rn_coord_peer 
                   : c->clock_ms - peer->progress_ms >= STALL_MS;
 }
 
-/* How many answers the stage needs to close when `possible` may come. */
-static uint32_t needed(const struct rn_coord_session *session, uint32_t possible)
+/* How many answers the stage needs to close. */
+static uint32_t needed(const struct rn_coord_session *session)
 {
-    const struct rn_sa_params *params = &session->params;
-    const uint32_t joined = rn_sa_set_count(&session->joined);
     switch (session->stage) {
     case RN_SA_STAGE_READY:
-        return rn_sa_floor(params, possible, 0);
     case RN_SA_STAGE_SHARES:
     case RN_SA_STAGE_ACKS:
     case RN_SA_STAGE_UPLOAD:
-        return rn_sa_floor(params, joined, 0);
+        return rn_sa_floor(&session->params, 0);
     default:
-        return rn_sa_quorum(params, joined);
+        return rn_sa_quorum(&session->params);
     }
 }
 
@@ -352,7 +354,7 @@ void rn_coord_skip_waiting(struct rn_coordination *c)
         may_come += !out;
     }
     const uint32_t possible = rn_sa_set_count(&session->arrived) + may_come;
-    const bool hopeless = session->stage != RN_SA_STAGE_SUM && possible < needed(session, possible);
+    const bool hopeless = session->stage != RN_SA_STAGE_SUM && possible < needed(session);
     const uint64_t until = session->stage_ms + (hopeless ? timeout.hard_ms : timeout.soft_ms);
     const uint64_t now = rn_coord_machine_ms(c);
     if (now < until) {
@@ -370,7 +372,8 @@ static rn_result machine_config(const struct rn_coordination *c, const struct rn
 {
     *out = (struct rn_sa_aggregator_config){.identity = c->basis->identity,
                                             .spool_bytes_max = c->config.spool_bytes,
-                                            .spool = c->config.spool};
+                                            .spool = c->config.spool,
+                                            .excluded = c->blamed};
     return rn_round_session(c->model, c->basis->plan, c->basis->roster, c->basis->base_hash,
                             key->round, key->attempt, rn_coord_start_of(c, key->round), key->before,
                             &out->params, &out->context, err);

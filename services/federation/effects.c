@@ -5,7 +5,10 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/secagg/envelope.h"
 #include "crypto/secret.h"
+
+_Static_assert(RN_WIRE_SECAGG_MAX >= RN_SA_MESSAGE_MAX, "every protocol message can be sent");
 
 static void clear_floats(float **values, size_t count)
 {

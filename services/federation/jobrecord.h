@@ -30,6 +30,7 @@ enum rn_record_kind {
     RN_RECORD_PLAN = 13,      /* hash of the plan whose job this is; never pruned */
     RN_RECORD_END = 14,       /* rn_job_end_write: the job ended for good, and why */
     RN_RECORD_BEST = 15,      /* rn_round_model_write: the adapter that measured best so far */
+    RN_RECORD_BLAMED = 16,    /* set of members that were proven faulty; never pruned */
 };
 
 struct rn_record_key {

@@ -46,7 +46,7 @@ struct rn_participation_config {
     struct rn_round_model *model;                /* borrowed; changed by steps alone */
     const struct rn_policy *policy;              /* its rules on signers are judged here */
     const struct rn_plan_signatures *signatures; /* that this site holds */
-    uint32_t survivors_min;                      /* of the policy: least contributors; or 0 */
+    uint32_t survivors_min;                      /* of the policy: raises the floor F; or 0 */
     uint64_t weight;                             /* example count of the training data */
     const char *name;                            /* own, in the roster */
 };

@@ -39,6 +39,7 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
         .identity = basis->identity,
         .self = basis->self,
         .local_minimum = p->config.survivors_min,
+        .threshold_min = p->config.policy->cohort.threshold_min,
         .spent = p->spent,
         .seed = seed,
         .input = {read_input, p},

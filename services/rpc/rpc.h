@@ -48,8 +48,9 @@
 
 /* Payload bytes in one bulk message; a chunk's header comes on top. */
 #define RN_RPC_CHUNK_MAX ((size_t)1 << 20)
-/* One message of either kind on the wire; core refuses longer ones. */
-#define RN_RPC_MESSAGE_MAX (RN_RPC_CHUNK_MAX + 4096)
+/* One message of either kind on the wire; core refuses longer ones. A protocol message has up to 2
+ * MiB. */
+#define RN_RPC_MESSAGE_MAX (((size_t)2 << 20) + 4096)
 /* Outgoing queue of one stream: messages and bytes; beyond either rn_rpc_stream_send is RN_E_BUSY.
  */
 #define RN_RPC_QUEUE_MESSAGES_MAX 256
@@ -133,8 +134,8 @@ struct rn_rpc_config {
 };
 /* So that not all sites reconnect together. */
 #define RN_RPC_RENEWAL_JITTER_PERCENT 25U
-/* 32 MiB and two messages for each stream that may be receiving: 128 members, or one coordinator.
- */
+/* 32 MiB and two chunks for each stream that may be receiving: 128 members, or one coordinator.
+ * (What members send beside chunks is small; a coordinator sends up to RN_RPC_MESSAGE_MAX.) */
 #define RN_RPC_QUOTA_COORDINATOR ((size_t)320 << 20)
 #define RN_RPC_QUOTA_MEMBER ((size_t)128 << 20)
 

@@ -4,7 +4,8 @@
 #include "services/rpc/rpc.h"
 #include "services/wire/wire.h"
 
-_Static_assert(RN_WIRE_CHUNK_MAX + RN_WIRE_CHUNK_HEAD_MAX <= RN_RPC_MESSAGE_MAX, "a chunk fits");
+_Static_assert(RN_WIRE_CHUNK_MAX + RN_WIRE_CHUNK_HEAD_MAX <= RN_RPC_CHUNK_MAX + 4096,
+               "a chunk fits");
 _Static_assert(RN_WIRE_SECAGG_MAX + 16 <= RN_RPC_MESSAGE_MAX, "a protocol message fits");
 
 const struct rn_rpc_method rn_rpc_methods[RN_RPC_METHODS] = {
@@ -19,7 +20,7 @@ const struct rn_rpc_method rn_rpc_methods[RN_RPC_METHODS] = {
                         .handler = RN_RPC_ON_BULK,
                         .streaming = true,
                         .remote = true,
-                        .message_max = RN_RPC_MESSAGE_MAX,
+                        .message_max = RN_RPC_CHUNK_MAX + 4096,
                         .slots = 8,
                         .seconds_max = 2 * 3600},
     [RN_RPC_ON_HEALTH] = {.path = "/grpc.health.v1.Health/Check",

@@ -22,8 +22,9 @@
 #define RN_WIRE_SOFTWARE_MAX 63
 #define RN_WIRE_HASH_BYTES 32
 #define RN_WIRE_INCARNATION_BYTES 16
-/* One signed protocol message. */
-#define RN_WIRE_SECAGG_MAX ((size_t)1 << 20)
+/* One signed protocol message: RN_SA_MESSAGE_MAX of crypto/secagg/envelope.h, for the share set of
+ * 128 members. */
+#define RN_WIRE_SECAGG_MAX ((size_t)2 << 20)
 /* The plan's signatures as text: RN_SIGNATURES_BYTES_MAX of policy/signature.h. */
 #define RN_WIRE_SIGNATURES_MAX ((size_t)64 << 10)
 /* Payload of one chunk: 1 MiB of lanes and the signed message's header around them. */

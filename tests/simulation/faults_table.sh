@@ -44,7 +44,7 @@ fault member-takes-a-sum-twice $fed/partround.c \
 # ---- Floors, and whom to wait for
 
 fault session-with-too-few $fed/coordination.c \
-  'present >= rn_sa_floor(&params, present, 0)' 'present >= 1' \
+  'present >= rn_sa_floor(&params, 0)' 'present >= 1' \
   test_job_trouble:test_too_few_members
 
 fault first-session-waits-for-nobody $fed/coordination.c \
@@ -418,3 +418,119 @@ fault best-has-the-head-of-its-training services/round/roundmodel.c \
 fault who-waits-no-longer-is-helped-late $fed/coordpeers.c \
   'peer->helped = peer->helped && !peer->waits;' '' \
   test_job_signing:test_welcomed_again_before_the_session
+
+# ---- Secure aggregation: floors of the roster
+
+sa=crypto/secagg
+
+fault sa-session-below-the-floor $sa/msg_ready.c \
+  'rn_sa_floor(&transcript->params, 0)' '3' test_secagg_floors
+
+fault sa-uploads-below-the-floor $sa/msg_ack.c \
+  'rn_sa_floor(&transcript->params, 0)' '3' test_secagg_floors
+
+fault sa-survivors-below-the-floor $sa/msg_vote.c \
+  'rn_sa_floor(&transcript->params, 0)' '3' test_secagg_floors
+
+fault sa-quorum-of-those-who-came $sa/msg_ready.c \
+  'transcript->quorum = rn_sa_quorum(&transcript->params);' \
+  'transcript->quorum = (count + transcript->params.colluding) / 2 + 1;' test_secagg_floors
+
+fault sa-quorum-one-too-low $sa/params.c \
+  '(params->members + params->colluding) / 2 + 1' '(params->members + params->colluding) / 2' \
+  test_secagg_floors
+
+fault sa-own-floor-is-ignored $sa/params.c \
+  'floor < local_minimum ? local_minimum : floor' 'floor' test_secagg_floors
+
+fault sa-own-threshold-is-ignored $sa/member.c \
+  'rn_sa_quorum(&config->params) >= config->threshold_min' 'true' test_secagg_floors
+
+# ---- Secure aggregation: dealers, shares, blame
+
+fault sa-share-of-s-is-not-checked $sa/msg_shares.c \
+  'RN_TRY(rn_sa_share_check(transcript, RN_SA_KIND_S, dealer, self, rn_view_of(commitments, half),
+                             &out->share_s, err));' '' test_secagg_liars
+
+fault sa-share-of-b-is-not-checked $sa/msg_shares.c \
+  'RN_TRY(rn_sa_share_check(transcript, RN_SA_KIND_B, dealer, self,
+                             rn_view_of(commitments + half, half), &out->share_b, err));' '' \
+  test_secagg_liars
+
+fault sa-constant-is-not-the-published-point crypto/feldman.c \
+  'return rn_point_add(&value, constant, out, err);' '*out = value; (void)constant; return rn_ok();' \
+  test_secagg_liars
+
+fault sa-commitments-are-not-signed $sa/msg_shares.c \
+  'rn_view_of(hashes->coefficients[1], RN_HASH_BYTES)' 'rn_view_of(hashes->coefficients[0], RN_HASH_BYTES)' \
+  test_secagg_hostile
+
+fault sa-entries-are-not-signed $sa/msg_shares.c \
+  'rn_view_of(hashes->entries, RN_HASH_BYTES)' 'rn_view_of(hashes->coefficients[0], RN_HASH_BYTES)' \
+  test_secagg_hostile
+
+fault sa-commitments-that-are-no-points $sa/msg_shares.c \
+  'return rn_feldman_check(rn_view_of(message->body.data, 2 * rn_sa_coefficient_bytes(transcript)),
+                            err);' 'return rn_ok();' test_secagg_liars
+
+fault sa-one-complaint-costs-the-place $sa/msg_ack.c \
+  'acks - holders <= transcript->params.colluding' 'acks - holders < transcript->params.colluding' \
+  test_secagg_liars
+
+fault sa-complaints-cost-nothing $sa/msg_ack.c \
+  'acks - holders <= transcript->params.colluding' 'acks - holders <= transcript->n' test_secagg_liars
+
+fault sa-false-shares-stay $sa/aggregator_unmask.c \
+  'answers->of[member].held = false; /* it acknowledged another share */' '' test_secagg_liars
+
+fault sa-liars-are-not-named $sa/aggregator_unmask.c \
+  'rn_sa_set_add(&a->blamed, j);' '' test_secagg_liars
+
+fault sa-first-shares-alone-are-tried $sa/aggregator_unmask.c \
+  'while (gather(a, member, c)) {' 'if (!rn_sa_set_has(&a->blamed, 0) && gather(a, member, c)) {' \
+  test_secagg_liars
+
+fault sa-opened-secrets-are-rebuilt $sa/aggregator_unmask.c \
+  'rn_sa_set_has(&a->opened, i) || ' '' test_secagg_liars
+
+fault sa-every-tick-tries-again $sa/aggregator_unmask.c \
+  ' || rn_sa_set_equal(got, &a->tried)' '' test_secagg_liars
+
+fault sa-blame-without-a-false-share $sa/msg_blame.c \
+  '!rn_feldman_matches(&expected, &revealed[dealer].share)' 'true' test_secagg_liars
+
+fault sa-blame-with-other-commitments $sa/msg_blame.c \
+  'memcmp(root, shares.body_hash, RN_HASH_BYTES) == 0' 'true' test_secagg_liars
+
+fault sa-blame-is-repeated $sa/msg_result.c \
+  'holder >= least' 'true' test_secagg_liars
+
+fault sa-blame-is-not-kept $sa/member_steps.c \
+  'if (!rn_sa_set_empty(&m->t.blamed)) {' 'if (false) {' test_secagg_liars
+
+fault sa-blame-is-not-read-back $sa/spent.c \
+  'return load_blamed(spent, &record, err);' 'return rn_ok();' test_secagg_liars
+
+fault sa-blamed-members-join $sa/aggregator_steps.c \
+  '!rn_sa_set_has(&a->config.excluded, message->sender)' 'true' test_secagg_liars
+
+fault sa-blamed-members-are-offered $sa/aggregator_stages.c \
+  'return rn_sa_set_minus(&all, &a->config.excluded);' 'return all;' test_secagg_liars
+
+fault sa-one-secret-for-two-uses $sa/msg_ready.c \
+  '!rn_point_equal(&out->mask, &out->self)' 'true' test_secagg_liars
+
+fault sa-one-key-of-two-members $sa/aggregator_steps.c \
+  'pair % 3 * 32u' 'pair / 3 * 32u' test_secagg_liars
+
+fault blamed-members-are-forgotten $fed/coordresume.c \
+  'RN_TRY(scan(c, RN_RECORD_BLAMED, rn_coord_read_blamed, c, err));' '(void)rn_coord_read_blamed;' \
+  test_job_trouble:test_liar_is_left_out
+
+fault blamed-members-are-not-left-out $fed/coordsession.c \
+  '.excluded = c->blamed' '.excluded = {{0}}' \
+  test_job_trouble:test_liar_is_left_out
+
+fault left-out-members-hear-of-no-sum $fed/catchup.c \
+  'tell_left_out(c, i);' '(void)tell_left_out;' \
+  test_job_trouble:test_liar_is_left_out

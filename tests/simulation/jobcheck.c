@@ -340,6 +340,9 @@ void job_check_said(struct job_node *from, struct rn_view secagg)
     if (!rn_is_ok(rn_sa_message_parse(secagg, &m, NULL))) {
         job_fail(from->job, "node %u sends what is no message", (unsigned)from->place);
     }
+    if (from->mood == JOB_LIES && m.type == RN_SA_REVEAL) {
+        return; /* what it sends is not what it keeps */
+    }
     if (must_be_durable(m.type) && !is_durable(from, &m)) {
         job_fail(from->job, "node %u sends a message of type %u that is in no durable record",
                  (unsigned)from->place, (unsigned)m.type);
@@ -410,7 +413,7 @@ static void compute(struct job *job, const struct rn_job_result *result, struct 
     if (count < rn_sa_floor(&(struct rn_sa_params){.members = job->options.members,
                                                    .colluding = job->options.colluding,
                                                    .honest = job->options.honest},
-                            count, 0)) {
+                            0)) {
         job_fail(job, "round %u is a sum over %u members", (unsigned)result->round,
                  (unsigned)count);
     }

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/secagg/envelope.h"
 #include "tests/simulation/jobwatch.h"
 
 #define CHUNKS_AT_ONCE 2
@@ -257,11 +258,46 @@ static void end(struct job_node *node, rn_result result)
                          : JOB_NEVER;
 }
 
+/* Every share of its Reveal is another one, and the whole is signed by its identity. */
+static void falsify(struct job_node *node, struct rn_buffer *bytes)
+{
+    struct rn_wire_envelope envelope;
+    struct rn_sa_message m;
+    if (!rn_is_ok(rn_wire_envelope_decode(rn_buffer_view(bytes), &envelope, NULL)) ||
+        envelope.body != RN_WIRE_SECAGG ||
+        !rn_is_ok(rn_sa_message_parse(envelope.as.secagg, &m, NULL)) || m.type != RN_SA_REVEAL) {
+        return;
+    }
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer body = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer message = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer encoded = {0};
+    rn_buffer_append(&body, m.body.data, m.body.length);
+    for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
+        body.data[at + 8] ^= 1;
+    }
+    const struct rn_sa_outgoing outgoing = {.type = m.type,
+                                            .session = m.session,
+                                            .round = m.round,
+                                            .sender = m.sender,
+                                            .recipient = m.recipient,
+                                            .transcript = m.transcript,
+                                            .body = rn_buffer_view(&body)};
+    rn_sa_message_write(&outgoing, node->identity, &message);
+    envelope.as.secagg = rn_buffer_view(&message);
+    RN_BUG_IF(!rn_is_ok(rn_wire_envelope_encode(&envelope, &encoded, NULL)));
+    rn_buffer_clear(bytes);
+    *bytes = encoded;
+    encoded = (struct rn_buffer){0};
+}
+
 static void execute(struct job_node *node, struct rn_effect *effect)
 {
     job_watch_effect(node, effect);
     switch (effect->kind) {
     case RN_EFFECT_SEND:
+        if (node->mood == JOB_LIES) {
+            falsify(node, &effect->bytes);
+        }
         job_net_send(node, effect->connection, false, rn_buffer_view(&effect->bytes));
         break;
     case RN_EFFECT_BULK:

@@ -71,6 +71,7 @@ enum job_mood {
     JOB_NEVER_THERE,   /* its process is never started */
     JOB_REFUSES,       /* its policy wants more survivors than there can be */
     JOB_REFUSES_LATER, /* from the second start of its process on */
+    JOB_LIES,          /* reveals false shares */
 };
 
 /* A connection from a member to the coordinator. */

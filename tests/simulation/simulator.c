@@ -83,6 +83,7 @@ static struct rn_sa_aggregator_config aggregator_config(struct sim *sim)
         .identity = sim->identities[SIM_COORDINATOR],
         .params = sim->params,
         .context = sim->context,
+        .excluded = sim->excluded,
     };
     for (size_t k = 0; k < sizeof config.nonce; k += 8) {
         const uint64_t word = sim_random(sim);
@@ -283,8 +284,7 @@ static void tap(struct sim *sim, uint32_t from, struct rn_view bytes)
     assert_true(rn_is_ok(rn_sa_message_parse(bytes, &m, NULL)));
     if (from == SIM_COORDINATOR) {
         if (m.type == RN_SA_READY_SET) {
-            const uint32_t n = m.body.data[0];
-            sim->quorum = rn_sa_quorum(&sim->params, n);
+            sim->quorum = rn_sa_quorum(&sim->params);
         }
         return;
     }

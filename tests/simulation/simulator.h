@@ -95,6 +95,7 @@ struct sim {
     uint8_t votes_t2[SIM_MEMBERS][RN_HASH_BYTES];
     bool votes_survivors[SIM_MEMBERS];
     uint32_t quorum;
+    struct rn_sa_set excluded; /* what the aggregator is told of earlier sessions */
 };
 
 /* RONDO_LONG is set: more schedules, larger cohorts. */

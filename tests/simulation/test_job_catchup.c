@@ -28,7 +28,7 @@ static struct job *five_go_away(uint64_t seed)
     options.losses = 5;
     options.rounds = 8;
     options.training_ms = 200;
-    options.publish_ms = 1000; /* who comes back has time to dial before the coordinator ends */
+    options.publish_ms = 4000; /* who comes back has time to dial before the coordinator ends */
     struct job *job = job_directed(&options);
     for (uint32_t i = 0; i < 5; i++) {
         job_until_round(job, 1 + i, 5 * MINUTE_MS);

@@ -90,9 +90,9 @@ static void set_moods(struct job *job, uint64_t *s)
     }
     const struct rn_sa_params params = {
         .members = members, .colluding = job->options.colluding, .honest = job->options.honest};
-    job->vote_limit = pick(s, 6) == 0 ? rn_sa_quorum(&params, members) : 0;
+    job->vote_limit = pick(s, 6) == 0 ? rn_sa_quorum(&params) : 0;
     job->few_round = pick(s, 6) == 0 ? 1 + pick(s, job->options.rounds) : 0;
-    job->few_limit = rn_sa_floor(&params, members, 0);
+    job->few_limit = rn_sa_floor(&params, 0);
 }
 
 /* A lost round ends a job where the method has no other matrix; else every round must be summed or

@@ -452,19 +452,20 @@ static void test_liars_about_rounds(void **state)
 {
     (void)state;
     struct job_options options = job_calm();
-    options.members = 5;
+    options.members = 6;
+    options.losses = 2;
     struct job *job = job_directed(&options);
-    job->nodes[3].start_at = job->nodes[4].start_at = JOB_NEVER;
+    job->nodes[4].start_at = job->nodes[5].start_at = JOB_NEVER;
     job_pass(job, 150);
-    claim(job, 3, 1000001, 4);
+    claim(job, 4, 1000001, 4);
     job_until_round(job, 2, 5 * MINUTE_MS);
-    assert_true(job_is_up(job, 5));
-    claim(job, 4, 1000002, 2); /* where the job is: no lie */
+    assert_true(job_is_up(job, 6));
+    claim(job, 5, 1000002, 2); /* where the job is: no lie */
     job_pass(job, 1000);
-    assert_true(job_is_up(job, 5));
-    claim(job, 4, 1000003, 5);
-    job_until_down(job, 5, 200);
-    assert_int_equal(job->nodes[5].result.code, RN_E_INCOMPLETE);
+    assert_true(job_is_up(job, 6));
+    claim(job, 5, 1000003, 5);
+    job_until_down(job, 6, 200);
+    assert_int_equal(job->nodes[6].result.code, RN_E_INCOMPLETE);
     job_free(job);
 }
 

@@ -51,6 +51,37 @@ static void test_declining_member_holds_nobody(void **state)
     job_free(job);
 }
 
+/* A member that reveals false shares is named once, and offered nothing from then on, over a
+ * restart of the coordinator too. No round is lost by it, and it follows to the end like one that
+ * was away.
+ */
+static void test_liar_is_left_out(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.members = 6;
+    options.losses = 2;
+    options.rounds = 8;
+    struct job *job = job_directed(&options);
+    const struct job_watch *watch = job->nodes[6].watch;
+    job->nodes[2].mood = JOB_LIES;
+    /* a false share that comes after t right ones is not looked at */
+    for (uint32_t round = 2; round <= 6 && watch->events[RN_JOB_BLAMED] == 0; round++) {
+        job_until_round(job, round, 5 * MINUTE_MS);
+    }
+    assert_int_equal(watch->events[RN_JOB_BLAMED], 1);
+    assert_int_equal(watch->last[RN_JOB_BLAMED].peer, 3);
+    assert_int_equal(job_records(job, 6, RN_RECORD_BLAMED), 1);
+    const uint64_t trained = job->nodes[2].watch->events[RN_JOB_TRAIN_DONE];
+    job_crash(job, 6, 1000);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, 8);
+    assert_int_equal(job->nodes[6].watch->events[RN_JOB_BLAMED], 1);
+    assert_int_equal(job->nodes[2].watch->events[RN_JOB_TRAIN_DONE], trained);
+    assert_int_equal(job->nodes[6].watch->events[RN_JOB_ABORTED], 0);
+    job_free(job);
+}
+
 /* All decline: attempts are used up at once, and the job ends with the reason; not after hours. */
 static void test_all_decline(void **state)
 {
@@ -501,6 +532,7 @@ int main(void)
 {
     struct CMUnitTest tests[] = {
         cmocka_unit_test(test_declining_member_holds_nobody),
+        cmocka_unit_test(test_liar_is_left_out),
         cmocka_unit_test(test_all_decline),
         cmocka_unit_test(test_member_declines_later),
         cmocka_unit_test(test_member_with_a_higher_floor),

@@ -78,9 +78,8 @@ static bool flip_signed(struct sim *sim, uint32_t from, uint32_t to, struct rn_b
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     rn_buffer_append(&body, m.body.data, m.body.length);
     const size_t step = sim_is_long() ? 1 : 7;
-    /* a result's root and blame list are the coordinator's word; the root is held against the sum
-     */
-    for (size_t at = m.type == RN_SA_RESULT ? 48 : 0; at < body.length; at += step) {
+    /* a result's root is held against the sum, later */
+    for (size_t at = m.type == RN_SA_RESULT ? RN_HASH_BYTES : 0; at < body.length; at += step) {
         body.data[at] ^= 0x04;
         sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
         sim_expect_refused(sim, from, to, rn_buffer_view(&forged));

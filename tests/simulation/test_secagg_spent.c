@@ -302,10 +302,10 @@ static void test_feasible_plans(void **state)
     assert_false(feasible(4, UINT32_MAX, 1, 2));
     assert_false(feasible(4, 1, UINT32_MAX, 2));
     const struct rn_sa_params params = good_params();
-    assert_int_equal(rn_sa_quorum(&params, 5), 4);
-    assert_int_equal(rn_sa_floor(&params, 5, 0), 4);
-    assert_int_equal(rn_sa_floor(&params, 5, 5), 5);
-    assert_int_equal(rn_sa_spare(&params, 5), 1);
+    assert_int_equal(rn_sa_quorum(&params), 4);
+    assert_int_equal(rn_sa_floor(&params, 0), 4);
+    assert_int_equal(rn_sa_floor(&params, 5), 5);
+    assert_int_equal(rn_sa_spare(&params), 1);
 }
 
 static void test_parameter_limits(void **state)

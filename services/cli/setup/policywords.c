@@ -32,11 +32,16 @@ static void plan_words(const struct rn_policy_plan *plan, char *out)
 
 static void cohort_words(const struct rn_policy_cohort *cohort, char *out)
 {
+    char floor[64] = "";
+    if (cohort->survivors_min != 0) {
+        (void)rn_text_format(floor, sizeof floor, " and not under %u", cohort->survivors_min);
+    }
     (void)rn_text_format(out, RN_POLICY_CLAUSE_TEXT,
                          "%u to %u members, %u or more assumed to collude, %u or more honest; at "
-                         "most %u lost in a round, never a sum over fewer than %u",
+                         "most %u absent or lost in a round, never a sum over fewer than the floor "
+                         "of the roster%s",
                          cohort->members_min, cohort->members_max, cohort->colluding_min,
-                         cohort->honest_min, cohort->losses_max, cohort->survivors_min);
+                         cohort->honest_min, cohort->losses_max, floor);
 }
 
 static void method_words(const struct rn_policy_method *method, char *out)

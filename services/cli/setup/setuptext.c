@@ -30,11 +30,10 @@ void rn_setup_plan_text(const struct rn_plan *plan, struct rn_buffer *out)
 
 /* ---- policy.yaml. */
 
-static bool every_field(const struct rn_field *field, const void *data)
+static bool policy_wants(const struct rn_field *field, const void *data)
 {
-    (void)field;
-    (void)data;
-    return true;
+    const struct rn_policy *policy = data;
+    return strcmp(field->path, "cohort.survivors_min") != 0 || policy->cohort.survivors_min != 0;
 }
 
 static void policy_fill(const struct rn_plan *plan, struct rn_policy *policy)
@@ -47,8 +46,7 @@ static void policy_fill(const struct rn_plan *plan, struct rn_policy *policy)
                    .colluding_min = 1,
                    .honest_min = 2,
                    .losses_max = plan->secagg.losses,
-                   .threshold_min = 3,
-                   .survivors_min = 3},
+                   .threshold_min = 3},
         .method = {.allowed = RN_POLICY_BIT(plan->method),
                    .weights = RN_POLICY_BIT(plan->weights),
                    .metrics = RN_POLICY_BIT(plan->metrics),
@@ -76,7 +74,7 @@ void rn_setup_policy_text(const struct rn_plan *plan, struct rn_buffer *out)
                      "# What this organisation lets any plan do. No coordinator can override it; a "
                      "plan outside these\n# bounds is refused before data is touched. The bounds "
                      "below just hold the plan of the\n# invitation: read them, narrow them.\n");
-    rn_field_put_file(rn_policy_fields(), policy, every_field, out);
+    rn_field_put_file(rn_policy_fields(), policy, policy_wants, out);
     rn_free(policy);
 }
 

@@ -316,7 +316,11 @@ def sharing():
     a1, a2 = draw_scalars(key_of(200), 2)
     for place in PLACES + (1023,):
         x = place + 1
-        show(f"share.{place}", ((secret + a1 * x + a2 * x * x) % L).to_bytes(32, "little"))
+        share = (secret + a1 * x + a2 * x * x) % L
+        show(f"share.{place}", share.to_bytes(32, "little"))
+        show(f"share_point.{place}", ristretto_encode(edwards_multiply(share, base_point())))
+    for k, a in enumerate((a1, a2), 1):
+        show(f"coefficient.{k}", ristretto_encode(edwards_multiply(a, base_point())))
 
 
 def channel():
@@ -326,7 +330,7 @@ def channel():
     ends = struct.pack("<II", 0, 3)
     key = hkdf(x25519(author, x25519(recipient, nine)), SESSION, b"share" + ends + T0)
     aad = b"rondo/v1 channel".ljust(32, b"\0") + SESSION + T0 + ends
-    show("sealed", xchacha20_poly1305(key, bytes(24), aad, b"two shares and their openings"))
+    show("sealed", xchacha20_poly1305(key, bytes(24), aad, b"two shares and their places"))
 
 
 def main():

@@ -9,6 +9,7 @@
  * (unsanitised) build are missing.
  */
 #include "crypto/channel.h"
+#include "crypto/feldman.h"
 #include "crypto/identity.h"
 #include "crypto/kdf.h"
 #include "crypto/maskkey.h"
@@ -119,10 +120,23 @@ static void sharing(void)
     bool same = rn_scalar_equal(&secret, &rebuilt);
     SHOW(same);
     assert_true(same);
-    bool consistent = false;
-    assert_ok(rn_shamir_consistent(holders, shares, 5, 3, &consistent, NULL));
-    SHOW(consistent);
-    assert_true(consistent);
+    struct rn_scalar coefficients[3];
+    struct rn_point commitments[2];
+    struct rn_point constant;
+    struct rn_point expected;
+    rn_shamir_draw(&secret, 3, &stream, coefficients);
+    rn_feldman_commit(coefficients, 3, commitments);
+    rn_point_commit(&secret, &constant);
+    SHOW(commitments);
+    SHOW(constant);
+    for (unsigned k = 0; k < 5; k++) {
+        rn_shamir_evaluate(coefficients, 3, holders[k], &shares[k]);
+        assert_ok(rn_feldman_evaluate(&constant, rn_view_of(commitments, sizeof(commitments)),
+                                      holders[k], &expected, NULL));
+        bool fits = rn_feldman_matches(&expected, &shares[k]);
+        SHOW(fits);
+        assert_true(fits);
+    }
 }
 
 static void masks(void)

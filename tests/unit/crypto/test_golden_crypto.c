@@ -6,6 +6,7 @@
  */
 #include "base/file.h"
 #include "crypto/channel.h"
+#include "crypto/feldman.h"
 #include "crypto/maskkey.h"
 #include "crypto/maskstream.h"
 #include "crypto/pack.h"
@@ -190,15 +191,29 @@ static void sharing(void **state)
     make_members(members);
     rn_stream_init(&stream, &key);
     assert_ok(rn_shamir_share(&members[0].mask_secret, 3, holders, 4, &stream, shares, NULL));
+    struct rn_scalar coefficients[3];
+    struct rn_point commitments[2];
+    struct rn_point constant;
+    rn_stream_init(&stream, &key);
+    rn_shamir_draw(&members[0].mask_secret, 3, &stream, coefficients);
+    rn_feldman_commit(coefficients, 3, commitments);
+    rn_point_of_scalar(&members[0].mask_secret, &constant);
+    for (unsigned k = 0; k < 2; k++) {
+        assert_golden_of("coefficient", k + 1, commitments[k].bytes, RN_POINT_BYTES);
+    }
     for (unsigned k = 0; k < 4; k++) {
+        struct rn_point expected;
         assert_golden_of("share", holders[k], shares[k].bytes, RN_SCALAR_BYTES);
+        assert_ok(rn_feldman_evaluate(&constant, rn_view_of(commitments, sizeof(commitments)),
+                                      holders[k], &expected, NULL));
+        assert_golden_of("share_point", holders[k], expected.bytes, RN_POINT_BYTES);
     }
 }
 
 static void channel(void **state)
 {
     (void)state;
-    static const char plain[] = "two shares and their openings";
+    static const char plain[] = "two shares and their places";
     struct rn_channel_context context = {{0}, {0}, 0, 3};
     memset(context.session, 0x51, sizeof(context.session));
     memset(context.transcript, 0x70, sizeof(context.transcript));

@@ -148,35 +148,6 @@ static void single_shares_are_uniform(void **state)
     assert_true(chi_square > 255 - 5 * 22.6 && chi_square < 255 + 5 * 22.6);
 }
 
-static void inconsistent_shares_are_found(void **state)
-{
-    (void)state;
-    const uint32_t holders[6] = {4, 1, 0, 8, 5, 2};
-    struct rn_stream stream = stream_of(5);
-    struct rn_scalar secret;
-    struct rn_scalar shares[6];
-    struct rn_scalar one;
-    bool consistent = false;
-    rn_scalar_from_u64(1, &one);
-    rn_scalar_draw(&stream, &secret);
-    assert_ok(rn_shamir_share(&secret, 4, holders, 6, &stream, shares, NULL));
-    assert_ok(rn_shamir_consistent(holders, shares, 6, 4, &consistent, NULL));
-    assert_true(consistent);
-    assert_ok(rn_shamir_consistent(holders, shares, 6, 3, &consistent, NULL));
-    assert_false(consistent); /* the degree is 3 */
-    for (unsigned k = 0; k < 6; k++) {
-        const struct rn_scalar kept = shares[k];
-        rn_scalar_add(&kept, &one, &shares[k]);
-        assert_ok(rn_shamir_consistent(holders, shares, 6, 4, &consistent, NULL));
-        assert_false(consistent);
-        shares[k] = kept;
-    }
-    assert_ok(rn_shamir_consistent(holders, shares, 4, 4, &consistent, NULL));
-    assert_true(consistent); /* nothing to compare with */
-    assert_code(rn_shamir_consistent(holders, shares, 3, 4, &consistent, NULL), RN_E_PEER_FORMAT);
-    assert_code(rn_shamir_consistent(holders, shares, 3, 0, &consistent, NULL), RN_E_PEER_FORMAT);
-}
-
 static void limits(void **state)
 {
     (void)state;
@@ -244,7 +215,6 @@ int main(void)
         cmocka_unit_test(weights_are_lagranges),
         cmocka_unit_test(fewer_than_threshold_fit_every_secret),
         cmocka_unit_test(single_shares_are_uniform),
-        cmocka_unit_test(inconsistent_shares_are_found),
         cmocka_unit_test(limits),
         cmocka_unit_test(roster_of_128),
     };

@@ -190,7 +190,8 @@ static void policy_edits_refuse(void **state)
         {"honest_min: 2", "honest_min: 3", RN_POLICY_HONEST_TOO_FEW},
         {"losses_max: 1", "losses_max: 0", RN_POLICY_LOSSES_TOO_MANY},
         {"threshold_min: 3", "threshold_min: 4", RN_POLICY_THRESHOLD_TOO_LOW},
-        {"survivors_min: 3", "survivors_min: 4", RN_POLICY_LOSSES_TOO_MANY},
+        {"threshold_min: 3", "threshold_min: 3\n  survivors_min: 3", RN_POLICY_ACCEPTED},
+        {"threshold_min: 3", "threshold_min: 3\n  survivors_min: 4", RN_POLICY_LOSSES_TOO_MANY},
         {"signers: 3", "signers: 5", RN_POLICY_SIGNERS_TOO_FEW},
         {"signers: 3", "signers: 4", RN_POLICY_ACCEPTED},
         {"signed_by: []", "signed_by: [member-2]", RN_POLICY_ACCEPTED},
@@ -452,11 +453,12 @@ static void parsing_fails_closed(void **state)
         const char *from, *to, *expected;
     } rows[] = {
         {"losses_max: 1", "losses_max: 1\n  losses_maximum: 1", "unknown key"},
-        {"[rolora, ffa-lora]", "[rolora, everything]", "policy:17: method.allowed"},
+        {"[rolora, ffa-lora]", "[rolora, everything]", "policy:16: method.allowed"},
         {"[rolora, ffa-lora]", "[]", "method.allowed: is empty"},
         {"[rolora, ffa-lora]", "rolora", "method.allowed"},
         {"[rolora, ffa-lora]", "[1]", "method.allowed"},
         {"members_max: 10", "members_max: 2", "cohort.members_max"},
+        {"threshold_min: 3", "threshold_min: 3\n  survivors_min: 2", "cohort.survivors_min"},
         {"members_min: 3", "members_min: 11", "must not be below members_min"},
         {"hashes: [" HEX_A "]", "hashes: []", "model.hashes"},
         {"hashes: [" HEX_A "]", "hashes: [abc]", "model.hashes"},

@@ -167,6 +167,7 @@ static void policy_just_holds_the_plan(void **state)
     assert_int_equal(policy.method.allowed, RN_POLICY_BIT(RN_METHOD_FEDAVG_LORA));
     assert_int_equal(policy.method.heads, RN_POLICY_BIT(RN_PLAN_HEAD_LOCAL));
     assert_int_equal(policy.cohort.losses_max, 1);
+    assert_int_equal(policy.cohort.survivors_min, 0); /* F, whatever the roster's size will be */
     assert_int_equal(policy.lora.targets_count, 2);
     assert_string_equal(policy.coordinator, HEX_B);
     assert_string_equal(policy.model.hashes[0], HEX_A);
@@ -186,7 +187,7 @@ static void policy_in_words(void **state)
     rn_policy_words(&policy, said);
     static const char *const expected[RN_POLICY_CLAUSES] = {
         "any plan within these bounds that at least 3 members",
-        "at most 1 lost",
+        "at most 1 absent or lost in a round, never a sum over fewer than the floor of the roster",
         "fedavg-lora;",
         "home: ",
         "aaaaaaaaaaaaaaaa...",

@@ -124,9 +124,9 @@ static void test_secagg(void **state)
     in.as.secagg.length = 0;
     assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
 
-    /* One byte beyond the limit, written by hand: 7a, length 2^20 + 1. */
+    /* One byte beyond the limit, written by hand: 7a, length 2^21 + 1. */
     rn_buffer_clear(&bytes);
-    rn_buffer_append(&bytes, "\x7a\x81\x80\x40", 4);
+    rn_buffer_append(&bytes, "\x7a\x81\x80\x80\x01", 5);
     rn_buffer_append(&bytes, message, RN_WIRE_SECAGG_MAX + 1);
     assert_int_equal(rn_wire_envelope_decode(rn_buffer_view(&bytes), &out, NULL).code,
                      RN_E_PEER_LIMIT);
