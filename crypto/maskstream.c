@@ -115,7 +115,7 @@ static rn_result stream_expand(struct stream *stream, uint64_t start, size_t len
 
 /* Two identical bodies per lane width rather than a sign multiplied in: the loops stay one load,
  * one add, one store. The inner loops have a fixed count so that they become vector code. */
-static void apply_u32(uint32_t *lanes, const uint32_t *mask, size_t count, int sign)
+static void apply_u32(uint32_t *restrict lanes, const uint32_t *restrict mask, size_t count, int sign)
 {
     size_t k = 0;
     if (sign > 0) {
@@ -139,7 +139,7 @@ static void apply_u32(uint32_t *lanes, const uint32_t *mask, size_t count, int s
     }
 }
 
-static void apply_u64(uint64_t *lanes, const uint64_t *mask, size_t count, int sign)
+static void apply_u64(uint64_t *restrict lanes, const uint64_t *restrict mask, size_t count, int sign)
 {
     size_t k = 0;
     if (sign > 0) {
