@@ -115,7 +115,8 @@ static rn_result stream_expand(struct stream *stream, uint64_t start, size_t len
 
 /* Two identical bodies per lane width rather than a sign multiplied in: the loops stay one load,
  * one add, one store. The inner loops have a fixed count so that they become vector code. */
-static void apply_u32(uint32_t *restrict lanes, const uint32_t *restrict mask, size_t count, int sign)
+static void apply_u32(uint32_t *restrict lanes, const uint32_t *restrict mask, size_t count,
+                      int sign)
 {
     size_t k = 0;
     if (sign > 0) {
@@ -139,7 +140,8 @@ static void apply_u32(uint32_t *restrict lanes, const uint32_t *restrict mask, s
     }
 }
 
-static void apply_u64(uint64_t *restrict lanes, const uint64_t *restrict mask, size_t count, int sign)
+static void apply_u64(uint64_t *restrict lanes, const uint64_t *restrict mask, size_t count,
+                      int sign)
 {
     size_t k = 0;
     if (sign > 0) {
@@ -351,4 +353,18 @@ rn_result rn_mask_set_add_u64(struct rn_mask_set *set, uint64_t *lanes, uint64_t
 {
     check_range(first, count, RN_MASK_ELEMENTS_MAX_U64);
     return mask_all(set->streams, set->count, (struct lanes){lanes, 8}, first, count, err);
+}
+
+rn_result rn_mask_yardstick(uint8_t *buffer, size_t size, uint64_t calls, struct rn_error *err)
+{
+    static const struct rn_secret32 key = {{0}};
+    RN_CLEANUP(stream_clear) struct stream stream;
+    RN_BUG_IF(size > RN_MASK_YARDSTICK_BYTES);
+    RN_TRY(stream_init(&stream, RN_MASK_EVP, &key, 1, err));
+    for (uint64_t call = 0; call < calls; call++) {
+        int written = 0;
+        RN_ENSURE(EVP_EncryptUpdate(stream.cipher, buffer, &written, buffer, (int)size) == 1, err,
+                  RN_E_SYSTEM, "OpenSSL failed while encrypting");
+    }
+    return rn_ok();
 }

@@ -76,4 +76,10 @@ RN_MUST rn_result rn_mask_set_add_u32(struct rn_mask_set *set, uint32_t *lanes, 
 RN_MUST rn_result rn_mask_set_add_u64(struct rn_mask_set *set, uint64_t *lanes, uint64_t first,
                                       size_t count, struct rn_error *err);
 
+/* For measurements: `calls` AES-256-CTR encryptions of buffer[size] in place under a fixed key,
+ * which is what `openssl speed -evp aes-256-ctr -bytes SIZE` times. */
+#define RN_MASK_YARDSTICK_BYTES ((size_t)1 << 20) /* most of size */
+RN_MUST rn_result rn_mask_yardstick(uint8_t *buffer, size_t size, uint64_t calls,
+                                    struct rn_error *err);
+
 #endif

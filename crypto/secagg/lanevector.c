@@ -67,19 +67,26 @@ void rn_sa_vector_pack(const struct rn_sa_vector *vector, uint32_t chunk, uint8_
     }
 }
 
+rn_result rn_sa_vector_mask_range(struct rn_sa_vector *vector, uint64_t first, uint64_t count,
+                                  struct rn_mask_set *masks, struct rn_error *err)
+{
+    const struct rn_sa_layout *layout = &vector->layout;
+    RN_BUG_IF(first > layout->lanes || count > layout->lanes - first);
+    return layout->lane_bytes == 4
+               ? rn_mask_set_add_u32(masks, (uint32_t *)vector->lanes + first, first, count, err)
+               : rn_mask_set_add_u64(masks, (uint64_t *)vector->lanes + first, first, count, err);
+}
+
 rn_result rn_sa_vector_mask(struct rn_sa_vector *vector, struct rn_mask_set *masks,
                             struct rn_error *err)
 {
-    const struct rn_sa_layout *layout = &vector->layout;
-    return layout->lane_bytes == 4
-               ? rn_mask_set_add_u32(masks, vector->lanes, 0, layout->lanes, err)
-               : rn_mask_set_add_u64(masks, vector->lanes, 0, layout->lanes, err);
+    return rn_sa_vector_mask_range(vector, 0, vector->layout.lanes, masks, err);
 }
 
 void rn_sa_vector_reduce(struct rn_sa_vector *vector)
 {
     const struct rn_sa_layout *layout = &vector->layout;
-    const uint64_t keep = ((uint64_t)1 << layout->bits) - 1; /* bits <= 53 */
+    const uint64_t keep = UINT64_MAX >> (64 - layout->bits);
     if (layout->lane_bytes == 4) {
         uint32_t *lanes = vector->lanes;
         for (uint64_t i = 0; i < layout->lanes; i++) {
