@@ -36,23 +36,11 @@ rn_result rn_sa_vector_add(struct rn_sa_vector *vector, uint32_t chunk, struct r
     const struct rn_sa_layout *layout = &vector->layout;
     const size_t count = chunk_lanes(layout, chunk);
     const uint64_t first = rn_sa_layout_chunk_lane(layout, chunk);
-    void *RN_CLEANUP(rn_free_cleanup) scratch = scratch_new(layout);
-    if (layout->lane_bytes == 4) {
-        const uint32_t *from = scratch;
-        RN_TRY(rn_unpack_u32(packed, layout->bits, scratch, count, err));
-        uint32_t *to = (uint32_t *)vector->lanes + first;
-        for (size_t i = 0; i < count; i++) {
-            to[i] += from[i];
-        }
-        return rn_ok();
-    }
-    const uint64_t *from = scratch;
-    RN_TRY(rn_unpack_u64(packed, layout->bits, scratch, count, err));
-    uint64_t *to = (uint64_t *)vector->lanes + first;
-    for (size_t i = 0; i < count; i++) {
-        to[i] += from[i];
-    }
-    return rn_ok();
+    return layout->lane_bytes == 4
+               ? rn_unpack_add_u32(packed, layout->bits, (uint32_t *)vector->lanes + first, count,
+                                   err)
+               : rn_unpack_add_u64(packed, layout->bits, (uint64_t *)vector->lanes + first, count,
+                                   err);
 }
 
 void rn_sa_vector_pack(const struct rn_sa_vector *vector, uint32_t chunk, uint8_t *out)
@@ -106,6 +94,26 @@ static uint64_t lane_at(const struct rn_sa_vector *vector, uint64_t lane)
                                           : ((const uint64_t *)vector->lanes)[lane];
 }
 
+/* Every lane is looked at, whatever the others hold. */
+static bool lanes_at_most(const struct rn_sa_vector *vector, uint64_t first, uint32_t count,
+                          uint64_t largest)
+{
+    bool good = true;
+    if (vector->layout.lane_bytes == 4) {
+        const uint32_t *lanes = (const uint32_t *)vector->lanes + first;
+        const uint32_t most = largest < UINT32_MAX ? (uint32_t)largest : UINT32_MAX;
+        for (uint32_t i = 0; i < count; i++) {
+            good &= lanes[i] <= most;
+        }
+        return good;
+    }
+    const uint64_t *lanes = (const uint64_t *)vector->lanes + first;
+    for (uint32_t i = 0; i < count; i++) {
+        good &= lanes[i] <= largest;
+    }
+    return good;
+}
+
 bool rn_sa_vector_in_range(const struct rn_sa_vector *vector, uint64_t largest)
 {
     const struct rn_sa_layout *layout = &vector->layout;
@@ -113,12 +121,8 @@ bool rn_sa_vector_in_range(const struct rn_sa_vector *vector, uint64_t largest)
     for (uint32_t chunk = 0; chunk < layout->chunks; chunk++) {
         const uint64_t first = rn_sa_layout_chunk_lane(layout, chunk);
         const uint32_t elements = rn_sa_layout_chunk_elements(layout, chunk);
-        for (uint32_t i = 0; i < elements; i++) {
-            good = good && lane_at(vector, first + i) <= largest;
-        }
-        for (uint32_t i = 0; i < RN_SA_CANARIES; i++) {
-            good = good && lane_at(vector, first + elements + i) == 0;
-        }
+        good &= lanes_at_most(vector, first, elements, largest);
+        good &= lanes_at_most(vector, first + elements, RN_SA_CANARIES, 0);
     }
     return good;
 }

@@ -24,7 +24,7 @@ struct rn_secagg_cell {
     enum rn_mask_kernel kernel;
 };
 
-/* Seconds of wall time, bytes a second. */
+/* Seconds: of processor time with one thread, of wall time with more. Rates: bytes a second. */
 struct rn_secagg_client {
     double seconds; /* keys, quantise, mask, pack */
     double mask_rate;
