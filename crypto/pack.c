@@ -61,7 +61,7 @@ static size_t whole_words(unsigned bits, size_t count, size_t size)
     if (bits > WITHIN_WORD || size < 8) {
         return 0;
     }
-    const size_t most = ((size - 8) * 8 + bits - 1) / bits; /* begins before byte size - 7 */
+    const size_t most = ((size - 7) * 8 + bits - 1) / bits; /* begin before byte size - 7 */
     return (most < count ? most : count) & ~(size_t)7;
 }
 

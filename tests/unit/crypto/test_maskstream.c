@@ -76,8 +76,12 @@ static void set_equals_one_by_one(void **state)
     uint64_t *together_wide = rn_alloc(LENGTH, sizeof(*together_wide));
     uint64_t *single_wide = rn_alloc(LENGTH, sizeof(*single_wide));
     for (size_t s = 0; s < RN_ARRAY_LENGTH(starts); s++) {
-        assert_ok(rn_mask_set_add_u32(set, together, starts[s], LENGTH, NULL));
+        struct rn_mask_set *copy = NULL;
+        assert_ok(rn_mask_set_copy(set, &copy, NULL));
+        assert_int_equal(rn_mask_set_count(copy), 5);
+        assert_ok(rn_mask_set_add_u32(copy, together, starts[s], LENGTH, NULL));
         assert_ok(rn_mask_set_add_u64(set, together_wide, starts[s], LENGTH, NULL));
+        rn_mask_set_free(copy);
         for (unsigned k = 0; k < 5; k++) {
             const struct rn_secret32 key = key_of(10 * k);
             const int sign = k % 2 == 0 ? 1 : -1;

@@ -5,6 +5,7 @@
  */
 #include "crypto/maskstream.h"
 #include "crypto/quantise.h"
+#include "crypto/random.h"
 #include "tests/unit/crypto/vectors.h"
 
 #include <float.h>
@@ -188,6 +189,41 @@ static void any_split_gives_the_same(void **state)
     assert_ok(rn_quantise_u32(&q16, &key, NULL, 0, 0, NULL, NULL, NULL)); /* empty tensor */
 }
 
+/* case 37: the definition in the header, one element after the other. */
+static uint32_t defined(const struct rn_quantiser *quantiser, float x, uint64_t word)
+{
+    const double zero = (double)rn_quantiser_zero(quantiser);
+    const double clipped =
+        fmin(fmax((double)x * (zero / rn_quantiser_scale(quantiser)), -zero), zero);
+    const double uniform = (double)(int64_t)(word >> 11) * 0x1p-53;
+    const double up = uniform < clipped - floor(clipped) ? 1.0 : 0.0;
+    return (uint32_t)(floor(clipped) + up + zero);
+}
+
+static void every_element_as_defined(void **state)
+{
+    (void)state;
+    enum { LENGTH = 10007 };
+    static float values[LENGTH];
+    static uint32_t out[LENGTH];
+    static uint64_t words[LENGTH];
+    for (unsigned bits = RN_QUANTISE_BITS_MIN; bits <= RN_QUANTISE_BITS_MAX; bits++) {
+        const struct rn_quantiser quantiser = {bits, (int32_t)bits - 16};
+        const struct rn_secret32 key = key_of(bits);
+        struct rn_stream stream;
+        rn_stream_init(&stream, &key);
+        rn_stream_words(&stream, words, LENGTH);
+        for (unsigned k = 0; k < LENGTH; k++) {
+            const double part = (double)(int32_t)((k + bits) * 2654435761u) * 0x1p-31;
+            values[k] = (float)(1.05 * part * rn_quantiser_scale(&quantiser));
+        }
+        assert_ok(rn_quantise_u32(&quantiser, &key, values, 0, LENGTH, out, NULL, NULL));
+        for (unsigned k = 0; k < LENGTH; k++) {
+            assert_int_equal(out[k], defined(&quantiser, values[k], words[k]));
+        }
+    }
+}
+
 /* case 37: what a peer knows of a mask says nothing about the rounding, even under one key. */
 static void rounding_is_no_mask_stream(void **state)
 {
@@ -349,6 +385,7 @@ int main(void)
         cmocka_unit_test(tiny_values_round_to_neighbours),
         cmocka_unit_test(rounding_is_unbiased),
         cmocka_unit_test(any_split_gives_the_same),
+        cmocka_unit_test(every_element_as_defined),
         cmocka_unit_test(rounding_is_no_mask_stream),
         cmocka_unit_test(not_finite_is_refused),
         cmocka_unit_test(mean_is_the_formula),
