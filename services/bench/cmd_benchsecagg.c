@@ -41,7 +41,7 @@ static const uint64_t lengths[] = {100000, 1000000, 10000000, ALONE};
 static const struct quick_row {
     uint32_t members, lost;
     uint64_t elements;
-} quick_rows[] = {{3, 0, 100000}, {10, 0, 100000}, {10, 1, 1000000}, {1000, 100, 500000}};
+} quick_rows[] = {{3, 0, 100000}, {10, 0, 100000}, {10, 1, 1000000}, {1000, 100, 300000}};
 
 static void add_row(struct rn_secagg_report *report, uint32_t members, uint32_t lost,
                     uint64_t elements)
@@ -202,9 +202,9 @@ static rn_result measure_flower(const struct run *run, uint32_t members, uint32_
     (void)rn_text_format(text[1], sizeof(text[1]), "%u", lost);
     const char *const argv[] = {run->s->python, script,   "--members", text[0], "--elements",
                                 "1000000",      "--lost", text[1],     NULL};
-    RN_TRY(measure_client(run, &row, err));
-    RN_TRY(measure_server(run, &row, err));
     RN_TRY(rn_bench_child_run(argv, errors, LIMIT_MS, read_figures, &figures, &use, err));
+    rn_result own = measure_client(run, &row, err);
+    own = rn_is_ok(own) ? measure_server(run, &row, err) : own;
     const char *version = json_string_value(json_object_get(figures, "flwr"));
     *flower = (struct rn_secagg_flower){.members = members,
                                         .lost = lost,
@@ -215,6 +215,7 @@ static rn_result measure_flower(const struct run *run, uint32_t members, uint32_
     (void)rn_text_format(report->flower_version, sizeof(report->flower_version), "%.20s",
                          version != NULL ? version : "?");
     json_decref(figures);
+    RN_TRY(own);
     RN_ENSURE(flower->client_s > 0.0 && flower->server_s > 0.0, err, RN_E_INCOMPLETE,
               "%s measured nothing with Flower", run->s->python);
     report->flower_count++;
@@ -224,13 +225,12 @@ static rn_result measure_flower(const struct run *run, uint32_t members, uint32_
 static rn_result measure(const struct run *run, struct rn_secagg_report *report, bool quiet,
                          struct rn_error *err)
 {
-    RN_TRY(measure_rows(run, report, quiet, err));
-    RN_TRY(measure_evp(run, report, err));
-    if (run->s->python != NULL) {
+    if (run->s->python != NULL) { /* first: a Python without flwr is told at once */
         RN_TRY(measure_flower(run, 10, 1, report, err));
         RN_TRY(measure_flower(run, 50, 5, report, err));
     }
-    return rn_ok();
+    RN_TRY(measure_rows(run, report, quiet, err));
+    return measure_evp(run, report, err);
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -288,7 +288,7 @@ static const char detail[] =
     "mask_to_aes_evp is the same with --kernel evp. server_to_stream and replay_to_stream compare\n"
     "with making the same key stream once in that way (1000 members, 10^6 elements, 100 lost; "
     "with\n"
-    "--quick 500,000). Flower's ratios are the smaller of 10 members with one lost and 50 with "
+    "--quick 300,000). Flower's ratios are the smaller of 10 members with one lost and 50 with "
     "five,\n"
     "10^6 elements: its time for masking a vector, and for its unmask stage without combining\n"
     "shares, divided by Rondo's.";
