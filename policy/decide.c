@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/guard.h"
-#include "policy/rules.h"
+#include "policy/pins.h"
 
 struct decision {
     const struct rn_policy *policy;
@@ -25,6 +25,7 @@ static const char *const reason_names[RN_POLICY_REASON_COUNT_] = {
     [RN_POLICY_COORDINATOR] = "policy-coordinator",
     [RN_POLICY_ROSTER] = "policy-roster",
     [RN_POLICY_NOT_IN_ROSTER] = "policy-not-in-roster",
+    [RN_POLICY_MEMBERS] = "policy-members",
     [RN_POLICY_PLAN_NOT_PINNED] = "policy-plan-not-pinned",
     [RN_POLICY_INFEASIBLE] = "policy-infeasible",
     [RN_POLICY_COHORT_TOO_SMALL] = "policy-cohort-too-small",
@@ -107,6 +108,16 @@ static rn_result decide_parties(struct decision *d)
     REFUSE_UNLESS(d, rn_roster_find_key(d->roster, &d->facts->self_key) >= 0,
                   RN_POLICY_NOT_IN_ROSTER, "this member's identity key is not in the roster");
     return rn_ok();
+}
+
+/* Are the others who this organisation says they are? */
+static rn_result decide_members(struct decision *d)
+{
+    const rn_result pinned = rn_pins_check(d->policy, d->roster, d->err);
+    if (!rn_is_ok(pinned)) {
+        *d->out_reason = RN_POLICY_MEMBERS;
+    }
+    return pinned;
 }
 
 static rn_result decide_pin(struct decision *d)
@@ -262,7 +273,7 @@ static rn_result decide_signers(struct decision *d)
                   "%u member(s) have signed the plan, the policy's plan.signers wants %u", count,
                   wanted->signers);
     for (uint32_t i = 0; i < wanted->signed_by_count; i++) {
-        const int place = rn_roster_find_name(d->roster, wanted->signed_by[i]);
+        const int place = rn_pin_place(d->policy, d->roster, wanted->signed_by[i]);
         REFUSE_UNLESS(d, has_signed(d, place), RN_POLICY_SIGNER_MISSING,
                       "'%s' has not signed the plan, but is in the policy's plan.signed_by",
                       wanted->signed_by[i]);
@@ -283,6 +294,7 @@ rn_result rn_policy_check(const struct rn_policy *policy, const struct rn_plan *
                          .err = err};
     *out_reason = RN_POLICY_ACCEPTED;
     RN_TRY(decide_parties(&d));
+    RN_TRY(decide_members(&d));
     RN_TRY(decide_pin(&d));
     RN_TRY(decide_cohort(&d));
     RN_TRY(decide_method(&d));

@@ -16,6 +16,16 @@
     .count_offset = offsetof(struct rn_policy, member##_count)
 #define ANY_OF(table) .words = (table), .word_count = RN_ARRAY_LENGTH(table)
 
+#define PIN(member)                                      \
+    .offset = offsetof(struct rn_policy_member, member), \
+    .size = sizeof(((struct rn_policy_member *)NULL)->member)
+
+static const struct rn_field pin_fields[] = {
+    {"name", RN_FIELD_NAME, PIN(name)},
+    {"key", RN_FIELD_HASH, PIN(key)},
+};
+static const struct rn_field_table pin_table = {pin_fields, RN_ARRAY_LENGTH(pin_fields)};
+
 /* A bound may be as wide as what it bounds and no wider; where a plan has a floor of its own
  * (3 members, 1 colluding, 2 honest) the policy cannot go below it. */
 static const struct rn_field fields[] = {
@@ -30,7 +40,7 @@ static const struct rn_field fields[] = {
     {"plan.signers", RN_FIELD_U32, AT(plan.signers), .least = 1, .most = RN_PLAN_MEMBERS_MAX,
      .meaning = "members of the roster that must have signed the plan before it runs"},
     {"plan.signed_by", RN_FIELD_NAMES, LIST(plan.signed_by), .most = RN_POLICY_NAMES_MAX,
-     .meaning = "names that must be among them, at most 32"},
+     .meaning = "names, as in `members`, whose keys must be among them, at most 32"},
     {"cohort.members_min", RN_FIELD_U32, AT(cohort.members_min), .least = 3,
      .most = RN_PLAN_MEMBERS_MAX, .meaning = "smallest roster"},
     {"cohort.members_max", RN_FIELD_U32, AT(cohort.members_max), .least = 3,
@@ -80,6 +90,10 @@ static const struct rn_field fields[] = {
     {"upload.repeats_max", RN_FIELD_U32, AT(upload.repeats_max),
      .meaning = "how often an update that was sent may be encoded again without a certified abort; "
                 "only 0, never, exists so far"},
+    {"members", RN_FIELD_ROWS, LIST(members), .optional = true, .most = RN_PLAN_MEMBERS_MAX,
+     .columns = &pin_table,
+     .meaning = "the members of the roster: list of `name` and `key` (64 hex digits), at most 128; "
+                "written by `rondo join --roster`; without it nothing runs"},
 };
 
 static const struct rn_field_table table = {fields, RN_ARRAY_LENGTH(fields)};
@@ -94,6 +108,15 @@ static rn_result policy_check(const struct rn_yaml_index *index, struct rn_polic
 {
     if (policy->cohort.members_max < policy->cohort.members_min) {
         return rn_yaml_fail(index, "cohort.members_max", err, "must not be below members_min");
+    }
+    for (uint32_t i = 0; i < policy->members_count; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcmp(policy->members[i].name, policy->members[k].name) == 0 ||
+                strcmp(policy->members[i].key, policy->members[k].key) == 0) {
+                return rn_yaml_fail(index, "members", err,
+                                    "entry %u has the name or key of entry %u", i + 1, k + 1);
+            }
+        }
     }
     return rn_ok();
 }

@@ -73,6 +73,12 @@ struct rn_policy_upload {
     uint32_t repeats_max;  /* encodings of a spent update without an abort certificate: 0 */
 };
 
+/* One member of the roster as this organisation knows it. */
+struct rn_policy_member {
+    char name[RN_NAME_MAX + 1];
+    char key[RN_PLAN_HASH_TEXT + 1]; /* Ed25519 identity key, hex */
+};
+
 struct rn_policy {
     uint32_t version;
     char federation[RN_NAME_MAX + 1];
@@ -84,6 +90,8 @@ struct rn_policy {
     struct rn_policy_lora lora;
     struct rn_policy_training training;
     struct rn_policy_upload upload;
+    struct rn_policy_member members[RN_PLAN_MEMBERS_MAX]; /* pins.h; none: nothing runs */
+    uint32_t members_count;
 };
 
 /* RN_E_CONFIG with line and field. source names the file in sentences. */
@@ -114,6 +122,7 @@ enum rn_policy_reason {
     RN_POLICY_COORDINATOR,       /* policy-coordinator */
     RN_POLICY_ROSTER,            /* policy-roster: not the roster of the plan */
     RN_POLICY_NOT_IN_ROSTER,     /* policy-not-in-roster */
+    RN_POLICY_MEMBERS,           /* policy-members: the roster is not what the policy pins */
     RN_POLICY_PLAN_NOT_PINNED,   /* policy-plan-not-pinned */
     RN_POLICY_INFEASIBLE,        /* policy-infeasible: the cohort cannot keep its promise */
     RN_POLICY_COHORT_TOO_SMALL,  /* policy-cohort-too-small */

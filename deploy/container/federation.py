@@ -52,9 +52,10 @@ class Federation:
                        "--threads", "1", "--log-format", "json", data=name)
         self.tools("invite", "/federation/coordinator", "--accept",
                    *[f"/federation/{name}/{name}.request" for name in NAMES])
-        for name in NAMES:
+        listed = json.loads(self.tools("member", "list", "/federation/coordinator", "--format", "json"))
+        for name in NAMES:  # each compares the fingerprint with the others first
             self.tools("join", f"/federation/coordinator/welcome/{name}.welcome", "--dir", f"/federation/{name}",
-                       "--sign", data=name)
+                       "--sign", "--roster", listed["fingerprint"], data=name)
         self.tools("plan", "sign", "/federation/coordinator",
                    *[f"/federation/{name}/{name}.signature" for name in NAMES])
         (self.directory / "operator").mkdir()  # what the service does not need, it does not see

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "crypto/fingerprint.h"
 #include "services/coordinator/coordinatormachine.h"
 
 static const char *stage_code(const struct rn_coordination_view *view)
@@ -65,20 +66,22 @@ bool rn_coordinator_status(struct rn_jobhost *host, struct rn_now now, struct rn
 {
     struct rn_coordination_view view;
     char hash[65];
+    char roster[RN_FINGERPRINT_ROSTER_TEXT];
     take_view(host, now, &view);
     rn_hex_encode(hash, view.adapter_hash, RN_HASH_BYTES);
-    rn_buffer_format(out,
-                     "\"role\":\"coordinator\",\"name\":\"coordinator\",\"federation\":\"%s\","
-                     "\"plan\":\"%s\",\"version\":\"%s\",\"round\":%u,\"rounds\":%u,"
-                     "\"attempt\":%u,\"summed\":%u,\"skipped\":%u,\"stage\":\"%s\","
-                     "\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"stage_left_ms\":%llu,"
-                     "\"outcome\":\"%s\",\"draining\":%s,\"adapter\":\"%s\",\"members\":[",
-                     host->site->roster.federation, host->site->plan.name, RN_VERSION,
-                     (unsigned)view.round, (unsigned)view.rounds, (unsigned)view.attempt,
-                     (unsigned)view.summed, (unsigned)view.skipped, stage_code(&view),
-                     stage_name(&view), (unsigned long long)view.stage_age_ms,
-                     (unsigned long long)view.stage_left_ms, rn_code_name(view.outcome),
-                     truth(view.draining), hash);
+    rn_fingerprint_roster(&host->site->roster, roster);
+    rn_buffer_format(
+        out,
+        "\"role\":\"coordinator\",\"roster\":\"%s\",\"name\":\"coordinator\",\"federation\":\"%s\","
+        "\"plan\":\"%s\",\"version\":\"%s\",\"round\":%u,\"rounds\":%u,"
+        "\"attempt\":%u,\"summed\":%u,\"skipped\":%u,\"stage\":\"%s\","
+        "\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"stage_left_ms\":%llu,"
+        "\"outcome\":\"%s\",\"draining\":%s,\"adapter\":\"%s\",\"members\":[",
+        roster, host->site->roster.federation, host->site->plan.name, RN_VERSION,
+        (unsigned)view.round, (unsigned)view.rounds, (unsigned)view.attempt, (unsigned)view.summed,
+        (unsigned)view.skipped, stage_code(&view), stage_name(&view),
+        (unsigned long long)view.stage_age_ms, (unsigned long long)view.stage_left_ms,
+        rn_code_name(view.outcome), truth(view.draining), hash);
     for (uint32_t i = 0; i < view.member_count; i++) {
         write_member(host, i, &view.members[i], view.signers.members[i], out);
     }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "crypto/fingerprint.h"
 #include "services/federation/participation.h"
 
 static const char *truth(bool value)
@@ -14,17 +15,20 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
 {
     struct rn_participation_view view;
     char hash[65];
+    char roster[RN_FINGERPRINT_ROSTER_TEXT];
     rn_participation_view(host->machine, now, &view);
     rn_hex_encode(hash, view.adapter_hash, RN_HASH_BYTES);
+    rn_fingerprint_roster(&host->site->roster, roster);
     rn_buffer_format(
         out,
-        "\"role\":\"member\",\"name\":\"%s\",\"federation\":\"%s\",\"plan\":\"%s\","
+        "\"role\":\"member\",\"roster\":\"%s\",\"name\":\"%s\",\"federation\":\"%s\",\"plan\":\"%"
+        "s\","
         "\"version\":\"%s\",\"connected\":%s,\"round\":%u,\"rounds\":%u,\"attempt\":%u,"
         "\"stage\":\"%s\",\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"training\":%s,"
         "\"following\":%s,\"behind\":%s,\"draining\":%s,\"outcome\":\"%s\",\"adapter\":\"%s\","
         "\"uplink_bytes\":%llu,\"signed\":%u,\"members\":%u,\"waits_for\":\"%s\",",
-        host->site->site.name, host->site->roster.federation, host->site->plan.name, RN_VERSION,
-        truth(view.connected), (unsigned)view.next_round, (unsigned)view.rounds,
+        roster, host->site->site.name, host->site->roster.federation, host->site->plan.name,
+        RN_VERSION, truth(view.connected), (unsigned)view.next_round, (unsigned)view.rounds,
         (unsigned)view.attempt, view.in_session ? rn_job_stage_code(view.stage) : "idle",
         view.in_session ? rn_sa_stage_name(view.stage) : "idle",
         (unsigned long long)view.stage_age_ms, truth(view.training), truth(view.following),

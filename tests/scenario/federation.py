@@ -108,6 +108,11 @@ def ok(*arguments, program="rondo"):
     return out
 
 
+def roster(operator):
+    """What members read to each other before they join with a welcome: options of `rondo join`."""
+    return "--roster", json.loads(ok("member", "list", operator, "--format", "json"))["fingerprint"]
+
+
 def refused(expected_code, expected_text, *arguments, program="rondo"):
     """The command must fail with this exit code and say this; returns what it said."""
     code, out, err = rondo(*arguments, program=program)
@@ -460,7 +465,7 @@ class Federation:
         operator = self.directory / "coordinator"
         ok("invite", operator, "--accept", *[self.directory / f"{name}/{name}.request" for name in self.names])
         for name in self.names:
-            ok("join", operator / f"welcome/{name}.welcome", "--dir", self.directory / name, "--sign")
+            ok("join", operator / f"welcome/{name}.welcome", "--dir", self.directory / name, "--sign", *roster(operator))
 
     def collect(self, *names):
         """The operator takes these members' signatures; its coordinator gives them to everybody."""

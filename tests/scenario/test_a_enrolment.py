@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 from federation import (BIN, CONFIG, DATA, IDENTITY, LIMIT, MODEL, NO_INPUT, PEER, PERMISSION, REFUSED, TRAIN,
-                        USAGE, edit, ok, refused, rondo)  # fmt: skip
+                        USAGE, edit, ok, refused, rondo, roster)  # fmt: skip
 
 RONDO = BIN / "rondo"
 
@@ -30,7 +30,7 @@ def tree(path):
     return {
         str(f.relative_to(path)): hashlib.sha256(f.read_bytes()).hexdigest()
         for f in sorted(path.rglob("*"))
-        if f.is_file()
+        if f.is_file() and f.name != ".setup.lock"
     }
 
 
@@ -59,6 +59,65 @@ def modes(path):
         assert (path / name).stat().st_mode & 0o777 == 0o600, f"{path / name} is readable by others"
 
 
+def unconfirmed(operator, site, name):
+    """A welcome whose roster nobody compared is shown, and nothing of it is taken over."""
+    welcome = ("join", operator / f"welcome/{name}.welcome", "--dir", site, "--sign")
+    fingerprint = roster(operator)[1]
+    before = tree(site)
+    code, out, err = rondo(*welcome)
+    assert code == REFUSED and fingerprint in out and fingerprint in err, (code, out, err)
+    assert re.search(f"{name} +this site +[0-9]{{5}}", out) and len(re.findall(" new ", out)) == 2, out
+    wrong = ("0" if fingerprint[0] != "0" else "1") + fingerprint[1:]
+    for given in wrong, fingerprint[:-1], fingerprint + "0", "":
+        code, _, err = rondo(*welcome, "--roster", given)
+        assert code in (REFUSED, USAGE), (given, code, err)
+    assert tree(site) == before, "a roster that nobody confirmed was taken over"
+
+
+def invented_members(work):
+    """An operator that makes up the other members. What it signs for them trains nothing at north."""
+    honest, operator, north = work / "honest", work / "inventor", work / "deceived"
+    for directory in honest, operator:
+        ok(*init(directory))
+    for name in "south", "east":  # at the operator's, not at south's and east's
+        ok(*join(operator / f"invitations/{name}.invite", work / f"invented-{name}"))
+        ok(*join(honest / f"invitations/{name}.invite", work / f"real-{name}"))
+    ok(*join(operator / "invitations/north.invite", north))
+    ok("invite", operator, "--accept", north / "north.request",
+       *[work / f"invented-{n}/{n}.request" for n in ("south", "east")])  # fmt: skip
+    for name in "south", "east":
+        ok("join", operator / f"welcome/{name}.welcome", "--dir", work / f"invented-{name}", "--sign", *roster(operator))
+    ok("plan", "sign", operator, *[work / f"invented-{n}/{n}.signature" for n in ("south", "east")])
+    # South and east hold keys of their own and read out another fingerprint.
+    ok(*join(honest / "invitations/north.invite", work / "real-north"))
+    ok("invite", honest, "--accept", *[work / f"real-{n}/{n}.request" for n in ("north", "south", "east")])
+    welcome = ("join", operator / "welcome/north.welcome", "--dir", north, "--sign")
+    unchanged(north, refused, REFUSED, "compare it", *welcome)
+    unchanged(north, refused, REFUSED, "different members", *welcome, *roster(honest))
+    # The files by hand, with the signatures of the invented: the policy that pins nobody runs nothing.
+    bundle = (operator / "welcome/north.welcome").read_bytes()
+    for name in "tls.crt", "roster", "plan.yaml", "plan.yaml.sigs":
+        head = f"file {name} ".encode()
+        at = bundle.index(head)
+        length = int(bundle[at + len(head) : bundle.index(b"\n", at)])
+        start = bundle.index(b"\n", at) + 1
+        (north / name).write_bytes(bundle[start : start + length])
+    refused(REFUSED, "policy-members", "plan", "sign", north)
+    code, _, err = rondo(north, program="rondo-trainer")
+    assert code == REFUSED and "pins no member" in err, (code, err)
+    # South's real key is pinned; a later welcome with the invented one is refused whatever is confirmed.
+    keys = {row["name"]: row["key"] for row in json.loads(ok("member", "list", honest, "--format", "json"))["members"]}
+    del keys["east"], keys["north"]
+    pins = "".join(f"  - name: {name}\n    key: {key}\n" for name, key in keys.items())
+    policy = north / "policy.yaml"
+    before = policy.read_text()
+    policy.write_text(before.replace("members: []", "members:\n" + pins))
+    unchanged(north, refused, REFUSED, "has another key for 'south'", *welcome, *roster(operator))
+    policy.write_text(before)
+    ok(*welcome, *roster(operator))  # a data owner who confirms it all the same has been told
+    assert policy.read_text().startswith(before.split("members: []")[0]), "the rest of the policy stays"
+
+
 def happy_path(work):
     """Operator: init, invite --accept, plan sign. Member: join, join --sign, plan sign."""
     operator = work / "operator"
@@ -73,7 +132,8 @@ def happy_path(work):
     answer = json.loads(ok("invite", operator, "--accept", *requests, "--format", "json"))
     assert answer == {"members": 3, "pending": 0, "pending_names": "", "complete": True}, answer
     for name in names:
-        ok("join", operator / f"welcome/{name}.welcome", "--dir", work / name, "--sign")
+        unconfirmed(operator, work / name, name)
+        ok("join", operator / f"welcome/{name}.welcome", "--dir", work / name, "--sign", *roster(operator))
     signatures = [work / name / f"{name}.signature" for name in names]
     answer = json.loads(ok("plan", "sign", operator, *signatures, "--format", "json"))
     assert answer["enough"] and answer["members_signed"] == 3, answer
@@ -202,7 +262,7 @@ def wrong_welcomes(work, operator):
         copy.write_text(text.replace(old, old[:-1] + "9", 1))
         code, _, err = rondo("join", copy, "--dir", west)
         assert code in (CONFIG, PEER, DATA), (code, err)
-    ok("join", welcome, "--dir", west)
+    ok("join", welcome, "--dir", west, *roster(operator))
 
 
 def wrong_policies(work, operator):
@@ -311,7 +371,7 @@ def renewal(work, operator):
         assert {file for file in after if site.get(file) != after[file]} == {"tls.crt"}, name
     for name in names:  # an older welcome does not put the older certificate back
         held = (work / name / "tls.crt").read_bytes()
-        ok("join", operator / f"welcome/{name}.welcome", "--dir", work / name, "--sign")
+        ok("join", operator / f"welcome/{name}.welcome", "--dir", work / name, "--sign", *roster(operator))
         assert (work / name / "tls.crt").read_bytes() == held
         # The welcome is older than this member's signature, too: what it has collected stays.
         unchanged(work / name, ok, "join", operator / f"welcome/{name}.welcome", "--dir", work / name)
@@ -352,9 +412,9 @@ def invitations_follow_the_plan(work):
     said = ok("invite", operator, "--accept", *[work / f"follow-{n}/{n}.request" for n in names])
     assert "plan.yaml was changed after 3 of them were invited" in said, said
     refused(REFUSED, "policy-rank-too-large", "join", operator / "welcome/a.welcome", "--dir", work / "follow-a",
-            "--sign")  # fmt: skip
+            "--sign", *roster(operator))  # fmt: skip
     for name in "b", "c":
-        ok("join", operator / f"welcome/{name}.welcome", "--dir", work / f"follow-{name}", "--sign")
+        ok("join", operator / f"welcome/{name}.welcome", "--dir", work / f"follow-{name}", "--sign", *roster(operator))
     edit(work / "follow-a/policy.yaml", "rank_max: 4", "rank_max: 8")
     edit(work / "follow-a/policy.yaml", "bytes_max: 268435456", "bytes_max: 1000")
     unchanged(work / "follow-a", refused, REFUSED, "policy-upload-too-large", "plan", "sign", work / "follow-a")
@@ -459,7 +519,7 @@ def plans_that_the_model_cannot_run(work):
     plan.write_text(good)
     ok("invite", operator, "--accept", *requests)
     member = work / "unfit-a"
-    ok("join", operator / "welcome/a.welcome", "--dir", member)
+    ok("join", operator / "welcome/a.welcome", "--dir", member, *roster(operator))
     edit(member / "policy.yaml", '"query"', '"qery", "query"')
     edit(member / "plan.yaml", '"query"', '"qery"')
     unchanged(member, refused, CONFIG, "does not suit the base model", "plan", "sign", member)
@@ -503,7 +563,8 @@ def data_that_cannot_be_read(work):
         ok(*join(operator / f"invitations/{name}.invite", work / f"data-{name}"))
     ok("invite", operator, "--accept", *[work / f"data-{n}/{n}.request" for n in "abc"])
     small.write_text("text\tlabel\n" + "\n".join(rows[1:9]) + "\n")
-    refused(CONFIG, "site.yaml, data", "join", operator / "welcome/a.welcome", "--dir", work / "data-a", "--sign")
+    refused(CONFIG, "site.yaml, data", "join", operator / "welcome/a.welcome", "--dir", work / "data-a", "--sign",
+            *roster(operator))  # fmt: skip
     assert not (work / "data-a/a.signature").exists()
 
 
@@ -525,7 +586,8 @@ def more_examples_than_claimed(work):
     code, _, err = rondo(*arguments("a", work / "count-a"), "--quiet")
     assert code == 0 and "11 training examples, but the plan's max_examples is 10" in err, (code, err)
     ok("invite", operator, "--accept", *[work / f"count-{n}/{n}.request" for n in "abc"])
-    refused(CONFIG, "max_examples is 10", "join", operator / "welcome/a.welcome", "--dir", work / "count-a", "--sign")
+    refused(CONFIG, "max_examples is 10", "join", operator / "welcome/a.welcome", "--dir", work / "count-a", "--sign",
+            *roster(operator))  # fmt: skip
     code, out, _ = rondo("doctor", work / "count-a", "--offline", "--format", "json")
     data_finding = next(finding for finding in json.loads(out)["findings"] if finding["check"] == "data")
     assert code == CONFIG and "max_examples is 10" in str(data_finding), data_finding
@@ -596,6 +658,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="rondo-enrolment-") as folder:
         work = pathlib.Path(folder)
         operator = happy_path(work)
+        invented_members(work)
         doctor_only_looks(work, operator)
         wrong_beginnings(work)
         ok("invite", operator, "west")

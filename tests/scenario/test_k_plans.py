@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 
-from federation import (CONFIG, DATA, REFUSED, RETRY, USAGE, Process, check, edit, main, ok, refused, rondo,
+from federation import (CONFIG, DATA, REFUSED, RETRY, USAGE, Process, check, edit, main, ok, refused, rondo, roster,
                         tensors)  # fmt: skip
 
 NO_FILES = {
@@ -53,7 +53,7 @@ def take(fed, names):
     """The members take their new welcomes and sign; the operator collects."""
     operator = fed.directory / "coordinator"
     for name in names:
-        ok("join", operator / f"welcome/{name}.welcome", "--dir", fed.directory / name, "--sign")
+        ok("join", operator / f"welcome/{name}.welcome", "--dir", fed.directory / name, "--sign", *roster(operator))
     ok("plan", "sign", operator, *[fed.directory / f"{name}/{name}.signature" for name in names])
 
 

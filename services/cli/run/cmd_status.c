@@ -202,6 +202,7 @@ static void print_text(const json_t *status)
     const char *name = text_of(status, "name");
     const json_t *members = json_object_get(status, "members");
     printf("federation  %s\n", text_of(status, "federation"));
+    printf("roster      %s\n", text_of(status, "roster"));
     printf("plan        %s\n", text_of(status, "plan"));
     printf("service     %s%s%s, version %s%s\n", role, strcmp(role, name) == 0 ? "" : " ",
            strcmp(role, name) == 0 ? "" : name, text_of(status, "version"),

@@ -3,8 +3,11 @@
  * From nothing to a federation that is ready to run: the commands of the README, one after the
  * other.
  */
+#include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/fingerprint.h"
 #include "services/cli/run/demo.h"
+#include "services/cli/setup/setupfiles.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -195,14 +198,29 @@ static rn_result accept_all(struct rn_demo *demo, struct rn_error *err)
     return run(demo, arguments, err);
 }
 
+/* What the organisations read to each other; here they are one person with one directory. */
+static rn_result roster_hear(struct rn_demo *demo, char out[static RN_FINGERPRINT_ROSTER_TEXT],
+                             struct rn_error *err)
+{
+    char site[RN_PATH_MAX];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_CLEANUP(rn_free_cleanup) struct rn_roster *roster = rn_alloc(1, sizeof *roster);
+    RN_TRY(rn_demo_path(demo, site, err, "coordinator"));
+    RN_TRY(rn_setup_read(site, "roster", RN_ROSTER_BYTES_MAX, &text, err));
+    RN_TRY(rn_roster_parse(rn_buffer_view(&text), roster, err));
+    rn_fingerprint_roster(roster, out);
+    return rn_ok();
+}
+
 /* Command 2 of a member: certificate, roster and plan come in; checked by policy and signed. */
-static rn_result welcome(struct rn_demo *demo, size_t member, struct rn_error *err)
+static rn_result welcome(struct rn_demo *demo, size_t member, const char *roster,
+                         struct rn_error *err)
 {
     char file[RN_PATH_MAX];
     char site[RN_PATH_MAX];
     RN_TRY(rn_demo_path(demo, file, err, "coordinator/welcome/%s.welcome", demo->names[member]));
     RN_TRY(rn_demo_path(demo, site, err, "%s", demo->names[member]));
-    const char *arguments[] = {"join", file, "--dir", site, "--sign", NULL};
+    const char *arguments[] = {"join", file, "--dir", site, "--sign", "--roster", roster, NULL};
     return run(demo, arguments, err);
 }
 
@@ -223,6 +241,7 @@ static rn_result collect_signatures(struct rn_demo *demo, struct rn_error *err)
 
 rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err)
 {
+    char roster[RN_FINGERPRINT_ROSTER_TEXT];
     demo->members = (size_t)demo->settings->members;
     for (size_t i = 0; i < demo->members; i++) {
         (void)rn_text_format(demo->names[i], sizeof(demo->names[i]), "%s", organisation_names[i]);
@@ -234,8 +253,9 @@ rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err)
         RN_TRY(join(demo, i, err));
     }
     RN_TRY(accept_all(demo, err));
+    RN_TRY(roster_hear(demo, roster, err));
     for (size_t i = 0; i < demo->members; i++) {
-        RN_TRY(welcome(demo, i, err));
+        RN_TRY(welcome(demo, i, roster, err));
     }
     return collect_signatures(demo, err);
 }

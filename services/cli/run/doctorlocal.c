@@ -14,6 +14,7 @@
 #include "base/calendar.h"
 #include "base/clock.h"
 #include "base/guard.h"
+#include "crypto/fingerprint.h"
 #include "crypto/tlspolicy.h"
 #include "crypto/x509.h"
 #include "services/cli/run/doctor.h"
@@ -160,6 +161,25 @@ static rn_result roster_check(struct rn_doctor *doctor, struct rn_error *err)
     return rn_ok();
 }
 
+/* What to compare with the others, and with what they hear of this site's own key. */
+static void roster_report(struct rn_doctor *doctor)
+{
+    char roster[RN_FINGERPRINT_ROSTER_TEXT];
+    char key[RN_FINGERPRINT_KEY_TEXT] = "";
+    const struct rn_setup *setup = doctor->setup;
+    rn_fingerprint_roster(&setup->roster, roster);
+    if (setup->site.role == RN_SITE_COORDINATOR) {
+        rn_doctor_add(doctor, "roster", RN_FINDING_OK, "%u members, fingerprint %s",
+                      setup->roster.count, roster);
+        return;
+    }
+    const int place = rn_roster_find_name(&setup->roster, setup->site.name);
+    rn_fingerprint_key(&setup->roster.members[place].key, key);
+    rn_doctor_add(doctor, "roster", RN_FINDING_OK,
+                  "%u members, this site among them, fingerprint %s; this site's key %s",
+                  setup->roster.count, roster, key);
+}
+
 static void check_roster(struct rn_doctor *doctor)
 {
     struct rn_error err = {{0}};
@@ -168,9 +188,11 @@ static void check_roster(struct rn_doctor *doctor)
         rn_doctor_add(doctor, "roster", RN_FINDING_SKIPPED, "no roster yet");
         return;
     }
-    (void)rn_doctor_judge(
-        doctor, "roster", result, &err, "%u members%s", doctor->setup->roster.count,
-        doctor->setup->site.role == RN_SITE_MEMBER ? ", this site among them" : "");
+    if (!rn_is_ok(result)) {
+        (void)rn_doctor_judge(doctor, "roster", result, &err, "%s", "");
+        return;
+    }
+    roster_report(doctor);
 }
 
 static rn_result plan_check(struct rn_doctor *doctor, struct rn_plan_numbers *numbers,

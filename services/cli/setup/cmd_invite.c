@@ -190,9 +190,11 @@ static void report_accepted(const char *directory, const struct invite_outcome *
     }
     printf("The plan is bound to the roster and signed by the coordinator.\n\nNext:\n"
            "  1. send each member its file of %s/welcome\n"
-           "  2. rondo plan sign %s NAME.signature...\n"
-           "  3. rondo run %s\n",
-           directory, directory, directory);
+           "  2. the members compare the roster's fingerprint among themselves, and join with it\n"
+           "     (rondo member list %s shows it)\n"
+           "  3. rondo plan sign %s NAME.signature...\n"
+           "  4. rondo run %s\n",
+           directory, directory, directory, directory);
 }
 
 static rn_result report(const struct rn_command *command, const struct invite_settings *settings,

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/fingerprint.h"
 #include "crypto/setup.h"
 #include "policy/mailtext.h"
 #include "services/cli/kit/bounds.h"
@@ -16,6 +17,7 @@
 #include "services/cli/kit/shellword.h"
 #include "services/cli/rondo.h"
 #include "services/cli/setup/joinjob.h"
+#include "services/cli/setup/joinroster.h"
 #include "services/cli/setup/policywords.h"
 
 static const char *const step_names[] = {[RN_JOIN_INVITED] = "an invitation",
@@ -30,6 +32,7 @@ static void job_clear(struct rn_join_job *job)
     rn_identity_free(job->identity);
     rn_free(job->plan);
     rn_free(job->policy);
+    rn_free(job->roster);
 }
 
 /* What an option does only in another step would be lost without a word. */
@@ -39,12 +42,12 @@ static rn_result options_check(const struct rn_command *command, enum rn_join_st
     struct rn_option_at at = {.def = command->def};
     while (rn_option_next(&at)) {
         const char *name = at.option.name;
-        const bool sign = strcmp(name, "sign") == 0;
+        const bool welcome = strcmp(name, "sign") == 0 || strcmp(name, "roster") == 0;
         const bool fits = at.common || strcmp(name, "dir") == 0 ||
                           (strcmp(name, "out") == 0 && step != RN_JOIN_RENEWED) ||
-                          (sign ? step == RN_JOIN_WELCOMED : step == RN_JOIN_INVITED);
+                          (welcome ? step == RN_JOIN_WELCOMED : step == RN_JOIN_INVITED);
         RN_ENSURE(fits || !command->given[at.number], err, RN_E_USAGE,
-                  "--%s goes with %s, %s is %s", name, sign ? "a welcome" : "an invitation",
+                  "--%s goes with %s, %s is %s", name, welcome ? "a welcome" : "an invitation",
                   command->operands[0], step_names[step]);
     }
     return rn_ok();
@@ -90,6 +93,9 @@ static rn_result report_json(const struct rn_join_job *job, const struct rn_poli
         (void)json_object_set_new(root, "policy", policy);
         (void)json_object_set_new(root, "warning", rn_json_sentence(job->warning.text));
     }
+    if (job->step == RN_JOIN_WELCOMED) {
+        (void)json_object_set_new(root, "roster", rn_roster_json(job->roster));
+    }
     return rn_json_print(root, err);
 }
 
@@ -107,8 +113,11 @@ static void report_invited(const struct rn_join_job *job, const struct rn_policy
     printf("\nNext:\n"
            "  1. read %s/policy.yaml and narrow it\n"
            "  2. send %s to the operator\n"
-           "  3. rondo join %s.welcome --dir %s --sign\n",
-           directory, rn_shell_word(job->output, words[1]), job->member, directory);
+           "  3. rondo join %s.welcome --dir %s   (it shows the roster's fingerprint)\n"
+           "  4. compare that with the other organisations, not through the operator\n"
+           "  5. rondo join %s.welcome --dir %s --sign --roster FINGERPRINT\n",
+           directory, rn_shell_word(job->output, words[1]), job->member, directory, job->member,
+           directory);
 }
 
 static void report_welcomed(const struct rn_join_job *job)
@@ -116,8 +125,11 @@ static void report_welcomed(const struct rn_join_job *job)
     char words[2][RN_SHELL_WORD_MAX];
     const char *directory = rn_shell_word(job->settings->directory, words[0]);
     const char *output = rn_shell_word(job->output, words[1]);
-    printf("'%s' has its certificate (until %s), the roster and the plan.\n", job->member,
-           job->until);
+    char fingerprint[RN_FINGERPRINT_ROSTER_TEXT];
+    rn_fingerprint_roster(job->roster, fingerprint);
+    printf("'%s' has its certificate (until %s), the roster and the plan.\n"
+           "Fingerprint of the roster: %s\n",
+           job->member, job->until, fingerprint);
     if (job->kept[0] != '\0') {
         printf("The job of the plan before is kept in %s.\n", job->kept);
     }
@@ -166,6 +178,8 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
         job = {.settings = command->settings, .source = command->operands[0]};
     job.plan = rn_alloc(1, sizeof *job.plan);
     job.policy = rn_alloc(1, sizeof *job.policy);
+    job.roster = rn_alloc(1, sizeof *job.roster);
+    job.talks = !command->json && !command->quiet;
     RN_TRY(join_run(command, &job, err));
     return report(command, &job, err);
 }
@@ -173,6 +187,8 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 static const struct rn_option site_options[] = {
     {"dir", RN_OPT_DIRECTORY(struct rn_join_settings, directory), .required = true,
      .help = "this site's directory; made from an invitation, completed by a welcome"},
+    {"roster", RN_OPT_TEXT(struct rn_join_settings, roster, "FINGERPRINT"),
+     .help = "with a welcome: the roster's fingerprint, as the other organisations read it out"},
     {"sign", RN_OPT_FLAG(struct rn_join_settings, sign),
      .help = "with a welcome: sign the plan if the policy allows it"},
     {"out", RN_OPT_FILE(struct rn_join_settings, out),
@@ -226,10 +242,17 @@ const struct rn_command_def rn_cmd_join = {
     .operands = {{"FILE", RN_OPTION_FILE, 1, 1}},
     .renamed = renamed,
     .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80),
-    .detail = "All keys are made in DIR and never leave it. Nothing is left behind when it fails.",
+    .detail =
+        "All keys are made in DIR and never leave it. Nothing is left behind when it fails.\n"
+        "The roster of a welcome comes from the operator, who could have invented its members: "
+        "without --roster it is shown and not taken over. Compare its fingerprint with the "
+        "other organisations over a channel that is not the operator's; what they read out "
+        "goes after --roster, and policy.yaml keeps their keys. Later welcomes with the same "
+        "members need no --roster.",
     .examples = "  rondo join north.invite --dir north --model encoder --data train.tsv \\\n"
                 "      --text sentence --label label\n"
-                "  rondo join north.welcome --dir north --sign\n"
+                "  rondo join north.welcome --dir north       # shows the roster's fingerprint\n"
+                "  rondo join north.welcome --dir north --sign --roster '68250 81024 ...'\n"
                 "  rondo join north.renewal --dir north",
     .run = run,
 };

@@ -10,6 +10,7 @@
 #include "base/calendar.h"
 #include "base/clock.h"
 #include "base/guard.h"
+#include "crypto/fingerprint.h"
 #include "crypto/setup.h"
 #include "crypto/tlspolicy.h"
 #include "services/cli/kit/jsontext.h"
@@ -39,6 +40,7 @@ static rn_result operator_open(const char *directory, struct rn_setup **out, str
 struct member_row {
     const char *name;
     char key[65];
+    char fingerprint[RN_FINGERPRINT_KEY_TEXT]; /* of the key */
     char until[11];        /* last day of the certificate, "" when it cannot be read */
     const char *connected; /* "yes", "no", "-" when no coordinator answers here */
 };
@@ -79,12 +81,18 @@ static const char *connected_word(const json_t *status, const char *name)
     return "-";
 }
 
-static void list_text(const struct member_row *rows, size_t count, const char *pending)
+static void list_text(const struct member_row *rows, size_t count, const char *pending,
+                      const char *fingerprint)
 {
-    printf("%-20s %-11s %-10s %s\n", "MEMBER", "CERTIFICATE", "CONNECTED", "IDENTITY KEY");
+    printf("%-20s %-11s %-10s %s\n", "MEMBER", "CERTIFICATE", "CONNECTED",
+           "FINGERPRINT OF ITS KEY");
     for (size_t i = 0; i < count; i++) {
         printf("%-20s %-11s %-10s %s\n", rows[i].name,
-               rows[i].until[0] == '\0' ? "-" : rows[i].until, rows[i].connected, rows[i].key);
+               rows[i].until[0] == '\0' ? "-" : rows[i].until, rows[i].connected,
+               rows[i].fingerprint);
+    }
+    if (count > 0) {
+        printf("\nFingerprint of the roster: %s\n", fingerprint);
     }
     if (pending[0] != '\0') {
         printf("\nOpen invitations: %s\n", pending);
@@ -92,18 +100,20 @@ static void list_text(const struct member_row *rows, size_t count, const char *p
 }
 
 static rn_result list_json(const struct member_row *rows, size_t count, const char *pending,
-                           struct rn_error *err)
+                           const char *fingerprint, struct rn_error *err)
 {
     json_t *members = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *connected = rows[i].connected[0] == '-'
                                 ? json_null()
                                 : json_boolean(strcmp(rows[i].connected, "yes") == 0);
-        (void)json_array_append_new(members, json_pack("{s:s, s:s, s:s, s:o}", "name", rows[i].name,
-                                                       "key", rows[i].key, "certificate_until",
-                                                       rows[i].until, "connected", connected));
+        (void)json_array_append_new(
+            members, json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", rows[i].name, "key",
+                               rows[i].key, "fingerprint", rows[i].fingerprint, "certificate_until",
+                               rows[i].until, "connected", connected));
     }
-    return rn_json_print(json_pack("{s:o, s:s}", "members", members, "pending_names", pending),
+    return rn_json_print(json_pack("{s:o, s:s, s:s}", "members", members, "pending_names", pending,
+                                   "fingerprint", fingerprint),
                          err);
 }
 
@@ -122,13 +132,18 @@ static rn_result list_run(struct rn_command *command, struct rn_error *err)
         rows[i].name = member->name;
         rows[i].connected = connected_word(status, member->name);
         rn_hex_encode(rows[i].key, member->key.bytes, sizeof member->key.bytes);
+        rn_fingerprint_key(&member->key, rows[i].fingerprint);
         certificate_until(setup, member->name, rows[i].until);
     }
     json_decref(status);
-    if (command->json) {
-        return list_json(rows, count, pending, err);
+    char fingerprint[RN_FINGERPRINT_ROSTER_TEXT] = "";
+    if (count > 0) {
+        rn_fingerprint_roster(&setup->roster, fingerprint);
     }
-    list_text(rows, count, pending);
+    if (command->json) {
+        return list_json(rows, count, pending, fingerprint, err);
+    }
+    list_text(rows, count, pending, fingerprint);
     return rn_ok();
 }
 
@@ -139,7 +154,8 @@ const struct rn_command_def rn_cmd_member_list = {
     .exits = RN_EXITS(65, 66, 71, 78),
     .detail = "DIR is the operator's directory. CERTIFICATE is the last day of the one that was "
               "issued; CONNECTED is known while the coordinator runs on this machine. Members "
-              "compare the keys over another channel before they sign.",
+              "compare the roster's fingerprint among themselves, over another channel, before "
+              "they join with it.",
     .examples = "  rondo member list consortium\n  rondo member list consortium --format json",
     .run = list_run,
 };

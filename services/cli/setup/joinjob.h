@@ -13,7 +13,7 @@
 struct rn_join_settings {
     const char *directory, *out;
     const char *model, *data, *dev, *text, *label, *data_format;
-    const char *address, *listen, *backend, *log, *policy;
+    const char *address, *listen, *backend, *log, *policy, *roster;
     uint64_t threads;
     bool no_header, sign;
 };
@@ -33,9 +33,11 @@ struct rn_join_job {
     char output[RN_PATH_MAX]; /* the file for the operator; "" when there is none */
     char kept[RN_PATH_MAX];   /* where the job of the plan before lies now, "" for none (jobs.h) */
     char member[RN_NAME_MAX + 1];
-    struct rn_error warning; /* "", or what would refuse the plan of the invitation here */
-    char until[11];          /* last day of the certificate in use, "" before there is one */
-    bool certificate_kept;   /* the one that was here runs longer than the one that came */
+    struct rn_error warning;  /* "", or what would refuse the plan of the invitation here */
+    char until[11];           /* last day of the certificate in use, "" before there is one */
+    bool certificate_kept;    /* the one that was here runs longer than the one that came */
+    struct rn_roster *roster; /* of the welcome, once it is taken over */
+    bool talks;               /* to a person: neither --quiet nor --format json */
 };
 
 /* Makes settings->directory, complete or not at all. */

@@ -15,6 +15,7 @@
 #include "services/cli/setup/enrolproof.h"
 #include "services/cli/setup/jobs.h"
 #include "services/cli/setup/joinjob.h"
+#include "services/cli/setup/joinroster.h"
 #include "services/cli/setup/plansign.h"
 
 /* A member's directory, held until *out_lock is unlocked, that the file is for. */
@@ -152,6 +153,28 @@ static rn_result welcome_take(struct rn_join_job *job, struct rn_setup *setup, s
     return result;
 }
 
+/* Says who is in the roster where it is refused: that is what has to be compared. */
+static rn_result roster_confirm(const struct rn_join_job *job, const struct rn_setup *setup,
+                                struct rn_buffer *out_policy, struct rn_error *err)
+{
+    const rn_result result = rn_roster_confirm(setup, job->settings->roster, out_policy, err);
+    if (!rn_is_ok(result) && job->talks) {
+        rn_roster_print(setup, stdout);
+    }
+    return result;
+}
+
+/* The pins before the roster: a site that stops in between holds more than it may run. */
+static rn_result pins_write(struct rn_setup *setup, const struct rn_buffer *policy,
+                            struct rn_error *err)
+{
+    if (policy->length == 0) {
+        return rn_ok();
+    }
+    RN_TRY(rn_policy_parse(rn_buffer_view(policy), "policy.yaml", &setup->policy, err));
+    return rn_setup_write(setup->directory, "policy.yaml", rn_buffer_view(policy), 0644, err);
+}
+
 static rn_result welcome_write(struct rn_join_job *job, const struct rn_setup *setup,
                                struct rn_error *err)
 {
@@ -184,6 +207,7 @@ static rn_result plan_sign(struct rn_join_job *job, struct rn_setup *setup, stru
 rn_result rn_join_welcomed(struct rn_join_job *job, struct rn_error *err)
 {
     RN_CLEANUP(rn_setup_free_cleanup) struct rn_setup *setup = NULL;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer policy = {0};
     RN_CLEANUP(rn_file_unlock) int lock = -1;
     RN_TRY(rn_bundle_parse(rn_buffer_view(&job->text), job->source, RN_BUNDLE_WELCOME,
                            rn_welcome_items, RN_WELCOME_ITEMS, &job->bundle, err));
@@ -192,6 +216,9 @@ rn_result rn_join_welcomed(struct rn_join_job *job, struct rn_error *err)
     RN_TRY(
         certificate_choose(job, setup, rn_bundle_file(&job->bundle, RN_WELCOME_CERTIFICATE), err));
     RN_TRY(welcome_take(job, setup, err));
+    RN_TRY(roster_confirm(job, setup, &policy, err));
+    *job->roster = setup->roster;
+    RN_TRY(pins_write(setup, &policy, err));
     RN_TRY(welcome_write(job, setup, err));
     return job->settings->sign ? plan_sign(job, setup, err) : rn_ok();
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "crypto/fingerprint.h"
+#include "services/cli/setup/joinroster.h"
 
 static const char *const matrices_names[] = {"-", "A", "B", "A and B"};
 
@@ -98,6 +100,11 @@ void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *
     (void)fprintf(out, "  longest attempt %" PRIu64 " s\n",
                   rn_plan_attempt_seconds(plan, view->cost.bytes_max));
     print_signers(view, out);
+    if (view->roster != NULL) {
+        char roster[RN_FINGERPRINT_ROSTER_TEXT];
+        rn_fingerprint_roster(view->roster, roster);
+        (void)fprintf(out, "  roster          %s\n", roster);
+    }
     if (view->policy != NULL) {
         (void)fprintf(out, "  policy          %s%s%s\n", view->policy,
                       view->policy_detail[0] == '\0' ? "" : ": ", view->policy_detail);
@@ -209,6 +216,9 @@ json_t *rn_plan_json(const struct rn_plan_view *view)
     }
     if (view->signers != NULL && view->roster != NULL) {
         (void)json_object_set_new(root, "signed_by", signers_json(view));
+    }
+    if (view->roster != NULL) {
+        (void)json_object_set_new(root, "roster", rn_roster_json(view->roster));
     }
     if (view->policy != NULL) {
         (void)json_object_set_new(

@@ -2,7 +2,7 @@
  *
  * The member's policy: fail-closed parsing, every range, and every refusal with its reason code.
  */
-#include "policy/rules.h"
+#include "policy/pins.h"
 
 #include "tests/unit/policy/policytext.h"
 
@@ -72,12 +72,27 @@ static void policy_parse(const char *text)
     }
 }
 
+static void pin(uint32_t at, const char *name, const struct rn_identity_public *key)
+{
+    (void)rn_text_format(policy.members[at].name, sizeof policy.members[at].name, "%s", name);
+    rn_hex_encode(policy.members[at].key, key->bytes, sizeof key->bytes);
+}
+
+static void pin_roster(void)
+{
+    policy.members_count = roster.count;
+    for (uint32_t i = 0; i < roster.count; i++) {
+        pin(i, roster.members[i].name, &roster.members[i].key);
+    }
+}
+
 /* A plan that the policy accepts, everyone has signed, the model is the right one. */
 static void accepted_case(void)
 {
     roster_make(4);
     plan_parse(plan_example);
     policy_parse(policy_example);
+    pin_roster();
     memset(signed_by, 0, sizeof signed_by);
     memset(signed_by, 1, 4);
     facts = (struct rn_policy_facts){.self_key = roster.members[1].key,
@@ -186,6 +201,7 @@ static void policy_edits_refuse(void **state)
         char text[EDITED_MAX];
         accepted_case();
         policy_parse(edited(text, policy_example, rows[i].from, rows[i].to));
+        pin_roster();
         expect(rows[i].reason);
     }
 }
@@ -225,10 +241,109 @@ static void facts_are_asked(void **state)
     expect(RN_POLICY_COORDINATOR);
     accepted_case();
     roster_make(2);
+    pin_roster();
     facts.roster_bytes = rn_buffer_view(&roster_bytes);
     facts.self_key = roster.members[1].key;
     plan_parse(plan_example);
     expect(RN_POLICY_INFEASIBLE);
+}
+
+/* The roster has to be exactly what the policy pins, at both stages. */
+static void members_are_pinned(void **state)
+{
+    (void)state;
+    enum rn_policy_reason reason;
+    accepted_case();
+    policy.members_count = 0;
+    expect(RN_POLICY_MEMBERS);
+    const rn_result proposed =
+        rn_policy_check(&policy, &plan, &roster, &facts, RN_POLICY_PROPOSED, &reason, &error);
+    assert_int_equal(proposed.code, RN_E_REFUSED);
+    assert_int_equal(reason, RN_POLICY_MEMBERS);
+    accepted_case();
+    policy.members_count--;
+    expect(RN_POLICY_MEMBERS);
+    assert_non_null(strstr(error.text, "'member-3' of the roster"));
+    accepted_case();
+    pin(policy.members_count++, "member-9", &(struct rn_identity_public){{9}});
+    expect(RN_POLICY_MEMBERS);
+    assert_non_null(strstr(error.text, "'member-9' of the policy"));
+    accepted_case();
+    const struct rn_identity_public other = key_of(77);
+    pin(2, "member-2", &other);
+    expect(RN_POLICY_MEMBERS);
+    assert_non_null(strstr(error.text, "another key for 'member-2'"));
+    accepted_case(); /* two members that change names are other members */
+    pin(0, "member-1", &roster.members[0].key);
+    pin(1, "member-0", &roster.members[1].key);
+    expect(RN_POLICY_MEMBERS);
+}
+
+/* signed_by means the key that is pinned under the name, whatever the roster calls it. */
+static void signed_by_means_keys(void **state)
+{
+    (void)state;
+    enum rn_policy_reason reason;
+    accepted_case();
+    policy.plan.signed_by_count = 1;
+    (void)rn_text_format(policy.plan.signed_by[0], sizeof policy.plan.signed_by[0], "member-2");
+    pin(2, "member-2", &(struct rn_identity_public){{9}});
+    const rn_result result =
+        rn_policy_check_signers(&policy, &plan, &roster, &facts, &reason, &error);
+    assert_int_equal(result.code, RN_E_REFUSED);
+    assert_int_equal(reason, RN_POLICY_SIGNER_MISSING);
+}
+
+/* What is written reads back as pins of the roster; all but the section stays; at most 128. */
+static void pins_are_written(void **state)
+{
+    (void)state;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer once = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer twice = {0};
+    char own[EDITED_MAX];
+    char a[EDITED_MAX];
+    roster_make(4);
+    edited(a, policy_example, "  members_min: 3\n", "  members_min: 3   # ours\n");
+    edited(own, a, "upload:\n", "members:\n- name: old\n  key: " HEX_A "\nupload:\n");
+    assert_true(rn_is_ok(rn_pins_write(rn_view_text(own), &roster, &once, &error)));
+    assert_non_null(strstr(rn_buffer_text(&once), "# ours\n"));
+    assert_null(strstr(rn_buffer_text(&once), HEX_A "\nupload"));
+    roster_make(RN_ROSTER_MEMBERS_MAX);
+    assert_true(rn_is_ok(rn_pins_write(rn_buffer_view(&once), &roster, &twice, &error)));
+    assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error)));
+    assert_int_equal(policy.members_count, RN_ROSTER_MEMBERS_MAX);
+    assert_true(rn_is_ok(rn_pins_check(&policy, &roster, &error)));
+    for (uint32_t extra = 0; extra < 2; extra++) { /* limit and limit + 1 */
+        const rn_result result = rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error);
+        assert_int_equal(result.code, extra == 0 ? RN_OK : RN_E_CONFIG);
+        rn_buffer_clear(&once);
+        rn_buffer_append(&once, twice.data, twice.length);
+        rn_buffer_clear(&twice);
+        const char *section = strstr(rn_buffer_text(&once), "  - name: member-0\n");
+        const size_t before = (size_t)(section - rn_buffer_text(&once));
+        rn_buffer_append(&twice, once.data, before);
+        rn_buffer_format(&twice, "  - name: one-more\n    key: " HEX_D "\n");
+        rn_buffer_append(&twice, once.data + before, once.length - before);
+    }
+}
+
+static void pins_that_contradict_are_refused(void **state)
+{
+    (void)state;
+    char text[EDITED_MAX];
+    static const char *const rows[] = {
+        "members:\n  - name: a\n    key: " HEX_A "\n  - name: a\n    key: " HEX_B "\n",
+        "members:\n  - name: a\n    key: " HEX_A "\n  - name: b\n    key: " HEX_A "\n",
+        "members:\n  - name: a\n    key: aa\n",
+        "members:\n  - name: a\n",
+        "members:\n  - name: a\n    key: " HEX_A "\n    more: 1\n",
+    };
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
+        assert_true(rn_text_format(text, sizeof text, "%s%s", policy_example, rows[i]));
+        const rn_result result = rn_policy_parse(rn_view_text(text), "policy", &policy, &error);
+        assert_int_equal(result.code, RN_E_CONFIG);
+        assert_non_null(strstr(error.text, "members"));
+    }
 }
 
 static void signatures_are_not_asked_before_signing(void **state)
@@ -374,6 +489,10 @@ int main(void)
         cmocka_unit_test(plan_edits_are_refused),
         cmocka_unit_test(policy_edits_refuse),
         cmocka_unit_test(facts_are_asked),
+        cmocka_unit_test(members_are_pinned),
+        cmocka_unit_test(signed_by_means_keys),
+        cmocka_unit_test(pins_are_written),
+        cmocka_unit_test(pins_that_contradict_are_refused),
         cmocka_unit_test(signatures_are_not_asked_before_signing),
         cmocka_unit_test(signers_are_judged_alone),
         cmocka_unit_test(only_signatures_are_waited_for),
