@@ -2,8 +2,8 @@
 """The peer's side of `rondo-bench secagg`: SecAgg+ of Flower, its client mod and its server workflow in one process,
 without a network. Rondo carries this file inside itself and runs it; one line of JSON comes out.
 
-server: what the workflow computes in the unmask stage without the clients' answers, and without putting Shamir shares
-together (which Rondo's figure leaves out too). client: the stage in which a client masks its vector.
+server: what the workflow computes in the unmask stage without the clients' answers, in two parts: combining shares, and
+the rest. client: the stage in which a client masks its vector.
 """
 import argparse
 import contextlib

@@ -74,13 +74,14 @@ static json_t *measured(double value)
 
 static json_t *row_json(const struct rn_secagg_row *row)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:f, s:f, s:I}", "members",
+    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:f, s:f, s:I}", "members",
                      (json_int_t)row->members, "elements", (json_int_t)row->elements, "lost",
                      (json_int_t)row->lost, "neighbours", (json_int_t)row->neighbours,
                      "client_mask_s", measured(row->client_s), "server_unmask_s",
-                     measured(row->server_s), "replay_s", measured(row->replay_s), "peak_mib",
-                     (double)row->peak * MIB, "client_peak_mib", (double)row->client_peak * MIB,
-                     "bytes_per_member", (json_int_t)row->upload_bytes);
+                     measured(row->server_s), "replay_s", measured(row->replay_s), "combine_s",
+                     measured(row->combine_s), "peak_mib", (double)row->peak * MIB,
+                     "client_peak_mib", (double)row->client_peak * MIB, "bytes_per_member",
+                     (json_int_t)row->upload_bytes);
 }
 
 static json_t *flower_json(const struct rn_secagg_report *report)

@@ -18,7 +18,7 @@ struct json_t;
 struct rn_secagg_row {
     uint32_t members, neighbours, lost;
     uint64_t elements;
-    double client_s, server_s, replay_s;
+    double client_s, server_s, replay_s, combine_s;
     double mask_rate, mask_to_aes, server_to_stream, replay_to_stream, wire;
     uint64_t upload_bytes, client_peak, peak;
 };
