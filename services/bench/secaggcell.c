@@ -36,6 +36,12 @@ static double seconds_now(uint32_t threads)
     return (double)used.tv_sec + (double)used.tv_nsec * 1e-9;
 }
 
+/* Short ones are measured more than once, and the best counts: the first pays for cold memory. */
+static unsigned turns_of(const struct rn_secagg_cell *cell)
+{
+    return cell->elements <= 1000000 && cell->members <= 128 ? 5 : 1;
+}
+
 /* ---- What both sides need ---- */
 
 struct cohort {
@@ -225,6 +231,18 @@ static void upload_size(const struct rn_sa_layout *layout, struct rn_secagg_clie
                         layout->chunks * (uint64_t)(RN_SA_ENVELOPE_BYTES + CHUNK_BODY);
 }
 
+static rn_result upload_once(const struct rn_secagg_cell *cell, struct upload *upload,
+                             struct rn_mask_set *masks, struct rn_error *err)
+{
+    RN_TRY(add_self(upload->cohort, 0, 1, masks, err));
+    for (uint32_t j = 1; j < cell->members; j++) {
+        if (are_neighbours(cell, 0, j)) {
+            RN_TRY(add_pair(upload->cohort, 0, j, rn_mask_sign(0, j), masks, err));
+        }
+    }
+    return in_parts(upload_part, upload, masks, cell->threads, err);
+}
+
 rn_result rn_secagg_client_measure(const struct rn_secagg_cell *cell, struct rn_secagg_client *out,
                                    struct rn_error *err)
 {
@@ -240,15 +258,14 @@ rn_result rn_secagg_client_measure(const struct rn_secagg_cell *cell, struct rn_
         delta[i] = (float)((int32_t)(uint32_t)(i * 2654435761u)) * 0x1p-35f;
     }
     RN_TRY(cipher_rate(&before, err));
-    const double begun = seconds_now(cell->threads);
-    RN_TRY(add_self(&cohort, 0, 1, masks, err));
-    for (uint32_t j = 1; j < cell->members; j++) {
-        if (are_neighbours(cell, 0, j)) {
-            RN_TRY(add_pair(&cohort, 0, j, rn_mask_sign(0, j), masks, err));
-        }
+    for (unsigned turn = 0; turn < turns_of(cell); turn++) {
+        rn_mask_set_free(masks);
+        masks = rn_mask_set_new_on(cell->kernel, cell->neighbours + 1);
+        const double begun = seconds_now(cell->threads);
+        RN_TRY(upload_once(cell, &upload, masks, err));
+        const double took = seconds_now(cell->threads) - begun;
+        out->seconds = turn == 0 || took < out->seconds ? took : out->seconds;
     }
-    RN_TRY(in_parts(upload_part, &upload, masks, cell->threads, err));
-    out->seconds = seconds_now(cell->threads) - begun;
     RN_TRY(mask_rate(&cohort.layout, masks, &out->mask_rate, err));
     RN_TRY(cipher_rate(&after, err));
     out->cipher_rate = (before + after) / 2;
@@ -429,11 +446,14 @@ rn_result rn_secagg_server_measure(const struct rn_secagg_cell *cell, struct rn_
     uint64_t streams = 0;
     cohort_init(&cohort, cell);
     rn_sa_vector_init(&vector, &cohort.layout);
-    memset(vector.lanes, 0, (size_t)cohort.layout.lanes * cohort.layout.lane_bytes);
     RN_TRY(cipher_rate(&before, err));
-    const double begun = seconds_now(cell->threads);
-    RN_TRY(take_masks_off(cell, &cohort, &vector, &streams, err));
-    out->unmask_seconds = seconds_now(cell->threads) - begun;
+    for (unsigned turn = 0; turn < turns_of(cell); turn++) {
+        memset(vector.lanes, 0, (size_t)cohort.layout.lanes * cohort.layout.lane_bytes);
+        const double begun = seconds_now(cell->threads);
+        RN_TRY(take_masks_off(cell, &cohort, &vector, &streams, err));
+        const double took = seconds_now(cell->threads) - begun;
+        out->unmask_seconds = turn == 0 || took < out->unmask_seconds ? took : out->unmask_seconds;
+    }
     out->stream_bytes = streams * cohort.layout.lanes * cohort.layout.lane_bytes;
     RN_TRY(replayed(cell, &cohort, &vector, out, err));
     out->combine_seconds = 0;
