@@ -15,6 +15,7 @@
 
 #define BLOCK 512 /* elements between reads of the random stream; 4 KiB of random words */
 #define WORD_BYTES 8
+#define LOOKED_AT 16
 #define ELEMENTS_MAX ((uint64_t)1 << 60)
 
 static bool valid(const struct rn_quantiser *quantiser)
@@ -158,9 +159,15 @@ static uint64_t quantise_block(const struct rule *rule, const float *values, con
 static rn_result refuse_non_finite(const float *values, uint64_t first, size_t count,
                                    struct rn_error *err)
 {
-    unsigned bad = 0;
-    for (size_t k = 0; k < count; k++) {
-        bad |= !(fabsf(values[k]) <= FLT_MAX);
+    int32_t bad = 0;
+    size_t seen = 0;
+    for (; seen + LOOKED_AT <= count; seen += LOOKED_AT) {
+        for (size_t i = 0; i < LOOKED_AT; i++) { /* a fixed count, for the vectoriser */
+            bad |= -(int32_t) !(fabsf(values[seen + i]) <= FLT_MAX);
+        }
+    }
+    for (; seen < count; seen++) {
+        bad |= -(int32_t) !(fabsf(values[seen]) <= FLT_MAX);
     }
     for (size_t k = 0; bad != 0 && k < count; k++) {
         RN_ENSURE(fabsf(values[k]) <= FLT_MAX, err, RN_E_ROUND_NUMERIC,

@@ -414,6 +414,7 @@ static rn_result combine(const struct rn_secagg_cell *cell, const struct cohort 
     static const struct rn_secret32 key = {{8}};
     uint32_t holders[RN_SA_MEMBERS_MAX];
     struct rn_scalar shares[RN_SA_MEMBERS_MAX];
+    struct rn_scalar weights[RN_SA_MEMBERS_MAX];
     struct rn_scalar secret;
     struct rn_stream stream;
     const uint32_t n = cell->members;
@@ -425,10 +426,13 @@ static rn_result combine(const struct rn_secagg_cell *cell, const struct cohort 
     for (uint32_t i = 0; i < n; i++) {
         holders[i] = i;
     }
+    const double weighing = seconds_now(1);
+    RN_TRY(rn_shamir_weights(holders, threshold, weights, err));
+    *out_seconds = seconds_now(1) - weighing;
     for (uint32_t i = 0; i < n; i++) {
         RN_TRY(rn_shamir_share(&cohort->secrets[i], threshold, holders, n, &stream, shares, err));
         const double begun = seconds_now(1);
-        RN_TRY(rn_shamir_reconstruct(holders, shares, threshold, &secret, err));
+        rn_shamir_combine(weights, shares, threshold, &secret);
         *out_seconds += seconds_now(1) - begun;
         RN_ENSURE(rn_scalar_equal(&secret, &cohort->secrets[i]), err, RN_E_INTERNAL,
                   "shares do not give the secret back");
