@@ -30,6 +30,18 @@
 #define RN_MASK_ELEMENTS_MAX_U64 ((uint64_t)1 << 29)
 #define RN_MASK_SET_MAX 4096 /* keys in one set */
 
+/* What computes. All of them give the same bits; OpenSSL's is everywhere and is the oracle. */
+enum rn_mask_kernel {
+    RN_MASK_EVP, /* OpenSSL's key stream, then an addition */
+    RN_MASK_VAES /* both in one step, where the processor has AVX2 and VAES */
+};
+
+bool rn_mask_kernel_here(enum rn_mask_kernel kernel);
+/* The fastest one of this machine; what the functions below use unless told otherwise. */
+enum rn_mask_kernel rn_mask_kernel_best(void);
+/* "evp" or "vaes". */
+const char *rn_mask_kernel_name(enum rn_mask_kernel kernel);
+
 /* lanes[k] += sign * stream[first + k], k < count; sign is +1 or -1. A range beyond the maximum
  * is a bug: check sizes from a plan or peer before. RN_E_SYSTEM when OpenSSL fails; lanes are then
  * undefined and must be thrown away. */
@@ -38,12 +50,18 @@ RN_MUST rn_result rn_mask_add_u32(uint32_t *lanes, uint64_t first, size_t count,
 RN_MUST rn_result rn_mask_add_u64(uint64_t *lanes, uint64_t first, size_t count,
                                   const struct rn_secret32 *key, int sign, struct rn_error *err);
 
-/* Many keys at once. One thread uses a set at a time; threads that share a vector have a set each.
- * Expanded keys lie in OpenSSL's heap, wiped when the set is freed. */
+/* Many keys at once. One thread uses a set at a time; threads that share a vector have a copy of
+ * the set each and a range of lanes each. Expanded keys lie in the heap (OpenSSL's, or the set's
+ * own), wiped when the set is freed. */
 struct rn_mask_set;
 
 /* Room for capacity <= RN_MASK_SET_MAX keys. The owner frees. */
 struct rn_mask_set *rn_mask_set_new(size_t capacity);
+/* With a kernel of the caller's choice, which must be here. */
+struct rn_mask_set *rn_mask_set_new_on(enum rn_mask_kernel kernel, size_t capacity);
+/* The same keys, without room for more. The owner frees. */
+RN_MUST rn_result rn_mask_set_copy(const struct rn_mask_set *from, struct rn_mask_set **out,
+                                   struct rn_error *err);
 void rn_mask_set_free(struct rn_mask_set *set);
 /* For RN_CLEANUP(rn_mask_set_free_cleanup). */
 void rn_mask_set_free_cleanup(struct rn_mask_set **set);
@@ -57,5 +75,11 @@ RN_MUST rn_result rn_mask_set_add_u32(struct rn_mask_set *set, uint32_t *lanes, 
                                       size_t count, struct rn_error *err);
 RN_MUST rn_result rn_mask_set_add_u64(struct rn_mask_set *set, uint64_t *lanes, uint64_t first,
                                       size_t count, struct rn_error *err);
+
+/* For measurements: `calls` AES-256-CTR encryptions of buffer[size] in place under a fixed key,
+ * which is what `openssl speed -evp aes-256-ctr -bytes SIZE` times. */
+#define RN_MASK_YARDSTICK_BYTES ((size_t)1 << 20) /* most of size */
+RN_MUST rn_result rn_mask_yardstick(uint8_t *buffer, size_t size, uint64_t calls,
+                                    struct rn_error *err);
 
 #endif

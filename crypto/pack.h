@@ -28,5 +28,10 @@ RN_MUST rn_result rn_unpack_u32(struct rn_view packed, unsigned bits, uint32_t *
                                 struct rn_error *err);
 RN_MUST rn_result rn_unpack_u64(struct rn_view packed, unsigned bits, uint64_t *out, size_t count,
                                 struct rn_error *err);
+/* The same, added to what lanes hold, modulo 2^32 or 2^64. */
+RN_MUST rn_result rn_unpack_add_u32(struct rn_view packed, unsigned bits, uint32_t *lanes,
+                                    size_t count, struct rn_error *err);
+RN_MUST rn_result rn_unpack_add_u64(struct rn_view packed, unsigned bits, uint64_t *lanes,
+                                    size_t count, struct rn_error *err);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The quantiser in plain scalar code. Every operation is exact except where the header says so, and
- * the whole project is compiled without contraction to FMA, so all builds give the same integers.
+ * The quantiser, two elements at a time in the compiler's vectors and without a branch on a value.
+ * Every operation is exact except where the header says so, and the whole project is compiled
+ * without contraction to FMA, so all builds give the same integers.
  */
 #include "crypto/quantise.h"
 
@@ -10,9 +11,11 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #define BLOCK 512 /* elements between reads of the random stream; 4 KiB of random words */
 #define WORD_BYTES 8
+#define LOOKED_AT 16
 #define ELEMENTS_MAX ((uint64_t)1 << 60)
 
 static bool valid(const struct rn_quantiser *quantiser)
@@ -66,38 +69,107 @@ uint32_t rn_quantiser_largest(const struct rn_quantiser *quantiser)
     return 2 * rn_quantiser_zero(quantiser);
 }
 
+typedef float float2 __attribute__((vector_size(8)));
+typedef double double2 __attribute__((vector_size(16)));
+typedef int64_t int2 __attribute__((vector_size(16)));
+typedef uint64_t uint2 __attribute__((vector_size(16)));
+#define GROUP 2
+
+/* Added to a double below 2^51 in magnitude, the first leaves its nearest integer in the low bits;
+ * the second holds an integer below 2^52 there as it is. */
+#define ROUNDER 0x1.8p52
+#define HOLDER 0x1p52
+#define HOLDER_BITS UINT64_C(0x4330000000000000)
+
 /* What does not change from element to element. */
 struct rule {
     double factor; /* Z / c, exact: a small integer times a power of two */
     double limit;  /* Z */
-    int32_t zero;  /* Z */
 };
 
 static struct rule rule_of(const struct rn_quantiser *quantiser)
 {
     const uint32_t zero = rn_quantiser_zero(quantiser);
-    return (struct rule){ldexp((double)zero, -quantiser->scale_exponent), (double)zero,
-                         (int32_t)zero};
+    return (struct rule){ldexp((double)zero, -quantiser->scale_exponent), (double)zero};
 }
 
-static uint32_t quantise_one(const struct rule *rule, float x, uint64_t word, uint64_t *clipped)
+/* where ? yes : no, by bits; where is all ones or all zeros. */
+static inline __attribute__((always_inline)) double2 chosen(int2 where, double2 yes, double2 no)
 {
-    double y = (double)x * rule->factor;
-    *clipped += fabs(y) > rule->limit;
-    y = y > rule->limit ? rule->limit : y;
-    y = y < -rule->limit ? -rule->limit : y;
-    int32_t whole = (int32_t)y;
-    whole -= (double)whole > y; /* the cast rounds towards zero, floor downwards */
-    const double fraction = y - (double)whole;
-    const double u = (double)(int64_t)(word >> 11) * 0x1p-53;
-    whole += u < fraction;
-    return (uint32_t)(whole + rule->zero);
+    return (double2)((where & (int2)yes) | (~where & (int2)no));
 }
 
+static inline __attribute__((always_inline)) double2 all(double value)
+{
+    return (double2){value, value};
+}
+
+/* (word >> 11) * 2^-53, exact: 32 and 21 bits become doubles one after the other. */
+static inline __attribute__((always_inline)) double2 uniform_of(uint2 word)
+{
+    const double2 high = (double2)(word >> 32 | HOLDER_BITS) - HOLDER;
+    const double2 low = (double2)((word >> 11 & 0x1fffff) | HOLDER_BITS) - HOLDER;
+    return (high * 0x1p21 + low) * 0x1p-53;
+}
+
+/* count is a multiple of GROUP; the return value counts what was clipped. */
+static uint64_t quantise_groups(const struct rule *rule, const float *values, const uint64_t *words,
+                                size_t count, uint32_t *out)
+{
+    const double2 limit = all(rule->limit);
+    const double2 one = all(1.0);
+    int2 clipped = {0};
+    for (size_t k = 0; k < count; k += GROUP) {
+        float2 x;
+        uint2 word;
+        memcpy(&x, values + k, sizeof x);
+        memcpy(&word, words + k, sizeof word);
+        double2 y = __builtin_convertvector(x, double2) * rule->factor;
+        const int2 above = y > limit;
+        const int2 below = y < -limit;
+        clipped -= above | below;
+        y = chosen(below, -limit, chosen(above, limit, y));
+        double2 whole = (y + ROUNDER) - ROUNDER;
+        whole -= chosen(whole > y, one, all(0.0)); /* nearest to floor */
+        whole += chosen(uniform_of(word) < y - whole, one, all(0.0));
+        const uint2 bits = (uint2)(whole + limit + HOLDER);
+        for (unsigned i = 0; i < GROUP; i++) {
+            out[k + i] = (uint32_t)bits[i];
+        }
+    }
+    return (uint64_t)(clipped[0] + clipped[1]);
+}
+
+static uint64_t quantise_block(const struct rule *rule, const float *values, const uint64_t *words,
+                               size_t count, uint32_t out[static BLOCK])
+{
+    const size_t whole = count - count % GROUP;
+    uint64_t clipped = quantise_groups(rule, values, words, whole, out);
+    if (whole < count) {
+        float last[GROUP] = {0};
+        memcpy(last, values + whole, (count - whole) * sizeof *last);
+        clipped += quantise_groups(rule, last, words + whole, GROUP, out + whole);
+        rn_secret_wipe(last, sizeof(last));
+    }
+    return clipped;
+}
+
+/* All of them first, without a branch on a value; which one it is matters only when there is one.
+ */
 static rn_result refuse_non_finite(const float *values, uint64_t first, size_t count,
                                    struct rn_error *err)
 {
-    for (size_t k = 0; k < count; k++) {
+    int32_t bad = 0;
+    size_t seen = 0;
+    for (; seen + LOOKED_AT <= count; seen += LOOKED_AT) {
+        for (size_t i = 0; i < LOOKED_AT; i++) { /* a fixed count, for the vectoriser */
+            bad |= -(int32_t) !(fabsf(values[seen + i]) <= FLT_MAX);
+        }
+    }
+    for (; seen < count; seen++) {
+        bad |= -(int32_t) !(fabsf(values[seen]) <= FLT_MAX);
+    }
+    for (size_t k = 0; bad != 0 && k < count; k++) {
         RN_ENSURE(fabsf(values[k]) <= FLT_MAX, err, RN_E_ROUND_NUMERIC,
                   "element %llu of the update is not a finite number",
                   (unsigned long long)(first + k));
@@ -121,22 +193,22 @@ static rn_result quantise(const struct rn_quantiser *quantiser, const struct rn_
     RN_CLEANUP(rn_stream_clear) struct rn_stream stream;
     rn_stream_init(&stream, key);
     rn_stream_seek(&stream, first * WORD_BYTES);
-    uint64_t words[BLOCK];
+    uint64_t words[BLOCK] = {0};
+    uint32_t block[BLOCK];
     uint64_t clipped = 0;
     for (size_t at = 0; at < count; at += BLOCK) {
         const size_t now = count - at < BLOCK ? count - at : BLOCK;
         rn_stream_words(&stream, words, now);
+        clipped += quantise_block(&rule, values + at, words, now, block);
+        for (size_t k = 0; k < now && out.u64 != NULL; k++) {
+            out.u64[at + k] = block[k];
+        }
         if (out.u32 != NULL) {
-            for (size_t k = 0; k < now; k++) {
-                out.u32[at + k] = quantise_one(&rule, values[at + k], words[k], &clipped);
-            }
-        } else {
-            for (size_t k = 0; k < now; k++) {
-                out.u64[at + k] = quantise_one(&rule, values[at + k], words[k], &clipped);
-            }
+            memcpy(out.u32 + at, block, now * sizeof(*block));
         }
     }
     rn_secret_wipe(words, sizeof(words));
+    rn_secret_wipe(block, sizeof(block));
     if (out_clipped != NULL) {
         *out_clipped += clipped;
     }

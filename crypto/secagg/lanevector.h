@@ -26,6 +26,11 @@ void rn_sa_vector_pack(const struct rn_sa_vector *vector, uint32_t chunk, uint8_
 /* Applies every mask of the set to all lanes. */
 RN_MUST rn_result rn_sa_vector_mask(struct rn_sa_vector *vector, struct rn_mask_set *masks,
                                     struct rn_error *err);
+/* The same for lanes [first, first + count) of the layout alone. Ranges are independent: threads or
+ * machines may take one each, with a copy of the set (rn_mask_set_copy) each, in any order. */
+RN_MUST rn_result rn_sa_vector_mask_range(struct rn_sa_vector *vector, uint64_t first,
+                                          uint64_t count, struct rn_mask_set *masks,
+                                          struct rn_error *err);
 /* Reduces all lanes modulo 2^b. */
 void rn_sa_vector_reduce(struct rn_sa_vector *vector);
 /* After reduce: is every element <= largest and every canary 0? */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`rondo-bench train` and `rondo-bench gemm` on the small shape, alone and beside a peer that is only
+"""`rondo-bench secagg`; `rondo-bench train` and `rondo-bench gemm` on the small shape, alone and beside a peer that is only
 pretended: what is reported, what is written, what a failing peer, a missing Python and a signal do. No
 verdict depends on a time.
 
@@ -171,6 +171,40 @@ def gemm(work):
     assert {"base-all-128", "base-p2-glue", "base-lora-128"} <= {row["setting"] for row in listed}
 
 
+FLOWER = """#!/bin/sh
+case "$*" in *"--members 50"*) echo '{"flwr": "9.0", "client": 8.0, "server": 90.0}'; exit 0;; esac
+echo 'no JSON at all'
+echo '{"flwr": "9.0", "client": 4.0, "server": 50.0}'
+"""
+
+
+def secagg(work):
+    """case 49: rows and ratios under their names; a replay that did not give the sum back would have failed."""
+    pretender = work / "flower.sh"
+    pretender.write_text(FLOWER)
+    pretender.chmod(0o755)
+    lines = ok(work, "secagg", "--quick", "--format", "json", "--quiet", "--python", pretender).splitlines()
+    report = json.loads(lines[-1])
+    for row in report["rows"]:
+        adapter = row["elements"] * 4 / 2**20
+        assert row["client_peak_mib"] <= adapter + 64, row
+        assert min(row["client_mask_s"], row["server_unmask_s"], row["replay_s"]) > 0, row
+        assert row["peak_mib"] >= row["client_peak_mib"] and row["bytes_per_member"] > row["elements"] * 2, row
+    assert {(row["members"], row["elements"], row["lost"]) for row in report["rows"]} >= {(3, 100000, 0), (10, 1000000, 1)}
+    ratios, flower = report["ratios"], report["flower"]
+    assert set(ratios) >= {"mask_to_aes", "server_to_stream", "replay_to_stream", "wire_overhead", "flower_client",
+                           "flower_server"}
+    assert 1 < ratios["wire_overhead"] <= 1.02 and min(ratios.values()) > 0, ratios
+    assert [row["members"] for row in flower] == [10, 50]
+    least = min(row["server_s"] / row["rondo_server_s"] for row in flower)
+    assert abs(ratios["flower_server"] / least - 1) < 1e-3, report
+    one = ok(work, "secagg", "--quick", "--kernel", "evp", "--threads", 2, "--quiet")
+    assert "masks by evp, threads 2" in one and "wire_overhead" in one, one
+    code, _, err = rondo(work, "secagg", "--quick", "--quiet", "--python", "/bin/false")
+    assert code == INCOMPLETE and err, (code, err)
+    nothing_is_left(work)
+
+
 def forwarded(work):
     """`rondo bench` hands over, words, output and exit code alike; alone it says what is missing."""
     words = ("train", "--list", "--shape", "small", "--format", "json")
@@ -195,7 +229,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         trained = () if os.environ.get("RONDO_SANITIZED") else (overheads, beside_a_peer)  # minutes under a sanitizer
-        for check in (forwarded, alone, *trained, bad_input, a_signal_leaves_no_files, gemm):
+        for check in (forwarded, secagg, alone, *trained, bad_input, a_signal_leaves_no_files, gemm):
             check(work)
             print(f"ok: {check.__name__}", flush=True)
     return 0

@@ -9,10 +9,13 @@
 #include "crypto/pack.h"
 #include "tests/unit/crypto/vectors.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #define LENGTH 9001 /* several pieces of 16 KiB in both lane widths, and no multiple of a block */
 
-/* E(0, counter) for counters 0, 1, 2 as they appear in the GCM specification (McGrew and Viega),
- * test cases 13 and 14: the hash key, the tag over nothing, and the ciphertext of zeros. */
+/* case 34. E(0, counter) for counters 0, 1, 2 as they appear in the GCM specification (McGrew and
+ * Viega), test cases 13 and 14: the hash key, the tag over nothing, and the ciphertext of zeros. */
 static void aes256_known_answers(void **state)
 {
     (void)state;
@@ -33,6 +36,7 @@ static void aes256_known_answers(void **state)
     }
 }
 
+/* case 33: any range equals the slice of the whole. */
 static void ranges_are_slices(void **state)
 {
     (void)state;
@@ -72,8 +76,12 @@ static void set_equals_one_by_one(void **state)
     uint64_t *together_wide = rn_alloc(LENGTH, sizeof(*together_wide));
     uint64_t *single_wide = rn_alloc(LENGTH, sizeof(*single_wide));
     for (size_t s = 0; s < RN_ARRAY_LENGTH(starts); s++) {
-        assert_ok(rn_mask_set_add_u32(set, together, starts[s], LENGTH, NULL));
+        struct rn_mask_set *copy = NULL;
+        assert_ok(rn_mask_set_copy(set, &copy, NULL));
+        assert_int_equal(rn_mask_set_count(copy), 5);
+        assert_ok(rn_mask_set_add_u32(copy, together, starts[s], LENGTH, NULL));
         assert_ok(rn_mask_set_add_u64(set, together_wide, starts[s], LENGTH, NULL));
+        rn_mask_set_free(copy);
         for (unsigned k = 0; k < 5; k++) {
             const struct rn_secret32 key = key_of(10 * k);
             const int sign = k % 2 == 0 ? 1 : -1;
@@ -91,6 +99,73 @@ static void set_equals_one_by_one(void **state)
     rn_mask_set_free(NULL);
 }
 
+/* case 33: the fused kernel against OpenSSL's, which needs no more than the published answers
+ * above; ranges that begin and end anywhere, both widths, both signs, sets and copies of sets. */
+static void add_with(enum rn_mask_kernel kernel, void *lanes, bool wide, uint64_t first,
+                     size_t count)
+{
+    RN_CLEANUP(rn_mask_set_free_cleanup)
+    struct rn_mask_set *set = rn_mask_set_new_on(kernel, 4);
+    RN_CLEANUP(rn_mask_set_free_cleanup) struct rn_mask_set *copy = NULL;
+    for (unsigned k = 0; k < 3; k++) {
+        const struct rn_secret32 key = key_of(50 * k);
+        assert_ok(rn_mask_set_insert(set, &key, k == 1 ? -1 : 1, NULL));
+    }
+    assert_ok(rn_mask_set_copy(set, &copy, NULL));
+    if (wide) {
+        assert_ok(rn_mask_set_add_u64(set, lanes, first, count, NULL));
+        assert_ok(rn_mask_set_add_u64(copy, lanes, first, count, NULL));
+    } else {
+        assert_ok(rn_mask_set_add_u32(set, lanes, first, count, NULL));
+        assert_ok(rn_mask_set_add_u32(copy, lanes, first, count, NULL));
+    }
+}
+
+static void kernels_give_the_same_bits(void **state)
+{
+    (void)state;
+    static uint64_t wanted[LENGTH];
+    static uint64_t got[LENGTH];
+    static const uint64_t starts[] = {0, 1, 2, 3, 4, 63, 64, 65, 4095, 1000001, (1u << 28) + 7};
+    static const size_t counts[] = {0,  1,  2,   3,   4,    5,    31,   32,    33,
+                                    63, 64, 127, 129, 4096, 4101, 8191, LENGTH};
+    if (!rn_mask_kernel_here(RN_MASK_VAES)) {
+        (void)printf("this processor has no AVX2 with VAES: the fused kernel is not tested\n");
+        skip();
+    }
+    assert_int_equal(rn_mask_kernel_best(), RN_MASK_VAES);
+    for (unsigned wide = 0; wide < 2; wide++) {
+        for (size_t s = 0; s < RN_ARRAY_LENGTH(starts); s++) {
+            for (size_t c = 0; c < RN_ARRAY_LENGTH(counts); c++) {
+                memset(wanted, 0x5a, sizeof(wanted));
+                memset(got, 0x5a, sizeof(got));
+                add_with(RN_MASK_EVP, wanted, wide, starts[s], counts[c]);
+                add_with(RN_MASK_VAES, got, wide, starts[s], counts[c]);
+                assert_memory_equal(got, wanted, sizeof(got));
+            }
+        }
+    }
+}
+
+/* case 34 for each kernel: counters 0, 1 and 2 under the key of zeros, as above. */
+static void known_answers_of_each_kernel(void **state)
+{
+    (void)state;
+    const struct rn_secret32 zero = {{0}};
+    for (unsigned kernel = RN_MASK_EVP; kernel <= RN_MASK_VAES; kernel++) {
+        uint32_t lanes[12] = {0};
+        if (!rn_mask_kernel_here(kernel)) {
+            continue;
+        }
+        RN_CLEANUP(rn_mask_set_free_cleanup)
+        struct rn_mask_set *set = rn_mask_set_new_on(kernel, 1);
+        assert_ok(rn_mask_set_insert(set, &zero, 1, NULL));
+        assert_ok(rn_mask_set_add_u32(set, lanes, 0, 12, NULL));
+        assert_hex(lanes, "dc95c078a2408989ad48a21492842087530f8afbc74536b9a963b4f1c4cb738b"
+                          "cea7403d4d606b6e074ec5d3baf39d18");
+    }
+}
+
 static void empty_set_changes_nothing(void **state)
 {
     (void)state;
@@ -100,8 +175,8 @@ static void empty_set_changes_nothing(void **state)
     assert_int_equal(lanes[2], 3);
 }
 
-/* Three members, every pair masked, every width: after packing to b bits and adding in the lane,
- * the sum of the masked vectors is the sum of the plain ones modulo 2^b. */
+/* case 33. Three members, every pair masked, every width: after packing to b bits and adding in the
+ * lane, the sum of the masked vectors is the sum of the plain ones modulo 2^b. */
 #define MEMBERS 3
 #define ELEMENTS 37
 
@@ -265,18 +340,53 @@ static void self_keys_are_bound(void **state)
     assert_false(rn_secret_equal(&key, &other, sizeof(key)));
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct rn_secret32));
+}
+
+/* case 41: a thousand rounds of three members derive no stream key twice. */
+static void no_key_twice(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 1000, KEYS = 6 };
+    static struct rn_secret32 keys[ROUNDS * KEYS];
+    struct rn_scalar secrets[3];
+    struct rn_point points[3];
+    size_t count = 0;
+    for (unsigned m = 0; m < 3; m++) {
+        secrets[m] = scalar_drawn(m + 1);
+        rn_point_of_scalar(&secrets[m], &points[m]);
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct rn_mask_context context = {{(uint8_t)round, (uint8_t)(round >> 8)}, {2}};
+        for (unsigned m = 0; m < 3; m++) {
+            rn_mask_key_self(&context, &secrets[m], m, &keys[count++]);
+            assert_ok(rn_mask_key_pair(&context, &secrets[m], m, &points[(m + 1) % 3], (m + 1) % 3,
+                                       &keys[count++], NULL));
+        }
+    }
+    qsort(keys, count, sizeof(keys[0]), by_bytes);
+    for (size_t k = 1; k < count; k++) {
+        assert_memory_not_equal(&keys[k - 1], &keys[k], sizeof(keys[0]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(aes256_known_answers),
         cmocka_unit_test(ranges_are_slices),
         cmocka_unit_test(set_equals_one_by_one),
+        cmocka_unit_test(kernels_give_the_same_bits),
+        cmocka_unit_test(known_answers_of_each_kernel),
         cmocka_unit_test(empty_set_changes_nothing),
         cmocka_unit_test(pairs_cancel_for_every_width),
         cmocka_unit_test(last_elements_of_a_key),
         cmocka_unit_test(misuse_aborts),
         cmocka_unit_test(pair_keys_agree_and_are_bound),
         cmocka_unit_test(self_keys_are_bound),
+        cmocka_unit_test(no_key_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

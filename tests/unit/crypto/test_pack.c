@@ -14,6 +14,7 @@ static bool packed_bit(const uint8_t *packed, size_t bit)
     return packed[bit / 8] >> bit % 8 & 1;
 }
 
+/* case 36, also with lengths around the last eight bytes. */
 static void every_width_by_definition(void **state)
 {
     (void)state;
@@ -71,7 +72,7 @@ static void narrow_lanes_give_the_same_bytes(void **state)
     }
 }
 
-/* All sequences of three values. */
+/* case 36. All sequences of three values. */
 static void small_widths_exhaustively(void **state)
 {
     (void)state;
@@ -108,6 +109,41 @@ static void neighbours_do_not_mix(void **state)
         for (unsigned k = 0; k < LENGTH; k++) {
             assert_true(back[k] == (k % 2 ? UINT64_MAX >> (64 - bits) : 0));
         }
+    }
+}
+
+/* Unpacking into a sum is unpacking and then adding. */
+static void adding_is_unpacking_and_adding(void **state)
+{
+    (void)state;
+    const struct rn_secret32 key = key_of(3);
+    struct rn_stream stream;
+    rn_stream_init(&stream, &key);
+    for (unsigned bits = 1; bits <= 64; bits++) {
+        uint64_t values[LENGTH];
+        uint64_t wide[LENGTH];
+        uint32_t narrow[LENGTH];
+        uint8_t packed[LENGTH * 8];
+        rn_stream_words(&stream, values, LENGTH);
+        rn_pack_u64(packed, bits, values, LENGTH);
+        const struct rn_view view = rn_view_of(packed, rn_pack_size(LENGTH, bits));
+        for (unsigned k = 0; k < LENGTH; k++) {
+            values[k] &= UINT64_MAX >> (64 - bits);
+            wide[k] = UINT64_MAX - 3 * k;
+            narrow[k] = (uint32_t)wide[k];
+        }
+        assert_ok(rn_unpack_add_u64(view, bits, wide, LENGTH, NULL));
+        if (bits <= 32) {
+            assert_ok(rn_unpack_add_u32(view, bits, narrow, LENGTH, NULL));
+        }
+        for (unsigned k = 0; k < LENGTH; k++) {
+            const uint64_t wanted = UINT64_MAX - 3 * k + values[k];
+            assert_true(wide[k] == wanted);
+            assert_true(bits > 32 || narrow[k] == (uint32_t)wanted);
+        }
+        assert_code(
+            rn_unpack_add_u64(rn_view_of(packed, view.length - 1), bits, wide, LENGTH, NULL),
+            RN_E_PEER_FORMAT);
     }
 }
 
@@ -187,6 +223,7 @@ int main(void)
         cmocka_unit_test(narrow_lanes_give_the_same_bytes),
         cmocka_unit_test(small_widths_exhaustively),
         cmocka_unit_test(neighbours_do_not_mix),
+        cmocka_unit_test(adding_is_unpacking_and_adding),
         cmocka_unit_test(lengths_are_exact),
         cmocka_unit_test(padding_is_zero),
         cmocka_unit_test(misuse_aborts),

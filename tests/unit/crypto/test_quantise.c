@@ -3,11 +3,14 @@
  * The quantiser: exact where the header says exact, unbiased elsewhere, the same for any split, and
  * its mean formula against exact integer arithmetic.
  */
+#include "crypto/maskstream.h"
 #include "crypto/quantise.h"
+#include "crypto/random.h"
 #include "tests/unit/crypto/vectors.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 
 static const struct rn_quantiser q16 = {16, -3}; /* c = 1/8 */
 
@@ -119,11 +122,11 @@ static void tiny_values_round_to_neighbours(void **state)
     }
 }
 
-/* Unbiased within 5 sigma over 1e7 draws in all; the variance of one draw is f (1 - f). */
+/* case 37. Unbiased within 5 sigma over 1e7 draws in all; the variance of one draw is f (1 - f). */
 static void rounding_is_unbiased(void **state)
 {
     (void)state;
-    enum { DRAWS = 500000 };
+    enum { DRAWS = 625000 };
     static float values[DRAWS];
     static uint32_t out[DRAWS];
     static const double fractions[] = {0.5, 0.25, 0.75, 0.1, 0.9, 0.001, 0.999, 0.3333};
@@ -151,6 +154,7 @@ static void rounding_is_unbiased(void **state)
     }
 }
 
+/* case 37: the same key gives the same integers for any split. */
 static void any_split_gives_the_same(void **state)
 {
     (void)state;
@@ -183,6 +187,64 @@ static void any_split_gives_the_same(void **state)
     assert_ok(rn_quantise_u32(&q16, &key, values, 1001, LENGTH, part, NULL, NULL));
     assert_memory_not_equal(part, whole, sizeof(whole));
     assert_ok(rn_quantise_u32(&q16, &key, NULL, 0, 0, NULL, NULL, NULL)); /* empty tensor */
+}
+
+/* case 37: the definition in the header, one element after the other. */
+static uint32_t defined(const struct rn_quantiser *quantiser, float x, uint64_t word)
+{
+    const double zero = (double)rn_quantiser_zero(quantiser);
+    const double clipped =
+        fmin(fmax((double)x * (zero / rn_quantiser_scale(quantiser)), -zero), zero);
+    const double uniform = (double)(int64_t)(word >> 11) * 0x1p-53;
+    const double up = uniform < clipped - floor(clipped) ? 1.0 : 0.0;
+    return (uint32_t)(floor(clipped) + up + zero);
+}
+
+static void every_element_as_defined(void **state)
+{
+    (void)state;
+    enum { LENGTH = 10007 };
+    static float values[LENGTH];
+    static uint32_t out[LENGTH];
+    static uint64_t words[LENGTH];
+    for (unsigned bits = RN_QUANTISE_BITS_MIN; bits <= RN_QUANTISE_BITS_MAX; bits++) {
+        const struct rn_quantiser quantiser = {bits, (int32_t)bits - 16};
+        const struct rn_secret32 key = key_of(bits);
+        struct rn_stream stream;
+        rn_stream_init(&stream, &key);
+        rn_stream_words(&stream, words, LENGTH);
+        for (unsigned k = 0; k < LENGTH; k++) {
+            const double part = (double)(int32_t)((k + bits) * 2654435761u) * 0x1p-31;
+            values[k] = (float)(1.05 * part * rn_quantiser_scale(&quantiser));
+        }
+        assert_ok(rn_quantise_u32(&quantiser, &key, values, 0, LENGTH, out, NULL, NULL));
+        for (unsigned k = 0; k < LENGTH; k++) {
+            assert_int_equal(out[k], defined(&quantiser, values[k], words[k]));
+        }
+    }
+}
+
+/* case 37: what a peer knows of a mask says nothing about the rounding, even under one key. */
+static void rounding_is_no_mask_stream(void **state)
+{
+    (void)state;
+    enum { LENGTH = 100000 };
+    static float values[LENGTH];
+    static uint32_t rounded[LENGTH];
+    static uint64_t mask[LENGTH];
+    const struct rn_secret32 key = key_of(1);
+    for (unsigned k = 0; k < LENGTH; k++) {
+        values[k] = (float)(0.5 * rn_quantiser_step(&q16)); /* up or down with equal chance */
+    }
+    assert_ok(rn_quantise_u32(&q16, &key, values, 0, LENGTH, rounded, NULL, NULL));
+    assert_ok(rn_mask_add_u64(mask, 0, LENGTH, &key, 1, NULL));
+    for (unsigned bit = 0; bit < 64; bit++) {
+        int agree = 0;
+        for (unsigned k = 0; k < LENGTH; k++) {
+            agree += (rounded[k] & 1) == (mask[k] >> bit & 1) ? 1 : -1;
+        }
+        assert_true(abs(agree) < 5 * sqrt(LENGTH));
+    }
 }
 
 static void not_finite_is_refused(void **state)
@@ -323,6 +385,8 @@ int main(void)
         cmocka_unit_test(tiny_values_round_to_neighbours),
         cmocka_unit_test(rounding_is_unbiased),
         cmocka_unit_test(any_split_gives_the_same),
+        cmocka_unit_test(every_element_as_defined),
+        cmocka_unit_test(rounding_is_no_mask_stream),
         cmocka_unit_test(not_finite_is_refused),
         cmocka_unit_test(mean_is_the_formula),
         cmocka_unit_test(mean_of_grid_points_is_exact),
