@@ -182,6 +182,7 @@ static void print_best(const json_t *status)
 
 static void print_own(const json_t *status)
 {
+    printf("own key     %s\n", text_of(status, "key"));
     printf("coordinator %s\n", is_true(status, "connected") ? "connected" : "not connected");
     printf("training    %s\n", is_true(status, "training") ? "yes" : "no");
     if (is_true(status, "behind")) {

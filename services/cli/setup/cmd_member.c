@@ -238,10 +238,11 @@ static rn_result remove_report(const struct rn_command *command, const struct rn
     }
     printf("\nNext:\n"
            "  1. send each member that stays its file of %s/welcome\n"
-           "  2. each of them: rondo join NAME.welcome --dir DIR --sign\n"
-           "  3. rondo plan sign %s NAME.signature...\n"
-           "  4. rondo run %s; each of them: rondo run DIR\n",
-           directory, directory, directory);
+           "  2. they compare the new roster's fingerprint among themselves (rondo member list %s)\n"
+           "  3. each of them: rondo join NAME.welcome --dir DIR --sign --roster FINGERPRINT\n"
+           "  4. rondo plan sign %s NAME.signature...\n"
+           "  5. rondo run %s; each of them: rondo run DIR\n",
+           directory, directory, directory, directory);
     return rn_ok();
 }
 
