@@ -23,7 +23,8 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
     rn_fingerprint_key(rn_identity_public_of(host->site->identity), key);
     rn_buffer_format(
         out,
-        "\"role\":\"member\",\"roster\":\"%s\",\"key\":\"%s\",\"name\":\"%s\",\"federation\":\"%s\",\"plan\":\"%"
+        "\"role\":\"member\",\"roster\":\"%s\",\"key\":\"%s\",\"name\":\"%s\",\"federation\":\"%"
+        "s\",\"plan\":\"%"
         "s\","
         "\"version\":\"%s\",\"connected\":%s,\"round\":%u,\"rounds\":%u,\"attempt\":%u,"
         "\"stage\":\"%s\",\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"training\":%s,"

@@ -111,8 +111,8 @@ static void report_invited(const struct rn_join_job *job, const struct rn_policy
     rn_fingerprint_key(rn_identity_public_of(job->identity), key);
     printf("Made %s with this site's keys. Fingerprint of its key:\n  %s\n\n"
            "%s %s/policy.yaml %s. It allows:\n",
-           directory, key,
-           job->settings->policy == NULL ? "No policy was given, so" : "The policy", directory,
+           directory, key, job->settings->policy == NULL ? "No policy was given, so" : "The policy",
+           directory,
            job->settings->policy == NULL ? "just holds the plan of the invitation"
                                          : "is the one that was given");
     for (size_t i = 0; i < RN_POLICY_CLAUSES; i++) {
