@@ -201,7 +201,8 @@ static void print_text(const json_t *status)
 {
     const char *role = text_of(status, "role");
     const char *name = text_of(status, "name");
-    const json_t *members = json_object_get(status, "members");
+    const json_t *list = json_object_get(status, "members"); /* of a member: how many */
+    const json_t *members = json_is_array(list) ? list : NULL;
     printf("federation  %s\n", text_of(status, "federation"));
     printf("roster      %s\n", text_of(status, "roster"));
     printf("plan        %s\n", text_of(status, "plan"));
