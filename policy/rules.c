@@ -86,10 +86,11 @@ static const struct rn_field fields[] = {
      .meaning = "most bytes of masked input in one round"},
     {"upload.attempts_max", RN_FIELD_U32, AT(upload.attempts_max), .least = 1, .most = 100,
      .meaning = "most `secagg.attempts`"},
-    /* The protocol offers none yet (PROTOCOL.md, rule A9). */
-    {"upload.repeats_max", RN_FIELD_U32, AT(upload.repeats_max),
-     .meaning = "how often an update that was sent may be encoded again without a certified abort; "
-                "only 0, never, exists so far"},
+    {"upload.jobs_max", RN_FIELD_U32, AT(upload.jobs_max), .least = 1, .most = 1000,
+     .fallback = "1",
+     .meaning =
+         "most jobs over one base model that this site's updates go into: a sum of each, over "
+         "other members, differ by this site's contribution up to training noise"},
     {"members", RN_FIELD_ROWS, LIST(members), .optional = true, .most = RN_PLAN_MEMBERS_MAX,
      .columns = &pin_table,
      .meaning = "the members of the roster: list of `name` and `key` (64 hex digits), at most 128; "

@@ -70,7 +70,7 @@ struct rn_policy_training {
 struct rn_policy_upload {
     uint64_t bytes_max;    /* masked input of one round */
     uint32_t attempts_max; /* sessions of one round */
-    uint32_t repeats_max;  /* encodings of a spent update without an abort certificate: 0 */
+    uint32_t jobs_max;     /* plans over one base model that updates may go into (jobledger.h) */
 };
 
 /* One member of the roster as this organisation knows it. */

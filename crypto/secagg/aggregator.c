@@ -10,6 +10,7 @@
 #include "crypto/identity.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/aggregator_state.h"
+#include "crypto/secagg/evidence.h"
 
 #include <string.h>
 
@@ -205,7 +206,8 @@ static rn_result check_repeated(struct rn_sa_aggregator *a, const struct rn_sa_m
     if (!same_head && !rn_sa_set_has(&a->caught[message->type], message->sender)) {
         rn_sa_set_add(&a->caught[message->type], message->sender);
         struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
-        rn_sa_evidence_write(rn_buffer_view(first), message->envelope, &action->bytes);
+        rn_sa_evidence_write(RN_SA_EVIDENCE_ENVELOPES, rn_buffer_view(first), message->envelope,
+                             &action->bytes);
     }
     return rn_fail(err, RN_E_PEER_PROTOCOL, "%s: differs from the one sent before",
                    rn_sa_type_name(message->type));

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/secagg/aggregator_state.h"
+#include "crypto/secagg/evidence.h"
 
 #include <string.h>
 
@@ -202,7 +203,8 @@ rn_result rn_sa_aggregator_on_receipt(struct rn_sa_aggregator *a,
         const uint8_t *theirs = other->data + RN_SA_ENVELOPE_BYTES + RN_HASH_BYTES;
         if (memcmp(theirs, adapter, RN_HASH_BYTES) != 0) { /* two adapters from one sum */
             struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
-            rn_sa_evidence_write(rn_buffer_view(other), message->envelope, &action->bytes);
+            rn_sa_evidence_write(RN_SA_EVIDENCE_RECEIPTS, rn_buffer_view(other), message->whole,
+                                 &action->bytes);
         }
     }
     rn_sa_aggregator_keep(a, message);

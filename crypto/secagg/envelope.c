@@ -172,10 +172,3 @@ void rn_sa_message_write(const struct rn_sa_outgoing *message, const struct rn_i
     rn_buffer_append(out, message->body.data, message->body.length);
     RN_BUG_IF(out->failed);
 }
-
-void rn_sa_evidence_write(struct rn_view first, struct rn_view second, struct rn_buffer *out)
-{
-    rn_buffer_clear(out);
-    rn_buffer_append(out, first.data, RN_SA_ENVELOPE_BYTES);
-    rn_buffer_append(out, second.data, RN_SA_ENVELOPE_BYTES);
-}

@@ -107,7 +107,4 @@ struct rn_sa_outgoing {
 void rn_sa_message_write(const struct rn_sa_outgoing *message, const struct rn_identity *identity,
                          struct rn_buffer *out);
 
-/* Two envelopes of one sender that contradict each other, as an evidence record. */
-void rn_sa_evidence_write(struct rn_view first, struct rn_view second, struct rn_buffer *out);
-
 #endif

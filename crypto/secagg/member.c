@@ -9,6 +9,7 @@
 #include "base/guard.h"
 #include "crypto/identity.h"
 #include "crypto/roster.h"
+#include "crypto/secagg/evidence.h"
 #include "crypto/secagg/member_state.h"
 
 #include <string.h>
@@ -106,6 +107,7 @@ void rn_sa_member_free(struct rn_sa_member *member)
     rn_buffer_clear(&member->shares);
     rn_buffer_clear(&member->done);
     rn_buffer_clear(&member->reveal);
+    rn_buffer_clear(&member->certificate);
     rn_buffer_clear(&member->outbox);
     rn_free(member->leaves);
     rn_free(member->leaf_set);
@@ -243,7 +245,36 @@ void rn_sa_member_give_evidence(struct rn_sa_member *m, enum rn_sa_type type, st
     }
     m->caught[type] = true;
     struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
-    rn_sa_evidence_write(rn_view_of(m->seen[type], RN_SA_ENVELOPE_BYTES), second, &action->bytes);
+    rn_sa_evidence_write(RN_SA_EVIDENCE_ENVELOPES, rn_view_of(m->seen[type], RN_SA_ENVELOPE_BYTES),
+                         second, &action->bytes);
+}
+
+void rn_sa_member_keep_certificate(struct rn_sa_member *m, const struct rn_sa_message *message)
+{
+    if (m->certificate.length == 0) {
+        rn_buffer_append(&m->certificate, message->whole.data, message->whole.length);
+    }
+}
+
+/* Two that exclude each other: more than n_c members voted twice, and the votes in them say who. */
+static void compare_certificates(struct rn_sa_member *m, const struct rn_sa_message *message,
+                                 struct rn_sa_actions *actions)
+{
+    const bool certificate =
+        message->type == RN_SA_CERTIFICATE || message->type == RN_SA_ABORT_CERTIFICATE;
+    if (!certificate || m->certificate.length == 0 || m->caught[RN_SA_CERTIFICATE]) {
+        return;
+    }
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) document = {0};
+    struct rn_sa_evidence evidence;
+    rn_sa_evidence_write(RN_SA_EVIDENCE_CERTIFICATES, rn_buffer_view(&m->certificate),
+                         message->whole, &document);
+    if (rn_is_ok(rn_sa_evidence_check(rn_buffer_view(&document), m->t.context.roster, &evidence,
+                                      NULL))) {
+        m->caught[RN_SA_CERTIFICATE] = true;
+        struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
+        rn_buffer_append(&action->bytes, document.data, document.length);
+    }
 }
 
 /* A message of which one like it was accepted before: the same is harmless, another is evidence. */
@@ -303,6 +334,7 @@ rn_result rn_sa_member_receive(struct rn_sa_member *m, struct rn_view bytes, uin
     RN_TRY(rn_sa_message_parse(bytes, &message, err));
     RN_TRY(check_frame(m, &message, err));
     bool repeated = false;
+    compare_certificates(m, &message, out_actions);
     RN_TRY(check_repeated(m, &message, &repeated, out_actions, err));
     const struct rn_sa_member_rule *rule = find_rule(m, message.type);
     if (repeated || rule == NULL) {

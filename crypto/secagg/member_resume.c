@@ -84,6 +84,15 @@ static rn_result load_revealed(struct rn_sa_member *m, struct rn_reader *r, stru
     return rn_ok();
 }
 
+static rn_result load_closed(struct rn_sa_member *m, struct rn_reader *r, struct rn_error *err)
+{
+    const struct rn_view bytes = rn_read_blob(r, RN_SA_MESSAGE_MAX);
+    struct rn_sa_message message;
+    RN_TRY(parse_own(m, bytes, RN_SA_ABORT_CERTIFICATE, &message, err));
+    rn_sa_member_keep_certificate(m, &message);
+    return rn_ok();
+}
+
 static rn_result load_record(struct rn_sa_member *m, struct rn_view bytes, bool *out_closed,
                              struct rn_error *err)
 {
@@ -109,8 +118,8 @@ static rn_result load_record(struct rn_sa_member *m, struct rn_view bytes, bool 
         result = load_revealed(m, &record.body, err);
         break;
     case RN_SA_RECORD_CLOSED:
+        result = load_closed(m, &record.body, err);
         *out_closed = true;
-        (void)rn_read_blob(&record.body, RN_SA_MESSAGE_MAX);
         break;
     default:
         result = rn_fail(err, RN_E_DATA, "journal: a record that a member does not write");

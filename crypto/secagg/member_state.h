@@ -57,7 +57,8 @@ struct rn_sa_member {
     struct rn_buffer shares;       /* own, whole */
     struct rn_buffer done;
     struct rn_buffer reveal;
-    struct rn_buffer outbox; /* last message sent: sent again until it is answered */
+    struct rn_buffer certificate; /* whole, of survivors or an abort: the first that was accepted */
+    struct rn_buffer outbox;      /* last message sent: sent again until it is answered */
     struct rn_mask_set *masks;
     uint8_t *leaves;   /* [chunks][32] of the upload */
     uint8_t *leaf_set; /* [chunks] */
@@ -110,6 +111,8 @@ void rn_sa_member_go_aborted(struct rn_sa_member *m, enum rn_sa_reason reason, b
 /* Enters a state: progress, deadlines. */
 void rn_sa_member_enter(struct rn_sa_member *m, enum rn_sa_member_state state,
                         struct rn_sa_actions *actions);
+/* Keeps a certificate that was accepted. */
+void rn_sa_member_keep_certificate(struct rn_sa_member *m, const struct rn_sa_message *message);
 /* first is the envelope of that type that was accepted before. Once per type: one proof is enough,
  * and more of them shall not fill the journal. */
 void rn_sa_member_give_evidence(struct rn_sa_member *m, enum rn_sa_type type, struct rn_view second,

@@ -254,7 +254,9 @@ static rn_result apply_certificate(struct rn_sa_member *m, const struct rn_sa_me
 {
     RN_ENSURE(memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
               "certificate: over another T2");
-    return rn_sa_certificate_apply(&m->t, message->body, err);
+    RN_TRY(rn_sa_certificate_apply(&m->t, message->body, err));
+    rn_sa_member_keep_certificate(m, message);
+    return rn_ok();
 }
 
 rn_result rn_sa_member_on_certificate(struct rn_sa_member *m, const struct rn_sa_message *message,
@@ -419,9 +421,9 @@ rn_result rn_sa_member_on_abort_certificate(struct rn_sa_member *m,
     memcpy(claim.t0, m->t.t0, RN_HASH_BYTES);
     RN_TRY(rn_sa_abort_certificate_check(&claim, message->body, err));
     if (m->t.level >= RN_SA_LEVEL_CERTIFIED) { /* more than n_c members voted twice */
-        rn_sa_member_give_evidence(m, RN_SA_CERTIFICATE, message->envelope, actions);
         return rn_fail(err, RN_E_PEER_PROTOCOL, "abort certificate: the survivors are certified");
     }
+    rn_sa_member_keep_certificate(m, message);
     m->closed = true;
     if (m->spent) {
         rn_sa_spent_close(m->config.spent, m->t.session, message->whole, actions);

@@ -54,7 +54,8 @@ static void release(const struct rn_coordination *c, struct rn_coord_place *plac
         const struct rn_coord_peer *peer = &c->peers[i];
         const uint64_t last = later(place->used_ms, later(peer->advance_ms, peer->progress_ms));
         if (peer->connection == 0 || peer->stranded || peer->next_round > place->session.round ||
-            c->clock_ms - last >= RN_COORD_IDLE_MS) {
+            c->clock_ms - last >= RN_COORD_IDLE_MS ||
+            c->clock_ms - place->since_ms >= RN_COORD_TURN_MS) {
             rn_sa_set_remove(&place->users, i);
         }
     }
@@ -76,6 +77,20 @@ static struct rn_coord_place *free_place(struct rn_coordination *c)
         *best = (struct rn_coord_place){.used_ms = c->clock_ms};
     }
     return best;
+}
+
+/* One place a member: whoever names another round in every message has no more than others. */
+static void use_place(struct rn_coordination *c, struct rn_coord_place *place, uint32_t index)
+{
+    for (size_t i = 0; i < RN_COORD_PLACES; i++) {
+        if (&c->places[i] != place) {
+            rn_sa_set_remove(&c->places[i].users, index);
+        }
+    }
+    if (rn_sa_set_empty(&place->users)) {
+        place->since_ms = c->clock_ms;
+    }
+    rn_sa_set_add(&place->users, index);
 }
 
 static struct rn_coord_place *place_of(struct rn_coordination *c, const uint8_t *id)
@@ -103,7 +118,7 @@ void rn_coord_keep(struct rn_coordination *c)
         const struct rn_coord_peer *peer = &c->peers[i];
         if (place->session.summed && peer->connection != 0 &&
             peer->next_round == place->session.round) {
-            rn_sa_set_add(&place->users, i);
+            use_place(c, place, i);
         }
     }
 }
@@ -237,7 +252,7 @@ static enum turn help_behind(struct rn_coordination *c, uint32_t index,
     }
     const enum turn turn = take_place(c, missed, &place);
     if (turn == TURN_NOW) {
-        rn_sa_set_add(&place->users, index);
+        use_place(c, place, index);
         place->used_ms = c->clock_ms;
         rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_MEMBER_BEHIND,
                                                        .peer = index + 1,
@@ -250,14 +265,21 @@ static enum turn help_behind(struct rn_coordination *c, uint32_t index,
     return turn;
 }
 
+static const struct rn_budget_rate help_rate = {RN_COORD_HELP_BURST, RN_COORD_HELP_EVERY_MS};
+
 static void help(struct rn_coordination *c, uint32_t index)
 {
     struct rn_coord_peer *peer = &c->peers[index];
+    if (!rn_budget_take(&peer->help, &help_rate, c->clock_ms)) {
+        return; /* in its turn */
+    }
     const struct rn_coord_round *missed = rn_coord_index_find(c, peer->next_round);
     enum turn turn = TURN_NOW;
     if (missed != NULL) {
         turn = help_behind(c, index, missed);
-        if (turn == TURN_LATER) {
+        if (turn == TURN_LATER) { /* every place is taken: looked for again, not at every step */
+            peer->helped = true;
+            peer->helped_ms = c->clock_ms;
             return;
         }
     } else {

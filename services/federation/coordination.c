@@ -246,6 +246,7 @@ static void linger_tick(struct rn_coordination *c)
 static void tick(struct rn_coordination *c)
 {
     struct rn_coord_outcome outcome;
+    rn_coord_hush(c);
     switch (c->phase) {
     case RN_COORDINATION_GATHER:
         gather_tick(c);
@@ -365,7 +366,7 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
         tick(c);
         break;
     case RN_INPUT_OPENED:
-        rn_coord_greet(c, input->connection);
+        rn_coord_opened(c, input);
         break;
     case RN_INPUT_MESSAGE:
     case RN_INPUT_BULK:
@@ -446,6 +447,7 @@ static rn_result start(struct rn_coordination *c, struct rn_error *err)
     init_peers(c);
     RN_TRY(rn_coord_signers_start(c, err));
     RN_TRY(rn_job_bind_plan(c->basis, c->out, err));
+    RN_TRY(rn_job_evidence_load(c->basis, &c->evidence, err));
     RN_TRY(rn_coord_resume(c, &outcome, err));
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_STARTED,
                                                    .round = c->round,
@@ -535,6 +537,7 @@ void rn_coordination_view(const struct rn_coordination *c, struct rn_now now,
         .outcome = c->result.code,
         .draining = c->drains > 0,
         .signers = c->signers,
+        .evidence = c->evidence,
         .member_count = c->peer_count,
     };
     memcpy(out->adapter_hash, c->model->adapter_hash, RN_HASH_BYTES);

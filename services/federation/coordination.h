@@ -34,6 +34,7 @@
 #include "services/federation/effects.h"
 #include "services/federation/input.h"
 #include "services/federation/jobbasis.h"
+#include "services/federation/jobevidence.h"
 #include "services/federation/now.h"
 #include "services/round/roundmodel.h"
 
@@ -100,6 +101,7 @@ struct rn_coordination_view {
     bool draining;
     uint8_t adapter_hash[RN_HASH_BYTES];
     struct rn_plan_signers signers; /* whose signatures of the plan are here */
+    struct rn_job_evidence evidence;
     uint32_t member_count;
     struct rn_coordination_member members[RN_SA_MEMBERS_MAX];
 };

@@ -19,6 +19,7 @@
 
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/member.h"
+#include "services/federation/budget.h"
 #include "services/federation/coordination.h"
 #include "services/federation/jobsum.h"
 #include "services/round/roundsession.h"
@@ -31,23 +32,54 @@
 #define RN_COORD_PLACES 4u
 /* Whole vectors that are kept on disk for members that are away, unless configured. */
 #define RN_COORD_KEPT_BYTES_DEFAULT ((uint64_t)16 << 30)
+/* A member that was helped with an earlier session for this long makes room for one that waits. */
+#define RN_COORD_TURN_MS 600000u
+
+/* What one identity may cost, whoever uses it. A member that follows the protocol stays far below;
+ * one that does not is slowed down, and the others are not. */
+/* Session streams of one identity that have not greeted; the oldest makes room. */
+#define RN_COORD_UNGREETED_MAX 4u
+/* A stream that has not greeted for this long is closed. */
+#define RN_COORD_GREET_MS 30000u
+/* Session streams opened; one too many is closed at once. */
+#define RN_COORD_STREAMS_BURST 16u
+#define RN_COORD_STREAMS_EVERY_MS 2000u
+/* Messages on session streams; one too many ends its stream. */
+#define RN_COORD_MESSAGES_BURST 1024u
+#define RN_COORD_MESSAGES_EVERY_MS 10u
+/* Answers to a member that is behind, of which each may read a session from its records; one too
+ * many waits. */
+#define RN_COORD_HELP_BURST 32u
+#define RN_COORD_HELP_EVERY_MS 250u
+/* Copies of one sum; beyond them nothing of it is sent until there is room again. */
+#define RN_COORD_SUM_BURST 4u
+#define RN_COORD_SUM_EVERY_MS 600000u
+
 /* Publications that may be under way before the next session waits for them. */
 #define RN_COORD_PUBLISHING_MAX 4u
 
+/* A session stream that has not greeted. */
+struct rn_coord_ungreeted {
+    uint64_t connection; /* 0: none */
+    uint64_t since_ms;
+};
+
 struct rn_coord_peer {
+    struct rn_coord_ungreeted ungreeted[RN_COORD_UNGREETED_MAX];
+    struct rn_budget streams, messages, help;
     uint64_t connection; /* greeted; 0 while absent */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
-    bool known;             /* greeted, or gave a receipt, since this process began */
-    uint32_t next_round;    /* first round the member has no record of */
-    uint32_t furthest;      /* largest next_round that it gave since it connected */
-    uint64_t since_ms;      /* connected or absent from then on */
-    uint64_t advance_ms;    /* last time that next_round grew, or that it connected */
-    uint64_t progress_ms;   /* last sign of progress in the session */
-    uint64_t progress_done; /* of its training */
-    bool wants_signatures;  /* just here, or there are more than it was given */
-    bool waits;             /* said that it takes no offer before it holds more signatures */
-    bool wants_help;        /* behind, or just here: to be told what it lacks */
-    bool helped;            /* helped_ms counts */
+    bool known;            /* greeted, or gave a receipt, since this process began */
+    uint32_t next_round;   /* first round the member has no record of */
+    uint32_t furthest;     /* largest next_round that it gave since it connected */
+    uint64_t since_ms;     /* connected or absent from then on */
+    uint64_t advance_ms;   /* last time that next_round grew, or that it connected */
+    uint64_t progress_ms;  /* last sign of progress in the session */
+    uint64_t beats;        /* of its training */
+    bool wants_signatures; /* just here, or there are more than it was given */
+    bool waits;            /* said that it takes no offer before it holds more signatures */
+    bool wants_help;       /* behind, or just here: to be told what it lacks */
+    bool helped;           /* helped_ms counts */
     uint64_t helped_ms;
     bool stranded;          /* what it lacks is not kept any more */
     bool ahead;             /* greeted with a round that no record here allows */
@@ -79,12 +111,14 @@ struct rn_coord_session {
     bool summed;  /* result is what came of it */
     bool refused; /* no adapter can come from its sum */
     struct rn_job_result result;
+    struct rn_budget sums[RN_SA_MEMBERS_MAX]; /* copies of its sum: a member each */
 };
 
 /* An earlier session in memory, and who is being helped with it. */
 struct rn_coord_place {
     struct rn_coord_session session;
-    struct rn_sa_set users;
+    struct rn_sa_set users; /* each of this place alone */
+    uint64_t since_ms;      /* used without a pause from then on */
     uint64_t used_ms;
 };
 
@@ -112,6 +146,7 @@ struct rn_coordination {
 
     struct rn_plan_signatures signatures; /* every one verified; they only become more */
     struct rn_plan_signers signers;
+    struct rn_job_evidence evidence;
 
     enum rn_coordination_phase phase;
     uint64_t phase_ms;
@@ -250,7 +285,9 @@ void rn_coord_help_all(struct rn_coordination *c);
 bool rn_coord_somebody_behind(const struct rn_coordination *c);
 
 /* ---- coordpeers.c */
-void rn_coord_greet(struct rn_coordination *c, uint64_t connection);
+void rn_coord_opened(struct rn_coordination *c, const struct rn_input *input);
+/* Ends streams that have not greeted in time. */
+void rn_coord_hush(struct rn_coordination *c);
 void rn_coord_message(struct rn_coordination *c, const struct rn_input *input,
                       struct rn_coord_outcome *out_outcome);
 void rn_coord_gone(struct rn_coordination *c, const struct rn_input *input);

@@ -49,7 +49,7 @@ void rn_coord_advance(struct rn_coordination *c, uint32_t index, uint32_t next_r
 
 /* ---- Greeting */
 
-void rn_coord_greet(struct rn_coordination *c, uint64_t connection)
+static void greet(struct rn_coordination *c, uint64_t connection)
 {
     struct rn_wire_envelope envelope = {.body = RN_WIRE_HELLO};
     struct rn_wire_hello *hello = &envelope.as.hello;
@@ -62,6 +62,61 @@ void rn_coord_greet(struct rn_coordination *c, uint64_t connection)
     hello->next_round = c->round;
     memcpy(hello->incarnation, c->incarnation, sizeof(hello->incarnation));
     rn_effects_send(c->out, connection, &envelope);
+}
+
+static const struct rn_budget_rate stream_rate = {RN_COORD_STREAMS_BURST,
+                                                  RN_COORD_STREAMS_EVERY_MS};
+static const struct rn_budget_rate message_rate = {RN_COORD_MESSAGES_BURST,
+                                                   RN_COORD_MESSAGES_EVERY_MS};
+
+/* A place for one more that has not greeted; the oldest one's when there is none. */
+static struct rn_coord_ungreeted *ungreeted_place(struct rn_coordination *c,
+                                                  struct rn_coord_peer *peer)
+{
+    struct rn_coord_ungreeted *oldest = &peer->ungreeted[0];
+    for (size_t i = 0; i < RN_COORD_UNGREETED_MAX; i++) {
+        struct rn_coord_ungreeted *item = &peer->ungreeted[i];
+        if (item->connection == 0) {
+            return item;
+        }
+        oldest = item->since_ms < oldest->since_ms ? item : oldest;
+    }
+    rn_effects_close(c->out, oldest->connection, (rn_result){RN_E_PEER_LIMIT});
+    return oldest;
+}
+
+/* The stream has greeted, or is gone. */
+static void forget_ungreeted(struct rn_coord_peer *peer, uint64_t connection)
+{
+    for (size_t i = 0; i < RN_COORD_UNGREETED_MAX; i++) {
+        if (peer->ungreeted[i].connection == connection) {
+            peer->ungreeted[i] = (struct rn_coord_ungreeted){0};
+        }
+    }
+}
+
+void rn_coord_opened(struct rn_coordination *c, const struct rn_input *input)
+{
+    struct rn_coord_peer *peer = &c->peers[input->peer];
+    if (!rn_budget_take(&peer->streams, &stream_rate, c->clock_ms)) {
+        rn_effects_close(c->out, input->connection, (rn_result){RN_E_PEER_LIMIT});
+        return;
+    }
+    *ungreeted_place(c, peer) = (struct rn_coord_ungreeted){input->connection, c->clock_ms};
+    greet(c, input->connection);
+}
+
+void rn_coord_hush(struct rn_coordination *c)
+{
+    for (uint32_t i = 0; i < c->peer_count; i++) {
+        for (size_t k = 0; k < RN_COORD_UNGREETED_MAX; k++) {
+            struct rn_coord_ungreeted *item = &c->peers[i].ungreeted[k];
+            if (item->connection != 0 && c->clock_ms - item->since_ms >= RN_COORD_GREET_MS) {
+                rn_effects_close(c->out, item->connection, (rn_result){RN_E_TIMEOUT});
+                *item = (struct rn_coord_ungreeted){0};
+            }
+        }
+    }
 }
 
 void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
@@ -152,6 +207,7 @@ static void take_hello(struct rn_coordination *c, uint32_t index, uint64_t conne
     if (c->peers[index].connection == connection) {
         return;
     }
+    forget_ungreeted(&c->peers[index], connection);
     const rn_result result = check_hello(c, index, hello, &err);
     if (rn_is_ok(result)) {
         accept(c, index, connection, hello);
@@ -163,6 +219,7 @@ static void take_hello(struct rn_coordination *c, uint32_t index, uint64_t conne
 void rn_coord_gone(struct rn_coordination *c, const struct rn_input *input)
 {
     struct rn_coord_peer *peer = &c->peers[input->peer];
+    forget_ungreeted(peer, input->connection);
     if (input->connection == 0 || peer->connection != input->connection) {
         return;
     }
@@ -197,8 +254,8 @@ static void take_status(struct rn_coordination *c, uint32_t index,
 {
     struct rn_coord_peer *peer = &c->peers[index];
     const bool stale = status->reason == RN_E_ROUND_STALE;
-    if (!stale && (status->done != peer->progress_done || status->stage != RN_SA_STAGE_READY)) {
-        peer->progress_done = status->done;
+    if (!stale && (status->beats != peer->beats || status->stage != RN_SA_STAGE_READY)) {
+        peer->beats = status->beats;
         peer->progress_ms = c->clock_ms;
     }
     if (stale) {
@@ -236,8 +293,13 @@ static void take_session_message(struct rn_coordination *c, const struct rn_inpu
 {
     struct rn_wire_envelope envelope;
     struct rn_error err = {0};
-    const rn_result result = rn_wire_envelope_decode(input->bytes, &envelope, &err);
     struct rn_coord_peer *peer = &c->peers[input->peer];
+    if (!rn_budget_take(&peer->messages, &message_rate, c->clock_ms)) {
+        refuse_message(
+            c, input, rn_fail(&err, RN_E_PEER_LIMIT, "more messages than a member may send"), &err);
+        return;
+    }
+    const rn_result result = rn_wire_envelope_decode(input->bytes, &envelope, &err);
     if (!rn_is_ok(result)) {
         refuse_message(c, input, result, &err);
     } else if (envelope.body == RN_WIRE_HELLO) {

@@ -103,12 +103,26 @@ static void send_to(struct rn_coordination *c, const struct rn_sa_action *action
     }
 }
 
-static void send_bulk_to(struct rn_coordination *c, const struct rn_coord_session *session,
+static const struct rn_budget_rate sum_rate = {RN_COORD_SUM_BURST, RN_COORD_SUM_EVERY_MS};
+
+static uint32_t wanted_chunks(const struct rn_sa_action *action)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < action->chunks; i++) {
+        count += rn_sa_action_wants(action, i);
+    }
+    return count;
+}
+
+static void send_bulk_to(struct rn_coordination *c, struct rn_coord_session *session,
                          const struct rn_sa_action *action)
 {
+    const uint32_t wanted = wanted_chunks(action);
     for (uint32_t i = rn_sa_set_next(&action->to, 0); i < c->peer_count;
          i = rn_sa_set_next(&action->to, i + 1)) {
-        if (c->peers[i].connection == 0) {
+        if (c->peers[i].connection == 0 || wanted == 0 ||
+            !rn_budget_take_part(&session->sums[i], &sum_rate, wanted, action->chunks,
+                                 c->clock_ms)) {
             continue;
         }
         struct rn_effect *effect = rn_effects_add(c->out, RN_EFFECT_BULK);
@@ -160,8 +174,9 @@ static void execute_one(struct rn_coordination *c, struct rn_coord_session *sess
         tell_blamed(c, session, &action->blamed);
         break;
     case RN_SA_EVIDENCE:
-        rn_effects_event(c->out, event_of(RN_JOB_EVIDENCE, session));
+        rn_job_evidence_add(&c->evidence, c->basis->roster, rn_buffer_view(&action->bytes));
         rn_coord_write_machine(c, session, RN_RECORD_EVIDENCE, &action->bytes);
+        rn_effects_event(c->out, event_of(RN_JOB_EVIDENCE, session));
         break;
     default:
         break;
@@ -381,7 +396,7 @@ static void begin_round(struct rn_coordination *c)
     for (uint32_t i = 0; i < c->peer_count; i++) {
         struct rn_coord_peer *peer = &c->peers[i];
         peer->progress_ms = c->clock_ms;
-        peer->progress_done = 0;
+        peer->beats = 0;
         if (session->attempt == 1) {
             peer->received_at_start = peer->received;
         }

@@ -25,7 +25,7 @@ enum rn_record_kind {
     RN_RECORD_ADAPTER = 6,    /* rn_round_model_write: the adapter after a round */
     RN_RECORD_RESULT = 7,     /* rn_job_result_write: outcome of a round */
     RN_RECORD_ATTEMPT = 10,   /* before hash: an attempt at a round began, the number is used up */
-    RN_RECORD_EVIDENCE = 11,  /* signed proof of a peer's misbehaviour */
+    RN_RECORD_EVIDENCE = 11,  /* crypto/secagg/evidence.h: who broke the protocol; never pruned */
     RN_RECORD_METRICS = 12,   /* rn_job_metrics_write: round's adapter was published */
     RN_RECORD_PLAN = 13,      /* hash of the plan whose job this is; never pruned */
     RN_RECORD_END = 14,       /* rn_job_end_write: the job ended for good, and why */

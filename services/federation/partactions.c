@@ -170,6 +170,7 @@ static rn_result execute_one(struct rn_participation *p, const struct rn_sa_acti
         on_aborted(p, action);
         break;
     case RN_SA_EVIDENCE:
+        rn_job_evidence_add(&p->evidence, p->config.basis->roster, rn_buffer_view(&action->bytes));
         key = key_of(p, RN_RECORD_EVIDENCE);
         rn_part_commit(p, &key, &action->bytes);
         rn_part_event(p, rn_part_session_event(p, RN_JOB_EVIDENCE));

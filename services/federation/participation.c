@@ -373,6 +373,7 @@ static rn_result start(struct rn_participation *p, struct rn_error *err)
     const struct rn_job_basis *basis = p->config.basis;
     RN_TRY(basis->random(basis->random_context, p->incarnation, sizeof(p->incarnation), err));
     RN_TRY(rn_job_bind_plan(basis, p->out, err));
+    RN_TRY(rn_job_evidence_load(basis, &p->evidence, err));
     RN_TRY(rn_part_restore(p, err));
     struct rn_job_event event = {.kind = RN_JOB_STARTED,
                                  .round = p->next_round,
@@ -452,6 +453,7 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .stage_age_ms = in_session ? p->clock.ms - session->stage_since_ms : 0,
         .sent = p->sent,
         .judgement = p->course.judgement,
+        .evidence = p->evidence,
         .outcome = p->result.code,
     };
     memcpy(out->adapter_hash, p->config.model->adapter_hash, RN_HASH_BYTES);

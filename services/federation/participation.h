@@ -35,6 +35,7 @@
 #include "services/federation/effects.h"
 #include "services/federation/input.h"
 #include "services/federation/jobbasis.h"
+#include "services/federation/jobevidence.h"
 #include "services/federation/now.h"
 #include "services/round/roundmodel.h"
 
@@ -84,6 +85,7 @@ struct rn_participation_view {
     uint64_t stage_age_ms;
     uint64_t sent; /* payload bytes */
     struct rn_round_judgement judgement;
+    struct rn_job_evidence evidence;
     enum rn_code outcome;
     uint8_t adapter_hash[RN_HASH_BYTES];
 };

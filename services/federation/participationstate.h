@@ -48,8 +48,9 @@ struct rn_part_training {
     uint32_t round;
     uint8_t before[RN_HASH_BYTES];
     uint64_t told_ms;
-    uint32_t measured; /* blocks of development data judged when that was told */
-    uint32_t moves;    /* times that they had become more: how many there are stays here */
+    uint64_t beat_ms;  /* of the last beat, whether it was one or not */
+    uint64_t position; /* steps and blocks of development data behind it then */
+    uint32_t beats;
 };
 
 /* The coordinator's newest word on how far the job is. Nothing is computed from it; it keeps this
@@ -91,6 +92,7 @@ struct rn_participation {
     uint32_t next_round;       /* first round without a record here */
     uint32_t summed;           /* rounds with a record */
     struct rn_job_result last; /* newest record; round 0: none */
+    struct rn_job_evidence evidence;
     struct rn_job_course course;
     struct rn_part_session session;
     struct rn_round_update update;

@@ -7,6 +7,8 @@
 #include "services/federation/participationstate.h"
 
 #define STATUS_EVERY_MS 2000
+/* A third of what the coordinator takes for a standstill (coordsession.c). */
+#define BEAT_EVERY_MS 60000
 /* Rounds whose session records are kept, to answer a coordinator that restarts. */
 #define KEEP_ROUNDS 4u
 
@@ -29,8 +31,10 @@ bool rn_part_training_is_of_use(const struct rn_participation *p)
 void rn_part_train(struct rn_participation *p)
 {
     const struct rn_part_session *session = &p->session;
-    p->training = (struct rn_part_training){
-        .running = true, .round = session->round, .told_ms = p->now.monotonic_ms};
+    p->training = (struct rn_part_training){.running = true,
+                                            .round = session->round,
+                                            .told_ms = p->now.monotonic_ms,
+                                            .beat_ms = p->now.monotonic_ms};
     memcpy(p->training.before, session->before, RN_HASH_BYTES);
     rn_part_event(p,
                   (struct rn_job_event){.kind = RN_JOB_TRAIN_BEGIN,
@@ -49,25 +53,41 @@ void rn_part_train_cancel(struct rn_participation *p)
     }
 }
 
-void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input)
+/* The coordinator hears that training gets on, at fixed times and no more often than it must: when
+ * a step ends, or how many there are, would tell the size of the data and of its records. */
+static void beat(struct rn_participation *p, const struct rn_input *input)
 {
     const struct rn_part_session *session = &p->session;
     struct rn_part_training *training = &p->training;
-    if (!rn_part_training_is_of_use(p) ||
-        p->now.monotonic_ms - training->told_ms < STATUS_EVERY_MS) {
+    const uint64_t position = (uint64_t)input->training.measured + input->training.step;
+    if (p->now.monotonic_ms - training->beat_ms < BEAT_EVERY_MS) {
+        return;
+    }
+    training->beat_ms = p->now.monotonic_ms;
+    if (position == training->position) {
+        return;
+    }
+    training->position = position;
+    training->beats++;
+    if (session->wants_input) {
+        rn_part_send_status(p, &(struct rn_wire_status){.round = training->round,
+                                                        .attempt = session->attempt,
+                                                        .stage = RN_SA_STAGE_READY,
+                                                        .beats = training->beats});
+    }
+}
+
+void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input)
+{
+    struct rn_part_training *training = &p->training;
+    if (!rn_part_training_is_of_use(p)) {
+        return;
+    }
+    beat(p, input);
+    if (p->now.monotonic_ms - training->told_ms < STATUS_EVERY_MS) {
         return;
     }
     training->told_ms = p->now.monotonic_ms;
-    training->moves += input->training.measured != training->measured;
-    training->measured = input->training.measured;
-    if (session->wants_input) {
-        rn_part_send_status(
-            p, &(struct rn_wire_status){.round = training->round,
-                                        .attempt = session->attempt,
-                                        .stage = RN_SA_STAGE_READY,
-                                        .done = (uint64_t)training->moves + input->training.step,
-                                        .total = input->training.steps});
-    }
     rn_part_event(p, (struct rn_job_event){
                          .kind = RN_JOB_TRAINING,
                          .round = training->round,

@@ -15,13 +15,13 @@ struct rn_executor *rn_executor_new(const struct rn_executor_config *config)
 {
     struct rn_executor *executor = rn_alloc(1, sizeof(*executor));
     executor->outlet = config->outlet;
-    executor->inbox_max = config->inbox_bytes == 0 ? RN_EXECUTOR_INBOX_BYTES : config->inbox_bytes;
+    executor->before = config->before;
     executor->bulk_count = config->peers;
     executor->bulks = rn_alloc(config->peers, sizeof(*executor->bulks));
     for (uint32_t i = 0; i < config->peers; i++) {
         executor->bulks[i].peer = config->peers == 1 ? RN_SA_COORDINATOR : i;
     }
-    executor->last_item = &executor->items;
+    rn_executor_inbox_init(executor, config->inbox_bytes);
     executor->last_call = &executor->calls;
     (void)pthread_mutex_init(&executor->lock, NULL);
     rn_condition_init(&executor->wake);
@@ -64,7 +64,7 @@ static void *run(void *argument)
     rn_executor_drain(executor);
     while (rn_executor_take(executor, &turn)) {
         if (turn.resume) {
-            executor->outlet.resume(executor->outlet.context);
+            executor->outlet.resume(executor->outlet.context, turn.resumed);
         }
         if (turn.tick) {
             tick(executor);
@@ -120,6 +120,7 @@ void rn_executor_free(struct rn_executor *executor)
         rn_free(executor->bulks[i].wanted);
     }
     rn_free(executor->bulks);
+    rn_free(executor->lanes);
     (void)pthread_cond_destroy(&executor->wake);
     (void)pthread_mutex_destroy(&executor->lock);
     rn_free(executor);

@@ -11,6 +11,11 @@
  * the outlet gets an event RN_JOB_FAILED and an END with the store's result, and the machine is not
  * stepped again.
  *
+ * Inputs: each peer has a queue of its own, and the process another; they take turns, one input
+ * each. So what one peer sends, however much, stands before another's input once and no more, and
+ * only its own streams wait when its part of the inbox is full. Inputs of one peer keep their
+ * order.
+ *
  * BULK: chunks are pulled from the machine one by one between inputs, at most
  * RN_EXECUTOR_BULK_CHUNKS of a peer handed to the outlet and not yet taken by its stream.
  *
@@ -27,9 +32,11 @@
 #include "services/federation/now.h"
 #include "services/store/store.h"
 
-/* Bytes of inputs that wait, above which the loop stops reading (it goes on below half): far more
- * than four of the largest messages. */
+/* Bytes of inputs that wait, shared by the peers: above its part of them a peer is not read (it is
+ * again below half of that part). The part is at least RN_EXECUTOR_PART_BYTES_MIN, about one of the
+ * largest messages. */
 #define RN_EXECUTOR_INBOX_BYTES ((size_t)64 << 20)
+#define RN_EXECUTOR_PART_BYTES_MIN ((size_t)1 << 20)
 /* Chunks of a peer between the machine and its stream's queue. */
 #define RN_EXECUTOR_BULK_CHUNKS 2
 #define RN_EXECUTOR_TICK_MS 200
@@ -59,16 +66,19 @@ struct rn_executor_outlet {
     void (*carry)(void *context, struct rn_effect *effect);
     /* Takes the message over; rn_executor_room says when the stream has it. */
     void (*chunk)(void *context, struct rn_executor_chunk *chunk);
-    /* The inbox is below half its limit after rn_executor_post said stop. */
-    void (*resume)(void *context);
+    /* The peer's queue is below half its part after rn_executor_post said stop. */
+    void (*resume)(void *context, uint32_t peer);
     /* Before each tick: fills input->training, takes a snapshot for the status. */
     void (*tick)(void *context, struct rn_input *input, struct rn_now now);
 };
 
 struct rn_executor_config {
     struct rn_executor_outlet outlet;
+    /* Executor's thread, before a batch is handed to the store, with outlet.context: what has to be
+     * durable before it. A failure is one of the store. May be NULL. */
+    rn_result (*before)(void *context, const struct rn_job_batch *batch, struct rn_error *err);
     uint32_t peers;     /* of the coordinator: its members; of a member: 1 */
-    size_t inbox_bytes; /* 0: RN_EXECUTOR_INBOX_BYTES */
+    size_t inbox_bytes; /* a peer's part; 0: of RN_EXECUTOR_INBOX_BYTES */
 };
 
 struct rn_executor *rn_executor_new(const struct rn_executor_config *config);
@@ -87,8 +97,8 @@ RN_MUST rn_result rn_executor_start(struct rn_executor *executor,
                                     const struct rn_executor_machine *machine,
                                     struct rn_effects *first, struct rn_error *err);
 
-/* Any thread; bytes, session and text are copied. False: the inbox is above its limit, stop reading
- * until outlet.resume (the input was taken all the same). */
+/* Any thread; bytes, session and text are copied. False: the peer's queue is above its part, stop
+ * reading from it until outlet.resume (the input was taken all the same). */
 bool rn_executor_post(struct rn_executor *executor, const struct rn_input *input);
 /* The same for an input that points into `owner`: release(owner) follows when it was stepped, or at
  * the latest in rn_executor_free. */

@@ -66,6 +66,12 @@ static uint64_t submit(struct rn_executor *executor, struct rn_job_batch *from)
 {
     RN_CLEANUP(rn_store_batch_clear) struct rn_store_batch batch = {0};
     struct rn_error err = {0};
+    const rn_result before = executor->before == NULL || executor->failed
+                                 ? rn_ok()
+                                 : executor->before(executor->outlet.context, from, &err);
+    if (!rn_is_ok(before)) {
+        set_failure(executor, before, &err);
+    }
     move_batch(from, &batch);
     while (!executor->failed) {
         const rn_result result =

@@ -28,6 +28,29 @@ struct rn_executor_call {
 
 /* ---- Inputs */
 
+void rn_executor_inbox_init(struct rn_executor *executor, size_t bytes)
+{
+    const size_t part = RN_EXECUTOR_INBOX_BYTES / executor->bulk_count;
+    executor->lane_max = bytes != 0                          ? bytes
+                         : part > RN_EXECUTOR_PART_BYTES_MIN ? part
+                                                             : RN_EXECUTOR_PART_BYTES_MIN;
+    executor->lane_count = executor->bulk_count + 1;
+    executor->lanes = rn_alloc(executor->lane_count, sizeof(*executor->lanes));
+    for (uint32_t i = 0; i < executor->lane_count; i++) {
+        executor->lanes[i].last = &executor->lanes[i].items;
+    }
+}
+
+/* Whose input it is: a peer's, or the process's own, which nothing holds back. */
+static struct rn_executor_lane *lane_of(const struct rn_executor *executor,
+                                        const struct rn_input *input)
+{
+    const bool of_peer = input->kind >= RN_INPUT_OPENED && input->kind <= RN_INPUT_UNREACHABLE;
+    const uint32_t peer = executor->bulk_count == 1 ? 0 : input->peer;
+    RN_BUG_IF(of_peer && peer >= executor->bulk_count);
+    return &executor->lanes[of_peer ? peer : executor->bulk_count];
+}
+
 static size_t cost_of(const struct rn_executor_item *item)
 {
     return item->bytes.length + sizeof(*item);
@@ -35,12 +58,13 @@ static size_t cost_of(const struct rn_executor_item *item)
 
 static bool append(struct rn_executor *executor, struct rn_executor_item *item)
 {
+    struct rn_executor_lane *lane = lane_of(executor, &item->input);
     (void)pthread_mutex_lock(&executor->lock);
-    *executor->last_item = item;
-    executor->last_item = &item->next;
-    executor->inbox_bytes += cost_of(item);
-    executor->paused = executor->paused || executor->inbox_bytes > executor->inbox_max;
-    const bool room = !executor->paused;
+    *lane->last = item;
+    lane->last = &item->next;
+    lane->bytes += cost_of(item);
+    lane->paused = lane->paused || lane->bytes > executor->lane_max;
+    const bool room = !lane->paused;
     (void)pthread_cond_signal(&executor->wake);
     (void)pthread_mutex_unlock(&executor->lock);
     return room;
@@ -154,26 +178,42 @@ bool rn_executor_wait_store(struct rn_executor *executor)
 
 /* ---- Turns */
 
-/* Under the lock. */
-static struct rn_executor_item *take_item(struct rn_executor *executor, bool *out_resume)
+/* Under the lock. The next lane in turn that has something, or lane_count. */
+static uint32_t next_lane(const struct rn_executor *executor)
 {
-    struct rn_executor_item *item = executor->items;
-    if (item == NULL) {
-        return NULL;
+    for (uint32_t i = 0; i < executor->lane_count; i++) {
+        const uint32_t lane = (executor->lane_turn + i) % executor->lane_count;
+        if (executor->lanes[lane].items != NULL) {
+            return lane;
+        }
     }
-    executor->items = item->next;
-    if (item->next == NULL) {
-        executor->last_item = &executor->items;
-    }
-    executor->inbox_bytes -= cost_of(item);
-    if (executor->paused && executor->inbox_bytes <= executor->inbox_max / 2) {
-        executor->paused = false;
-        *out_resume = true;
-    }
-    return item;
+    return executor->lane_count;
 }
 
-/* A tick that is due comes before inputs, however many there are. False: stop. */
+/* Under the lock. */
+static void take_item(struct rn_executor *executor, struct rn_executor_turn *turn)
+{
+    const uint32_t number = next_lane(executor);
+    if (number == executor->lane_count) {
+        return;
+    }
+    struct rn_executor_lane *lane = &executor->lanes[number];
+    struct rn_executor_item *item = lane->items;
+    executor->lane_turn = number + 1;
+    lane->items = item->next;
+    if (item->next == NULL) {
+        lane->last = &lane->items;
+    }
+    lane->bytes -= cost_of(item);
+    if (lane->paused && lane->bytes <= executor->lane_max / 2) {
+        lane->paused = false;
+        turn->resume = number < executor->bulk_count;
+        turn->resumed = executor->bulk_count == 1 ? RN_SA_COORDINATOR : number;
+    }
+    turn->item = item;
+    turn->input = &item->input;
+}
+
 bool rn_executor_take(struct rn_executor *executor, struct rn_executor_turn *turn)
 {
     (void)pthread_mutex_lock(&executor->lock);
@@ -184,15 +224,16 @@ bool rn_executor_take(struct rn_executor *executor, struct rn_executor_turn *tur
             executor->room = false;
             rn_executor_bulk_credit(executor);
         }
-        if (turn->tick || executor->calls != NULL || executor->items != NULL ||
+        if (turn->tick || executor->calls != NULL || next_lane(executor) < executor->lane_count ||
             rn_executor_bulk_due(executor)) {
             break;
         }
         (void)rn_condition_wait_until(&executor->wake, &executor->lock, executor->next_tick_ms);
     }
     struct rn_executor_call *calls = take_calls(executor);
-    turn->item = turn->tick || executor->stopping ? NULL : take_item(executor, &turn->resume);
-    turn->input = turn->item == NULL ? NULL : &turn->item->input;
+    if (!turn->tick && !executor->stopping) {
+        take_item(executor, turn);
+    }
     const bool stopping = executor->stopping;
     (void)pthread_mutex_unlock(&executor->lock);
     run_calls(calls);
@@ -202,9 +243,12 @@ bool rn_executor_take(struct rn_executor *executor, struct rn_executor_turn *tur
 void rn_executor_inbox_clear(struct rn_executor *executor)
 {
     run_calls(take_calls(executor));
-    while (executor->items != NULL) {
-        struct rn_executor_item *item = executor->items;
-        executor->items = item->next;
-        rn_executor_item_free(item);
+    for (uint32_t i = 0; i < executor->lane_count; i++) {
+        struct rn_executor_lane *lane = &executor->lanes[i];
+        while (lane->items != NULL) {
+            struct rn_executor_item *item = lane->items;
+            lane->items = item->next;
+            rn_executor_item_free(item);
+        }
     }
 }

@@ -25,8 +25,16 @@ struct rn_executor_pending; /* an effect that waits */
 struct rn_executor_item;    /* an input that waits */
 struct rn_executor_call;    /* from the store's thread */
 
+/* The inputs of one peer, or of the process itself, in order; under the lock. */
+struct rn_executor_lane {
+    struct rn_executor_item *items, **last;
+    size_t bytes;
+    bool paused; /* the loop was told to stop reading from this peer */
+};
+
 struct rn_executor {
     struct rn_executor_outlet outlet;
+    rn_result (*before)(void *context, const struct rn_job_batch *batch, struct rn_error *err);
     struct rn_executor_machine machine;
     struct rn_store *store;
     struct rn_effects first;
@@ -36,11 +44,11 @@ struct rn_executor {
     pthread_mutex_t lock;
     pthread_cond_t wake; /* on the monotonic clock */
     /* Under the lock. */
-    struct rn_executor_item *items, **last_item;
+    struct rn_executor_lane *lanes; /* a peer each; the last is the process's own */
+    uint32_t lane_count, lane_turn;
     struct rn_executor_call *calls, **last_call;
-    size_t inbox_bytes, inbox_max;
-    bool paused; /* the loop was told to stop reading */
-    bool room;   /* some bulk's `taken` is not 0 */
+    size_t lane_max; /* bytes of a peer's lane */
+    bool room;       /* some bulk's `taken` is not 0 */
     bool stopping;
 
     /* Of the thread. */
@@ -72,10 +80,13 @@ struct rn_executor_turn {
     struct rn_executor_item *item; /* NULL: none; to be freed */
     const struct rn_input *input;  /* in it */
     bool tick;                     /* is due, and comes first: no item then */
-    bool resume;                   /* the outlet is to be told */
+    bool resume;                   /* the outlet is to be told: of this peer */
+    uint32_t resumed;
 };
+/* bytes: of one peer; 0: its part of RN_EXECUTOR_INBOX_BYTES. After bulk_count is known. */
+void rn_executor_inbox_init(struct rn_executor *executor, size_t bytes);
 /* Waits for what is to be done next; what the store's thread left runs here. A tick that is due
- * comes before inputs, however many there are. False: stop. */
+ * comes before inputs, however many there are, and peers take turns. False: stop. */
 bool rn_executor_take(struct rn_executor *executor, struct rn_executor_turn *turn);
 void rn_executor_item_free(struct rn_executor_item *item);
 /* Waits for news of the store and takes them in. False: the executor is being stopped. */

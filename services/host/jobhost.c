@@ -54,11 +54,39 @@ static rn_result open_store(struct rn_jobhost *host, struct rn_error *err)
         .user = host->executor,
         .binding = rn_buffer_view(&binding),
         .binding_what = "identity",
-        .kept_kinds = (UINT64_C(1) << RN_RECORD_SPENT) | (UINT64_C(1) << RN_RECORD_PLAN),
+        .kept_kinds = (UINT64_C(1) << RN_RECORD_SPENT) | (UINT64_C(1) << RN_RECORD_PLAN) |
+                      (UINT64_C(1) << RN_RECORD_EVIDENCE),
     };
     RN_TRY(rn_sqlite_store_open(host->site->state, &options, &host->store, err));
     rn_executor_set_store(host->executor, host->store);
     return rn_ok();
+}
+
+static rn_result record_found(void *argument, const struct rn_record_key *key, struct rn_view body,
+                              struct rn_error *err)
+{
+    (void)key;
+    (void)body;
+    (void)err;
+    *(bool *)argument = true;
+    return rn_ok();
+}
+
+/* After the store, whose state it has to fit; before anything is sent. */
+static rn_result open_ledger(struct rn_jobhost *host, struct rn_error *err)
+{
+    struct rn_siteledger_state state = {0};
+    const struct rn_site_files *site = host->site;
+    if (host->program->role != RN_SITE_MEMBER) {
+        return rn_ok();
+    }
+    const struct rn_job_reader reader = rn_executor_reader(host->executor);
+    RN_TRY(reader.scan(reader.context, RN_RECORD_PLAN, NULL, record_found, &state.bound, err));
+    RN_TRY(reader.scan(reader.context, RN_RECORD_SPENT, NULL, record_found, &state.spent, err));
+    const struct rn_siteledger_place place = {site->directory, site->state,
+                                              rn_identity_public_of(site->identity)};
+    return rn_siteledger_open(&place, &site->plan, site->policy.upload.jobs_max, state,
+                              &host->ledger, err);
 }
 
 static rn_result open_model(struct rn_jobhost *host, struct rn_error *err)
@@ -191,6 +219,7 @@ static rn_result start(struct rn_jobhost *host, const struct rn_service_options 
     setup_log(host, options->quiet_log);
     RN_TRY(open_store(host, err));
     RN_TRY(open_log_file(host, options->log_file, err));
+    RN_TRY(open_ledger(host, err));
     RN_TRY(open_model(host, err));
     fill_basis(host);
     RN_TRY(open_reports(host, options, err));
@@ -229,6 +258,7 @@ static void clear(struct rn_jobhost *host)
     end_job(host);
     rn_store_close(&host->store);
     rn_executor_free(host->executor);
+    rn_siteledger_free(host->ledger);
     rn_model_jobs_free(host->jobs);
     rn_peerstreams_free(host->streams);
     rn_sigwatch_free(host->signals);

@@ -20,6 +20,7 @@
 #include "services/federation/effects.h"
 #include "services/federation/input.h"
 #include "services/federation/jobbasis.h"
+#include "services/federation/jobevidence.h"
 #include "services/federation/now.h"
 #include "services/host/credwatch.h"
 #include "services/host/eventsink.h"
@@ -31,6 +32,7 @@
 #include "services/host/service.h"
 #include "services/host/sigwatch.h"
 #include "services/host/sitefiles.h"
+#include "services/host/siteledger.h"
 #include "services/host/sitemodel.h"
 #include "services/host/sitesignatures.h"
 #include "services/host/statusboard.h"
@@ -39,6 +41,10 @@
 /* The part of the status that both programs have: "best" so far, or null where nothing was measured
  * (federated evaluation). */
 void rn_jobhost_write_best(const struct rn_round_judgement *judgement, struct rn_buffer *out);
+/* The same: "evidence", whom signed messages at this site prove to have broken the protocol; null
+ * where there is none. */
+void rn_jobhost_write_evidence(const struct rn_roster *roster,
+                               const struct rn_job_evidence *evidence, struct rn_buffer *out);
 
 /* Longest reason of `rondo abort`, in printable ASCII characters. */
 #define RN_ABORT_TEXT_MAX 200
@@ -80,7 +86,8 @@ struct rn_jobhost {
     struct rn_job_basis basis;
     struct rn_executor *executor;
     struct rn_store *store;
-    void *machine; /* executor's thread while that runs */
+    struct rn_siteledger *ledger; /* of a member; executor's thread */
+    void *machine;                /* executor's thread while that runs */
     struct rn_eventsink *events;
     struct rn_roundstable *table;
     bool table_failed;

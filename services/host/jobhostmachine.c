@@ -79,9 +79,9 @@ static void take_chunk(void *context, struct rn_executor_chunk *chunk)
     rn_peerstreams_chunk(((struct rn_jobhost *)context)->streams, chunk);
 }
 
-static void resume(void *context)
+static void resume(void *context, uint32_t peer)
 {
-    rn_peerstreams_resume(((struct rn_jobhost *)context)->streams);
+    rn_peerstreams_resume(((struct rn_jobhost *)context)->streams, peer);
 }
 
 void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now)
@@ -103,6 +103,32 @@ void rn_jobhost_write_best(const struct rn_round_judgement *judgement, struct rn
     }
 }
 
+static void write_names(const struct rn_roster *roster, const struct rn_sa_set *members,
+                        const char *between, struct rn_buffer *out)
+{
+    for (uint32_t i = rn_sa_set_next(members, 0); i < roster->count;
+         i = rn_sa_set_next(members, i + 1)) {
+        rn_buffer_format(out, "%s\"%s\"", between, roster->members[i].name);
+        between = ",";
+    }
+}
+
+void rn_jobhost_write_evidence(const struct rn_roster *roster,
+                               const struct rn_job_evidence *evidence, struct rn_buffer *out)
+{
+    if (evidence->documents == 0) {
+        rn_buffer_format(out, "\"evidence\":null");
+        return;
+    }
+    rn_buffer_format(out, "\"evidence\":{\"documents\":%u,\"round\":%u,\"against\":[%s",
+                     (unsigned)evidence->documents, (unsigned)evidence->round,
+                     evidence->coordinator ? "\"coordinator\"" : "");
+    write_names(roster, &evidence->members, evidence->coordinator ? "," : "", out);
+    rn_buffer_format(out, "],\"one_of\":[");
+    write_names(roster, &evidence->one_of, "", out);
+    rn_buffer_format(out, "]}");
+}
+
 static void tick(void *context, struct rn_input *input, struct rn_now now)
 {
     struct rn_jobhost *host = context;
@@ -110,11 +136,24 @@ static void tick(void *context, struct rn_input *input, struct rn_now now)
     rn_jobhost_snapshot(host, now);
 }
 
+/* The first record of a session in this plan: the plan goes into the identity's ledger before. */
+static rn_result charge(void *context, const struct rn_job_batch *batch, struct rn_error *err)
+{
+    struct rn_jobhost *host = context;
+    for (size_t i = 0; host->ledger != NULL && i < batch->write_count; i++) {
+        if (batch->writes[i].key.kind == RN_RECORD_SPENT) {
+            return rn_siteledger_charge(host->ledger, err);
+        }
+    }
+    return rn_ok();
+}
+
 void rn_jobhost_executor(struct rn_jobhost *host, struct rn_executor_config *out_config)
 {
     *out_config = (struct rn_executor_config){
         .outlet =
             {.context = host, .carry = carry, .chunk = take_chunk, .resume = resume, .tick = tick},
+        .before = charge,
         .peers = host->program->role == RN_SITE_COORDINATOR ? host->site->roster.count : 1,
     };
 }

@@ -19,6 +19,7 @@ struct peer {
     struct rn_rpc_stream *bulk_next; /* a newer one, used when the older has ended */
     struct rn_executor_chunk outbox[RN_EXECUTOR_BULK_CHUNKS];
     unsigned waiting;
+    bool paused; /* none of its streams is read */
 };
 
 struct rn_peerstreams {
@@ -26,7 +27,6 @@ struct rn_peerstreams {
     struct rn_rpc *rpc;
     struct connection *connections;
     struct peer *peers;
-    bool paused;
 };
 
 struct rn_peerstreams *rn_peerstreams_new(const struct rn_peerstreams_config *config)
@@ -56,6 +56,11 @@ void rn_peerstreams_free(struct rn_peerstreams *streams)
     rn_free(streams);
 }
 
+static uint32_t place_of(const struct rn_peerstreams *streams, uint32_t peer)
+{
+    return streams->config.peers == 1 ? 0 : peer;
+}
+
 static uint32_t peer_number(const struct rn_peerstreams *streams, uint32_t place)
 {
     return streams->config.peers == 1 ? RN_SA_COORDINATOR : place;
@@ -63,12 +68,14 @@ static uint32_t peer_number(const struct rn_peerstreams *streams, uint32_t place
 
 /* ---- Inputs */
 
-static void pause_all(struct rn_peerstreams *streams)
+static void pause_peer(struct rn_peerstreams *streams, uint32_t place)
 {
-    if (!streams->paused) {
-        streams->paused = true;
+    if (!streams->peers[place].paused) {
+        streams->peers[place].paused = true;
         for (const struct connection *c = streams->connections; c != NULL; c = c->next) {
-            rn_rpc_stream_pause(c->stream);
+            if (c->place == place) {
+                rn_rpc_stream_pause(c->stream);
+            }
         }
     }
 }
@@ -77,7 +84,7 @@ static void post(struct rn_peerstreams *streams, struct rn_input input, uint32_t
 {
     input.peer = peer_number(streams, place);
     if (!rn_executor_post(streams->config.executor, &input)) {
-        pause_all(streams);
+        pause_peer(streams, place);
     }
 }
 
@@ -196,7 +203,7 @@ void rn_peerstreams_opened(struct rn_peerstreams *streams, struct rn_rpc_stream 
     connection->next = streams->connections;
     streams->connections = connection;
     rn_rpc_stream_set_user(stream, connection);
-    if (streams->paused) {
+    if (streams->peers[connection->place].paused) {
         rn_rpc_stream_pause(stream);
     }
     if (rn_rpc_stream_kind(stream) == RN_RPC_SESSION) {
@@ -275,6 +282,7 @@ struct order {
     struct rn_buffer bytes;
     rn_result result;
     struct rn_executor_chunk chunk;
+    uint32_t peer;
     uint32_t grace_ms;
 };
 
@@ -311,7 +319,7 @@ static void close_connection(struct order *order)
 static void take_chunk(struct order *order)
 {
     struct rn_peerstreams *streams = order->streams;
-    const uint32_t place = streams->config.peers == 1 ? 0 : order->chunk.peer;
+    const uint32_t place = place_of(streams, order->chunk.peer);
     struct peer *peer = &streams->peers[place];
     RN_BUG_IF(peer->waiting >= RN_EXECUTOR_BULK_CHUNKS);
     peer->outbox[peer->waiting++] = order->chunk;
@@ -319,11 +327,13 @@ static void take_chunk(struct order *order)
     flush(streams, place);
 }
 
-static void resume_all(struct rn_peerstreams *streams)
+static void resume_peer(struct rn_peerstreams *streams, uint32_t place)
 {
-    streams->paused = false;
+    streams->peers[place].paused = false;
     for (const struct connection *c = streams->connections; c != NULL; c = c->next) {
-        rn_rpc_stream_resume(c->stream);
+        if (c->place == place) {
+            rn_rpc_stream_resume(c->stream);
+        }
     }
 }
 
@@ -348,7 +358,7 @@ static void carry_out(void *argument)
         take_chunk(order);
         break;
     case RESUME:
-        resume_all(order->streams);
+        resume_peer(order->streams, place_of(order->streams, order->peer));
         break;
     case STOP:
         rn_rpc_stop(order->streams->rpc, order->grace_ms);
@@ -387,9 +397,9 @@ void rn_peerstreams_chunk(struct rn_peerstreams *streams, struct rn_executor_chu
     give(streams, (struct order){.kind = CHUNK, .chunk = taken});
 }
 
-void rn_peerstreams_resume(struct rn_peerstreams *streams)
+void rn_peerstreams_resume(struct rn_peerstreams *streams, uint32_t peer)
 {
-    give(streams, (struct order){.kind = RESUME});
+    give(streams, (struct order){.kind = RESUME, .peer = peer});
 }
 
 void rn_peerstreams_stop(struct rn_peerstreams *streams, uint32_t grace_ms)

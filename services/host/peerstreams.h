@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The peers' streams between rpc and the executor: what arrives becomes inputs, and SEND, CLOSE and
- * chunks go out. A session stream's connection number is rpc's stream number. While the executor's
- * inbox is full no stream is read.
+ * chunks go out. A session stream's connection number is rpc's stream number. While a
+ * peer's part of the executor's inbox is full none of its streams is read; the others' are.
  *
  * Bulk: of two streams of one peer, the older one is used up to its end (a second process with the
  * same certificate must not take it over), unless its peer's session was replaced, or `newest` is
@@ -56,8 +56,8 @@ void rn_peerstreams_send(struct rn_peerstreams *streams, uint64_t connection,
 void rn_peerstreams_close(struct rn_peerstreams *streams, uint64_t connection, rn_result result);
 /* Takes the chunk over. */
 void rn_peerstreams_chunk(struct rn_peerstreams *streams, struct rn_executor_chunk *chunk);
-/* The inbox has room again. */
-void rn_peerstreams_resume(struct rn_peerstreams *streams);
+/* The inbox has room for the peer again. */
+void rn_peerstreams_resume(struct rn_peerstreams *streams, uint32_t peer);
 /* Stops the transport behind all of the above. */
 void rn_peerstreams_stop(struct rn_peerstreams *streams, uint32_t grace_ms);
 

@@ -62,8 +62,7 @@ typedef struct _rondo_v1_Status {
     uint64_t round;
     uint64_t attempt;
     uint32_t stage; /* enum rn_session_stage */
-    uint64_t done; /* of the stage, any unit */
-    uint64_t total;
+    uint64_t beats; /* training got on in so many minutes; nothing about how far it is */
     uint32_t reason; /* enum rn_code, when the sender sits a round out */
 } rondo_v1_Status;
 
@@ -110,7 +109,7 @@ extern "C" {
 #define rondo_v1_Welcome_init_default            {0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Closing_init_default            {0, 0}
 #define rondo_v1_RoundSummary_init_default       {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
-#define rondo_v1_Status_init_default             {0, 0, 0, 0, 0, 0}
+#define rondo_v1_Status_init_default             {0, 0, 0, 0, 0}
 #define rondo_v1_Envelope_init_default           {0, {rondo_v1_Hello_init_default}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define rondo_v1_BulkChunk_init_default          {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
 #define rondo_v1_AdminRequest_init_default       {""}
@@ -119,7 +118,7 @@ extern "C" {
 #define rondo_v1_Welcome_init_zero               {0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Closing_init_zero               {0, 0}
 #define rondo_v1_RoundSummary_init_zero          {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
-#define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0, 0}
+#define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0}
 #define rondo_v1_Envelope_init_zero              {0, {rondo_v1_Hello_init_zero}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define rondo_v1_BulkChunk_init_zero             {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
 #define rondo_v1_AdminRequest_init_zero          {""}
@@ -154,8 +153,7 @@ extern "C" {
 #define rondo_v1_Status_round_tag                1
 #define rondo_v1_Status_attempt_tag              2
 #define rondo_v1_Status_stage_tag                3
-#define rondo_v1_Status_done_tag                 4
-#define rondo_v1_Status_total_tag                5
+#define rondo_v1_Status_beats_tag                4
 #define rondo_v1_Status_reason_tag               6
 #define rondo_v1_Envelope_hello_tag              1
 #define rondo_v1_Envelope_welcome_tag            2
@@ -219,8 +217,7 @@ X(a, STATIC,   SINGULAR, UINT64,   milliseconds,      8)
 X(a, STATIC,   SINGULAR, UINT64,   round,             1) \
 X(a, STATIC,   SINGULAR, UINT64,   attempt,           2) \
 X(a, STATIC,   SINGULAR, UINT32,   stage,             3) \
-X(a, STATIC,   SINGULAR, UINT64,   done,              4) \
-X(a, STATIC,   SINGULAR, UINT64,   total,             5) \
+X(a, STATIC,   SINGULAR, UINT64,   beats,             4) \
 X(a, STATIC,   SINGULAR, UINT32,   reason,            6)
 #define rondo_v1_Status_CALLBACK NULL
 #define rondo_v1_Status_DEFAULT NULL
@@ -290,7 +287,7 @@ extern const pb_msgdesc_t rondo_v1_AdminAnswer_msg;
 #define rondo_v1_Closing_size                    8
 #define rondo_v1_Hello_size                      269
 #define rondo_v1_RoundSummary_size               91
-#define rondo_v1_Status_size                     56
+#define rondo_v1_Status_size                     45
 #define rondo_v1_Welcome_size                    75
 
 #ifdef __cplusplus

@@ -159,8 +159,7 @@ static bool body_out(const struct rn_wire_envelope *in, rondo_v1_Envelope *out)
             .round = in->as.status.round,
             .attempt = in->as.status.attempt,
             .stage = in->as.status.stage,
-            .done = in->as.status.done,
-            .total = in->as.status.total,
+            .beats = in->as.status.beats,
             .reason = in->as.status.reason,
         };
         return true;
@@ -192,8 +191,7 @@ static bool body_in(const rondo_v1_Envelope *in, struct rn_wire_envelope *out)
             .round = in->body.status.round,
             .attempt = in->body.status.attempt,
             .stage = in->body.status.stage,
-            .done = in->body.status.done,
-            .total = in->body.status.total,
+            .beats = in->body.status.beats,
             .reason = in->body.status.reason,
         };
         return true;

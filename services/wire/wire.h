@@ -90,8 +90,7 @@ struct rn_wire_status {
     uint64_t round;
     uint64_t attempt;
     uint32_t stage;
-    uint64_t done;
-    uint64_t total;
+    uint64_t beats; /* grows while training gets on */
     uint32_t reason;
 };
 

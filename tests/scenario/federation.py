@@ -486,6 +486,7 @@ class Federation:
             process.discard()
             shutil.rmtree(process.directory / "state", ignore_errors=True)
             (process.directory / "state").mkdir(mode=0o700)
+            (process.directory / "jobs.ledger").unlink(missing_ok=True)
             process.__init__(process.program, process.directory)
 
     def rows(self):

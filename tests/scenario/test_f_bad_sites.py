@@ -19,7 +19,7 @@ def tree(path):
     return {
         str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(path.rglob("*"))
-        if file.is_file() and file.relative_to(path).parts[0] != "state"
+        if file.is_file() and file.relative_to(path).parts[0] not in ("state", "jobs.ledger.lock")
     }
 
 

@@ -4,6 +4,7 @@
 back; a member that leaves and one that comes anew; and configuration files that are none, which every
 command refuses with the line, whatever is in them."""
 
+import fcntl
 import json
 import shutil
 import sys
@@ -118,6 +119,10 @@ def second_plan(scenario, fed):
             fed.directory / "north", "--sign")  # fmt: skip
     edit(second, "rank: 3 ", "rank: 2 ")
     out = ok("plan", "propose", operator, second)
+    refused(REFUSED, "raise it to 2", "join", operator / "welcome/north.welcome", "--dir", fed.directory / "north",
+            "--sign", *roster(operator))  # fmt: skip
+    for name in names:
+        edit(fed.directory / name / "policy.yaml", "jobs_max: 1", "jobs_max: 2")
     take(fed, names)
     kept = kept_by(fed, names, first_hash)
     for name, path in kept.items():
@@ -149,6 +154,34 @@ def first_plan_again(scenario, fed, first, first_hash):
         check(not path.exists(), f"{path} is still there")
         check(kept_by(fed, names, second_hash)[name].exists(), f"{name}: the second job is gone")
     scenario.say("the first plan came back, and with it its job")
+
+
+def lost(scenario, fed):
+    """The identity's ledger knows what state does not, and the other way round; one service runs with it."""
+    north = fed.directory / "north"
+
+    def starts(code, sentence):
+        found, _, err = rondo(north, program="rondo-trainer")
+        check(found == code and sentence in err, f"exit {found}, not {code}\n{err}")
+
+    (north / "state").rename(north / "away")
+    (north / "state").mkdir(mode=0o700)
+    for _ in range(2):  # the first start must not make the second one believe
+        starts(DATA, "it was lost, or is another directory")
+    shutil.rmtree(north / "state")
+    (north / "away").rename(north / "state")
+    copies = {path: path.read_bytes() for path in (north / "jobs.ledger", north / "state/jobs.ledger")}
+    for path in copies:
+        path.unlink()
+    starts(DATA, "it is missing or an old copy")
+    for path, content in copies.items():
+        path.write_bytes(content)
+    with open(north / "jobs.ledger.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        starts(RETRY, "another rondo-trainer runs with the identity")
+    shown = json.loads(ok("doctor", north, "--offline", "--format", "json"))["findings"]
+    check(any(row["check"] == "ledger" and "2 job(s)" in row["text"] for row in shown), f"{shown}")
+    scenario.say("a lost state, a lost ledger and a second service with one identity are refused")
 
 
 def another_member(scenario, fed):
@@ -204,6 +237,9 @@ def run_all(scenario):
     fed.check_agreement()
     first, first_hash = second_plan(scenario, fed)
     first_plan_again(scenario, fed, first, first_hash)
+    lost(scenario, fed)
+    for name in fed.names:
+        edit(fed.directory / name / "policy.yaml", "jobs_max: 2", "jobs_max: 9")
     another_member(scenario, fed)
 
 

@@ -26,6 +26,17 @@ void job_watch_effect(struct job_node *node, const struct rn_effect *effect)
         watch->at_ms[kind] = node->job->now;
         watch->last[kind] = effect->event;
         memcpy(watch->text[kind], effect->err.text, sizeof(watch->text[kind]));
+    } else if (effect->kind == RN_EFFECT_CLOSE) {
+        watch->closes++;
+        watch->closed = effect->connection;
+        watch->closed_why = effect->result.code;
+    } else if (effect->kind == RN_EFFECT_SEND && effect->connection >= JOB_FORGED_FROM &&
+               effect->connection < JOB_FORGED_FROM + JOB_FORGED) {
+        watch->sends[effect->connection - JOB_FORGED_FROM]++;
+    } else if (effect->kind == RN_EFFECT_BULK && node->place == node->job->coordinator) {
+        for (uint32_t i = 0; i < effect->chunks; i++) {
+            watch->bulk_chunks[effect->peer] += effect->bytes.data[i / 8] >> (i % 8) & 1u;
+        }
     } else if (effect->kind == RN_EFFECT_END) {
         memcpy(watch->end_text, effect->err.text, sizeof(watch->end_text));
         watch->end_ms = node->job->now;
@@ -242,12 +253,24 @@ void job_forge(struct job *job, uint32_t member, uint64_t connection,
                                      .bytes = rn_buffer_view(&bytes)});
 }
 
+void job_forge_opened(struct job *job, uint32_t member, uint64_t connection)
+{
+    job_node_input(
+        &job->nodes[job->coordinator],
+        (struct rn_input){.kind = RN_INPUT_OPENED, .connection = connection, .peer = member});
+}
+
+void job_forge_gone(struct job *job, uint32_t member, uint64_t connection)
+{
+    job_node_input(
+        &job->nodes[job->coordinator],
+        (struct rn_input){.kind = RN_INPUT_GONE, .connection = connection, .peer = member});
+}
+
 void job_forge_hello(struct job *job, uint32_t member, uint64_t connection,
                      const struct rn_wire_hello *hello)
 {
     const struct rn_wire_envelope envelope = {.body = RN_WIRE_HELLO, .as.hello = *hello};
-    job_node_input(
-        &job->nodes[job->coordinator],
-        (struct rn_input){.kind = RN_INPUT_OPENED, .connection = connection, .peer = member});
+    job_forge_opened(job, member, connection);
     job_forge(job, member, connection, &envelope);
 }

@@ -10,6 +10,10 @@
 
 struct CMUnitTest;
 
+/* Connections of processes that are none of the world. */
+#define JOB_FORGED_FROM UINT64_C(1000000)
+#define JOB_FORGED 8u
+
 /* One node's, over all its processes. */
 struct job_watch {
     uint32_t events[RN_JOB_EVENTS];
@@ -18,7 +22,12 @@ struct job_watch {
     char text[RN_JOB_EVENTS][RN_ERROR_TEXT_MAX];
     uint32_t published[JOB_ROUNDS_MAX + 1]; /* publications of a round's adapter that succeeded */
     uint32_t finals;
-    char end_text[RN_ERROR_TEXT_MAX]; /* of the newest END */
+    uint32_t closes; /* streams that it closed; the newest one */
+    uint64_t closed;
+    enum rn_code closed_why;
+    uint32_t sends[JOB_FORGED]; /* to streams of forged numbers, from JOB_FORGED_FROM on */
+    uint32_t bulk_chunks[JOB_MEMBERS_MAX]; /* of sums, asked of the coordinator's driver */
+    char end_text[RN_ERROR_TEXT_MAX];      /* of the newest END */
     uint64_t end_ms;
     struct rn_plan plan; /* its own, of job_declines */
     uint64_t points;     /* effects and commits so far: places where it might have crashed */
@@ -60,6 +69,8 @@ void job_restore(struct job *job, uint32_t place, const struct rn_memory_disk *b
 void job_forge_hello(struct job *job, uint32_t member, uint64_t connection,
                      const struct rn_wire_hello *hello);
 struct rn_wire_hello job_hello(const struct job *job, uint32_t member, uint32_t next_round);
+void job_forge_opened(struct job *job, uint32_t member, uint64_t connection);
+void job_forge_gone(struct job *job, uint32_t member, uint64_t connection);
 void job_forge(struct job *job, uint32_t member, uint64_t connection,
                const struct rn_wire_envelope *envelope);
 

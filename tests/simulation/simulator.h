@@ -11,6 +11,7 @@
 #include "crypto/roster.h"
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/envelope.h"
+#include "crypto/secagg/evidence.h"
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/spent.h"
 
@@ -56,8 +57,9 @@ struct sim_node {
     uint32_t contributors;
     uint8_t sum_hash[RN_HASH_BYTES];
     uint32_t evidence;
-    uint64_t input_at; /* training ends */
-    uint64_t vector;   /* names the member's values */
+    struct rn_sa_evidence proof; /* the newest */
+    uint64_t input_at;           /* training ends */
+    uint64_t vector;             /* names the member's values */
     /* tap */
     uint8_t vote[RN_SA_VOTE_BYTES];
     bool voted;
@@ -125,6 +127,8 @@ struct rn_sa_message sim_parse(const struct rn_buffer *bytes);
  * names as sender. */
 void sim_sign_again(struct sim *sim, const struct rn_sa_message *m, struct rn_view body,
                     const uint8_t *hash, const uint8_t *body_hash, struct rn_buffer *out);
+/* What a machine gave as evidence convinces whoever has the roster. */
+struct rn_sa_evidence sim_prove(const struct sim *sim, const struct rn_sa_action *action);
 /* Hands bytes to the machine; it must refuse them, do nothing, and blame the other side. */
 void sim_expect_refused(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes);
 

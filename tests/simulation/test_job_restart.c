@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/secagg/aggregator_state.h"
+#include "services/federation/coordinationstate.h"
 #include "tests/simulation/jobparts.h"
 #include "tests/simulation/jobwatch.h"
 
@@ -105,6 +107,38 @@ static void test_every_write_fails_once(void **state)
         }
         assert_true(nth > 10);
     }
+}
+
+/* case 48. The disk of a member is full when its vote or its answer is to be written: neither
+ * leaves, nothing else does, and it takes no further message. */
+static void full_disk_at(enum rn_sa_stage stage, enum rn_sa_type type)
+{
+    const struct job_options options = two_rounds();
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 1, stage, MINUTE_MS);
+    const struct job_node *member = &job->nodes[2];
+    const struct rn_sa_aggregator *machine = job->nodes[COORDINATOR].coordination->session.machine;
+    const uint64_t received = job_view(job).members[2].received;
+    job->nodes[2].start_at = JOB_NEVER;
+    rn_memory_disk_fail(member->disk, 1);
+    job_until_down(job, 2, MINUTE_MS);
+    assert_int_equal(member->result.code, RN_E_IO);
+    job_pass(job, 500);
+    if (job->nodes[COORDINATOR].coordination->session.round == 1) {
+        assert_int_equal(machine->inbox[type][2].length, 0);
+    }
+    assert_int_equal(job_view(job).members[2].received, received);
+    job_start_node(job, 2);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, options.rounds);
+    job_free(job);
+}
+
+static void test_full_disk_at_vote_and_reveal(void **state)
+{
+    (void)state;
+    full_disk_at(RN_SA_STAGE_VOTE, RN_SA_VOTE);
+    full_disk_at(RN_SA_STAGE_UNMASK, RN_SA_REVEAL);
 }
 
 /* ---- The end is remembered */
@@ -451,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_coordinator_that_lost_its_state),
         cmocka_unit_test(test_liars_about_rounds),
         cmocka_unit_test(test_every_write_fails_once),
+        cmocka_unit_test(test_full_disk_at_vote_and_reveal),
         cmocka_unit_test(test_coordinator_crashes_at_every_effect),
         cmocka_unit_test(test_member_crashes_at_every_effect),
     };

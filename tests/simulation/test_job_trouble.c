@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "crypto/secagg/aggregator_state.h"
+#include "services/federation/coordinationstate.h"
 #include "tests/simulation/jobwatch.h"
 
 #define MINUTE_MS UINT64_C(60000)
@@ -392,6 +394,64 @@ static void test_wall_clock_means_nothing(void **state)
     assert_memory_equal(hash[0], hash[1], RN_HASH_BYTES);
 }
 
+/* ---- Evidence */
+
+/* Another Ready of member 0, signed with its key, while the first one stands. */
+static void sign_second_ready(struct job *job)
+{
+    struct rn_coordination *machine = job->nodes[COORDINATOR].coordination;
+    const struct rn_buffer *first = &machine->session.machine->inbox[RN_SA_READY][0];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer second = {0};
+    struct rn_sa_message m;
+    uint8_t body[RN_SA_READY_BODY];
+    assert_int_equal(rn_sa_message_parse(rn_buffer_view(first), &m, NULL).code, RN_OK);
+    memcpy(body, m.body.data, sizeof(body));
+    body[0] ^= 1;
+    const struct rn_sa_outgoing outgoing = {.type = m.type,
+                                            .session = m.session,
+                                            .round = m.round,
+                                            .sender = m.sender,
+                                            .recipient = m.recipient,
+                                            .transcript = m.transcript,
+                                            .body = rn_view_of(body, sizeof(body))};
+    rn_sa_message_write(&outgoing, job->nodes[0].identity, &second);
+    const struct rn_wire_envelope envelope = {.body = RN_WIRE_SECAGG,
+                                              .as.secagg = rn_buffer_view(&second)};
+    job_forge(job, 0, job->links[0].number, &envelope);
+}
+
+static void check_evidence(struct job *job)
+{
+    const struct rn_job_evidence evidence = job_view(job).evidence;
+    assert_int_equal(evidence.documents, 1);
+    assert_int_equal(evidence.round, 2);
+    assert_false(evidence.coordinator);
+    assert_int_equal(rn_sa_set_count(&evidence.members), 1);
+    assert_true(rn_sa_set_has(&evidence.members, 0));
+}
+
+/* It is durable before it is told, and the next process knows it. */
+static void test_evidence_is_kept(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_SHARES, MINUTE_MS);
+    assert_int_equal(job_view(job).evidence.documents, 0);
+    sign_second_ready(job);
+    while (job->nodes[COORDINATOR].watch->events[RN_JOB_EVIDENCE] == 0) {
+        job_pass(job, 1);
+    }
+    assert_int_equal(job_records(job, COORDINATOR, RN_RECORD_EVIDENCE), 1);
+    check_evidence(job);
+    job_crash(job, COORDINATOR, 500);
+    job_pass(job, 2000);
+    check_evidence(job);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(job_records(job, COORDINATOR, RN_RECORD_EVIDENCE), 1);
+    job_free(job);
+}
+
 /* ---- Event lines */
 
 static void test_event_lines_are_limited(void **state)
@@ -454,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_suspended_node_loses_no_round),
         cmocka_unit_test(test_node_that_sleeps_an_hour),
         cmocka_unit_test(test_wall_clock_means_nothing),
+        cmocka_unit_test(test_evidence_is_kept),
         cmocka_unit_test(test_event_lines_are_limited),
         cmocka_unit_test(test_peer_events_have_a_limit),
     };

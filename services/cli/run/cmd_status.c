@@ -180,6 +180,37 @@ static void print_best(const json_t *status)
     }
 }
 
+static void print_names(const char *title, const json_t *names)
+{
+    const char *between = "";
+    size_t i;
+    const json_t *name;
+    if (json_array_size(names) == 0) {
+        return;
+    }
+    printf("%s", title);
+    json_array_foreach(names, i, name)
+    {
+        printf("%s%s", between, json_string_value(name));
+        between = ", ";
+    }
+    printf("\n");
+}
+
+/* Signed messages at this site that cannot all be an honest signer's. */
+static void print_evidence(const json_t *status)
+{
+    const json_t *evidence = json_object_get(status, "evidence");
+    if (!json_is_object(evidence)) {
+        return;
+    }
+    printf(
+        "EVIDENCE    %llu signed proofs that the protocol was broken, the newest of round %llu\n",
+        number_of(evidence, "documents"), number_of(evidence, "round"));
+    print_names("  against   ", json_object_get(evidence, "against"));
+    print_names("  one of    ", json_object_get(evidence, "one_of"));
+}
+
 static void print_own(const json_t *status)
 {
     printf("own key     %s\n", text_of(status, "key"));
@@ -213,6 +244,7 @@ static void print_text(const json_t *status)
                                          : "");
     print_round(status);
     print_best(status);
+    print_evidence(status);
     if (members != NULL) {
         print_missing(members, strcmp(text_of(status, "stage"), "gather") == 0);
         print_unsigned(members);

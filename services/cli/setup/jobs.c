@@ -12,6 +12,7 @@
 #include "crypto/roster.h"
 #include "policy/signature.h"
 #include "services/cli/setup/setupfiles.h"
+#include "services/host/siteledger.h"
 
 #define MARKER "job.sigs" /* plan.yaml.sigs while its job is moved */
 #define NAME_DIGITS 16
@@ -29,7 +30,8 @@ struct move {
 /* Of the directory itself, not of a job. */
 static bool stays(const char *name)
 {
-    static const char *const names[] = {".", "..", "jobs", "lock", "admin.sock", MARKER};
+    static const char *const names[] = {".",          "..",   "jobs",        "lock",
+                                        "admin.sock", MARKER, RN_SITE_LEDGER};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(names); i++) {
         if (strcmp(name, names[i]) == 0) {
             return true;

@@ -30,4 +30,9 @@ RN_MUST rn_result rn_plan_policy_decide(const struct rn_setup *setup, const char
 RN_MUST rn_result rn_plan_parties_check(const struct rn_setup *setup,
                                         const struct rn_identity *identity, struct rn_error *err);
 
+/* At a member: may this identity's updates go into the plan, after the jobs that they went into
+ * (policy/jobledger.h)? *out_jobs: how many those are, over any base model. */
+RN_MUST rn_result rn_plan_ledger_check(const struct rn_setup *setup, uint32_t *out_jobs,
+                                       struct rn_error *err);
+
 #endif

@@ -106,8 +106,10 @@ void rn_policy_words(const struct rn_policy *policy,
     (void)rn_text_format(out[6].text, RN_POLICY_CLAUSE_TEXT,
                          "up to %u rounds of %u steps of %u examples", policy->training.rounds_max,
                          policy->training.steps_max, policy->training.batch_max);
-    (void)rn_text_format(out[7].text, RN_POLICY_CLAUSE_TEXT,
-                         "up to %" PRIu64 " bytes a round, %u attempts at it; an update that was "
-                         "sent is never encoded again without a certified abort",
-                         policy->upload.bytes_max, policy->upload.attempts_max);
+    (void)rn_text_format(
+        out[7].text, RN_POLICY_CLAUSE_TEXT,
+        "up to %" PRIu64 " bytes a round, %u attempts at it, in %u job(s) over one "
+        "base model; an update that was sent is never encoded again without a "
+        "certified abort",
+        policy->upload.bytes_max, policy->upload.attempts_max, policy->upload.jobs_max);
 }

@@ -59,7 +59,7 @@ static void policy_fill(const struct rn_plan *plan, struct rn_policy *policy)
         .training = {.rounds_max = plan->rounds,
                      .steps_max = plan->training.steps,
                      .batch_max = plan->training.batch},
-        .upload = {.bytes_max = 268435456, .attempts_max = plan->secagg.attempts},
+        .upload = {.bytes_max = 268435456, .attempts_max = plan->secagg.attempts, .jobs_max = 1},
     };
     memcpy(policy->federation, plan->federation, sizeof policy->federation);
     memcpy(policy->coordinator, plan->roster.coordinator, sizeof policy->coordinator);

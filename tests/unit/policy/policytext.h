@@ -108,7 +108,7 @@ static const char policy_example[] = "version: 1\n"
                                      "upload:\n"
                                      "  bytes_max: 1000000\n"
                                      "  attempts_max: 3\n"
-                                     "  repeats_max: 0\n";
+                                     "  jobs_max: 1\n";
 
 static const char site_example[] = "version: 1\n"
                                    "role: member\n"

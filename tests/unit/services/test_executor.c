@@ -159,8 +159,9 @@ struct world {
     char in[1024];       /* what the machine got: ticks left out */
     unsigned chunks_out; /* handed to the outlet */
     unsigned resumed;
-    bool gate_shut; /* the step of "wait" waits for it to open */
-    uint8_t read;   /* by "r" */
+    uint32_t resumed_peer; /* the last */
+    bool gate_shut;        /* the step of "wait" waits for it to open */
+    uint8_t read;          /* by "r" */
 };
 
 static void note(struct world *world, char *list, const char *what)
@@ -314,21 +315,22 @@ static void take_chunk(void *context, struct rn_executor_chunk *piece)
     note(world, world->out, what);
 }
 
-static void resume(void *context)
+static void resume(void *context, uint32_t peer)
 {
     struct world *world = context;
     (void)pthread_mutex_lock(&world->lock);
     world->resumed++;
+    world->resumed_peer = peer;
     (void)pthread_cond_broadcast(&world->changed);
     (void)pthread_mutex_unlock(&world->lock);
 }
 
-static struct world *begin(size_t inbox_bytes)
+static struct world *begin_for(uint32_t peers, size_t inbox_bytes)
 {
     struct world *world = rn_alloc(1, sizeof(*world));
     const struct rn_executor_config config = {
         .outlet = {.context = world, .carry = carry, .chunk = take_chunk, .resume = resume},
-        .peers = 1,
+        .peers = peers,
         .inbox_bytes = inbox_bytes,
     };
     struct rn_effects first = {0};
@@ -343,6 +345,26 @@ static struct world *begin(size_t inbox_bytes)
     add_send(&first, 'F');
     assert_true(rn_is_ok(rn_executor_start(world->executor, &machine, &first, NULL)));
     return world;
+}
+
+static struct world *begin(size_t inbox_bytes)
+{
+    return begin_for(1, inbox_bytes);
+}
+
+static bool say_of(struct world *world, uint32_t peer, const char *orders)
+{
+    const struct rn_input input = {
+        .kind = RN_INPUT_MESSAGE, .peer = peer, .bytes = rn_view_text(orders)};
+    return rn_executor_post(world->executor, &input);
+}
+
+static void set_gate(struct world *world, bool shut)
+{
+    (void)pthread_mutex_lock(&world->lock);
+    world->gate_shut = shut;
+    (void)pthread_cond_broadcast(&world->changed);
+    (void)pthread_mutex_unlock(&world->lock);
 }
 
 static bool say(struct world *world, const char *orders)
@@ -554,6 +576,63 @@ static void the_inbox_is_bounded(void **state)
     end(world);
 }
 
+/* case 31. A peer that sends without end stands before another's input with one of its own, and
+ * fills its own part of the inbox alone. */
+static void a_flood_of_one_peer_delays_the_others_by_one_input(void **state)
+{
+    (void)state;
+    struct world *world = begin_for(3, 20000);
+    unsigned flood = 0;
+    set_gate(world, true);
+    (void)say_of(world, 0, "."); /* the step stands still: all the rest waits */
+    while (say_of(world, 0, "f")) {
+        flood++;
+    }
+    assert_false(say_of(world, 0, "f"));
+    assert_true(flood > 10);
+    assert_true(say_of(world, 1, "1"));
+    assert_true(say_of(world, 2, "2"));
+    assert_true(say_of(world, 1, "3"));
+    const struct rn_input own = {.kind = RN_INPUT_ABORT, .text = "own"};
+    assert_true(rn_executor_post(world->executor, &own));
+    set_gate(world, false);
+    wait_for(world, world->in, "abort:own");
+    wait_for(world, world->in, "3");
+    (void)pthread_mutex_lock(&world->lock);
+    const char *first = strstr(world->in, ".");
+    assert_non_null(first);
+    assert_int_equal(strncmp(first, ". 1 2 abort:own f 3 ", 20), 0);
+    while (world->resumed == 0) {
+        (void)pthread_cond_wait(&world->changed, &world->lock);
+    }
+    assert_int_equal(world->resumed_peer, 0);
+    (void)pthread_mutex_unlock(&world->lock);
+    end(world);
+}
+
+/* Every peer has its part of the inbox, of at least about one of the largest messages. */
+static void the_parts_of_the_inbox(void **state)
+{
+    (void)state;
+    const uint32_t peers[] = {1, 64, 65, RN_SA_MEMBERS_MAX};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(peers); i++) {
+        const size_t part = RN_EXECUTOR_INBOX_BYTES / peers[i];
+        const size_t most = part < RN_EXECUTOR_PART_BYTES_MIN ? RN_EXECUTOR_PART_BYTES_MIN : part;
+        struct world *world = begin_for(peers[i], 0);
+        char *text = rn_alloc(most + 1, 1);
+        memset(text, 'f', most - 4096);
+        set_gate(world, true);
+        (void)say_of(world, 0, ".");
+        assert_true(say_of(world, 0, text));
+        memset(text, 'f', 8192);
+        text[8192] = 0;
+        assert_false(say_of(world, 0, text));
+        set_gate(world, false);
+        rn_free(text);
+        end(world);
+    }
+}
+
 static void set_true(void *owner)
 {
     *(bool *)owner = true;
@@ -568,9 +647,10 @@ static void an_owner_is_released_once_stepped_or_never(void **state)
     const struct rn_input input = {.kind = RN_INPUT_ABORT, .text = "why"};
     assert_true(rn_executor_post(world->executor, &input));
     rn_executor_post_owned(world->executor, &input, set_true, &first);
-    (void)say(world, "last");
+    const struct rn_input last = {.kind = RN_INPUT_ABORT, .text = "last"};
+    assert_true(rn_executor_post(world->executor, &last));
     wait_for(world, world->in, "last");
-    assert_string_equal(snapshot(world, world->in), "abort:why abort:why last ");
+    assert_string_equal(snapshot(world, world->in), "abort:why abort:why abort:last ");
     assert_true(first);
     rn_executor_stop(world->executor);
     rn_executor_post_owned(world->executor, &input, set_true, &second);
@@ -657,6 +737,8 @@ int main(void)
         cmocka_unit_test(a_slow_disk_delays_nobody_who_posts),
         cmocka_unit_test(a_full_queue_of_the_store_holds_the_executor_not_the_poster),
         cmocka_unit_test(the_inbox_is_bounded),
+        cmocka_unit_test(a_flood_of_one_peer_delays_the_others_by_one_input),
+        cmocka_unit_test(the_parts_of_the_inbox),
         cmocka_unit_test(an_owner_is_released_once_stepped_or_never),
         cmocka_unit_test(chunks_keep_to_the_window),
         cmocka_unit_test(a_chunk_that_cannot_be_had_is_told),

@@ -77,9 +77,9 @@ static void a_sum_that_changes_nothing_is_missed(void **state)
     free_world(w);
 }
 
-/* Judging a long development set is progress, which the coordinator hears; how long the set is it
- * does not. */
-static void judging_is_progress_without_a_size(void **state)
+/* Training and judging are progress, which the coordinator hears at fixed times: not how far they
+ * are, how many steps there are, or when one ended. */
+static void progress_is_told_without_a_size(void **state)
 {
     (void)state;
     struct world *w = make_world("4");
@@ -89,17 +89,23 @@ static void judging_is_progress_without_a_size(void **state)
     offer(w, 1, 1);
     static const struct {
         uint32_t measured, step;
-        uint64_t done;
-    } words[] = {{700, 0, 1}, {9001, 0, 2}, {9001, 0, 2}, {9002, 0, 3}, {9002, 4, 7}};
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(words); i++) {
-        const unsigned before = site->statuses;
-        w->now_ms += 2000;
-        step(site,
-             (struct rn_input){
-                 .kind = RN_INPUT_TICK,
-                 .training = {.measured = words[i].measured, .step = words[i].step, .steps = 20}});
-        assert_int_equal(site->statuses, before + 1);
-        assert_int_equal(site->status.done, words[i].done);
+        uint64_t beats; /* at the end of this minute */
+    } minutes[] = {{700, 0, 1},  {9001, 0, 2}, {9001, 0, 2},
+                   {9002, 0, 3}, {9002, 4, 4}, {9002, 9, 5}};
+    uint64_t beats = 0;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(minutes); i++) {
+        for (uint32_t tick = 1; tick <= 300; tick++) {
+            const unsigned before = site->statuses;
+            w->now_ms += 200;
+            step(site, (struct rn_input){.kind = RN_INPUT_TICK,
+                                         .training = {.measured = minutes[i].measured,
+                                                      .step = minutes[i].step,
+                                                      .steps = 20}});
+            const bool told = tick == 300 && minutes[i].beats > beats;
+            assert_int_equal(site->statuses, before + told);
+        }
+        beats = minutes[i].beats;
+        assert_int_equal(site->status.beats, beats);
     }
     free_world(w);
 }
@@ -110,7 +116,7 @@ int main(void)
         cmocka_unit_test(an_adapter_is_measured_in_one_round),
         cmocka_unit_test(nothing_is_trained_after_an_early_stop),
         cmocka_unit_test(a_sum_that_changes_nothing_is_missed),
-        cmocka_unit_test(judging_is_progress_without_a_size),
+        cmocka_unit_test(progress_is_told_without_a_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,7 +170,7 @@ static void policy_just_holds_the_plan(void **state)
     assert_int_equal(policy.lora.targets_count, 2);
     assert_string_equal(policy.coordinator, HEX_B);
     assert_string_equal(policy.model.hashes[0], HEX_A);
-    assert_int_equal(policy.upload.repeats_max, 0);
+    assert_int_equal(policy.upload.jobs_max, 1);
 }
 
 /* Every number and word that a plan could use up to its bound is said, and the longest lists end.

@@ -94,7 +94,7 @@ static void test_envelopes(void **state)
 
     in = (struct rn_wire_envelope){
         .body = RN_WIRE_STATUS,
-        .as.status = {.round = 1, .attempt = 2, .stage = 3, .done = 4, .total = 5, .reason = 6}};
+        .as.status = {.round = 1, .attempt = 2, .stage = 3, .beats = 4, .reason = 6}};
     round_trip(&in, &out, &bytes);
     assert_memory_equal(&out.as.status, &in.as.status, sizeof(in.as.status));
 
