@@ -18,16 +18,19 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
     char roster[RN_FINGERPRINT_ROSTER_TEXT];
     rn_participation_view(host->machine, now, &view);
     rn_hex_encode(hash, view.adapter_hash, RN_HASH_BYTES);
+    char key[RN_FINGERPRINT_KEY_TEXT];
     rn_fingerprint_roster(&host->site->roster, roster);
+    rn_fingerprint_key(rn_identity_public_of(host->site->identity), key);
     rn_buffer_format(
         out,
-        "\"role\":\"member\",\"roster\":\"%s\",\"name\":\"%s\",\"federation\":\"%s\",\"plan\":\"%"
+        "\"role\":\"member\",\"roster\":\"%s\",\"key\":\"%s\",\"name\":\"%s\",\"federation\":\"%"
+        "s\",\"plan\":\"%"
         "s\","
         "\"version\":\"%s\",\"connected\":%s,\"round\":%u,\"rounds\":%u,\"attempt\":%u,"
         "\"stage\":\"%s\",\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"training\":%s,"
         "\"following\":%s,\"behind\":%s,\"draining\":%s,\"outcome\":\"%s\",\"adapter\":\"%s\","
         "\"uplink_bytes\":%llu,\"signed\":%u,\"members\":%u,\"waits_for\":\"%s\",",
-        roster, host->site->site.name, host->site->roster.federation, host->site->plan.name,
+        roster, key, host->site->site.name, host->site->roster.federation, host->site->plan.name,
         RN_VERSION, truth(view.connected), (unsigned)view.next_round, (unsigned)view.rounds,
         (unsigned)view.attempt, view.in_session ? rn_job_stage_code(view.stage) : "idle",
         view.in_session ? rn_sa_stage_name(view.stage) : "idle",

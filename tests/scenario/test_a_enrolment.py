@@ -67,11 +67,82 @@ def unconfirmed(operator, site, name):
     code, out, err = rondo(*welcome)
     assert code == REFUSED and fingerprint in out and fingerprint in err, (code, out, err)
     assert re.search(f"{name} +this site +[0-9]{{5}}", out) and len(re.findall(" new ", out)) == 2, out
+    code, out, _ = rondo(*welcome, "--format", "json")
+    shown = json.loads(out)
+    assert code == REFUSED and not shown["taken"] and shown["roster"]["fingerprint"] == fingerprint, (code, out)
+    assert all(re.fullmatch("([0-9]{5} ){7}[0-9]{5}", row["fingerprint"]) for row in shown["roster"]["members"]), out
     wrong = ("0" if fingerprint[0] != "0" else "1") + fingerprint[1:]
     for given in wrong, fingerprint[:-1], fingerprint + "0", "":
         code, _, err = rondo(*welcome, "--roster", given)
         assert code in (REFUSED, USAGE), (given, code, err)
     assert tree(site) == before, "a roster that nobody confirmed was taken over"
+
+
+def piece(bundle, name):
+    """Where the file `name` of a bundle is: of its line, its first byte, its end."""
+    head = f"file {name} ".encode()
+    at = bundle.index(head)
+    start = bundle.index(b"\n", at) + 1
+    return at, start, start + int(bundle[at + len(head) : start - 1])
+
+
+def swapped_later(work):
+    """Everybody compared and joined; then the operator puts a key of its own in south's place."""
+    operator, north = work / "swapper", work / "swap-north"
+    names = ("north", "south", "east", "west")
+    ok(*init(operator, ",".join(names), "clinics", "--losses", "0"))
+    for name in names:
+        ok(*join(operator / f"invitations/{name}.invite", work / f"swap-{name}"))
+    ok("invite", operator, "--accept", *[work / f"swap-{n}/{n}.request" for n in names])
+    ok("join", operator / "welcome/north.welcome", "--dir", north, "--sign", *roster(operator))
+    plan = json.loads(ok("plan", "show", north, "--format", "json"))
+    assert plan["policy"]["reason"] == "accepted" and plan["roster"]["fingerprint"] == roster(operator)[1], plan
+    keys = {row["name"]: row for row in plan["roster"]["members"]}
+    words = ok("plan", "show", north)
+    assert all(f"{row['fingerprint']} {name}\n" in words for name, row in keys.items()), words
+    found = json.loads(ok("doctor", north, "--offline", "--format", "json"))["findings"]
+    said = next(finding for finding in found if finding["check"] == "roster")
+    assert plan["roster"]["fingerprint"] in str(said) and keys["north"]["fingerprint"] in str(said), said
+
+    # One member less: a difference that is shown and has to be confirmed.
+    ok("member", "remove", operator, "south")
+    welcome = ("join", operator / "welcome/north.welcome", "--dir", north)
+    before = tree(north)
+    code, out, err = rondo(*welcome)
+    assert code == REFUSED and re.search("south +gone", out) and len(re.findall(" known ", out)) == 2, (code, out, err)
+    assert tree(north) == before, "a roster that nobody confirmed was taken over"
+    # And under south's name a key that is the operator's.
+    ok("invite", operator, "south")
+    ok(*join(operator / "invitations/south.invite", work / "swap-mallory"))
+    ok("invite", operator, "--accept", work / "swap-mallory/south.request")
+    for given in (), roster(operator):
+        unchanged(north, refused, REFUSED, "another key for 'south'", *welcome, "--sign", *given)
+    _, out, _ = rondo(*welcome)
+    assert re.search("south +OTHER KEY", out), out
+    # Nor by the way of a renewal, which brings a certificate and no file more.
+    ok("invite", operator, "--renew", "north", "--days", "500")
+    renewal, brought = operator / "renewals/north.renewal", (operator / "welcome/north.welcome").read_bytes()
+    at, _, end = piece(brought, "roster")
+    loaded = work / "loaded.renewal"
+    loaded.write_bytes(renewal.read_bytes() + brought[at:end])
+    unchanged(north, refused, DATA, "loaded.renewal", "join", loaded, "--dir", north)
+    held = tree(north)
+    ok("join", renewal, "--dir", north)
+    assert {name for name, value in tree(north).items() if held.get(name) != value} == {"tls.crt"}
+    # The files by hand: neither signed nor run.
+    keep = {name: (north / name).read_bytes() for name in ("roster", "plan.yaml", "plan.yaml.sigs")}
+    for name in keep:
+        _, start, end = piece(brought, name)
+        (north / name).write_bytes(brought[start:end])
+    refused(REFUSED, "policy-members", "plan", "sign", north)
+    refused(REFUSED, "another key for 'south'", north, program="rondo-trainer")
+    for name, content in keep.items():
+        (north / name).write_bytes(content)
+    # South says that it has a new key: its pin goes, and the new roster is compared.
+    edit(north / "policy.yaml", f"  - name: south\n    key: {keys['south']['key']}\n", "")
+    unchanged(north, refused, REFUSED, "nobody has confirmed", *welcome)
+    ok(*welcome, "--sign", *roster(operator))
+    assert keys["south"]["key"] not in (north / "policy.yaml").read_text()
 
 
 def invented_members(work):
@@ -97,11 +168,8 @@ def invented_members(work):
     # The files by hand, with the signatures of the invented: the policy that pins nobody runs nothing.
     bundle = (operator / "welcome/north.welcome").read_bytes()
     for name in "tls.crt", "roster", "plan.yaml", "plan.yaml.sigs":
-        head = f"file {name} ".encode()
-        at = bundle.index(head)
-        length = int(bundle[at + len(head) : bundle.index(b"\n", at)])
-        start = bundle.index(b"\n", at) + 1
-        (north / name).write_bytes(bundle[start : start + length])
+        _, start, end = piece(bundle, name)
+        (north / name).write_bytes(bundle[start:end])
     refused(REFUSED, "policy-members", "plan", "sign", north)
     code, _, err = rondo(north, program="rondo-trainer")
     assert code == REFUSED and "pins no member" in err, (code, err)
@@ -659,6 +727,7 @@ def main():
         work = pathlib.Path(folder)
         operator = happy_path(work)
         invented_members(work)
+        swapped_later(work)
         doctor_only_looks(work, operator)
         wrong_beginnings(work)
         ok("invite", operator, "west")

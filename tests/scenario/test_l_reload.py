@@ -92,6 +92,13 @@ def late_signatures(scenario):
     text = ok("status", operator)
     check(text.count("waits for signatures of the plan") == 3 and "not signed  north, south, east" in text, text)
     until(lambda: "south, east" in status(north)["waits_for"], "a member's status says what it waits for")
+    listed = json.loads(ok("member", "list", operator, "--format", "json"))
+    keys = {row["name"]: row["fingerprint"] for row in listed["members"]}
+    check({member["name"]: member["key"] for member in status(operator)["members"]} == keys, "others' fingerprints")
+    check(status(north)["key"] == keys["north"], "its own")
+    for site in operator, north:
+        check(status(site)["roster"] == listed["fingerprint"] and listed["fingerprint"] in ok("status", site), f"{site}")
+    check(keys["north"] in ok("status", north), "the text form shows its own, too")
     nobody_trains(fed, "nothing collected")
 
     fed.collect("north", "south")

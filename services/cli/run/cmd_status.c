@@ -213,6 +213,7 @@ static void print_evidence(const json_t *status)
 
 static void print_own(const json_t *status)
 {
+    printf("own key     %s\n", text_of(status, "key"));
     printf("coordinator %s\n", is_true(status, "connected") ? "connected" : "not connected");
     printf("training    %s\n", is_true(status, "training") ? "yes" : "no");
     if (is_true(status, "behind")) {
@@ -231,7 +232,8 @@ static void print_text(const json_t *status)
 {
     const char *role = text_of(status, "role");
     const char *name = text_of(status, "name");
-    const json_t *members = json_object_get(status, "members");
+    const json_t *list = json_object_get(status, "members"); /* of a member: how many */
+    const json_t *members = json_is_array(list) ? list : NULL;
     printf("federation  %s\n", text_of(status, "federation"));
     printf("roster      %s\n", text_of(status, "roster"));
     printf("plan        %s\n", text_of(status, "plan"));

@@ -81,6 +81,7 @@ static rn_result join_run(const struct rn_command *command, struct rn_join_job *
 static rn_result report_json(const struct rn_join_job *job, const struct rn_policy_clause *clauses,
                              struct rn_error *err)
 {
+    char key[RN_FINGERPRINT_KEY_TEXT];
     json_t *root =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "directory", job->settings->directory, "member",
                   job->member, "step", strchr(step_names[job->step], ' ') + 1, "output",
@@ -92,9 +93,12 @@ static rn_result report_json(const struct rn_join_job *job, const struct rn_poli
         }
         (void)json_object_set_new(root, "policy", policy);
         (void)json_object_set_new(root, "warning", rn_json_sentence(job->warning.text));
+        rn_fingerprint_key(rn_identity_public_of(job->identity), key);
+        (void)json_object_set_new(root, "fingerprint", json_string(key));
     }
     if (job->step == RN_JOIN_WELCOMED) {
         (void)json_object_set_new(root, "roster", rn_roster_json(job->roster));
+        (void)json_object_set_new(root, "taken", json_true());
     }
     return rn_json_print(root, err);
 }
@@ -103,8 +107,12 @@ static void report_invited(const struct rn_join_job *job, const struct rn_policy
 {
     char words[2][RN_SHELL_WORD_MAX];
     const char *directory = rn_shell_word(job->settings->directory, words[0]);
-    printf("Made %s with this site's keys.\n\n%s %s/policy.yaml %s. It allows:\n", directory,
-           job->settings->policy == NULL ? "No policy was given, so" : "The policy", directory,
+    char key[RN_FINGERPRINT_KEY_TEXT];
+    rn_fingerprint_key(rn_identity_public_of(job->identity), key);
+    printf("Made %s with this site's keys. Fingerprint of its key:\n  %s\n\n"
+           "%s %s/policy.yaml %s. It allows:\n",
+           directory, key, job->settings->policy == NULL ? "No policy was given, so" : "The policy",
+           directory,
            job->settings->policy == NULL ? "just holds the plan of the invitation"
                                          : "is the one that was given");
     for (size_t i = 0; i < RN_POLICY_CLAUSES; i++) {
@@ -180,6 +188,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     job.policy = rn_alloc(1, sizeof *job.policy);
     job.roster = rn_alloc(1, sizeof *job.roster);
     job.talks = !command->json && !command->quiet;
+    job.json = command->json;
     RN_TRY(join_run(command, &job, err));
     return report(command, &job, err);
 }
@@ -245,7 +254,8 @@ const struct rn_command_def rn_cmd_join = {
     .detail =
         "All keys are made in DIR and never leave it. Nothing is left behind when it fails.\n"
         "The roster of a welcome comes from the operator, who could have invented its members: "
-        "without --roster it is shown and not taken over. Compare its fingerprint with the "
+        "without --roster it is shown, nothing is taken over, and the exit code is 79 where "
+        "policy.yaml does not pin these members yet. Compare its fingerprint with the "
         "other organisations over a channel that is not the operator's; what they read out "
         "goes after --roster, and policy.yaml keeps their keys. Later welcomes with the same "
         "members need no --roster.",

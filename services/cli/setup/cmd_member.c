@@ -236,12 +236,14 @@ static rn_result remove_report(const struct rn_command *command, const struct rn
     if (kept[0] != '\0') {
         printf("The job before, with its adapters, is kept in %s.\n", kept);
     }
-    printf("\nNext:\n"
-           "  1. send each member that stays its file of %s/welcome\n"
-           "  2. each of them: rondo join NAME.welcome --dir DIR --sign\n"
-           "  3. rondo plan sign %s NAME.signature...\n"
-           "  4. rondo run %s; each of them: rondo run DIR\n",
-           directory, directory, directory);
+    printf(
+        "\nNext:\n"
+        "  1. send each member that stays its file of %s/welcome\n"
+        "  2. they compare the new roster's fingerprint among themselves (rondo member list %s)\n"
+        "  3. each of them: rondo join NAME.welcome --dir DIR --sign --roster FINGERPRINT\n"
+        "  4. rondo plan sign %s NAME.signature...\n"
+        "  5. rondo run %s; each of them: rondo run DIR\n",
+        directory, directory, directory, directory);
     return rn_ok();
 }
 

@@ -122,7 +122,8 @@ static rn_result report(const struct rn_command *command, const struct proposal 
         return rn_ok();
     }
     printf("\nNext:\n"
-           "  1. send each member its file of %s/welcome\n"
+           "  1. send each member its file of %s/welcome (the members are the same: no\n"
+           "     fingerprint to compare, where they joined with the roster before)\n"
            "  2. each member: rondo join NAME.welcome --dir DIR --sign\n"
            "  3. rondo plan sign %s NAME.signature...\n"
            "  4. rondo run %s; each member: rondo run DIR\n",

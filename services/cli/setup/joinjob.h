@@ -37,7 +37,7 @@ struct rn_join_job {
     char until[11];           /* last day of the certificate in use, "" before there is one */
     bool certificate_kept;    /* the one that was here runs longer than the one that came */
     struct rn_roster *roster; /* of the welcome, once it is taken over */
-    bool talks;               /* to a person: neither --quiet nor --format json */
+    bool talks, json;         /* to a person (no --quiet, no --format json); to a program */
 };
 
 /* Makes settings->directory, complete or not at all. */

@@ -4,6 +4,7 @@
  * so it cannot change who belongs to the federation or what runs; a welcome is checked whole before
  * anything is written.
  */
+#include <jansson.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,6 +13,7 @@
 #include "base/guard.h"
 #include "crypto/tlspolicy.h"
 #include "crypto/x509.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/setup/enrolproof.h"
 #include "services/cli/setup/jobs.h"
 #include "services/cli/setup/joinjob.h"
@@ -158,10 +160,18 @@ static rn_result roster_confirm(const struct rn_join_job *job, const struct rn_s
                                 struct rn_buffer *out_policy, struct rn_error *err)
 {
     const rn_result result = rn_roster_confirm(setup, job->settings->roster, out_policy, err);
-    if (!rn_is_ok(result) && job->talks) {
+    if (rn_is_ok(result)) {
+        return result;
+    }
+    if (job->talks) {
         rn_roster_print(setup, stdout);
     }
-    return result;
+    struct rn_error unprinted;
+    const rn_result shown = job->json ? rn_json_print(json_pack("{s:b, s:o}", "taken", 0, "roster",
+                                                                rn_roster_json(&setup->roster)),
+                                                      &unprinted)
+                                      : rn_ok();
+    return rn_is_ok(shown) ? result : shown;
 }
 
 /* The pins before the roster: a site that stops in between holds more than it may run. */

@@ -86,6 +86,21 @@ static void print_signers(const struct rn_plan_view *view, FILE *out)
     (void)fprintf(out, "\n");
 }
 
+static void print_roster(const struct rn_plan_view *view, bool all_fields, FILE *out)
+{
+    char roster[RN_FINGERPRINT_ROSTER_TEXT];
+    if (view->roster == NULL) {
+        return;
+    }
+    rn_fingerprint_roster(view->roster, roster);
+    (void)fprintf(out, "  roster          %s\n", roster);
+    for (uint32_t i = 0; all_fields && i < view->roster->count; i++) {
+        char key[RN_FINGERPRINT_KEY_TEXT];
+        rn_fingerprint_key(&view->roster->members[i].key, key);
+        (void)fprintf(out, "                  %s %s\n", key, view->roster->members[i].name);
+    }
+}
+
 void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *out)
 {
     char hash[65];
@@ -100,11 +115,7 @@ void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *
     (void)fprintf(out, "  longest attempt %" PRIu64 " s\n",
                   rn_plan_attempt_seconds(plan, view->cost.bytes_max));
     print_signers(view, out);
-    if (view->roster != NULL) {
-        char roster[RN_FINGERPRINT_ROSTER_TEXT];
-        rn_fingerprint_roster(view->roster, roster);
-        (void)fprintf(out, "  roster          %s\n", roster);
-    }
+    print_roster(view, all_fields, out);
     if (view->policy != NULL) {
         (void)fprintf(out, "  policy          %s%s%s\n", view->policy,
                       view->policy_detail[0] == '\0' ? "" : ": ", view->policy_detail);
