@@ -19,6 +19,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SELF "/proc/self/exe"
 #define LIMIT_MS 7200000u
@@ -235,15 +236,24 @@ static rn_result measure(const struct run *run, struct rn_secagg_report *report,
     return measure_evp(run, report, err);
 }
 
+static uint64_t cores(void)
+{
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online < 1                             ? 1
+           : online < (long)RN_SECAGG_THREADS_MAX ? (uint64_t)online
+                                                  : RN_SECAGG_THREADS_MAX;
+}
+
 static rn_result run(struct rn_command *command, struct rn_error *err)
 {
-    const struct secagg_settings *s = command->settings;
+    struct secagg_settings *s = command->settings;
     RN_CLEANUP(rn_bench_place_close) struct rn_bench_place place = {.kept = NULL};
     struct rn_secagg_report *RN_CLEANUP(rn_free_cleanup) report = rn_alloc(1, sizeof(*report));
     const bool evp = strcmp(s->kernel, "evp") == 0 || !rn_mask_kernel_here(RN_MASK_VAES);
     RN_ENSURE(strcmp(s->kernel, "vaes") != 0 || !evp, err, RN_E_UNSUPPORTED,
               "this processor or build has no AVX2 with VAES");
     report->kernel = rn_mask_kernel_name(evp ? RN_MASK_EVP : RN_MASK_VAES);
+    s->threads = s->threads == 0 ? cores() : s->threads;
     report->threads = (uint32_t)s->threads;
     plan_rows(report, s->quick);
     rn_stop_catch();
@@ -262,9 +272,9 @@ static const struct rn_option options[] = {
      .help = "four rows, seconds instead of minutes"},
     {"python", RN_OPT_FILE(struct secagg_settings, python),
      .help = "Python with flwr: also measure Flower's SecAgg+"},
-    {"threads", RN_OPT_COUNT(struct secagg_settings, threads, "N"), .fallback = "1", .least = 1,
-     .most = RN_SECAGG_THREADS_MAX,
-     .help = "of Rondo; the cipher that it is compared with has one"},
+    {"threads", RN_OPT_COUNT(struct secagg_settings, threads, "N"), .fallback = "1",
+     RN_BOUNDS_THREADS,
+     .help = "of Rondo, 0: one per core; the cipher that it is compared with has one"},
     {"kernel", RN_OPT_CHOICE(struct secagg_settings, kernel, "best|evp|vaes"), .fallback = "best",
      .help = "what makes masks: OpenSSL, AES instructions fused with the addition, or the faster"},
     {NULL}};

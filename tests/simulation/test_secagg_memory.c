@@ -55,10 +55,8 @@ static void take_notes(struct notes *notes, const struct rn_sa_member *m)
         const struct rn_sa_slot *slot = &vault->session.slots[i];
         assert_int_equal(slot->state, RN_SA_SLOT_BOTH);
         note(notes, "share of s", slot->share_s.bytes);
-        note(notes, "opening of s", slot->opening_s);
         if (notes->everything || notes->follows) {
             note(notes, "share of b", slot->share_b.bytes);
-            note(notes, "opening of b", slot->opening_b);
         }
     }
 }
