@@ -134,7 +134,8 @@ static struct job_vector *add_vector(struct job_node *node, const struct rn_sa_m
     vector->parts = rn_round_parts(&spec);
     memcpy(vector->values, node->fresh, sizeof(vector->values));
     vector->measured = holds_measure(node, vector);
-    node->has_fresh = false;
+    /* Stays fresh: the Ready of a session that was called off may leave after the same update was
+     * encoded for the next one, and is in no sum. */
     return vector;
 }
 
