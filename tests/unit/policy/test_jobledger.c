@@ -108,11 +108,14 @@ static void damage_is_refused(void **state)
         assert_int_not_equal(parse(rn_buffer_view(&text), &owner), RN_OK);
         text.data[at] = kept;
     }
-    rn_buffer_append(&text, text.data + text.length - line, line); /* twice */
+    char entry[256];
+    assert_true(line <= sizeof entry);
+    memcpy(entry, text.data + text.length - line, line);
+    rn_buffer_append(&text, entry, line); /* twice */
     assert_int_equal(parse(rn_buffer_view(&text), &owner), RN_E_DATA);
     char seed[] = "18446744073709551616"; /* 2^64 */
     rn_job_ledger_write(&ledger, &text);
-    memcpy(text.data + text.length - 21, seed, 20);
+    memcpy(text.data + text.length - 21, seed, strlen(seed));
     assert_int_equal(parse(rn_buffer_view(&text), &owner), RN_E_DATA);
 }
 
