@@ -129,6 +129,8 @@ def second_plan(scenario, fed):
         check(tensors(path / "adapters/final") == first[name], f"{name}: another adapter in {path}")
         check((path / "journal.db").exists() and (path / "plan.yaml").exists(), f"{path} is not whole")
         check(not (fed.directory / name / "state/adapters").exists(), f"{name}: the old adapters are in the new job")
+        ledger = fed.directory / name / "state/jobs.ledger"
+        check(ledger.exists() == (name != "coordinator"), f"{name}: the ledger of jobs goes with no job")
     fed.rounds = 1
     run(fed, names)
     check(sorted(fed.rows()) == [1], f"{fed.rows()}")

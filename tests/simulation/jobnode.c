@@ -258,6 +258,19 @@ static void end(struct job_node *node, rn_result result)
                          : JOB_NEVER;
 }
 
+void job_sign_again(const struct job_node *node, const struct rn_sa_message *m, struct rn_view body,
+                    struct rn_buffer *out)
+{
+    const struct rn_sa_outgoing outgoing = {.type = m->type,
+                                            .session = m->session,
+                                            .round = m->round,
+                                            .sender = m->sender,
+                                            .recipient = m->recipient,
+                                            .transcript = m->transcript,
+                                            .body = body};
+    rn_sa_message_write(&outgoing, node->identity, out);
+}
+
 /* Every share of its Reveal is another one, and the whole is signed by its identity. */
 static void falsify(struct job_node *node, struct rn_buffer *bytes)
 {
@@ -275,14 +288,7 @@ static void falsify(struct job_node *node, struct rn_buffer *bytes)
     for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
         body.data[at + 8] ^= 1;
     }
-    const struct rn_sa_outgoing outgoing = {.type = m.type,
-                                            .session = m.session,
-                                            .round = m.round,
-                                            .sender = m.sender,
-                                            .recipient = m.recipient,
-                                            .transcript = m.transcript,
-                                            .body = rn_buffer_view(&body)};
-    rn_sa_message_write(&outgoing, node->identity, &message);
+    job_sign_again(node, &m, rn_buffer_view(&body), &message);
     envelope.as.secagg = rn_buffer_view(&message);
     RN_BUG_IF(!rn_is_ok(rn_wire_envelope_encode(&envelope, &encoded, NULL)));
     rn_buffer_clear(bytes);

@@ -71,6 +71,9 @@ void job_forge_hello(struct job *job, uint32_t member, uint64_t connection,
 struct rn_wire_hello job_hello(const struct job *job, uint32_t member, uint32_t next_round);
 void job_forge_opened(struct job *job, uint32_t member, uint64_t connection);
 void job_forge_gone(struct job *job, uint32_t member, uint64_t connection);
+/* The message with another body, signed by the identity of the node. */
+void job_sign_again(const struct job_node *node, const struct rn_sa_message *m, struct rn_view body,
+                    struct rn_buffer *out);
 void job_forge(struct job *job, uint32_t member, uint64_t connection,
                const struct rn_wire_envelope *envelope);
 

@@ -22,7 +22,7 @@
 #include "tests/simulation/jobsim.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define JOBS 100u
+#define JOBS 200u
 #else
 #define JOBS 2500u /* of each of the two shards */
 #endif
@@ -173,11 +173,8 @@ static void test_random(void **state)
                  (unsigned long long)tally.skips, (unsigned long long)tally.ended_well,
                  (unsigned long long)tally.stopped, (unsigned long long)tally.few);
     assert_true(jobs < 100 || (tally.few > 0 && tally.stopped > 0));
-    /* About 76 of 100 in these seeds. A job's share lies between 0 and 1, so the mean of 100 jobs
-     * varies by at most 5 of 100 (one deviation): a small sample is held three of them lower. */
-    const uint64_t least = jobs >= 1000 ? 70 : 60;
-    assert_true(tally.sums * 100 >= tally.rounds * least);
-    assert_true(tally.ended_well * 100 >= tally.jobs * least);
+    assert_true(tally.sums * 10 >= tally.rounds * 7); /* about 76 of 100 in these seeds */
+    assert_true(tally.ended_well * 10 >= tally.jobs * 7);
 }
 
 int main(void)

@@ -438,14 +438,7 @@ static void sign_second_ready(struct job *job)
     assert_int_equal(rn_sa_message_parse(rn_buffer_view(first), &m, NULL).code, RN_OK);
     memcpy(body, m.body.data, sizeof(body));
     body[0] ^= 1;
-    const struct rn_sa_outgoing outgoing = {.type = m.type,
-                                            .session = m.session,
-                                            .round = m.round,
-                                            .sender = m.sender,
-                                            .recipient = m.recipient,
-                                            .transcript = m.transcript,
-                                            .body = rn_view_of(body, sizeof(body))};
-    rn_sa_message_write(&outgoing, job->nodes[0].identity, &second);
+    job_sign_again(&job->nodes[0], &m, rn_view_of(body, sizeof(body)), &second);
     const struct rn_wire_envelope envelope = {.body = RN_WIRE_SECAGG,
                                               .as.secagg = rn_buffer_view(&second)};
     job_forge(job, 0, job->links[0].number, &envelope);

@@ -162,6 +162,7 @@ struct world {
     uint32_t resumed_peer; /* the last */
     bool gate_shut;        /* the step of "wait" waits for it to open */
     uint8_t read;          /* by "r" */
+    bool refuse;           /* what has to be durable before a commit cannot be made so */
 };
 
 static void note(struct world *world, char *list, const char *what)
@@ -325,11 +326,22 @@ static void resume(void *context, uint32_t peer)
     (void)pthread_mutex_unlock(&world->lock);
 }
 
+static rn_result before(void *context, const struct rn_job_batch *batch, struct rn_error *err)
+{
+    struct world *world = context;
+    (void)batch;
+    (void)pthread_mutex_lock(&world->lock);
+    const bool refuse = world->refuse;
+    (void)pthread_mutex_unlock(&world->lock);
+    return refuse ? rn_fail(err, RN_E_IO, "the ledger cannot be written") : rn_ok();
+}
+
 static struct world *begin_for(uint32_t peers, size_t inbox_bytes)
 {
     struct world *world = rn_alloc(1, sizeof(*world));
     const struct rn_executor_config config = {
         .outlet = {.context = world, .carry = carry, .chunk = take_chunk, .resume = resume},
+        .before = before,
         .peers = peers,
         .inbox_bytes = inbox_bytes,
     };
@@ -454,6 +466,27 @@ static void a_failed_commit_stops_everything_behind(void **state)
     wait_for(world, world->in, "released");
     assert_null(strstr(snapshot(world, world->in), "Z"));
     assert_null(strstr(snapshot(world, world->in), "abort"));
+    end(world);
+}
+
+/* And where what comes before the commit fails: the store is not even asked. */
+static void what_comes_before_a_commit_stops_it(void **state)
+{
+    (void)state;
+    struct world *world = begin(0);
+    permit(world->disk, 9);
+    (void)say(world, "!A");
+    wait_for(world, world->out, "A");
+    (void)pthread_mutex_lock(&world->lock);
+    world->refuse = true;
+    (void)pthread_mutex_unlock(&world->lock);
+    (void)say(world, "!B");
+    wait_for(world, world->out, "end:");
+    assert_string_equal(snapshot(world, world->out),
+                        "F A event:service.failed end:io:the ledger cannot be written:now ");
+    (void)pthread_mutex_lock(&world->disk->lock);
+    assert_int_equal(world->disk->submitted, 1);
+    (void)pthread_mutex_unlock(&world->disk->lock);
     end(world);
 }
 
@@ -730,6 +763,7 @@ int main(void)
         cmocka_unit_test(nothing_behind_a_commit_before_it_is_durable),
         cmocka_unit_test(neighbouring_writes_are_one_commit),
         cmocka_unit_test(a_failed_commit_stops_everything_behind),
+        cmocka_unit_test(what_comes_before_a_commit_stops_it),
         cmocka_unit_test(a_refused_commit_stops_everything_behind),
         cmocka_unit_test(stopping_drops_what_waits),
         cmocka_unit_test(a_read_waits_for_all_commits),
