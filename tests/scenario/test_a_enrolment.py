@@ -654,6 +654,8 @@ def more_examples_than_claimed(work):
     code, _, err = rondo(*arguments("a", work / "count-a"), "--quiet")
     assert code == 0 and "11 training examples, but the plan's max_examples is 10" in err, (code, err)
     ok("invite", operator, "--accept", *[work / f"count-{n}/{n}.request" for n in "abc"])
+    code, _, err = rondo("join", operator / "welcome/a.welcome", "--dir", work / "count-a", "--quiet")
+    assert code == REFUSED and "max_examples is 10" in err, f"known before anybody is called: {code} {err}"
     refused(CONFIG, "max_examples is 10", "join", operator / "welcome/a.welcome", "--dir", work / "count-a", "--sign",
             *roster(operator))  # fmt: skip
     code, out, _ = rondo("doctor", work / "count-a", "--offline", "--format", "json")

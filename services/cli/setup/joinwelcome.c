@@ -5,6 +5,7 @@
  * anything is written.
  */
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -155,6 +156,17 @@ static rn_result welcome_take(struct rn_join_job *job, struct rn_setup *setup, s
     return result;
 }
 
+/* What would refuse the plan of this welcome once its roster is confirmed: known before anybody is
+ * called. */
+static void plan_warn(const struct rn_setup *setup)
+{
+    struct rn_plan_examples found;
+    struct rn_error unfit = {{0}};
+    if (!rn_is_ok(rn_plan_setup_check(setup, &found, &unfit))) {
+        (void)fprintf(stderr, "rondo join: warning: %s\n", unfit.text);
+    }
+}
+
 /* Says who is in the roster where it is refused: that is what has to be compared. */
 static rn_result roster_confirm(const struct rn_join_job *job, const struct rn_setup *setup,
                                 struct rn_buffer *out_policy, struct rn_error *err)
@@ -163,6 +175,7 @@ static rn_result roster_confirm(const struct rn_join_job *job, const struct rn_s
     if (rn_is_ok(result)) {
         return result;
     }
+    plan_warn(setup);
     if (job->talks) {
         rn_roster_print(setup, stdout);
     }
