@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/federation/jobevidence.h"
 
-static void add_all(struct rn_sa_set *to, const struct rn_sa_set *from)
-{
-    for (uint32_t i = rn_sa_set_next(from, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(from, i + 1)) {
-        rn_sa_set_add(to, i);
-    }
-}
-
 void rn_job_evidence_add(struct rn_job_evidence *evidence, const struct rn_roster *roster,
                          struct rn_view document)
 {
@@ -17,8 +9,8 @@ void rn_job_evidence_add(struct rn_job_evidence *evidence, const struct rn_roste
     if (rn_is_ok(rn_sa_evidence_check(document, roster, &one, NULL))) {
         evidence->round = (uint32_t)one.round;
         evidence->coordinator |= one.coordinator;
-        add_all(&evidence->members, &one.members);
-        add_all(&evidence->one_of, &one.one_of);
+        evidence->members = rn_sa_set_either(&evidence->members, &one.members);
+        evidence->one_of = rn_sa_set_either(&evidence->one_of, &one.one_of);
     }
 }
 
