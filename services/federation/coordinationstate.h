@@ -80,6 +80,8 @@ struct rn_coord_peer {
     bool wants_signatures; /* just here, or there are more than it was given */
     bool waits;            /* said that it takes no offer before it holds more signatures */
     bool wants_help;       /* behind, or just here: to be told what it lacks */
+    uint32_t receipted;    /* last round whose receipt from it counted: it hears that they stand, and
+                              then the next offer */
     uint32_t told_round;   /* left out: the last sum that it was told of */
     bool helped;           /* helped_ms counts */
     uint64_t helped_ms;

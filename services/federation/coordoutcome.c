@@ -124,8 +124,8 @@ static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
     return last ? RN_COORD_END_ROUNDS : RN_COORD_NEXT;
 }
 
-/* Whoever arrived at another adapter is an alarm. */
-static void look_at_receipts(struct rn_coordination *c, const struct rn_coord_session *session)
+/* Who is about to have this round behind it; whoever arrived at another adapter is an alarm. */
+static void take_receipts(struct rn_coordination *c, const struct rn_coord_session *session)
 {
     struct rn_sa_set agreeing;
     struct rn_sa_set differing;
@@ -136,6 +136,9 @@ static void look_at_receipts(struct rn_coordination *c, const struct rn_coord_se
                                                            .round = session->round,
                                                            .peer = i + 1});
         }
+        if (rn_sa_set_has(&agreeing, i)) {
+            c->peers[i].receipted = session->round;
+        }
     }
 }
 
@@ -144,7 +147,7 @@ static enum rn_coord_next finished(struct rn_coordination *c)
     if (c->session.refused) {
         return skip_round(c, true);
     }
-    look_at_receipts(c, &c->session);
+    take_receipts(c, &c->session);
     c->lost_in_row = 0;
     c->summed++;
     c->round = c->session.round + 1;

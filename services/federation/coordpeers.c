@@ -273,7 +273,9 @@ static void take_status(struct rn_coordination *c, uint32_t index,
         /* It got on: no need to go slow. One that was there before gets no help for it. */
         peer->helped = peer->helped && status->round <= peer->furthest;
         rn_coord_advance(c, index, (uint32_t)status->round);
-        peer->wants_help = peer->next_round <= c->round; /* it lacks a sum, or the offer */
+        /* It lacks a sum, or was too late for the offer. */
+        peer->wants_help = peer->next_round < c->round ||
+                           (peer->next_round == c->round && peer->receipted + 1 != c->round);
     } else if (status->reason == RN_E_ROUND_ABORTED) {
         peer->follows_round = (uint32_t)status->round;
         peer->follows_attempt = (uint32_t)status->attempt;

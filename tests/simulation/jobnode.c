@@ -407,6 +407,7 @@ static rn_result machine_new(struct job_node *node, struct rn_effects *effects,
             .signatures = signatures,
             .model = &node->model,
             .kept_bytes = job->options.kept_bytes,
+            .spool = &node->spool.face,
         };
         return rn_coordination_new(&config, job_now(node), effects, &node->coordination, err);
     }
@@ -487,6 +488,7 @@ void job_node_init(struct job *job, uint32_t place)
     node->job = job;
     node->place = place;
     node->disk = rn_memory_disk_new();
+    memory_spool_init(&node->spool, job->options.members);
     node->crash_in = JOB_NEVER;
     node->start_at = job_below(job, 2000);
     node->commit_at = JOB_NEVER;
@@ -512,6 +514,7 @@ void job_node_clear(struct job_node *node)
     rn_free(node->queue);
     rn_free(node->watch);
     rn_memory_disk_free(&node->disk);
+    memory_spool_clear(&node->spool);
 }
 
 /* ---- What is due */

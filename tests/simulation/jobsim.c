@@ -239,6 +239,7 @@ void job_empty_disk(struct job *job, uint32_t place)
     RN_BUG_IF(node->store != NULL);
     rn_memory_disk_free(&node->disk);
     node->disk = rn_memory_disk_new();
+    memory_spool_forget(&node->spool);
     node->rounds_done = 0;
     node->lost_state++;
 }

@@ -28,6 +28,7 @@
 #include "services/federation/coordination.h"
 #include "services/federation/participation.h"
 #include "services/store/memorystore.h"
+#include "tests/simulation/memoryspool.h"
 
 #define JOB_MEMBERS_MAX 12u
 #define JOB_NODES (JOB_MEMBERS_MAX + 1)
@@ -108,6 +109,7 @@ struct job_node {
     struct rn_job_basis basis;
     struct rn_round_model model;
     struct rn_memory_disk *disk;
+    struct memory_spool spool; /* of uploads; on the same disk */
     struct rn_store *store; /* NULL while down */
     struct rn_coordination *coordination;
     struct rn_participation *participation;
