@@ -57,7 +57,7 @@ run() { # test program, pattern of its tests; true: it passes
 
 sources() {
   ls services/federation/*.c services/round/*.c services/wire/*.c services/store/store*.c \
-    services/store/memorystore.c crypto/secagg/*.c tests/simulation/memoryspool.c tests/simulation/job*.c tests/simulation/test_job_*.c tests/simulation/test_secagg_{floors,hostile,liars}.c
+    services/store/memorystore.c crypto/secagg/*.c tests/simulation/memoryspool.c tests/simulation/job*.c tests/simulation/test_job_*.c tests/simulation/test_secagg_{floors,hostile,liars,sum}.c
 }
 
 # fault NAME FILE OLD NEW TEST[:PATTERN]: OLD stands in FILE exactly once.

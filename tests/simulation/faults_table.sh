@@ -534,3 +534,45 @@ fault blamed-members-are-not-left-out $fed/coordsession.c \
 fault left-out-members-hear-of-no-sum $fed/catchup.c \
   'tell_left_out(c, i);' '(void)tell_left_out;' \
   test_job_trouble:test_liar_is_left_out
+
+# The sum check.
+fault sa-replay-sees-no-difference $sa/audit.c \
+  '*out_same = memcmp(leaf, announced, RN_HASH_BYTES) == 0;' '*out_same = true; (void)announced;' test_secagg_sum
+
+fault sa-replay-takes-any-upload $sa/audit.c \
+  'memcmp(leaf, audit->leaves[member]' '0 * memcmp(leaf, audit->leaves[member]' test_secagg_sum
+
+fault sa-leaves-without-root $sa/msg_audit.c \
+  'memcmp(root, signed_root, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,' 'true, err, RN_E_PEER_PROTOCOL,' test_secagg_sum
+
+fault sa-receipts-below-the-quorum $sa/msg_receipt.c \
+  'count >= transcript->quorum' 'count >= 1' test_secagg_sum
+
+fault sa-one-receipt-twice $sa/msg_receipt.c \
+  'least = sender + 1;' 'least = sender;' test_secagg_sum
+
+fault sa-receipts-for-two-adapters $sa/msg_receipt.c \
+  'RN_ENSURE(memcmp(first, adapter, sizeof first) == 0,' 'RN_ENSURE(true,' test_secagg_sum
+
+fault sa-receipts-for-another-sum $sa/msg_receipt.c \
+  'memcmp(root, transcript->sum_root, RN_HASH_BYTES) == 0' 'true' test_secagg_sum
+
+fault sa-too-few-auditors $sa/params.c \
+  'params->colluding + 1;' 'params->colluding;' test_secagg_sum
+
+fault sa-adapter-without-receipts $sa/aggregator_stages.c \
+  '(all || soft) && rn_sa_set_count(&agreeing) >= a->t.quorum' 'all || soft' test_secagg_sum
+
+fault sa-receipt-before-the-replay $sa/member_result.c \
+  'if (rn_sa_audit_done(m->audit)) {
+        finish_audit(m, actions);' 'if (true) {
+        finish_audit(m, actions);' test_secagg_sum
+
+fault sa-another-adapter-is-taken $sa/member_result.c \
+  'if (m->receipted && memcmp(adapter_of(&m->receipt), m->t.adapter, RN_HASH_BYTES) != 0) {' 'if (false) {' test_secagg_sum
+
+fault sa-uploads-go-with-the-process $sa/aggregator.c \
+  'rn_sa_upload_free(a, i);' 'rn_sa_upload_clear(a, i);' test_job_restart:test_coordinator_crashes_at_every_effect
+
+fault adapter-moves-before-receipts $fed/partactions.c \
+  'RN_TRY(rn_part_preview_sum(p, hash, err));' 'RN_TRY(rn_part_take_sum(p, hash, err));' test_job_rounds

@@ -414,7 +414,7 @@ static void test_auditors(void **state)
     assert_true(plans > 4000);
 }
 
-/* Each chunk has exactly that many, and members' parts differ by one chunk at most. */
+/* Each chunk is replayed by exactly that many. */
 static void test_parts(void **state)
 {
     (void)state;
