@@ -26,9 +26,10 @@ enum rn_sa_action_kind {
     /* bytes is one message: aggregator: to every member of `to`; member: to the coordinator. */
     RN_SA_SEND,
     /* Upload (member); sum, or with audit set what its replay needs (aggregator, to the members in
-     * `to`): pull the pieces for which rn_sa_action_wants is true, one by one, with rn_sa_member_chunk / rn_sa_aggregator_chunk,
-     * and send each as one message on the bulk stream. Pull on demand: nothing is copied before.
-     * A member's service then calls rn_sa_member_bulk_sent. */
+     * `to`): pull the pieces for which rn_sa_action_wants is true, one by one, with
+     * rn_sa_member_chunk / rn_sa_aggregator_chunk, and send each as one message on the bulk stream.
+     * Pull on demand: nothing is copied before. A member's service then calls
+     * rn_sa_member_bulk_sent. */
     RN_SA_SEND_BULK,
     /* Member: the offer is acceptable; train, then call rn_sa_member_input (or follow). */
     RN_SA_WANT_INPUT,
@@ -40,8 +41,8 @@ enum rn_sa_action_kind {
     /* Member: the sum is there and was replayed: read it with rn_sa_member_sum_read, compute which
      * adapter would follow, and call rn_sa_member_adapter with its hash. Nothing moves yet. */
     RN_SA_SUM,
-    /* A certificate of receipts stands: read the sum with rn_sa_*_sum_read and take the adapter that
-     * follows, if it is the one of rn_sa_*_sum_info. A member's service then calls
+    /* A certificate of receipts stands: read the sum with rn_sa_*_sum_read and take the adapter
+     * that follows, if it is the one of rn_sa_*_sum_info. A member's service then calls
      * rn_sa_member_applied. */
     RN_SA_APPLY,
     /* The session is over, well. Free the machine when you like; until then it answers members that
@@ -89,9 +90,10 @@ enum rn_sa_reason {
     RN_SA_REASON_DECLINED,      /* member: rn_sa_member_follow, or another session was joined */
     RN_SA_REASON_INPUT,         /* member: the input callback failed or gave a value > value_max */
     RN_SA_REASON_SPOOL,         /* the coordinator's place for uploads broke while it was read */
-    RN_SA_REASON_RECEIPT_QUORUM, /* too few receipts for one adapter; the round stays spent */
-    RN_SA_REASON_SUM_FORGED,     /* member: the announced sum is not that of the uploads */
-    RN_SA_REASON_ADAPTER_DIFFERS, /* member: another adapter follows here than the others agreed on */
+    RN_SA_REASON_RECEIPT_QUORUM,  /* too few receipts for one adapter; the round stays spent */
+    RN_SA_REASON_SUM_FORGED,      /* member: the announced sum is not that of the uploads */
+    RN_SA_REASON_ADAPTER_DIFFERS, /* member: another adapter follows here than the others agreed on
+                                   */
     RN_SA_REASON_LAST_,
 };
 /* Static lower-case text, such as "upload-quorum". */

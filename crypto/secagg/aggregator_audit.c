@@ -22,8 +22,7 @@ static uint32_t leaves_piece(const struct rn_sa_aggregator *a, uint32_t member)
     return upload_piece(a, a->t.layout.chunks, member);
 }
 
-_Static_assert((uint64_t)RN_SA_CHUNKS_MAX * (RN_SA_MEMBERS_MAX + 1) + RN_SA_MEMBERS_MAX <
-                   UINT32_MAX,
+_Static_assert((uint64_t)RN_SA_CHUNKS_MAX *(RN_SA_MEMBERS_MAX + 1) + RN_SA_MEMBERS_MAX < UINT32_MAX,
                "pieces have numbers");
 
 static void want(uint8_t *bits, uint32_t piece)

@@ -161,7 +161,8 @@ void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
     action->certified = certified;
 }
 
-/* Made durable: a restarted coordinator must not collect receipts for an adapter that it gave up. */
+/* Made durable: a restarted coordinator must not collect receipts for an adapter that it gave up.
+ */
 static void give_up(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                     struct rn_sa_actions *actions)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * R2 at the coordinator: chunks in any order, as they came; when Done's root proves them they are
- * added to the masked sum, and kept for the replay until the sum is receipted. Uploads under way lie
- * in memory up to its limit, in the spool above; complete ones in the spool, if there is one.
+ * added to the masked sum, and kept for the replay until the sum is receipted. Uploads under way
+ * lie in memory up to its limit, in the spool above; complete ones in the spool, if there is one.
  */
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -149,8 +149,7 @@ static rn_result keep_chunk(struct rn_sa_aggregator *a, uint32_t member, struct 
 
 static size_t message_bytes(const struct rn_sa_aggregator *a, uint32_t chunk)
 {
-    return RN_SA_ENVELOPE_BYTES + RN_SA_CHUNK_HEAD +
-           rn_sa_layout_chunk_bytes(&a->t.layout, chunk);
+    return RN_SA_ENVELOPE_BYTES + RN_SA_CHUNK_HEAD + rn_sa_layout_chunk_bytes(&a->t.layout, chunk);
 }
 
 static struct rn_sa_chunk part_of(uint32_t chunk, const struct rn_buffer *whole)

@@ -13,9 +13,10 @@ struct rn_sa_audit {
     uint32_t self;
     const uint8_t *sum_leaves;
     struct rn_sa_open_masks *masks;
-    uint8_t *leaves[RN_SA_MEMBERS_MAX]; /* [chunks][32] of a survivor's upload; NULL: not here yet */
-    uint32_t chunk;                     /* being replayed; layout.chunks: done */
-    struct rn_sa_set left;              /* of the survivors, for leaves or for this chunk */
+    uint8_t
+        *leaves[RN_SA_MEMBERS_MAX]; /* [chunks][32] of a survivor's upload; NULL: not here yet */
+    uint32_t chunk;                 /* being replayed; layout.chunks: done */
+    struct rn_sa_set left;          /* of the survivors, for leaves or for this chunk */
     bool has_leaves;
     void *lanes; /* [chunk_elements + RN_SA_CANARIES] of this chunk */
 };
@@ -47,13 +48,11 @@ static void begin_chunk(struct rn_sa_audit *audit, uint32_t from)
     const struct rn_sa_layout *layout = &audit->t->layout;
     audit->chunk = next_chunk(audit, from);
     audit->left = audit->t->survivors;
-    memset(audit->lanes, 0,
-           ((size_t)layout->chunk_elements + RN_SA_CANARIES) * layout->lane_bytes);
+    memset(audit->lanes, 0, ((size_t)layout->chunk_elements + RN_SA_CANARIES) * layout->lane_bytes);
 }
 
 rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t self,
-                          const uint8_t *sum_leaves, struct rn_sa_audit **out,
-                          struct rn_error *err)
+                          const uint8_t *sum_leaves, struct rn_sa_audit **out, struct rn_error *err)
 {
     struct rn_scalar secrets[RN_SA_MEMBERS_MAX]; /* opened, so no secrets any more */
     for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
@@ -65,8 +64,7 @@ rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t se
     struct rn_sa_audit *audit = rn_alloc(1, sizeof *audit);
     *audit = (struct rn_sa_audit){.t = transcript, .self = self, .sum_leaves = sum_leaves};
     audit->masks = masks;
-    audit->lanes =
-        rn_alloc((size_t)layout->chunk_elements + RN_SA_CANARIES, layout->lane_bytes);
+    audit->lanes = rn_alloc((size_t)layout->chunk_elements + RN_SA_CANARIES, layout->lane_bytes);
     begin_chunk(audit, 0);
     *out = audit;
     return rn_ok();
@@ -131,8 +129,8 @@ static rn_result compare(struct rn_sa_audit *audit, bool *out_same, struct rn_er
     const struct rn_sa_layout *layout = &audit->t->layout;
     const size_t count = lanes_of(audit);
     const uint64_t first = rn_sa_layout_chunk_lane(layout, audit->chunk);
-    RN_TRY(rn_sa_open_masks_take(audit->masks, audit->lanes, layout->lane_bytes, first, count,
-                                 err));
+    RN_TRY(
+        rn_sa_open_masks_take(audit->masks, audit->lanes, layout->lane_bytes, first, count, err));
     const size_t size = rn_sa_layout_chunk_bytes(layout, audit->chunk);
     uint8_t *RN_CLEANUP(rn_free_cleanup) packed = rn_alloc(size, 1);
     if (layout->lane_bytes == 4) {

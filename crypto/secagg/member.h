@@ -126,7 +126,7 @@ struct rn_sa_sum_info {
     uint8_t transcript[RN_HASH_BYTES]; /* T2 */
     uint8_t sum_hash[RN_HASH_BYTES];
     uint8_t adapter_hash[RN_HASH_BYTES]; /* that follows, by a quorum of receipts; zero before */
-    struct rn_sa_set blamed; /* proven: each signed a false share */
+    struct rn_sa_set blamed;             /* proven: each signed a false share */
 };
 RN_MUST rn_result rn_sa_member_sum_info(const struct rn_sa_member *member,
                                         struct rn_sa_sum_info *out, struct rn_error *err);

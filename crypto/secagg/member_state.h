@@ -72,7 +72,7 @@ struct rn_sa_member {
     uint8_t *sum_bits;   /* chunks still wanted */
     uint32_t sum_left;
     struct rn_sa_audit *audit; /* while AUDITING */
-    uint64_t deadline_ms; /* 0: none */
+    uint64_t deadline_ms;      /* 0: none */
     uint64_t retry_at_ms;
     uint64_t now_ms;
     /* First broadcast of each type that was accepted: a different second one is evidence. */

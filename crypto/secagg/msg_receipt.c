@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * R5. Receipt, member to coordinator: I replayed my part of this sum, and this adapter follows from
- * it. Receipts, coordinator to all: a quorum of them over one sum and one adapter, under which alone
- * an adapter is taken.
+ * it. Receipts, coordinator to all: a quorum of them over one sum and one adapter, under which
+ * alone an adapter is taken.
  */
 #include "base/guard.h"
 #include "crypto/secagg/messages.h"
@@ -57,8 +57,7 @@ static rn_result read_one(const struct rn_sa_transcript *transcript, struct rn_v
 {
     struct rn_sa_message message;
     RN_TRY(rn_sa_message_parse(bytes, &message, err));
-    RN_TRY(
-        rn_sa_transcript_nested(transcript, &message, RN_SA_RECEIPT, transcript->t2, err));
+    RN_TRY(rn_sa_transcript_nested(transcript, &message, RN_SA_RECEIPT, transcript->t2, err));
     RN_ENSURE(message.sender >= least, err, RN_E_PEER_PROTOCOL,
               "receipts: members repeat or are out of order");
     *out_sender = message.sender;

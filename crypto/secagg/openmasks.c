@@ -18,8 +18,7 @@ struct rn_sa_open_masks {
 static rn_result add_key(struct rn_sa_open_masks *masks, const struct rn_secret32 *key, int sign,
                          struct rn_error *err)
 {
-    if (masks->count == 0 ||
-        rn_mask_set_count(masks->sets[masks->count - 1]) == RN_MASK_SET_MAX) {
+    if (masks->count == 0 || rn_mask_set_count(masks->sets[masks->count - 1]) == RN_MASK_SET_MAX) {
         RN_BUG_IF(masks->count == SETS_MAX);
         masks->sets[masks->count++] = rn_mask_set_new(RN_MASK_SET_MAX);
     }

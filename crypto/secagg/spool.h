@@ -16,7 +16,8 @@ struct rn_sa_spool {
      * makes the chunk be asked for again later. */
     rn_result (*put)(void *context, uint32_t member, uint32_t chunk, struct rn_view bytes,
                      struct rn_error *err);
-    /* Appends the length bytes that were put, or whatever is there; a failure when there are fewer. */
+    /* Appends the length bytes that were put, or whatever is there; a failure when there are fewer.
+     */
     rn_result (*get)(void *context, uint32_t member, uint32_t chunk, size_t length,
                      struct rn_buffer *out, struct rn_error *err);
     /* Forgets all chunks of the member. */

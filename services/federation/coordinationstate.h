@@ -80,10 +80,10 @@ struct rn_coord_peer {
     bool wants_signatures; /* just here, or there are more than it was given */
     bool waits;            /* said that it takes no offer before it holds more signatures */
     bool wants_help;       /* behind, or just here: to be told what it lacks */
-    uint32_t receipted;    /* last round whose receipt from it counted: it hears that they stand, and
-                              then the next offer */
-    uint32_t told_round;   /* left out: the last sum that it was told of */
-    bool helped;           /* helped_ms counts */
+    uint32_t receipted;  /* last round whose receipt from it counted: it hears that they stand, and
+                            then the next offer */
+    uint32_t told_round; /* left out: the last sum that it was told of */
+    bool helped;         /* helped_ms counts */
     uint64_t helped_ms;
     bool stranded;          /* what it lacks is not kept any more */
     bool ahead;             /* greeted with a round that no record here allows */
@@ -115,7 +115,7 @@ struct rn_coord_session {
     bool summed;  /* result is what came of it */
     bool refused; /* no adapter can come from its sum */
     struct rn_job_result result;
-    struct rn_budget sums[RN_SA_MEMBERS_MAX]; /* copies of its sum: a member each */
+    struct rn_budget sums[RN_SA_MEMBERS_MAX];    /* copies of its sum: a member each */
     struct rn_budget replays[RN_SA_MEMBERS_MAX]; /* of all its uploads */
 };
 

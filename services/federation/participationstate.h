@@ -181,10 +181,9 @@ RN_MUST rn_result rn_part_trained(struct rn_participation *p, const struct rn_tr
                                   bool *out_failed, struct rn_error *err);
 /* The hash of the adapter that the sum would give, with nothing changed. */
 RN_MUST rn_result rn_part_preview_sum(struct rn_participation *p,
-                                      uint8_t out_hash[static RN_HASH_BYTES],
-                                      struct rn_error *err);
-/* The sum is receipted and here: next adapter and its records. RN_OK also when that was done before;
- * out_hash is the adapter's. Class ROUND: the sum is none that honest updates give. */
+                                      uint8_t out_hash[static RN_HASH_BYTES], struct rn_error *err);
+/* The sum is receipted and here: next adapter and its records. RN_OK also when that was done
+ * before; out_hash is the adapter's. Class ROUND: the sum is none that honest updates give. */
 RN_MUST rn_result rn_part_take_sum(struct rn_participation *p,
                                    uint8_t out_hash[static RN_HASH_BYTES], struct rn_error *err);
 /* ---- partactions.c */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The spool of uploads (crypto/secagg/spool.h) as a sparse file `uploads` in the state directory. It
- * outlives the process, so that members can go on replaying a sum when the coordinator comes back;
- * what lies in it is masked, and means something only until that sum is receipted. A power failure
- * may take it: the round is then lost, and nothing else. One thread, one process.
+ * The spool of uploads (crypto/secagg/spool.h) as a sparse file `uploads` in the state directory.
+ * It outlives the process, so that members can go on replaying a sum when the coordinator comes
+ * back; what lies in it is masked, and means something only until that sum is receipted. A power
+ * failure may take it: the round is then lost, and nothing else. One thread, one process.
  */
 #ifndef RN_SERVICES_HOST_UPLOADSPOOL_H
 #define RN_SERVICES_HOST_UPLOADSPOOL_H

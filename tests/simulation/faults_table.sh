@@ -196,7 +196,7 @@ fault lost-state-cannot-follow-its-own-done crypto/secagg/member_steps.c \
   test_job_catchup:test_lost_state*
 
 fault lost-state-joins-a-second-time $fed/coordpeers.c \
-  '(session->summed || !rn_sa_set_has(' '(false || !rn_sa_set_has(' \
+  '(session->reached == RN_SA_STAGE_SUM ||' '(false ||' \
   test_job_catchup:test_lost_state_in_the_session_under_way
 
 # ---- Pruning
@@ -505,7 +505,7 @@ fault sa-blame-with-other-commitments $sa/msg_blame.c \
 fault sa-blame-is-repeated $sa/msg_result.c \
   'holder >= least' 'true' test_secagg_liars
 
-fault sa-blame-is-not-kept $sa/member_steps.c \
+fault sa-blame-is-not-kept $sa/member_result.c \
   'if (!rn_sa_set_empty(&m->t.blamed)) {' 'if (false) {' test_secagg_liars
 
 fault sa-blame-is-not-read-back $sa/spent.c \
@@ -564,9 +564,9 @@ fault sa-adapter-without-receipts $sa/aggregator_stages.c \
   '(all || soft) && rn_sa_set_count(&agreeing) >= a->t.quorum' 'all || soft' test_secagg_sum
 
 fault sa-receipt-before-the-replay $sa/member_result.c \
-  'if (rn_sa_audit_done(m->audit)) {
-        finish_audit(m, actions);' 'if (true) {
-        finish_audit(m, actions);' test_secagg_sum
+  'm->next = RN_SA_M_AUDITING;
+    if (rn_sa_audit_done(m->audit)) {' 'm->next = RN_SA_M_AUDITING;
+    if (true) {' test_secagg_sum
 
 fault sa-another-adapter-is-taken $sa/member_result.c \
   'if (m->receipted && memcmp(adapter_of(&m->receipt), m->t.adapter, RN_HASH_BYTES) != 0) {' 'if (false) {' test_secagg_sum

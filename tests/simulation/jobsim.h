@@ -110,7 +110,7 @@ struct job_node {
     struct rn_round_model model;
     struct rn_memory_disk *disk;
     struct memory_spool spool; /* of uploads; on the same disk */
-    struct rn_store *store; /* NULL while down */
+    struct rn_store *store;    /* NULL while down */
     struct rn_coordination *coordination;
     struct rn_participation *participation;
 

@@ -126,7 +126,8 @@ static uint32_t wanted_place;
 static bool in_round(struct job *job)
 {
     const struct rn_coordination_view view = job_view(job);
-    const bool told = job->nodes[job->coordinator].queue_count == 0; /* and everybody who is there */
+    const bool told =
+        job->nodes[job->coordinator].queue_count == 0; /* and everybody who is there */
     return (told && view.round >= wanted_round) || view.phase >= RN_COORDINATION_LINGER;
 }
 

@@ -11,8 +11,8 @@ static struct rn_buffer *place_at(void *context, uint32_t member, uint32_t chunk
     return &spool->places[member * MEMORY_SPOOL_CHUNKS + chunk];
 }
 
-static rn_result spool_put(void *context, uint32_t member, uint32_t chunk,
-                                  struct rn_view bytes, struct rn_error *err)
+static rn_result spool_put(void *context, uint32_t member, uint32_t chunk, struct rn_view bytes,
+                           struct rn_error *err)
 {
     struct rn_buffer *place = place_at(context, member, chunk);
     (void)err;
@@ -22,7 +22,7 @@ static rn_result spool_put(void *context, uint32_t member, uint32_t chunk,
 }
 
 static rn_result spool_get(void *context, uint32_t member, uint32_t chunk, size_t length,
-                                  struct rn_buffer *out, struct rn_error *err)
+                           struct rn_buffer *out, struct rn_error *err)
 {
     const struct rn_buffer *place = place_at(context, member, chunk);
     RN_ENSURE(place->length == length, err, RN_E_IO, "there is no such upload");
@@ -39,8 +39,7 @@ static void spool_drop(void *context, uint32_t member)
 
 void memory_spool_init(struct memory_spool *spool, uint32_t members)
 {
-    spool->face =
-        (struct rn_sa_spool){spool, spool_put, spool_get, spool_drop};
+    spool->face = (struct rn_sa_spool){spool, spool_put, spool_get, spool_drop};
     spool->members = members;
     spool->places = rn_alloc((size_t)members * MEMORY_SPOOL_CHUNKS, sizeof *spool->places);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A coordinator that announces another sum, or two, moves no adapter: members replay what T2 fixed,
- * and take an adapter only under a quorum of receipts. (Cases 20 and 21 of the table in PROTOCOL.md.)
+ * and take an adapter only under a quorum of receipts. (Cases 20 and 21 of the table in
+ * PROTOCOL.md.)
  */
 #include "tests/simulation/simulator.c"
 
@@ -249,8 +250,8 @@ static void expect_refused_for(struct sim *sim, uint32_t to, const struct rn_sa_
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) forged = {0};
     sim_sign_again(sim, m, rn_buffer_view(body), NULL, NULL, &forged);
-    assert_false(rn_is_ok(rn_sa_member_receive(sim->members[to], rn_buffer_view(&forged), sim->now,
-                                               &actions, &err)));
+    assert_false(rn_is_ok(
+        rn_sa_member_receive(sim->members[to], rn_buffer_view(&forged), sim->now, &actions, &err)));
     assert_int_equal(actions.count, 0);
     if (strstr(err.text, why) == NULL) {
         fail_msg("%s, not: %s", err.text, why);

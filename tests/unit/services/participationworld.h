@@ -186,12 +186,10 @@ static bool has_record(const struct site *site, enum rn_record_kind kind, const 
 /* Nothing leaves whose record is not durable. */
 static void check_durable(struct site *site, struct rn_view message)
 {
-    static const unsigned record[TYPES] = {[READY] = RN_SA_RECORD_JOINED,
-                                           [SHARES] = RN_SA_RECORD_DEALT,
-                                           [DONE] = RN_SA_RECORD_SPENT,
-                                           [VOTE] = RN_SA_RECORD_VOTED,
-                                           [REVEAL] = RN_SA_RECORD_REVEALED,
-                                           [RECEIPT] = RN_SA_RECORD_RECEIPTED};
+    static const unsigned record[TYPES] = {
+        [READY] = RN_SA_RECORD_JOINED,    [SHARES] = RN_SA_RECORD_DEALT,
+        [DONE] = RN_SA_RECORD_SPENT,      [VOTE] = RN_SA_RECORD_VOTED,
+        [REVEAL] = RN_SA_RECORD_REVEALED, [RECEIPT] = RN_SA_RECORD_RECEIPTED};
     const unsigned type = type_of(message);
     assert_true(type < TYPES);
     site->sent[type]++;
