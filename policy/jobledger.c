@@ -166,3 +166,30 @@ rn_result rn_job_ledger_merge(struct rn_job_ledger *ledger, const struct rn_job_
     }
     return rn_ok();
 }
+
+/* ---- For those who look. */
+
+static uint32_t jobs_over(const struct rn_job_ledger *ledger, uint32_t from, uint32_t to,
+                          const uint8_t model[static 32])
+{
+    uint32_t jobs = 0;
+    for (uint32_t i = from; i < to; i++) {
+        jobs += memcmp(ledger->entries[i].model_hash, model, 32) == 0 ? 1 : 0;
+    }
+    return jobs;
+}
+
+bool rn_job_ledger_next_model(const struct rn_job_ledger *ledger, uint32_t *at,
+                              struct rn_job_model *out)
+{
+    for (; *at < ledger->count; (*at)++) {
+        const uint8_t *model = ledger->entries[*at].model_hash;
+        if (jobs_over(ledger, 0, *at, model) == 0) {
+            memcpy(out->hash, model, 32);
+            out->jobs = jobs_over(ledger, *at, ledger->count, model);
+            (*at)++;
+            return true;
+        }
+    }
+    return false;
+}

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "services/host/sitejobs.h"
 
 enum { BESIDE, IN_STATE, COPIES };
 
@@ -87,6 +88,7 @@ static rn_result open(const struct rn_siteledger_place *place, uint32_t jobs_max
     RN_TRY(rn_siteledger_read(place, &ledger->jobs, err));
     ledger->charged = rn_job_ledger_has(&ledger->jobs, ledger->plan->hash);
     RN_TRY(fit_check(ledger, state, err));
+    RN_TRY(rn_sitejobs_check(place->state, &ledger->jobs, err));
     RN_TRY(rn_job_ledger_check(&ledger->jobs, ledger->plan, jobs_max, err));
     ledger->charged = false; /* a copy may lack it: the first charge writes both */
     return rn_ok();
@@ -122,6 +124,27 @@ rn_result rn_siteledger_charge(struct rn_siteledger *ledger, struct rn_error *er
     }
     ledger->charged = true;
     return rn_ok();
+}
+
+const struct rn_job_ledger *rn_siteledger_jobs(const struct rn_siteledger *ledger)
+{
+    return &ledger->jobs;
+}
+
+void rn_siteledger_json(const struct rn_job_ledger *jobs, uint32_t jobs_max, struct rn_buffer *out)
+{
+    char hash[65];
+    struct rn_job_model model;
+    const char *between = "";
+    rn_buffer_format(out, "{\"jobs\":%u,\"jobs_max\":%u,\"models\":[", (unsigned)jobs->count,
+                     (unsigned)jobs_max);
+    for (uint32_t at = 0; rn_job_ledger_next_model(jobs, &at, &model);) {
+        rn_hex_encode(hash, model.hash, 32);
+        rn_buffer_format(out, "%s{\"model\":\"%s\",\"jobs\":%u}", between, hash,
+                         (unsigned)model.jobs);
+        between = ",";
+    }
+    rn_buffer_format(out, "]}");
 }
 
 void rn_siteledger_free(struct rn_siteledger *ledger)
