@@ -146,6 +146,31 @@ static void limit(void **state)
     assert_int_equal(parse(rn_buffer_view(&text), &owner), RN_E_DATA);
 }
 
+static void jobs_are_counted_by_base_model(void **state)
+{
+    (void)state;
+    uint32_t at = 0;
+    struct rn_job_model model;
+    rn_job_ledger_init(&ledger, &owner);
+    assert_false(rn_job_ledger_next_model(&ledger, &at, &model));
+    static const uint8_t models[] = {5, 9, 5, 7, 9, 5};
+    for (uint8_t i = 0; i < sizeof models; i++) {
+        charge((uint8_t)(i + 1), models[i], i);
+    }
+    static const struct {
+        uint8_t model;
+        uint32_t jobs;
+    } expected[] = {{5, 3}, {9, 2}, {7, 1}};
+    at = 0;
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(rn_job_ledger_next_model(&ledger, &at, &model));
+        assert_int_equal(model.hash[0], expected[i].model);
+        assert_int_equal(model.jobs, expected[i].jobs);
+    }
+    assert_false(rn_job_ledger_next_model(&ledger, &at, &model));
+    assert_false(rn_job_ledger_next_model(&ledger, &at, &model));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +179,7 @@ int main(void)
         cmocka_unit_test(reads_what_it_writes),
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(limit),
+        cmocka_unit_test(jobs_are_counted_by_base_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,6 +104,26 @@ static void another_identity_is_refused(void **unused)
                      RN_E_IDENTITY);
 }
 
+/* As status and doctor print it. */
+static void what_it_holds_is_shown(void **unused)
+{
+    (void)unused;
+    struct rn_siteledger *ledger = NULL;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    file_remove(directory, RN_SITE_LEDGER);
+    file_remove(state, RN_SITE_LEDGER);
+    assert_int_equal(open(fresh, &ledger), RN_OK);
+    rn_siteledger_json(rn_siteledger_jobs(ledger), 2, &text);
+    assert_string_equal(rn_buffer_text(&text), "{\"jobs\":0,\"jobs_max\":2,\"models\":[]}");
+    assert_int_equal(rn_siteledger_charge(ledger, &error).code, RN_OK);
+    rn_buffer_clear(&text);
+    rn_siteledger_json(rn_siteledger_jobs(ledger), 2, &text);
+    assert_string_equal(rn_buffer_text(&text),
+                        "{\"jobs\":1,\"jobs_max\":2,\"models\":[{\"model\":\"0000000000000000000000"
+                        "000000000000000000000000000000000000000000\",\"jobs\":1}]}");
+    rn_siteledger_free(ledger);
+}
+
 static int setup(void **unused)
 {
     (void)unused;
@@ -125,6 +145,7 @@ int main(void)
         cmocka_unit_test(one_service_an_identity),
         cmocka_unit_test(ledger_and_state_have_to_fit),
         cmocka_unit_test(another_identity_is_refused),
+        cmocka_unit_test(what_it_holds_is_shown),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
