@@ -45,7 +45,11 @@ static bool take_hash(struct rn_reader *reader, uint8_t out[static 32])
     }
     memcpy(text, view.data, 64);
     text[64] = '\0';
-    return rn_hex_decode(out, 32, text);
+    if (!rn_hex_decode(out, 32, text)) {
+        return false;
+    }
+    rn_hex_encode(text, out, 32); /* in lower case alone */
+    return memcmp(text, view.data, 64) == 0;
 }
 
 static bool take_number(struct rn_reader *reader, uint64_t *out)

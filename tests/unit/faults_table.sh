@@ -27,6 +27,9 @@ fault entries-may-stand-twice policy/jobledger.c \
 fault another-identitys-ledger-is-read policy/jobledger.c \
   'rn_identity_public_equal(&owner, identity)' 'true' test_jobledger
 
+fault upper-case-is-read-too policy/jobledger.c \
+  'return memcmp(text, view.data, 64) == 0;' 'return true;' test_jobledger
+
 fault a-cut-ledger-is-a-shorter-one policy/jobledger.c \
   'out->count < RN_JOB_LEDGER_MAX && take_entry(&reader, &out->entries[out->count])' \
   '(out->count < RN_JOB_LEDGER_MAX && take_entry(&reader, &out->entries[out->count])) || (reader = (struct rn_reader){0}, out->count--, true)' \

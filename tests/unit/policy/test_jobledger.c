@@ -19,7 +19,7 @@ static struct rn_job_ledger ledger;
 static struct rn_job_ledger read_back;
 static struct rn_plan plan;
 static struct rn_error error;
-static const struct rn_identity_public owner = {{7}};
+static const struct rn_identity_public owner = {{7, 0xab, 0xcd, 0xef}};
 
 static const struct rn_plan *plan_of(uint8_t hash, uint8_t model, uint64_t seed)
 {
@@ -107,6 +107,14 @@ static void damage_is_refused(void **state)
         text.data[at] = '~';
         assert_int_not_equal(parse(rn_buffer_view(&text), &owner), RN_OK);
         text.data[at] = kept;
+    }
+    for (size_t at = strlen("rondo-jobs 1\n"); at < text.length; at++) { /* one text alone */
+        const uint8_t kept = text.data[at];
+        if (kept >= 'a' && kept <= 'z') {
+            text.data[at] = (uint8_t)(kept - 'a' + 'A');
+            assert_int_not_equal(parse(rn_buffer_view(&text), &owner), RN_OK);
+            text.data[at] = kept;
+        }
     }
     char entry[256];
     assert_true(line <= sizeof entry);
