@@ -128,9 +128,11 @@ const struct rn_command_def rn_cmd_doctor = {
     .settings_size = sizeof(struct doctor_settings),
     .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}},
     .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80, 81, 82),
-    .detail = "Changes nothing (a file is written to the state directory and removed). The exit "
-              "code is that of the first check that failed; warnings do "
-              "not count.",
+    .detail =
+        "Changes nothing (a file is written to the state directory and removed). At a member it "
+        "says which jobs its updates went into, by base model. The exit "
+        "code is that of the first check that failed; warnings do "
+        "not count.",
     .examples = "  rondo doctor north\n  rondo doctor consortium --format json",
     .run = run,
 };

@@ -337,7 +337,8 @@ const struct rn_command_def rn_cmd_status = {
     .operands = {{"DIR", RN_OPTION_DIRECTORY, 0, 1}},
     .exits = RN_EXITS(65, 66, 71, 75, 76, 77, 78),
     .detail = "DIR is the site directory that the service runs with; the current one when it is "
-              "left out. The answer comes over a socket that only the service's user may open. "
+              "left out. The answer comes over a socket that only the service's user may open. A "
+              "member's says which jobs its updates went into, by base model. "
               "Exit code 75 when the service is not running.",
     .examples = "  rondo status coordinator\n"
                 "  rondo status coordinator --watch\n"
