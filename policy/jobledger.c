@@ -109,6 +109,14 @@ bool rn_job_ledger_has(const struct rn_job_ledger *ledger, const uint8_t plan_ha
     return false;
 }
 
+static rn_result room_check(const struct rn_job_ledger *ledger, struct rn_error *err)
+{
+    RN_ENSURE(ledger->count < RN_JOB_LEDGER_MAX, err, RN_E_REFUSED,
+              "the ledger of jobs is full: an identity takes part in at most %u plans",
+              RN_JOB_LEDGER_MAX);
+    return rn_ok();
+}
+
 rn_result rn_job_ledger_check(const struct rn_job_ledger *ledger, const struct rn_plan *plan,
                               uint32_t jobs_max, struct rn_error *err)
 {
@@ -137,7 +145,7 @@ rn_result rn_job_ledger_check(const struct rn_job_ledger *ledger, const struct r
         "up to training noise. upload.jobs_max of policy.yaml allows %u; raise it to %u if "
         "this organisation accepts that",
         jobs - 1, hash, jobs_max, jobs);
-    return rn_ok();
+    return room_check(ledger, err);
 }
 
 static rn_result append(struct rn_job_ledger *ledger, const struct rn_job_entry *entry,
@@ -146,9 +154,7 @@ static rn_result append(struct rn_job_ledger *ledger, const struct rn_job_entry 
     if (rn_job_ledger_has(ledger, entry->plan_hash)) {
         return rn_ok();
     }
-    RN_ENSURE(ledger->count < RN_JOB_LEDGER_MAX, err, RN_E_REFUSED,
-              "the ledger of jobs is full: an identity takes part in at most %u plans",
-              RN_JOB_LEDGER_MAX);
+    RN_TRY(room_check(ledger, err));
     ledger->entries[ledger->count++] = *entry;
     return rn_ok();
 }

@@ -57,7 +57,8 @@ bool rn_job_ledger_next_model(const struct rn_job_ledger *ledger, uint32_t *at,
 bool rn_job_ledger_has(const struct rn_job_ledger *ledger, const uint8_t plan_hash[static 32]);
 
 /* May updates go into this plan? jobs_max: plans over one base model, this one too. RN_E_REFUSED
- * with the earlier plan and what to change; RN_OK for a plan that is charged already. */
+ * with the earlier plan and what to change, or when the ledger is full; RN_OK for a plan that is
+ * charged already. */
 RN_MUST rn_result rn_job_ledger_check(const struct rn_job_ledger *ledger,
                                       const struct rn_plan *plan, uint32_t jobs_max,
                                       struct rn_error *err);

@@ -21,6 +21,12 @@ fault plans-are-known-by-their-first-byte policy/jobledger.c \
   'memcmp(ledger->entries[i].plan_hash, plan_hash, 32) == 0' \
   'memcmp(ledger->entries[i].plan_hash, plan_hash, 1) == 0' test_jobledger
 
+fault a-plan-is-signed-that-the-ledger-has-no-room-for policy/jobledger.c \
+  'return room_check(ledger, err);' 'return rn_ok();' test_jobledger
+
+fault plans-beyond-the-limit-are-charged policy/jobledger.c \
+  'ledger->count < RN_JOB_LEDGER_MAX' 'ledger->count <= RN_JOB_LEDGER_MAX' test_jobledger
+
 fault entries-may-stand-twice policy/jobledger.c \
   '!rn_job_ledger_has(out, out->entries[out->count].plan_hash)' 'true' test_jobledger
 

@@ -136,11 +136,16 @@ static void limit(void **state)
         memset(&plan, 0, sizeof plan);
         memcpy(plan.hash, &i, sizeof i);
         plan.seed = i;
+        assert_int_equal(rn_job_ledger_check(&ledger, &plan, 1000, &error).code, RN_OK);
         assert_int_equal(rn_job_ledger_charge(&ledger, &plan, &error).code, RN_OK);
     }
     rn_job_ledger_write(&ledger, &text);
     assert_true(text.length <= RN_JOB_LEDGER_BYTES_MAX);
     assert_int_equal(parse(rn_buffer_view(&text), &owner), RN_OK);
+    assert_int_equal(check(5, 9, 0, 1000), RN_E_REFUSED);
+    assert_non_null(strstr(error.text, "is full"));
+    memset(&plan, 0, sizeof plan);
+    assert_int_equal(rn_job_ledger_check(&ledger, &plan, 1, &error).code, RN_OK); /* charged */
     plan.hash[31] = 1;
     assert_int_equal(rn_job_ledger_charge(&ledger, &plan, &error).code, RN_E_REFUSED);
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer more = {0};
