@@ -35,7 +35,8 @@ struct rn_siteledger_state {
 
 /* Takes the lock beside the identity (RN_E_BUSY: another service runs with it) and checks that
  * updates may go into the plan, and that ledger and state fit: RN_E_DATA when one of them was lost,
- * earlier jobs in state included (sitejobs.h). plan is borrowed. */
+ * earlier jobs in state included (sitejobs.h). Then a copy that lacks what the other one has is
+ * written again. plan is borrowed. */
 RN_MUST rn_result rn_siteledger_open(const struct rn_siteledger_place *place,
                                      const struct rn_plan *plan, uint32_t jobs_max,
                                      struct rn_siteledger_state state, struct rn_siteledger **out,

@@ -57,13 +57,12 @@ fault the-copy-in-the-state-is-not-written services/host/siteledger.c \
   test_ledgercrash
 
 fault the-copy-beside-the-identity-is-not-written services/host/siteledger.c \
-  'RN_TRY(rn_file_write(ledger->paths[BESIDE], rn_buffer_view(&text), 0644, err));' '' \
+  '? rn_file_write(ledger->paths[BESIDE], rn_buffer_view(&text), 0644, err)' '? rn_ok()' \
   test_ledgercrash
 
 fault a-failed-write-is-a-charge services/host/siteledger.c \
-  'RN_TRY(rn_file_write(ledger->paths[BESIDE], rn_buffer_view(&text), 0644, err));' \
-  '(void)!rn_is_ok(rn_file_write(ledger->paths[BESIDE], rn_buffer_view(&text), 0644, err));' \
-  test_ledgercrash
+  '    RN_TRY(copies_write(ledger, err));
+    ledger->charged = true;' '    ledger->charged = rn_is_ok(copies_write(ledger, err)) || true;' test_ledgercrash
 
 fault charged-before-it-is-written services/host/siteledger.c \
   '    RN_TRY(rn_job_ledger_charge(&ledger->jobs, ledger->plan, err));
@@ -71,14 +70,19 @@ fault charged-before-it-is-written services/host/siteledger.c \
     ledger->charged = true;
 ' test_ledgercrash
 
-fault a-copy-that-lacks-the-plan-stays-so services/host/siteledger.c \
+fault a-charge-that-was-read-counts-as-durable services/host/siteledger.c \
   'ledger->charged = false;' '' test_ledgercrash
 
+fault a-copy-that-lacks-the-plan-stays-so services/host/siteledger.c \
+  'return whole ? rn_ok()' 'return whole || true ? rn_ok()' test_siteledger
+
 fault the-copy-in-the-state-is-not-read services/host/siteledger.c \
-  'return copy_take(place->state, place->identity, out, err);' 'return rn_ok();' test_ledgercrash
+  'return copy_take(place->state, place->identity, out, &out_counts[IN_STATE], err);' \
+  'return rn_ok();' test_ledgercrash
 
 fault the-copy-beside-the-identity-is-not-read services/host/siteledger.c \
-  'RN_TRY(copy_take(place->directory, place->identity, out, err));' '' test_ledgercrash
+  'RN_TRY(copy_take(place->directory, place->identity, out, &out_counts[BESIDE], err));' '' \
+  test_ledgercrash
 
 fault two-services-with-one-identity services/host/siteledger.c \
   'RN_TRY(lock_take(place, ledger, err));' '(void)lock_take; ledger->writable = true;' \

@@ -82,14 +82,19 @@ static void ledger_and_state_have_to_fit(void **unused)
     assert_int_equal(tried(fresh), RN_E_REFUSED);
     plan.hash[0]--;
     plan.seed--;
-    file_remove(directory, RN_SITE_LEDGER); /* each copy is enough */
+    file_remove(directory, RN_SITE_LEDGER); /* each copy is enough, and the other comes back */
     assert_int_equal(tried(ran), RN_OK);
+    file_remove(state, RN_SITE_LEDGER);
+    assert_int_equal(tried(fresh), RN_E_DATA);
+    assert_int_equal(tried(ran), RN_OK);
+    file_remove(directory, RN_SITE_LEDGER);
     assert_int_equal(open(ran, &ledger), RN_OK);
-    assert_int_equal(rn_siteledger_charge(ledger, &error).code, RN_OK); /* written again */
+    assert_int_equal(rn_siteledger_charge(ledger, &error).code, RN_OK);
     rn_siteledger_free(ledger);
     file_remove(state, RN_SITE_LEDGER);
     assert_int_equal(tried(ran), RN_OK);
     assert_int_equal(tried(fresh), RN_E_DATA);
+    file_remove(state, RN_SITE_LEDGER);
     file_remove(directory, RN_SITE_LEDGER);
     assert_int_equal(tried(ran), RN_E_DATA);
 }
