@@ -45,7 +45,11 @@ static bool take_hash(struct rn_reader *reader, uint8_t out[static 32])
     }
     memcpy(text, view.data, 64);
     text[64] = '\0';
-    return rn_hex_decode(out, 32, text);
+    if (!rn_hex_decode(out, 32, text)) {
+        return false;
+    }
+    rn_hex_encode(text, out, 32); /* in lower case alone */
+    return memcmp(text, view.data, 64) == 0;
 }
 
 static bool take_number(struct rn_reader *reader, uint64_t *out)
@@ -105,6 +109,14 @@ bool rn_job_ledger_has(const struct rn_job_ledger *ledger, const uint8_t plan_ha
     return false;
 }
 
+static rn_result room_check(const struct rn_job_ledger *ledger, struct rn_error *err)
+{
+    RN_ENSURE(ledger->count < RN_JOB_LEDGER_MAX, err, RN_E_REFUSED,
+              "the ledger of jobs is full: an identity takes part in at most %u plans",
+              RN_JOB_LEDGER_MAX);
+    return rn_ok();
+}
+
 rn_result rn_job_ledger_check(const struct rn_job_ledger *ledger, const struct rn_plan *plan,
                               uint32_t jobs_max, struct rn_error *err)
 {
@@ -133,7 +145,7 @@ rn_result rn_job_ledger_check(const struct rn_job_ledger *ledger, const struct r
         "up to training noise. upload.jobs_max of policy.yaml allows %u; raise it to %u if "
         "this organisation accepts that",
         jobs - 1, hash, jobs_max, jobs);
-    return rn_ok();
+    return room_check(ledger, err);
 }
 
 static rn_result append(struct rn_job_ledger *ledger, const struct rn_job_entry *entry,
@@ -142,9 +154,7 @@ static rn_result append(struct rn_job_ledger *ledger, const struct rn_job_entry 
     if (rn_job_ledger_has(ledger, entry->plan_hash)) {
         return rn_ok();
     }
-    RN_ENSURE(ledger->count < RN_JOB_LEDGER_MAX, err, RN_E_REFUSED,
-              "the ledger of jobs is full: an identity takes part in at most %u plans",
-              RN_JOB_LEDGER_MAX);
+    RN_TRY(room_check(ledger, err));
     ledger->entries[ledger->count++] = *entry;
     return rn_ok();
 }
@@ -165,4 +175,31 @@ rn_result rn_job_ledger_merge(struct rn_job_ledger *ledger, const struct rn_job_
         RN_TRY(append(ledger, &copy->entries[i], err));
     }
     return rn_ok();
+}
+
+/* ---- For those who look. */
+
+static uint32_t jobs_over(const struct rn_job_ledger *ledger, uint32_t from, uint32_t to,
+                          const uint8_t model[static 32])
+{
+    uint32_t jobs = 0;
+    for (uint32_t i = from; i < to; i++) {
+        jobs += memcmp(ledger->entries[i].model_hash, model, 32) == 0 ? 1 : 0;
+    }
+    return jobs;
+}
+
+bool rn_job_ledger_next_model(const struct rn_job_ledger *ledger, uint32_t *at,
+                              struct rn_job_model *out)
+{
+    for (; *at < ledger->count; (*at)++) {
+        const uint8_t *model = ledger->entries[*at].model_hash;
+        if (jobs_over(ledger, 0, *at, model) == 0) {
+            memcpy(out->hash, model, 32);
+            out->jobs = jobs_over(ledger, *at, ledger->count, model);
+            (*at)++;
+            return true;
+        }
+    }
+    return false;
 }

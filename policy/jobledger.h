@@ -44,10 +44,21 @@ RN_MUST rn_result rn_job_ledger_parse(struct rn_view text, const char *source,
 /* Replaces out. */
 void rn_job_ledger_write(const struct rn_job_ledger *ledger, struct rn_buffer *out);
 
+/* Jobs over one base model, for those who look. */
+struct rn_job_model {
+    uint8_t hash[32];
+    uint32_t jobs;
+};
+/* The next base model in the order first charged; *at is 0 before the first. False after the last.
+ */
+bool rn_job_ledger_next_model(const struct rn_job_ledger *ledger, uint32_t *at,
+                              struct rn_job_model *out);
+
 bool rn_job_ledger_has(const struct rn_job_ledger *ledger, const uint8_t plan_hash[static 32]);
 
 /* May updates go into this plan? jobs_max: plans over one base model, this one too. RN_E_REFUSED
- * with the earlier plan and what to change; RN_OK for a plan that is charged already. */
+ * with the earlier plan and what to change, or when the ledger is full; RN_OK for a plan that is
+ * charged already. */
 RN_MUST rn_result rn_job_ledger_check(const struct rn_job_ledger *ledger,
                                       const struct rn_plan *plan, uint32_t jobs_max,
                                       struct rn_error *err);

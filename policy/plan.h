@@ -30,6 +30,7 @@
 #define RN_PLAN_TARGETS_MAX 32
 #define RN_PLAN_TARGET_MAX 95
 #define RN_PLAN_LAYERS_MAX 256
+#define RN_PLAN_ROUNDS_MAX 100000u
 #define RN_PLAN_MEMBERS_MAX 128 /* complete graph; larger cohorts need the sparse one */
 
 enum rn_plan_method {

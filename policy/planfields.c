@@ -53,9 +53,8 @@ static const struct rn_field fields[] = {
      .meaning = "seed of adapter A, of a head that the checkpoint lacks, and of the order of "
                 "batches; another one in every plan of a federation over the same model and data "
                 "(SECURITY.md)"},
-    {"rounds", RN_FIELD_U32, AT(rounds), .least = 1, .most = 100000, .fallback = "8",
-     .meaning = "rounds of the job, counted from 1; a member uploads in at most 65536 sessions of "
-                "one job"},
+    {"rounds", RN_FIELD_U32, AT(rounds), .least = 1, .most = RN_PLAN_ROUNDS_MAX, .fallback = "8",
+     .meaning = "rounds of the job, counted from 1"},
     {"method", RN_FIELD_WORD, AT(method), ONE_OF(rn_plan_method_words), .fallback = "rolora",
      .meaning = "`rolora` (B, A, B, A ...), `ffa-lora` (always B), `fedavg-lora` (both)"},
     {"weights", RN_FIELD_WORD, AT(weights), ONE_OF(rn_plan_weights_words), .fallback = "uniform",

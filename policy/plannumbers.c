@@ -7,6 +7,7 @@
 
 #include "base/guard.h"
 #include "crypto/secagg/params.h"
+#include "crypto/secagg/spent.h"
 #include "policy/plan.h"
 
 unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round)
@@ -23,6 +24,9 @@ unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round)
         return round % 2 == 1 ? RN_PLAN_MATRIX_B : RN_PLAN_MATRIX_A;
     }
 }
+
+/* Each round may leave a session open in the ledger of spent updates; every summed one does. */
+_Static_assert(RN_PLAN_ROUNDS_MAX + 1 <= RN_SA_SPENT_MAX, "a job could outgrow its ledger");
 
 uint32_t rn_plan_last_round(const struct rn_plan *plan)
 {

@@ -5,20 +5,9 @@
 #include "base/guard.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/spentjournal.h"
+#include "crypto/secagg/spentsessions.h"
 
 #include <string.h>
-
-/* One session that spent an update and has no abort certificate. */
-struct open_session {
-    uint8_t session[RN_HASH_BYTES];
-    uint8_t base[RN_HASH_BYTES];
-    uint8_t adapter[RN_HASH_BYTES];
-    uint32_t active;
-    uint64_t round;
-    uint8_t t0[RN_HASH_BYTES];
-    struct rn_sa_set joined;
-    uint32_t quorum;
-};
 
 /* The last session that was joined under one plan. */
 struct plan {
@@ -36,10 +25,9 @@ struct blamed {
 struct rn_sa_spent {
     struct blamed *blamed;
     size_t blamed_count;
-    struct open_session *open;
-    size_t open_count, open_capacity;
+    struct rn_sa_spent_sessions open;
     struct plan *plans;
-    size_t plan_count, plan_capacity;
+    size_t plan_count;
     uint8_t current[RN_HASH_BYTES]; /* session joined last; earlier ones may not upload any more */
 };
 
@@ -51,7 +39,7 @@ struct rn_sa_spent *rn_sa_spent_new(void)
 void rn_sa_spent_free(struct rn_sa_spent *spent)
 {
     if (spent != NULL) {
-        rn_free(spent->open);
+        rn_sa_spent_sessions_clear(&spent->open);
         rn_free(spent->plans);
         rn_free(spent->blamed);
         rn_free(spent);
@@ -60,7 +48,7 @@ void rn_sa_spent_free(struct rn_sa_spent *spent)
 
 size_t rn_sa_spent_open(const struct rn_sa_spent *spent)
 {
-    return spent->open_count;
+    return spent->open.count;
 }
 
 bool rn_sa_spent_current(const struct rn_sa_spent *spent,
@@ -79,16 +67,6 @@ static struct plan *find_plan(const struct rn_sa_spent *spent, const uint8_t *ha
     return NULL;
 }
 
-static struct open_session *find_open(const struct rn_sa_spent *spent, const uint8_t *session)
-{
-    for (size_t i = 0; i < spent->open_count; i++) {
-        if (memcmp(spent->open[i].session, session, RN_HASH_BYTES) == 0) {
-            return &spent->open[i];
-        }
-    }
-    return NULL;
-}
-
 static rn_result load_joined(struct rn_sa_spent *spent, struct rn_sa_record *record,
                              struct rn_error *err)
 {
@@ -98,19 +76,16 @@ static rn_result load_joined(struct rn_sa_spent *spent, struct rn_sa_record *rec
     plan.round = rn_read_u64(r);
     plan.attempt = rn_read_u32(r);
     RN_ENSURE(!r->failed, err, RN_E_DATA, "journal: a joined session is cut short");
-    memcpy(spent->current, record->session, RN_HASH_BYTES);
     struct plan *known = find_plan(spent, plan.hash);
-    if (known != NULL) {
-        *known = plan;
-        return rn_ok();
+    RN_ENSURE(known != NULL || spent->plan_count < RN_SA_SPENT_PLANS_MAX, err, RN_E_DATA,
+              "journal: sessions of more than %u plans", RN_SA_SPENT_PLANS_MAX);
+    if (known == NULL) {
+        spent->plans = rn_realloc(spent->plans, spent->plan_count, spent->plan_count + 1,
+                                  sizeof *spent->plans);
+        known = &spent->plans[spent->plan_count++];
     }
-    if (spent->plan_count == spent->plan_capacity) {
-        const size_t capacity = spent->plan_capacity == 0 ? 4 : 2 * spent->plan_capacity;
-        spent->plans =
-            rn_realloc(spent->plans, spent->plan_capacity, capacity, sizeof *spent->plans);
-        spent->plan_capacity = capacity;
-    }
-    spent->plans[spent->plan_count++] = plan;
+    *known = plan;
+    memcpy(spent->current, record->session, RN_HASH_BYTES);
     return rn_ok();
 }
 
@@ -118,7 +93,7 @@ static rn_result load_spent(struct rn_sa_spent *spent, struct rn_sa_record *reco
                             struct rn_error *err)
 {
     struct rn_reader *r = &record->body;
-    struct open_session entry = {0};
+    struct rn_sa_spent_session entry = {0};
     memcpy(entry.session, record->session, RN_HASH_BYTES);
     rn_read_copy(r, entry.base, RN_HASH_BYTES);
     rn_read_copy(r, entry.adapter, RN_HASH_BYTES);
@@ -128,26 +103,7 @@ static rn_result load_spent(struct rn_sa_spent *spent, struct rn_sa_record *reco
     entry.quorum = rn_read_u32(r);
     entry.joined = rn_sa_set_read(r);
     RN_ENSURE(!r->failed, err, RN_E_DATA, "journal: a spent update is cut short");
-    if (find_open(spent, entry.session) != NULL) {
-        return rn_ok();
-    }
-    RN_ENSURE(spent->open_count < RN_SA_SPENT_MAX, err, RN_E_DATA,
-              "journal: more than %u sessions without an end", RN_SA_SPENT_MAX);
-    if (spent->open_count == spent->open_capacity) {
-        const size_t capacity = spent->open_capacity == 0 ? 4 : 2 * spent->open_capacity;
-        spent->open = rn_realloc(spent->open, spent->open_capacity, capacity, sizeof *spent->open);
-        spent->open_capacity = capacity;
-    }
-    spent->open[spent->open_count++] = entry;
-    return rn_ok();
-}
-
-static void close_session(struct rn_sa_spent *spent, const uint8_t *session)
-{
-    struct open_session *entry = find_open(spent, session);
-    if (entry != NULL) {
-        *entry = spent->open[--spent->open_count];
-    }
+    return rn_sa_spent_sessions_add(&spent->open, &entry, err);
 }
 
 static struct blamed *find_blamed(const struct rn_sa_spent *spent, const uint8_t *roster)
@@ -169,7 +125,9 @@ static rn_result load_blamed(struct rn_sa_spent *spent, struct rn_sa_record *rec
     entry.members = rn_sa_set_read(r);
     RN_ENSURE(!r->failed, err, RN_E_DATA, "journal: a proof of blame is cut short");
     struct blamed *known = find_blamed(spent, entry.roster);
-    if (known == NULL) { /* one entry for each roster that this identity ever had */
+    RN_ENSURE(known != NULL || spent->blamed_count < RN_SA_SPENT_PLANS_MAX, err, RN_E_DATA,
+              "journal: blame under more than %u rosters", RN_SA_SPENT_PLANS_MAX);
+    if (known == NULL) {
         spent->blamed = rn_realloc(spent->blamed, spent->blamed_count, spent->blamed_count + 1,
                                    sizeof *spent->blamed);
         spent->blamed[spent->blamed_count++] = entry;
@@ -189,7 +147,7 @@ rn_result rn_sa_spent_load(struct rn_sa_spent *spent, struct rn_view bytes, stru
     case RN_SA_RECORD_SPENT:
         return load_spent(spent, &record, err);
     case RN_SA_RECORD_CLOSED: /* verified before it was written */
-        close_session(spent, record.session);
+        rn_sa_spent_sessions_remove(&spent->open, record.session);
         return rn_ok();
     case RN_SA_RECORD_BLAMED:
         return load_blamed(spent, &record, err);
@@ -202,25 +160,31 @@ rn_result rn_sa_spent_check_order(const struct rn_sa_spent *spent,
                                   const struct rn_sa_context *context, struct rn_error *err)
 {
     const struct plan *plan = find_plan(spent, context->plan_hash);
+    RN_ENSURE(plan != NULL || spent->plan_count < RN_SA_SPENT_PLANS_MAX, err, RN_E_ROUND_SPENT,
+              "this journal has sessions of %u plans, and takes no more", RN_SA_SPENT_PLANS_MAX);
     RN_ENSURE(plan == NULL || context->round > plan->round ||
                   (context->round == plan->round && context->attempt > plan->attempt),
               err, RN_E_ROUND_STALE, "round and attempt do not go up under this plan");
     return rn_ok();
 }
 
+static rn_result room_check(const struct rn_sa_spent *spent, struct rn_error *err)
+{
+    RN_ENSURE(spent->open.count < RN_SA_SPENT_MAX, err, RN_E_ROUND_SPENT,
+              "more than %u sessions without an end", RN_SA_SPENT_MAX);
+    return rn_ok();
+}
+
 rn_result rn_sa_spent_check(const struct rn_sa_spent *spent, const struct rn_sa_context *context,
                             struct rn_error *err)
 {
-    for (size_t i = 0; i < spent->open_count; i++) {
-        const struct open_session *entry = &spent->open[i];
-        const bool same = memcmp(entry->base, context->base_hash, RN_HASH_BYTES) == 0 &&
-                          memcmp(entry->adapter, context->adapter_hash, RN_HASH_BYTES) == 0 &&
-                          (entry->active & context->active) != 0;
-        RN_ENSURE(!same, err, RN_E_ROUND_SPENT,
-                  "this update was uploaded in a session of round %llu that ended without an abort "
-                  "certificate; it may not be sent again",
-                  (unsigned long long)entry->round);
-    }
+    const struct rn_sa_spent_session *entry = rn_sa_spent_sessions_of(
+        &spent->open, context->base_hash, context->adapter_hash, context->active);
+    RN_ENSURE(entry == NULL, err, RN_E_ROUND_SPENT,
+              "this update was uploaded in a session of round %llu that ended without an abort "
+              "certificate; it may not be sent again",
+              (unsigned long long)entry->round);
+    RN_TRY(room_check(spent, err)); /* before the member trains for it */
     return rn_sa_spent_check_order(spent, context, err);
 }
 
@@ -232,7 +196,8 @@ rn_result rn_sa_spent_receive(struct rn_sa_spent *spent, const struct rn_roster 
     RN_TRY(rn_sa_message_parse(bytes, &message, err));
     RN_ENSURE(message.type == RN_SA_ABORT_CERTIFICATE && message.sender == RN_SA_COORDINATOR, err,
               RN_E_PEER_PROTOCOL, "not an abort certificate");
-    const struct open_session *entry = find_open(spent, message.session);
+    const struct rn_sa_spent_session *entry =
+        rn_sa_spent_sessions_find(&spent->open, message.session);
     if (entry == NULL) {
         return rn_ok();
     }
@@ -257,7 +222,7 @@ void rn_sa_spent_close(struct rn_sa_spent *spent, const uint8_t session[static R
     action->keep = true;
     rn_sa_record_begin(&action->bytes, RN_SA_RECORD_CLOSED, session);
     rn_buffer_blob(&action->bytes, certificate);
-    close_session(spent, session);
+    rn_sa_spent_sessions_remove(&spent->open, session);
 }
 
 void rn_sa_spent_join(struct rn_sa_spent *spent, const struct rn_sa_transcript *transcript,
@@ -282,8 +247,7 @@ rn_result rn_sa_spent_spend(struct rn_sa_spent *spent, const struct rn_sa_transc
                             struct rn_error *err)
 {
     const struct rn_sa_context *context = &transcript->context;
-    RN_ENSURE(spent->open_count < RN_SA_SPENT_MAX, err, RN_E_ROUND_SPENT,
-              "more than %u sessions without an end", RN_SA_SPENT_MAX);
+    RN_TRY(room_check(spent, err));
     struct rn_sa_action *action = rn_sa_actions_add(out_actions, RN_SA_PERSIST);
     action->keep = true;
     struct rn_buffer *record = &action->bytes;

@@ -34,8 +34,9 @@ struct rn_siteledger_state {
 };
 
 /* Takes the lock beside the identity (RN_E_BUSY: another service runs with it) and checks that
- * updates may go into the plan, and that ledger and state fit: RN_E_DATA when one of them was lost.
- * plan is borrowed. */
+ * updates may go into the plan, and that ledger and state fit: RN_E_DATA when one of them was lost,
+ * earlier jobs in state included (sitejobs.h). Then a copy that lacks what the other one has is
+ * written again. plan is borrowed. */
 RN_MUST rn_result rn_siteledger_open(const struct rn_siteledger_place *place,
                                      const struct rn_plan *plan, uint32_t jobs_max,
                                      struct rn_siteledger_state state, struct rn_siteledger **out,
@@ -44,6 +45,12 @@ RN_MUST rn_result rn_siteledger_open(const struct rn_siteledger_place *place,
  * be written. Called before the first record of a session is durable; cheap when it is there
  * already. */
 RN_MUST rn_result rn_siteledger_charge(struct rn_siteledger *ledger, struct rn_error *err);
+/* What it holds; borrowed. */
+const struct rn_job_ledger *rn_siteledger_jobs(const struct rn_siteledger *ledger);
+
+/* Appends the object "ledger" of `rondo status` and `rondo doctor` (FORMATS.md, "jobs.ledger"). */
+void rn_siteledger_json(const struct rn_job_ledger *jobs, uint32_t jobs_max, struct rn_buffer *out);
+
 /* NULL is fine. */
 void rn_siteledger_free(struct rn_siteledger *ledger);
 

@@ -169,3 +169,38 @@ rn_result rn_sqlite_store_open(const char *directory, const struct rn_store_opti
     *out_store = &store->base;
     return rn_ok();
 }
+
+/* --- a directory of others -------------------------------------------------------------------- */
+
+struct peeked {
+    struct rn_buffer *body;
+    bool found;
+};
+
+static rn_result take_body(void *argument, uint64_t position, const struct rn_store_key *key,
+                           struct rn_view body, struct rn_error *err)
+{
+    struct peeked *peeked = argument;
+    (void)position;
+    (void)key;
+    (void)err;
+    rn_buffer_clear(peeked->body);
+    rn_buffer_append(peeked->body, body.data, body.length);
+    peeked->found = true;
+    return rn_ok();
+}
+
+rn_result rn_sqlite_store_peek(const char *directory, uint32_t kind, struct rn_buffer *out_body,
+                               bool *out_found, struct rn_error *err)
+{
+    char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_sqlite_close) struct rn_sqlite *file = NULL;
+    const struct rn_store_query query = {.kind = kind};
+    struct peeked peeked = {.body = out_body};
+    RN_TRY(rn_path_join(path, directory, "journal.db", err));
+    RN_ENSURE(rn_file_exists(path), err, RN_E_NO_INPUT, "%s is not there", path);
+    RN_TRY(rn_sqlite_open(directory, RN_SQLITE_READ, &file, err));
+    RN_TRY(rn_sqlite_read(file, &query, true, take_body, &peeked, err));
+    *out_found = peeked.found;
+    return rn_ok();
+}

@@ -22,4 +22,12 @@ RN_MUST rn_result rn_sqlite_store_open(const char *directory,
                                        const struct rn_store_options *options,
                                        struct rn_store **out_store, struct rn_error *err);
 
+/* The newest record of the kind in a state directory that this process does not hold, whether or
+ * not another one does. *out_found false where there is none; out_body is overwritten and the
+ * caller clears it. RN_E_NO_INPUT when the directory has no journal.db; RN_E_DATA when that is
+ * damaged; nothing is written but what SQLite recovers after a crash. */
+RN_MUST rn_result rn_sqlite_store_peek(const char *directory, uint32_t kind,
+                                       struct rn_buffer *out_body, bool *out_found,
+                                       struct rn_error *err);
+
 #endif

@@ -48,7 +48,12 @@ def stays(process):
     told = status(process)
     check(told["staying"] and not told["draining"] and told["outcome"] == "ok", f"{process.name}: {told}")
     check(told.get("stage") in ("ended", "idle"), f"{process.name}: not the last snapshot: {told}")
-    check("stays: the job is done" in ok("status", process.directory), f"{process.name}: status for people")
+    words = ok("status", process.directory)
+    check("stays: the job is done" in words, f"{process.name}: status for people")
+    if process.program == "rondo-trainer":
+        check((told["ledger"]["jobs"], told["ledger"]["jobs_max"]) == (1, 1), f"{told['ledger']}")
+        check([row["jobs"] for row in told["ledger"]["models"]] == [1], f"{told['ledger']}")
+        check("updates went into 1 job(s), at most 1 over one base model" in words, words)
     check(tcp_sockets(process) == 0, f"{process.name} stays with a port or a connection")
     check(process.find(event="service.end") is None, f"{process.name} says that it has ended")
 

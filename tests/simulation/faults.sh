@@ -5,7 +5,8 @@
 # should find it, and says whether it did. The table is FAULTS.md.
 #
 #     tests/simulation/faults.sh [BUILD] [PATTERN]
-#     tests/simulation/faults.sh --check        only whether every fault still applies
+#     tests/simulation/faults.sh --check        only whether every fault still applies, those of
+#                                               tests/unit/faults_table.sh too
 #
 # BUILD holds the libraries of a release build (default build/release). PATTERN: only faults whose
 # name matches. Exit status 1 when a fault is not found, or does not apply any more.
@@ -16,7 +17,7 @@ if [ "${1:-}" = --check ]; then
   cd "$root" || exit 2
   checked=$(mktemp) && trap 'rm -f "$checked"' EXIT
   fault() { printf '%s\0%s\0%s\0' "$1" "$2" "$3" >>"$checked"; }
-  . tests/simulation/faults_table.sh
+  for table in tests/*/faults_table.sh; do . "$table"; done
   exec python3 - "$checked" <<'END'
 import sys
 fields = open(sys.argv[1]).read().split("\0")[:-1]

@@ -15,6 +15,7 @@
 #include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
 #include "services/cli/run/doctor.h"
+#include "services/host/siteledger.h"
 
 static const char *const state_words[] = {"ok", "warning", "skipped", "FAILED"};
 static const char *const state_keys[] = {"ok", "warning", "skipped", "failed"};
@@ -24,6 +25,7 @@ static void doctor_free(struct rn_doctor **doctor)
     if (*doctor != NULL) {
         rn_credfiles_clear(&(*doctor)->credentials);
         rn_setup_free((*doctor)->setup);
+        rn_free((*doctor)->ledger);
         rn_free(*doctor);
     }
 }
@@ -38,6 +40,17 @@ static void print_text(const struct rn_doctor *doctor, bool quiet)
     }
 }
 
+/* NULL, which leaves the key out, where there is none. */
+static json_t *ledger_json(const struct rn_doctor *doctor)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    if (doctor->ledger == NULL) {
+        return NULL;
+    }
+    rn_siteledger_json(doctor->ledger, doctor->setup->policy.upload.jobs_max, &text);
+    return json_loads(rn_buffer_text(&text), 0, NULL);
+}
+
 static rn_result print_json(const struct rn_doctor *doctor, struct rn_error *err)
 {
     json_t *findings = json_array();
@@ -47,8 +60,9 @@ static rn_result print_json(const struct rn_doctor *doctor, struct rn_error *err
                                                         "state", state_keys[finding->state], "text",
                                                         rn_json_sentence(finding->text)));
     }
-    return rn_json_print(json_pack("{s:o, s:b}", "findings", findings, "ready",
-                                   rn_is_ok(doctor->first_failure) && doctor->ready ? 1 : 0),
+    return rn_json_print(json_pack("{s:o, s:b, s:o*}", "findings", findings, "ready",
+                                   rn_is_ok(doctor->first_failure) && doctor->ready ? 1 : 0,
+                                   "ledger", ledger_json(doctor)),
                          err);
 }
 
@@ -114,9 +128,11 @@ const struct rn_command_def rn_cmd_doctor = {
     .settings_size = sizeof(struct doctor_settings),
     .operands = {{"DIR", RN_OPTION_DIRECTORY, 1, 1}},
     .exits = RN_EXITS(65, 66, 69, 71, 75, 76, 77, 78, 79, 80, 81, 82),
-    .detail = "Changes nothing (a file is written to the state directory and removed). The exit "
-              "code is that of the first check that failed; warnings do "
-              "not count.",
+    .detail =
+        "Changes nothing (a file is written to the state directory and removed). At a member it "
+        "says which jobs its updates went into, by base model. The exit "
+        "code is that of the first check that failed; warnings do "
+        "not count.",
     .examples = "  rondo doctor north\n  rondo doctor consortium --format json",
     .run = run,
 };

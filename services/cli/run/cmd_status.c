@@ -211,6 +211,23 @@ static void print_evidence(const json_t *status)
     print_names("  one of    ", json_object_get(evidence, "one_of"));
 }
 
+/* "3 jobs, at most 2 over one base model", and how many over which. */
+static void print_ledger(const json_t *ledger)
+{
+    size_t i = 0;
+    json_t *model = NULL;
+    if (!json_is_object(ledger)) {
+        return; /* a service of before this field leaves it out */
+    }
+    printf("ledger      updates went into %llu job(s), at most %llu over one base model\n",
+           number_of(ledger, "jobs"), number_of(ledger, "jobs_max"));
+    json_array_foreach(json_object_get(ledger, "models"), i, model)
+    {
+        printf("            %llu over base model %.16s...\n", number_of(model, "jobs"),
+               text_of(model, "model"));
+    }
+}
+
 static void print_own(const json_t *status)
 {
     printf("own key     %s\n", text_of(status, "key"));
@@ -226,6 +243,7 @@ static void print_own(const json_t *status)
     printf("sent        ");
     print_bytes(number_of(status, "uplink_bytes"));
     printf("\n");
+    print_ledger(json_object_get(status, "ledger"));
 }
 
 static void print_text(const json_t *status)
@@ -319,7 +337,8 @@ const struct rn_command_def rn_cmd_status = {
     .operands = {{"DIR", RN_OPTION_DIRECTORY, 0, 1}},
     .exits = RN_EXITS(65, 66, 71, 75, 76, 77, 78),
     .detail = "DIR is the site directory that the service runs with; the current one when it is "
-              "left out. The answer comes over a socket that only the service's user may open. "
+              "left out. The answer comes over a socket that only the service's user may open. A "
+              "member's says which jobs its updates went into, by base model. "
               "Exit code 75 when the service is not running.",
     .examples = "  rondo status coordinator\n"
                 "  rondo status coordinator --watch\n"

@@ -7,6 +7,7 @@
 #ifndef RN_SERVICES_CLI_RUN_DOCTOR_H
 #define RN_SERVICES_CLI_RUN_DOCTOR_H
 
+#include "policy/jobledger.h"
 #include "services/cli/setup/setupfiles.h"
 #include "services/host/credfiles.h"
 
@@ -25,6 +26,7 @@ struct rn_doctor {
     bool has_site, has_plan, has_material;
     bool ready; /* plan and roster fit each other and this site */
     struct rn_credfiles credentials;
+    struct rn_job_ledger *ledger; /* owned; of a member whose ledger could be looked at, or NULL */
     uint64_t now_wall_ms;
     uint32_t timeout_ms; /* of each network step */
     size_t count;
@@ -36,6 +38,9 @@ struct rn_doctor {
 void rn_doctor_check_local(struct rn_doctor *doctor);
 /* Names, ports, handshakes: everything that this site dials, and where it listens. */
 void rn_doctor_check_network(struct rn_doctor *doctor);
+
+/* Of the local ones, in a file of its own. */
+void rn_doctor_check_ledger(struct rn_doctor *doctor);
 
 /* Used by the checks. */
 void rn_doctor_add(struct rn_doctor *doctor, const char *name, enum rn_finding_state state,

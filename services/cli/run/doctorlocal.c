@@ -267,20 +267,6 @@ static void check_signatures(struct rn_doctor *doctor)
                           signers.member_count, roster->count);
 }
 
-static void check_ledger(struct rn_doctor *doctor)
-{
-    uint32_t jobs = 0;
-    struct rn_error err = {{0}};
-    const struct rn_setup *setup = doctor->setup;
-    if (!doctor->has_plan || !setup->has_policy || setup->site.role != RN_SITE_MEMBER) {
-        return;
-    }
-    const rn_result result = rn_plan_ledger_check(setup, &jobs, &err);
-    (void)rn_doctor_judge(doctor, "ledger", result, &err,
-                          "updates went into %u job(s), at most %u over one base model", jobs,
-                          setup->policy.upload.jobs_max);
-}
-
 /* ---- Model, policy, data. */
 
 static void check_data(struct rn_doctor *doctor)
@@ -383,6 +369,6 @@ void rn_doctor_check_local(struct rn_doctor *doctor)
     check_plan(doctor);
     check_signatures(doctor);
     check_model(doctor);
-    check_ledger(doctor);
+    rn_doctor_check_ledger(doctor);
     check_state(doctor);
 }

@@ -9,6 +9,7 @@
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/planmodel.h"
 #include "services/host/modelhash.h"
+#include "services/host/sitejobs.h"
 #include "services/host/siteledger.h"
 
 rn_result rn_plan_parties_check(const struct rn_setup *setup, const struct rn_identity *identity,
@@ -77,19 +78,19 @@ rn_result rn_plan_policy_decide(const struct rn_setup *setup, const char *model,
                             : rn_fail_context(err, result, "%s", rn_policy_reason_name(upload));
 }
 
-rn_result rn_plan_ledger_check(const struct rn_setup *setup, uint32_t *out_jobs,
+rn_result rn_plan_ledger_check(const struct rn_setup *setup, struct rn_job_ledger *out_ledger,
                                struct rn_error *err)
 {
     char state[RN_PATH_MAX];
     RN_CLEANUP(rn_identity_free_cleanup) struct rn_identity *identity = NULL;
-    RN_CLEANUP(rn_free_cleanup) struct rn_job_ledger *ledger = rn_alloc(1, sizeof *ledger);
+    out_ledger->count = 0;
     RN_TRY(rn_setup_identity(setup->directory, &identity, err));
     RN_TRY(rn_site_path(state, setup->directory, setup->site.state, err));
     const struct rn_siteledger_place place = {setup->directory, state,
                                               rn_identity_public_of(identity)};
-    RN_TRY(rn_siteledger_read(&place, ledger, err));
-    *out_jobs = ledger->count;
-    return rn_job_ledger_check(ledger, &setup->plan, setup->policy.upload.jobs_max, err);
+    RN_TRY(rn_siteledger_read(&place, out_ledger, err));
+    RN_TRY(rn_sitejobs_check(state, out_ledger, err));
+    return rn_job_ledger_check(out_ledger, &setup->plan, setup->policy.upload.jobs_max, err);
 }
 
 /* The policy first: without its consent the data is not even counted. */
@@ -99,11 +100,11 @@ static rn_result member_check(const struct rn_setup *setup, struct rn_error *err
     uint8_t model_hash[32];
     struct rn_plan_cost cost;
     struct rn_plan_examples found;
-    uint32_t jobs = 0;
+    RN_CLEANUP(rn_free_cleanup) struct rn_job_ledger *ledger = rn_alloc(1, sizeof *ledger);
     RN_TRY(rn_site_path(model, setup->directory, setup->site.model, err));
     RN_TRY(rn_model_hash(model, model_hash, err));
     RN_TRY(rn_plan_policy_decide(setup, model, model_hash, &cost, err));
-    RN_TRY(rn_plan_ledger_check(setup, &jobs, err));
+    RN_TRY(rn_plan_ledger_check(setup, ledger, err));
     return rn_plan_setup_check(setup, &found, err);
 }
 

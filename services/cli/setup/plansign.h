@@ -5,13 +5,14 @@
 #ifndef RN_SERVICES_CLI_SETUP_PLANSIGN_H
 #define RN_SERVICES_CLI_SETUP_PLANSIGN_H
 
+#include "policy/jobledger.h"
 #include "services/cli/setup/planmodel.h"
 
 /* At a member: plan, roster and policy are checked (the base model's files are hashed), and that
- * no job here began like this plan (jobs.h). At the
- * coordinator: plan against roster. Then signs, takes over every signature of the given files (all
- * must verify), and writes plan.yaml.sigs; a member also NAME.signature, its own alone. Nothing is
- * written when a check fails. RN_E_REFUSED with the reason code when the policy refuses. */
+ * its ledger of jobs allows it. At the coordinator: plan against roster. Then signs, takes over
+ * every signature of the given files (all must verify), and writes plan.yaml.sigs; a member also
+ * NAME.signature, its own alone. Nothing is written when a check fails. RN_E_REFUSED with the
+ * reason code when the policy refuses. */
 RN_MUST rn_result rn_plan_sign(struct rn_setup *setup, const char *const *files, size_t count,
                                struct rn_plan_signers *out_signers, struct rn_error *err);
 
@@ -31,8 +32,9 @@ RN_MUST rn_result rn_plan_parties_check(const struct rn_setup *setup,
                                         const struct rn_identity *identity, struct rn_error *err);
 
 /* At a member: may this identity's updates go into the plan, after the jobs that they went into
- * (policy/jobledger.h)? *out_jobs: how many those are, over any base model. */
-RN_MUST rn_result rn_plan_ledger_check(const struct rn_setup *setup, uint32_t *out_jobs,
-                                       struct rn_error *err);
+ * (policy/jobledger.h)? RN_E_DATA when the ledger lacks one that lies in state. *out_ledger is what
+ * it holds, also where the plan is refused; empty when it could not be read. */
+RN_MUST rn_result rn_plan_ledger_check(const struct rn_setup *setup,
+                                       struct rn_job_ledger *out_ledger, struct rn_error *err);
 
 #endif

@@ -19,7 +19,7 @@ static struct rn_job_ledger ledger;
 static struct rn_job_ledger read_back;
 static struct rn_plan plan;
 static struct rn_error error;
-static const struct rn_identity_public owner = {{7}};
+static const struct rn_identity_public owner = {{7, 0xab, 0xcd, 0xef}};
 
 static const struct rn_plan *plan_of(uint8_t hash, uint8_t model, uint64_t seed)
 {
@@ -108,6 +108,14 @@ static void damage_is_refused(void **state)
         assert_int_not_equal(parse(rn_buffer_view(&text), &owner), RN_OK);
         text.data[at] = kept;
     }
+    for (size_t at = strlen("rondo-jobs 1\n"); at < text.length; at++) { /* one text alone */
+        const uint8_t kept = text.data[at];
+        if (kept >= 'a' && kept <= 'z') {
+            text.data[at] = (uint8_t)(kept - 'a' + 'A');
+            assert_int_not_equal(parse(rn_buffer_view(&text), &owner), RN_OK);
+            text.data[at] = kept;
+        }
+    }
     char entry[256];
     assert_true(line <= sizeof entry);
     memcpy(entry, text.data + text.length - line, line);
@@ -128,11 +136,16 @@ static void limit(void **state)
         memset(&plan, 0, sizeof plan);
         memcpy(plan.hash, &i, sizeof i);
         plan.seed = i;
+        assert_int_equal(rn_job_ledger_check(&ledger, &plan, 1000, &error).code, RN_OK);
         assert_int_equal(rn_job_ledger_charge(&ledger, &plan, &error).code, RN_OK);
     }
     rn_job_ledger_write(&ledger, &text);
     assert_true(text.length <= RN_JOB_LEDGER_BYTES_MAX);
     assert_int_equal(parse(rn_buffer_view(&text), &owner), RN_OK);
+    assert_int_equal(check(5, 9, 0, 1000), RN_E_REFUSED);
+    assert_non_null(strstr(error.text, "is full"));
+    memset(&plan, 0, sizeof plan);
+    assert_int_equal(rn_job_ledger_check(&ledger, &plan, 1, &error).code, RN_OK); /* charged */
     plan.hash[31] = 1;
     assert_int_equal(rn_job_ledger_charge(&ledger, &plan, &error).code, RN_E_REFUSED);
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer more = {0};
@@ -146,6 +159,31 @@ static void limit(void **state)
     assert_int_equal(parse(rn_buffer_view(&text), &owner), RN_E_DATA);
 }
 
+static void jobs_are_counted_by_base_model(void **state)
+{
+    (void)state;
+    uint32_t at = 0;
+    struct rn_job_model model;
+    rn_job_ledger_init(&ledger, &owner);
+    assert_false(rn_job_ledger_next_model(&ledger, &at, &model));
+    static const uint8_t models[] = {5, 9, 5, 7, 9, 5};
+    for (uint8_t i = 0; i < sizeof models; i++) {
+        charge((uint8_t)(i + 1), models[i], i);
+    }
+    static const struct {
+        uint8_t model;
+        uint32_t jobs;
+    } expected[] = {{5, 3}, {9, 2}, {7, 1}};
+    at = 0;
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(rn_job_ledger_next_model(&ledger, &at, &model));
+        assert_int_equal(model.hash[0], expected[i].model);
+        assert_int_equal(model.jobs, expected[i].jobs);
+    }
+    assert_false(rn_job_ledger_next_model(&ledger, &at, &model));
+    assert_false(rn_job_ledger_next_model(&ledger, &at, &model));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +192,7 @@ int main(void)
         cmocka_unit_test(reads_what_it_writes),
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(limit),
+        cmocka_unit_test(jobs_are_counted_by_base_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  * beyond, and what follows from a cohort's size.
  */
 #include "base/alloc.h"
+#include "crypto/secagg/spent.h"
 #include "policy/plan.h"
 
 #include "tests/unit/policy/policytext.h"
@@ -105,6 +106,20 @@ static void optional_fields_have_defaults(void **state)
     assert_int_equal(plan.evaluation.early_stop.patience, 3);
     assert_int_equal(rn_plan_last_round(&plan), plan.rounds + 1);
     assert_int_equal(rn_plan_active(&plan, plan.rounds + 1), 0);
+}
+
+/* The most rounds that a plan can have, the measuring one too: each may stay open in the ledger. */
+static void the_longest_job_fits_the_ledger_of_spent_updates(void **state)
+{
+    (void)state;
+    char a[EDITED_MAX];
+    char b[EDITED_MAX];
+    edited(a, plan_example, "metrics: home", "metrics: summed");
+    edited(b, a, "federated: false", "federated: true");
+    assert_true(rn_is_ok(parse(edited(a, b, "rounds: 4", "rounds: 100000"))));
+    assert_int_equal(plan.rounds, RN_PLAN_ROUNDS_MAX);
+    assert_int_equal(rn_plan_last_round(&plan), RN_SA_SPENT_MAX);
+    assert_false(rn_is_ok(parse(edited(a, b, "rounds: 4", "rounds: 100001"))));
 }
 
 static void refusals(void **state)
@@ -292,6 +307,7 @@ int main(void)
         cmocka_unit_test(reads_every_field),
         cmocka_unit_test(hash_is_of_exact_bytes),
         cmocka_unit_test(optional_fields_have_defaults),
+        cmocka_unit_test(the_longest_job_fits_the_ledger_of_spent_updates),
         cmocka_unit_test(refusals),
         cmocka_unit_test(refused_plan_is_zeroed),
         cmocka_unit_test(size_limits),

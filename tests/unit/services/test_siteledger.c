@@ -4,8 +4,10 @@
  */
 #include "services/host/siteledger.h"
 
+#include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "services/host/jobhost.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -79,14 +82,19 @@ static void ledger_and_state_have_to_fit(void **unused)
     assert_int_equal(tried(fresh), RN_E_REFUSED);
     plan.hash[0]--;
     plan.seed--;
-    file_remove(directory, RN_SITE_LEDGER); /* each copy is enough */
+    file_remove(directory, RN_SITE_LEDGER); /* each copy is enough, and the other comes back */
     assert_int_equal(tried(ran), RN_OK);
+    file_remove(state, RN_SITE_LEDGER);
+    assert_int_equal(tried(fresh), RN_E_DATA);
+    assert_int_equal(tried(ran), RN_OK);
+    file_remove(directory, RN_SITE_LEDGER);
     assert_int_equal(open(ran, &ledger), RN_OK);
-    assert_int_equal(rn_siteledger_charge(ledger, &error).code, RN_OK); /* written again */
+    assert_int_equal(rn_siteledger_charge(ledger, &error).code, RN_OK);
     rn_siteledger_free(ledger);
     file_remove(state, RN_SITE_LEDGER);
     assert_int_equal(tried(ran), RN_OK);
     assert_int_equal(tried(fresh), RN_E_DATA);
+    file_remove(state, RN_SITE_LEDGER);
     file_remove(directory, RN_SITE_LEDGER);
     assert_int_equal(tried(ran), RN_E_DATA);
 }
@@ -102,6 +110,60 @@ static void another_identity_is_refused(void **unused)
     const struct rn_siteledger_place foreign = {directory, state, &other};
     assert_int_equal(rn_siteledger_open(&foreign, &plan, 1, ran, &ledger, &error).code,
                      RN_E_IDENTITY);
+}
+
+/* The program hangs the charge before the batch that holds the first record of a session, and no
+ * other; one that cannot be charged is not committed (test_executor). */
+static void a_session_is_charged_before_its_first_record(void **unused)
+{
+    (void)unused;
+    struct rn_executor_config config;
+    const struct rn_jobhost_program program = {.role = RN_SITE_MEMBER};
+    struct rn_jobhost *host = rn_alloc(1, sizeof *host);
+    RN_CLEANUP(rn_effects_clear) struct rn_effects effects = {0};
+    struct rn_record_key key = {.kind = RN_RECORD_PLAN};
+    file_remove(directory, RN_SITE_LEDGER);
+    file_remove(state, RN_SITE_LEDGER);
+    host->program = &program;
+    assert_int_equal(open(fresh, &host->ledger), RN_OK);
+    rn_jobhost_executor(host, &config);
+    (void)rn_job_batch_write(rn_effects_commit(&effects), &key);
+    const struct rn_job_batch *batch = &effects.items[0].batch;
+    assert_int_equal(config.before(config.outlet.context, batch, &error).code, RN_OK);
+    assert_int_equal(rn_siteledger_jobs(host->ledger)->count, 0);
+    key.kind = RN_RECORD_SPENT;
+    (void)rn_job_batch_write(rn_effects_commit(&effects), &key);
+    batch = &effects.items[0].batch;
+    assert_int_equal(batch->write_count, 2);
+    assert_int_equal(rmdir(state), 0); /* the disk fails */
+    assert_int_equal(config.before(config.outlet.context, batch, &error).code, RN_E_IO);
+    assert_int_equal(mkdir(state, 0700), 0);
+    assert_int_equal(config.before(config.outlet.context, batch, &error).code, RN_OK);
+    rn_siteledger_free(host->ledger);
+    rn_free(host);
+    assert_int_equal(tried(ran), RN_OK);
+    file_remove(directory, RN_SITE_LEDGER);
+    assert_int_equal(tried(ran), RN_OK); /* both copies */
+}
+
+/* As status and doctor print it. */
+static void what_it_holds_is_shown(void **unused)
+{
+    (void)unused;
+    struct rn_siteledger *ledger = NULL;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    file_remove(directory, RN_SITE_LEDGER);
+    file_remove(state, RN_SITE_LEDGER);
+    assert_int_equal(open(fresh, &ledger), RN_OK);
+    rn_siteledger_json(rn_siteledger_jobs(ledger), 2, &text);
+    assert_string_equal(rn_buffer_text(&text), "{\"jobs\":0,\"jobs_max\":2,\"models\":[]}");
+    assert_int_equal(rn_siteledger_charge(ledger, &error).code, RN_OK);
+    rn_buffer_clear(&text);
+    rn_siteledger_json(rn_siteledger_jobs(ledger), 2, &text);
+    assert_string_equal(rn_buffer_text(&text),
+                        "{\"jobs\":1,\"jobs_max\":2,\"models\":[{\"model\":\"0000000000000000000000"
+                        "000000000000000000000000000000000000000000\",\"jobs\":1}]}");
+    rn_siteledger_free(ledger);
 }
 
 static int setup(void **unused)
@@ -125,6 +187,8 @@ int main(void)
         cmocka_unit_test(one_service_an_identity),
         cmocka_unit_test(ledger_and_state_have_to_fit),
         cmocka_unit_test(another_identity_is_refused),
+        cmocka_unit_test(a_session_is_charged_before_its_first_record),
+        cmocka_unit_test(what_it_holds_is_shown),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -152,6 +152,15 @@ static void test_member(void **state)
     assert_non_null(strstr(rn_buffer_text(&out), "member alpha"));
     assert_non_null(strstr(rn_buffer_text(&out), "all 8 done"));
     assert_non_null(strstr(rn_buffer_text(&out), "coordinator connected"));
+    assert_null(strstr(rn_buffer_text(&out), "ledger")); /* a service of before the field */
+    reply = "{\"role\":\"member\",\"name\":\"alpha\",\"ledger\":{\"jobs\":3,\"jobs_max\":2,"
+            "\"models\":[{\"model\":\"0123456789abcdef01\",\"jobs\":2},"
+            "{\"model\":\"fedcba9876543210fe\",\"jobs\":1}]}}";
+    assert_int_equal(run_status(site, "text", &out), 0);
+    assert_non_null(strstr(rn_buffer_text(&out),
+                           "ledger      updates went into 3 job(s), at most 2 over one base model\n"
+                           "            2 over base model 0123456789abcdef...\n"
+                           "            1 over base model fedcba9876543210...\n"));
     reply = "{\"role\":\"member\",\"name\":\"alpha\",\"staying\":true,\"version\":\"1\"}";
     assert_int_equal(run_status(site, "text", &out), 0);
     assert_non_null(strstr(rn_buffer_text(&out), "version 1, stays: the job is done\n"));

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The faults of faults.sh. One a paragraph: name, file, what stands there, what to make of it, the
+# test that finds it.
+
+# ---- Which plan may follow which
+
+fault same-seed-is-allowed policy/jobledger.c \
+  'RN_ENSURE(entry->seed != plan->seed, err' 'RN_ENSURE(true, err' test_jobledger
+
+fault every-base-model-counts policy/jobledger.c \
+  'if (memcmp(entry->model_hash, plan->model_hash, 32) != 0) {' 'if (false) {' test_jobledger
+
+fault one-job-too-many policy/jobledger.c \
+  'jobs <= jobs_max, err' 'jobs <= jobs_max + 1, err' test_jobledger
+
+fault a-charged-plan-counts-against-itself policy/jobledger.c \
+  'if (rn_job_ledger_has(ledger, plan->hash)) {' 'if (false) {' test_jobledger
+
+fault plans-are-known-by-their-first-byte policy/jobledger.c \
+  'memcmp(ledger->entries[i].plan_hash, plan_hash, 32) == 0' \
+  'memcmp(ledger->entries[i].plan_hash, plan_hash, 1) == 0' test_jobledger
+
+fault a-plan-is-signed-that-the-ledger-has-no-room-for policy/jobledger.c \
+  'return room_check(ledger, err);' 'return rn_ok();' test_jobledger
+
+fault plans-beyond-the-limit-are-charged policy/jobledger.c \
+  'ledger->count < RN_JOB_LEDGER_MAX' 'ledger->count <= RN_JOB_LEDGER_MAX' test_jobledger
+
+fault entries-may-stand-twice policy/jobledger.c \
+  '!rn_job_ledger_has(out, out->entries[out->count].plan_hash)' 'true' test_jobledger
+
+fault another-identitys-ledger-is-read policy/jobledger.c \
+  'rn_identity_public_equal(&owner, identity)' 'true' test_jobledger
+
+fault upper-case-is-read-too policy/jobledger.c \
+  'return memcmp(text, view.data, 64) == 0;' 'return true;' test_jobledger
+
+fault a-cut-ledger-is-a-shorter-one policy/jobledger.c \
+  'out->count < RN_JOB_LEDGER_MAX && take_entry(&reader, &out->entries[out->count])' \
+  '(out->count < RN_JOB_LEDGER_MAX && take_entry(&reader, &out->entries[out->count])) || (reader = (struct rn_reader){0}, out->count--, true)' \
+  test_jobledger
+
+fault the-last-job-of-a-copy-is-left-out policy/jobledger.c \
+  'i < copy->count' 'i + 1 < copy->count' test_siteledger
+
+fault jobs-are-counted-once-a-model policy/jobledger.c \
+  'out->jobs = jobs_over(ledger, *at, ledger->count, model);' 'out->jobs = 1;' test_jobledger
+
+fault a-model-is-shown-at-each-job policy/jobledger.c \
+  'if (jobs_over(ledger, 0, *at, model) == 0) {' 'if (true) {' test_jobledger
+
+# ---- The two copies, and the state beside them
+
+fault the-copy-in-the-state-is-not-written services/host/siteledger.c \
+  'RN_TRY(rn_file_write(ledger->paths[IN_STATE], rn_buffer_view(&text), 0644, err));' '' \
+  test_ledgercrash
+
+fault the-copy-beside-the-identity-is-not-written services/host/siteledger.c \
+  '? rn_file_write(ledger->paths[BESIDE], rn_buffer_view(&text), 0644, err)' '? rn_ok()' \
+  test_ledgercrash
+
+fault a-failed-write-is-a-charge services/host/siteledger.c \
+  '    RN_TRY(copies_write(ledger, err));
+    ledger->charged = true;' '    ledger->charged = rn_is_ok(copies_write(ledger, err)) || true;' test_ledgercrash
+
+fault charged-before-it-is-written services/host/siteledger.c \
+  '    RN_TRY(rn_job_ledger_charge(&ledger->jobs, ledger->plan, err));
+' '    RN_TRY(rn_job_ledger_charge(&ledger->jobs, ledger->plan, err));
+    ledger->charged = true;
+' test_ledgercrash
+
+fault a-charge-that-was-read-counts-as-durable services/host/siteledger.c \
+  'ledger->charged = false;' '' test_ledgercrash
+
+fault a-copy-that-lacks-the-plan-stays-so services/host/siteledger.c \
+  'return whole ? rn_ok()' 'return whole || true ? rn_ok()' test_siteledger
+
+fault the-copy-in-the-state-is-not-read services/host/siteledger.c \
+  'return copy_take(place->state, place->identity, out, &out_counts[IN_STATE], err);' \
+  'return rn_ok();' test_ledgercrash
+
+fault the-copy-beside-the-identity-is-not-read services/host/siteledger.c \
+  'RN_TRY(copy_take(place->directory, place->identity, out, &out_counts[BESIDE], err));' '' \
+  test_ledgercrash
+
+fault two-services-with-one-identity services/host/siteledger.c \
+  'RN_TRY(lock_take(place, ledger, err));' '(void)lock_take; ledger->writable = true;' \
+  test_siteledger
+
+fault a-lost-ledger-is-an-empty-one services/host/siteledger.c \
+  'ledger->charged || !state.spent, err' 'true, err' test_siteledger
+
+fault a-lost-state-is-a-new-one services/host/siteledger.c \
+  '!ledger->charged || state.bound, err' 'true, err' test_siteledger
+
+fault the-service-does-not-ask-the-ledger services/host/siteledger.c \
+  'RN_TRY(rn_job_ledger_check(&ledger->jobs, ledger->plan, jobs_max, err));' '(void)jobs_max;' \
+  test_siteledger
+
+fault earlier-jobs-are-not-looked-at services/host/siteledger.c \
+  'RN_TRY(rn_sitejobs_check(place->state, &ledger->jobs, err));' '' test_sitejobs
+
+# ---- Jobs that lie in the state
+
+fault the-first-earlier-job-is-the-last services/host/sitejobs.c \
+  'RN_TRY(earlier_check(jobs, entry->d_name, ledger, err));' \
+  'return earlier_check(jobs, entry->d_name, ledger, err);' test_sitejobs
+
+fault a-lost-journal-is-no-job services/host/sitejobs.c \
+  'return rn_is_ok(result) ? result : unknown(directory, err);' 'return result.code == RN_E_DATA ? result : rn_ok();' \
+  test_sitejobs
+
+fault a-job-without-a-session-counts services/host/sitejobs.c \
+  'if (!found) {' 'if (false) {' test_sitejobs
+
+fault any-charge-is-this-jobs services/host/sitejobs.c \
+  'rn_job_ledger_has(ledger, body.data)' 'ledger->count > 0' test_sitejobs
+
+fault the-present-job-is-not-looked-at services/host/sitejobs.c \
+  'const rn_result result = journal_check(state, ledger, err);' 'const rn_result result = rn_ok();' \
+  test_sitejobs
+
+fault earlier-jobs-are-known-by-their-first-byte services/host/sitejobs.c \
+  'memcmp(ledger->entries[i].plan_hash, start, NAME_BYTES) == 0' \
+  'memcmp(ledger->entries[i].plan_hash, start, 0) == 0' test_sitejobs
+
+# ---- Files
+
+fault a-file-is-written-in-place base/file.c \
+  '"%s.tmp-%ld", path, (long)getpid()' '"%s", path' test_ledgercrash
+
+fault a-file-is-renamed-before-it-is-durable base/file.c \
+  'RN_ENSURE(fsync(descriptor) == 0' 'RN_ENSURE(true' test_ledgercrash
+
+fault a-new-name-is-not-durable base/file.c \
+  'return rn_directory_sync_of(path, err);' 'return rn_ok();' test_ledgercrash
+
+fault a-short-write-is-a-whole-one base/file.c \
+  'done += (size_t)wrote;' 'done = content.length;' test_ledgercrash
+
+# ---- Spent updates
+
+fault sessions-beyond-the-limit crypto/secagg/spentsessions.c \
+  'sessions->count < RN_SA_SPENT_MAX' 'sessions->count <= RN_SA_SPENT_MAX' test_spentledger
+
+fault an-update-beyond-the-limit crypto/secagg/spent.c \
+  'spent->open.count < RN_SA_SPENT_MAX' 'spent->open.count <= RN_SA_SPENT_MAX' test_spentledger
+
+fault plans-beyond-the-limit crypto/secagg/spent.c \
+  'plan != NULL || spent->plan_count < RN_SA_SPENT_PLANS_MAX' 'true' test_spentledger
+
+fault plans-of-a-journal-beyond-the-limit crypto/secagg/spent.c \
+  'known != NULL || spent->plan_count < RN_SA_SPENT_PLANS_MAX' 'true' test_spentledger
+
+fault rosters-beyond-the-limit crypto/secagg/spent.c \
+  'known != NULL || spent->blamed_count < RN_SA_SPENT_PLANS_MAX' 'true' test_spentledger
+
+fault an-attempt-may-come-again crypto/secagg/spent.c \
+  'context->attempt > plan->attempt' 'context->attempt >= plan->attempt' test_spentledger
+
+fault the-base-model-names-no-update crypto/secagg/spentsessions.c \
+  'return adapters != 0 ? adapters : memcmp(x->base, y->base, RN_HASH_BYTES);' 'return adapters;' \
+  test_spentledger
+
+fault parts-of-the-first-session-alone crypto/secagg/spentsessions.c \
+  'while (entry != NULL && (entry->active & active) == 0) {' \
+  'if (entry != NULL && (entry->active & active) == 0) {' test_spentledger
+
+fault the-last-session-of-an-update-hides-the-others crypto/secagg/spentsessions.c \
+  'added->same = (*update)->same;' '' test_spentledger
+
+fault an-end-takes-the-others-of-the-update crypto/secagg/spentsessions.c \
+  '*link = entry->same;' '*link = NULL;' test_spentledger
+
+fault a-session-stays-after-its-end crypto/secagg/spentsessions.c \
+  'sessions->count--;' '' test_spentledger
+
+fault an-end-is-not-read-back crypto/secagg/spent.c \
+  'rn_sa_spent_sessions_remove(&spent->open, record.session);' '' test_spentledger
+
+fault a-record-twice-is-two crypto/secagg/spentsessions.c \
+  'if (rn_sa_spent_sessions_find(sessions, entry->session) != NULL) {' 'if (false) {' \
+  test_spentledger
+
+fault cut-records-are-taken crypto/secagg/spent.c \
+  'RN_ENSURE(!r->failed, err, RN_E_DATA, "journal: a spent update is cut short");' '' \
+  test_spentledger
+
+# ---- The program
+
+fault sessions-are-not-charged services/host/jobhostmachine.c \
+  '.before = charge,' '.before = NULL, .peers = charge == NULL,' test_siteledger
+
+fault the-first-record-alone-is-looked-at services/host/jobhostmachine.c \
+  'i < batch->write_count' 'i < 1' test_siteledger
+
+fault a-charge-that-fails-is-left-out services/host/jobhostmachine.c \
+  'return rn_siteledger_charge(host->ledger, err);' \
+  'return rn_is_ok(rn_siteledger_charge(host->ledger, err)) ? rn_ok() : rn_ok();' test_siteledger
