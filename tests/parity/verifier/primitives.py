@@ -55,6 +55,10 @@ def sign(seed, tag, message):
     return Ed25519PrivateKey.from_private_bytes(seed).sign(tag.encode().ljust(32, b"\0") + message)
 
 
+def ed25519_public(seed):
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
 def x25519_public(secret):
     return X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 

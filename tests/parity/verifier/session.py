@@ -103,6 +103,8 @@ class Session:
         self.counts["signatures within messages"] += 1
         if with_body:
             check_body(message)
+            said = self.first.get((kind, message.sender, None), message.whole)
+            need(said == message.whole, "contradiction", f"member {message.sender} said something else")
         return message
 
     def nested_list(self, reader, kind, transcript, size, with_body=True):
