@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages that their senders signed but that the protocol does not allow, each with the check that has to fail."""
-import struct
 from dataclasses import dataclass
 from typing import Callable
 
-from verifier import primitives, recording, setup
+from verifier import joining, primitives
 from verifier.recording import COORDINATOR, ENVELOPE, HEADER, TAG, Failure
 
 P_BYTES = primitives.P.to_bytes(32, "little")
 L_BYTES = primitives.L.to_bytes(32, "little")
-READY, ACK, DONE, VOTE, REVEAL = 96, 48, 44, 36, None
+READY, ACK, DONE, VOTE = 96, 48, 44, 36  # bytes of bodies
 
 
-def sign(identities, message, body, kind=None, transcript=None, body_hash=None):
-    """The message with another body, signed by the one that it names as sender."""
-    header = bytearray(message[:HEADER])
-    if kind is not None:
-        header[6:8] = struct.pack("<H", kind)
-    header[60:92] = transcript or header[60:92]
+def sign(identities, message, body, body_hash=None, header=()):
+    """The message with another body, signed by the one that it names as sender. header: (offset, bytes) to put there."""
+    changes, header = header, bytearray(message[:HEADER])
+    for at, data in changes:
+        header[at:at + len(data)] = data
     header[92:96] = primitives.u32(len(body))
     header[96:128] = body_hash or primitives.H("body", body)
     seed = bytes.fromhex(identities[str(int.from_bytes(header[52:56], "little"))])
@@ -30,7 +28,7 @@ class Forgery:
     type: int
     text: str
     check: str
-    make: Callable  # (session, identities, message) -> message
+    make: Callable  # (session, identities, message) -> message, or (sender, receiver, message)
     later: bool = False  # it is taken, and a later message shows it
     public: bool = True  # seen without the side file too
     finding: bool = False  # it is taken, and reported as a member's fault
@@ -68,6 +66,11 @@ def put(at, data):
     return change
 
 
+def as_from(member, identities, message, body=None):
+    """The same, said by another member."""
+    return sign(identities, message, message[ENVELOPE:] if body is None else body, header=[(52, primitives.u32(member))])
+
+
 def nested(message, size):
     """The messages of a list."""
     body = message[ENVELOPE:]
@@ -76,6 +79,46 @@ def nested(message, size):
 
 def listed(messages):
     return primitives.u32(len(messages)) + b"".join(messages)
+
+
+# Frames
+
+def frame(scenario, kind, text, check, at, data):
+    by(scenario, kind, text, check)(
+        lambda session, identities, message: sign(identities, message, message[ENVELOPE:], header=[(at, data)]))
+
+
+frame("wide", 2, "frame: another magic", "frame", 0, b"RNSB")
+frame("wide", 2, "frame: another version", "frame", 4, b"\xff\xff")
+frame("wide", 2, "frame: reserved bits", "frame", 48, b"\1")
+frame("wide", 2, "frame: another session", "session", 8, bytes(32))
+frame("wide", 2, "frame: another round", "session", 40, b"\x63")
+frame("wide", 2, "frame: another transcript", "transcript hash", 60, bytes(32))
+frame("wide", 2, "frame: for another member", "frame", 56, primitives.u32(1))
+frame("wide", 2, "frame: a member speaks as the coordinator does", "frame", 6, b"\3")
+frame("wide", 2, "frame: a member that there is not", "frame", 56, primitives.u32(77))
+by("wide", 2, "frame: its body is longer than it says", "frame")(
+    lambda session, identities, message: message + b"\0")
+by("wide", 2, "frame: cut short", "frame")(lambda session, identities, message: (0, COORDINATOR, message[:100]))
+by("wide", 2, "frame: came from another member", "frame")(lambda session, identities, message: (3, COORDINATOR, message))
+by("wide", 2, "frame: from nobody", "frame")(
+    lambda session, identities, message: (77, COORDINATOR, message[:52] + primitives.u32(77) + message[56:]))
+by("wide", 5, "frame: a share set went to another member", "frame")(
+    lambda session, identities, message: (COORDINATOR, 4 - session.joined.index(message[56]), message))
+by("wide", 1, "frame: went to nobody", "frame")(lambda session, identities, message: (COORDINATOR, 77, message))
+
+
+@by("wide", 2, "frame: before the offer", "order")
+def _(session, identities, message):
+    session.sid = None
+    return message
+
+
+@by("wide", 2, "ready: said twice and not the same", "contradiction")
+def _(session, identities, message):
+    session.check(int.from_bytes(message[52:56], "little"), COORDINATOR, message)
+    point = primitives.encode(primitives.of_generator(7))
+    return sign(identities, message, message[ENVELOPE:ENVELOPE + 64] + point)
 
 
 # Offer to Ready set
@@ -144,7 +187,14 @@ def _(session, identities, message):
 @by("wide", 3, "ready set: of another session", "nested frame")
 def _(session, identities, message):
     readys = nested(message, READY)
-    readys[2] = sign(identities, readys[2][:8] + bytes(32) + readys[2][40:], readys[2][ENVELOPE:])
+    readys[2] = sign(identities, readys[2], readys[2][ENVELOPE:], header=[(8, bytes(32))])
+    return sign(identities, message, listed(readys))
+
+
+@by("wide", 3, "ready set: of one that said it to another member", "nested frame")
+def _(session, identities, message):
+    readys = nested(message, READY)
+    readys[2] = sign(identities, readys[2], readys[2][ENVELOPE:], header=[(56, primitives.u32(1))])
     return sign(identities, message, listed(readys))
 
 
@@ -162,9 +212,9 @@ def shares_again(session, identities, message, body):
     """Signed with the root that belongs to the body."""
     dealer = int.from_bytes(message[52:56], "little")
     half = 32 * (session.numbers.quorum - 1)
-    sealed = [body[k:k + setup.SEALED] for k in range(2 * half, len(body), setup.SEALED)]
+    sealed = [body[k:k + joining.SEALED] for k in range(2 * half, len(body), joining.SEALED)]
     leaves = [primitives.H("leaf", primitives.u32(j), entry) for j, entry in zip(session.joined, sealed)]
-    root = setup.shares_root(session, dealer, (body[:half], body[half:2 * half]), leaves)
+    root = joining.shares_root(session, dealer, (body[:half], body[half:2 * half]), leaves)
     return sign(identities, message, body, body_hash=root)
 
 
@@ -220,6 +270,34 @@ def _(session, identities, message):
     return sign(identities, message, body[:4] + other[:ENVELOPE] + body[4 + ENVELOPE:])
 
 
+def as_if(scenario, kind, text, check, change):
+    """The message is the true one, what is known before it another thing."""
+    @by(scenario, kind, text, check)
+    def _(session, identities, message):
+        change(session, int.from_bytes(message[52:56], "little"))
+        return message
+
+
+as_if("wide", 4, "shares: of one that is not of T0", "T0", lambda session, sender: session.joined.remove(sender))
+as_if("wide", 5, "share set: before there are Shares", "shares", lambda session, sender: session.shares.clear())
+as_if("wide", 5, "share set: for one that is not of T0", "T0", lambda session, sender: session.joined.clear())
+as_if("wide", 6, "ack: of one that was shown nothing", "order", lambda session, sender: session.shown.pop(sender))
+as_if("wide", 7, "ack set: an Ack of one that is not of T0", "T0", lambda session, sender: session.joined.remove(2))
+as_if("wide", 11, "survivors: before T1", "order", lambda session, sender: setattr(session, "t1", None))
+as_if("wide", 11, "survivors: a chunk is missing", "upload", lambda session, sender: session.uploads.pop((1, 0)))
+as_if("wide", 12, "vote: of one that is not of T0", "T0", lambda session, sender: session.joined.remove(sender))
+as_if("losses", 17, "result: before the certificate", "order", lambda session, sender: setattr(session, "certified", False))
+as_if("losses", 17, "result: with too few shares", "revealed shares", lambda session, sender: session.revealed.clear())
+as_if("losses", 18, "sum chunk: before the result", "order", lambda session, sender: setattr(session, "sum", None))
+
+
+@by("wide", 5, "share set: a dealer twice", "order")
+def _(session, identities, message):
+    body = message[ENVELOPE:]
+    part = (len(body) - 4) // 5
+    return sign(identities, message, primitives.u32(6) + body[4:] + body[-part:])
+
+
 # Upload to certificate
 
 def add_to_lane(element, more):
@@ -233,12 +311,25 @@ def add_to_lane(element, more):
 
 by("losses", 8, "chunk: not the vector under its masks", "masked vector", public=False)(add_to_lane(0, 1))
 by("losses", 8, "chunk: a canary is not masked from 0", "masked vector", public=False)(add_to_lane(-1, 1))
+by("losses", 8, "chunk: of one that is not of U2", "U2")(lambda session, identities, message: as_from(1, identities, message))
+
+
+@by("losses", 8, "chunk: a second time with other bytes", "contradiction")
+def _(session, identities, message):
+    session.check(int.from_bytes(message[52:56], "little"), COORDINATOR, message)
+    return add_to_lane(0, 1)(session, identities, message)
+
+
 forge("losses", 8, "chunk: between two chunks", "layout", flip(0))
 forge("losses", 8, "chunk: another number of elements", "layout", flip(8))
 forge("losses", 8, "chunk: padding bits", "packing", lambda body: bytes(body[:-1]) + bytes([body[-1] | 0x80]))
+by("losses", 9, "done: of one that is not of U2", "U2")(lambda session, identities, message: as_from(1, identities, message))
 forge("wide", 9, "done: another number of chunks", "layout", flip(0))
 forge("wide", 9, "done: another number of elements", "layout", flip(4))
 forge("wide", 9, "done: another root than among the survivors", "contradiction", flip(12), later=True)
+by("losses", 10, "need: for one that is not of U2", "U2")(
+    lambda session, identities, message: (COORDINATOR, 1, sign(identities, message, message[ENVELOPE:],
+                                                               header=[(56, primitives.u32(1))])))
 forge("losses", 10, "need: another number of chunks", "layout", flip(0))
 forge("losses", 10, "need: chunks that there are not", "layout", lambda body: bytes(body[:4]) + b"\xff")
 
@@ -256,15 +347,13 @@ def _(session, identities, message):
 @by("losses", 11, "survivors: one that may not upload", "U2")
 def _(session, identities, message):
     dones = nested(message, DONE)
-    header = dones[0][:52] + primitives.u32(1) + dones[0][56:]
-    return sign(identities, message, listed(dones[:1] + [sign(identities, header, dones[0][ENVELOPE:])] + dones[1:]))
+    return sign(identities, message, listed(dones[:1] + [as_from(1, identities, dones[0])] + dones[1:]))
 
 
 @by("losses", 11, "survivors: one whose Done never came", "upload root")
 def _(session, identities, message):
     dones = nested(message, DONE)
-    header = dones[0][:52] + primitives.u32(2) + dones[0][56:]
-    return sign(identities, message, listed(dones[:1] + [sign(identities, header, dones[0][ENVELOPE:])] + dones[1:]))
+    return sign(identities, message, listed(dones[:1] + [as_from(2, identities, dones[0])] + dones[1:]))
 
 
 @by("wide", 11, "survivors: a root of other chunks", "upload root")
@@ -275,7 +364,7 @@ def _(session, identities, message):
     return sign(identities, message, listed(dones))
 
 
-forge("wide", 12, "vote: for nothing", "vote", put(0, b"\3"))
+forge("wide", 12, "vote: for nothing", "vote", put(0, primitives.u32(3) + bytes(32)))
 forge("wide", 12, "vote: for another T2", "vote", flip(4))
 forge("abort", 12, "vote: an abort with a T2", "vote", flip(4))
 for case, kind in (("wide", 13), ("abort", 15)):
@@ -289,8 +378,7 @@ for case, kind in (("wide", 13), ("abort", 15)):
 @by("losses", 13, "certificate: a vote of one that does not survive", "certificate")
 def _(session, identities, message):
     votes = nested(message, VOTE)
-    header = votes[0][:52] + primitives.u32(2) + votes[0][56:]
-    return sign(identities, message, listed(votes[:1] + [sign(identities, header, votes[0][ENVELOPE:])] + votes[1:]))
+    return sign(identities, message, listed(votes[:1] + [as_from(2, identities, votes[0])] + votes[1:]))
 
 
 @by("losses", 13, "certificate: a vote for an abort in it", "certificate")
@@ -307,6 +395,7 @@ forge("abort", 14, "abort call: neither the last nor not", "abort call", put(4, 
 # Reveal to Follow
 
 forge("losses", 16, "reveal: the other share of the first one", "reveal", lambda body: bytes(body[:8]) + b"\1" + bytes(body[9:]))
+forge("losses", 16, "reveal: an entry too few", "reveal", flip(0))
 forge("losses", 16, "reveal: no canonical scalar", "reveal", put(12, L_BYTES))
 forge("losses", 16, "reveal: a false share", "reveal", flip(12), finding=True)
 
@@ -319,20 +408,22 @@ def _(session, identities, message):
 
 @by("losses", 16, "reveal: of one that does not survive", "U3")
 def _(session, identities, message):
-    return sign(identities, message[:52] + primitives.u32(2) + message[56:], message[ENVELOPE:])
+    return as_from(2, identities, message)
 
 
 PROOF = 32 + 4 + 9 * 40 + 4  # offset in the body of the result of "losses"
 REVEAL_BYTES = ENVELOPE + 4 + 9 * 40
 forge("losses", 17, "result: another root of the sum", "sum root", flip(0), later=True)
+forge("losses", 17, "result: a secret too few", "result", flip(32))
 forge("losses", 17, "result: another secret", "opened secret", flip(32 + 4 + 8))
 forge("losses", 17, "result: the other kind of secret", "result", flip(32 + 4 + 4))
-forge("losses", 17, "result: a proof against the dealer's word", "blame", flip(PROOF + 4 + REVEAL_BYTES))
-forge("losses", 17, "result: a proof with other entries", "blame", flip(-1))
-forge("losses", 17, "result: a proof with another dealer", "blame", put(PROOF, b"\4"))
+forge("losses", 17, "result: a proof against the dealer's word", "blame: commitments", flip(PROOF + 4 + REVEAL_BYTES))
+forge("losses", 17, "result: a proof with other entries", "blame: commitments", flip(-1))
+forge("losses", 17, "result: a proof with another dealer", "blame: commitments", put(PROOF, b"\4"))
+forge("losses", 17, "result: a proof with a dealer that is not of U2", "blame: debt", put(PROOF, b"\1"))
 
 
-@by("losses", 17, "result: a proof against one that gave the right share", "blame")
+@by("losses", 17, "result: a proof against one that gave the right share", "blame: share")
 def _(session, identities, message):
     honest = session.first[16, 5, None]
     return sign(identities, message, put(PROOF + 4, honest)(bytearray(message[ENVELOPE:])))
@@ -364,16 +455,17 @@ def expect(session, forgery, identities, message, rest):
     """message: (sender, receiver, bytes); rest: what follows in the recording, copies of the message included."""
     sender, receiver, data = message
     bad = forgery.make(session, identities, data)
+    if isinstance(bad, bytes):
+        bad = int.from_bytes(bad[52:56], "little"), receiver, bad
     before = len(session.findings)
-    assert bad != data or forgery.check == "order", forgery.text
     try:
-        session.check(int.from_bytes(bad[52:56], "little"), receiver, bad)
+        session.check(*bad)
         if forgery.finding:
             assert any(found.startswith(forgery.check) for found in session.findings[before:]), forgery.text
             return
         assert forgery.later, f"{forgery.text}: was taken"
         for other in rest:
-            session.check(*other[:2], bad if other[2] == data else other[2])
+            session.check(*other[:2], bad[2] if other[2] == data else other[2])
     except Failure as failure:
         assert failure.check == forgery.check, f"{forgery.text}: {failure}"
         return

@@ -105,6 +105,40 @@ def test_flips_of_heads(folder):
             raise AssertionError(f"the head of message {number}: a flipped byte is not seen")
 
 
+    for wire in (recording.wire[:-1], recording.wire + b"more", b""):
+        expect(lambda: list(records(wire)), "recording")
+
+
+def expect(action, check):
+    try:
+        action()
+    except Failure as failure:
+        assert failure.check == check, failure
+        return
+    raise AssertionError(f"no failure of {check}")
+
+
+def test_context(folder):
+    """What is wrong before the first message, and what is missing after the last one."""
+    recording = load(folder / "wide")
+    roster = recording.context["roster"]
+    lines = roster.splitlines()
+    for change, check in (({"roster": roster + "\n"}, "roster"), ({"roster": roster.replace("member 3", "member 5")}, "roster"),
+                          ({"roster": roster.replace(lines[3][-64:], lines[2][-64:])}, "roster"), ({"losses": 2}, "plan"),
+                          ({"colluding": 0}, "plan"), ({"value_max": 2**51}, "plan")):
+        expect(lambda: Session(dict(recording.context, **change)), check)
+    messages = list(records(recording.wire))
+    for name, first in (("no message", 1), ("no certificate", 13), ("not the whole sum", 18)):
+        cut = next(k for k, message in enumerate(messages) if message[3][6] == first)
+        expect(lambda: verify(recording, messages[:cut + (first == 18)]), "end")
+    session = verify(recording, messages)
+    session.aborted = True
+    expect(session.conclude, "end")
+    session.aborted = False
+    session.secrets["0"]["vector"][0] ^= 1
+    expect(session.conclude, "sum")
+
+
 def run_program(folder, *options):
     return subprocess.run([sys.executable, HERE / "verify_session.py", folder, *options], capture_output=True, text=True,
                           timeout=300)
@@ -158,7 +192,7 @@ def test_other_types(folder):
     session = Session(recording.context, recording.secrets)
     number, sender, receiver, offer = next(records(recording.wire))
     session.check(sender, receiver, offer)
-    unknown = forgeries.sign(recording.secrets["identities"], offer, b"what is to come", kind=21)
+    unknown = forgeries.sign(recording.secrets["identities"], offer, b"what is to come", header=[(6, b"\x15\0")])
     session.check(sender, receiver, unknown)
     assert session.unverified == {21: 1}
     for at in range(len(unknown)):
@@ -182,6 +216,7 @@ def main():
         test_verified(folder)
         flipped = test_flips(folder)
         test_flips_of_heads(folder)
+        test_context(folder)
         forged = test_forgeries(folder)
         test_other_types(folder)
         test_program(folder)

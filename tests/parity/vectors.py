@@ -3,8 +3,8 @@
 code."""
 import textwrap
 
-from verifier import primitives, setup, sums
-from verifier.numbers import Numbers
+from verifier import joining, primitives, sums
+from verifier.plannumbers import Numbers
 from verifier.primitives import H, encode, of_generator, sign, u32, u64
 from verifier.recording import COORDINATOR, TAG, VERSION, set_bytes
 from verifier.session import Session
@@ -62,8 +62,8 @@ def vote(session):
 
 def sealed(session, holder):
     if holder == 0:
-        return bytes(setup.SEALED)
-    key = setup.channel_key(session, CHANNEL[0], session.readys[holder][0], 0, holder)
+        return bytes(joining.SEALED)
+    key = joining.channel_key(session, CHANNEL[0], session.readys[holder][0], 0, holder)
     additional = b"rondo/v1 channel".ljust(32, b"\0") + session.sid + session.t0 + u32(0, holder)
     shares = [sum(a * (holder + 1)**k for k, a in enumerate(f)).to_bytes(32, "little") for f in POLYNOMIALS]
     return primitives.xchacha_seal(key, u32(0, holder) + session.sid + b"".join(shares), additional)
@@ -84,7 +84,7 @@ def values():
     yield "entry of 0 for 1", sealed(session, 1)
     leaves = [H("leaf", u32(j), sealed(session, j)) for j in session.joined]
     yield "leaf of it", leaves[1]
-    yield "root of Shares of 0", setup.shares_root(session, 0, halves, leaves)
+    yield "root of Shares of 0", joining.shares_root(session, 0, halves, leaves)
     yield "weights of places 0, 2, 3 at 0", b"".join(
         primitives.interpolate({j: int(j == place) for j in (0, 2, 3)}).to_bytes(32, "little") for place in (0, 2, 3))
     yield "self(0)", sums.self_key(session, 0, session.secret(0, "b"))

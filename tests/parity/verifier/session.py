@@ -2,19 +2,19 @@
 """What is known of a session, message by message, and what holds for every message whatever its type."""
 from collections import Counter
 
-from . import setup, sums, votes
-from .numbers import Numbers
+from . import joining, sums, votes
+from .plannumbers import Numbers
 from .recording import COORDINATOR, EVERYONE, Failure, check_body, check_signature, need, parse
 
 # type: name, who sends it, what checks it. What is not here is reported as unverified: its frame is checked all the same.
 TYPES = {
-    1: ("offer", "coordinator", setup.offer),
-    2: ("ready", "member", setup.ready),
-    3: ("ready set", "coordinator", setup.ready_set),
-    4: ("shares", "member", setup.shares),
-    5: ("share set", "one", setup.share_set),
-    6: ("ack", "member", setup.ack),
-    7: ("ack set", "coordinator", setup.ack_set),
+    1: ("offer", "coordinator", joining.offer),
+    2: ("ready", "member", joining.ready),
+    3: ("ready set", "coordinator", joining.ready_set),
+    4: ("shares", "member", joining.shares),
+    5: ("share set", "one", joining.share_set),
+    6: ("ack", "member", joining.ack),
+    7: ("ack set", "coordinator", joining.ack_set),
     8: ("chunk", "member", sums.chunk),
     9: ("done", "member", votes.done),
     10: ("need", "one", votes.need_chunks),

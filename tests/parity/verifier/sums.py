@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Uploads, what unmasks them, and the sum."""
-from .numbers import CANARIES
-from .primitives import (H, agree, encode, hkdf, interpolate, mask_lanes, of_generator, scalar_of, u32, u64, unpack)
+from .joining import B, S, on_polynomial
+from .plannumbers import CANARIES
+from .primitives import H, agree, encode, hkdf, interpolate, mask_lanes, of_generator, scalar_of, u32, u64, unpack
 from .recording import COORDINATOR, ENVELOPE, Reader, need
-from .setup import B, S, on_polynomial, points_of, shares_root
 
 REVEAL = 16
 NONE = 0
@@ -162,8 +162,8 @@ def check_opened(session, member, secret):
     need(scalar and encode(of_generator(scalar)) == session.readys[member][kind_due(session, member)],
          "opened secret", f"it is not the one that member {member} published")
     shares = dict(list(session.revealed.get(member, {}).items())[:quorum])
-    need(len(shares) == quorum, "opened secret", f"fewer than t shares of member {member} were revealed")
-    need(interpolate(shares) == scalar, "opened secret", f"the shares of member {member} give another one")
+    need(len(shares) == quorum, "revealed shares", f"fewer than t shares of member {member} were revealed")
+    need(interpolate(shares) == scalar, "revealed shares", f"the shares of member {member} give another one")
     session.counts["secrets opened"] += 1
 
 
@@ -172,16 +172,16 @@ def proof_of_blame(session, r):
     dealer = r.u32()
     message = session.nested(r.take(ENVELOPE + 4 + 40 * len(session.linked)), REVEAL, session.t2)
     holder = message.sender
-    need(dealer in session.linked and holder in session.survivors and holder in session.holders[dealer], "blame",
-         f"member {holder} owed no share of member {dealer}")
+    need(dealer in session.linked and holder in session.survivors and holder in session.holders[dealer],
+         "blame: debt", f"member {holder} owed no share of member {dealer}")
     kind = kind_due(session, dealer)
     half, other, entries = r.take(32 * (session.numbers.quorum - 1)), r.hash(), r.hash()
     hashes = (H("coefficients", half), other) if kind == S else (other, H("coefficients", half))
     root = H("shares root", session.t0, u32(dealer, len(session.joined)), *hashes, entries)
     envelope = session.shares[dealer][0]
-    need(root == envelope[96:128], "blame", f"these are not the commitments that member {dealer} signed")
+    need(root == envelope[96:128], "blame: commitments", f"these are not the commitments that member {dealer} signed")
     share = read_reveal(session, message)[dealer]
-    need(not on_polynomial(session, dealer, kind, holder, share), "blame", "the share is the right one")
+    need(not on_polynomial(session, dealer, kind, holder, share), "blame: share", "it is the right one")
     session.counts["proofs of blame"] += 1
     return holder
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Offer to Ack set: who is in the session, and whose secrets are held by whom."""
-from .primitives import (H, committed, decode, encode, equal, hkdf, interpolate, of_generator, scalar_of, u32, x25519,
+from .primitives import (H, committed, decode, encode, equal, hkdf, of_generator, scalar_of, u32, x25519,
                          x25519_public, xchacha_open)
 from .recording import ENVELOPE, Reader, need, set_bytes
 
@@ -94,7 +94,6 @@ def shares(session, m):
         for holder in session.joined:
             if holder != m.sender:
                 open_entry(session, m.sender, holder)
-        check_secrets(session, m.sender)
 
 
 def on_polynomial(session, dealer, kind, holder, share):
@@ -121,17 +120,6 @@ def open_entry(session, dealer, holder):
             session.dealt[dealer, holder] = pair
             return
     session.findings.append(f"shares: what member {dealer} dealt to member {holder} is no share")
-
-
-def check_secrets(session, dealer):
-    """Any t shares give the secrets that the dealer has."""
-    held = {j: pair for (i, j), pair in session.dealt.items() if i == dealer}
-    some = dict(list(held.items())[:session.numbers.quorum])
-    if len(some) == session.numbers.quorum:
-        for kind, name in ((S, "s"), (B, "b")):
-            need(interpolate({j: pair[kind - 1] for j, pair in some.items()}) ==
-                 scalar_of(session.secret(dealer, name)), "shares", f"they are not those of {name}")
-            session.counts["secrets from t shares"] += 1
 
 
 def share_set(session, m):
