@@ -411,15 +411,15 @@ def _(session, identities, message):
     return as_from(2, identities, message)
 
 
-PROOF = 32 + 4 + 9 * 40 + 4  # offset in the body of the result of "losses"
-REVEAL_BYTES = ENVELOPE + 4 + 9 * 40
+PROOF = 32 + 4 + 10 * 40 + 4  # offset in the body of the result of "losses"
+REVEAL_BYTES = ENVELOPE + 4 + 10 * 40
 forge("losses", 17, "result: another root of the sum", "sum root", flip(0), later=True)
 forge("losses", 17, "result: a secret too few", "result", flip(32))
 forge("losses", 17, "result: another secret", "opened secret", flip(32 + 4 + 8))
 forge("losses", 17, "result: the other kind of secret", "result", flip(32 + 4 + 4))
 forge("losses", 17, "result: a proof against the dealer's word", "blame: commitments", flip(PROOF + 4 + REVEAL_BYTES))
 forge("losses", 17, "result: a proof with other entries", "blame: commitments", flip(-1))
-forge("losses", 17, "result: a proof with another dealer", "blame: commitments", put(PROOF, b"\4"))
+forge("losses", 17, "result: a proof with another dealer", "blame: commitments", put(PROOF, b"\5"))
 forge("losses", 17, "result: a proof with a dealer that is not of U2", "blame: debt", put(PROOF, b"\1"))
 
 

@@ -28,9 +28,10 @@ struct scenario {
     uint32_t lost_after_shares;  /* sends no Ack */
     uint32_t lost_after_done;    /* sends Done but no Vote */
     uint32_t liar, lied_about;   /* answers with a false share of that one */
-    uint32_t bad_dealer, victim; /* deals garbage to that one */
+    uint32_t bad_dealer, victim; /* deals garbage to that one and those after it; */
+    uint32_t victims;            /* so many of them */
     uint32_t chunk_lost_of;      /* its first chunk has to be asked for */
-    uint32_t done_lost_from;     /* Dones of this member and those before it never arrive; */
+    uint32_t done_lost_from;     /* Dones of this member and those after it never arrive; */
     uint32_t done_lost_count;    /* so many of them */
     bool summed;
 };
@@ -38,13 +39,14 @@ struct scenario {
 static const struct scenario scenarios[] = {
     {
         .name = "losses",
-        .options = {.members = 10, .colluding = 1, .losses = 4, .seed = 21},
+        .options = {.members = 12, .colluding = 1, .losses = 5, .seed = 21},
         .lost_after_shares = 1,
         .lost_after_done = 3,
         .liar = 0,
         .lied_about = 2,
-        .bad_dealer = SIM_COORDINATOR,
-        .victim = SIM_COORDINATOR,
+        .bad_dealer = 4,
+        .victim = 5,
+        .victims = 2, /* one more than may complain without costing it its place */
         .chunk_lost_of = 5,
         .done_lost_from = 2,
         .done_lost_count = 1,
@@ -64,6 +66,7 @@ static const struct scenario scenarios[] = {
         .liar = SIM_COORDINATOR,
         .bad_dealer = 4,
         .victim = 2,
+        .victims = 1,
         .chunk_lost_of = SIM_COORDINATOR,
         .summed = true,
     },
@@ -111,7 +114,7 @@ static void lie(struct sim *sim, uint32_t about, struct rn_buffer *message)
     replace(message, &forged);
 }
 
-static void deal_garbage(struct sim *sim, uint32_t victim, struct rn_buffer *message)
+static void deal_garbage(struct sim *sim, const struct scenario *s, struct rn_buffer *message)
 {
     const struct rn_sa_message m = sim_parse(message);
     struct rn_sa_member *dealer = sim->members[m.sender];
@@ -122,7 +125,9 @@ static void deal_garbage(struct sim *sim, uint32_t victim, struct rn_buffer *mes
     struct rn_sa_shares_hashes hashes;
     rn_buffer_append(&body, m.body.data, m.body.length);
     const size_t entries = 2 * rn_sa_coefficient_bytes(&dealer->t);
-    body.data[entries + victim * (size_t)RN_SA_SEALED_BYTES] ^= 1;
+    for (uint32_t k = 0; k < s->victims; k++) {
+        body.data[entries + (s->victim + k) * (size_t)RN_SA_SEALED_BYTES] ^= 1;
+    }
     rn_sa_shares_hash(&dealer->t, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(&dealer->t, m.sender, &hashes, root);
     sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, root, &forged);
@@ -266,7 +271,7 @@ static bool record(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer
         lie(sim, s->lied_about, message);
     }
     if (m.type == RN_SA_SHARES && from == s->bad_dealer) {
-        deal_garbage(sim, s->victim, message);
+        deal_garbage(sim, s, message);
     }
     write_message(rec, from, to, rn_buffer_view(message));
     return true;

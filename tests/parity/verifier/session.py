@@ -126,7 +126,6 @@ class Session:
 
     def conclude(self):
         """At the end of the recording."""
-        need(self.sid is not None, "end", "there is no session in it")
         need(not (self.certified and self.aborted), "end", "both certificates")
         if self.certified and self.sum_root is not None:
             need(len(self.sum_leaves) == self.numbers.chunks, "end", "chunks of the sum are missing")
