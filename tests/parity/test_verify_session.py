@@ -27,7 +27,6 @@ SCENARIOS = {  # what has to be found in each: findings, survivors, blamed
     "abort": ([], None, set()),
 }
 FLIPS = 6  # in every message, beside all bytes of the first one of its type
-ALL_BYTES_OF = 4096
 
 
 def record(folder):
@@ -55,7 +54,7 @@ def test_verified(folder):
 
 def places_to_flip(randomly, data, first_of_type):
     """Offsets: some of every message, all of the first of its type."""
-    if first_of_type and len(data) <= ALL_BYTES_OF:
+    if first_of_type:
         return range(len(data))
     return sorted(randomly.sample(range(len(data)), min(FLIPS, len(data))))
 
