@@ -37,6 +37,9 @@ const char *rn_sa_reason_name(enum rn_sa_reason reason)
         [RN_SA_REASON_DECLINED] = "declined",
         [RN_SA_REASON_SPOOL] = "spool",
         [RN_SA_REASON_INPUT] = "input",
+        [RN_SA_REASON_RECEIPT_QUORUM] = "receipt-quorum",
+        [RN_SA_REASON_SUM_FORGED] = "sum-forged",
+        [RN_SA_REASON_ADAPTER_DIFFERS] = "adapter-differs",
     };
     return (unsigned)reason < RN_SA_REASON_LAST_ ? names[reason] : "unknown";
 }

@@ -25,8 +25,8 @@ enum rn_sa_action_kind {
     RN_SA_PERSIST = 1,
     /* bytes is one message: aggregator: to every member of `to`; member: to the coordinator. */
     RN_SA_SEND,
-    /* Upload (member) or sum (aggregator, to the members in `to`): pull the chunks for which
-     * rn_sa_action_wants is true, one by one, with rn_sa_member_chunk / rn_sa_aggregator_chunk,
+    /* Upload (member); sum, or with audit set what its replay needs (aggregator, to the members in
+     * `to`): pull the pieces for which rn_sa_action_wants is true, one by one, with rn_sa_member_chunk / rn_sa_aggregator_chunk,
      * and send each as one message on the bulk stream. Pull on demand: nothing is copied before.
      * A member's service then calls rn_sa_member_bulk_sent. */
     RN_SA_SEND_BULK,
@@ -37,9 +37,13 @@ enum rn_sa_action_kind {
     RN_SA_FOLLOWING,
     /* Progress: stage, expected, arrived. Nothing needs to be done. */
     RN_SA_STAGE,
-    /* The sum is there: read it with rn_sa_*_sum_read. A member's service computes the next adapter
-     * and calls rn_sa_member_adapter. */
+    /* Member: the sum is there and was replayed: read it with rn_sa_member_sum_read, compute which
+     * adapter would follow, and call rn_sa_member_adapter with its hash. Nothing moves yet. */
     RN_SA_SUM,
+    /* A certificate of receipts stands: read the sum with rn_sa_*_sum_read and take the adapter that
+     * follows, if it is the one of rn_sa_*_sum_info. A member's service then calls
+     * rn_sa_member_applied. */
+    RN_SA_APPLY,
     /* The session is over, well. Free the machine when you like; until then it answers members that
      * are behind. */
     RN_SA_FINISHED,
@@ -57,7 +61,7 @@ enum rn_sa_stage {
     RN_SA_STAGE_UPLOAD,   /* R2 */
     RN_SA_STAGE_VOTE,     /* R3 */
     RN_SA_STAGE_UNMASK,   /* R4 */
-    RN_SA_STAGE_SUM,      /* R5: sum and receipts */
+    RN_SA_STAGE_SUM,      /* R5: sum, replay and receipts */
     RN_SA_STAGE_FINISHED, /* over, with a sum */
     RN_SA_STAGE_ABORTING, /* collecting ABORT votes */
     RN_SA_STAGE_ABORTED,  /* over, without one */
@@ -85,6 +89,9 @@ enum rn_sa_reason {
     RN_SA_REASON_DECLINED,      /* member: rn_sa_member_follow, or another session was joined */
     RN_SA_REASON_INPUT,         /* member: the input callback failed or gave a value > value_max */
     RN_SA_REASON_SPOOL,         /* the coordinator's place for uploads broke while it was read */
+    RN_SA_REASON_RECEIPT_QUORUM, /* too few receipts for one adapter; the round stays spent */
+    RN_SA_REASON_SUM_FORGED,     /* member: the announced sum is not that of the uploads */
+    RN_SA_REASON_ADAPTER_DIFFERS, /* member: another adapter follows here than the others agreed on */
     RN_SA_REASON_LAST_,
 };
 /* Static lower-case text, such as "upload-quorum". */
@@ -94,7 +101,8 @@ struct rn_sa_action {
     enum rn_sa_action_kind kind;
     struct rn_sa_set to;       /* SEND, SEND_BULK of an aggregator */
     struct rn_buffer bytes;    /* PERSIST, SEND, EVIDENCE; SEND_BULK: the wanted chunks as bits */
-    uint32_t chunks;           /* SEND_BULK: chunks of the vector */
+    uint32_t chunks;           /* SEND_BULK: pieces that there are */
+    bool audit;                /* SEND_BULK: for a replay */
     bool keep;                 /* PERSIST */
     bool certified;            /* ABORTED: with an abort certificate, so the update is not spent */
     enum rn_sa_stage stage;    /* STAGE */

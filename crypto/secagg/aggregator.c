@@ -22,6 +22,7 @@ const struct rn_sa_aggregator_rule rn_sa_aggregator_rules[] = {
     {RN_SA_STAGE_UPLOAD, RN_SA_DONE, rn_sa_aggregator_on_done, RN_SA_STAGE_VOTE},
     {RN_SA_STAGE_VOTE, RN_SA_VOTE, rn_sa_aggregator_on_vote, RN_SA_STAGE_UNMASK},
     {RN_SA_STAGE_UNMASK, RN_SA_REVEAL, rn_sa_aggregator_on_reveal, RN_SA_STAGE_SUM},
+    {RN_SA_STAGE_SUM, RN_SA_AUDIT, rn_sa_aggregator_on_audit, RN_SA_STAGE_SUM},
     {RN_SA_STAGE_SUM, RN_SA_RECEIPT, rn_sa_aggregator_on_receipt, RN_SA_STAGE_FINISHED},
     {RN_SA_STAGE_FINISHED, RN_SA_RECEIPT, rn_sa_aggregator_on_receipt, RN_SA_STAGE_FINISHED},
     {RN_SA_STAGE_ABORTING, RN_SA_VOTE, rn_sa_aggregator_on_vote, RN_SA_STAGE_ABORTED},
@@ -84,25 +85,6 @@ void rn_sa_aggregator_session(const struct rn_sa_aggregator *a, uint8_t out[stat
     memcpy(out, a->t.session, RN_HASH_BYTES);
 }
 
-/* Where a receipt in the inbox names the adapter. */
-static const uint8_t *adapter_of(const struct rn_sa_aggregator *a, uint32_t member)
-{
-    return a->inbox[RN_SA_RECEIPT][member].data + RN_SA_ENVELOPE_BYTES + RN_HASH_BYTES;
-}
-
-void rn_sa_aggregator_receipts(const struct rn_sa_aggregator *a,
-                               const uint8_t adapter_hash[static RN_HASH_BYTES],
-                               struct rn_sa_set *out_agreeing, struct rn_sa_set *out_differing)
-{
-    const struct rn_sa_set *got = &a->got[RN_SA_RECEIPT];
-    *out_agreeing = *out_differing = (struct rn_sa_set){{0}};
-    for (uint32_t i = rn_sa_set_next(got, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(got, i + 1)) {
-        const bool agrees = memcmp(adapter_of(a, i), adapter_hash, RN_HASH_BYTES) == 0;
-        rn_sa_set_add(agrees ? out_agreeing : out_differing, i);
-    }
-}
-
 void rn_sa_aggregator_start(struct rn_sa_aggregator *a, uint64_t now_ms,
                             struct rn_sa_actions *out_actions)
 {
@@ -162,6 +144,11 @@ static rn_result check_frame(const struct rn_sa_aggregator *a, uint32_t from,
     return rn_ok();
 }
 
+static bool has_sum(const struct rn_sa_aggregator *a)
+{
+    return a->t.level >= RN_SA_LEVEL_RESULT;
+}
+
 static rn_result on_follow(struct rn_sa_aggregator *a, const struct rn_sa_message *message,
                            struct rn_sa_actions *actions, struct rn_error *err)
 {
@@ -177,9 +164,10 @@ static rn_result on_follow(struct rn_sa_aggregator *a, const struct rn_sa_messag
     for (uint32_t l = level; l <= RN_SA_LEVEL_CERTIFIED; l++) {
         rn_sa_aggregator_send(a, steps[l], &to, actions);
     }
+    rn_sa_aggregator_send(a, RN_SA_RECEIPTS, &to, actions);
     rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &to, actions);
     rn_sa_aggregator_send(a, RN_SA_ABORT_CERTIFICATE, &to, actions);
-    if (level == RN_SA_LEVEL_RESULT && a->t.level == RN_SA_LEVEL_RESULT) {
+    if (level == RN_SA_LEVEL_RESULT && has_sum(a)) {
         struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND_BULK);
         action->to = to;
         action->chunks = a->t.layout.chunks;
@@ -310,6 +298,7 @@ void rn_sa_aggregator_resend(struct rn_sa_aggregator *a, uint32_t member,
     } else if (opening[a->stage] != 0) {
         rn_sa_aggregator_send(a, opening[a->stage], &to, out_actions);
     }
+    rn_sa_aggregator_send(a, RN_SA_RECEIPTS, &to, out_actions);
     rn_sa_aggregator_send(a, RN_SA_ABORT_CERTIFICATE, &to, out_actions);
 }
 
@@ -322,15 +311,13 @@ void rn_sa_aggregator_abort(struct rn_sa_aggregator *a, uint64_t now_ms,
     }
 }
 
-static bool has_sum(const struct rn_sa_aggregator *a)
-{
-    return a->t.level == RN_SA_LEVEL_RESULT;
-}
-
 rn_result rn_sa_aggregator_chunk(struct rn_sa_aggregator *a, uint32_t chunk, struct rn_buffer *out,
                                  struct rn_error *err)
 {
-    RN_ENSURE(has_sum(a) && chunk < a->t.layout.chunks, err, RN_E_USAGE, "there is no sum yet");
+    RN_ENSURE(has_sum(a), err, RN_E_USAGE, "there is no sum yet");
+    if (chunk >= a->t.layout.chunks) {
+        return rn_sa_aggregator_piece(a, chunk, out, err);
+    }
     const size_t size = rn_sa_layout_chunk_bytes(&a->t.layout, chunk);
     uint8_t *RN_CLEANUP(rn_free_cleanup) packed = rn_alloc(size, 1);
     rn_sa_vector_pack(&a->vector, chunk, packed);
@@ -351,6 +338,7 @@ rn_result rn_sa_aggregator_sum_info(const struct rn_sa_aggregator *a, struct rn_
     };
     memcpy(out->transcript, a->t.t2, RN_HASH_BYTES);
     memcpy(out->sum_hash, a->t.sum_root, RN_HASH_BYTES);
+    memcpy(out->adapter_hash, a->t.adapter, RN_HASH_BYTES);
     return rn_ok();
 }
 

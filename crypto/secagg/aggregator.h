@@ -6,8 +6,8 @@
  *   rn_sa_aggregator_new(config), rn_sa_aggregator_start()   -> PERSIST, SEND Offer
  *   rn_sa_aggregator_receive(from, bytes)                    from = who the transport says it is
  *   rn_sa_aggregator_tick()                                  every second or so
- *     SUM: rn_sa_aggregator_sum_read()
- *     SEND_BULK: rn_sa_aggregator_chunk() for each wanted chunk, to every member in `to`
+ *     SEND_BULK: rn_sa_aggregator_chunk() for each wanted piece, to every member in `to`
+ *     APPLY: rn_sa_aggregator_sum_read(), take the adapter
  *     FINISHED or ABORTED: keep the machine as long as members that were away shall be able to
  *     follow, then rn_sa_aggregator_free()
  *
@@ -70,7 +70,9 @@ void rn_sa_aggregator_resend(struct rn_sa_aggregator *aggregator, uint32_t membe
 void rn_sa_aggregator_abort(struct rn_sa_aggregator *aggregator, uint64_t now_ms,
                             struct rn_sa_actions *out_actions);
 
-/* One chunk of the sum as a signed message into out (replacing its content). */
+/* One chunk of the sum as a signed message into out (replacing its content); beyond those, what a
+ * replay needs. RN_E_BUSY when an upload is not kept any more, RN_E_USAGE when the piece is not one
+ * of this time. */
 RN_MUST rn_result rn_sa_aggregator_chunk(struct rn_sa_aggregator *aggregator, uint32_t chunk,
                                          struct rn_buffer *out, struct rn_error *err);
 RN_MUST rn_result rn_sa_aggregator_sum_info(const struct rn_sa_aggregator *aggregator,

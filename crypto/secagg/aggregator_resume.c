@@ -123,6 +123,16 @@ static rn_result load_result(struct rn_sa_aggregator *a, struct rn_reader *r, st
     return load_vector(a, r, err);
 }
 
+static rn_result load_receipts(struct rn_sa_aggregator *a, struct rn_reader *r,
+                               struct rn_error *err)
+{
+    struct rn_view body;
+    RN_TRY(load_message(a, r, RN_SA_RECEIPTS, &body, err));
+    RN_TRY(rn_sa_receipts_apply(&a->t, body, err));
+    a->stage = RN_SA_STAGE_FINISHED;
+    return rn_ok();
+}
+
 static rn_result load_abort_call(struct rn_sa_aggregator *a, struct rn_reader *r,
                                  struct rn_error *err)
 {
@@ -131,7 +141,8 @@ static rn_result load_abort_call(struct rn_sa_aggregator *a, struct rn_reader *r
     a->reason = (enum rn_sa_reason)reason;
     struct rn_view body;
     RN_TRY(load_message(a, r, RN_SA_ABORT_CALL, &body, err));
-    a->stage = a->sent[RN_SA_ACK_SET].length > 0 ? RN_SA_STAGE_ABORTING : RN_SA_STAGE_ABORTED;
+    const bool votes = a->sent[RN_SA_ACK_SET].length > 0 && a->t.level < RN_SA_LEVEL_CERTIFIED;
+    a->stage = votes ? RN_SA_STAGE_ABORTING : RN_SA_STAGE_ABORTED;
     return rn_ok();
 }
 
@@ -157,7 +168,8 @@ static const struct {
     {RN_SA_RECORD_SURVIVORS, RN_SA_STAGE_UPLOAD, RN_SA_STAGE_UPLOAD, load_survivors},
     {RN_SA_RECORD_CERTIFICATE, RN_SA_STAGE_VOTE, RN_SA_STAGE_VOTE, load_certificate},
     {RN_SA_RECORD_RESULT, RN_SA_STAGE_UNMASK, RN_SA_STAGE_UNMASK, load_result},
-    {RN_SA_RECORD_ABORT_CALL, RN_SA_STAGE_READY, RN_SA_STAGE_VOTE, load_abort_call},
+    {RN_SA_RECORD_RECEIPTS, RN_SA_STAGE_SUM, RN_SA_STAGE_SUM, load_receipts},
+    {RN_SA_RECORD_ABORT_CALL, RN_SA_STAGE_READY, RN_SA_STAGE_SUM, load_abort_call},
     {RN_SA_RECORD_ABORT_CERTIFICATE, RN_SA_STAGE_ABORTING, RN_SA_STAGE_ABORTED,
      load_abort_certificate},
 };
@@ -187,6 +199,21 @@ static rn_result load_record(struct rn_sa_aggregator *a, struct rn_view bytes, s
     return rn_fail(err, RN_E_DATA, "journal: a record that a coordinator does not write");
 }
 
+/* Of a session that was over before. */
+static void say_end(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    if (a->stage == RN_SA_STAGE_FINISHED) {
+        rn_sa_actions_add(actions, RN_SA_FINISHED)->blamed = a->blamed;
+    }
+    if (a->stage == RN_SA_STAGE_ABORTED) {
+        struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
+        action->reason = a->reason;
+        action->certified =
+            a->sent[RN_SA_ABORT_CERTIFICATE].length > 0 || a->sent[RN_SA_ACK_SET].length == 0;
+        action->blamed = a->blamed;
+    }
+}
+
 static void free_aggregator(struct rn_sa_aggregator **aggregator)
 {
     rn_sa_aggregator_free(*aggregator);
@@ -206,8 +233,8 @@ rn_result rn_sa_aggregator_resume(const struct rn_sa_aggregator_config *config,
     a->now_ms = now_ms;
     a->retry_at_ms = now_ms + config->params.retry_ms;
     rn_sa_aggregator_enter(a, a->stage, out_actions);
-    if (a->t.level == RN_SA_LEVEL_RESULT) {
-        rn_sa_actions_add(out_actions, RN_SA_SUM);
+    if (a->stage == RN_SA_STAGE_FINISHED) {
+        rn_sa_actions_add(out_actions, RN_SA_APPLY);
     }
     for (uint32_t i = 0; i < config->params.members; i++) {
         rn_sa_aggregator_resend(a, i, out_actions);
@@ -215,6 +242,7 @@ rn_result rn_sa_aggregator_resume(const struct rn_sa_aggregator_config *config,
             rn_sa_aggregator_send_need(a, i, out_actions); /* all: memory did not survive */
         }
     }
+    say_end(a, out_actions);
     *out = RN_TAKE(a);
     return rn_ok();
 }

@@ -71,11 +71,13 @@ static void close_acks(struct rn_sa_aggregator *a, struct rn_sa_actions *actions
     rn_sa_aggregator_enter(a, RN_SA_STAGE_UPLOAD, actions);
 }
 
-/* Half uploads are forgotten; the next session's lie in the same places. */
-static void forget_uploads(struct rn_sa_aggregator *a)
+/* The others are kept for the replay. */
+static void forget_half_uploads(struct rn_sa_aggregator *a)
 {
     for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
-        rn_sa_upload_clear(a, i);
+        if (!a->uploads[i].complete) {
+            rn_sa_upload_clear(a, i);
+        }
     }
 }
 
@@ -85,7 +87,7 @@ static void close_upload(struct rn_sa_aggregator *a, struct rn_sa_actions *actio
     rn_sa_survivors_write(a->inbox[RN_SA_DONE], &a->complete, &body);
     const rn_result applied = rn_sa_survivors_apply(&a->t, rn_buffer_view(&body), NULL);
     RN_BUG_IF(!rn_is_ok(applied));
-    forget_uploads(a);
+    forget_half_uploads(a);
     rn_sa_aggregator_broadcast(a, RN_SA_SURVIVORS, rn_buffer_view(&body));
     record_vector(a, record_message(a, RN_SA_RECORD_SURVIVORS, RN_SA_SURVIVORS, actions));
     rn_sa_aggregator_send(a, RN_SA_SURVIVORS, &a->t.joined, actions);
@@ -127,18 +129,19 @@ static void close_unmask(struct rn_sa_aggregator *a, struct rn_sa_actions *actio
     RN_BUG_IF(!rn_is_ok(applied));
     rn_sa_aggregator_broadcast(a, RN_SA_RESULT, rn_buffer_view(&body));
     record_vector(a, record_message(a, RN_SA_RECORD_RESULT, RN_SA_RESULT, actions));
-    rn_sa_actions_add(actions, RN_SA_SUM);
     rn_sa_aggregator_send(a, RN_SA_RESULT, &a->t.joined, actions);
     rn_sa_aggregator_enter(a, RN_SA_STAGE_SUM, actions);
 }
 
-static void finish(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
-{
-    rn_sa_aggregator_enter(a, RN_SA_STAGE_FINISHED, actions);
-    rn_sa_actions_add(actions, RN_SA_FINISHED)->blamed = a->blamed;
-}
-
 /* ---- ending without a sum ---- */
+
+static void record_abort_call(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
+                              struct rn_sa_actions *actions)
+{
+    struct rn_buffer *record = rn_sa_aggregator_record(a, RN_SA_RECORD_ABORT_CALL, actions);
+    rn_buffer_u32(record, (uint32_t)reason);
+    rn_buffer_blob(record, rn_buffer_view(&a->sent[RN_SA_ABORT_CALL]));
+}
 
 void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                           struct rn_sa_actions *actions)
@@ -150,6 +153,7 @@ void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                                &a->sent[RN_SA_ABORT_CALL]);
         rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &a->t.joined, actions);
     }
+    rn_sa_uploads_forget(a);
     rn_sa_aggregator_enter(a, RN_SA_STAGE_ABORTED, actions);
     struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
     action->reason = reason;
@@ -157,16 +161,24 @@ void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
     action->certified = certified;
 }
 
+/* Made durable: a restarted coordinator must not collect receipts for an adapter that it gave up. */
+static void give_up(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
+                    struct rn_sa_actions *actions)
+{
+    rn_sa_abort_call_write(&a->t, (uint32_t)reason, true, a->config.identity,
+                           &a->sent[RN_SA_ABORT_CALL]);
+    record_abort_call(a, reason, actions);
+    rn_sa_aggregator_end(a, reason, actions);
+}
+
 void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                                struct rn_sa_actions *actions)
 {
     a->reason = reason;
-    forget_uploads(a);
+    rn_sa_uploads_forget(a);
     rn_sa_abort_call_write(&a->t, (uint32_t)reason, false, a->config.identity,
                            &a->sent[RN_SA_ABORT_CALL]);
-    struct rn_buffer *record = rn_sa_aggregator_record(a, RN_SA_RECORD_ABORT_CALL, actions);
-    rn_buffer_u32(record, (uint32_t)reason);
-    rn_buffer_blob(record, rn_buffer_view(&a->sent[RN_SA_ABORT_CALL]));
+    record_abort_call(a, reason, actions);
     const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
     rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &all, actions);
     if (a->sent[RN_SA_ACK_SET].length == 0) { /* no T1, so nobody has uploaded anything */
@@ -355,6 +367,23 @@ static bool close_unmasking(struct rn_sa_aggregator *a, bool hard, struct rn_sa_
     return false;
 }
 
+/* Whoever took part gets time to replay; without a quorum of receipts no adapter moves. */
+static bool close_sum(struct rn_sa_aggregator *a, bool soft, bool hard,
+                      struct rn_sa_actions *actions)
+{
+    const struct rn_sa_set agreeing = rn_sa_receipts_agreeing(a);
+    const bool all = rn_sa_set_within(&a->t.survivors, &a->got[RN_SA_RECEIPT]);
+    if ((all || soft) && rn_sa_set_count(&agreeing) >= a->t.quorum) {
+        rn_sa_receipts_close(a, &agreeing, actions);
+        return true;
+    }
+    if (hard) {
+        give_up(a, RN_SA_REASON_RECEIPT_QUORUM, actions);
+        return true;
+    }
+    return false;
+}
+
 static bool close_aborting(struct rn_sa_aggregator *a, bool hard, struct rn_sa_actions *actions)
 {
     if (rn_sa_set_count(&a->for_abort) >= a->t.quorum) {
@@ -384,12 +413,8 @@ static bool close_stage(struct rn_sa_aggregator *a, struct rn_sa_actions *action
         return close_voting(a, hard, actions);
     case RN_SA_STAGE_UNMASK:
         return close_unmasking(a, hard, actions);
-    case RN_SA_STAGE_SUM: {
-        if (soft || rn_sa_set_within(&a->t.survivors, &a->got[RN_SA_RECEIPT])) {
-            finish(a, actions);
-        }
-        return false;
-    }
+    case RN_SA_STAGE_SUM:
+        return close_sum(a, soft, hard, actions);
     case RN_SA_STAGE_ABORTING:
         return close_aborting(a, hard, actions);
     case RN_SA_STAGE_ABORTED: /* late votes may still certify a called off session */

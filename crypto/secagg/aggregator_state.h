@@ -10,10 +10,10 @@
 #include "crypto/secagg/messages.h"
 #include "crypto/secagg/sarecord.h"
 
-/* One member's upload while it comes in. */
+/* One member's upload, from its first chunk until its sum is receipted. */
 struct rn_sa_upload {
-    bool open;                /* from the first chunk to the last */
-    struct rn_buffer *chunks; /* [layout.chunks] packed; NULL: they lie in the spool */
+    bool open;                /* something of it is held */
+    struct rn_buffer *chunks; /* [layout.chunks] whole Chunks; NULL: they lie in the spool */
     uint8_t *held;            /* [layout.chunks] */
     uint8_t *leaves;          /* [layout.chunks][32] */
     uint32_t have;
@@ -45,7 +45,7 @@ struct rn_sa_aggregator {
     struct rn_sa_set for_survivors, for_abort; /* votes */
     struct rn_sa_upload uploads[RN_SA_MEMBERS_MAX];
     struct rn_sa_set complete;  /* uploads in the masked sum */
-    uint64_t spool_bytes;       /* reserved: whole vectors of the uploads under way */
+    uint64_t spool_bytes;       /* reserved in memory: whole vectors of the uploads under way */
     struct rn_sa_vector vector; /* masked sum, then the sum */
     bool spoiled;               /* half an upload is in it, and cannot be taken out again */
     struct rn_sa_answers *answers[RN_SA_MEMBERS_MAX];
@@ -73,7 +73,8 @@ extern const struct rn_sa_aggregator_rule rn_sa_aggregator_rules[];
 
 rn_sa_aggregator_handler rn_sa_aggregator_on_ready, rn_sa_aggregator_on_shares,
     rn_sa_aggregator_on_ack, rn_sa_aggregator_on_chunk, rn_sa_aggregator_on_done,
-    rn_sa_aggregator_on_vote, rn_sa_aggregator_on_reveal, rn_sa_aggregator_on_receipt;
+    rn_sa_aggregator_on_vote, rn_sa_aggregator_on_reveal, rn_sa_aggregator_on_receipt,
+    rn_sa_aggregator_on_audit;
 
 /* Keeps the first message of its type. */
 void rn_sa_aggregator_keep(struct rn_sa_aggregator *a, const struct rn_sa_message *message);
@@ -108,6 +109,27 @@ void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t membe
                                 struct rn_sa_actions *actions);
 
 void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member);
+/* Of all members; the next session's lie in the same places. */
+void rn_sa_uploads_forget(struct rn_sa_aggregator *a);
+/* A chunk of a complete upload, whole, as its member sent it, in place of what out holds; its leaf
+ * is the signed one. RN_E_BUSY when it is not there any more. */
+RN_MUST rn_result rn_sa_upload_fetch(const struct rn_sa_aggregator *a, uint32_t member,
+                                     uint32_t chunk, struct rn_buffer *out, struct rn_error *err);
+/* After a restart: finds a survivor's upload in the spool again. RN_E_BUSY when what lies there is
+ * not what its Done signs. */
+RN_MUST rn_result rn_sa_upload_find(struct rn_sa_aggregator *a, uint32_t member,
+                                    struct rn_error *err);
+
+/* ---- aggregator_audit.c: replay and receipts */
+/* What rn_sa_aggregator_chunk gives beyond the chunks of the sum. RN_E_USAGE once there is an
+ * adapter. */
+RN_MUST rn_result rn_sa_aggregator_piece(struct rn_sa_aggregator *a, uint32_t piece,
+                                         struct rn_buffer *out, struct rn_error *err);
+/* Members whose receipts agree on one adapter: the largest such set. */
+struct rn_sa_set rn_sa_receipts_agreeing(const struct rn_sa_aggregator *a);
+/* Fixes the adapter that these receipts name: record, APPLY, broadcast. */
+void rn_sa_receipts_close(struct rn_sa_aggregator *a, const struct rn_sa_set *agreeing,
+                          struct rn_sa_actions *actions);
 
 /* R4: rebuilds every secret, takes the masks off, checks the range. */
 enum rn_sa_unmask {

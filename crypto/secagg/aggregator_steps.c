@@ -114,6 +114,10 @@ void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type ty
     case RN_SA_REVEAL:
         rn_sa_aggregator_send(a, RN_SA_RESULT, &to, actions);
         return;
+    case RN_SA_RECEIPT:
+    case RN_SA_AUDIT:
+        rn_sa_aggregator_send(a, RN_SA_RECEIPTS, &to, actions);
+        return;
     default:
         return;
     }
@@ -190,25 +194,5 @@ rn_result rn_sa_aggregator_on_vote(struct rn_sa_aggregator *a, const struct rn_s
               "vote: its sender is not entitled to it");
     rn_sa_aggregator_keep(a, message);
     rn_sa_set_add(vote == RN_SA_VOTE_SURVIVORS ? &a->for_survivors : &a->for_abort, member);
-    return rn_ok();
-}
-
-rn_result rn_sa_aggregator_on_receipt(struct rn_sa_aggregator *a,
-                                      const struct rn_sa_message *message,
-                                      struct rn_sa_actions *actions, struct rn_error *err)
-{
-    uint8_t adapter[RN_HASH_BYTES];
-    RN_TRY(rn_sa_receipt_read(&a->t, message->body, adapter, err));
-    const uint32_t first = rn_sa_set_next(&a->got[RN_SA_RECEIPT], 0);
-    if (first < RN_SA_MEMBERS_MAX) {
-        const struct rn_buffer *other = &a->inbox[RN_SA_RECEIPT][first];
-        const uint8_t *theirs = other->data + RN_SA_ENVELOPE_BYTES + RN_HASH_BYTES;
-        if (memcmp(theirs, adapter, RN_HASH_BYTES) != 0) { /* two adapters from one sum */
-            struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
-            rn_sa_evidence_write(RN_SA_EVIDENCE_RECEIPTS, rn_buffer_view(other), message->whole,
-                                 &action->bytes);
-        }
-    }
-    rn_sa_aggregator_keep(a, message);
     return rn_ok();
 }

@@ -7,8 +7,8 @@
  */
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "crypto/maskkey.h"
 #include "crypto/secagg/aggregator_state.h"
+#include "crypto/secagg/openmasks.h"
 #include "crypto/shamir.h"
 
 #include <string.h>
@@ -116,47 +116,12 @@ static bool open_secrets(struct rn_sa_aggregator *a)
     return all;
 }
 
-/* Adds a key, and applies the set first when it is full. */
-static rn_result add_key(struct rn_sa_aggregator *a, struct rn_mask_set **masks,
-                         const struct rn_secret32 *key, int sign)
-{
-    if (rn_mask_set_count(*masks) == RN_MASK_SET_MAX) {
-        RN_TRY(rn_sa_vector_mask(&a->vector, *masks, NULL));
-        rn_mask_set_free(*masks);
-        *masks = rn_mask_set_new(RN_MASK_SET_MAX);
-    }
-    return rn_mask_set_insert(*masks, key, sign, NULL);
-}
-
-static rn_result add_keys_of(struct rn_sa_aggregator *a, uint32_t member,
-                             const struct rn_scalar *secret, struct rn_mask_set **masks)
-{
-    struct rn_mask_context context;
-    memcpy(context.session, a->t.session, RN_HASH_BYTES);
-    memcpy(context.transcript, a->t.t1, RN_HASH_BYTES);
-    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
-    const struct rn_sa_set *survivors = &a->t.survivors;
-    if (rn_sa_set_has(survivors, member)) {
-        rn_mask_key_self(&context, secret, member, &key);
-        return add_key(a, masks, &key, -1);
-    }
-    for (uint32_t j = rn_sa_set_next(survivors, 0); j < RN_SA_MEMBERS_MAX;
-         j = rn_sa_set_next(survivors, j + 1)) {
-        RN_TRY(rn_mask_key_pair(&context, secret, member, &a->t.peers[j].mask, j, &key, NULL));
-        RN_TRY(add_key(a, masks, &key, -rn_mask_sign(j, member)));
-    }
-    return rn_ok();
-}
-
 static rn_result take_masks_off(struct rn_sa_aggregator *a)
 {
-    struct rn_mask_set *RN_CLEANUP(rn_mask_set_free_cleanup) masks =
-        rn_mask_set_new(RN_MASK_SET_MAX);
-    for (uint32_t i = rn_sa_set_next(&a->t.linked, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(&a->t.linked, i + 1)) {
-        RN_TRY(add_keys_of(a, i, &a->secrets[i], &masks));
-    }
-    return rn_sa_vector_mask(&a->vector, masks, NULL);
+    struct rn_sa_open_masks *RN_CLEANUP(rn_sa_open_masks_free_cleanup) masks = NULL;
+    RN_TRY(rn_sa_open_masks_new(&a->t, a->secrets, &masks, NULL));
+    return rn_sa_open_masks_take(masks, a->vector.lanes, a->t.layout.lane_bytes, 0,
+                                 a->t.layout.lanes, NULL);
 }
 
 enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a)

@@ -12,6 +12,7 @@
 #define CHUNK_BODY_MAX \
     (RN_SA_CHUNK_HEAD + (RN_SA_CHUNK_ELEMENTS_MAX + RN_SA_CANARIES) * RN_SA_BITS_MAX / 8u + 1u)
 #define NEED_BODY_MAX (4u + RN_SA_CHUNKS_MAX / 8u)
+#define LEAVES_BODY_MAX (4u + RN_SA_CHUNKS_MAX * RN_HASH_BYTES)
 /* Commitments to two polynomials, and one dealer's part of a share set; t <= N. */
 #define COEFFICIENTS_MAX (2u * (N - 1u) * 32u)
 /* One proof of blame in a result. */
@@ -48,9 +49,13 @@ static const struct {
     [RN_SA_SUM_CHUNK] = {"sum-chunk", true, RN_SA_CHUNK_HEAD + 1, CHUNK_BODY_MAX},
     [RN_SA_RECEIPT] = {"receipt", false, RN_SA_RECEIPT_BODY, RN_SA_RECEIPT_BODY},
     [RN_SA_FOLLOW] = {"follow", false, 4, 4 + NEED_BODY_MAX},
+    [RN_SA_AUDIT] = {"audit", false, RN_SA_AUDIT_BODY, RN_SA_AUDIT_BODY},
+    [RN_SA_LEAVES] = {"leaves", true, 4 + RN_HASH_BYTES, LEAVES_BODY_MAX},
+    [RN_SA_RECEIPTS] = {"receipts", true, 4, 4 + N *RN_SA_RECEIPT_BYTES},
 };
 
 _Static_assert(CHUNK_BODY_MAX + RN_SA_ENVELOPE_BYTES <= RN_SA_MESSAGE_MAX, "chunks fit");
+_Static_assert(LEAVES_BODY_MAX + RN_SA_ENVELOPE_BYTES <= RN_SA_MESSAGE_MAX, "leaves fit");
 _Static_assert(N *SHARES_SET_PART_MAX + 1024 <= RN_SA_MESSAGE_MAX, "share sets fit");
 _Static_assert(N *(BLAME_MAX + RN_SA_RESULT_ENTRY) + 1024 <= RN_SA_MESSAGE_MAX, "results fit");
 

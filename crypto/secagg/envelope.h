@@ -36,6 +36,9 @@ enum rn_sa_type {
     RN_SA_SUM_CHUNK,
     RN_SA_RECEIPT,
     RN_SA_FOLLOW,
+    RN_SA_AUDIT,
+    RN_SA_LEAVES,
+    RN_SA_RECEIPTS,
     RN_SA_TYPE_LAST_,
 };
 
@@ -67,6 +70,8 @@ struct rn_sa_message {
 #define RN_SA_REVEAL_ENTRY (4u + 4u + 32u)
 #define RN_SA_RESULT_ENTRY (4u + 4u + 32u)
 #define RN_SA_RECEIPT_BODY (2u * 32u)
+#define RN_SA_RECEIPT_BYTES (RN_SA_ENVELOPE_BYTES + RN_SA_RECEIPT_BODY)
+#define RN_SA_AUDIT_BODY (2u * 4u + RN_SA_SET_BYTES)
 #define RN_SA_ABORT_CALL_BODY (2u * 4u)
 #define RN_SA_CHUNK_HEAD (8u + 4u)
 

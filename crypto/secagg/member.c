@@ -26,6 +26,11 @@ const struct rn_sa_member_rule rn_sa_member_rules[] = {
     {RN_SA_M_VOTED, RN_SA_CERTIFICATE, rn_sa_member_on_certificate, RN_SA_M_REVEALED},
     {RN_SA_M_REVEALED, RN_SA_RESULT, rn_sa_member_on_result, RN_SA_M_FETCHING},
     {RN_SA_M_FETCHING, RN_SA_SUM_CHUNK, rn_sa_member_on_sum_chunk, RN_SA_M_FETCHING},
+    {RN_SA_M_AUDITING, RN_SA_LEAVES, rn_sa_member_on_leaves, RN_SA_M_AUDITING},
+    {RN_SA_M_AUDITING, RN_SA_CHUNK, rn_sa_member_on_upload_chunk, RN_SA_M_AUDITING},
+    {RN_SA_M_FETCHING, RN_SA_RECEIPTS, rn_sa_member_on_receipts, RN_SA_M_FETCHING},
+    {RN_SA_M_AUDITING, RN_SA_RECEIPTS, rn_sa_member_on_receipts, RN_SA_M_SUMMED},
+    {RN_SA_M_RECEIPTED, RN_SA_RECEIPTS, rn_sa_member_on_receipts, RN_SA_M_SUMMED},
 
     {RN_SA_M_FOLLOWING, RN_SA_READY_SET, rn_sa_member_on_follow, RN_SA_M_FOLLOWING},
     {RN_SA_M_FOLLOWING, RN_SA_ACK_SET, rn_sa_member_on_follow, RN_SA_M_FOLLOWING},
@@ -42,6 +47,9 @@ const struct rn_sa_member_rule rn_sa_member_rules[] = {
     {RN_SA_M_DONE, RN_SA_ABORT_CALL, rn_sa_member_on_abort_call, RN_SA_M_ABORTING},
     {RN_SA_M_VOTED, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_VOTED},
     {RN_SA_M_REVEALED, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_REVEALED},
+    {RN_SA_M_FETCHING, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_FETCHING},
+    {RN_SA_M_AUDITING, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_AUDITING},
+    {RN_SA_M_RECEIPTED, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_RECEIPTED},
     {RN_SA_M_ABORTING, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_ABORTING},
 
     {RN_SA_M_DONE, RN_SA_ABORT_CERTIFICATE, rn_sa_member_on_abort_certificate, RN_SA_M_ABORTED},
@@ -64,6 +72,7 @@ const char *rn_sa_member_state_name(enum rn_sa_member_state state)
         [RN_SA_M_DONE] = "done",         [RN_SA_M_VOTED] = "voted",
         [RN_SA_M_REVEALED] = "revealed", [RN_SA_M_FOLLOWING] = "following",
         [RN_SA_M_FETCHING] = "fetching", [RN_SA_M_SUMMED] = "summed",
+        [RN_SA_M_AUDITING] = "auditing", [RN_SA_M_RECEIPTED] = "receipted",
         [RN_SA_M_FINISHED] = "finished", [RN_SA_M_ABORTING] = "aborting",
         [RN_SA_M_ABORTED] = "aborted",
     };
@@ -110,6 +119,7 @@ void rn_sa_member_free(struct rn_sa_member *member)
     rn_buffer_clear(&member->shares);
     rn_buffer_clear(&member->done);
     rn_buffer_clear(&member->reveal);
+    rn_buffer_clear(&member->receipt);
     rn_buffer_clear(&member->certificate);
     rn_buffer_clear(&member->outbox);
     rn_free(member->leaves);
@@ -117,6 +127,7 @@ void rn_sa_member_free(struct rn_sa_member *member)
     rn_sa_vector_clear(&member->sum);
     rn_free(member->sum_leaves);
     rn_free(member->sum_bits);
+    rn_sa_audit_free(member->audit);
     rn_free(member);
 }
 
@@ -128,6 +139,7 @@ enum rn_sa_stage rn_sa_member_stage(const struct rn_sa_member *member)
         [RN_SA_M_ACKED] = RN_SA_STAGE_ACKS,        [RN_SA_M_UPLOADING] = RN_SA_STAGE_UPLOAD,
         [RN_SA_M_DONE] = RN_SA_STAGE_UPLOAD,       [RN_SA_M_VOTED] = RN_SA_STAGE_VOTE,
         [RN_SA_M_REVEALED] = RN_SA_STAGE_UNMASK,   [RN_SA_M_FETCHING] = RN_SA_STAGE_SUM,
+        [RN_SA_M_AUDITING] = RN_SA_STAGE_SUM,      [RN_SA_M_RECEIPTED] = RN_SA_STAGE_SUM,
         [RN_SA_M_SUMMED] = RN_SA_STAGE_SUM,        [RN_SA_M_FINISHED] = RN_SA_STAGE_FINISHED,
         [RN_SA_M_ABORTING] = RN_SA_STAGE_ABORTING, [RN_SA_M_ABORTED] = RN_SA_STAGE_ABORTED,
     };
@@ -135,7 +147,7 @@ enum rn_sa_stage rn_sa_member_stage(const struct rn_sa_member *member)
         [RN_SA_LEVEL_NONE] = RN_SA_STAGE_OFFER,     [RN_SA_LEVEL_SESSION] = RN_SA_STAGE_READY,
         [RN_SA_LEVEL_JOINED] = RN_SA_STAGE_SHARES,  [RN_SA_LEVEL_LINKED] = RN_SA_STAGE_UPLOAD,
         [RN_SA_LEVEL_SURVIVORS] = RN_SA_STAGE_VOTE, [RN_SA_LEVEL_CERTIFIED] = RN_SA_STAGE_UNMASK,
-        [RN_SA_LEVEL_RESULT] = RN_SA_STAGE_SUM,
+        [RN_SA_LEVEL_RESULT] = RN_SA_STAGE_SUM,     [RN_SA_LEVEL_RECEIPTED] = RN_SA_STAGE_SUM,
     };
     return member->state == RN_SA_M_FOLLOWING ? levels[member->t.level] : stages[member->state];
 }
@@ -201,8 +213,13 @@ void rn_sa_member_persist(const struct rn_sa_member *m, enum rn_sa_record_kind k
 void rn_sa_member_ask(struct rn_sa_member *m, struct rn_sa_actions *actions)
 {
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
-    const uint8_t *bits = m->t.level == RN_SA_LEVEL_RESULT ? m->sum_bits : NULL;
-    rn_sa_follow_write(&m->t, m->config.self, bits, m->config.identity, &message);
+    if (m->audit != NULL) {
+        const struct rn_sa_audit_request wanted = rn_sa_audit_wanted(m->audit);
+        rn_sa_audit_write(&m->t, m->config.self, &wanted, m->config.identity, &message);
+    } else {
+        const uint8_t *bits = m->t.level >= RN_SA_LEVEL_RESULT ? m->sum_bits : NULL;
+        rn_sa_follow_write(&m->t, m->config.self, bits, m->config.identity, &message);
+    }
     struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND);
     action->bytes = message;
     message = (struct rn_buffer){0};
@@ -304,9 +321,24 @@ static rn_result check_repeated(struct rn_sa_member *m, const struct rn_sa_messa
     return rn_ok();
 }
 
+/* Another member's Chunk, for the replay. Its signature is of no use: the leaf that the signed Done
+ * names says more. */
+static rn_result check_upload_frame(const struct rn_sa_member *m,
+                                    const struct rn_sa_message *message, struct rn_error *err)
+{
+    RN_ENSURE(rn_sa_set_has(&m->t.survivors, message->sender) &&
+                  memcmp(message->session, m->t.session, RN_HASH_BYTES) == 0 &&
+                  memcmp(message->transcript, m->t.t1, RN_HASH_BYTES) == 0,
+              err, RN_E_PEER_PROTOCOL, "chunk: not one that is in this sum");
+    return rn_ok();
+}
+
 static rn_result check_frame(const struct rn_sa_member *m, const struct rn_sa_message *message,
                              struct rn_error *err)
 {
+    if (m->state == RN_SA_M_AUDITING && message->type == RN_SA_CHUNK) {
+        return check_upload_frame(m, message, err);
+    }
     RN_ENSURE(rn_sa_type_from_coordinator(message->type) && message->sender == RN_SA_COORDINATOR,
               err, RN_E_PEER_PROTOCOL, "%s: not a message of a coordinator",
               rn_sa_type_name(message->type));
@@ -360,7 +392,8 @@ static bool is_waiting(const struct rn_sa_member *m)
 {
     return m->state == RN_SA_M_READY || m->state == RN_SA_M_DEALT || m->state == RN_SA_M_ACKED ||
            m->state == RN_SA_M_DONE || m->state == RN_SA_M_VOTED || m->state == RN_SA_M_REVEALED ||
-           m->state == RN_SA_M_ABORTING || m->state == RN_SA_M_FOLLOWING;
+           m->state == RN_SA_M_ABORTING || m->state == RN_SA_M_FOLLOWING ||
+           m->state == RN_SA_M_RECEIPTED;
 }
 
 static void send_again(struct rn_sa_member *m, struct rn_sa_actions *actions)
@@ -368,7 +401,8 @@ static void send_again(struct rn_sa_member *m, struct rn_sa_actions *actions)
     if (is_waiting(m) && m->outbox.length > 0) {
         rn_sa_member_send(m, &m->outbox, actions);
     }
-    if (m->state == RN_SA_M_FOLLOWING || m->state == RN_SA_M_FETCHING) {
+    if (m->state == RN_SA_M_FOLLOWING || m->state == RN_SA_M_FETCHING ||
+        m->state == RN_SA_M_AUDITING) {
         rn_sa_member_ask(m, actions);
     }
 }
@@ -391,8 +425,8 @@ void rn_sa_member_resend(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_a
 {
     m->now_ms = now_ms;
     send_again(m, out_actions);
-    if (m->state == RN_SA_M_FINISHED) {
-        rn_sa_member_send(m, &m->outbox, out_actions); /* the receipt */
+    if (m->state == RN_SA_M_FINISHED && m->receipted) {
+        rn_sa_member_send(m, &m->receipt, out_actions);
     }
     if (m->state == RN_SA_M_UPLOADING) {
         struct rn_sa_action *action = rn_sa_actions_add(out_actions, RN_SA_SEND_BULK);
@@ -496,48 +530,5 @@ rn_result rn_sa_member_bulk_sent(struct rn_sa_member *m, uint64_t now_ms,
     memcpy(m->own_t1, m->t.t1, RN_HASH_BYTES);
     rn_sa_member_send(m, &m->done, out_actions);
     rn_sa_member_enter(m, RN_SA_M_DONE, out_actions);
-    return rn_ok();
-}
-
-static bool has_sum(const struct rn_sa_member *m)
-{
-    return m->state == RN_SA_M_SUMMED || m->state == RN_SA_M_FINISHED;
-}
-
-rn_result rn_sa_member_sum_info(const struct rn_sa_member *m, struct rn_sa_sum_info *out,
-                                struct rn_error *err)
-{
-    RN_ENSURE(has_sum(m), err, RN_E_USAGE, "there is no sum yet");
-    *out = (struct rn_sa_sum_info){
-        .elements = m->t.layout.elements,
-        .survivors = m->t.survivors,
-        .contributors = rn_sa_set_count(&m->t.survivors),
-        .blamed = m->t.blamed,
-    };
-    memcpy(out->transcript, m->t.t2, RN_HASH_BYTES);
-    memcpy(out->sum_hash, m->t.sum_root, RN_HASH_BYTES);
-    return rn_ok();
-}
-
-rn_result rn_sa_member_sum_read(const struct rn_sa_member *m, uint64_t first, uint32_t count,
-                                uint64_t *out, struct rn_error *err)
-{
-    RN_ENSURE(has_sum(m) && first <= m->t.layout.elements && count <= m->t.layout.elements - first,
-              err, RN_E_USAGE, "there is no such part of a sum");
-    rn_sa_vector_read(&m->sum, first, count, out);
-    return rn_ok();
-}
-
-rn_result rn_sa_member_adapter(struct rn_sa_member *m,
-                               const uint8_t adapter_hash[static RN_HASH_BYTES], uint64_t now_ms,
-                               struct rn_sa_actions *out_actions, struct rn_error *err)
-{
-    RN_ENSURE(m->state == RN_SA_M_SUMMED, err, RN_E_USAGE, "no adapter is wanted now");
-    m->now_ms = now_ms;
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) receipt = {0};
-    rn_sa_receipt_write(&m->t, m->config.self, adapter_hash, m->config.identity, &receipt);
-    rn_sa_member_send(m, &receipt, out_actions);
-    rn_sa_member_enter(m, RN_SA_M_FINISHED, out_actions);
-    rn_sa_actions_add(out_actions, RN_SA_FINISHED)->blamed = m->t.blamed;
     return rn_ok();
 }

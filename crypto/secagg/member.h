@@ -12,7 +12,8 @@
  *   rn_sa_member_input()               -> PERSIST, SEND Ready
  *   rn_sa_member_receive(...)          as messages come; rn_sa_member_tick() every second or so
  *     SEND_BULK: rn_sa_member_chunk() for each wanted chunk, send, then rn_sa_member_bulk_sent()
- *     SUM: rn_sa_member_sum_read(), compute the next adapter, rn_sa_member_adapter(its hash)
+ *     SUM: rn_sa_member_sum_read(), which adapter would follow? rn_sa_member_adapter(its hash)
+ *     APPLY: rn_sa_member_sum_read(), take that adapter, rn_sa_member_applied(its hash)
  *     FINISHED or ABORTED: rn_sa_member_free()
  *
  * After a restart: rn_sa_spent_load() with every kept record, then, for a session whose records are
@@ -117,21 +118,29 @@ RN_MUST rn_result rn_sa_member_chunk(struct rn_sa_member *member, uint32_t chunk
 RN_MUST rn_result rn_sa_member_bulk_sent(struct rn_sa_member *member, uint64_t now_ms,
                                          struct rn_sa_actions *out_actions, struct rn_error *err);
 
-/* After SUM. Elements [first, first + count) of the sum over `contributors` members. */
+/* From SUM or APPLY on. Elements [first, first + count) of the sum over `contributors` members. */
 struct rn_sa_sum_info {
     uint64_t elements;
     struct rn_sa_set survivors;        /* U3: whose values are in the sum */
     uint32_t contributors;             /* |U3| */
     uint8_t transcript[RN_HASH_BYTES]; /* T2 */
     uint8_t sum_hash[RN_HASH_BYTES];
+    uint8_t adapter_hash[RN_HASH_BYTES]; /* that follows, by a quorum of receipts; zero before */
     struct rn_sa_set blamed; /* proven: each signed a false share */
 };
 RN_MUST rn_result rn_sa_member_sum_info(const struct rn_sa_member *member,
                                         struct rn_sa_sum_info *out, struct rn_error *err);
 RN_MUST rn_result rn_sa_member_sum_read(const struct rn_sa_member *member, uint64_t first,
                                         uint32_t count, uint64_t *out, struct rn_error *err);
-/* The hash of the adapter computed from the sum: -> SEND Receipt, FINISHED. */
+/* After SUM: the hash of the adapter that would follow: -> PERSIST, SEND Receipt. */
 RN_MUST rn_result rn_sa_member_adapter(struct rn_sa_member *member,
+                                       const uint8_t adapter_hash[static RN_HASH_BYTES],
+                                       uint64_t now_ms, struct rn_sa_actions *out_actions,
+                                       struct rn_error *err);
+
+/* After APPLY: the adapter that was taken: -> FINISHED, or ABORTED (RN_SA_REASON_ADAPTER_DIFFERS)
+ * when it is not the one of the certificate. Compare with rn_sa_sum_info before it is taken. */
+RN_MUST rn_result rn_sa_member_applied(struct rn_sa_member *member,
                                        const uint8_t adapter_hash[static RN_HASH_BYTES],
                                        uint64_t now_ms, struct rn_sa_actions *out_actions,
                                        struct rn_error *err);

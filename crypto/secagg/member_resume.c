@@ -84,6 +84,18 @@ static rn_result load_revealed(struct rn_sa_member *m, struct rn_reader *r, stru
     return rn_ok();
 }
 
+static rn_result load_receipted(struct rn_sa_member *m, struct rn_reader *r, struct rn_error *err)
+{
+    const struct rn_view bytes = rn_read_blob(r, RN_SA_MESSAGE_MAX);
+    struct rn_sa_message message;
+    RN_TRY(parse_own(m, bytes, RN_SA_RECEIPT, &message, err));
+    m->receipted = true;
+    rn_buffer_append(&m->receipt, bytes.data, bytes.length);
+    rn_buffer_clear(&m->outbox);
+    rn_buffer_append(&m->outbox, bytes.data, bytes.length);
+    return rn_ok();
+}
+
 static rn_result load_closed(struct rn_sa_member *m, struct rn_reader *r, struct rn_error *err)
 {
     const struct rn_view bytes = rn_read_blob(r, RN_SA_MESSAGE_MAX);
@@ -116,6 +128,9 @@ static rn_result load_record(struct rn_sa_member *m, struct rn_view bytes, bool 
         break;
     case RN_SA_RECORD_REVEALED:
         result = load_revealed(m, &record.body, err);
+        break;
+    case RN_SA_RECORD_RECEIPTED:
+        result = load_receipted(m, &record.body, err);
         break;
     case RN_SA_RECORD_CLOSED:
         result = load_closed(m, &record.body, err);

@@ -5,6 +5,7 @@
 #ifndef RN_CRYPTO_SECAGG_MEMBER_STATE_H
 #define RN_CRYPTO_SECAGG_MEMBER_STATE_H
 
+#include "crypto/secagg/audit.h"
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/messages.h"
 #include "crypto/secagg/sarecord.h"
@@ -22,7 +23,9 @@ enum rn_sa_member_state {
     RN_SA_M_REVEALED,  /* sent Reveal, waits for the Result */
     RN_SA_M_FOLLOWING, /* has no part any more, follows the public transcript */
     RN_SA_M_FETCHING,  /* collects the chunks of the sum */
-    RN_SA_M_SUMMED,    /* waits for the service: rn_sa_member_adapter */
+    RN_SA_M_AUDITING,  /* replays its part of the sum */
+    RN_SA_M_SUMMED,    /* waits for the service: rn_sa_member_adapter, or _applied */
+    RN_SA_M_RECEIPTED, /* sent Receipt, waits for a quorum of them */
     RN_SA_M_FINISHED,
     RN_SA_M_ABORTING, /* voted ABORT after Done, waits for the abort certificate */
     RN_SA_M_ABORTED,
@@ -52,11 +55,13 @@ struct rn_sa_member {
     bool ignored;                  /* the handler had no use for the message: it may come again */
     uint8_t own_t1[RN_HASH_BYTES]; /* when spent */
     uint8_t own_t2[RN_HASH_BYTES]; /* when revealed */
+    bool receipted;                /* Receipt is in the journal */
     struct rn_sa_set valid;        /* dealers whose shares opened */
     struct rn_buffer offer;        /* the coordinator's, for the journal */
     struct rn_buffer shares;       /* own, whole */
     struct rn_buffer done;
     struct rn_buffer reveal;
+    struct rn_buffer receipt;
     struct rn_buffer certificate; /* whole, of survivors or an abort: the first that was accepted */
     struct rn_buffer outbox;      /* last message sent: sent again until it is answered */
     struct rn_mask_set *masks;
@@ -66,6 +71,7 @@ struct rn_sa_member {
     uint8_t *sum_leaves; /* [chunks][32] */
     uint8_t *sum_bits;   /* chunks still wanted */
     uint32_t sum_left;
+    struct rn_sa_audit *audit; /* while AUDITING */
     uint64_t deadline_ms; /* 0: none */
     uint64_t retry_at_ms;
     uint64_t now_ms;
@@ -92,6 +98,7 @@ extern const struct rn_sa_member_rule rn_sa_member_rules[];
 rn_sa_member_handler rn_sa_member_on_offer, rn_sa_member_on_ready_set, rn_sa_member_on_shares_set,
     rn_sa_member_on_ack_set, rn_sa_member_on_need, rn_sa_member_on_survivors,
     rn_sa_member_on_certificate, rn_sa_member_on_result, rn_sa_member_on_sum_chunk,
+    rn_sa_member_on_leaves, rn_sa_member_on_upload_chunk, rn_sa_member_on_receipts,
     rn_sa_member_on_follow, rn_sa_member_on_abort_call, rn_sa_member_on_abort_certificate,
     rn_sa_member_on_late_abort;
 
@@ -117,7 +124,7 @@ void rn_sa_member_keep_certificate(struct rn_sa_member *m, const struct rn_sa_me
  * and more of them shall not fill the journal. */
 void rn_sa_member_give_evidence(struct rn_sa_member *m, enum rn_sa_type type, struct rn_view second,
                                 struct rn_sa_actions *actions);
-/* Sends Follow for what is missing. */
+/* Sends Follow, or Audit, for what is missing. */
 void rn_sa_member_ask(struct rn_sa_member *m, struct rn_sa_actions *actions);
 
 #endif

@@ -248,6 +248,37 @@ void rn_sa_receipt_write(const struct rn_sa_transcript *transcript, uint32_t sel
 RN_MUST rn_result rn_sa_receipt_read(const struct rn_sa_transcript *transcript, struct rn_view body,
                                      uint8_t out_adapter_hash[static RN_HASH_BYTES],
                                      struct rn_error *err);
+/* messages[i]: whole Receipt of member i, for members in the set. */
+void rn_sa_receipts_write(const struct rn_buffer *messages, const struct rn_sa_set *set,
+                          struct rn_buffer *out_body);
+/* Enters RECEIPTED: Q receipts or more, over our sum's root and one adapter. */
+RN_MUST rn_result rn_sa_receipts_apply(struct rn_sa_transcript *transcript, struct rn_view body,
+                                       struct rn_error *err);
+
+/* ---- R5 Audit ---- */
+/* What a member lacks for its replay: the leaves of these members' uploads, or `chunk` of these
+ * members and, of all survivors, the chunks of its part that come after. */
+struct rn_sa_audit_request {
+    bool leaves;
+    uint32_t chunk; /* 0 for leaves */
+    struct rn_sa_set members;
+};
+void rn_sa_audit_write(const struct rn_sa_transcript *transcript, uint32_t self,
+                       const struct rn_sa_audit_request *request,
+                       const struct rn_identity *identity, struct rn_buffer *out);
+RN_MUST rn_result rn_sa_audit_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                                   struct rn_sa_audit_request *out, struct rn_error *err);
+/* leaves: layout.chunks * 32 bytes. */
+void rn_sa_leaves_write(const struct rn_sa_transcript *transcript, uint32_t member,
+                        const uint8_t *leaves, const struct rn_identity *identity,
+                        struct rn_buffer *out);
+/* Checked against the root that the member's Done signs. out_leaves is borrowed from body. */
+RN_MUST rn_result rn_sa_leaves_read(const struct rn_sa_transcript *transcript, struct rn_view body,
+                                    uint32_t *out_member, struct rn_view *out_leaves,
+                                    struct rn_error *err);
+/* The root in the Done of a survivor. */
+void rn_sa_done_root(const struct rn_sa_transcript *transcript, uint32_t member,
+                     uint8_t out[static RN_HASH_BYTES]);
 
 /* ---- Follow ---- */
 /* bits: wanted chunks of the sum, at level RESULT; else NULL. */

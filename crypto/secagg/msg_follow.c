@@ -11,7 +11,8 @@ void rn_sa_follow_write(const struct rn_sa_transcript *transcript, uint32_t self
                         struct rn_buffer *out)
 {
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    rn_buffer_u32(&body, (uint32_t)transcript->level);
+    const enum rn_sa_level level = transcript->level;
+    rn_buffer_u32(&body, (uint32_t)(level < RN_SA_LEVEL_RESULT ? level : RN_SA_LEVEL_RESULT));
     if (bits != NULL) {
         rn_buffer_append(&body, bits, rn_sa_bits_bytes(transcript));
     }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * R5. Result, coordinator to all: the root of the sum's chunks, the opened secrets, proofs of
- * blame. Receipt, member to coordinator: this sum, and the adapter that this member computed from
- * it.
+ * blame.
  */
 #include "base/guard.h"
 #include "crypto/secagg/messages.h"
@@ -35,7 +34,7 @@ void rn_sa_result_write(const struct rn_sa_transcript *transcript,
 }
 
 static rn_result read_secrets(const struct rn_sa_transcript *transcript, struct rn_reader *r,
-                              struct rn_error *err)
+                              struct rn_scalar *out, struct rn_error *err)
 {
     const uint32_t count = rn_read_u32(r);
     RN_ENSURE(count == rn_sa_set_count(&transcript->linked) &&
@@ -47,9 +46,8 @@ static rn_result read_secrets(const struct rn_sa_transcript *transcript, struct 
         const uint32_t kind = rn_read_u32(r);
         RN_ENSURE(member == i && kind == (uint32_t)rn_sa_kind_due(transcript, i), err,
                   RN_E_PEER_PROTOCOL, "result: the wrong secret of member %u is opened", i);
-        struct rn_scalar secret;
-        RN_TRY(rn_scalar_parse(rn_read_view(r, RN_SCALAR_BYTES).data, false, &secret, err));
-        RN_ENSURE(rn_sa_secret_matches(transcript, i, &secret), err, RN_E_PEER_PROTOCOL,
+        RN_TRY(rn_scalar_parse(rn_read_view(r, RN_SCALAR_BYTES).data, false, &out[i], err));
+        RN_ENSURE(rn_sa_secret_matches(transcript, i, &out[i]), err, RN_E_PEER_PROTOCOL,
                   "result: the secret of member %u is not the one it published", i);
     }
     return rn_ok();
@@ -82,42 +80,15 @@ rn_result rn_sa_result_apply(struct rn_sa_transcript *transcript, struct rn_view
     uint8_t root[RN_HASH_BYTES];
     rn_read_copy(&r, root, sizeof root);
     struct rn_sa_set blamed = {{0}};
-    RN_TRY(read_secrets(transcript, &r, err));
+    struct rn_scalar opened[RN_SA_MEMBERS_MAX] = {0};
+    RN_TRY(read_secrets(transcript, &r, opened, err));
     RN_TRY(read_proofs(transcript, &r, &blamed, err));
     RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "result: wrong length");
     memcpy(transcript->sum_root, root, sizeof root);
     transcript->blamed = blamed;
+    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+        transcript->peers[i].opened = opened[i];
+    }
     transcript->level = RN_SA_LEVEL_RESULT;
-    return rn_ok();
-}
-
-void rn_sa_receipt_write(const struct rn_sa_transcript *transcript, uint32_t self,
-                         const uint8_t adapter_hash[static RN_HASH_BYTES],
-                         const struct rn_identity *identity, struct rn_buffer *out)
-{
-    uint8_t body[RN_SA_RECEIPT_BODY];
-    struct rn_writer w = rn_writer_to(body, sizeof body);
-    rn_write_bytes(&w, transcript->sum_root, RN_HASH_BYTES);
-    rn_write_bytes(&w, adapter_hash, RN_HASH_BYTES);
-    const struct rn_sa_draft draft = {
-        .type = RN_SA_RECEIPT,
-        .sender = self,
-        .recipient = RN_SA_COORDINATOR,
-        .hash = transcript->t2,
-        .body = rn_view_of(body, sizeof body),
-    };
-    rn_sa_transcript_write(transcript, &draft, identity, out);
-}
-
-rn_result rn_sa_receipt_read(const struct rn_sa_transcript *transcript, struct rn_view body,
-                             uint8_t out_adapter_hash[static RN_HASH_BYTES], struct rn_error *err)
-{
-    struct rn_reader r = rn_reader_of(body);
-    uint8_t root[RN_HASH_BYTES];
-    rn_read_copy(&r, root, sizeof root);
-    rn_read_copy(&r, out_adapter_hash, RN_HASH_BYTES);
-    RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "receipt: wrong length");
-    RN_ENSURE(memcmp(root, transcript->sum_root, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
-              "receipt: for another sum");
     return rn_ok();
 }

@@ -77,6 +77,13 @@ uint32_t rn_sa_spare(const struct rn_sa_params *params)
     return params->members > floor ? params->members - floor : 0;
 }
 
+uint32_t rn_sa_auditors(const struct rn_sa_params *params)
+{
+    return params->members <= RN_SA_AUDIT_ALL_MAX
+               ? params->members
+               : params->members - rn_sa_quorum(params) + params->colluding + 1;
+}
+
 uint32_t rn_sa_bits(const struct rn_sa_params *params)
 {
     const uint64_t limit = (uint64_t)1 << (RN_SA_BITS_MAX - 1);
@@ -163,7 +170,7 @@ void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_par
     rn_write_u32(&w, full_chunk(params));
     rn_write_u32(&w, RN_SA_CANARIES);
     rn_write_u32(&w, RN_MASK_PRG_AES256_CTR);
-    rn_write_u32(&w, 0); /* sum check: none */
+    rn_write_u32(&w, 1); /* sum check: replay */
     rn_write_u32(&w, 0); /* share graph: complete */
     rn_write_u32(&w, 0); /* KEM: none */
     rn_write_u64(&w, context->elements);

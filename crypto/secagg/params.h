@@ -18,7 +18,7 @@
 
 struct rn_roster;
 
-#define RN_SA_VERSION 2u
+#define RN_SA_VERSION 3u
 #define RN_SA_MEMBERS_MIN 3u
 /* Ring width: the sum, plus a guard bit, stays exact in a double. */
 #define RN_SA_BITS_MAX 53u
@@ -29,7 +29,9 @@ struct rn_roster;
 #define RN_SA_CHUNK_ELEMENTS_MIN 1u
 #define RN_SA_CHUNK_ELEMENTS_MAX ((uint32_t)1 << 18)
 #define RN_SA_CHUNK_ELEMENTS_DEFAULT ((uint32_t)1 << 17)
-#define RN_SA_CHUNKS_MAX ((uint32_t)1 << 16)
+#define RN_SA_CHUNKS_MAX ((uint32_t)1 << 15)
+/* Rosters up to this size: every member replays the whole sum. */
+#define RN_SA_AUDIT_ALL_MAX 16u
 #define RN_SA_TIMEOUT_MS_MAX ((uint64_t)30 * 24 * 3600 * 1000)
 
 /* A stage advances when everyone expected has answered, or when soft_ms have passed and the rules
@@ -65,6 +67,9 @@ uint32_t rn_sa_quorum(const struct rn_sa_params *params);
 uint32_t rn_sa_floor(const struct rn_sa_params *params, uint32_t local_minimum);
 /* Members that may be absent or get lost: n_max - F, or 0. */
 uint32_t rn_sa_spare(const struct rn_sa_params *params);
+/* Members that replay each chunk of a sum (PROTOCOL.md, "The sum is checked"): all of a small
+ * roster, else n_max - Q + n_c + 1, so that any Q receipts hold one of an honest auditor of it. */
+uint32_t rn_sa_auditors(const struct rn_sa_params *params);
 /* b = ceil(log2(n_max * value_max + 1)) + 1, or 0 when it exceeds RN_SA_BITS_MAX. */
 uint32_t rn_sa_bits(const struct rn_sa_params *params);
 

@@ -18,6 +18,7 @@ enum rn_sa_record_kind {
     RN_SA_RECORD_REVEALED,   /* before Reveal: its bytes */
     RN_SA_RECORD_CLOSED,     /* abort certificate; kept */
     RN_SA_RECORD_BLAMED,     /* a Result with proofs of blame; kept */
+    RN_SA_RECORD_RECEIPTED,  /* before Receipt: its bytes */
     /* coordinator */
     RN_SA_RECORD_OFFER = 32,
     RN_SA_RECORD_READY_SET,
@@ -28,6 +29,7 @@ enum rn_sa_record_kind {
     RN_SA_RECORD_RESULT, /* with the sum */
     RN_SA_RECORD_ABORT_CALL,
     RN_SA_RECORD_ABORT_CERTIFICATE,
+    RN_SA_RECORD_RECEIPTS, /* the adapter is fixed */
 };
 
 struct rn_sa_record {

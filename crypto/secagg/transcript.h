@@ -22,6 +22,7 @@ enum rn_sa_level {
     RN_SA_LEVEL_SURVIVORS, /* T2 */
     RN_SA_LEVEL_CERTIFIED,
     RN_SA_LEVEL_RESULT,
+    RN_SA_LEVEL_RECEIPTED, /* the adapter is fixed */
 };
 
 /* What is public about one member. */
@@ -32,6 +33,7 @@ struct rn_sa_peer {
     uint8_t shares_envelope[RN_SA_ENVELOPE_BYTES]; /* its R1, where dealers has it */
     struct rn_sa_set holders;                      /* who acknowledged its share */
     uint8_t done[RN_SA_DONE_BYTES];                /* its signed Done, where survivors has it */
+    struct rn_scalar opened;                       /* b_i or s_i, once Result opened it */
 };
 
 struct rn_sa_transcript {
@@ -51,6 +53,7 @@ struct rn_sa_transcript {
     struct rn_sa_set linked;    /* U2 */
     struct rn_sa_set survivors; /* U3 */
     uint8_t sum_root[RN_HASH_BYTES];
+    uint8_t adapter[RN_HASH_BYTES]; /* that follows from the sum, by a quorum of receipts */
     struct rn_sa_set blamed;
     struct rn_sa_peer peers[RN_SA_MEMBERS_MAX];
 };

@@ -51,7 +51,8 @@
  * many waits. */
 #define RN_COORD_HELP_BURST 32u
 #define RN_COORD_HELP_EVERY_MS 250u
-/* Copies of one sum; beyond them nothing of it is sent until there is room again. */
+/* Copies of one sum, and of all its uploads; beyond them nothing of it is sent until there is room
+ * again. */
 #define RN_COORD_SUM_BURST 4u
 #define RN_COORD_SUM_EVERY_MS 600000u
 
@@ -113,6 +114,7 @@ struct rn_coord_session {
     bool refused; /* no adapter can come from its sum */
     struct rn_job_result result;
     struct rn_budget sums[RN_SA_MEMBERS_MAX]; /* copies of its sum: a member each */
+    struct rn_budget replays[RN_SA_MEMBERS_MAX]; /* of all its uploads */
 };
 
 /* An earlier session in memory, and who is being helped with it. */

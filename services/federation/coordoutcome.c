@@ -124,8 +124,8 @@ static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
     return last ? RN_COORD_END_ROUNDS : RN_COORD_NEXT;
 }
 
-/* Who arrived at this adapter has this round behind it; another one is an alarm. */
-static void take_receipts(struct rn_coordination *c, const struct rn_coord_session *session)
+/* Whoever arrived at another adapter is an alarm. */
+static void look_at_receipts(struct rn_coordination *c, const struct rn_coord_session *session)
 {
     struct rn_sa_set agreeing;
     struct rn_sa_set differing;
@@ -136,12 +136,6 @@ static void take_receipts(struct rn_coordination *c, const struct rn_coord_sessi
                                                            .round = session->round,
                                                            .peer = i + 1});
         }
-        struct rn_coord_peer *peer = &c->peers[i];
-        if (rn_sa_set_has(&agreeing, i) && peer->next_round <= session->round) {
-            peer->known = true;
-            peer->next_round = session->round + 1;
-            peer->advance_ms = c->clock_ms;
-        }
     }
 }
 
@@ -150,7 +144,7 @@ static enum rn_coord_next finished(struct rn_coordination *c)
     if (c->session.refused) {
         return skip_round(c, true);
     }
-    take_receipts(c, &c->session);
+    look_at_receipts(c, &c->session);
     c->lost_in_row = 0;
     c->summed++;
     c->round = c->session.round + 1;

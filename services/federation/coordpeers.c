@@ -130,7 +130,8 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
                        .members = rn_coord_present(c),
                        .joined_late =
                            running && session->stage > RN_SA_STAGE_READY &&
-                           (session->summed || !rn_sa_set_has(&session->joined, index))}};
+                           (session->reached == RN_SA_STAGE_SUM ||
+                            !rn_sa_set_has(&session->joined, index))}};
     envelope.as.welcome.summed = c->round_count > 0 ? c->rounds[c->round_count - 1].round : 0;
     envelope.as.welcome.adapter_hash.present = true;
     memcpy(envelope.as.welcome.adapter_hash.bytes, c->model->adapter_hash, RN_HASH_BYTES);

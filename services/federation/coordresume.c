@@ -135,18 +135,12 @@ static void tell_resumed(struct rn_coordination *c, const struct rn_coord_round 
                                            .stage = rn_sa_aggregator_stage(c->session.machine)});
 }
 
-/* Its journal may end with an abort certificate; then nothing more will come from it. */
+/* Its journal may end with its end; then the machine says so at once. */
 static void resume_session(struct rn_coordination *c, struct rn_sa_actions *actions,
                            struct rn_coord_outcome *out_outcome)
 {
     c->phase = RN_COORDINATION_SESSION;
     *out_outcome = rn_coord_execute(c, &c->session, actions);
-    if (!out_outcome->aborted &&
-        rn_sa_aggregator_stage(c->session.machine) == RN_SA_STAGE_ABORTED) {
-        c->session.reached = RN_SA_STAGE_UPLOAD;
-        *out_outcome = (struct rn_coord_outcome){
-            .aborted = true, .reason = RN_SA_REASON_VOTE_QUORUM, .certified = true};
-    }
 }
 
 static rn_result load_attempt(struct rn_coordination *c, const struct rn_coord_round *last,

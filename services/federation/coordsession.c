@@ -58,6 +58,12 @@ static struct rn_job_event event_of(enum rn_job_event_kind kind,
                                  .phase = rn_coord_phase_of(session)};
 }
 
+static bool is_resumed_abort(const struct rn_coord_session *session, enum rn_sa_stage stage)
+{
+    return (stage == RN_SA_STAGE_ABORTING && session->reached < RN_SA_STAGE_UPLOAD) ||
+           (stage == RN_SA_STAGE_ABORTED && session->reached == RN_SA_STAGE_OFFER);
+}
+
 /* Where the session stands after these actions. */
 static bool note_stages(struct rn_coordination *c, struct rn_coord_session *session,
                         const struct rn_sa_actions *actions)
@@ -78,8 +84,8 @@ static bool note_stages(struct rn_coordination *c, struct rn_coord_session *sess
         session->stage_ms = rn_coord_machine_ms(c);
         if (action->stage <= RN_SA_STAGE_SUM) {
             session->reached = action->stage;
-        } else if (action->stage == RN_SA_STAGE_ABORTING && session->reached < RN_SA_STAGE_UPLOAD) {
-            session->reached = RN_SA_STAGE_UPLOAD; /* resumed: votes are collected from there on */
+        } else if (is_resumed_abort(session, action->stage)) {
+            session->reached = RN_SA_STAGE_UPLOAD; /* votes are collected from there on */
         }
         if (action->stage == RN_SA_STAGE_SHARES) {
             session->joined = action->expected;
@@ -103,6 +109,7 @@ static void send_to(struct rn_coordination *c, const struct rn_sa_action *action
     }
 }
 
+/* Of a sum, and of what its replay needs. */
 static const struct rn_budget_rate sum_rate = {RN_COORD_SUM_BURST, RN_COORD_SUM_EVERY_MS};
 
 static uint32_t wanted_chunks(const struct rn_sa_action *action)
@@ -121,8 +128,8 @@ static void send_bulk_to(struct rn_coordination *c, struct rn_coord_session *ses
     for (uint32_t i = rn_sa_set_next(&action->to, 0); i < c->peer_count;
          i = rn_sa_set_next(&action->to, i + 1)) {
         if (c->peers[i].connection == 0 || wanted == 0 ||
-            !rn_budget_take_part(&session->sums[i], &sum_rate, wanted, action->chunks,
-                                 c->clock_ms)) {
+            !rn_budget_take_part(action->audit ? &session->replays[i] : &session->sums[i],
+                                 &sum_rate, wanted, action->chunks, c->clock_ms)) {
             continue;
         }
         struct rn_effect *effect = rn_effects_add(c->out, RN_EFFECT_BULK);
@@ -162,7 +169,7 @@ static void execute_one(struct rn_coordination *c, struct rn_coord_session *sess
     case RN_SA_SEND_BULK:
         send_bulk_to(c, session, action);
         break;
-    case RN_SA_SUM:
+    case RN_SA_APPLY:
         if (session == &c->session && !session->summed && !session->refused) {
             outcome->failed = rn_coord_take_sum(c, session);
             outcome->sum = session->summed;

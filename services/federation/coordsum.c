@@ -41,6 +41,10 @@ static rn_result apply(struct rn_coordination *c, struct rn_coord_session *sessi
                                    .sum_hash = info.sum_hash,
                                    .joined = rn_sa_set_count(&session->joined)};
     RN_TRY(rn_job_sum_take(&sum, c->model, &c->course, result, err));
+    RN_ENSURE(memcmp(result->after, info.adapter_hash, RN_HASH_BYTES) == 0, err, RN_E_INTERNAL,
+              "round %u: another adapter follows here than the members agreed on: is this the "
+              "plan's base model, and one version of Rondo everywhere?",
+              (unsigned)session->round);
     RN_TRY(rn_coord_write_sum(c, result, err));
     rn_coord_index_add(c, result);
     return rn_ok();

@@ -122,14 +122,36 @@ static void on_aborted(struct rn_participation *p, const struct rn_sa_action *ac
     rn_part_event_err(p, event, &detail);
 }
 
+/* What follows from the sum goes into the receipt; nothing moves before the others agree. */
 static rn_result on_sum(struct rn_participation *p, struct rn_sa_actions *more,
                         struct rn_error *err)
 {
+    uint8_t hash[RN_HASH_BYTES];
+    RN_TRY(rn_part_preview_sum(p, hash, err));
+    return rn_sa_member_adapter(p->session.machine, hash, p->now.monotonic_ms, more, err);
+}
+
+/* A quorum says which adapter follows. One that would not follow here is not taken. */
+static rn_result take_agreed(struct rn_participation *p, uint8_t out_hash[static RN_HASH_BYTES],
+                             struct rn_error *err)
+{
+    struct rn_sa_sum_info info;
+    RN_TRY(rn_sa_member_sum_info(p->session.machine, &info, err));
+    RN_TRY(rn_part_preview_sum(p, out_hash, err));
+    if (memcmp(out_hash, info.adapter_hash, RN_HASH_BYTES) != 0) {
+        return rn_ok(); /* the machine says so */
+    }
+    return rn_part_take_sum(p, out_hash, err);
+}
+
+static rn_result on_apply(struct rn_participation *p, struct rn_sa_actions *more,
+                          struct rn_error *err)
+{
     struct rn_part_session *session = &p->session;
     uint8_t hash[RN_HASH_BYTES];
-    rn_result result = rn_part_take_sum(p, hash, err);
+    rn_result result = take_agreed(p, hash, err);
     if (rn_is_ok(result)) {
-        result = rn_sa_member_adapter(session->machine, hash, p->now.monotonic_ms, more, err);
+        result = rn_sa_member_applied(session->machine, hash, p->now.monotonic_ms, more, err);
     }
     if (rn_is_ok(result)) {
         return result;
@@ -163,6 +185,8 @@ static rn_result execute_one(struct rn_participation *p, const struct rn_sa_acti
         break;
     case RN_SA_SUM:
         return on_sum(p, more, err);
+    case RN_SA_APPLY:
+        return on_apply(p, more, err);
     case RN_SA_FINISHED:
         p->session.over = true;
         break;

@@ -179,7 +179,11 @@ void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input
  * until then. */
 RN_MUST rn_result rn_part_trained(struct rn_participation *p, const struct rn_trained *trained,
                                   bool *out_failed, struct rn_error *err);
-/* The sum is checked and here: next adapter and its records. RN_OK also when that was done before;
+/* The hash of the adapter that the sum would give, with nothing changed. */
+RN_MUST rn_result rn_part_preview_sum(struct rn_participation *p,
+                                      uint8_t out_hash[static RN_HASH_BYTES],
+                                      struct rn_error *err);
+/* The sum is receipted and here: next adapter and its records. RN_OK also when that was done before;
  * out_hash is the adapter's. Class ROUND: the sum is none that honest updates give. */
 RN_MUST rn_result rn_part_take_sum(struct rn_participation *p,
                                    uint8_t out_hash[static RN_HASH_BYTES], struct rn_error *err);

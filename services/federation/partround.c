@@ -167,6 +167,20 @@ static rn_result read_sum(const void *machine, uint64_t first, uint32_t count, u
     return rn_sa_member_sum_read(machine, first, count, out, err);
 }
 
+rn_result rn_part_preview_sum(struct rn_participation *p, uint8_t out_hash[static RN_HASH_BYTES],
+                              struct rn_error *err)
+{
+    const struct rn_part_session *session = &p->session;
+    struct rn_sa_sum_info info;
+    if (p->last.round == session->round) { /* taken before a restart */
+        memcpy(out_hash, p->last.after, RN_HASH_BYTES);
+        return rn_ok();
+    }
+    RN_TRY(rn_sa_member_sum_info(session->machine, &info, err));
+    const struct rn_round_sum sum = {read_sum, session->machine, info.contributors};
+    return rn_round_model_preview(p->config.model, &session->layout, &sum, out_hash, err);
+}
+
 static rn_result apply(struct rn_participation *p, struct rn_job_result *out, struct rn_error *err)
 {
     const struct rn_part_session *session = &p->session;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The spool of unfinished uploads (crypto/secagg/spool.h) as a file in the state directory, which
- * has no name while it is used: nothing is left of it when the process ends, however it ends. What
- * lies in it is masked. One thread.
+ * The spool of uploads (crypto/secagg/spool.h) as a sparse file `uploads` in the state directory. It
+ * outlives the process, so that members can go on replaying a sum when the coordinator comes back;
+ * what lies in it is masked, and means something only until that sum is receipted. A power failure
+ * may take it: the round is then lost, and nothing else. One thread, one process.
  */
 #ifndef RN_SERVICES_HOST_UPLOADSPOOL_H
 #define RN_SERVICES_HOST_UPLOADSPOOL_H
@@ -11,7 +12,7 @@
 
 struct rn_upload_spool;
 
-/* Makes the file when the first chunk comes. directory is borrowed. */
+/* Opens or makes the file when it is needed first. directory is borrowed. */
 struct rn_upload_spool *rn_upload_spool_new(const char *directory);
 /* NULL is fine. */
 void rn_upload_spool_free(struct rn_upload_spool *spool);

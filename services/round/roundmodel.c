@@ -208,3 +208,19 @@ rn_result rn_round_model_apply(struct rn_round_model *model, const struct rn_rou
     rn_round_model_hash(model);
     return rn_ok();
 }
+
+rn_result rn_round_model_preview(const struct rn_round_model *model,
+                                 const struct rn_round_layout *layout,
+                                 const struct rn_round_sum *sum,
+                                 uint8_t out_hash[static RN_HASH_BYTES], struct rn_error *err)
+{
+    struct rn_round_model next = *model;
+    float *RN_CLEANUP(rn_free_cleanup) values = rn_alloc(model->adapter.count, sizeof(float));
+    struct rn_round_total total;
+    memcpy(values, model->adapter.values, model->adapter.count * sizeof(float));
+    next.adapter.values = values;
+    const rn_result result = rn_round_model_apply(&next, layout, sum, &total, err);
+    const bool nothing = rn_class_of(result) == RN_CLASS_ROUND;
+    memcpy(out_hash, nothing ? model->adapter_hash : next.adapter_hash, RN_HASH_BYTES);
+    return nothing ? rn_ok() : result;
+}

@@ -93,4 +93,12 @@ RN_MUST rn_result rn_round_model_apply(struct rn_round_model *model,
                                        const struct rn_round_sum *sum,
                                        struct rn_round_total *out_total, struct rn_error *err);
 
+/* The hash that rn_round_model_apply would give, with nothing changed; that of the adapter as it is
+ * when the sum cannot come from that many honest vectors, because then nothing follows from it. */
+RN_MUST rn_result rn_round_model_preview(const struct rn_round_model *model,
+                                         const struct rn_round_layout *layout,
+                                         const struct rn_round_sum *sum,
+                                         uint8_t out_hash[static RN_HASH_BYTES],
+                                         struct rn_error *err);
+
 #endif

@@ -25,11 +25,14 @@ void rn_round_params(const struct rn_plan *plan, uint32_t members, uint64_t valu
                                         secagg->stage_hard_s * UINT64_C(1000)};
     params.ready = (struct rn_sa_timeout){secagg->train_soft_s * UINT64_C(1000),
                                           secagg->train_hard_s * UINT64_C(1000)};
-    params.shares = params.acks = params.vote = params.unmask = params.receipts = stage;
+    params.shares = params.acks = params.vote = params.unmask = stage;
     /* 1.5 x bytes / agreed rate on top of a stage's own time. */
     const uint64_t bytes = (elements * rn_sa_bits(&params) + 7) / 8;
     const uint64_t upload_ms = bytes * 1500 / (secagg->upload_rate == 0 ? 1 : secagg->upload_rate);
     params.upload = (struct rn_sa_timeout){stage.soft_ms + upload_ms, stage.hard_ms + upload_ms};
+    /* A replay fetches every upload, and one round may have n_max of them under way. */
+    const uint64_t replay_ms = upload_ms * members;
+    params.receipts = (struct rn_sa_timeout){stage.soft_ms + replay_ms, stage.hard_ms + replay_ms};
     *out_params = params;
 }
 

@@ -115,6 +115,11 @@ static void world_serve(struct world *world, uint32_t i, struct rn_sa_member *me
             (void)!rn_is_ok(rn_sa_member_adapter(member, adapter, 0, &more, NULL));
             break;
         }
+        case RN_SA_APPLY: {
+            const uint8_t adapter[RN_HASH_BYTES] = {1};
+            (void)!rn_is_ok(rn_sa_member_applied(member, adapter, 0, &more, NULL));
+            break;
+        }
         default:
             break;
         }

@@ -245,7 +245,7 @@ static void tap_member(struct sim *sim, uint32_t i, const struct rn_sa_message *
 {
     struct sim_node *node = &sim->nodes[i];
     if (m->type == RN_SA_READY || m->type == RN_SA_DONE || m->type == RN_SA_VOTE ||
-        m->type == RN_SA_REVEAL) {
+        m->type == RN_SA_REVEAL || m->type == RN_SA_RECEIPT) {
         assert_true(in_journal(node, m->whole)); /* durable before it is sent */
     }
     if (m->type == RN_SA_VOTE) {
@@ -392,6 +392,8 @@ static void send_bulk(struct sim *sim, uint32_t i, const struct rn_sa_action *ac
     }
 }
 
+static const uint8_t adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */
+
 static void take_sum(struct sim *sim, uint32_t i)
 {
     struct sim_node *node = &sim->nodes[i];
@@ -420,11 +422,17 @@ static void take_sum(struct sim *sim, uint32_t i)
     memcpy(node->sum_hash, info.sum_hash, RN_HASH_BYTES);
     if (i != SIM_COORDINATOR) {
         struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) more = {0};
-        const uint8_t adapter[RN_HASH_BYTES] = {9};
         assert_true(
-            rn_is_ok(rn_sa_member_adapter(sim->members[i], adapter, sim->now, &more, NULL)));
+            rn_is_ok(rn_sa_member_applied(sim->members[i], adapter, sim->now, &more, NULL)));
         execute(sim, i, &more);
     }
+}
+
+static void give_receipt(struct sim *sim, uint32_t i)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) more = {0};
+    assert_true(rn_is_ok(rn_sa_member_adapter(sim->members[i], adapter, sim->now, &more, NULL)));
+    execute(sim, i, &more);
 }
 
 static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *action)
@@ -456,6 +464,9 @@ static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *
         node->input_at = sim->now + 1 + sim_below(sim, 2000); /* 0: not asked */
         break;
     case RN_SA_SUM:
+        give_receipt(sim, i);
+        break;
+    case RN_SA_APPLY:
         take_sum(sim, i);
         break;
     case RN_SA_FINISHED:

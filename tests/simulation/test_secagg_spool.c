@@ -38,11 +38,12 @@ static rn_result put(void *context, uint32_t member, uint32_t chunk, struct rn_v
     return rn_ok();
 }
 
-static rn_result get(void *context, uint32_t member, uint32_t chunk, struct rn_buffer *out,
-                     struct rn_error *err)
+static rn_result get(void *context, uint32_t member, uint32_t chunk, size_t length,
+                     struct rn_buffer *out, struct rn_error *err)
 {
     struct place *place = context;
     const struct rn_buffer *kept = at(place, member, chunk);
+    (void)length;
     place->gets++;
     if (place->gets == place->lose_get) {
         return rn_fail(err, RN_E_IO, "input/output error");

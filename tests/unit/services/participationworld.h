@@ -370,7 +370,7 @@ static void perform(struct world *w, struct rn_sa_actions *actions)
         const struct rn_sa_action *action = &actions->items[i];
         const struct rn_wire_envelope envelope = {.body = RN_WIRE_SECAGG,
                                                   .as.secagg = rn_buffer_view(&action->bytes)};
-        if (action->kind == RN_SA_SUM) {
+        if (action->kind == RN_SA_APPLY) {
             apply_at_coordinator(w);
         }
         for (uint32_t m = 0; m < SITES; m++) {

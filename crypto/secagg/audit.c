@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/secagg/audit.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "crypto/pack.h"
+#include "crypto/secagg/openmasks.h"
+
+#include <string.h>
+
+struct rn_sa_audit {
+    const struct rn_sa_transcript *t;
+    uint32_t self;
+    const uint8_t *sum_leaves;
+    struct rn_sa_open_masks *masks;
+    uint8_t *leaves[RN_SA_MEMBERS_MAX]; /* [chunks][32] of a survivor's upload; NULL: not here yet */
+    uint32_t chunk;                     /* being replayed; layout.chunks: done */
+    struct rn_sa_set left;              /* of the survivors, for leaves or for this chunk */
+    bool has_leaves;
+    void *lanes; /* [chunk_elements + RN_SA_CANARIES] of this chunk */
+};
+
+bool rn_sa_audit_has(const struct rn_sa_transcript *transcript, uint32_t member, uint32_t chunk)
+{
+    const uint32_t members = transcript->params.members;
+    struct rn_reader r = rn_reader_of(rn_view_of(transcript->t2, RN_HASH_BYTES));
+    const uint64_t first = (uint64_t)rn_read_u32(&r) + chunk;
+    return (member + members - first % members) % members < rn_sa_auditors(&transcript->params);
+}
+
+static uint32_t next_chunk(const struct rn_sa_audit *audit, uint32_t from)
+{
+    const uint32_t chunks = audit->t->layout.chunks;
+    while (from < chunks && !rn_sa_audit_has(audit->t, audit->self, from)) {
+        from++;
+    }
+    return from;
+}
+
+static size_t lanes_of(const struct rn_sa_audit *audit)
+{
+    return (size_t)rn_sa_layout_chunk_elements(&audit->t->layout, audit->chunk) + RN_SA_CANARIES;
+}
+
+static void begin_chunk(struct rn_sa_audit *audit, uint32_t from)
+{
+    const struct rn_sa_layout *layout = &audit->t->layout;
+    audit->chunk = next_chunk(audit, from);
+    audit->left = audit->t->survivors;
+    memset(audit->lanes, 0,
+           ((size_t)layout->chunk_elements + RN_SA_CANARIES) * layout->lane_bytes);
+}
+
+rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t self,
+                          const uint8_t *sum_leaves, struct rn_sa_audit **out,
+                          struct rn_error *err)
+{
+    struct rn_scalar secrets[RN_SA_MEMBERS_MAX]; /* opened, so no secrets any more */
+    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+        secrets[i] = transcript->peers[i].opened;
+    }
+    struct rn_sa_open_masks *masks = NULL;
+    RN_TRY(rn_sa_open_masks_new(transcript, secrets, &masks, err));
+    const struct rn_sa_layout *layout = &transcript->layout;
+    struct rn_sa_audit *audit = rn_alloc(1, sizeof *audit);
+    *audit = (struct rn_sa_audit){.t = transcript, .self = self, .sum_leaves = sum_leaves};
+    audit->masks = masks;
+    audit->lanes =
+        rn_alloc((size_t)layout->chunk_elements + RN_SA_CANARIES, layout->lane_bytes);
+    begin_chunk(audit, 0);
+    *out = audit;
+    return rn_ok();
+}
+
+void rn_sa_audit_free(struct rn_sa_audit *audit)
+{
+    if (audit == NULL) {
+        return;
+    }
+    rn_sa_open_masks_free(audit->masks);
+    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+        rn_free(audit->leaves[i]);
+    }
+    rn_free(audit->lanes);
+    rn_free(audit);
+}
+
+bool rn_sa_audit_done(const struct rn_sa_audit *audit)
+{
+    return audit->chunk == audit->t->layout.chunks;
+}
+
+struct rn_sa_audit_request rn_sa_audit_wanted(const struct rn_sa_audit *audit)
+{
+    return (struct rn_sa_audit_request){
+        .leaves = !audit->has_leaves,
+        .chunk = audit->has_leaves ? audit->chunk : 0,
+        .members = audit->left,
+    };
+}
+
+rn_result rn_sa_audit_leaves(struct rn_sa_audit *audit, struct rn_view body, struct rn_error *err)
+{
+    uint32_t member = 0;
+    struct rn_view leaves;
+    RN_TRY(rn_sa_leaves_read(audit->t, body, &member, &leaves, err));
+    if (audit->leaves[member] != NULL) {
+        return rn_ok(); /* came before */
+    }
+    audit->leaves[member] = rn_alloc(audit->t->layout.chunks, RN_HASH_BYTES);
+    memcpy(audit->leaves[member], leaves.data, leaves.length);
+    rn_sa_set_remove(&audit->left, member);
+    if (rn_sa_set_empty(&audit->left)) {
+        audit->has_leaves = true;
+        audit->left = audit->t->survivors;
+    }
+    return rn_ok();
+}
+
+static rn_result add(struct rn_sa_audit *audit, struct rn_view packed, struct rn_error *err)
+{
+    const struct rn_sa_layout *layout = &audit->t->layout;
+    return layout->lane_bytes == 4
+               ? rn_unpack_add_u32(packed, layout->bits, audit->lanes, lanes_of(audit), err)
+               : rn_unpack_add_u64(packed, layout->bits, audit->lanes, lanes_of(audit), err);
+}
+
+/* All uploads of the chunk are in: is it the announced one? */
+static rn_result compare(struct rn_sa_audit *audit, bool *out_same, struct rn_error *err)
+{
+    const struct rn_sa_layout *layout = &audit->t->layout;
+    const size_t count = lanes_of(audit);
+    const uint64_t first = rn_sa_layout_chunk_lane(layout, audit->chunk);
+    RN_TRY(rn_sa_open_masks_take(audit->masks, audit->lanes, layout->lane_bytes, first, count,
+                                 err));
+    const size_t size = rn_sa_layout_chunk_bytes(layout, audit->chunk);
+    uint8_t *RN_CLEANUP(rn_free_cleanup) packed = rn_alloc(size, 1);
+    if (layout->lane_bytes == 4) {
+        rn_pack_u32(packed, layout->bits, audit->lanes, count);
+    } else {
+        rn_pack_u64(packed, layout->bits, audit->lanes, count);
+    }
+    const struct rn_sa_chunk part = {audit->chunk, rn_view_of(packed, size)};
+    uint8_t leaf[RN_HASH_BYTES];
+    rn_sa_chunk_leaf(audit->t, RN_SA_COORDINATOR, &part, leaf);
+    const uint8_t *announced = audit->sum_leaves + (size_t)audit->chunk * RN_HASH_BYTES;
+    *out_same = memcmp(leaf, announced, RN_HASH_BYTES) == 0;
+    return rn_ok();
+}
+
+rn_result rn_sa_audit_chunk(struct rn_sa_audit *audit, const struct rn_sa_message *message,
+                            bool *out_forged, struct rn_error *err)
+{
+    const uint32_t member = message->sender;
+    struct rn_sa_chunk part;
+    *out_forged = false;
+    RN_TRY(rn_sa_chunk_read(audit->t, message->body, &part, err));
+    if (!audit->has_leaves || part.chunk != audit->chunk ||
+        !rn_sa_set_has(&audit->left, member)) {
+        return rn_ok();
+    }
+    uint8_t leaf[RN_HASH_BYTES];
+    rn_sa_chunk_leaf(audit->t, member, &part, leaf);
+    RN_ENSURE(memcmp(leaf, audit->leaves[member] + (size_t)part.chunk * RN_HASH_BYTES,
+                     RN_HASH_BYTES) == 0,
+              err, RN_E_PEER_PROTOCOL, "chunk %u: not the one that member %u uploaded", part.chunk,
+              member);
+    RN_TRY(add(audit, part.packed, err));
+    rn_sa_set_remove(&audit->left, member);
+    if (rn_sa_set_empty(&audit->left)) {
+        bool same = false;
+        RN_TRY(compare(audit, &same, err));
+        *out_forged = !same;
+        begin_chunk(audit, audit->chunk + 1);
+    }
+    return rn_ok();
+}

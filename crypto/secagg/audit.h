@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The replay of a sum by one member (PROTOCOL.md, "The sum is checked"): chunk by chunk it adds the
+ * uploads that T2 fixed, takes off the masks of the opened secrets, and compares with the announced
+ * sum. It holds one chunk, and the hashes of all. Pure; what comes in is not trusted.
+ *
+ *   rn_sa_audit_new() -> while not rn_sa_audit_done(): rn_sa_audit_wanted(), send it,
+ *   rn_sa_audit_leaves() and rn_sa_audit_chunk() as they come, in any order -> rn_sa_audit_free()
+ */
+#ifndef RN_CRYPTO_SECAGG_AUDIT_H
+#define RN_CRYPTO_SECAGG_AUDIT_H
+
+#include "crypto/secagg/messages.h"
+
+/* Does this member of the roster replay this chunk? Any n_max consecutive chunks are spread evenly;
+ * T2 says where they begin, so that nobody knows before the uploads are fixed. */
+bool rn_sa_audit_has(const struct rn_sa_transcript *transcript, uint32_t member, uint32_t chunk);
+
+struct rn_sa_audit;
+
+/* Of a transcript at level RESULT, by member self of its roster. Both are borrowed; sum_leaves are
+ * the layout.chunks leaves of the announced sum, which give its root. */
+RN_MUST rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t self,
+                                  const uint8_t *sum_leaves, struct rn_sa_audit **out,
+                                  struct rn_error *err);
+/* NULL is fine. */
+void rn_sa_audit_free(struct rn_sa_audit *audit);
+
+/* Every chunk of the member's part is the sum of the uploads. */
+bool rn_sa_audit_done(const struct rn_sa_audit *audit);
+/* What is missing next; not once it is done. */
+struct rn_sa_audit_request rn_sa_audit_wanted(const struct rn_sa_audit *audit);
+
+/* Body of a Leaves. Class PEER: refused, nothing changed. */
+RN_MUST rn_result rn_sa_audit_leaves(struct rn_sa_audit *audit, struct rn_view body,
+                                     struct rn_error *err);
+/* A survivor's Chunk, of which the leaf is checked and nothing else needs to be. One that is not
+ * wanted now is ignored. *out_forged: the announced sum is not the sum of the uploads. Class PEER:
+ * refused, nothing changed. */
+RN_MUST rn_result rn_sa_audit_chunk(struct rn_sa_audit *audit, const struct rn_sa_message *message,
+                                    bool *out_forged, struct rn_error *err);
+
+#endif
