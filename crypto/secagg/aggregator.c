@@ -63,7 +63,7 @@ void rn_sa_aggregator_free(struct rn_sa_aggregator *a)
         for (uint32_t type = 0; type < RN_SA_TYPE_LAST_; type++) {
             rn_buffer_clear(&a->inbox[type][i]);
         }
-        rn_sa_upload_clear(a, i);
+        rn_sa_upload_free(a, i);
         rn_buffer_clear(&a->dealings[i].message);
         rn_free(a->dealings[i].leaves);
         rn_free(a->answers[i]);

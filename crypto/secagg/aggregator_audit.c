@@ -4,12 +4,10 @@
  * receipts over one adapter fixes it.
  *
  * What can be pulled of a session is numbered: the chunks of the sum, then for each chunk the
- * uploads of it, member by member, then the leaves of each member's upload. So whoever replays gets
- * its chunks one after the other.
+ * uploads of it, member by member, then the leaves of each member's upload.
  */
 #include "base/guard.h"
 #include "crypto/secagg/aggregator_state.h"
-#include "crypto/secagg/audit.h"
 #include "crypto/secagg/evidence.h"
 
 #include <string.h>
@@ -33,30 +31,13 @@ static void want(uint8_t *bits, uint32_t piece)
     bits[piece / 8] |= (uint8_t)(1u << (piece % 8));
 }
 
-static void want_chunk(const struct rn_sa_aggregator *a, uint32_t chunk,
-                       const struct rn_sa_set *members, uint8_t *bits)
+static void want_all(const struct rn_sa_aggregator *a, const struct rn_sa_audit_request *request,
+                     uint8_t *bits)
 {
+    const struct rn_sa_set *members = &request->members;
     for (uint32_t i = rn_sa_set_next(members, 0); i < RN_SA_MEMBERS_MAX;
          i = rn_sa_set_next(members, i + 1)) {
-        want(bits, upload_piece(a, chunk, i));
-    }
-}
-
-static void want_all(const struct rn_sa_aggregator *a, uint32_t auditor,
-                     const struct rn_sa_audit_request *request, uint8_t *bits)
-{
-    if (request->leaves) {
-        for (uint32_t i = rn_sa_set_next(&request->members, 0); i < RN_SA_MEMBERS_MAX;
-             i = rn_sa_set_next(&request->members, i + 1)) {
-            want(bits, leaves_piece(a, i));
-        }
-        return;
-    }
-    want_chunk(a, request->chunk, &request->members, bits);
-    for (uint32_t c = request->chunk + 1; c < a->t.layout.chunks; c++) {
-        if (rn_sa_audit_has(&a->t, auditor, c)) {
-            want_chunk(a, c, &a->t.survivors, bits);
-        }
+        want(bits, request->leaves ? leaves_piece(a, i) : upload_piece(a, request->chunk, i));
     }
 }
 
@@ -72,7 +53,7 @@ rn_result rn_sa_aggregator_on_audit(struct rn_sa_aggregator *a, const struct rn_
     uint8_t *bits = rn_buffer_grow(&action->bytes, ((size_t)action->chunks + 7) / 8);
     RN_BUG_IF(bits == NULL);
     memset(bits, 0, ((size_t)action->chunks + 7) / 8);
-    want_all(a, message->sender, &request, bits);
+    want_all(a, &request, bits);
     return rn_ok();
 }
 

@@ -108,6 +108,9 @@ void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type ty
 void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t member,
                                 struct rn_sa_actions *actions);
 
+/* What it holds in memory; the spool keeps its own, for a restart. */
+void rn_sa_upload_free(struct rn_sa_aggregator *a, uint32_t member);
+/* The spool's too. */
 void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member);
 /* Of all members; the next session's lie in the same places. */
 void rn_sa_uploads_forget(struct rn_sa_aggregator *a);

@@ -26,15 +26,10 @@ static void release_memory(struct rn_sa_aggregator *a, struct rn_sa_upload *uplo
     }
 }
 
-void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member)
+void rn_sa_upload_free(struct rn_sa_aggregator *a, uint32_t member)
 {
     struct rn_sa_upload *upload = &a->uploads[member];
-    if (!upload->open) {
-        return;
-    }
-    if (upload->chunks == NULL) {
-        a->config.spool->drop(a->config.spool->context, member);
-    } else {
+    if (upload->chunks != NULL) {
         release_memory(a, upload);
     }
     rn_free(RN_TAKE(upload->held));
@@ -42,6 +37,15 @@ void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member)
     upload->open = false;
     upload->complete = false;
     upload->have = 0;
+}
+
+void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member)
+{
+    const struct rn_sa_upload *upload = &a->uploads[member];
+    if (upload->open && upload->chunks == NULL) {
+        a->config.spool->drop(a->config.spool->context, member);
+    }
+    rn_sa_upload_free(a, member);
 }
 
 void rn_sa_uploads_forget(struct rn_sa_aggregator *a)
@@ -169,8 +173,12 @@ static rn_result read_back(const struct rn_sa_aggregator *a, uint32_t member, ui
         RN_ENSURE(spool != NULL, err, RN_E_BUSY, "no upload is kept");
         RN_TRY(spool->get(spool->context, member, chunk, message_bytes(a, chunk), out, err));
     }
-    RN_ENSURE(out->length == message_bytes(a, chunk), err, RN_E_BUSY, "a chunk is cut short");
-    const struct rn_sa_chunk part = part_of(chunk, out);
+    struct rn_sa_message message;
+    struct rn_sa_chunk part;
+    RN_TRY(rn_sa_message_parse(rn_buffer_view(out), &message, err));
+    RN_TRY(rn_sa_chunk_read(&a->t, message.body, &part, err));
+    RN_ENSURE(part.chunk == chunk && message.sender == member, err, RN_E_BUSY,
+              "another chunk lies in its place");
     rn_sa_chunk_leaf(&a->t, member, &part, out_leaf);
     return rn_ok();
 }

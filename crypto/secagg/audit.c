@@ -155,8 +155,7 @@ rn_result rn_sa_audit_chunk(struct rn_sa_audit *audit, const struct rn_sa_messag
     struct rn_sa_chunk part;
     *out_forged = false;
     RN_TRY(rn_sa_chunk_read(audit->t, message->body, &part, err));
-    if (!audit->has_leaves || part.chunk != audit->chunk ||
-        !rn_sa_set_has(&audit->left, member)) {
+    if (!audit->has_leaves) {
         return rn_ok();
     }
     uint8_t leaf[RN_HASH_BYTES];
@@ -165,6 +164,9 @@ rn_result rn_sa_audit_chunk(struct rn_sa_audit *audit, const struct rn_sa_messag
                      RN_HASH_BYTES) == 0,
               err, RN_E_PEER_PROTOCOL, "chunk %u: not the one that member %u uploaded", part.chunk,
               member);
+    if (part.chunk != audit->chunk || !rn_sa_set_has(&audit->left, member)) {
+        return rn_ok(); /* came before, or is not its turn yet */
+    }
     RN_TRY(add(audit, part.packed, err));
     rn_sa_set_remove(&audit->left, member);
     if (rn_sa_set_empty(&audit->left)) {

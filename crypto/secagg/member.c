@@ -321,8 +321,7 @@ static rn_result check_repeated(struct rn_sa_member *m, const struct rn_sa_messa
     return rn_ok();
 }
 
-/* Another member's Chunk, for the replay. Its signature is of no use: the leaf that the signed Done
- * names says more. */
+/* Another member's Chunk, for the replay. Its body is held against the leaf that Done signs. */
 static rn_result check_upload_frame(const struct rn_sa_member *m,
                                     const struct rn_sa_message *message, struct rn_error *err)
 {
@@ -330,13 +329,13 @@ static rn_result check_upload_frame(const struct rn_sa_member *m,
                   memcmp(message->session, m->t.session, RN_HASH_BYTES) == 0 &&
                   memcmp(message->transcript, m->t.t1, RN_HASH_BYTES) == 0,
               err, RN_E_PEER_PROTOCOL, "chunk: not one that is in this sum");
-    return rn_ok();
+    return rn_sa_envelope_verify(message, rn_sa_transcript_key(&m->t, message->sender), err);
 }
 
 static rn_result check_frame(const struct rn_sa_member *m, const struct rn_sa_message *message,
                              struct rn_error *err)
 {
-    if (m->state == RN_SA_M_AUDITING && message->type == RN_SA_CHUNK) {
+    if (m->t.level >= RN_SA_LEVEL_RESULT && message->type == RN_SA_CHUNK) {
         return check_upload_frame(m, message, err);
     }
     RN_ENSURE(rn_sa_type_from_coordinator(message->type) && message->sender == RN_SA_COORDINATOR,

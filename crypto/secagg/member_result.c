@@ -131,17 +131,26 @@ rn_result rn_sa_member_on_sum_chunk(struct rn_sa_member *m, const struct rn_sa_m
 
 /* ---- Replay ---- */
 
+/* Something came: what is asked for next, or no need to ask again yet. */
+static void go_on(struct rn_sa_member *m, const struct rn_sa_audit_request *before,
+                  struct rn_sa_actions *actions)
+{
+    const struct rn_sa_audit_request now = rn_sa_audit_wanted(m->audit);
+    if (now.leaves != before->leaves || now.chunk != before->chunk) {
+        rn_sa_member_ask(m, actions);
+    } else if (!rn_sa_set_equal(&now.members, &before->members)) {
+        m->retry_at_ms = m->now_ms + m->config.params.retry_ms;
+    }
+}
+
 rn_result rn_sa_member_on_leaves(struct rn_sa_member *m, const struct rn_sa_message *message,
                                  struct rn_sa_actions *actions, struct rn_error *err)
 {
     RN_ENSURE(memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
               "leaves: of another T2");
-    const bool wanted = rn_sa_audit_wanted(m->audit).leaves;
+    const struct rn_sa_audit_request before = rn_sa_audit_wanted(m->audit);
     RN_TRY(rn_sa_audit_leaves(m->audit, message->body, err));
-    m->retry_at_ms = m->now_ms + m->config.params.retry_ms; /* it gets on */
-    if (wanted && !rn_sa_audit_wanted(m->audit).leaves) {
-        rn_sa_member_ask(m, actions);
-    }
+    go_on(m, &before, actions);
     return rn_ok();
 }
 
@@ -149,13 +158,15 @@ rn_result rn_sa_member_on_upload_chunk(struct rn_sa_member *m, const struct rn_s
                                        struct rn_sa_actions *actions, struct rn_error *err)
 {
     bool forged = false;
+    const struct rn_sa_audit_request before = rn_sa_audit_wanted(m->audit);
     RN_TRY(rn_sa_audit_chunk(m->audit, message, &forged, err));
-    m->retry_at_ms = m->now_ms + m->config.params.retry_ms;
     if (forged) {
         leave_audit(m);
         rn_sa_member_go_aborted(m, RN_SA_REASON_SUM_FORGED, false, actions);
     } else if (rn_sa_audit_done(m->audit)) {
         finish_audit(m, actions);
+    } else {
+        go_on(m, &before, actions);
     }
     return rn_ok();
 }

@@ -256,8 +256,7 @@ RN_MUST rn_result rn_sa_receipts_apply(struct rn_sa_transcript *transcript, stru
                                        struct rn_error *err);
 
 /* ---- R5 Audit ---- */
-/* What a member lacks for its replay: the leaves of these members' uploads, or `chunk` of these
- * members and, of all survivors, the chunks of its part that come after. */
+/* What a member lacks for its replay: the leaves of these members' uploads, or one chunk of them. */
 struct rn_sa_audit_request {
     bool leaves;
     uint32_t chunk; /* 0 for leaves */

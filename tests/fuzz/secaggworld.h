@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define WORLD_MEMBERS 4u
-#define WORLD_MESSAGES_MAX 128u
+#define WORLD_MESSAGES_MAX 256u
 
 /* A message of the honest run. */
 struct world_message {

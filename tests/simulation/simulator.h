@@ -14,10 +14,12 @@
 #include "crypto/secagg/evidence.h"
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/spent.h"
+#include "crypto/secagg/spool.h"
 
 #define SIM_MEMBERS 128
 #define SIM_COORDINATOR SIM_MEMBERS
 #define SIM_NEVER UINT64_MAX
+#define SIM_CHUNKS 64
 
 struct sim;
 
@@ -95,6 +97,8 @@ struct sim {
     uint8_t votes_t2[SIM_MEMBERS][RN_HASH_BYTES];
     bool votes_survivors[SIM_MEMBERS];
     uint32_t quorum;
+    struct rn_sa_spool spool; /* outlives the coordinator's process, as its disk does */
+    struct rn_buffer *uploads; /* [SIM_MEMBERS][SIM_CHUNKS] */
     struct rn_sa_set excluded; /* what the aggregator is told of earlier sessions */
 };
 

@@ -227,7 +227,7 @@ static bool answer_wrongly(struct sim *sim, uint32_t from, uint32_t to, struct r
     rn_buffer_append(&body, m.body.data, m.body.length);
     for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
         if (liars->of == SIM_COORDINATOR || body.data[at] == liars->of) {
-            body.data[at + 8] ^= 1;
+            body.data[at + 8] ^= (uint8_t)(1u << from); /* errors that do not cancel */
         }
     }
     struct rn_buffer forged = {0};

@@ -374,6 +374,7 @@ static void test_spool_limit(void **state)
     sim->options.delay_ms = 600;
     const uint64_t one = rn_sa_layout_vector_bytes(&sim->aggregator->t.layout);
     sim->aggregator->config.spool_bytes_max = one;
+    sim->aggregator->config.spool = NULL;
     sim_run(sim, 400000);
     assert_true(sim->refused > 0);
     assert_true(sim->nodes[SIM_COORDINATOR].finished);

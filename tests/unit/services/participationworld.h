@@ -32,7 +32,7 @@
 #define RECORDS 512
 #define QUEUE 4096
 #define ALL_SIGNED ((2u << SITES) - 1)
-#define TYPES 21 /* of crypto/secagg/PROTOCOL.md */
+#define TYPES 24 /* of crypto/secagg/PROTOCOL.md */
 enum { OFFER = 1, READY = 2, SHARES = 4, ACK = 6, ACK_SET = 7, DONE = 9, SURVIVORS = 11 };
 enum { VOTE = 12, CERTIFICATE = 13, REVEAL = 16, RESULT = 17, SUM_CHUNK = 18, RECEIPT = 19 };
 
@@ -190,7 +190,8 @@ static void check_durable(struct site *site, struct rn_view message)
                                            [SHARES] = RN_SA_RECORD_DEALT,
                                            [DONE] = RN_SA_RECORD_SPENT,
                                            [VOTE] = RN_SA_RECORD_VOTED,
-                                           [REVEAL] = RN_SA_RECORD_REVEALED};
+                                           [REVEAL] = RN_SA_RECORD_REVEALED,
+                                           [RECEIPT] = RN_SA_RECORD_RECEIPTED};
     const unsigned type = type_of(message);
     assert_true(type < TYPES);
     site->sent[type]++;
