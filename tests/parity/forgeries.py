@@ -8,7 +8,7 @@ from verifier.recording import COORDINATOR, ENVELOPE, HEADER, TAG, Failure
 
 P_BYTES = primitives.P.to_bytes(32, "little")
 L_BYTES = primitives.L.to_bytes(32, "little")
-READY, ACK, DONE, VOTE = 96, 48, 44, 36  # bytes of bodies
+READY, ACK, DONE, VOTE, RECEIPT = 96, 48, 44, 36, 64  # bytes of bodies
 
 
 def sign(identities, message, body, body_hash=None, header=()):
@@ -442,6 +442,42 @@ forge("losses", 19, "receipt: for another sum", "receipt", flip(0))
 forge("losses", 19, "receipt: another adapter than the others say", "receipt", flip(32), later=True)
 forge("losses", 20, "follow: no such level", "follow", put(0, b"\7"))
 forge("wide", 20, "follow: chunks that there are not", "layout", lambda body: bytes(body[:4]) + b"\xff")
+
+
+# The sum check
+
+forge("losses", 21, "audit: for nothing", "audit", put(0, b"\3"))
+forge("losses", 21, "audit: leaves of one chunk", "audit", put(4, b"\1"))
+forge("losses", 21, "audit: a chunk that there is not", "audit", put(0, primitives.u32(2, 3)))
+forge("losses", 21, "audit: of a member that is not in the sum", "audit", put(8, b"\2"))
+forge("losses", 22, "leaves: other ones", "leaves", flip(4))
+forge("losses", 22, "leaves: of a member that is not in the sum", "U3", put(0, b"\1"))
+
+
+@by("losses", 22, "leaves: those of a chunk that its member did not send, passed on", "contradiction")
+def _(session, identities, message):
+    chunk = sign(identities, message, primitives.u64(0) + primitives.u32(4) + bytes(32),
+                 header=[(6, b"\x08"), (52, primitives.u32(0, COORDINATOR)), (60, session.t1)])
+    return COORDINATOR, 5, chunk
+
+
+@by("losses", 23, "receipts: fewer than Q", "quorum")
+def _(session, identities, message):
+    return sign(identities, message, listed(nested(message, RECEIPT)[:session.numbers.quorum - 1]))
+
+
+@by("losses", 23, "receipts: one twice", "order")
+def _(session, identities, message):
+    receipts = nested(message, RECEIPT)
+    return sign(identities, message, listed(receipts + receipts[-1:]))
+
+
+@by("losses", 23, "receipts: for another adapter in one", "receipt")
+def _(session, identities, message):
+    receipts = nested(message, RECEIPT)
+    session.first.pop((19, receipts[0][52], None), None)
+    receipts[0] = sign(identities, receipts[0], flip(32)(bytearray(receipts[0][ENVELOPE:])))
+    return sign(identities, message, listed(receipts))
 
 
 def of(scenario, message, with_secrets, used):

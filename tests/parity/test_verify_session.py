@@ -192,9 +192,9 @@ def test_other_types(folder):
     session = Session(recording.context, recording.secrets)
     number, sender, receiver, offer = next(records(recording.wire))
     session.check(sender, receiver, offer)
-    unknown = forgeries.sign(recording.secrets["identities"], offer, b"what is to come", header=[(6, b"\x15\0")])
+    unknown = forgeries.sign(recording.secrets["identities"], offer, b"what is to come", header=[(6, b"\x7f\0")])
     session.check(sender, receiver, unknown)
-    assert session.unverified == {21: 1}
+    assert session.unverified == {127: 1}
     for at in range(len(unknown)):
         bad = bytearray(unknown)
         bad[at] ^= 4

@@ -28,10 +28,13 @@ TYPES = {
     18: ("sum chunk", "coordinator", sums.sum_chunk),
     19: ("receipt", "member", sums.receipt),
     20: ("follow", "member", votes.follow),
+    21: ("audit", "member", sums.audit),
+    22: ("leaves", "coordinator", sums.leaves),
+    23: ("receipts", "coordinator", sums.receipts),
 }
-SHARES = 4
+SHARES, CHUNK = 4, 8
 # Of these a sender has one in a session; a repetition has the same bytes. (A share set: one for each receiver.)
-SAID_ONCE = {1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 13, 15, 16, 17, 19}
+SAID_ONCE = {1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 13, 15, 16, 17, 19, 23}
 
 
 class Session:
@@ -64,12 +67,14 @@ class Session:
     def check(self, sender, receiver, data):
         """One message of the recording. Raises Failure."""
         message = parse(data)
+        need(receiver == COORDINATOR or receiver < self.numbers.members, "frame", "no such receiver")
+        if message.type == CHUNK and sender == COORDINATOR:  # passed on, as it was, to one that replays the sum
+            sender, receiver = message.sender, COORDINATOR
         need(message.sender == sender, "frame", f"it names {message.sender} as sender")
         name, way, handle = TYPES.get(message.type, (None, None, None))
         need(way is None or (sender == COORDINATOR) == (way != "member"), "frame", "the wrong side sends it")
         need(message.recipient == receiver or
              (message.recipient == EVERYONE and sender == COORDINATOR and way != "one"), "frame", "it is for another")
-        need(receiver == COORDINATOR or receiver < self.numbers.members, "frame", "no such receiver")
         check_signature(message, self.key(sender))
         self.counts["signatures of messages"] += 1
         if message.type != SHARES:

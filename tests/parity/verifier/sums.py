@@ -5,8 +5,10 @@ from .plannumbers import CANARIES
 from .primitives import H, agree, encode, hkdf, interpolate, mask_lanes, of_generator, scalar_of, u32, u64, unpack
 from .recording import COORDINATOR, ENVELOPE, Reader, need
 
-REVEAL = 16
+REVEAL, RECEIPT = 16, 19
+RECEIPT_BYTES = ENVELOPE + 64
 NONE = 0
+LEAVES, CHUNKS = 1, 2  # what an Audit asks for
 
 
 # Chunks
@@ -221,3 +223,35 @@ def receipt(session, m):
     r.end()
     need(session.adapter in (None, adapter), "receipt", "another adapter than in the first receipt")
     session.adapter = adapter
+
+
+# The sum check
+
+def audit(session, m):
+    session.under(m, session.t2, "T2")
+    r = Reader(m.body)
+    wants, chunk, members = r.u32(), r.u32(), r.set()
+    r.end()
+    need(wants in (LEAVES, CHUNKS) and chunk < session.numbers.chunks and (wants == CHUNKS or chunk == 0), "audit",
+         "for nothing that there is")
+    need(members <= session.survivors, "audit", "of members that are not in the sum")
+
+
+def leaves(session, m):
+    session.under(m, session.t2, "T2")
+    r = Reader(m.body)
+    member, hashes = r.u32(), [r.hash() for _ in range(session.numbers.chunks)]
+    r.end()
+    need(member in session.survivors, "U3", f"member {member} is not in the sum")
+    need(hashes == [session.uploads[member, c][0] for c in range(session.numbers.chunks)], "leaves",
+         f"not those that member {member} signed")
+
+
+def receipts(session, m):
+    session.under(m, session.t2, "T2")
+    r = Reader(m.body)
+    them = session.nested_list(r, RECEIPT, session.t2, RECEIPT_BYTES)
+    r.end()
+    need(len(them) >= session.numbers.quorum, "quorum", f"{len(them)} receipts")
+    for one in them:
+        receipt(session, one)
