@@ -35,9 +35,11 @@ def main():
         print(f"{count:7d} messages of type {kind}: UNVERIFIED beyond their frame")
     for finding in session.findings:
         print(f"found: {finding}")
-    print("verified: " + ("a sum over members " + ", ".join(map(str, sorted(session.survivors)))
-                          if session.certified else "an abort") +
-          (f"; blamed {sorted(session.blamed)}" if session.blamed else ""))
+    what = "an abort"
+    if session.certified:
+        what = "a sum" if session.sum_root else "a certificate, no sum"
+        what += " over members " + ", ".join(map(str, sorted(session.survivors)))
+    print(f"verified: {what}" + (f"; blamed {sorted(session.blamed)}" if session.blamed else ""))
     return 0
 
 

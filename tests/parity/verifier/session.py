@@ -48,13 +48,13 @@ class Session:
         self.shown_certificate = set()
         self.sid = self.t0 = self.t1 = self.t2 = None
         self.readys, self.joined = {}, []  # (channel key, S, B); places of T0
-        self.shares, self.shown, self.acks = {}, {}, {}
+        self.shares, self.shown = {}, {}  # of a dealer: envelope, commitments, entries; by holder: envelopes
         self.dealt = {}  # (dealer, holder): (share of s, share of b), opened with the side file's keys
-        self.dealers, self.linked, self.holders = {}, [], {}
+        self.linked, self.holders = [], {}  # U2; who acknowledged a dealer
         self.uploads, self.roots = {}, {}  # (sender, chunk): (leaf, lanes); root of a Done
-        self.survivors = None
+        self.survivors = None  # U3
         self.certified = self.aborted = False
-        self.revealed, self.false_shares = {}, set()  # (member, kind): {holder: share}; (holder, member)
+        self.revealed = {}  # of a member: {holder: share that lies on its polynomial}
         self.opened, self.blamed = {}, set()
         self.sum_root, self.sum, self.sum_leaves, self.adapter = None, None, {}, None
 

@@ -135,7 +135,6 @@ def reveal(session, m):
         if on_polynomial(session, i, kind_due(session, i), m.sender, share):
             session.revealed.setdefault(i, {})[m.sender] = share
         else:
-            session.false_shares.add((m.sender, i))
             session.findings.append(f"reveal: member {m.sender} gives a false share of member {i}")
 
 
