@@ -576,3 +576,14 @@ fault sa-uploads-go-with-the-process $sa/aggregator.c \
 
 fault adapter-moves-before-receipts $fed/partactions.c \
   'RN_TRY(rn_part_preview_sum(p, hash, err));' 'RN_TRY(rn_part_take_sum(p, hash, err));' test_job_rounds
+
+fault sa-proof-of-a-right-sum $sa/sumproof.c \
+  'RN_ENSURE(forged, err, RN_E_PEER_PROTOCOL, "proof: the announced sum is right");' '(void)forged;' test_secagg_sum
+
+fault sa-proof-without-root $sa/sumproof.c \
+  'memcmp(root, t->sum_root, RN_HASH_BYTES) == 0' 'true' test_secagg_sum
+
+fault sa-forgery-is-not-proven $sa/member_result.c \
+  'give_proof(m, actions);
+        leave_audit(m);' '(void)give_proof;
+        leave_audit(m);' test_secagg_sum

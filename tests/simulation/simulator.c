@@ -178,6 +178,7 @@ static void forget_packets(struct sim *sim)
 static void clear_node(struct sim_node *node, bool journal_too)
 {
     rn_free(node->reveal);
+    rn_buffer_clear(&node->document);
     for (size_t r = 0; journal_too && r < node->records; r++) {
         rn_buffer_clear(&node->journal[r]);
     }
@@ -489,6 +490,8 @@ static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *
     case RN_SA_EVIDENCE:
         node->evidence++;
         node->proof = sim_prove(sim, action);
+        node->document.length = 0;
+        rn_buffer_append(&node->document, action->bytes.data, action->bytes.length);
         break;
     case RN_SA_FOLLOWING:
         node->following = true;

@@ -59,6 +59,7 @@ struct sim_node {
     uint8_t sum_hash[RN_HASH_BYTES];
     uint32_t evidence;
     struct rn_sa_evidence proof; /* the newest */
+    struct rn_buffer document;   /* of it */
     uint64_t input_at;           /* training ends */
     uint64_t vector;             /* names the member's values */
     /* tap */
