@@ -248,6 +248,7 @@ static void tap_member(struct sim *sim, uint32_t i, const struct rn_sa_message *
         m->type == RN_SA_REVEAL) {
         assert_true(in_journal(node, m->whole)); /* durable before it is sent */
     }
+    node->done_count += m->type == RN_SA_DONE;
     if (m->type == RN_SA_VOTE) {
         /* one vote a session */
         assert_true(!node->voted || memcmp(node->vote, m->whole.data, RN_SA_VOTE_BYTES) == 0);

@@ -59,23 +59,34 @@ static void change_share(struct sim *sim, uint32_t dealer, uint32_t holder, size
                                          rn_view_of(plain, sizeof plain), sealed, NULL)));
 }
 
+/* Whole and consistent, but of another b than the one that was announced. */
+static void deal_other_seed(struct sim *sim, uint32_t dealer, struct rn_buffer *out_body)
+{
+    struct rn_sa_member *m = sim->members[dealer];
+    struct rn_sa_secrets other = m->vault->session;
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
+    other.self.bytes[0] ^= 1;
+    assert_true(rn_is_ok(
+        rn_sa_shares_write(&m->t, dealer, &other, sim->identities[dealer], &message, NULL)));
+    rn_buffer_clear(out_body);
+    rn_buffer_append(out_body, message.data + RN_SA_ENVELOPE_BYTES,
+                     message.length - RN_SA_ENVELOPE_BYTES);
+}
+
 static bool deal_badly(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
 {
     const struct bad_dealer *bad = sim->options.tamper_context;
     const struct rn_sa_message m = sim_parse(message);
     struct rn_sa_member *dealer = sim->members[bad->dealer];
-    if (from == SIM_COORDINATOR && to == bad->dealer && m.type == RN_SA_READY_SET &&
-        dealer->state == RN_SA_M_READY) {
-        struct rn_sa_secrets *secrets = &dealer->vault->session;
-        if (bad->cheat == OTHER_B) {
-            secrets->self.bytes[0] ^= 1;
-        }
-    }
+    (void)to;
     if (m.type != RN_SA_SHARES || from != bad->dealer) {
         return true;
     }
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     rn_buffer_append(&body, m.body.data, m.body.length);
+    if (bad->cheat == OTHER_B) {
+        deal_other_seed(sim, bad->dealer, &body);
+    }
     uint8_t *entries = body.data + 2 * rn_sa_coefficient_bytes(&dealer->t);
     for (uint32_t k = 0; k < bad->victims; k++) {
         const uint32_t holder = (bad->dealer + 1 + k) % sim->params.members;
@@ -126,7 +137,7 @@ static void test_bad_dealers(void **state)
             const bool stays = victims <= sim->params.colluding;
             assert_true(rn_sa_set_has(&sim->aggregator->t.linked, 2) == stays);
             assert_true(rn_sa_set_has(&sim->nodes[SIM_COORDINATOR].survivors, 2) == stays);
-            assert_int_equal(sim->nodes[2].done_count, 0);
+            assert_true((sim->nodes[2].done_count > 0) == stays); /* else it uploads nothing */
             assert_int_equal(sim_check_sums(sim), 5);
             assert_true(rn_sa_set_empty(&sim->nodes[SIM_COORDINATOR].blamed));
             sim_free(sim);
