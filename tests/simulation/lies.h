@@ -28,9 +28,8 @@ static inline struct rn_sa_set lie_linked(const struct rn_sa_params *params, str
     const uint32_t acks = rn_read_u32(&r);
     const struct rn_view whole = rn_read_view(&r, (size_t)acks * RN_SA_ACK_BYTES);
     for (uint32_t k = 0; !r.failed && k < count; k++) {
-        rn_sa_set_add(&dealers,
-                      lie_u32(envelopes.data + k * RN_SA_ENVELOPE_BYTES + LIE_SENDER_AT) %
-                          SIM_MEMBERS);
+        rn_sa_set_add(&dealers, lie_u32(envelopes.data + k * RN_SA_ENVELOPE_BYTES + LIE_SENDER_AT) %
+                                    SIM_MEMBERS);
     }
     for (uint32_t k = 0; !r.failed && k < acks; k++) {
         const uint8_t *ack = whole.data + k * (size_t)RN_SA_ACK_BYTES;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * case 13. Two sets of survivors to two halves get no certificate; and what passes for a certificate
- * of either kind: Q votes of one kind, for this T2 or for an abort, of this session and T0, by as
- * many different members that may vote. Each thing that can be wrong with one vote is refused by
- * the words for it.
+ * case 13. Two sets of survivors to two halves get no certificate; and what passes for a
+ * certificate of either kind: Q votes of one kind, for this T2 or for an abort, of this session and
+ * T0, by as many different members that may vote. Each thing that can be wrong with one vote is
+ * refused by the words for it.
  */
 #include "tests/simulation/simulator.c"
 
@@ -49,8 +49,8 @@ static bool split_survivors(struct sim *sim, uint32_t from, uint32_t to, struct 
                 rn_sa_member_receive(member, rn_buffer_view(&forged), sim->now, &actions, NULL)));
             execute(sim, to, &actions);
             rn_sa_actions_clear(&actions);
-            const rn_result result = rn_sa_member_receive(member, rn_buffer_view(message), sim->now,
-                                                          &actions, NULL);
+            const rn_result result =
+                rn_sa_member_receive(member, rn_buffer_view(message), sim->now, &actions, NULL);
             assert_int_equal(rn_class_of(result), RN_CLASS_PEER);
             assert_int_equal(actions.count, 1);
             assert_true(sim_prove(sim, &actions.items[0]).coordinator);
@@ -131,7 +131,7 @@ static const struct {
     struct wrong vote;
     const char *reason;
 } wrongs[] = {
-    {{.sender = 4, .signer = 5}, "does not hold"},  /* another's key */
+    {{.sender = 4, .signer = 5}, "does not hold"}, /* another's key */
     {{.sender = 4, .signer = SIM_COORDINATOR}, "does not hold"},
     {{.sender = 7, .signer = 5}, "not entitled"}, /* of nobody in the roster */
     {{.sender = RN_SA_MEMBERS_MAX, .signer = 5}, "not entitled"},
@@ -185,7 +185,8 @@ static void forge(struct sim *sim, const struct ballot *ballot, const struct rn_
             refuse_votes(sim, m, &body, wrongs[k].reason);
         }
     }
-    /* of the other kind: of a survivors' certificate it is an abort vote, and the other way round */
+    /* of the other kind: of a survivors' certificate it is an abort vote, and the other way round
+     */
     const struct wrong other = {.sender = 4, .signer = 4, .other_kind = true};
     begin(ballot, QUORUM, QUORUM - 1, &body);
     cast(ballot, &other, &body);

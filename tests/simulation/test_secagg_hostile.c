@@ -72,8 +72,8 @@ static void refuse_signed(struct sim *sim, uint32_t to, const struct rn_sa_messa
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
     struct rn_error err = {{0}};
     lie_write(sim, &sim->members[to]->t, m, body, &forged);
-    const rn_result result = rn_sa_member_receive(sim->members[to], rn_buffer_view(&forged),
-                                                  sim->now, &actions, &err);
+    const rn_result result =
+        rn_sa_member_receive(sim->members[to], rn_buffer_view(&forged), sim->now, &actions, &err);
     assert_int_equal(rn_class_of(result), RN_CLASS_PEER);
     assert_int_equal(actions.count, 0);
     assert_null(strstr(err.text, "hash to"));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * case 17, case 18. What the offer fixes is each member's own computation: a coordinator whose plan,
- * numbers, roster, model, round or vector differ by one gets a refusal in R0 that says which; and
- * masks that were made for another model cancel against nobody's.
+ * case 17, case 18. What the offer fixes is each member's own computation: a coordinator whose
+ * plan, numbers, roster, model, round or vector differ by one gets a refusal in R0 that says which;
+ * and masks that were made for another model cancel against nobody's.
  */
 #include "tests/simulation/simulator.c"
 
@@ -14,12 +14,8 @@
 /* Numbers at which one more and one less of each is a feasible plan too. */
 static struct sim *new_sim(sim_tamper *tamper)
 {
-    const struct sim_options options = {.members = 8,
-                                        .colluding = 2,
-                                        .losses = 1,
-                                        .honest = 3,
-                                        .seed = 17,
-                                        .tamper = tamper};
+    const struct sim_options options = {
+        .members = 8, .colluding = 2, .losses = 1, .honest = 3, .seed = 17, .tamper = tamper};
     return sim_new(&options);
 }
 
@@ -65,8 +61,8 @@ static void refuse_plan(struct sim *sim, const struct rn_sa_params *params,
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) offer = {0};
     char sentence[128];
     own_offer(sim, params, context, &offer);
-    assert_true(rn_text_format(sentence, sizeof sentence, "offer: the coordinator's %s is not",
-                               reason));
+    assert_true(
+        rn_text_format(sentence, sizeof sentence, "offer: the coordinator's %s is not", reason));
     refuse_offer(sim, rn_buffer_view(&offer), RN_E_ROUND_STALE, sentence);
 }
 
@@ -133,9 +129,9 @@ static const struct {
     size_t at; /* of its byte that changes */
     const char *name;
 } fields[] = {
-    {0 * 32 + 31, "plan"},       {1 * 32 + 31, "roster"},        {2 * 32 + 31, "base model"},
-    {3 * 32 + 31, "adapter"},    {4 * 32 + 31, "vector layout"}, {5 * 32 + 31, "parameters"},
-    {6 * 32, "round"},           {6 * 32 + 8, "attempt"},        {6 * 32 + 12, "active matrix"},
+    {0 * 32 + 31, "plan"},    {1 * 32 + 31, "roster"},        {2 * 32 + 31, "base model"},
+    {3 * 32 + 31, "adapter"}, {4 * 32 + 31, "vector layout"}, {5 * 32 + 31, "parameters"},
+    {6 * 32, "round"},        {6 * 32 + 8, "attempt"},        {6 * 32 + 12, "active matrix"},
 };
 
 static void test_fields_off_by_one(void **state)
@@ -275,8 +271,8 @@ static void test_masks_know_the_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers_off_by_one), cmocka_unit_test(test_other_rosters),
-        cmocka_unit_test(test_fields_off_by_one),  cmocka_unit_test(test_other_model),
+        cmocka_unit_test(test_numbers_off_by_one),   cmocka_unit_test(test_other_rosters),
+        cmocka_unit_test(test_fields_off_by_one),    cmocka_unit_test(test_other_model),
         cmocka_unit_test(test_masks_know_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

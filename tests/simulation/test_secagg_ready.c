@@ -91,8 +91,7 @@ static void swap_key(struct sim *sim, const struct rn_sa_message *set)
             memcpy(other, point.bytes, sizeof other);
         }
         memcpy(bytes + RN_SA_ENVELOPE_BYTES + key, other, sizeof other);
-        refuse_with(sim, set, 2, rn_view_of(bytes, sizeof bytes),
-                    "the body is not the signed one");
+        refuse_with(sim, set, 2, rn_view_of(bytes, sizeof bytes), "the body is not the signed one");
         for (uint32_t signer = 0; signer < 2; signer++) {
             struct rn_sa_outgoing outgoing = {
                 .type = RN_SA_READY,
@@ -315,9 +314,12 @@ static void test_own_key_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_swapped_keys),      cmocka_unit_test(test_borrowed_readys),
-        cmocka_unit_test(test_lists),             cmocka_unit_test(test_shared_keys),
-        cmocka_unit_test(test_own_keys_replaced), cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_swapped_keys),
+        cmocka_unit_test(test_borrowed_readys),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_shared_keys),
+        cmocka_unit_test(test_own_keys_replaced),
+        cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_own_key_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -364,8 +364,7 @@ static bool reveal_from_outside(struct sim *sim, uint32_t from, uint32_t to,
         *done = true;
         m.sender = 4;
         sim_sign_again(sim, &m, m.body, NULL, NULL, &forged);
-        lie_bytes_refused(sim, SIM_COORDINATOR, rn_buffer_view(&forged),
-                          "not among the survivors");
+        lie_bytes_refused(sim, SIM_COORDINATOR, rn_buffer_view(&forged), "not among the survivors");
     }
     return true;
 }

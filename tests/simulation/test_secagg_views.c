@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * case 53. A coordinator with two faces. A session is run twice from one seed, so that both runs are
- * one to the byte, up to the point where the coordinator begins to say different things to two
- * halves of the honest members; from there each half lives in its own run only, and the colluders in
- * both. What one half says is of no use in the other's run; masks of the two do not cancel; and at
- * most one of the two gets a sum, over the members that this face names.
+ * case 53. A coordinator with two faces. A session is run twice from one seed, so that both runs
+ * are one to the byte, up to the point where the coordinator begins to say different things to two
+ * halves of the honest members; from there each half lives in its own run only, and the colluders
+ * in both. What one half says is of no use in the other's run; masks of the two do not cancel; and
+ * at most one of the two gets a sum, over the members that this face names.
  */
 #include "tests/simulation/simulator.c"
 
@@ -25,6 +25,8 @@ struct split {
     /* Both faces hear that message from everybody, but face 1 leaves out member 0: the sets are as
      * large, and as alike, as can be. Else each face hears its own half and the colluders. */
     bool alike;
+    /* Face 1 leaves out nobody, but the last member deals to it with another message. */
+    bool two_versions;
 };
 
 static uint32_t honest(const struct split *s)
@@ -67,17 +69,46 @@ static bool content(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffe
     return true;
 }
 
+/* The last member signs another version of its Shares (its entry for member 0 is another). */
+static bool deal_again(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    const struct rn_sa_message m = sim_parse(message);
+    (void)content(sim, from, to, message);
+    if (m.type != RN_SA_SHARES || from != sim->params.members - 1) {
+        return true;
+    }
+    const struct rn_sa_transcript *t = &sim->aggregator->t;
+    uint8_t leaves[SIM_MEMBERS * RN_HASH_BYTES];
+    uint8_t root[RN_HASH_BYTES];
+    struct rn_sa_shares_hashes hashes;
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    struct rn_buffer forged = {0};
+    rn_buffer_append(&body, m.body.data, m.body.length);
+    body.data[2 * rn_sa_coefficient_bytes(t)] ^= 1;
+    rn_sa_shares_hash(t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_root(t, from, &hashes, root);
+    sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, root, &forged);
+    rn_buffer_clear(&sim->members[from]->shares); /* it stands by what it sent */
+    rn_buffer_append(&sim->members[from]->shares, forged.data, forged.length);
+    rn_buffer_clear(message);
+    *message = forged;
+    return true;
+}
+
 static struct sim *face_new(const struct split *s, uint32_t face)
 {
-    const struct sim_options options = {
-        .members = s->members, .colluding = s->colluding, .seed = 5300, .tamper = content};
+    const struct sim_options options = {.members = s->members,
+                                        .colluding = s->colluding,
+                                        .seed = 5300,
+                                        .tamper =
+                                            s->two_versions && face == 1 ? deal_again : content};
     struct sim *sim = sim_new(&options);
     sim_run(sim, TICK_MS); /* the offer is out */
     sim->aggregator->t.params.members = RN_SA_MEMBERS_MIN;
     sim->aggregator->t.params.colluding = 1;
     for (uint32_t i = 0; i < s->members; i++) {
         if (!sees(s, face, i)) {
-            const bool heard = s->alike && i != 0;
+            const bool heard = s->alike && (i != 0 || s->two_versions);
             sim->nodes[i].silent_from = heard ? message_after(s->at) : s->at;
         }
     }
@@ -104,8 +135,8 @@ static void two_faces(const struct split *s)
             const struct sim_node *node = &sim->nodes[i];
             assert_true((node->reveal != NULL) == (enough && sees(s, face, i)));
             /* ... and U3 is this face's own: nobody in it that did not upload to it */
-            const bool uploaded = sees(s, face, i) || (s->alike && s->at == RN_SA_DONE &&
-                                                       (face == 0 || i != 0));
+            const bool uploaded =
+                sees(s, face, i) || (s->alike && s->at == RN_SA_DONE && (face == 0 || i != 0));
             assert_true(!enough || rn_sa_set_has(&coordinator->survivors, i) == uploaded);
         }
         sums += enough;
@@ -121,12 +152,13 @@ static void test_one_sum_at_most(void **state)
     static const uint32_t cohorts[][2] = {{4, 1}, {5, 1}, {7, 2}};
     for (size_t c = 0; c < RN_ARRAY_LENGTH(cohorts); c++) {
         for (size_t k = 0; k < RN_ARRAY_LENGTH(splits); k++) {
-            struct split s = {cohorts[c][0], cohorts[c][1], 0, splits[k], false};
+            struct split s = {cohorts[c][0], cohorts[c][1], 0, splits[k], false, false};
             for (s.half = 1; s.half < honest(&s); s.half++) {
-                s.alike = false;
-                two_faces(&s);
-                s.alike = true;
-                two_faces(&s);
+                for (uint32_t mode = 0; mode < (splits[k] == RN_SA_SHARES ? 3u : 2u); mode++) {
+                    s.alike = mode > 0;
+                    s.two_versions = mode > 1;
+                    two_faces(&s);
+                }
             }
         }
     }
@@ -141,7 +173,7 @@ struct pair {
     uint32_t receiver; /* honest, sees face 1 */
 };
 
-static void pair_open(struct pair *pair, enum rn_sa_type at)
+static void pair_open(struct pair *pair, enum rn_sa_type at, bool two_versions)
 {
     static const enum rn_sa_stage due[RN_SA_TYPE_LAST_] = {
         [RN_SA_READY] = RN_SA_STAGE_SHARES,
@@ -149,7 +181,7 @@ static void pair_open(struct pair *pair, enum rn_sa_type at)
         [RN_SA_ACK] = RN_SA_STAGE_UPLOAD,
         [RN_SA_DONE] = RN_SA_STAGE_VOTE,
     };
-    const struct split s = {7, 2, 3, at, true};
+    const struct split s = {7, 2, 3, at, true, two_versions};
     pair->receiver = 3;
     pair->sim[0] = face_new(&s, 0);
     sim_run(pair->sim[0], 400000);
@@ -217,7 +249,7 @@ static void test_no_share_crosses(void **state)
 {
     (void)state;
     struct pair pair;
-    pair_open(&pair, RN_SA_READY);
+    pair_open(&pair, RN_SA_READY, false);
     const struct rn_sa_aggregator *own = pair.sim[1]->aggregator;
     const struct rn_sa_aggregator *other = pair.sim[0]->aggregator;
     assert_memory_not_equal(own->t.t0, other->t.t0, RN_HASH_BYTES);
@@ -233,30 +265,34 @@ static void test_no_share_crosses(void **state)
             continue;
         }
         rn_buffer_append(&crossed, body.data, body.length);
-        memcpy(crossed.data + 4 + part, other->dealings[dealer].message.data,
-               RN_SA_ENVELOPE_BYTES);
+        memcpy(crossed.data + 4 + part, other->dealings[dealer].message.data, RN_SA_ENVELOPE_BYTES);
         lie_refused(pair.sim[1], pair.receiver, &m, rn_buffer_view(&crossed),
                     "shares: follows another transcript");
     }
     pair_close(&pair);
 }
 
+/* Two views of R1: one dealer fewer, or the same dealers with two versions of one's shares. (Four
+ * holders are below t, so that of one's own half alone nobody is left.) */
 static void test_no_ack_crosses(void **state)
 {
     (void)state;
-    struct pair pair;
-    pair_open(&pair, RN_SA_SHARES);
-    assert_int_equal(pair.sim[1]->members[3]->state, RN_SA_M_ACKED);
-    /* four holders each are below t, so that nobody is left */
-    mix(&pair, RN_SA_ACK, RN_SA_ACK_SET, "0 members are left, below 5", "was shown other shares");
-    pair_close(&pair);
+    for (uint32_t versions = 0; versions < 2; versions++) {
+        struct pair pair;
+        pair_open(&pair, RN_SA_SHARES, versions != 0);
+        assert_int_equal(pair.sim[1]->members[3]->state, RN_SA_M_ACKED);
+        mix(&pair, RN_SA_ACK, RN_SA_ACK_SET, "0 members are left, below 5",
+            versions != 0 ? "ack: member 1 was shown other shares"
+                          : "ack: member 1 names a dealer that sent no shares");
+        pair_close(&pair);
+    }
 }
 
 static void test_no_upload_crosses(void **state)
 {
     (void)state;
     struct pair pair;
-    pair_open(&pair, RN_SA_ACK);
+    pair_open(&pair, RN_SA_ACK, false);
     assert_int_equal(pair.sim[1]->members[3]->state, RN_SA_M_DONE);
     mix(&pair, RN_SA_DONE, RN_SA_SURVIVORS, "4 members are below 5", "follows another transcript");
     pair_close(&pair);
@@ -266,7 +302,7 @@ static void test_no_vote_crosses(void **state)
 {
     (void)state;
     struct pair pair;
-    pair_open(&pair, RN_SA_DONE);
+    pair_open(&pair, RN_SA_DONE, false);
     assert_int_equal(pair.sim[1]->members[3]->state, RN_SA_M_VOTED);
     mix(&pair, RN_SA_VOTE, RN_SA_CERTIFICATE, "4 votes, 5 are needed", "neither for these");
     /* what face 0's members reveal names its T2 */
@@ -332,8 +368,8 @@ static bool collect(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffe
 /* Elements of the honest members' plain sum that come out of both halves' uploads together. */
 static uint32_t elements_bare(bool split)
 {
-    const struct split two = {7, 2, 3, RN_SA_ACK, true};
-    const struct split one = {7, 2, 5, RN_SA_ACK, true}; /* one face, all in its half */
+    const struct split two = {7, 2, 3, RN_SA_ACK, true, false};
+    const struct split one = {7, 2, 5, RN_SA_ACK, true, false}; /* one face, all in its half */
     struct uploads uploads = {.split = split ? &two : &one};
     uint32_t bare = 0;
     for (uploads.face = 0; uploads.face < (split ? 2u : 1u); uploads.face++) {
@@ -375,9 +411,9 @@ static void test_masks_do_not_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_sum_at_most),     cmocka_unit_test(test_no_share_crosses),
-        cmocka_unit_test(test_no_ack_crosses),      cmocka_unit_test(test_no_upload_crosses),
-        cmocka_unit_test(test_no_vote_crosses),     cmocka_unit_test(test_masks_do_not_cancel),
+        cmocka_unit_test(test_one_sum_at_most), cmocka_unit_test(test_no_share_crosses),
+        cmocka_unit_test(test_no_ack_crosses),  cmocka_unit_test(test_no_upload_crosses),
+        cmocka_unit_test(test_no_vote_crosses), cmocka_unit_test(test_masks_do_not_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,9 +130,9 @@ static uint32_t most_certificates(const struct votes *votes, uint32_t members, u
     return most;
 }
 
-/* With n_c corrupt members there is one certificate at most, whatever the others signed; and each of
- * the three kinds is there in some split. The bound is no looser than it has to be: where
- * 2Q = n_max + n_c + 1, one corrupt member more has two. */
+/* With n_c corrupt members there is one certificate at most, whatever the others signed; and each
+ * of the three kinds is there in some split. The bound is no looser than it has to be: where 2Q =
+ * n_max + n_c + 1, one corrupt member more has two. */
 static void test_every_split(void **state)
 {
     (void)state;
@@ -167,8 +167,8 @@ static bool hand(struct sim *sim, uint32_t to, const struct rn_buffer *message)
 {
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
     bool voted = false;
-    assert_true(rn_is_ok(rn_sa_member_receive(sim->members[to], rn_buffer_view(message), sim->now,
-                                              &actions, NULL)));
+    assert_true(rn_is_ok(
+        rn_sa_member_receive(sim->members[to], rn_buffer_view(message), sim->now, &actions, NULL)));
     for (size_t k = 0; k < actions.count; k++) {
         voted |= actions.items[k].kind == RN_SA_SEND &&
                  sim_parse(&actions.items[k].bytes).type == RN_SA_VOTE;
@@ -235,8 +235,7 @@ static uint32_t votes_in_journal(const struct sim_node *node)
     uint32_t count = 0;
     for (size_t r = 0; r < node->records; r++) {
         struct rn_sa_record record;
-        assert_true(
-            rn_is_ok(rn_sa_record_read(rn_buffer_view(&node->journal[r]), &record, NULL)));
+        assert_true(rn_is_ok(rn_sa_record_read(rn_buffer_view(&node->journal[r]), &record, NULL)));
         count += record.kind == RN_SA_RECORD_VOTED;
     }
     return count;
