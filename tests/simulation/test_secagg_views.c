@@ -25,7 +25,8 @@ struct split {
     /* Both faces hear that message from everybody, but face 1 leaves out member 0: the sets are as
      * large, and as alike, as can be. Else each face hears its own half and the colluders. */
     bool alike;
-    /* Face 1 leaves out nobody, but the last member deals to it with another message. */
+    /* Face 1 leaves out nobody, but the last member signs another message for it (Shares, or an Ack
+     * that keeps U2 as it is). */
     bool two_versions;
 };
 
@@ -69,27 +70,46 @@ static bool content(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffe
     return true;
 }
 
-/* The last member signs another version of its Shares (its entry for member 0 is another). */
-static bool deal_again(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+/* Its entry for member 0 is another. */
+static void deal_again(struct sim *sim, const struct rn_sa_message *m, struct rn_buffer *out)
 {
-    const struct rn_sa_message m = sim_parse(message);
-    (void)content(sim, from, to, message);
-    if (m.type != RN_SA_SHARES || from != sim->params.members - 1) {
-        return true;
-    }
     const struct rn_sa_transcript *t = &sim->aggregator->t;
     uint8_t leaves[SIM_MEMBERS * RN_HASH_BYTES];
     uint8_t root[RN_HASH_BYTES];
     struct rn_sa_shares_hashes hashes;
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    struct rn_buffer forged = {0};
-    rn_buffer_append(&body, m.body.data, m.body.length);
+    rn_buffer_append(&body, m->body.data, m->body.length);
     body.data[2 * rn_sa_coefficient_bytes(t)] ^= 1;
     rn_sa_shares_hash(t, rn_buffer_view(&body), leaves, &hashes);
-    rn_sa_shares_root(t, from, &hashes, root);
-    sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, root, &forged);
-    rn_buffer_clear(&sim->members[from]->shares); /* it stands by what it sent */
-    rn_buffer_append(&sim->members[from]->shares, forged.data, forged.length);
+    rn_sa_shares_root(t, m->sender, &hashes, root);
+    sim_sign_again(sim, m, rn_buffer_view(&body), NULL, root, out);
+    rn_buffer_clear(&sim->members[m->sender]->shares); /* it stands by what it sent */
+    rn_buffer_append(&sim->members[m->sender]->shares, out->data, out->length);
+}
+
+/* It complains about the other colluder: once, which costs nobody a place. */
+static void acknowledge_again(struct sim *sim, const struct rn_sa_message *m, struct rn_buffer *out)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    const uint32_t other = m->sender - 1;
+    rn_buffer_append(&body, m->body.data, m->body.length);
+    body.data[other / 8] &= (uint8_t) ~(1u << (other % 8));
+    sim_sign_again(sim, m, rn_buffer_view(&body), NULL, NULL, out);
+    rn_secret_wipe(&sim->members[m->sender]->vault->session.slots[other],
+                   sizeof(struct rn_sa_slot));
+}
+
+/* The last member says another thing to face 1. */
+static bool say_again(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    const struct split *s = sim->options.tamper_context;
+    const struct rn_sa_message m = sim_parse(message);
+    (void)content(sim, from, to, message);
+    if (m.type != s->at || from != sim->params.members - 1) {
+        return true;
+    }
+    struct rn_buffer forged = {0};
+    (s->at == RN_SA_SHARES ? deal_again : acknowledge_again)(sim, &m, &forged);
     rn_buffer_clear(message);
     *message = forged;
     return true;
@@ -101,7 +121,8 @@ static struct sim *face_new(const struct split *s, uint32_t face)
                                         .colluding = s->colluding,
                                         .seed = 5300,
                                         .tamper =
-                                            s->two_versions && face == 1 ? deal_again : content};
+                                            s->two_versions && face == 1 ? say_again : content,
+                                        .tamper_context = (void *)(uintptr_t)s};
     struct sim *sim = sim_new(&options);
     sim_run(sim, TICK_MS); /* the offer is out */
     sim->aggregator->t.params.members = RN_SA_MEMBERS_MIN;
@@ -169,6 +190,7 @@ static void test_one_sum_at_most(void **state)
 /* Face 0, of five members that see it, has run to its sum; face 1 has four, and is where the next
  * broadcast is due. */
 struct pair {
+    struct split split;
     struct sim *sim[2];
     uint32_t receiver; /* honest, sees face 1 */
 };
@@ -181,12 +203,12 @@ static void pair_open(struct pair *pair, enum rn_sa_type at, bool two_versions)
         [RN_SA_ACK] = RN_SA_STAGE_UPLOAD,
         [RN_SA_DONE] = RN_SA_STAGE_VOTE,
     };
-    const struct split s = {7, 2, 3, at, true, two_versions};
+    pair->split = (struct split){7, 2, 3, at, true, two_versions};
     pair->receiver = 3;
-    pair->sim[0] = face_new(&s, 0);
+    pair->sim[0] = face_new(&pair->split, 0);
     sim_run(pair->sim[0], 400000);
     assert_int_equal(sim_check_sums(pair->sim[0]), 5);
-    pair->sim[1] = face_new(&s, 1);
+    pair->sim[1] = face_new(&pair->split, 1);
     struct sim *sim = pair->sim[1];
     for (uint32_t k = 0; k < 200 && rn_sa_aggregator_stage(sim->aggregator) < due[at]; k++) {
         sim_run(sim, TICK_MS);
@@ -322,6 +344,7 @@ struct uploads {
     uint32_t face;
     uint32_t seen[SIM_MEMBERS]; /* chunks, a bit each */
 };
+static struct uploads collected; /* the tap has its context already */
 
 /* Takes off what an attacker could at the very best: the self mask, as if b were opened, and the
  * pair masks with the colluders. */
@@ -345,9 +368,11 @@ static void take_off(struct uploads *uploads, const struct rn_sa_member *m, uint
 
 static bool collect(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
 {
-    struct uploads *uploads = sim->options.tamper_context;
+    struct uploads *uploads = &collected;
     const struct rn_sa_message m = sim_parse(message);
-    (void)content(sim, from, to, message);
+    if (!(uploads->face == 0 ? content : say_again)(sim, from, to, message)) {
+        return false;
+    }
     if (m.type != RN_SA_CHUNK || from >= honest(uploads->split) ||
         !sees(uploads->split, uploads->face, from)) {
         return true;
@@ -368,36 +393,36 @@ static bool collect(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffe
 /* Elements of the honest members' plain sum that come out of both halves' uploads together. */
 static uint32_t elements_bare(bool split)
 {
-    const struct split two = {7, 2, 3, RN_SA_ACK, true, false};
-    const struct split one = {7, 2, 5, RN_SA_ACK, true, false}; /* one face, all in its half */
-    struct uploads uploads = {.split = split ? &two : &one};
+    /* one U2 in both: all that makes the masks differ is the T1 in their keys */
+    const struct split two = {7, 2, 3, RN_SA_ACK, true, true};
+    const struct split one = {7, 2, 5, RN_SA_ACK, true, true}; /* one face, all in its half */
+    collected = (struct uploads){.split = split ? &two : &one};
     uint32_t bare = 0;
-    for (uploads.face = 0; uploads.face < (split ? 2u : 1u); uploads.face++) {
-        struct sim *sim = face_new(uploads.split, uploads.face);
-        if (uploads.face == 0) {
-            rn_sa_vector_init(&uploads.sum, &sim->members[0]->t.layout);
+    for (collected.face = 0; collected.face < (split ? 2u : 1u); collected.face++) {
+        struct sim *sim = face_new(collected.split, collected.face);
+        if (collected.face == 0) {
+            rn_sa_vector_init(&collected.sum, &sim->members[0]->t.layout);
         }
         sim->options.tamper = collect;
-        sim->options.tamper_context = &uploads;
         sim_run(sim, 20000);
-        if (uploads.face == (split ? 1u : 0u)) {
-            rn_sa_vector_reduce(&uploads.sum);
+        if (collected.face == (split ? 1u : 0u)) {
+            rn_sa_vector_reduce(&collected.sum);
             for (uint32_t e = 0; e < sim->context.elements; e++) {
                 uint64_t plain = 0;
                 uint64_t lane = 0;
                 for (uint32_t i = 0; i < 5; i++) {
-                    assert_int_equal(uploads.seen[i], 7); /* three chunks */
+                    assert_int_equal(collected.seen[i], 7); /* three chunks */
                     plain += sim_value(sim, i, e);
                 }
-                rn_sa_vector_read(&uploads.sum, e, 1, &lane);
+                rn_sa_vector_read(&collected.sum, e, 1, &lane);
                 bare += lane == plain;
             }
-            assert_int_equal(rn_sa_vector_in_range(&uploads.sum, 5 * sim->params.value_max),
+            assert_int_equal(rn_sa_vector_in_range(&collected.sum, 5 * sim->params.value_max),
                              !split);
         }
         sim_free(sim);
     }
-    rn_sa_vector_clear(&uploads.sum);
+    rn_sa_vector_clear(&collected.sum);
     return bare;
 }
 
