@@ -81,7 +81,7 @@ sys.exit(text.count(old) != 1)' "$file" "$old" "$new"; then
       echo "NOT FOUND $name ($test $tests)"
       missed=$((missed + 1))
     else
-      echo "found     $name: $(grep -oE 'FAILED  \] test_[a-z_]+|seed [0-9]+, at .*|error: .*' out.txt | head -1)"
+      echo "found     $name: $({ grep -oE 'FAILED  \] test_[a-z0-9_]+|seed [0-9]+, at .*' out.txt || grep -oE 'error[: ].*' out.txt; } | head -1)"
     fi
   fi
   cp "$root/$file" "$file"

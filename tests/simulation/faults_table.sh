@@ -679,7 +679,7 @@ fault sa-an-end-frees-the-update $sa/member_steps.c \
     return rn_ok();
 }
 
-/* The vote is cast' test_secagg_rounds
+/* The vote is cast' test_secagg_votes
 
 fault sa-a-late-end-frees-the-update $sa/member_steps.c \
   'if (last) {
@@ -691,9 +691,69 @@ fault sa-an-uncertified-end-is-called-certified $sa/member.c \
   'action->certified = certified || !m->spent;' 'action->certified = true;' \
   test_secagg_rounds
 
-fault sa-a-bad-dealer-uploads $sa/msg_ack.c \
-  'rn_sa_set_has(&both, i) && holders >= transcript->quorum &&' \
-  'rn_sa_set_has(&both, i) && holders + 3 >= transcript->quorum &&' test_secagg_liars
+fault sa-who-is-not-in-u2-uploads $sa/member_steps.c \
+  'if (!rn_sa_set_has(&m->t.linked, m->config.self)) {' 'if (false) {' test_secagg_liars
+
+# ---- Secure aggregation: deadlines, places, encodings
+
+fault sa-a-clock-may-go-back $sa/aggregator.c \
+  'now_ms > a->now_ms ? now_ms : a->now_ms' 'now_ms' test_secagg_deadlines
+
+fault sa-soft-is-one-late $sa/aggregator_stages.c \
+  'waited >= timeout.soft_ms' 'waited > timeout.soft_ms' test_secagg_deadlines
+
+fault sa-hard-is-one-early $sa/aggregator_stages.c \
+  'waited >= timeout.hard_ms' 'waited + 1 >= timeout.hard_ms' test_secagg_deadlines
+
+fault sa-acks-wait-like-uploads $sa/aggregator_stages.c \
+  'return p->acks;' 'return p->upload;' test_secagg_deadlines
+
+fault sa-nobody-closes-early $sa/aggregator_stages.c \
+  'if ((all || soft) && may_close(a)) {' 'if (soft && may_close(a)) {' test_secagg_deadlines
+
+fault sa-entries-of-other-holders $sa/msg_shares.c \
+  'memcmp(hash, leaves.data + place * RN_HASH_BYTES, RN_HASH_BYTES) == 0' 'true' test_secagg_shares
+
+fault sa-sealed-for-another-place $sa/msg_shares.c \
+  'RN_ENSURE(here && whole, err' 'RN_ENSURE(whole, err' test_secagg_shares
+
+fault sa-channels-do-not-know-the-session crypto/secagg/msg_shares.c \
+  'memcpy(context.session, transcript->session, RN_HASH_BYTES);' '' test_secagg_shares
+
+fault sa-channels-do-not-know-t0 crypto/secagg/msg_shares.c \
+  'memcpy(context.transcript, transcript->t0, RN_HASH_BYTES);' '' test_secagg_shares
+
+fault sa-complaints-keep-the-share $sa/msg_shares.c \
+  'rn_secret_wipe(slot, sizeof *slot);' '' test_secagg_shares
+
+fault sa-dealers-are-listed-twice $sa/msg_shares.c \
+  'RN_ENSURE(dealer >= least' 'RN_ENSURE(true' test_secagg_shares
+
+fault sa-shares-of-any-length $sa/msg_shares.c \
+  'RN_ENSURE(message->body.length == shares_bytes(transcript)' \
+  'RN_ENSURE(message->body.length >= shares_bytes(transcript)' test_secagg_shares
+
+fault sa-points-have-two-encodings crypto/group.c \
+  'return bytes[RN_POINT_BYTES - 1] >> 7 != 0;' 'return bytes == NULL;' test_secagg_encodings
+
+fault sa-channel-keys-of-low-order $sa/msg_ready.c \
+  'RN_ENSURE(rn_channel_public_valid(&out->channel), err' 'RN_ENSURE(true, err' test_secagg_encodings
+
+fault sa-answers-of-another-kind $sa/msg_reveal.c \
+  'member == i && kind == (uint32_t)due' 'member == i' test_secagg_encodings
+
+fault sa-answers-for-another-member $sa/msg_reveal.c \
+  'member == i && kind == (uint32_t)due' 'kind == (uint32_t)due' test_secagg_encodings
+
+fault sa-padding-is-not-looked-at $sa/msg_upload.c \
+  'RN_ENSURE(bits % 8 == 0 ||' 'RN_ENSURE(true ||' test_secagg_encodings
+
+fault sa-chunks-start-anywhere $sa/msg_upload.c \
+  'first < layout->elements && first % layout->chunk_elements == 0' 'first < layout->elements' \
+  test_secagg_encodings
+
+fault sa-chunks-of-any-count $sa/msg_upload.c \
+  'count == rn_sa_layout_chunk_elements(layout, chunk) &&' '' test_secagg_encodings
 
 # ---- Secure aggregation: dealers, shares, blame
 

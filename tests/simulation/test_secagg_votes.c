@@ -204,6 +204,8 @@ static void both_at_once(uint32_t members, uint32_t first, bool last)
     for (uint32_t i = 0; i < members; i++) { /* who voted for the abort has nothing to reveal */
         assert_true(sim->nodes[i].reveal == NULL || (first >> i & 1) == 0);
         assert_true((first >> i & 1) == 0 || sim->members[i]->vault == NULL);
+        assert_int_equal(rn_sa_spent_open(sim->spent[i]),
+                         sent[RN_SA_ABORT_CERTIFICATE].length == 0);
     }
     sim_free(sim);
 }
