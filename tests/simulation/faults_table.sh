@@ -723,9 +723,6 @@ fault sa-channels-do-not-know-the-session crypto/secagg/msg_shares.c \
 fault sa-channels-do-not-know-t0 crypto/secagg/msg_shares.c \
   'memcpy(context.transcript, transcript->t0, RN_HASH_BYTES);' '' test_secagg_shares
 
-fault sa-complaints-keep-the-share $sa/msg_shares.c \
-  'rn_secret_wipe(slot, sizeof *slot);' '' test_secagg_shares
-
 fault sa-dealers-are-listed-twice $sa/msg_shares.c \
   'RN_ENSURE(dealer >= least' 'RN_ENSURE(true' test_secagg_shares
 
