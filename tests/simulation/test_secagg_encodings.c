@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * case 25, case 26, case 27. What a member may send as a key, a share, a list or a chunk:
+ * case 25, case 26, case 27, case 44. What a member may send as a key, a share, a list or a chunk:
  * everything that is no canonical encoding of it, has another length, or says another number than
  * it holds, is refused with its reason, signed well or not, and the round goes on with the honest
  * message.
@@ -143,6 +143,51 @@ static void test_other_signatures(void **state)
     run_with(RN_SA_VOTE, other_signatures);
 }
 
+/* ---- case 44: versions ---- */
+
+/* The frame with one byte of it changed, signed well: of another version, another kind of message,
+ * with a reserved bit, or none of this protocol's at all. No version is guessed at. */
+static void other_frames(struct sim *sim, const struct rn_sa_message *m)
+{
+    static const struct {
+        size_t at;
+        uint8_t value;
+        const char *reason;
+    } changes[] = {
+        {4, RN_SA_VERSION - 1, "of another protocol version; this build speaks 2"},
+        {4, RN_SA_VERSION + 1, "of another protocol version; this build speaks 2"},
+        {5, 1, "of another protocol version; this build speaks 2"},
+        {6, 0, "of no known type"},
+        {6, RN_SA_TYPE_LAST_, "of no known type"},
+        {7, 1, "of no known type"},
+        {48, 1, "reserved bits are set"},
+        {51, 0x80, "reserved bits are set"},
+        {0, 'X', "no secagg message"},
+    };
+    for (size_t k = 0; k < RN_ARRAY_LENGTH(changes); k++) {
+        struct rn_buffer RN_CLEANUP(rn_buffer_clear) forged = {0};
+        struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+        struct rn_error err = {{0}};
+        rn_buffer_append(&forged, m->whole.data, m->whole.length);
+        forged.data[changes[k].at] = changes[k].value;
+        rn_identity_sign(sim->identities[0], "rondo/v1 secagg message",
+                         rn_view_of(forged.data, RN_SA_HEADER_BYTES),
+                         forged.data + RN_SA_HEADER_BYTES);
+        const rn_result result = rn_sa_aggregator_receive(
+            sim->aggregator, 0, rn_buffer_view(&forged), sim->now, &actions, &err);
+        assert_int_equal(result.code, RN_E_PEER_FORMAT);
+        assert_non_null(strstr(err.text, changes[k].reason));
+        assert_int_equal(actions.count, 0);
+    }
+}
+
+static void test_other_frames(void **state)
+{
+    (void)state;
+    run_with(RN_SA_READY, other_frames);
+    run_with(RN_SA_REVEAL, other_frames);
+}
+
 /* ---- case 25: answers ---- */
 
 static void bad_answers(struct sim *sim, const struct rn_sa_message *m)
@@ -262,9 +307,8 @@ static void test_bad_chunks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_keys),
-        cmocka_unit_test(test_other_signatures),
-        cmocka_unit_test(test_bad_answers),
+        cmocka_unit_test(test_bad_keys),     cmocka_unit_test(test_other_signatures),
+        cmocka_unit_test(test_other_frames), cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_bad_chunks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
