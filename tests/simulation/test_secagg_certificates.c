@@ -62,6 +62,7 @@ static bool split_survivors(struct sim *sim, uint32_t from, uint32_t to, struct 
     return true;
 }
 
+/* case 13 */
 static void test_split_survivors(void **state)
 {
     (void)state;
@@ -248,6 +249,7 @@ static bool before_certificate(struct sim *sim, uint32_t from, uint32_t to,
     return true;
 }
 
+/* case 13, case 15 */
 static void test_certificates(void **state)
 {
     (void)state;
@@ -267,6 +269,7 @@ static bool no_done_of_two(struct sim *sim, uint32_t from, uint32_t to, struct r
     return (type != RN_SA_DONE || from < 5) && before_certificate(sim, from, to, message);
 }
 
+/* case 13 */
 static void test_abort_certificates(void **state)
 {
     (void)state;

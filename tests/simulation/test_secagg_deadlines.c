@@ -66,6 +66,7 @@ static bool closes_early(const struct row *row)
     return row->stage == RN_SA_STAGE_VOTE || row->stage == RN_SA_STAGE_UNMASK;
 }
 
+/* case 8 */
 static void test_soft(void **state)
 {
     (void)state;
@@ -91,6 +92,7 @@ static void test_soft(void **state)
     }
 }
 
+/* case 8 */
 static void test_hard(void **state)
 {
     (void)state;
@@ -107,7 +109,7 @@ static void test_hard(void **state)
     }
 }
 
-/* All are there: no time passes at all between the last answer and the next stage. */
+/* case 8. All are there: no time passes at all between the last answer and the next stage. */
 static void test_all_arrived(void **state)
 {
     (void)state;
@@ -125,8 +127,8 @@ static void test_all_arrived(void **state)
     sim_free(sim);
 }
 
-/* A clock that jumps ahead, as after a suspension, ends what it has to and nothing twice: one tick,
- * one stage, since the next one begins then. */
+/* case 8. A clock that jumps ahead, as after a suspension, ends what it has to and nothing twice:
+ * one tick, one stage, since the next one begins then. */
 static void test_jump_ahead(void **state)
 {
     (void)state;

@@ -111,6 +111,7 @@ static uint32_t types_heard(const struct heard *heard)
     return types;
 }
 
+/* case 6 */
 static void test_everything_twice(void **state)
 {
     (void)state;
@@ -159,7 +160,7 @@ static void check_answers(const struct heard *heard, uint32_t sender,
     }
 }
 
-/* When the session is over, the whole of it once more, to everybody. */
+/* case 7. When the session is over, the whole of it once more, to everybody. */
 static void test_everything_late(void **state)
 {
     (void)state;
@@ -242,7 +243,7 @@ static void deliver_late(struct sim *sim, struct held *held)
     held->released = true;
 }
 
-/* Receipts are never late: the coordinator wants them as long as it has the session. */
+/* case 7. Receipts are never late: the coordinator wants them as long as it has the session. */
 static void test_each_type_late(void **state)
 {
     (void)state;

@@ -109,6 +109,7 @@ static void bad_keys(struct sim *sim, const struct rn_sa_message *m)
     }
 }
 
+/* case 26 */
 static void test_bad_keys(void **state)
 {
     (void)state;
@@ -136,6 +137,7 @@ static void other_signatures(struct sim *sim, const struct rn_sa_message *m)
     lie_bytes_refused(sim, SIM_COORDINATOR, rn_buffer_view(&forged), "does not hold");
 }
 
+/* case 26 */
 static void test_other_signatures(void **state)
 {
     (void)state;
@@ -181,6 +183,7 @@ static void other_frames(struct sim *sim, const struct rn_sa_message *m)
     }
 }
 
+/* case 44 */
 static void test_other_frames(void **state)
 {
     (void)state;
@@ -233,6 +236,7 @@ static void bad_answers(struct sim *sim, const struct rn_sa_message *m)
     }
 }
 
+/* case 25 */
 static void test_bad_answers(void **state)
 {
     (void)state;
@@ -298,6 +302,7 @@ static void bad_chunks(struct sim *sim, const struct rn_sa_message *m)
     assert_int_not_equal(used, 0);
 }
 
+/* case 27 */
 static void test_bad_chunks(void **state)
 {
     (void)state;

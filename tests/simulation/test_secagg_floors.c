@@ -94,8 +94,8 @@ static void only(struct sim *sim, const uint32_t *members, uint32_t count)
     }
 }
 
-/* One session id, two T0 of {two honest members, the same colluder}: each sum less the colluder's
- * own vector would be the sum of two members, below the floor of ten. */
+/* case 53. One session id, two T0 of {two honest members, the same colluder}: each sum less the
+ * colluder's own vector would be the sum of two members, below the floor of ten. */
 static void test_split_cohort(void **state)
 {
     (void)state;
@@ -146,7 +146,7 @@ static bool reaches_sum(size_t row, enum rn_sa_type lost_at, uint32_t left, bool
     return summed;
 }
 
-/* F members are enough at T0, U2 and U3, F - 1 are refused by every member, whatever the
+/* case 51. F members are enough at T0, U2 and U3, F - 1 are refused by every member, whatever the
  * coordinator thinks of it. */
 static void test_floors(void **state)
 {

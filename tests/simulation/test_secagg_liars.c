@@ -116,9 +116,9 @@ static bool deal_badly(struct sim *sim, uint32_t from, uint32_t to, struct rn_bu
     return true;
 }
 
-/* A holder refuses what does not lie on the polynomial that was committed to before anybody has
- * uploaded anything. Up to n_c complaints cost the dealer nothing, since nobody can tell who lies;
- * beyond that its place in U2. Every session gets its sum. */
+/* case 24. A holder refuses what does not lie on the polynomial that was committed to before
+ * anybody has uploaded anything. Up to n_c complaints cost the dealer nothing, since nobody can
+ * tell who lies; beyond that its place in U2. Every session gets its sum. */
 static void test_bad_dealers(void **state)
 {
     (void)state;
@@ -169,6 +169,7 @@ static bool deal_no_points(struct sim *sim, uint32_t from, uint32_t to, struct r
     return true;
 }
 
+/* case 26 */
 static void test_no_points(void **state)
 {
     (void)state;
@@ -286,6 +287,7 @@ static void check_wrong_shares(uint32_t count, uint32_t of)
     sim_free(sim);
 }
 
+/* case 23 */
 static void test_wrong_shares(void **state)
 {
     (void)state;
@@ -356,6 +358,7 @@ static bool withhold_answers(struct sim *sim, uint32_t from, uint32_t to, struct
     return sim_parse(message).type != RN_SA_REVEAL || from >= *first;
 }
 
+/* case 23 */
 static void test_too_few_shares(void **state)
 {
     (void)state;
@@ -374,8 +377,8 @@ static void test_too_few_shares(void **state)
     sim_free(sim);
 }
 
-/* Nine answers of ten, five of them false for one secret: what is opened is kept, and only the
- * missing one is tried again when the tenth comes. */
+/* case 23. Nine answers of ten, five of them false for one secret: what is opened is kept, and only
+ * the missing one is tried again when the tenth comes. */
 static void test_opened_is_kept(void **state)
 {
     (void)state;
@@ -543,6 +546,7 @@ static bool bad_reveal(struct sim *sim, uint32_t from, uint32_t to, struct rn_bu
     return true;
 }
 
+/* case 25 */
 static void test_malformed_reveals(void **state)
 {
     (void)state;
@@ -601,6 +605,7 @@ static bool zero_seed(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
     return true;
 }
 
+/* case 26 */
 static void test_zero_seed(void **state)
 {
     (void)state;
@@ -709,7 +714,8 @@ static rn_result read_guard(void *context, uint64_t first, uint32_t count, uint6
     return rn_ok();
 }
 
-/* A member uploads values far above value_max: the sum leaves its range, and nothing is released.
+/* case 28. A member uploads values far above value_max: the sum leaves its range, and nothing is
+ * released.
  */
 static void test_out_of_range(void **state)
 {
@@ -755,6 +761,7 @@ static bool bad_chunk(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
     return true;
 }
 
+/* case 27 */
 static void test_bad_chunks(void **state)
 {
     (void)state;

@@ -66,8 +66,8 @@ static void refuse_plan(struct sim *sim, const struct rn_sa_params *params,
     refuse_offer(sim, rn_buffer_view(&offer), RN_E_ROUND_STALE, sentence);
 }
 
-/* Each number of the plan, one more and one less. Q, t, F and b are not said by anybody: they
- * follow from these. */
+/* case 17. Each number of the plan, one more and one less. Q, t, F and b are not said by anybody:
+ * they follow from these. */
 static void test_numbers_off_by_one(void **state)
 {
     (void)state;
@@ -93,7 +93,8 @@ static void test_numbers_off_by_one(void **state)
     sim_free(sim);
 }
 
-/* n_max: a roster with one member more, one less, or another key, name or coordinator's word. */
+/* case 17, case 45. n_max: a roster with one member more, one less, or another key, name or
+ * coordinator's word. */
 static void test_other_rosters(void **state)
 {
     (void)state;
@@ -134,6 +135,7 @@ static const struct {
     {6 * 32, "round"},        {6 * 32 + 8, "attempt"},        {6 * 32 + 12, "active matrix"},
 };
 
+/* case 17 */
 static void test_fields_off_by_one(void **state)
 {
     (void)state;
@@ -182,7 +184,8 @@ static void test_fields_off_by_one(void **state)
 
 /* ---- case 18: past R0 ---- */
 
-/* A member with another base model is not there: it refuses the offer, the others go on. */
+/* case 18. A member with another base model is not there: it refuses the offer, the others go on.
+ */
 static void test_other_model(void **state)
 {
     (void)state;
@@ -249,8 +252,8 @@ static bool remake(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer
     return true;
 }
 
-/* With the checks of R0 out of the way, the masks still know the model: what comes off is no sum,
- * and no member takes it for one. */
+/* case 18. With the checks of R0 out of the way, the masks still know the model: what comes off is
+ * no sum, and no member takes it for one. */
 static void test_masks_know_the_model(void **state)
 {
     (void)state;

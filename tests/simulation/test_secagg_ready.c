@@ -138,12 +138,14 @@ static void borrow_ready(struct sim *sim, const struct rn_sa_message *set)
     }
 }
 
+/* case 11 */
 static void test_swapped_keys(void **state)
 {
     (void)state;
     run_with(swap_key);
 }
 
+/* case 11 */
 static void test_borrowed_readys(void **state)
 {
     (void)state;
@@ -261,24 +263,28 @@ static void bring_stranger(struct sim *sim, const struct rn_sa_message *set)
     }
 }
 
+/* case 12 */
 static void test_lists(void **state)
 {
     (void)state;
     run_with(list_wrongly);
 }
 
+/* case 12 */
 static void test_shared_keys(void **state)
 {
     (void)state;
     run_with(share_keys);
 }
 
+/* case 12, case 32 */
 static void test_own_keys_replaced(void **state)
 {
     (void)state;
     run_with(replace_own);
 }
 
+/* case 12 */
 static void test_strangers(void **state)
 {
     (void)state;
@@ -294,6 +300,7 @@ static bool leave_out_first(struct sim *sim, uint32_t from, uint32_t to, struct 
     return from != 0 || sim_parse(message).type != RN_SA_READY;
 }
 
+/* case 12 */
 static void test_own_key_missing(void **state)
 {
     (void)state;

@@ -33,6 +33,7 @@ static struct sim_options options_of(size_t cohort, uint64_t seed)
     };
 }
 
+/* case 1 */
 static void test_all_alive(void **state)
 {
     (void)state;
@@ -51,6 +52,7 @@ static void test_all_alive(void **state)
     }
 }
 
+/* case 1 */
 static void test_large_cohort(void **state)
 {
     (void)state;
@@ -95,6 +97,7 @@ static void check_outcome(struct sim *sim, bool must_sum)
     }
 }
 
+/* case 2 */
 static void test_one_silent(void **state)
 {
     (void)state;
@@ -110,6 +113,7 @@ static void test_one_silent(void **state)
     }
 }
 
+/* case 2 */
 static void test_two_silent(void **state)
 {
     (void)state;
@@ -149,7 +153,7 @@ static void check_ended(struct sim *sim, uint32_t first, enum rn_sa_type lost_at
     }
 }
 
-/* case 2, case 3. D at once is survived at every stage; D + 1 is a clean end. */
+/* case 2, case 3, case 19. D at once is survived at every stage; D + 1 is a clean end. */
 static void test_losses_at_limit(void **state)
 {
     (void)state;
@@ -186,6 +190,7 @@ static bool hold_done(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
     return from != 1 || m.type != RN_SA_DONE || fixed;
 }
 
+/* case 7 */
 static void test_late_upload(void **state)
 {
     (void)state;
@@ -203,7 +208,7 @@ static void test_late_upload(void **state)
     sim_free(sim);
 }
 
-/* Every crash point of one member, until the run has no such point any more. */
+/* case 9. Every crash point of one member, until the run has no such point any more. */
 static void test_member_crashes(void **state)
 {
     (void)state;
@@ -223,6 +228,7 @@ static void test_member_crashes(void **state)
     }
 }
 
+/* case 9 */
 static void test_coordinator_crashes(void **state)
 {
     (void)state;
@@ -286,6 +292,7 @@ static void run_random(uint64_t seed)
     sim_free(sim);
 }
 
+/* case 42 */
 static void test_random_schedules(void **state)
 {
     (void)state;
@@ -345,6 +352,7 @@ static bool hash_wire(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
     return true;
 }
 
+/* case 34 */
 static void test_golden_session(void **state)
 {
     (void)state;

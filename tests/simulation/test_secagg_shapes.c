@@ -25,7 +25,7 @@ static void check_round(const struct sim_options *options)
 #define LEFT_OUT (sim_is_long() ? 0u : 3u)
 #endif
 
-/* The smallest threshold that there is, since a holder's work is |T0| times t. */
+/* case 1. The smallest threshold that there is, since a holder's work is |T0| times t. */
 static void test_cohorts(void **state)
 {
     (void)state;
@@ -37,7 +37,7 @@ static void test_cohorts(void **state)
     }
 }
 
-/* 65 places reach into the second word of a set of members. */
+/* case 1. 65 places reach into the second word of a set of members. */
 static void test_second_word(void **state)
 {
     (void)state;
@@ -56,6 +56,7 @@ static void test_second_word(void **state)
     sim_free(sim);
 }
 
+/* case 29 */
 static void test_vectors(void **state)
 {
     (void)state;

@@ -76,6 +76,7 @@ static bool swap_entries(struct sim *sim, uint32_t from, uint32_t to, struct rn_
     return true;
 }
 
+/* case 16 */
 static void test_entries_are_signed(void **state)
 {
     (void)state;
@@ -210,6 +211,7 @@ static void check_misplaced(const struct bad_entry *bad)
     sim_free(sim);
 }
 
+/* case 16 */
 static void test_misplaced_entries(void **state)
 {
     (void)state;
@@ -256,6 +258,7 @@ static bool deal_lengths(struct sim *sim, uint32_t from, uint32_t to, struct rn_
     return true;
 }
 
+/* case 25 */
 static void test_lengths(void **state)
 {
     (void)state;

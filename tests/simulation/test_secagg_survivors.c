@@ -174,12 +174,14 @@ static void run_of_seven(void (*lie)(struct sim *sim, const struct rn_sa_message
     sim_free(sim);
 }
 
+/* case 14 */
 static void test_lists(void **state)
 {
     (void)state;
     run_of_seven(list_wrongly);
 }
 
+/* case 14, case 54 */
 static void test_dones(void **state)
 {
     (void)state;
@@ -199,7 +201,7 @@ static void one_below(struct sim *sim, const struct rn_sa_message *set)
     refuse_places(sim, set, places, floor - 1, reason);
 }
 
-/* Where the floor is the quorum, where it is n_c + h_min, and where it is three. */
+/* case 14. Where the floor is the quorum, where it is n_c + h_min, and where it is three. */
 static void test_floors(void **state)
 {
     (void)state;
@@ -257,6 +259,7 @@ static void too_few_holders(struct sim *sim, const struct rn_sa_message *set)
     rn_free(t);
 }
 
+/* case 14, case 54 */
 static void test_holders(void **state)
 {
     (void)state;
@@ -343,8 +346,8 @@ static void lose_victim(bool told_alive)
     sim_free(sim);
 }
 
-/* case 54: outside U3 nothing is released, whatever certificate comes; and alive to itself, dead to
- * the others gives nobody both of its secrets. */
+/* case 14, case 54: outside U3 nothing is released, whatever certificate comes; and alive to
+ * itself, dead to the others gives nobody both of its secrets. */
 static void test_without_the_receiver(void **state)
 {
     (void)state;
@@ -369,6 +372,7 @@ static bool reveal_from_outside(struct sim *sim, uint32_t from, uint32_t to,
     return true;
 }
 
+/* case 54 */
 static void test_reveal_from_outside(void **state)
 {
     (void)state;

@@ -50,7 +50,7 @@ static void check_purged(const struct sim *sim)
 
 /* ---- case 4 ---- */
 
-/* Gone when Done had arrived and no survivor was named: summed all the same. */
+/* case 4. Gone when Done had arrived and no survivor was named: summed all the same. */
 static void test_gone_after_done(void **state)
 {
     (void)state;
@@ -86,7 +86,7 @@ static bool break_off(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
     return m.type == RN_SA_CHUNK && chunk_of(sim, &m) < *until;
 }
 
-/* Gone in the middle: not summed, and what had come is forgotten. */
+/* case 4. Gone in the middle: not summed, and what had come is forgotten. */
 static void test_gone_in_the_middle(void **state)
 {
     (void)state;
@@ -132,7 +132,7 @@ static bool lose_some(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
     return true;
 }
 
-/* Every set of chunks that can have arrived: exactly the others are asked for and sent. */
+/* case 5. Every set of chunks that can have arrived: exactly the others are asked for and sent. */
 static void test_goes_on_where_it_broke(void **state)
 {
     (void)state;
@@ -195,6 +195,7 @@ static void deliver_shuffled(struct sim *sim, struct shuffled *held)
     }
 }
 
+/* case 5 */
 static void test_any_order_any_number(void **state)
 {
     (void)state;
@@ -252,6 +253,7 @@ static bool change_chunk(struct sim *sim, uint32_t from, uint32_t to, struct rn_
     return false;
 }
 
+/* case 5 */
 static void test_chunk_with_other_bytes(void **state)
 {
     (void)state;

@@ -167,6 +167,7 @@ static void two_faces(const struct split *s)
     assert_true(sums <= 1);
 }
 
+/* case 53 */
 static void test_one_sum_at_most(void **state)
 {
     (void)state;
@@ -266,7 +267,7 @@ static void mix(const struct pair *pair, enum rn_sa_type type, enum rn_sa_type b
     }
 }
 
-/* Two T0: an envelope of face 0 in a share set of face 1. */
+/* case 53. Two T0: an envelope of face 0 in a share set of face 1. */
 static void test_no_share_crosses(void **state)
 {
     (void)state;
@@ -294,8 +295,8 @@ static void test_no_share_crosses(void **state)
     pair_close(&pair);
 }
 
-/* Two views of R1: one dealer fewer, or the same dealers with two versions of one's shares. (Four
- * holders are below t, so that of one's own half alone nobody is left.) */
+/* case 53. Two views of R1: one dealer fewer, or the same dealers with two versions of one's
+ * shares. (Four holders are below t, so that of one's own half alone nobody is left.) */
 static void test_no_ack_crosses(void **state)
 {
     (void)state;
@@ -310,6 +311,7 @@ static void test_no_ack_crosses(void **state)
     }
 }
 
+/* case 53 */
 static void test_no_upload_crosses(void **state)
 {
     (void)state;
@@ -320,6 +322,7 @@ static void test_no_upload_crosses(void **state)
     pair_close(&pair);
 }
 
+/* case 53 */
 static void test_no_vote_crosses(void **state)
 {
     (void)state;
@@ -426,6 +429,7 @@ static uint32_t elements_bare(bool split)
     return bare;
 }
 
+/* case 53 */
 static void test_masks_do_not_cancel(void **state)
 {
     (void)state;

@@ -130,9 +130,9 @@ static uint32_t most_certificates(const struct votes *votes, uint32_t members, u
     return most;
 }
 
-/* With n_c corrupt members there is one certificate at most, whatever the others signed; and each
- * of the three kinds is there in some split. The bound is no looser than it has to be: where 2Q =
- * n_max + n_c + 1, one corrupt member more has two. */
+/* case 52. With n_c corrupt members there is one certificate at most, whatever the others signed;
+ * and each of the three kinds is there in some split. The bound is no looser than it has to be:
+ * where 2Q = n_max + n_c + 1, one corrupt member more has two. */
 static void test_every_split(void **state)
 {
     (void)state;
@@ -210,6 +210,7 @@ static void both_at_once(uint32_t members, uint32_t first, bool last)
     sim_free(sim);
 }
 
+/* case 52 */
 static void test_survivors_and_abort_at_once(void **state)
 {
     (void)state;
@@ -275,6 +276,7 @@ static bool crash_around_vote(uint64_t point, uint64_t restart_ms, uint32_t *out
     return crashed;
 }
 
+/* case 9, case 52 */
 static void test_vote_after_restart(void **state)
 {
     (void)state;

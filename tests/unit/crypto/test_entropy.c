@@ -27,6 +27,7 @@ ssize_t __wrap_getrandom(void *out, size_t length, unsigned flags)
     return (ssize_t)given;
 }
 
+/* case 48 */
 static void interruptions_and_pieces(void **state)
 {
     (void)state;
@@ -41,6 +42,7 @@ static void interruptions_and_pieces(void **state)
     assert_memory_equal(bytes, wanted, sizeof bytes); /* 32 of them, and none beyond */
 }
 
+/* case 48 */
 static void no_randomness_is_an_error(void **state)
 {
     (void)state;

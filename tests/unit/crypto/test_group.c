@@ -87,6 +87,7 @@ static struct rn_scalar drawn(unsigned fill)
     return scalar;
 }
 
+/* case 34 */
 static void multiples_of_the_generator(void **state)
 {
     (void)state;
@@ -107,6 +108,7 @@ static void multiples_of_the_generator(void **state)
     }
 }
 
+/* case 26 */
 static void bad_points_are_refused(void **state)
 {
     (void)state;
@@ -171,6 +173,7 @@ static void agreement(void **state)
     assert_code(rn_point_agree(&zero, &big_a, &ab, NULL), RN_E_PEER_FORMAT);
 }
 
+/* case 26 */
 static void scalars_are_canonical(void **state)
 {
     (void)state;
