@@ -594,10 +594,10 @@ fault sa-t2-is-the-coordinators-word $sa/member_steps.c \
   test_secagg_survivors
 
 fault sa-the-lost-vote-and-reveal $sa/member_steps.c \
-  'if (!rn_sa_set_has(&m->t.survivors, m->config.self)) {' 'if (false) {' test_secagg_survivors
+  'if (!rn_sa_set_has(&m->t.survivors, m->config.self)) {' 'if (false) {' test_secagg_outside
 
 fault sa-the-lost-answer $sa/aggregator_unmask.c \
-  'RN_ENSURE(rn_sa_set_has(&a->t.survivors, holder)' 'RN_ENSURE(true' test_secagg_survivors
+  'RN_ENSURE(rn_sa_set_has(&a->t.survivors, holder)' 'RN_ENSURE(true' test_secagg_outside
 
 fault sa-holders-of-all-that-acknowledged-anything $sa/msg_ack.c \
   'if (rn_sa_set_has(&valid[j], i)) {' 'if (true) {' test_secagg_survivors
@@ -608,13 +608,13 @@ fault sa-masks-of-two-views-cancel crypto/maskkey.c \
   'rn_write_bytes(&writer, context->transcript, RN_HASH_BYTES);' '' test_secagg_views
 
 fault sa-what-others-were-shown $sa/msg_ack.c \
-  'memcmp(theirs, seen, RN_HASH_BYTES) == 0' 'true' test_secagg_views
+  'memcmp(theirs, seen, RN_HASH_BYTES) == 0' 'true' test_secagg_crossing
 
 fault sa-acks-of-any-dealers $sa/msg_ack.c \
-  'rn_sa_set_within(&valid, dealers)' 'true' test_secagg_views
+  'rn_sa_set_within(&valid, dealers)' 'true' test_secagg_crossing
 
 fault sa-nested-of-another-transcript $sa/transcript.c \
-  'memcmp(message->transcript, hash, RN_HASH_BYTES) == 0' 'true' test_secagg_views
+  'memcmp(message->transcript, hash, RN_HASH_BYTES) == 0' 'true' test_secagg_crossing
 
 fault sa-half-a-view-uploads $sa/msg_ack.c \
   'rn_sa_floor(&transcript->params, 0)' '3' test_secagg_views
@@ -624,7 +624,7 @@ fault sa-half-a-view-is-certified $sa/msg_vote.c \
 
 fault sa-answers-to-another-t2 $sa/aggregator.c \
   'return level >= RN_SA_LEVEL_SURVIVORS ? a->t.t2 : NULL;' \
-  'static const uint8_t *any; any = a->t.t2; (void)any; return NULL;' test_secagg_views
+  'static const uint8_t *any; any = a->t.t2; (void)any; return NULL;' test_secagg_crossing
 
 # ---- Secure aggregation: delivery
 
