@@ -602,6 +602,16 @@ fault sa-the-lost-answer $sa/aggregator_unmask.c \
 fault sa-holders-of-all-that-acknowledged-anything $sa/msg_ack.c \
   'if (rn_sa_set_has(&valid[j], i)) {' 'if (true) {' test_secagg_survivors
 
+fault sa-another-version-is-no-evidence $sa/member.c \
+  'rn_sa_member_give_evidence(m, type, message->envelope, actions);' '' test_secagg_hostile
+
+fault sa-another-version-is-evidence-again $sa/member.c \
+  'm->caught[type] = true;' '' test_secagg_hostile
+
+fault sa-share-sets-may-be-said-otherwise $sa/member.c \
+  'type == RN_SA_READY_SET || type == RN_SA_SHARES_SET ||' 'type == RN_SA_READY_SET ||' \
+  test_secagg_hostile
+
 # ---- Secure aggregation: two views
 
 fault sa-masks-of-two-views-cancel crypto/maskkey.c \

@@ -116,6 +116,79 @@ static void test_signed_lies(void **state)
     sim_free(sim);
 }
 
+/* ---- another version ---- */
+
+/* What member 1 was told last of each type. */
+struct told {
+    struct rn_buffer of[RN_SA_TYPE_LAST_];
+    uint32_t proofs;
+};
+
+/* The broadcast that a member's message shows to have been accepted. */
+static enum rn_sa_type answered_by(enum rn_sa_type type)
+{
+    return type == RN_SA_SHARES    ? RN_SA_READY_SET
+           : type == RN_SA_ACK     ? RN_SA_SHARES_SET
+           : type == RN_SA_DONE    ? RN_SA_ACK_SET
+           : type == RN_SA_VOTE    ? RN_SA_SURVIVORS
+           : type == RN_SA_RECEIPT ? RN_SA_RESULT
+                                   : RN_SA_TYPE_LAST_;
+}
+
+/* Once a broadcast was accepted, the same is nothing and another one is evidence, once. */
+static bool say_it_otherwise(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    struct told *told = sim->options.tamper_context;
+    const struct rn_sa_message m = sim_parse(message);
+    if (to == 1) {
+        rn_buffer_clear(&told->of[m.type]);
+        rn_buffer_append(&told->of[m.type], message->data, message->length);
+    }
+    const enum rn_sa_type type = answered_by(m.type);
+    if (from != 1 || type == RN_SA_TYPE_LAST_ || told->of[type].length == 0) {
+        return true;
+    }
+    struct rn_sa_member *member = sim->members[1];
+    const struct rn_sa_message first = sim_parse(&told->of[type]);
+    const struct rn_sa_transcript before = member->t;
+    const enum rn_sa_member_state state = member->state;
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) second = {0};
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    rn_buffer_append(&body, first.body.data, first.body.length);
+    for (uint32_t version = 0; version < 3; version++) {
+        body.data[body.length - 1] ^= (uint8_t)version; /* 0: the same */
+        lie_write(sim, &sim->aggregator->t, &first, rn_buffer_view(&body), &second);
+        const rn_result result =
+            rn_sa_member_receive(member, rn_buffer_view(&second), sim->now, &actions, NULL);
+        assert_int_equal(rn_is_ok(result), version == 0);
+        assert_int_equal(actions.count, version > 0);
+    }
+    const struct rn_sa_evidence evidence = sim_prove(sim, &actions.items[0]);
+    assert_true(evidence.coordinator);
+    assert_int_equal(evidence.types[0], type);
+    assert_int_equal(member->state, state);
+    assert_memory_equal(&before, &member->t, sizeof before);
+    rn_buffer_clear(&told->of[type]);
+    told->proofs++;
+    return true;
+}
+
+static void test_another_version(void **state)
+{
+    (void)state;
+    struct told told = {.proofs = 0};
+    struct sim *sim = new_sim(4, 1, 1, say_it_otherwise, &told);
+    sim->options.delay_ms = 300;
+    sim_run(sim, 400000);
+    assert_int_equal(told.proofs, 5);
+    assert_int_equal(sim_check_sums(sim), 4);
+    for (uint32_t type = 0; type < RN_SA_TYPE_LAST_; type++) {
+        rn_buffer_clear(&told.of[type]);
+    }
+    sim_free(sim);
+}
+
 /* ---- R5 ---- */
 
 /* A coordinator that changes the sum in one element after unmasking. */
@@ -153,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_signed_lies),
+        cmocka_unit_test(test_another_version),
         cmocka_unit_test(test_altered_sum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
