@@ -702,7 +702,7 @@ fault sa-an-uncertified-end-is-called-certified $sa/member.c \
   test_secagg_rounds
 
 fault sa-who-is-not-in-u2-uploads $sa/member_steps.c \
-  'if (!rn_sa_set_has(&m->t.linked, m->config.self)) {' 'if (false) {' test_secagg_liars
+  'if (!rn_sa_set_has(&m->t.linked, m->config.self)) {' 'if (false) {' test_secagg_dealers
 
 # ---- Secure aggregation: deadlines, places, encodings
 
@@ -766,16 +766,16 @@ fault sa-chunks-of-any-count $sa/msg_upload.c \
 
 fault sa-share-of-s-is-not-checked $sa/msg_shares.c \
   'RN_TRY(rn_sa_share_check(transcript, RN_SA_KIND_S, dealer, self, rn_view_of(commitments, half),
-                             &out->share_s, err));' '' test_secagg_liars
+                             &out->share_s, err));' '' test_secagg_dealers
 
 fault sa-share-of-b-is-not-checked $sa/msg_shares.c \
   'RN_TRY(rn_sa_share_check(transcript, RN_SA_KIND_B, dealer, self,
                              rn_view_of(commitments + half, half), &out->share_b, err));' '' \
-  test_secagg_liars
+  test_secagg_dealers
 
 fault sa-constant-is-not-the-published-point crypto/feldman.c \
   'return rn_point_add(&value, constant, out, err);' '*out = value; (void)constant; return rn_ok();' \
-  test_secagg_liars
+  test_secagg_dealers
 
 fault sa-commitments-are-not-signed $sa/msg_shares.c \
   'rn_view_of(hashes->coefficients[1], RN_HASH_BYTES)' 'rn_view_of(hashes->coefficients[0], RN_HASH_BYTES)' \
@@ -787,57 +787,57 @@ fault sa-entries-are-not-signed $sa/msg_shares.c \
 
 fault sa-commitments-that-are-no-points $sa/msg_shares.c \
   'return rn_feldman_check(rn_view_of(message->body.data, 2 * rn_sa_coefficient_bytes(transcript)),
-                            err);' 'return rn_ok();' test_secagg_liars
+                            err);' 'return rn_ok();' test_secagg_dealers
 
 fault sa-one-complaint-costs-the-place $sa/msg_ack.c \
   'acks - holders <= transcript->params.colluding' 'acks - holders < transcript->params.colluding' \
-  test_secagg_liars
+  test_secagg_dealers
 
 fault sa-complaints-cost-nothing $sa/msg_ack.c \
-  'acks - holders <= transcript->params.colluding' 'acks - holders <= transcript->n' test_secagg_liars
+  'acks - holders <= transcript->params.colluding' 'acks - holders <= transcript->n' test_secagg_dealers
 
 fault sa-false-shares-stay $sa/aggregator_unmask.c \
-  'answers->of[member].held = false; /* it acknowledged another share */' '' test_secagg_liars
+  'answers->of[member].held = false; /* it acknowledged another share */' '' test_secagg_answers
 
 fault sa-liars-are-not-named $sa/aggregator_unmask.c \
-  'rn_sa_set_add(&a->blamed, j);' '' test_secagg_liars
+  'rn_sa_set_add(&a->blamed, j);' '' test_secagg_answers
 
 fault sa-first-shares-alone-are-tried $sa/aggregator_unmask.c \
   'while (gather(a, member, c)) {' 'if (!rn_sa_set_has(&a->blamed, 0) && gather(a, member, c)) {' \
-  test_secagg_liars
+  test_secagg_answers
 
 fault sa-opened-secrets-are-rebuilt $sa/aggregator_unmask.c \
-  'rn_sa_set_has(&a->opened, i) || ' '' test_secagg_liars
+  'rn_sa_set_has(&a->opened, i) || ' '' test_secagg_answers
 
 fault sa-every-tick-tries-again $sa/aggregator_unmask.c \
-  ' || rn_sa_set_equal(got, &a->tried)' '' test_secagg_liars
+  ' || rn_sa_set_equal(got, &a->tried)' '' test_secagg_answers
 
 fault sa-blame-without-a-false-share $sa/msg_blame.c \
-  '!rn_feldman_matches(&expected, &revealed[dealer].share)' 'true' test_secagg_liars
+  '!rn_feldman_matches(&expected, &revealed[dealer].share)' 'true' test_secagg_blame
 
 fault sa-blame-with-other-commitments $sa/msg_blame.c \
-  'memcmp(root, shares.body_hash, RN_HASH_BYTES) == 0' 'true' test_secagg_liars
+  'memcmp(root, shares.body_hash, RN_HASH_BYTES) == 0' 'true' test_secagg_blame
 
 fault sa-blame-is-repeated $sa/msg_result.c \
-  'holder >= least' 'true' test_secagg_liars
+  'holder >= least' 'true' test_secagg_blame
 
 fault sa-blame-is-not-kept $sa/member_steps.c \
-  'if (!rn_sa_set_empty(&m->t.blamed)) {' 'if (false) {' test_secagg_liars
+  'if (!rn_sa_set_empty(&m->t.blamed)) {' 'if (false) {' test_secagg_answers
 
 fault sa-blame-is-not-read-back $sa/spent.c \
-  'return load_blamed(spent, &record, err);' 'return rn_ok();' test_secagg_liars
+  'return load_blamed(spent, &record, err);' 'return rn_ok();' test_secagg_answers
 
 fault sa-blamed-members-join $sa/aggregator_steps.c \
-  '!rn_sa_set_has(&a->config.excluded, message->sender)' 'true' test_secagg_liars
+  '!rn_sa_set_has(&a->config.excluded, message->sender)' 'true' test_secagg_answers
 
 fault sa-blamed-members-are-offered $sa/aggregator_stages.c \
-  'return rn_sa_set_minus(&all, &a->config.excluded);' 'return all;' test_secagg_liars
+  'return rn_sa_set_minus(&all, &a->config.excluded);' 'return all;' test_secagg_answers
 
 fault sa-one-secret-for-two-uses $sa/msg_ready.c \
-  '!rn_point_equal(&out->mask, &out->self)' 'true' test_secagg_liars
+  '!rn_point_equal(&out->mask, &out->self)' 'true' test_secagg_dealers
 
 fault sa-one-key-of-two-members $sa/aggregator_steps.c \
-  'pair % 3 * 32u' 'pair / 3 * 32u' test_secagg_liars
+  'pair % 3 * 32u' 'pair / 3 * 32u' test_secagg_dealers
 
 fault blamed-members-are-forgotten $fed/coordresume.c \
   'RN_TRY(scan(c, RN_RECORD_BLAMED, rn_coord_read_blamed, c, err));' '(void)rn_coord_read_blamed;' \

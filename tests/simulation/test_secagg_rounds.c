@@ -302,39 +302,6 @@ static void test_random_schedules(void **state)
     }
 }
 
-/* Soft and hard deadlines, to the millisecond; a clock that jumps back is no deadline. */
-static enum rn_sa_stage stage_at(struct sim *sim, uint64_t now)
-{
-    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
-    rn_sa_aggregator_tick(sim->aggregator, now, &actions);
-    execute(sim, SIM_COORDINATOR, &actions);
-    return rn_sa_aggregator_stage(sim->aggregator);
-}
-
-static void test_deadlines(void **state)
-{
-    (void)state;
-    for (uint32_t silent = 1; silent < 3; silent++) { /* of 4, of whom 3 are enough */
-        const struct sim_options options = options_of(1, 11);
-        struct sim *sim = sim_new(&options);
-        for (uint32_t i = 0; i < silent; i++) {
-            sim->nodes[i].silent_from = RN_SA_READY;
-        }
-        const uint64_t soft = sim->params.ready.soft_ms;
-        const uint64_t hard = sim->params.ready.hard_ms;
-        sim_run(sim, 4000);
-        assert_int_equal(stage_at(sim, 5000), RN_SA_STAGE_READY);
-        assert_int_equal(stage_at(sim, 0), RN_SA_STAGE_READY);
-        assert_int_equal(stage_at(sim, soft - 1), RN_SA_STAGE_READY);
-        assert_int_equal(stage_at(sim, soft), silent == 1 ? RN_SA_STAGE_SHARES : RN_SA_STAGE_READY);
-        if (silent == 2) {
-            assert_int_equal(stage_at(sim, hard - 1), RN_SA_STAGE_READY);
-            assert_int_equal(stage_at(sim, hard), RN_SA_STAGE_ABORTED);
-        }
-        sim_free(sim);
-    }
-}
-
 /* The bytes of a whole session with fixed seeds. They change only with the version of the protocol:
  * a member of an older build could not take part any more. */
 struct wire {
@@ -377,12 +344,11 @@ static void test_golden_session(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_deadlines),        cmocka_unit_test(test_golden_session),
-        cmocka_unit_test(test_all_alive),        cmocka_unit_test(test_large_cohort),
-        cmocka_unit_test(test_one_silent),       cmocka_unit_test(test_two_silent),
-        cmocka_unit_test(test_losses_at_limit),  cmocka_unit_test(test_late_upload),
-        cmocka_unit_test(test_member_crashes),   cmocka_unit_test(test_coordinator_crashes),
-        cmocka_unit_test(test_random_schedules),
+        cmocka_unit_test(test_golden_session),      cmocka_unit_test(test_all_alive),
+        cmocka_unit_test(test_large_cohort),        cmocka_unit_test(test_one_silent),
+        cmocka_unit_test(test_two_silent),          cmocka_unit_test(test_losses_at_limit),
+        cmocka_unit_test(test_late_upload),         cmocka_unit_test(test_member_crashes),
+        cmocka_unit_test(test_coordinator_crashes), cmocka_unit_test(test_random_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
