@@ -152,10 +152,10 @@ bool rn_point_matches(const struct rn_point *point, const struct rn_scalar *scal
 rn_result rn_point_agree(const struct rn_scalar *own, const struct rn_point *peer,
                          struct rn_secret32 *out_shared, struct rn_error *err)
 {
-    if (has_top_bit(peer->bytes) ||
-        crypto_scalarmult_ristretto255(out_shared->bytes, own->bytes, peer->bytes) != 0) {
-        rn_secret32_clear(out_shared);
-        return rn_fail(err, RN_E_PEER_FORMAT, "mask key of the peer is not a valid group element");
+    if (!has_top_bit(peer->bytes) &&
+        crypto_scalarmult_ristretto255(out_shared->bytes, own->bytes, peer->bytes) == 0) {
+        return rn_ok();
     }
-    return rn_ok();
+    rn_secret32_clear(out_shared);
+    return rn_fail(err, RN_E_PEER_FORMAT, "mask key of the peer is not a valid group element");
 }

@@ -16,6 +16,7 @@
  * and sees both. */
 struct split {
     uint32_t members, colluding, half;
+    uint32_t least;     /* h_min; 0: 2 */
     enum rn_sa_type at; /* the message on which the first different broadcast is built */
     /* Both faces hear that message from everybody, but face 1 leaves out member 0: the sets are as
      * large, and as alike, as can be. Else each face hears its own half and the colluders. */
@@ -115,6 +116,7 @@ static inline struct sim *face_new(const struct split *s, uint32_t face)
 {
     const struct sim_options options = {.members = s->members,
                                         .colluding = s->colluding,
+                                        .honest = s->least,
                                         .seed = 5300,
                                         .tamper =
                                             s->two_versions && face == 1 ? say_again : content,
@@ -123,6 +125,7 @@ static inline struct sim *face_new(const struct split *s, uint32_t face)
     sim_run(sim, TICK_MS); /* the offer is out */
     sim->aggregator->t.params.members = RN_SA_MEMBERS_MIN;
     sim->aggregator->t.params.colluding = 1;
+    sim->aggregator->t.params.honest = 2;
     for (uint32_t i = 0; i < s->members; i++) {
         if (!sees(s, face, i)) {
             const bool heard = s->alike && (i != 0 || s->two_versions);

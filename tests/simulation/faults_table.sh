@@ -630,7 +630,7 @@ fault sa-half-a-view-uploads $sa/msg_ack.c \
   'rn_sa_floor(&transcript->params, 0)' '3' test_secagg_views
 
 fault sa-half-a-view-is-certified $sa/msg_vote.c \
-  'count >= claim->quorum' 'count >= 3' test_secagg_views
+  'count >= claim->quorum' 'count >= 3' test_secagg_crossing
 
 fault sa-answers-to-another-t2 $sa/aggregator.c \
   'return level >= RN_SA_LEVEL_SURVIVORS ? a->t.t2 : NULL;' \

@@ -23,7 +23,7 @@ static void pair_open(struct pair *pair, enum rn_sa_type at, bool two_versions)
         [RN_SA_ACK] = RN_SA_STAGE_UPLOAD,
         [RN_SA_DONE] = RN_SA_STAGE_VOTE,
     };
-    pair->split = (struct split){7, 2, 3, at, true, two_versions};
+    pair->split = (struct split){7, 2, 3, 2, at, true, two_versions};
     pair->receiver = 3;
     pair->sim[0] = face_new(&pair->split, 0);
     sim_run(pair->sim[0], 400000);
