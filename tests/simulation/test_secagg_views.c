@@ -28,6 +28,8 @@ static void two_faces(const struct split *s)
         const bool votes = s->alike && s->at == RN_SA_DONE;
         const bool enough =
             seen_by(s, face) >= (votes ? rn_sa_quorum(&sim->params) : rn_sa_floor(&sim->params, 0));
+        /* too few before anybody uploads: then nobody does */
+        const bool early = !enough && (s->at < RN_SA_ACK || (s->at == RN_SA_ACK && !s->alike));
         const struct sim_node *coordinator = &sim->nodes[SIM_COORDINATOR];
         assert_int_equal(coordinator->summed, enough);
         const uint32_t summed = sim_check_sums(sim); /* each is the plain sum over U3 ... */
@@ -35,6 +37,7 @@ static void two_faces(const struct split *s)
         for (uint32_t i = 0; i < s->members; i++) {
             const struct sim_node *node = &sim->nodes[i];
             assert_true((node->reveal != NULL) == (enough && sees(s, face, i)));
+            assert_true(!early || node->done_count == 0);
             /* ... and U3 is this face's own: nobody in it that did not upload to it */
             const bool uploaded =
                 sees(s, face, i) || (s->alike && s->at == RN_SA_DONE && (face == 0 || i != 0));
