@@ -626,9 +626,6 @@ fault sa-acks-of-any-dealers $sa/msg_ack.c \
 fault sa-nested-of-another-transcript $sa/transcript.c \
   'memcmp(message->transcript, hash, RN_HASH_BYTES) == 0' 'true' test_secagg_crossing
 
-fault sa-half-a-view-uploads $sa/msg_ack.c \
-  'rn_sa_floor(&transcript->params, 0)' '3' test_secagg_views
-
 fault sa-half-a-view-is-certified $sa/msg_vote.c \
   'count >= claim->quorum' 'count >= 3' test_secagg_crossing
 
