@@ -759,6 +759,22 @@ fault sa-chunks-start-anywhere $sa/msg_upload.c \
 fault sa-chunks-of-any-count $sa/msg_upload.c \
   'count == rn_sa_layout_chunk_elements(layout, chunk) &&' '' test_secagg_encodings
 
+fault sa-one-honest-member-is-enough $sa/params.c \
+  'params->honest >= 2' 'params->honest >= 1' test_secagg_floors
+
+fault sa-nobody-colludes $sa/params.c \
+  'params->colluding >= 1' 'true' test_secagg_floors
+
+fault sa-sets-have-one-word $sa/memberset.c \
+  'set->word[member / 64] |=' 'set->word[0] |=' test_secagg_shapes
+
+fault sa-the-last-chunk-is-whole $sa/params.c \
+  'return left < layout->chunk_elements ? (uint32_t)left : layout->chunk_elements;' \
+  'return left < 2 ? (uint32_t)left : layout->chunk_elements;' test_secagg_shapes
+
+fault sa-uploads-take-any-memory $sa/aggregator_upload.c \
+  'if (size > limit - a->spool_bytes) {' 'if (a->spool_bytes > limit) {' test_secagg_spool
+
 # ---- Secure aggregation: dealers, shares, blame
 
 fault sa-share-of-s-is-not-checked $sa/msg_shares.c \
