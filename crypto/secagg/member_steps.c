@@ -34,7 +34,8 @@ static bool own_keys_unchanged(const struct rn_sa_member *m, const struct rn_sa_
     rn_channel_public_of(&m->vault->session.channel, &channel);
     const struct rn_sa_peer *own = &t->peers[m->config.self];
     return memcmp(own->channel.bytes, channel.bytes, sizeof channel.bytes) == 0 &&
-           rn_point_matches(&own->mask, &m->vault->session.mask);
+           rn_point_matches(&own->mask, &m->vault->session.mask) &&
+           rn_point_matches(&own->self, &m->vault->session.self);
 }
 
 static rn_result deal(struct rn_sa_member *m, const struct rn_sa_message *message,

@@ -120,7 +120,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
     };
     const struct rn_sa_timeout quick = {8000, 20000};
     sim->params.ready = sim->params.shares = sim->params.acks = sim->params.upload = quick;
-    sim->params.vote = sim->params.unmask = sim->params.receipts = quick;
+    sim->params.vote = sim->params.unmask = quick;
 
     (void)rn_text_format(sim->roster.federation, sizeof sim->roster.federation, "simulation");
     sim->roster.count = options->members;
@@ -157,6 +157,11 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         .layout_hash = {4},
         .scales_hash = {5},
     };
+    /* A replay goes to and fro once a chunk, on a network where everything takes so long. */
+    const uint64_t replay_ms = 2 * (sim->options.delay_ms + TICK_MS) *
+                               (sim->context.elements / sim->params.chunk_elements + 1);
+    sim->params.receipts =
+        (struct rn_sa_timeout){quick.soft_ms + replay_ms, quick.hard_ms + replay_ms};
     struct rn_error err;
     const struct rn_sa_aggregator_config config = aggregator_config(sim);
     if (!rn_is_ok(rn_sa_aggregator_new(&config, &sim->aggregator, &err))) {
@@ -252,6 +257,7 @@ static void tap_member(struct sim *sim, uint32_t i, const struct rn_sa_message *
         m->type == RN_SA_REVEAL || m->type == RN_SA_RECEIPT) {
         assert_true(in_journal(node, m->whole)); /* durable before it is sent */
     }
+    node->done_count += m->type == RN_SA_DONE;
     if (m->type == RN_SA_VOTE) {
         /* one vote a session */
         assert_true(!node->voted || memcmp(node->vote, m->whole.data, RN_SA_VOTE_BYTES) == 0);

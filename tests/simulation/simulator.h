@@ -67,7 +67,7 @@ struct sim_node {
     bool voted;
     uint8_t *reveal;
     size_t reveal_length;
-    uint32_t done_count;
+    uint32_t done_count; /* Dones that it sent, repeats too, in all sessions */
 };
 
 struct sim_packet {

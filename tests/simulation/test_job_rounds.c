@@ -361,8 +361,8 @@ static void test_other_methods_end_with_one_lost_round(void **state)
     }
 }
 
-/* Updates were sent, and the members that could certify the end of the attempt stay away: no second
- * session of the round is offered (A9), whoever comes back. */
+/* case 19. Updates were sent, and the members that could certify the end of the attempt stay away:
+ * no second session of the round is offered (A9), whoever comes back. */
 static void test_spent_round_is_not_offered_again(void **state)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A coordinator that announces another sum, or two, moves no adapter: members replay what T2 fixed,
- * and take an adapter only under a quorum of receipts. (Cases 20 and 21 of the table in
- * PROTOCOL.md.)
+ * and take an adapter only under a quorum of receipts. PROTOCOL.md, "Cases":
+ * case 20, case 21, case 50.
  */
 #include "tests/simulation/simulator.c"
 
