@@ -96,6 +96,8 @@ static void test_gone_in_the_middle(void **state)
         for (uint32_t k = 0; k < 1600 && !sim->nodes[SIM_COORDINATOR].finished; k++) {
             sim_run(sim, TICK_MS);
             opened |= sim->aggregator->uploads[SENDER].have == until && until > 0;
+            assert_false(sim->aggregator->stage > RN_SA_STAGE_UPLOAD &&
+                         sim->aggregator->uploads[SENDER].open);
         }
         sim_run(sim, 400000); /* members hear of it */
         assert_int_equal(opened, until > 0);
