@@ -406,7 +406,7 @@ static void send_bulk(struct sim *sim, uint32_t i, const struct rn_sa_action *ac
     }
 }
 
-static const uint8_t adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */
+static const uint8_t next_adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */
 
 static void take_sum(struct sim *sim, uint32_t i)
 {
@@ -437,7 +437,7 @@ static void take_sum(struct sim *sim, uint32_t i)
     if (i != SIM_COORDINATOR) {
         struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) more = {0};
         assert_true(
-            rn_is_ok(rn_sa_member_applied(sim->members[i], adapter, sim->now, &more, NULL)));
+            rn_is_ok(rn_sa_member_applied(sim->members[i], next_adapter, sim->now, &more, NULL)));
         execute(sim, i, &more);
     }
 }
@@ -445,7 +445,8 @@ static void take_sum(struct sim *sim, uint32_t i)
 static void give_receipt(struct sim *sim, uint32_t i)
 {
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) more = {0};
-    assert_true(rn_is_ok(rn_sa_member_adapter(sim->members[i], adapter, sim->now, &more, NULL)));
+    assert_true(
+        rn_is_ok(rn_sa_member_adapter(sim->members[i], next_adapter, sim->now, &more, NULL)));
     execute(sim, i, &more);
 }
 
