@@ -23,7 +23,7 @@
 #include "services/wire/wire.h"
 
 /* How long an attack waits for what no member should send; it is all that a guard's absence has. */
-#define PATIENCE_MS 3000u
+#define PATIENCE_MS 2000u
 
 struct attack {
     const char *name;
@@ -292,6 +292,8 @@ static bool hear_faces(struct rn_sa_aggregator *a, struct rn_view message,
  * that what the round needs still finds room. */
 #define BURST 24u
 #define FLOOD_MS 200u
+/* Bursts to all but one of the members after which the log says so. */
+#define ENOUGH 20u
 #define LARGE_BYTES (256u << 10)
 
 static void flood_once(const struct rn_sa_aggregator *a, const struct rn_sa_set *to, uint32_t count,
@@ -318,6 +320,7 @@ static void flood(struct rn_sa_aggregator *a, struct rn_sa_actions *actions, siz
 {
     static const uint8_t zeros[LARGE_BYTES];
     static uint32_t count;
+    static uint32_t bursts;
     static uint64_t last_ms;
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) large = {0};
     (void)from;
@@ -325,6 +328,10 @@ static void flood(struct rn_sa_aggregator *a, struct rn_sa_actions *actions, siz
         return;
     }
     last_ms = a->now_ms;
+    bursts += rn_sa_set_count(&a->got[RN_SA_READY]) + 1 >= a->config.params.members;
+    if (bursts == ENOUGH) {
+        attack_tell("flooded", here.attack->name, &a->t.context);
+    }
     if (count == 0) {
         struck();
     }
@@ -342,7 +349,7 @@ static void forget(struct rn_sa_aggregator *a, uint64_t now_ms, struct rn_sa_act
 {
     (void)now_ms;
     (void)actions;
-    a->config.params.ready.hard_ms = PATIENCE_MS;
+    a->config.params.ready.hard_ms = PATIENCE_MS / 4; /* six sessions of it end a job */
     struck();
 }
 
