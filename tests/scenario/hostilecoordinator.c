@@ -9,7 +9,7 @@
  *   shrink   is content with three members, whatever the roster says
  *   split    runs two machines with one session id, each with half of the members
  *   faces    shows either half other survivors, and a certificate of that half's votes
- *   flood    sends everybody hundreds of messages a second, signed and unsigned
+ *   flood    sends whoever is ready hundreds of messages a second, 20 MiB, signed and unsigned
  *   amnesia  offers rounds again that its members say they are through with
  *
  * A further attack is a row of the table `attacks`.
@@ -291,10 +291,13 @@ static bool hear_faces(struct rn_sa_aggregator *a, struct rn_view message,
 /* Of each kind to each member at once: below what one stream holds (RN_RPC_QUEUE_MESSAGES_MAX), so
  * that what the round needs still finds room. */
 #define BURST 24u
+#define LARGE 4u
+#define LARGE_BYTES (1u << 20)
+#define NO_ATTEMPT 4711u /* not the round's: who refuses that one would be taken at its word */
 #define FLOOD_MS 200u
-/* Bursts to all but one of the members after which the log says so. */
-#define ENOUGH 20u
-#define LARGE_BYTES (256u << 10)
+/* Bursts to all but one of the members, 160 MiB to each, after which the log says so and the large
+ * messages end. */
+#define ENOUGH 40u
 
 static void flood_once(const struct rn_sa_aggregator *a, const struct rn_sa_set *to, uint32_t count,
                        struct rn_sa_actions *actions)
@@ -305,6 +308,7 @@ static void flood_once(const struct rn_sa_aggregator *a, const struct rn_sa_set 
     send(actions, to, rn_buffer_view(&a->sent[RN_SA_OFFER])); /* once more, and once more */
     send(actions, to, rn_view_of(a->sent[RN_SA_OFFER].data, 1 + count % 150));
     memcpy(nonce, &count, sizeof count);
+    t.context.attempt = NO_ATTEMPT;
     rn_sa_transcript_start(&t, nonce); /* a session that there is not */
     rn_sa_offer_write(&t, nonce, a->config.identity, &message);
     send(actions, to, rn_buffer_view(&message));
@@ -340,7 +344,9 @@ static void flood(struct rn_sa_aggregator *a, struct rn_sa_actions *actions, siz
         flood_once(a, &to, count++, actions);
     }
     write_broadcast(a, &a->t, RN_SA_SUM_CHUNK, rn_view_of(zeros, sizeof zeros), &large);
-    send(actions, &to, rn_buffer_view(&large));
+    for (uint32_t k = 0; k < LARGE && bursts <= ENOUGH; k++) {
+        send(actions, &to, rn_buffer_view(&large));
+    }
 }
 
 /* ---- The table ---- */

@@ -14,6 +14,7 @@ NAME@ROUND.ATTEMPT; the attacks are named at the head of the two files. Members 
 test_a_enrolment.py, floods by a member in test_g_flood.py. Under a sanitizer the same runs, slowly."""
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -23,7 +24,9 @@ from federation import (BIN, DATA, INCOMPLETE, LIMIT, REFUSED, Skip, check, edit
 PROGRAMS = BIN.parent / "tests"
 # Of one member in the flood: 6 or 12 lines of a kind a minute (services/federation/jobevent.c), a handful of kinds.
 LINES_A_MINUTE = 60
-MEBIBYTES = 700
+# By which a member may grow while it is sent 160 MiB and reads none of it: 64 MiB are its inbox
+# (services/host/executor.h), the rest the transport's; under a sanitizer also what was freed.
+MEBIBYTES = 400 if os.environ.get("RONDO_SANITIZED") else 96
 
 
 def make_hostile(process, *attacks):
@@ -83,66 +86,96 @@ def memory(process):
 def small_cohorts(fed):
     """Round 1: three of six, then two times three with one session id. Four are the floor."""
     for place, member in enumerate(fed.trainers.values()):
-        # To the second half the first attempt offered nothing.
-        offers = [(1, stages(member, 1, 1)), (2, stages(member, 1, 2))][0 if place < 3 else 1 :]
-        check(all(seen == ["R0", "aborted"] for _, seen in offers), f"{member.name} went beyond Ready: {offers}")
-        check(details(member, 1) == ["ready set: 3 members are below 4"] * len(offers), f"{details(member, 1)}")
+        offered = {1: ["R0", "aborted"] if place < 3 else [], 2: ["R0", "aborted"]}
+        seen = {attempt: stages(member, 1, attempt) for attempt in offered}
+        check(seen == offered, f"{member.name} went beyond Ready: {seen}")
+        check(set(details(member, 1)) == {"ready set: 3 members are below 4"}, f"{details(member, 1)}")
         check(len(said(member, event="round.done", round=1)) == 1, f"{member.name}: round 1 is done once")
 
 
-def two_faces(fed, shown):
+def two_faces(fed):
     """Round 2: half of the members are shown other survivors, and each half a certificate of its three votes."""
     for member in fed.trainers.values():
         check(stages(member, 2) == ["R0", "R1", "R1-acks", "R2", "R3", "aborted"], f"{stages(member, 2)}")
         expected = ["certificate: 3 votes, 4 are needed", "certificate: over other survivors"]
-        check(sorted(details(member, 2)) == expected, f"{member.name}: {details(member, 2)}")
-        check(len(said(member, event="alarm.evidence", round=2)) == 1, f"{member.name} holds no evidence")
-        check(shown[member.name]["evidence"]["against"] == ["coordinator"], f"{shown[member.name]}")
+        check(sorted(set(details(member, 2))) == expected, f"{member.name}: {details(member, 2)}")
         over = said(member, event="round.aborted", round=2)
         check([event["detail"] for event in over] == ["not certified"], f"{member.name}: {over}")
         check(not said(member, event="round.done", round=2), f"{member.name} took a sum of round 2")
     rows = fed.rows()
     check(rows[2]["adapter"] == rows[1]["adapter"], "the adapter moved in a round without a sum")
-    first, last = (fed.adapter("coordinator", name) for name in ("round-0001", "final"))
-    check(matrices(first, "A") == matrices(last, "A"), "A moved, whose only round had no sum")
-    check(matrices(first, "B") != matrices(last, "B"), "B did not move in round 3")
+    before, after = (fed.adapter("coordinator", name) for name in ("round-0001", "round-0003"))
+    check(matrices(before, "A") == matrices(after, "A"), "A moved in round 2, which had no sum")
+    check(matrices(before, "B") != matrices(after, "B"), "B did not move in round 3")
 
 
-def flooded(scenario, fed, peaks):
-    """Round 3: thousands of messages, from the moment a member was ready."""
+def flooded(scenario, fed, grown):
+    """Round 4: thousands of messages from the moment a member was ready. North does not read one of them for the
+    whole of it, the others read all."""
     minutes = 1 + int(time.monotonic() - scenario.began) // 60
     for member in fed.trainers.values():
         lines = [event for event in member.events if event.get("event") in ("message.refused", "round.refused")]
         check(len(lines) <= LINES_A_MINUTE * minutes, f"{member.name}: {len(lines)} lines in {minutes} minutes")
-        check(not said(member, event="coordinator.lost"), f"{member.name} lost its coordinator")
-        check(peaks[member.name] < MEBIBYTES, f"{member.name} took {peaks[member.name]} MiB")
+        check(any(event["round"] == 4 for event in lines), f"{member.name} refused nothing in round 4")
+        check(grown[member.name] < MEBIBYTES, f"{member.name} grew by {grown[member.name]} MiB")
+
+
+def look_at_evidence(fed, standing):
+    """Whom every member's status accuses, while the coordinator stands."""
+    fed.coordinator.wait_gate(standing)
+    for name, member in fed.trainers.items():
+        member.wait_for(event="alarm.evidence", round=2)
+        until(lambda name=name: status(fed.directory / name)["evidence"] is not None, f"{name} shows its evidence")
+        evidence = status(fed.directory / name)["evidence"]
+        expected = {"documents": 1, "round": 2, "against": ["coordinator"], "one_of": []}
+        check(evidence == expected, f"{name} has {evidence}")
+        check("against   coordinator" in ok("status", fed.directory / name), "the text form says it too")
+    fed.coordinator.open_gate(standing)
+
+
+def gates_of_flood(fed):
+    """South trains as long as the flood goes on; north stops at its first refusal, the line after train.done."""
+    members = fed.trainers
+    return (members["south"].gate(event="train.begin", round=4), members["north"].gate(event="train.done", round=4),
+            {name: member.gate(event="round.done", round=4) for name, member in members.items()})  # fmt: skip
+
+
+def look_at_flood(fed, training, asleep, summed):
+    """The members' growth in MiB while the flood goes on, and to the end of the round."""
+    members = fed.trainers
+    members["south"].wait_gate(training)
+    members["north"].wait_gate(asleep)
+    before = {name: memory(member) for name, member in members.items()}
+    fed.coordinator.wait_for(event="hostile.flooded")
+    peaks = {name: memory(member) for name, member in members.items()}
+    members["north"].open_gate(asleep)
+    members["south"].open_gate(training)
+    for name, gate in summed.items():
+        members[name].wait_gate(gate)
+        peaks[name] = max(peaks[name], memory(members[name]))
+        members[name].open_gate(gate)
+    return {name: peak - before[name] for name, peak in peaks.items()}
 
 
 def hostile_coordinator(scenario):
-    fed = scenario.federation("coordinator", members=6, rounds=3, attempts=3, head="local")
-    make_hostile(fed.coordinator, "shrink@1.1", "split@1.2", "faces@2.1", "flood@3.1")
-    south, north = fed.trainers["south"], fed.trainers["north"]
-    training = south.gate(event="train.begin", round=3)
-    summed = {name: member.gate(event="round.done", round=3) for name, member in fed.trainers.items()}
+    fed = scenario.federation("coordinator", members=6, rounds=4, attempts=3, head="local")
+    make_hostile(fed.coordinator, "shrink@1.1", "split@1.2", "faces@2.1", "flood@4.1")
+    gates = gates_of_flood(fed)
+    standing = fed.coordinator.gate(event="stage.enter", round=2, stage="aborting")
     fed.start()
-    south.wait_gate(training)  # the others are ready, and are flooded as long as it trains
-    shown = {name: status(fed.directory / name) for name in fed.names}
-    fed.coordinator.wait_for(event="hostile.flooded")
-    south.open_gate(training)
-    peaks = {}
-    for name, gate in summed.items():
-        fed.trainers[name].wait_gate(gate)
-        peaks[name] = memory(fed.trainers[name])
-        fed.trainers[name].open_gate(gate)
+    look_at_evidence(fed, standing)
+    grown = look_at_flood(fed, *gates)
     fed.finish()
     check_struck(fed.coordinator)
-    check(outcomes(fed) == [("ok", 3, 6), ("round-aborted", 1, 0), ("ok", 1, 6)], f"{outcomes(fed)}")
+    found = outcomes(fed)
+    # Whoever is slow is not waited for after a round that was lost, so that round 3 may have a member less.
+    check(found[:2] + found[3:] == [("ok", 3, 6), ("round-aborted", 1, 0), ("ok", 1, 6)], f"{found}")
+    check(found[2][:2] == ("ok", 1), f"{found}")
     small_cohorts(fed)
-    two_faces(fed, shown)
-    flooded(scenario, fed, peaks)
+    two_faces(fed)
+    flooded(scenario, fed, grown)
     fed.check_agreement(alarms=["alarm.evidence"])
-    scenario.say(f"shrunk, split, two-faced, flooded: the job went on; {max(peaks.values())} MiB, "
-                 f"{len(details(north, 3))} lines of refusals at north")  # fmt: skip
+    scenario.say(f"shrunk, split, two-faced, flooded: the job went on; the flood took {max(grown.values())} MiB")
     return fed
 
 
