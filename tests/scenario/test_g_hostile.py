@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The real programs with one that attacks among them: a hostile coordinator (hostilecoordinator.c) against six
-real trainers, a hostile member (hostilemember.c) among four real trainers and a real coordinator. In each job
+real trainers, a hostile member (hostilemember.c) among five real trainers and a real coordinator. In each job
 one attack strikes in each session; what the honest ones say and do is looked at, and that nothing was learnt,
 no adapter moved that should not, and the job went on.
 
@@ -265,17 +265,17 @@ def replayed_under_another_name(scenario, fed):
 
 # ---- A hostile member
 
-# Of each round: what north does, and what comes of it: outcome and members in the sum. Five members, four are the
-# floor, one may lie.
+# Of each round: what north does, and what comes of it: outcome and members in the sum. Six members, four are the
+# floor, quorum and threshold, one may lie.
 ROUNDS = (
-    ("one-share", "ok", 5),  # one complaint is not enough: the holder may be the liar
-    ("wrong-shares", "ok", 4),
-    ("off-polynomial", "ok", 4),
-    ("commitments", "ok", 4),
+    ("one-share", "ok", 6),  # one complaint is not enough: the holder may be the liar
+    ("wrong-shares", "ok", 5),  # two are, although enough right shares are left
+    ("off-polynomial", "ok", 5),
+    ("commitments", "ok", 5),
     ("garbage", "round-aborted", 0),
-    ("votes-twice", "ok", 5),
-    ("false-share", "ok", 5),
-    (None, "ok", 4),  # without it
+    ("votes-twice", "ok", 6),
+    ("false-share", "ok", 6),
+    (None, "ok", 5),  # without it
 )
 
 
@@ -310,14 +310,14 @@ def accused(fed, shown):
 
 
 def hostile_member(scenario):
-    fed = scenario.federation("member", members=5, rounds=len(ROUNDS), head="local")
+    fed = scenario.federation("member", members=6, rounds=len(ROUNDS), head="local")
     north = fed.trainers["north"]
     others = [member for member in fed.trainers.values() if member is not north]
     make_hostile(north, *[f"{attack}@{number}.1" for number, (attack, _, _) in enumerate(ROUNDS, 1) if attack])
     # Whoever stands at the line of a stage has not got to the next one. Two votes are seen as long as votes are
-    # counted: two of the others vote after them. A false share is looked at when it is among the first: the others
+    # counted: three of the others vote after them. A false share is looked at when it is among the first: the others
     # answer after it.
-    uploaded = {member: member.gate(event="stage.enter", round=6, stage="R2") for member in others[:2]}
+    uploaded = {member: member.gate(event="stage.enter", round=6, stage="R2") for member in others[:3]}
     voted = {member: member.gate(event="stage.enter", round=7, stage="R3") for member in others}
     fed.start()
     fed.coordinator.wait_for(event="alarm.evidence", round=6)
