@@ -3,8 +3,8 @@
  *     RONDO_ATTACK="shrink@1.1 ..." hostilecoordinator SITE
  *
  * rondo-coordinator with its federation's own keys, whose session machine is not trusted to follow
- * the protocol: what members say to it and what it wants done passes through an attack (-Wl,--wrap).
- * In the sessions that RONDO_ATTACK names (attacks.h) it
+ * the protocol: what members say to it and what it wants done passes through an attack
+ * (-Wl,--wrap). In the sessions that RONDO_ATTACK names (attacks.h) it
  *
  *   shrink   is content with three members, whatever the roster says
  *   split    runs two machines with one session id, each with half of the members
@@ -12,7 +12,8 @@
  *   flood    sends whoever is ready hundreds of messages a second, 20 MiB, signed and unsigned
  *   amnesia  offers rounds again that its members say they are through with
  *
- * A further attack is a row of the table `attacks`.
+ * A further attack is a row of the table `attacks`: its act may change, replace and add whatever
+ * goes to whomever, and a broadcast of its own is signed with write_broadcast.
  */
 #include "attacks.h"
 
@@ -22,7 +23,8 @@
 #include "services/coordinator/coordinatorservice.h"
 #include "services/wire/wire.h"
 
-/* How long an attack waits for what no member should send; it is all that a guard's absence has. */
+/* How long an attack waits for what no member should send: nothing that an honest one does is cut
+ * short by it. */
 #define PATIENCE_MS 2000u
 
 struct attack {
@@ -35,7 +37,7 @@ struct attack {
     void (*act)(struct rn_sa_aggregator *a, struct rn_sa_actions *actions, size_t from);
 };
 
-/* What one half of the members is shown. */
+/* faces: what one half of the members is shown. */
 struct face {
     struct rn_sa_set half;
     struct rn_sa_transcript t;
@@ -270,7 +272,8 @@ static bool hear_faces(struct rn_sa_aggregator *a, struct rn_view message,
         struct face *face = &here.faces[which];
         if (m.type == RN_SA_REVEAL && memcmp(m.transcript, face->t.t2, RN_HASH_BYTES) == 0) {
             face->revealed = true;
-        } else if (m.type == RN_SA_VOTE && !rn_sa_set_has(&face->voted, m.sender) &&
+        } else if (m.type == RN_SA_VOTE && m.body.length == RN_SA_VOTE_BODY &&
+                   !rn_sa_set_has(&face->voted, m.sender) &&
                    memcmp(m.body.data + 4, face->t.t2, RN_HASH_BYTES) == 0) {
             rn_buffer_append(&face->votes[m.sender], message.data, message.length);
             rn_sa_set_add(&face->voted, m.sender);
@@ -418,8 +421,7 @@ rn_result __wrap_rn_sa_aggregator_receive(struct rn_sa_aggregator *a, uint32_t f
                                           struct rn_view message, uint64_t now_ms,
                                           struct rn_sa_actions *out_actions, struct rn_error *err)
 {
-    if (attacked(a) && here.attack->hear != NULL &&
-        here.attack->hear(a, message, out_actions)) {
+    if (attacked(a) && here.attack->hear != NULL && here.attack->hear(a, message, out_actions)) {
         return rn_ok();
     }
     const size_t before = out_actions->count;

@@ -25,8 +25,8 @@
 #include "services/cli/kit/program.h"
 #include "services/trainer/memberservice.h"
 
-static const char *const names[] = {"one-share",   "wrong-shares", "off-polynomial", "commitments",
-                                    "garbage",     "votes-twice",  "false-share",    NULL};
+static const char *const names[] = {"one-share", "wrong-shares", "off-polynomial", "commitments",
+                                    "garbage",   "votes-twice",  "false-share",    NULL};
 
 /* Of the session that the machine is in. */
 static struct rn_sa_context here;
