@@ -52,6 +52,7 @@ static struct {
     const struct attack *attack; /* NULL: none */
     struct rn_sa_aggregator *machine;
     struct rn_sa_aggregator *twin; /* split: with the other half */
+    bool told;                     /* shrink, split: the small sets are out */
     uint32_t floor;                /* what it takes for F; 0: the true one */
     struct face faces[2];
     bool faced;
@@ -129,13 +130,11 @@ static void send(struct rn_sa_actions *actions, const struct rn_sa_set *to, stru
 
 /* ---- shrink, split ---- */
 
-/* With the members of one half alone; the shares of the session are waited for as long as the
- * attack is patient. */
+/* With the members of one half alone. */
 static void shrink_to(struct rn_sa_aggregator *a, uint32_t which)
 {
     here.floor = RN_SA_MEMBERS_MIN;
     a->config.excluded = half_of(a, 1 - which);
-    a->config.params.shares.hard_ms = PATIENCE_MS;
 }
 
 static void shrink(struct rn_sa_aggregator *a, uint64_t now_ms, struct rn_sa_actions *actions)
@@ -170,6 +169,29 @@ static void split(struct rn_sa_aggregator *a, uint64_t now_ms, struct rn_sa_acti
     struck();
 }
 
+/* Once all have been told of their small session their shares are waited for, for so long. */
+static void be_patient(struct rn_sa_aggregator *a)
+{
+    const bool told = a->stage >= RN_SA_STAGE_SHARES &&
+                      (here.twin == NULL || here.twin->stage >= RN_SA_STAGE_SHARES);
+    if (told && !here.told) {
+        here.told = true;
+        a->config.params.shares.hard_ms = a->now_ms - a->stage_since_ms + PATIENCE_MS;
+    }
+}
+
+/* The twin's time passes, and it ends, with the machine that the service knows. */
+static void tick_twin(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) twins = {0};
+    if (a->stage == RN_SA_STAGE_ABORTED) {
+        rn_sa_aggregator_abort(here.twin, a->now_ms, &twins);
+    } else {
+        __real_rn_sa_aggregator_tick(here.twin, a->now_ms, &twins);
+    }
+    take_twins(actions, &twins);
+}
+
 static void keep_apart(struct rn_sa_aggregator *a, struct rn_sa_actions *actions, size_t from)
 {
     for (size_t i = from; i < actions->count; i++) {
@@ -177,10 +199,9 @@ static void keep_apart(struct rn_sa_aggregator *a, struct rn_sa_actions *actions
         action->to = rn_sa_set_minus(&action->to, &a->config.excluded);
     }
     if (here.twin != NULL) {
-        struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) twins = {0};
-        __real_rn_sa_aggregator_tick(here.twin, a->now_ms, &twins);
-        take_twins(actions, &twins);
+        tick_twin(a, actions);
     }
+    be_patient(a);
     if (a->t.level == RN_SA_LEVEL_RESULT &&
         (here.twin == NULL || here.twin->t.level == RN_SA_LEVEL_RESULT)) {
         won();
