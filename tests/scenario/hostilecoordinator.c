@@ -11,6 +11,7 @@
  *   faces    shows either half other survivors, and a certificate of that half's votes
  *   flood    sends whoever is ready hundreds of messages a second, 20 MiB, signed and unsigned
  *   amnesia  offers rounds again that its members say they are through with
+ *   forged   announces a sum in which one element is one more
  *
  * A further attack is a row of the table `attacks`: its act may change, replace and add whatever
  * goes to whomever, and a broadcast of its own is signed with write_broadcast.
@@ -35,6 +36,8 @@ struct attack {
     bool (*hear)(struct rn_sa_aggregator *a, struct rn_view message, struct rn_sa_actions *actions);
     /* After each call: what the machine wants done now is items[from ...] of the list. */
     void (*act)(struct rn_sa_aggregator *a, struct rn_sa_actions *actions, size_t from);
+    /* The sum, before anything of it is announced or kept. */
+    void (*sum)(struct rn_sa_vector *sum);
 };
 
 /* faces: what one half of the members is shown. */
@@ -76,6 +79,10 @@ void __real_rn_sa_aggregator_tick(struct rn_sa_aggregator *a, uint64_t now_ms,
                                   struct rn_sa_actions *out_actions);
 void __wrap_rn_sa_aggregator_tick(struct rn_sa_aggregator *a, uint64_t now_ms,
                                   struct rn_sa_actions *out_actions);
+void __real_rn_sa_aggregator_sum_root(const struct rn_sa_aggregator *a,
+                                      uint8_t out[static RN_HASH_BYTES]);
+void __wrap_rn_sa_aggregator_sum_root(const struct rn_sa_aggregator *a,
+                                      uint8_t out[static RN_HASH_BYTES]);
 uint32_t __real_rn_sa_floor(const struct rn_sa_params *params, uint32_t local_minimum);
 uint32_t __wrap_rn_sa_floor(const struct rn_sa_params *params, uint32_t local_minimum);
 rn_result __real_rn_wire_envelope_decode(struct rn_view bytes, struct rn_wire_envelope *out,
@@ -373,6 +380,28 @@ static void flood(struct rn_sa_aggregator *a, struct rn_sa_actions *actions, siz
     }
 }
 
+/* ---- forged ---- */
+
+/* In place of the right one everywhere: root, chunks, journal, the coordinator's own adapter. */
+static void forge(struct rn_sa_vector *sum)
+{
+    if (sum->layout.lane_bytes == 4) {
+        ((uint32_t *)sum->lanes)[0] ^= 1;
+    } else {
+        ((uint64_t *)sum->lanes)[0] ^= 1;
+    }
+    struck();
+}
+
+static void count_receipts(struct rn_sa_aggregator *a, struct rn_sa_actions *actions, size_t from)
+{
+    (void)actions;
+    (void)from;
+    if (rn_sa_set_count(&a->got[RN_SA_RECEIPT]) >= a->config.params.colluding + 1) {
+        won(); /* an honest member stands for it */
+    }
+}
+
 /* ---- The table ---- */
 
 static void forget(struct rn_sa_aggregator *a, uint64_t now_ms, struct rn_sa_actions *actions)
@@ -393,11 +422,13 @@ static void await_ready(struct rn_sa_aggregator *a, struct rn_sa_actions *action
 }
 
 static const struct attack attacks[] = {
-    {"shrink", shrink, hear_apart, keep_apart}, {"split", split, hear_apart, keep_apart},
-    {"faces", NULL, hear_faces, show_faces},    {"flood", NULL, NULL, flood},
-    {"amnesia", forget, NULL, await_ready},
+    {.name = "shrink", .prepare = shrink, .hear = hear_apart, .act = keep_apart},
+    {.name = "split", .prepare = split, .hear = hear_apart, .act = keep_apart},
+    {.name = "faces", .hear = hear_faces, .act = show_faces},
+    {.name = "flood", .act = flood},
+    {.name = "amnesia", .prepare = forget, .act = await_ready},
+    {.name = "forged", .act = count_receipts, .sum = forge},
 };
-static const char *const names[] = {"shrink", "split", "faces", "flood", "amnesia", NULL};
 
 /* ---- The machine's calls ---- */
 
@@ -472,6 +503,15 @@ void __wrap_rn_sa_aggregator_free(struct rn_sa_aggregator *a)
     __real_rn_sa_aggregator_free(a);
 }
 
+void __wrap_rn_sa_aggregator_sum_root(const struct rn_sa_aggregator *a,
+                                      uint8_t out[static RN_HASH_BYTES])
+{
+    if (attacked(a) && here.attack->sum != NULL) {
+        here.attack->sum(&here.machine->vector);
+    }
+    __real_rn_sa_aggregator_sum_root(a, out);
+}
+
 uint32_t __wrap_rn_sa_floor(const struct rn_sa_params *params, uint32_t local_minimum)
 {
     return here.floor != 0 ? here.floor : __real_rn_sa_floor(params, local_minimum);
@@ -491,6 +531,10 @@ rn_result __wrap_rn_wire_envelope_decode(struct rn_view bytes, struct rn_wire_en
 
 int main(int argc, char **argv)
 {
+    const char *names[RN_ARRAY_LENGTH(attacks) + 1] = {NULL};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(attacks); i++) {
+        names[i] = attacks[i].name;
+    }
     if (!attacks_known(names)) {
         (void)fprintf(stderr, "hostilecoordinator: unknown attack in '%s'\n", attacks_ordered());
         return 64;
