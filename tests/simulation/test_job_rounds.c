@@ -291,8 +291,8 @@ static void test_skipped_rounds_are_counted(void **state)
     job_free(job);
 }
 
-/* After a lost round nobody is behind: one that trains for longer than a member may be away is waited
- * for as in any round. */
+/* After a lost round nobody is behind: one that trains for longer than a member may be away is
+ * waited for as in any round. */
 static void test_slow_member_after_a_lost_round(void **state)
 {
     (void)state;
