@@ -180,6 +180,11 @@ rn_result rn_sa_member_adapter(struct rn_sa_member *m,
     RN_ENSURE(m->state == RN_SA_M_SUMMED && !m->receipted, err, RN_E_USAGE,
               "no receipt is wanted now");
     m->now_ms = now_ms;
+    if (!m->joined) { /* it only follows; but of what it signs it has to know after a restart */
+        rn_sa_spent_join(m->config.spent, &m->t, rn_buffer_view(&m->offer), (struct rn_view){0},
+                         out_actions);
+        m->joined = true;
+    }
     rn_sa_receipt_write(&m->t, m->config.self, adapter_hash, m->config.identity, &m->receipt);
     m->receipted = true;
     rn_sa_member_persist(m, RN_SA_RECORD_RECEIPTED, &m->receipt, out_actions);

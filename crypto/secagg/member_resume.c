@@ -29,6 +29,7 @@ static rn_result load_joined(struct rn_sa_member *m, struct rn_reader *r, struct
     RN_TRY(parse_own(m, offer, RN_SA_OFFER, &message, err));
     RN_TRY(rn_sa_offer_apply(&m->t, &message, err));
     rn_buffer_append(&m->offer, offer.data, offer.length);
+    m->joined = true;
     return rn_ok();
 }
 
