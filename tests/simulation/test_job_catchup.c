@@ -576,6 +576,48 @@ static void test_receipt_and_away_for_the_last_offer(void **state)
     job_free(job);
 }
 
+/* ---- Blame, and members that restart after it */
+
+static bool last_knows_blame(struct job *job)
+{
+    const struct job_node *node = &job->nodes[job->options.members - 1];
+    return node->participation != NULL && node->participation->session.machine != NULL &&
+           !rn_sa_set_empty(&node->participation->session.machine->t.blamed);
+}
+
+/* Member 1 lies; the last one learns it from the Result, while member 0 keeps the sum open, and
+ * restarts before it has the sum: the proof in its journal does not keep it from starting. */
+static void restarts_with_proof(bool late)
+{
+    struct job_options options = job_calm();
+    options.members = 6;
+    options.losses = 2;
+    struct job *job = job_directed(&options);
+    job->nodes[1].mood = JOB_LIES;
+    job->nodes[5].start_at = late ? JOB_NEVER : 100;
+    job_until_stage(job, 1, RN_SA_STAGE_SUM, 5 * MINUTE_MS);
+    job_crash(job, 0, JOB_NEVER);
+    if (late) {
+        job_start_node(job, 5);
+    }
+    assert_true(job_run_until(job, last_knows_blame, 5 * MINUTE_MS));
+    job_pass(job, 60);
+    assert_true(job->nodes[5].rounds_done == 0);
+    job_crash(job, 5, JOB_NEVER);
+    job_start_node(job, 5);
+    job_start_node(job, 0);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, options.rounds);
+    job_free(job);
+}
+
+static void test_restart_with_a_proof(void **state)
+{
+    (void)state;
+    restarts_with_proof(false);
+    restarts_with_proof(true);
+}
+
 int main(void)
 {
     struct CMUnitTest tests[] = {
@@ -602,6 +644,7 @@ int main(void)
         cmocka_unit_test(test_uncertified_abort_over_a_restart),
         cmocka_unit_test(test_receipt_of_one_that_came_late),
         cmocka_unit_test(test_receipt_and_away_for_the_last_offer),
+        cmocka_unit_test(test_restart_with_a_proof),
     };
     return job_run_tests(tests, RN_ARRAY_LENGTH(tests));
 }
