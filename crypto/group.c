@@ -85,11 +85,18 @@ void rn_scalar_invert(const struct rn_scalar *a, struct rn_scalar *out)
     RN_BUG_IF(crypto_core_ristretto255_scalar_invert(out->bytes, a->bytes) != 0);
 }
 
+/* RFC 9496, 4.3.1: a canonical encoding has no top bit. libsodium 1.0.18 does not look at it, and
+ * would take two encodings of each point, which are one key to it and two to whoever compares. */
+static bool has_top_bit(const uint8_t bytes[static RN_POINT_BYTES])
+{
+    return bytes[RN_POINT_BYTES - 1] >> 7 != 0;
+}
+
 rn_result rn_point_parse(const uint8_t bytes[static RN_POINT_BYTES], struct rn_point *out,
                          struct rn_error *err)
 {
-    RN_ENSURE(crypto_core_ristretto255_is_valid_point(bytes) == 1, err, RN_E_PEER_FORMAT,
-              "group element is not a canonical encoding");
+    RN_ENSURE(!has_top_bit(bytes) && crypto_core_ristretto255_is_valid_point(bytes) == 1, err,
+              RN_E_PEER_FORMAT, "group element is not a canonical encoding");
     RN_ENSURE(sodium_is_zero(bytes, RN_POINT_BYTES) == 0, err, RN_E_PEER_FORMAT,
               "group element is the identity");
     memcpy(out->bytes, bytes, RN_POINT_BYTES);
@@ -115,8 +122,9 @@ void rn_point_commit(const struct rn_scalar *scalar, struct rn_point *out)
 rn_result rn_point_add(const struct rn_point *a, const struct rn_point *b, struct rn_point *out,
                        struct rn_error *err)
 {
-    RN_ENSURE(crypto_core_ristretto255_add(out->bytes, a->bytes, b->bytes) == 0, err,
-              RN_E_PEER_FORMAT, "group element is not a canonical encoding");
+    RN_ENSURE(!has_top_bit(a->bytes) && !has_top_bit(b->bytes) &&
+                  crypto_core_ristretto255_add(out->bytes, a->bytes, b->bytes) == 0,
+              err, RN_E_PEER_FORMAT, "group element is not a canonical encoding");
     return rn_ok();
 }
 
@@ -128,8 +136,9 @@ rn_result rn_point_multiply(const struct rn_scalar *scalar, const struct rn_poin
         return rn_ok();
     }
     const struct rn_point in = *point;
-    RN_ENSURE(crypto_scalarmult_ristretto255(out->bytes, scalar->bytes, in.bytes) == 0, err,
-              RN_E_PEER_FORMAT, "group element is not a canonical encoding");
+    RN_ENSURE(!has_top_bit(in.bytes) &&
+                  crypto_scalarmult_ristretto255(out->bytes, scalar->bytes, in.bytes) == 0,
+              err, RN_E_PEER_FORMAT, "group element is not a canonical encoding");
     return rn_ok();
 }
 
@@ -143,9 +152,10 @@ bool rn_point_matches(const struct rn_point *point, const struct rn_scalar *scal
 rn_result rn_point_agree(const struct rn_scalar *own, const struct rn_point *peer,
                          struct rn_secret32 *out_shared, struct rn_error *err)
 {
-    if (crypto_scalarmult_ristretto255(out_shared->bytes, own->bytes, peer->bytes) != 0) {
-        rn_secret32_clear(out_shared);
-        return rn_fail(err, RN_E_PEER_FORMAT, "mask key of the peer is not a valid group element");
+    if (!has_top_bit(peer->bytes) &&
+        crypto_scalarmult_ristretto255(out_shared->bytes, own->bytes, peer->bytes) == 0) {
+        return rn_ok();
     }
-    return rn_ok();
+    rn_secret32_clear(out_shared);
+    return rn_fail(err, RN_E_PEER_FORMAT, "mask key of the peer is not a valid group element");
 }

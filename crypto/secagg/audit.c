@@ -19,6 +19,7 @@ struct rn_sa_audit {
     struct rn_sa_set left;          /* of the survivors, for leaves or for this chunk */
     bool has_leaves;
     void *lanes; /* [chunk_elements + RN_SA_CANARIES] of this chunk */
+    struct rn_buffer uploads[RN_SA_MEMBERS_MAX]; /* whole Chunks of it, for a proof */
 };
 
 bool rn_sa_audit_has(const struct rn_sa_transcript *transcript, uint32_t member, uint32_t chunk)
@@ -43,12 +44,15 @@ static size_t lanes_of(const struct rn_sa_audit *audit)
     return (size_t)rn_sa_layout_chunk_elements(&audit->t->layout, audit->chunk) + RN_SA_CANARIES;
 }
 
-static void begin_chunk(struct rn_sa_audit *audit, uint32_t from)
+static void begin_chunk(struct rn_sa_audit *audit, uint32_t chunk)
 {
     const struct rn_sa_layout *layout = &audit->t->layout;
-    audit->chunk = next_chunk(audit, from);
+    audit->chunk = chunk;
     audit->left = audit->t->survivors;
     memset(audit->lanes, 0, ((size_t)layout->chunk_elements + RN_SA_CANARIES) * layout->lane_bytes);
+    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+        rn_buffer_clear(&audit->uploads[i]);
+    }
 }
 
 rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t self,
@@ -65,7 +69,7 @@ rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t se
     *audit = (struct rn_sa_audit){.t = transcript, .self = self, .sum_leaves = sum_leaves};
     audit->masks = masks;
     audit->lanes = rn_alloc((size_t)layout->chunk_elements + RN_SA_CANARIES, layout->lane_bytes);
-    begin_chunk(audit, 0);
+    begin_chunk(audit, next_chunk(audit, 0));
     *out = audit;
     return rn_ok();
 }
@@ -78,6 +82,7 @@ void rn_sa_audit_free(struct rn_sa_audit *audit)
     rn_sa_open_masks_free(audit->masks);
     for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
         rn_free(audit->leaves[i]);
+        rn_buffer_clear(&audit->uploads[i]);
     }
     rn_free(audit->lanes);
     rn_free(audit);
@@ -166,12 +171,69 @@ rn_result rn_sa_audit_chunk(struct rn_sa_audit *audit, const struct rn_sa_messag
         return rn_ok(); /* came before, or is not its turn yet */
     }
     RN_TRY(add(audit, part.packed, err));
+    rn_buffer_append(&audit->uploads[member], message->whole.data, message->whole.length);
     rn_sa_set_remove(&audit->left, member);
     if (rn_sa_set_empty(&audit->left)) {
         bool same = false;
         RN_TRY(compare(audit, &same, err));
         *out_forged = !same;
-        begin_chunk(audit, audit->chunk + 1);
+        if (same) {
+            begin_chunk(audit, next_chunk(audit, audit->chunk + 1));
+        }
+    }
+    return rn_ok();
+}
+
+/* ---- For a proof */
+
+const struct rn_sa_transcript *rn_sa_audit_transcript(const struct rn_sa_audit *audit)
+{
+    return audit->t;
+}
+
+void rn_sa_audit_write_chunk(const struct rn_sa_audit *audit, struct rn_buffer *out)
+{
+    const struct rn_sa_transcript *t = audit->t;
+    const size_t leaves = (size_t)t->layout.chunks * RN_HASH_BYTES;
+    rn_buffer_append(out, audit->sum_leaves, leaves);
+    for (uint32_t i = rn_sa_set_next(&t->survivors, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&t->survivors, i + 1)) {
+        rn_buffer_append(out, audit->leaves[i], leaves);
+        rn_buffer_blob(out, rn_buffer_view(&audit->uploads[i]));
+    }
+}
+
+static rn_result read_leaves(struct rn_sa_audit *audit, uint32_t member, struct rn_reader *r,
+                             struct rn_error *err)
+{
+    const struct rn_view leaves = rn_read_view(r, (size_t)audit->t->layout.chunks * RN_HASH_BYTES);
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    RN_ENSURE(!r->failed, err, RN_E_PEER_FORMAT, "proof: wrong length");
+    rn_buffer_u32(&body, member);
+    rn_buffer_append(&body, leaves.data, leaves.length);
+    return rn_sa_audit_leaves(audit, rn_buffer_view(&body), err);
+}
+
+rn_result rn_sa_audit_read_chunk(struct rn_sa_audit *audit, uint32_t chunk, struct rn_reader *r,
+                                 bool *out_forged, struct rn_error *err)
+{
+    const struct rn_sa_set *survivors = &audit->t->survivors;
+    struct rn_view uploads[RN_SA_MEMBERS_MAX];
+    for (uint32_t i = rn_sa_set_next(survivors, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(survivors, i + 1)) {
+        RN_TRY(read_leaves(audit, i, r, err));
+        uploads[i] = rn_read_blob(r, RN_SA_MESSAGE_MAX);
+    }
+    RN_ENSURE(rn_reader_done(r), err, RN_E_PEER_FORMAT, "proof: wrong length");
+    begin_chunk(audit, chunk);
+    for (uint32_t i = rn_sa_set_next(survivors, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(survivors, i + 1)) {
+        struct rn_sa_message message;
+        RN_TRY(rn_sa_message_parse(uploads[i], &message, err));
+        RN_ENSURE(message.sender == i, err, RN_E_PEER_PROTOCOL,
+                  "proof: another upload is in the place of member %u's", i);
+        RN_TRY(rn_sa_transcript_nested(audit->t, &message, RN_SA_CHUNK, audit->t->t1, err));
+        RN_TRY(rn_sa_audit_chunk(audit, &message, out_forged, err));
     }
     return rn_ok();
 }

@@ -2,7 +2,8 @@
  *
  * The replay of a sum by one member (PROTOCOL.md, "The sum is checked"): chunk by chunk it adds the
  * uploads that T2 fixed, takes off the masks of the opened secrets, and compares with the announced
- * sum. It holds one chunk, and the hashes of all. Pure; what comes in is not trusted.
+ * sum. It holds one chunk of every upload, and the hashes of all. Pure; what comes in is not
+ * trusted.
  *
  *   rn_sa_audit_new() -> while not rn_sa_audit_done(): rn_sa_audit_wanted(), send it,
  *   rn_sa_audit_leaves() and rn_sa_audit_chunk() as they come, in any order -> rn_sa_audit_free()
@@ -35,9 +36,20 @@ struct rn_sa_audit_request rn_sa_audit_wanted(const struct rn_sa_audit *audit);
 RN_MUST rn_result rn_sa_audit_leaves(struct rn_sa_audit *audit, struct rn_view body,
                                      struct rn_error *err);
 /* A survivor's Chunk, of which the leaf is checked and nothing else needs to be. One that is not
- * wanted now is ignored. *out_forged: the announced sum is not the sum of the uploads. Class PEER:
- * refused, nothing changed. */
+ * wanted now is ignored. *out_forged: the announced sum is not the sum of the uploads; the replay
+ * then stays at this chunk. Class PEER: refused, nothing changed. */
 RN_MUST rn_result rn_sa_audit_chunk(struct rn_sa_audit *audit, const struct rn_sa_message *message,
                                     bool *out_forged, struct rn_error *err);
+
+/* ---- For a proof (sumproof.h) */
+const struct rn_sa_transcript *rn_sa_audit_transcript(const struct rn_sa_audit *audit);
+/* All leaves of the sum, then for each survivor its leaves and its upload of the chunk as a blob.
+ */
+void rn_sa_audit_write_chunk(const struct rn_sa_audit *audit, struct rn_buffer *out);
+/* Replays one chunk from what rn_sa_audit_write_chunk wrote behind the leaves of the sum, which
+ * must be all that is left. */
+RN_MUST rn_result rn_sa_audit_read_chunk(struct rn_sa_audit *audit, uint32_t chunk,
+                                         struct rn_reader *r, bool *out_forged,
+                                         struct rn_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/guard.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/actions.h"
+#include "crypto/secagg/sumproof.h"
 
 #define MAGIC 0x56454e52u /* "RNEV" */
 #define VERSION 1u
@@ -214,6 +215,23 @@ static rn_result check_receipts(const struct rn_roster *roster, const struct rn_
     return rn_ok();
 }
 
+/* ---- Sum */
+
+static rn_result check_sum(const struct rn_roster *roster, const struct rn_view parts[2],
+                           struct rn_sa_evidence *out, struct rn_error *err)
+{
+    struct rn_sa_message result;
+    RN_TRY(rn_sa_message_parse(parts[0], &result, err));
+    RN_ENSURE(result.type == RN_SA_RESULT, err, RN_E_PEER_PROTOCOL, "evidence: not a result");
+    RN_TRY(verify_whole(roster, &result, err));
+    RN_TRY(rn_sa_sum_proof_check(roster, &result, parts[1], err));
+    memcpy(out->session, result.session, RN_HASH_BYTES);
+    out->round = result.round;
+    out->types[0] = out->types[1] = result.type;
+    blame(out, RN_SA_COORDINATOR);
+    return rn_ok();
+}
+
 /* ---- Document */
 
 rn_result rn_sa_evidence_check(struct rn_view bytes, const struct rn_roster *roster,
@@ -224,7 +242,7 @@ rn_result rn_sa_evidence_check(struct rn_view bytes, const struct rn_roster *ros
               "evidence: not such a document, or of another version");
     const uint16_t kind = rn_read_u16(&r);
     const struct rn_view messages[2] = {rn_read_blob(&r, RN_SA_MESSAGE_MAX),
-                                        rn_read_blob(&r, RN_SA_MESSAGE_MAX)};
+                                        rn_read_blob(&r, RN_SA_SUM_PROOF_MAX)};
     RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "evidence: wrong length");
     struct rn_sa_evidence evidence = {.kind = (enum rn_sa_evidence_kind)kind};
     switch (kind) {
@@ -236,6 +254,9 @@ rn_result rn_sa_evidence_check(struct rn_view bytes, const struct rn_roster *ros
         break;
     case RN_SA_EVIDENCE_RECEIPTS:
         RN_TRY(check_receipts(roster, messages, &evidence, err));
+        break;
+    case RN_SA_EVIDENCE_SUM:
+        RN_TRY(check_sum(roster, messages, &evidence, err));
         break;
     default:
         return rn_fail(err, RN_E_PEER_FORMAT, "evidence: of no known kind");

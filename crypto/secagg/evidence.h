@@ -21,11 +21,11 @@ enum rn_sa_evidence_kind {
     /* Two members' whole receipts of one T2 and one sum that name different adapters: one of the
      * two computed something else; it does not say which. */
     RN_SA_EVIDENCE_RECEIPTS,
+    /* The coordinator's whole Result, and the proof (sumproof.h) that the sum it announces is not
+     * the sum of the uploads. */
+    RN_SA_EVIDENCE_SUM,
     RN_SA_EVIDENCE_LAST_,
 };
-
-/* Largest document: two messages and their frame. */
-#define RN_SA_EVIDENCE_MAX (2 * RN_SA_MESSAGE_MAX + 64)
 
 struct rn_sa_evidence {
     enum rn_sa_evidence_kind kind;

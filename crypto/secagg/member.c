@@ -115,11 +115,13 @@ void rn_sa_member_free(struct rn_sa_member *member)
         return;
     }
     rn_sa_member_erase(member);
-    rn_buffer_clear(&member->offer);
     rn_buffer_clear(&member->shares);
     rn_buffer_clear(&member->done);
     rn_buffer_clear(&member->reveal);
     rn_buffer_clear(&member->receipt);
+    for (uint32_t type = 0; type < RN_SA_TYPE_LAST_; type++) {
+        rn_buffer_clear(&member->heard[type]);
+    }
     rn_buffer_clear(&member->certificate);
     rn_buffer_clear(&member->outbox);
     rn_free(member->leaves);
@@ -361,6 +363,17 @@ static const struct rn_sa_member_rule *find_rule(const struct rn_sa_member *m, e
     return NULL;
 }
 
+static void keep_heard(struct rn_sa_member *m, const struct rn_sa_message *message)
+{
+    const enum rn_sa_type type = message->type;
+    struct rn_buffer *kept = &m->heard[type];
+    const bool wanted = type == RN_SA_OFFER || type == RN_SA_READY_SET || type == RN_SA_ACK_SET ||
+                        type == RN_SA_SURVIVORS || type == RN_SA_RESULT;
+    if (wanted && kept->length == 0) {
+        rn_buffer_append(kept, message->whole.data, message->whole.length);
+    }
+}
+
 rn_result rn_sa_member_receive(struct rn_sa_member *m, struct rn_view bytes, uint64_t now_ms,
                                struct rn_sa_actions *out_actions, struct rn_error *err)
 {
@@ -381,6 +394,9 @@ rn_result rn_sa_member_receive(struct rn_sa_member *m, struct rn_view bytes, uin
     if ((is_unique(message.type) || message.type == RN_SA_CERTIFICATE) && !m->ignored) {
         memcpy(m->seen[message.type], message.envelope.data, RN_SA_ENVELOPE_BYTES);
         m->seen_set[message.type] = true;
+    }
+    if (!m->ignored) {
+        keep_heard(m, &message);
     }
     rn_sa_member_enter(m, m->next, out_actions);
     return rn_ok();
@@ -445,8 +461,8 @@ rn_result rn_sa_member_input(struct rn_sa_member *m, uint64_t now_ms,
     rn_sa_secrets_draw(&m->vault->session, &m->vault->seed, m->t.session);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) ready = {0};
     rn_sa_ready_write(&m->t, m->config.self, &m->vault->session, m->config.identity, &ready);
-    rn_sa_spent_join(m->config.spent, &m->t, rn_buffer_view(&m->offer), rn_buffer_view(&ready),
-                     out_actions);
+    rn_sa_spent_join(m->config.spent, &m->t, rn_buffer_view(&m->heard[RN_SA_OFFER]),
+                     rn_buffer_view(&ready), out_actions);
     m->joined = true;
     rn_sa_member_send(m, &ready, out_actions);
     rn_sa_member_enter(m, RN_SA_M_READY, out_actions);

@@ -8,6 +8,7 @@
 #include "base/guard.h"
 #include "crypto/secagg/evidence.h"
 #include "crypto/secagg/member_state.h"
+#include "crypto/secagg/sumproof.h"
 
 #include <string.h>
 
@@ -26,8 +27,8 @@ static const uint8_t *adapter_of(const struct rn_buffer *receipt)
 static void join(struct rn_sa_member *m, struct rn_sa_actions *actions)
 {
     if (!m->joined) {
-        rn_sa_spent_join(m->config.spent, &m->t, rn_buffer_view(&m->offer), (struct rn_view){0},
-                         actions);
+        rn_sa_spent_join(m->config.spent, &m->t, rn_buffer_view(&m->heard[RN_SA_OFFER]),
+                         (struct rn_view){0}, actions);
         m->joined = true;
     }
 }
@@ -166,6 +167,17 @@ rn_result rn_sa_member_on_leaves(struct rn_sa_member *m, const struct rn_sa_mess
     return rn_ok();
 }
 
+/* Whoever has the roster can see it from this; but for a proof that would be too large. */
+static void give_proof(struct rn_sa_member *m, struct rn_sa_actions *actions)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) proof = {0};
+    if (rn_sa_sum_proof_write(m->audit, m->heard, &proof)) {
+        struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_EVIDENCE);
+        rn_sa_evidence_write(RN_SA_EVIDENCE_SUM, rn_buffer_view(&m->heard[RN_SA_RESULT]),
+                             rn_buffer_view(&proof), &action->bytes);
+    }
+}
+
 rn_result rn_sa_member_on_upload_chunk(struct rn_sa_member *m, const struct rn_sa_message *message,
                                        struct rn_sa_actions *actions, struct rn_error *err)
 {
@@ -173,6 +185,7 @@ rn_result rn_sa_member_on_upload_chunk(struct rn_sa_member *m, const struct rn_s
     const struct rn_sa_audit_request before = rn_sa_audit_wanted(m->audit);
     RN_TRY(rn_sa_audit_chunk(m->audit, message, &forged, err));
     if (forged) {
+        give_proof(m, actions);
         leave_audit(m);
         rn_sa_member_go_aborted(m, RN_SA_REASON_SUM_FORGED, false, actions);
     } else if (rn_sa_audit_done(m->audit)) {

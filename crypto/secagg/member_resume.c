@@ -28,7 +28,7 @@ static rn_result load_joined(struct rn_sa_member *m, struct rn_reader *r, struct
     struct rn_sa_message message;
     RN_TRY(parse_own(m, offer, RN_SA_OFFER, &message, err));
     RN_TRY(rn_sa_offer_apply(&m->t, &message, err));
-    rn_buffer_append(&m->offer, offer.data, offer.length);
+    rn_buffer_append(&m->heard[RN_SA_OFFER], offer.data, offer.length);
     m->joined = true;
     return rn_ok();
 }
@@ -41,6 +41,7 @@ static rn_result load_dealt(struct rn_sa_member *m, struct rn_reader *r, struct 
     RN_TRY(rn_sa_ready_set_apply(&m->t, message.body, err));
     memcpy(m->seen[RN_SA_READY_SET], message.envelope.data, RN_SA_ENVELOPE_BYTES);
     m->seen_set[RN_SA_READY_SET] = true;
+    rn_buffer_append(&m->heard[RN_SA_READY_SET], set.data, set.length);
     return rn_ok();
 }
 

@@ -58,7 +58,6 @@ struct rn_sa_member {
     uint8_t own_t2[RN_HASH_BYTES]; /* when revealed */
     bool receipted;                /* Receipt is in the journal */
     struct rn_sa_set valid;        /* dealers whose shares opened */
-    struct rn_buffer offer;        /* the coordinator's, for the journal */
     struct rn_buffer shares;       /* own, whole */
     struct rn_buffer done;
     struct rn_buffer reveal;
@@ -79,6 +78,8 @@ struct rn_sa_member {
     /* First broadcast of each type that was accepted: a different second one is evidence. */
     uint8_t seen[RN_SA_TYPE_LAST_][RN_SA_ENVELOPE_BYTES];
     bool seen_set[RN_SA_TYPE_LAST_];
+    /* What makes the transcript, whole: the offer for the journal, all for a proof of the sum. */
+    struct rn_buffer heard[RN_SA_TYPE_LAST_];
     bool caught[RN_SA_TYPE_LAST_]; /* contradicted: the proof was given */
 };
 

@@ -24,7 +24,6 @@ rn_result rn_sa_member_on_offer(struct rn_sa_member *m, const struct rn_sa_messa
     RN_TRY(m->config.follows ? rn_sa_spent_check_order(m->config.spent, &m->t.context, err)
                              : rn_sa_spent_check(m->config.spent, &m->t.context, err));
     RN_TRY(rn_sa_offer_apply(&m->t, message, err));
-    rn_buffer_append(&m->offer, message->whole.data, message->whole.length);
     rn_sa_actions_add(actions, RN_SA_WANT_INPUT);
     return rn_ok();
 }
@@ -35,7 +34,8 @@ static bool own_keys_unchanged(const struct rn_sa_member *m, const struct rn_sa_
     rn_channel_public_of(&m->vault->session.channel, &channel);
     const struct rn_sa_peer *own = &t->peers[m->config.self];
     return memcmp(own->channel.bytes, channel.bytes, sizeof channel.bytes) == 0 &&
-           rn_point_matches(&own->mask, &m->vault->session.mask);
+           rn_point_matches(&own->mask, &m->vault->session.mask) &&
+           rn_point_matches(&own->self, &m->vault->session.self);
 }
 
 static rn_result deal(struct rn_sa_member *m, const struct rn_sa_message *message,

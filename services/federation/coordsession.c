@@ -320,7 +320,8 @@ static bool is_slow(const struct rn_coordination *c, const struct rn_coord_peer 
     if (c->session.stage != RN_SA_STAGE_READY) {
         return false;
     }
-    const bool behind = peer->next_round < c->session.round;
+    /* Rounds that were lost gave nothing that it could lack. */
+    const bool behind = peer->next_round < rn_coord_open_from(c);
     return behind ? c->clock_ms - peer->advance_ms >= RN_COORD_ABSENT_MS
                   : c->clock_ms - peer->progress_ms >= STALL_MS;
 }

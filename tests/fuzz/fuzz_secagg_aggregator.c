@@ -109,6 +109,7 @@ static void step(struct run *run, struct rn_reader *r)
     take(run, &actions);
 }
 
+/* case 42 */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (world.count == 0) {

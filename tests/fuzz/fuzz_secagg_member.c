@@ -74,6 +74,7 @@ static void step(struct rn_sa_member *member, struct rn_reader *r, struct seen *
     }
 }
 
+/* case 42 */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (world.count == 0) {

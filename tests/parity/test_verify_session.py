@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Records sessions (RONDO_RECORDER), has them verified, and sees that the verifier locates what is not as it was: a byte
-flipped in any message, and statements that their senders signed but the protocol does not allow. (Cases 50 and 23 of the
-specification's list.) Then the test vectors of crypto/secagg/PROTOCOL.md.
+flipped in any message, and statements that their senders signed but the protocol does not allow, case 23
+and case 50. Then the test vectors of crypto/secagg/PROTOCOL.md.
 
     test_verify_session.py [--vectors]      --vectors prints them as the document has them
 """

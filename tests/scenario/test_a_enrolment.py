@@ -86,6 +86,7 @@ def piece(bundle, name):
     return at, start, start + int(bundle[at + len(head) : start - 1])
 
 
+# case 45
 def swapped_later(work):
     """Everybody compared and joined; then the operator puts a key of its own in south's place."""
     operator, north = work / "swapper", work / "swap-north"
@@ -145,6 +146,7 @@ def swapped_later(work):
     assert keys["south"]["key"] not in (north / "policy.yaml").read_text()
 
 
+# case 22
 def invented_members(work):
     """An operator that makes up the other members. What it signs for them trains nothing at north."""
     honest, operator, north = work / "honest", work / "inventor", work / "deceived"
@@ -370,6 +372,7 @@ def wrong_policies(work, operator):
     refused(CONFIG, "signs another plan", "plan", "sign", west, work / "foreign.signature")
 
 
+# case 51
 def infeasible(work):
     """Two members cannot hide anyone; the reason is said, and more members repair it."""
     operator = work / "two"

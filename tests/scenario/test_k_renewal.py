@@ -73,6 +73,7 @@ def renew(fed, *names, days):
               f"{name} holds its new certificate")  # fmt: skip
 
 
+# case 45
 def through_a_job(scenario):
     fed = scenario.federation(members=4, rounds=ROUNDS)
     north, coordinator = fed.trainers["north"], fed.coordinator
@@ -113,6 +114,7 @@ def through_a_job(scenario):
     return fed
 
 
+# case 45
 def refusals(fed):
     operator, north, south = (fed.directory / name for name in ("coordinator", "north", "south"))
     refused(CONFIG, "another member", "join", operator / "renewals/south.renewal", "--dir", north)

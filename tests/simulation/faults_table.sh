@@ -446,20 +446,349 @@ fault sa-own-floor-is-ignored $sa/params.c \
 fault sa-own-threshold-is-ignored $sa/member.c \
   'rn_sa_quorum(&config->params) >= config->threshold_min' 'true' test_secagg_floors
 
+# ---- Secure aggregation: what a broadcast may say (the cases of crypto/secagg/PROTOCOL.md)
+
+fault sa-readys-are-not-looked-at $sa/msg_ready.c \
+  'RN_TRY(
+            rn_sa_transcript_nested(transcript, &message, RN_SA_READY, transcript->session, err));' '' \
+  test_secagg_hostile
+
+fault sa-acks-are-not-looked-at $sa/msg_ack.c \
+  'RN_TRY(rn_sa_transcript_nested(transcript, &message, RN_SA_ACK, transcript->t0, err));' '' \
+  test_secagg_hostile
+
+fault sa-dones-are-not-looked-at $sa/msg_vote.c \
+  'RN_TRY(rn_sa_transcript_nested(transcript, &message, RN_SA_DONE, transcript->t1, err));' '' \
+  test_secagg_hostile
+
+fault sa-signature-of-nested-messages $sa/transcript.c \
+  'return rn_sa_message_verify(message, key, err);' 'return rn_ok();' test_secagg_ready
+
+fault sa-nested-of-another-session $sa/transcript.c \
+  'memcmp(message->session, transcript->session, RN_HASH_BYTES) == 0' 'true' test_secagg_ready
+
+fault sa-nested-of-another-round $sa/transcript.c \
+  'message->round == transcript->context.round' 'true' test_secagg_ready
+
+fault sa-nested-to-somebody-else $sa/transcript.c \
+  'message->recipient == RN_SA_COORDINATOR &&' '' test_secagg_ready
+
+fault sa-members-are-listed-twice $sa/msg_ready.c \
+  'RN_ENSURE(message.sender >= least, err, RN_E_PEER_PROTOCOL,' \
+  'RN_ENSURE(true, err, RN_E_PEER_PROTOCOL,' test_secagg_ready
+
+fault sa-two-members-share-a-key $sa/msg_ready.c \
+  'RN_TRY(check_distinct(peers, &joined, message.sender, err));' '' test_secagg_ready
+
+fault sa-s-of-one-is-b-of-another $sa/msg_ready.c \
+  'rn_point_equal(&peers[i].self, &peers[last].mask);' 'false;' test_secagg_ready
+
+fault sa-own-channel-key-is-replaced $sa/member_steps.c \
+  'memcmp(own->channel.bytes, channel.bytes, sizeof channel.bytes) == 0' 'true' test_secagg_ready
+
+fault sa-own-s-is-replaced $sa/member_steps.c \
+  'rn_point_matches(&own->mask, &m->vault->session.mask)' 'true' test_secagg_ready
+
+fault sa-own-b-is-replaced $sa/member_steps.c \
+  'rn_point_matches(&own->self, &m->vault->session.self)' 'true' test_secagg_ready
+
+fault sa-t0-is-the-coordinators-word $sa/member_steps.c \
+  'if (memcmp(message->transcript, t->t0, RN_HASH_BYTES) != 0) {' 'if (false) {' test_secagg_ready
+
+fault sa-offer-of-other-numbers $sa/msg_offer.c \
+  'same(own.params, theirs.params)' 'true' test_secagg_offer
+
+fault sa-offer-of-another-attempt $sa/msg_offer.c \
+  'own.attempt == theirs.attempt' 'true' test_secagg_offer
+
+fault sa-offer-says-another-round-than-its-frame $sa/msg_offer.c \
+  ' && message->round == own.round' '' test_secagg_offer
+
+fault sa-offer-of-another-nonce $sa/msg_offer.c \
+  'same(session, message->session) && same(session, message->transcript)' \
+  'same(session, message->session)' test_secagg_offer
+
+fault sa-least-honest-is-nobodys-agreement $sa/params.c \
+  'rn_write_u32(&w, params->honest);' 'rn_write_u32(&w, 2);' test_secagg_offer
+
+fault sa-largest-value-is-nobodys-agreement $sa/params.c \
+  'rn_write_u64(&w, params->value_max);' 'rn_write_u64(&w, 0);' test_secagg_offer
+
+fault sa-scales-are-nobodys-agreement $sa/params.c \
+  'rn_write_bytes(&w, context->scales_hash, RN_HASH_BYTES);' '' test_secagg_offer
+
+fault sa-masks-do-not-know-the-session crypto/maskkey.c \
+  'rn_view_of(context->session, RN_HASH_BYTES)' 'rn_view_of(context->transcript, RN_HASH_BYTES)' \
+  test_secagg_offer
+
+fault sa-one-vote-too-few $sa/msg_vote.c \
+  'count >= claim->quorum' 'count + 1 >= claim->quorum' test_secagg_certificates
+
+fault sa-voters-are-counted-twice $sa/msg_vote.c \
+  'message.sender >= least && message.sender < claim->roster->count' \
+  'message.sender < claim->roster->count' test_secagg_certificates
+
+fault sa-strangers-vote $sa/msg_vote.c \
+  'rn_sa_set_has(list->allowed, message.sender)' 'true' test_secagg_certificates
+
+fault sa-votes-are-not-signed $sa/msg_vote.c \
+  'RN_TRY(rn_sa_message_verify(&message, &claim->roster->members[message.sender].key, err));' '' \
+  test_secagg_certificates
+
+fault sa-votes-of-another-cohort $sa/msg_vote.c \
+  'memcmp(message.transcript, claim->t0, RN_HASH_BYTES) == 0' 'true' test_secagg_certificates
+
+fault sa-votes-of-another-round $sa/msg_vote.c \
+  'message.round == claim->round &&' '' test_secagg_certificates
+
+fault sa-abort-votes-for-survivors $sa/msg_vote.c \
+  'vote == list->kind' 'true' test_secagg_certificates
+
+fault sa-votes-for-any-survivors $sa/msg_vote.c \
+  't2 != NULL && memcmp(hash, t2, RN_HASH_BYTES) == 0' 't2 != NULL' test_secagg_certificates
+
+fault sa-abort-votes-name-survivors $sa/msg_vote.c \
+  'vote == RN_SA_VOTE_ABORT && memcmp(hash, none, RN_HASH_BYTES) == 0' 'vote == RN_SA_VOTE_ABORT' \
+  test_secagg_certificates
+
+fault sa-two-certificates-of-one-session $sa/params.c \
+  '(params->members + params->colluding) / 2 + 1' '(params->members + params->colluding + 1) / 2' \
+  test_secagg_votes
+
+fault sa-a-vote-is-forgotten $sa/member_resume.c \
+  'm->vote = (enum rn_sa_vote)vote;' '' test_secagg_votes
+
+fault sa-who-voted-is-erased-by-a-call $sa/member.c \
+  '{RN_SA_M_VOTED, RN_SA_ABORT_CALL, rn_sa_member_on_late_abort, RN_SA_M_VOTED}' \
+  '{RN_SA_M_VOTED, RN_SA_ABORT_CALL, rn_sa_member_on_abort_call, RN_SA_M_ABORTING}' test_secagg_votes
+
+fault sa-who-voted-for-an-abort-keeps-its-secrets $sa/member_steps.c \
+  'rn_sa_member_erase(m);
+    if (may_vote) {' 'if (may_vote) {' test_secagg_votes
+
+fault sa-survivors-are-listed-twice $sa/msg_vote.c \
+  'RN_ENSURE(message.sender >= least, err, RN_E_PEER_PROTOCOL,
+                  "survivors:' 'RN_ENSURE(true, err, RN_E_PEER_PROTOCOL,
+                  "survivors:' test_secagg_survivors
+
+fault sa-survivors-beyond-u2 $sa/msg_vote.c \
+  'rn_sa_set_within(set, &transcript->linked)' 'true' test_secagg_survivors
+
+fault sa-one-holder-too-few $sa/msg_vote.c \
+  'rn_sa_set_count(&left) >= transcript->quorum' 'rn_sa_set_count(&left) + 1 >= transcript->quorum' \
+  test_secagg_survivors
+
+fault sa-one-survivor-too-few $sa/msg_vote.c \
+  'count >= floor, err, RN_E_PEER_PROTOCOL, "survivors' \
+  'count + 1 >= floor, err, RN_E_PEER_PROTOCOL, "survivors' test_secagg_survivors
+
+fault sa-another-layout-is-done $sa/msg_upload.c \
+  'chunks == transcript->layout.chunks && elements == transcript->layout.elements' \
+  'chunks == transcript->layout.chunks' test_secagg_survivors
+
+fault sa-own-done-is-not-looked-at $sa/member_steps.c \
+  '} else if (own &&' '} else if (false && own &&' test_secagg_survivors
+
+fault sa-t2-is-the-coordinators-word $sa/member_steps.c \
+  'if (memcmp(message->transcript, m->t.t2, RN_HASH_BYTES) != 0) {' 'if (false) {' \
+  test_secagg_survivors
+
+fault sa-the-lost-vote-and-reveal $sa/member_steps.c \
+  'if (!rn_sa_set_has(&m->t.survivors, m->config.self)) {' 'if (false) {' test_secagg_outside
+
+fault sa-the-lost-answer $sa/aggregator_unmask.c \
+  'RN_ENSURE(rn_sa_set_has(&a->t.survivors, holder)' 'RN_ENSURE(true' test_secagg_outside
+
+fault sa-holders-of-all-that-acknowledged-anything $sa/msg_ack.c \
+  'if (rn_sa_set_has(&valid[j], i)) {' 'if (true) {' test_secagg_survivors
+
+fault sa-another-version-is-no-evidence $sa/member.c \
+  'rn_sa_member_give_evidence(m, type, message->envelope, actions);' '' test_secagg_hostile
+
+fault sa-another-version-is-evidence-again $sa/member.c \
+  'm->caught[type] = true;' '' test_secagg_hostile
+
+fault sa-share-sets-may-be-said-otherwise $sa/member.c \
+  'type == RN_SA_READY_SET || type == RN_SA_SHARES_SET ||' 'type == RN_SA_READY_SET ||' \
+  test_secagg_hostile
+
+# ---- Secure aggregation: two views
+
+fault sa-masks-of-two-views-cancel crypto/maskkey.c \
+  'rn_write_bytes(&writer, context->transcript, RN_HASH_BYTES);' '' test_secagg_views
+
+fault sa-what-others-were-shown $sa/msg_ack.c \
+  'memcmp(theirs, seen, RN_HASH_BYTES) == 0' 'true' test_secagg_crossing
+
+fault sa-acks-of-any-dealers $sa/msg_ack.c \
+  'rn_sa_set_within(&valid, dealers)' 'true' test_secagg_crossing
+
+fault sa-nested-of-another-transcript $sa/transcript.c \
+  'memcmp(message->transcript, hash, RN_HASH_BYTES) == 0' 'true' test_secagg_crossing
+
+fault sa-half-a-view-is-certified $sa/msg_vote.c \
+  'count >= claim->quorum' 'count >= 3' test_secagg_crossing
+
+fault sa-answers-to-another-t2 $sa/aggregator.c \
+  'return level >= RN_SA_LEVEL_SURVIVORS ? a->t.t2 : NULL;' \
+  'static const uint8_t *any; any = a->t.t2; (void)any; return NULL;' test_secagg_crossing
+
+# ---- Secure aggregation: delivery
+
+fault sa-repetitions-are-evidence $sa/aggregator.c \
+  'first->length > 0 && rn_view_equal(rn_buffer_view(first), message->whole);' 'false;' \
+  test_secagg_delivery
+
+fault sa-late-messages-are-kept $sa/aggregator.c \
+  'if (rule == NULL) { /* late:' 'if (rule == NULL) { rn_sa_aggregator_keep(a, &message); /* late:' \
+  test_secagg_delivery
+
+fault sa-late-uploads-are-taken $sa/aggregator.c \
+  '{RN_SA_STAGE_VOTE, RN_SA_VOTE,' \
+  '{RN_SA_STAGE_VOTE, RN_SA_CHUNK, rn_sa_aggregator_on_chunk, RN_SA_STAGE_VOTE},
+    {RN_SA_STAGE_VOTE, RN_SA_VOTE,' test_secagg_delivery
+
+fault sa-chunks-count-twice $sa/aggregator_upload.c \
+  'return rn_ok();
+    }
+    RN_TRY(store(a, member, part->chunk, whole, err));' '}
+    RN_TRY(store(a, member, part->chunk, whole, err));' test_secagg_uploads
+
+fault sa-chunks-may-change $sa/aggregator_upload.c \
+  'RN_ENSURE(memcmp(leaf, hash, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
+                  "chunk %u: differs' 'RN_ENSURE(true, err, RN_E_PEER_PROTOCOL,
+                  "chunk %u: differs' test_secagg_uploads
+
+fault sa-the-root-is-not-compared $sa/aggregator_upload.c \
+  'if (memcmp(root, signed_root, RN_HASH_BYTES) != 0) {' 'if (false) {' test_secagg_uploads
+
+fault sa-half-uploads-stay $sa/aggregator_stages.c \
+  'forget_half_uploads(a);
+    rn_sa_aggregator_broadcast(a, RN_SA_SURVIVORS' 'rn_sa_aggregator_broadcast(a, RN_SA_SURVIVORS' \
+  test_secagg_uploads
+
+fault sa-everything-is-asked-for-again $sa/aggregator_steps.c \
+  'if (!upload->open || !upload->held[i]) {' 'if (true) {' test_secagg_uploads
+
+fault sa-half-an-upload-is-summed $sa/aggregator_upload.c \
+  'if (done->length == 0 || upload->have != a->t.layout.chunks) {' \
+  'if (done->length == 0 || upload->have + 1 < a->t.layout.chunks || !upload->open) {' test_secagg_uploads
+
+# ---- Secure aggregation: what losses leave
+
+fault sa-an-end-frees-the-update $sa/member_steps.c \
+  'rn_sa_member_go_aborted(m, RN_SA_REASON_COORDINATOR, false, actions);
+    return rn_ok();
+}
+
+/* The vote is cast' 'rn_sa_spent_close(m->config.spent, m->t.session, (struct rn_view){0}, actions);
+    rn_sa_member_go_aborted(m, RN_SA_REASON_COORDINATOR, false, actions);
+    return rn_ok();
+}
+
+/* The vote is cast' test_secagg_votes
+
+fault sa-a-late-end-frees-the-update $sa/member_steps.c \
+  'if (last) {
+        rn_sa_member_go_aborted' 'if (last) {
+        rn_sa_spent_close(m->config.spent, m->t.session, (struct rn_view){0}, actions);
+        rn_sa_member_go_aborted' test_secagg_rounds
+
+fault sa-an-uncertified-end-is-called-certified $sa/member.c \
+  'action->certified = certified || !m->spent;' 'action->certified = true;' \
+  test_secagg_rounds
+
+fault sa-who-is-not-in-u2-uploads $sa/member_steps.c \
+  'if (!rn_sa_set_has(&m->t.linked, m->config.self)) {' 'if (false) {' test_secagg_dealers
+
+# ---- Secure aggregation: deadlines, places, encodings
+
+fault sa-a-clock-may-go-back $sa/aggregator.c \
+  'now_ms > a->now_ms ? now_ms : a->now_ms' 'now_ms' test_secagg_deadlines
+
+fault sa-soft-is-one-late $sa/aggregator_stages.c \
+  'waited >= timeout.soft_ms' 'waited > timeout.soft_ms' test_secagg_deadlines
+
+fault sa-hard-is-one-early $sa/aggregator_stages.c \
+  'waited >= timeout.hard_ms' 'waited + 1 >= timeout.hard_ms' test_secagg_deadlines
+
+fault sa-acks-wait-like-uploads $sa/aggregator_stages.c \
+  'return p->acks;' 'return p->upload;' test_secagg_deadlines
+
+fault sa-nobody-closes-early $sa/aggregator_stages.c \
+  'if ((all || soft) && may_close(a)) {' 'if (soft && may_close(a)) {' test_secagg_deadlines
+
+fault sa-entries-of-other-holders $sa/msg_shares.c \
+  'memcmp(hash, leaves.data + place * RN_HASH_BYTES, RN_HASH_BYTES) == 0' 'true' test_secagg_shares
+
+fault sa-sealed-for-another-place $sa/msg_shares.c \
+  'RN_ENSURE(here && whole, err' 'RN_ENSURE(whole, err' test_secagg_shares
+
+fault sa-channels-do-not-know-the-session crypto/secagg/msg_shares.c \
+  'memcpy(context.session, transcript->session, RN_HASH_BYTES);' '' test_secagg_shares
+
+fault sa-channels-do-not-know-t0 crypto/secagg/msg_shares.c \
+  'memcpy(context.transcript, transcript->t0, RN_HASH_BYTES);' '' test_secagg_shares
+
+fault sa-dealers-are-listed-twice $sa/msg_shares.c \
+  'RN_ENSURE(dealer >= least' 'RN_ENSURE(true' test_secagg_shares
+
+fault sa-shares-of-any-length $sa/msg_shares.c \
+  'RN_ENSURE(message->body.length == shares_bytes(transcript)' \
+  'RN_ENSURE(message->body.length >= shares_bytes(transcript)' test_secagg_shares
+
+fault sa-points-have-two-encodings crypto/group.c \
+  'return bytes[RN_POINT_BYTES - 1] >> 7 != 0;' 'return bytes == NULL;' test_secagg_encodings
+
+fault sa-channel-keys-of-low-order $sa/msg_ready.c \
+  'RN_ENSURE(rn_channel_public_valid(&out->channel), err' 'RN_ENSURE(true, err' test_secagg_encodings
+
+fault sa-answers-of-another-kind $sa/msg_reveal.c \
+  'member == i && kind == (uint32_t)due' 'member == i' test_secagg_encodings
+
+fault sa-answers-for-another-member $sa/msg_reveal.c \
+  'member == i && kind == (uint32_t)due' 'kind == (uint32_t)due' test_secagg_encodings
+
+fault sa-padding-is-not-looked-at $sa/msg_upload.c \
+  'RN_ENSURE(bits % 8 == 0 ||' 'RN_ENSURE(true ||' test_secagg_encodings
+
+fault sa-chunks-start-anywhere $sa/msg_upload.c \
+  'first < layout->elements && first % layout->chunk_elements == 0' 'first < layout->elements' \
+  test_secagg_encodings
+
+fault sa-chunks-of-any-count $sa/msg_upload.c \
+  'count == rn_sa_layout_chunk_elements(layout, chunk) &&' '' test_secagg_encodings
+
+fault sa-one-honest-member-is-enough $sa/params.c \
+  'params->honest >= 2' 'params->honest >= 1' test_secagg_floors
+
+fault sa-nobody-colludes $sa/params.c \
+  'params->colluding >= 1' 'true' test_secagg_floors
+
+fault sa-sets-have-one-word $sa/memberset.c \
+  'set->word[member / 64] |=' 'set->word[0] |=' test_secagg_shapes
+
+fault sa-the-last-chunk-is-whole $sa/params.c \
+  'return left < layout->chunk_elements ? (uint32_t)left : layout->chunk_elements;' \
+  'return left < 2 ? (uint32_t)left : layout->chunk_elements;' test_secagg_shapes
+
+fault sa-uploads-take-any-memory $sa/aggregator_upload.c \
+  'if (size > limit - a->spool_bytes) {' 'if (a->spool_bytes > limit) {' test_secagg_spool
+
 # ---- Secure aggregation: dealers, shares, blame
 
 fault sa-share-of-s-is-not-checked $sa/msg_shares.c \
   'RN_TRY(rn_sa_share_check(transcript, RN_SA_KIND_S, dealer, self, rn_view_of(commitments, half),
-                             &out->share_s, err));' '' test_secagg_liars
+                             &out->share_s, err));' '' test_secagg_dealers
 
 fault sa-share-of-b-is-not-checked $sa/msg_shares.c \
   'RN_TRY(rn_sa_share_check(transcript, RN_SA_KIND_B, dealer, self,
                              rn_view_of(commitments + half, half), &out->share_b, err));' '' \
-  test_secagg_liars
+  test_secagg_dealers
 
 fault sa-constant-is-not-the-published-point crypto/feldman.c \
   'return rn_point_add(&value, constant, out, err);' '*out = value; (void)constant; return rn_ok();' \
-  test_secagg_liars
+  test_secagg_dealers
 
 fault sa-commitments-are-not-signed $sa/msg_shares.c \
   'rn_view_of(hashes->coefficients[1], RN_HASH_BYTES)' 'rn_view_of(hashes->coefficients[0], RN_HASH_BYTES)' \
@@ -471,57 +800,57 @@ fault sa-entries-are-not-signed $sa/msg_shares.c \
 
 fault sa-commitments-that-are-no-points $sa/msg_shares.c \
   'return rn_feldman_check(rn_view_of(message->body.data, 2 * rn_sa_coefficient_bytes(transcript)),
-                            err);' 'return rn_ok();' test_secagg_liars
+                            err);' 'return rn_ok();' test_secagg_dealers
 
 fault sa-one-complaint-costs-the-place $sa/msg_ack.c \
   'acks - holders <= transcript->params.colluding' 'acks - holders < transcript->params.colluding' \
-  test_secagg_liars
+  test_secagg_dealers
 
 fault sa-complaints-cost-nothing $sa/msg_ack.c \
-  'acks - holders <= transcript->params.colluding' 'acks - holders <= transcript->n' test_secagg_liars
+  'acks - holders <= transcript->params.colluding' 'acks - holders <= transcript->n' test_secagg_dealers
 
 fault sa-false-shares-stay $sa/aggregator_unmask.c \
-  'answers->of[member].held = false; /* it acknowledged another share */' '' test_secagg_liars
+  'answers->of[member].held = false; /* it acknowledged another share */' '' test_secagg_answers
 
 fault sa-liars-are-not-named $sa/aggregator_unmask.c \
-  'rn_sa_set_add(&a->blamed, j);' '' test_secagg_liars
+  'rn_sa_set_add(&a->blamed, j);' '' test_secagg_answers
 
 fault sa-first-shares-alone-are-tried $sa/aggregator_unmask.c \
   'while (gather(a, member, c)) {' 'if (!rn_sa_set_has(&a->blamed, 0) && gather(a, member, c)) {' \
-  test_secagg_liars
+  test_secagg_answers
 
 fault sa-opened-secrets-are-rebuilt $sa/aggregator_unmask.c \
-  'rn_sa_set_has(&a->opened, i) || ' '' test_secagg_liars
+  'rn_sa_set_has(&a->opened, i) || ' '' test_secagg_answers
 
 fault sa-every-tick-tries-again $sa/aggregator_unmask.c \
-  ' || rn_sa_set_equal(got, &a->tried)' '' test_secagg_liars
+  ' || rn_sa_set_equal(got, &a->tried)' '' test_secagg_answers
 
 fault sa-blame-without-a-false-share $sa/msg_blame.c \
-  '!rn_feldman_matches(&expected, &revealed[dealer].share)' 'true' test_secagg_liars
+  '!rn_feldman_matches(&expected, &revealed[dealer].share)' 'true' test_secagg_blame
 
 fault sa-blame-with-other-commitments $sa/msg_blame.c \
-  'memcmp(root, shares.body_hash, RN_HASH_BYTES) == 0' 'true' test_secagg_liars
+  'memcmp(root, shares.body_hash, RN_HASH_BYTES) == 0' 'true' test_secagg_blame
 
 fault sa-blame-is-repeated $sa/msg_result.c \
-  'holder >= least' 'true' test_secagg_liars
+  'holder >= least' 'true' test_secagg_blame
 
 fault sa-blame-is-not-kept $sa/member_result.c \
-  'if (!rn_sa_set_empty(&m->t.blamed)) {' 'if (false) {' test_secagg_liars
+  'if (!rn_sa_set_empty(&m->t.blamed)) {' 'if (false) {' test_secagg_answers
 
 fault sa-blame-is-not-read-back $sa/spent.c \
-  'return load_blamed(spent, &record, err);' 'return rn_ok();' test_secagg_liars
+  'return load_blamed(spent, &record, err);' 'return rn_ok();' test_secagg_answers
 
 fault sa-blamed-members-join $sa/aggregator_steps.c \
-  '!rn_sa_set_has(&a->config.excluded, message->sender)' 'true' test_secagg_liars
+  '!rn_sa_set_has(&a->config.excluded, message->sender)' 'true' test_secagg_answers
 
 fault sa-blamed-members-are-offered $sa/aggregator_stages.c \
-  'return rn_sa_set_minus(&all, &a->config.excluded);' 'return all;' test_secagg_liars
+  'return rn_sa_set_minus(&all, &a->config.excluded);' 'return all;' test_secagg_answers
 
 fault sa-one-secret-for-two-uses $sa/msg_ready.c \
-  '!rn_point_equal(&out->mask, &out->self)' 'true' test_secagg_liars
+  '!rn_point_equal(&out->mask, &out->self)' 'true' test_secagg_dealers
 
 fault sa-one-key-of-two-members $sa/aggregator_steps.c \
-  'pair % 3 * 32u' 'pair / 3 * 32u' test_secagg_liars
+  'pair % 3 * 32u' 'pair / 3 * 32u' test_secagg_dealers
 
 fault blamed-members-are-forgotten $fed/coordresume.c \
   'RN_TRY(scan(c, RN_RECORD_BLAMED, rn_coord_read_blamed, c, err));' '(void)rn_coord_read_blamed;' \
@@ -576,3 +905,14 @@ fault sa-uploads-go-with-the-process $sa/aggregator.c \
 
 fault adapter-moves-before-receipts $fed/partactions.c \
   'RN_TRY(rn_part_preview_sum(p, hash, err));' 'RN_TRY(rn_part_take_sum(p, hash, err));' test_job_rounds
+
+fault sa-proof-of-a-right-sum $sa/sumproof.c \
+  'RN_ENSURE(forged, err, RN_E_PEER_PROTOCOL, "proof: the announced sum is right");' '(void)forged;' test_secagg_sum
+
+fault sa-proof-without-root $sa/sumproof.c \
+  'memcmp(root, t->sum_root, RN_HASH_BYTES) == 0' 'true' test_secagg_sum
+
+fault sa-forgery-is-not-proven $sa/member_result.c \
+  'give_proof(m, actions);
+        leave_audit(m);' '(void)give_proof;
+        leave_audit(m);' test_secagg_sum

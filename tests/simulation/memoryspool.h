@@ -9,7 +9,7 @@
 #include "crypto/secagg/spool.h"
 
 /* Most chunks of an upload. */
-#define MEMORY_SPOOL_CHUNKS 64u
+#define MEMORY_SPOOL_CHUNKS 128u
 
 struct memory_spool {
     struct rn_sa_spool face;

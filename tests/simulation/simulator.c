@@ -120,7 +120,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
     };
     const struct rn_sa_timeout quick = {8000, 20000};
     sim->params.ready = sim->params.shares = sim->params.acks = sim->params.upload = quick;
-    sim->params.vote = sim->params.unmask = sim->params.receipts = quick;
+    sim->params.vote = sim->params.unmask = quick;
 
     (void)rn_text_format(sim->roster.federation, sizeof sim->roster.federation, "simulation");
     sim->roster.count = options->members;
@@ -157,6 +157,11 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         .layout_hash = {4},
         .scales_hash = {5},
     };
+    /* A replay goes to and fro once a chunk, on a network where everything takes so long. */
+    const uint64_t replay_ms = 2 * (sim->options.delay_ms + TICK_MS) *
+                               (sim->context.elements / sim->params.chunk_elements + 1);
+    sim->params.receipts =
+        (struct rn_sa_timeout){quick.soft_ms + replay_ms, quick.hard_ms + replay_ms};
     struct rn_error err;
     const struct rn_sa_aggregator_config config = aggregator_config(sim);
     if (!rn_is_ok(rn_sa_aggregator_new(&config, &sim->aggregator, &err))) {
@@ -178,6 +183,7 @@ static void forget_packets(struct sim *sim)
 static void clear_node(struct sim_node *node, bool journal_too)
 {
     rn_free(node->reveal);
+    rn_buffer_clear(&node->document);
     for (size_t r = 0; journal_too && r < node->records; r++) {
         rn_buffer_clear(&node->journal[r]);
     }
@@ -251,6 +257,7 @@ static void tap_member(struct sim *sim, uint32_t i, const struct rn_sa_message *
         m->type == RN_SA_REVEAL || m->type == RN_SA_RECEIPT) {
         assert_true(in_journal(node, m->whole)); /* durable before it is sent */
     }
+    node->done_count += m->type == RN_SA_DONE;
     if (m->type == RN_SA_VOTE) {
         /* one vote a session */
         assert_true(!node->voted || memcmp(node->vote, m->whole.data, RN_SA_VOTE_BYTES) == 0);
@@ -399,7 +406,7 @@ static void send_bulk(struct sim *sim, uint32_t i, const struct rn_sa_action *ac
     }
 }
 
-static const uint8_t adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */
+static const uint8_t next_adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */
 
 static void take_sum(struct sim *sim, uint32_t i)
 {
@@ -430,7 +437,7 @@ static void take_sum(struct sim *sim, uint32_t i)
     if (i != SIM_COORDINATOR) {
         struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) more = {0};
         assert_true(
-            rn_is_ok(rn_sa_member_applied(sim->members[i], adapter, sim->now, &more, NULL)));
+            rn_is_ok(rn_sa_member_applied(sim->members[i], next_adapter, sim->now, &more, NULL)));
         execute(sim, i, &more);
     }
 }
@@ -438,7 +445,8 @@ static void take_sum(struct sim *sim, uint32_t i)
 static void give_receipt(struct sim *sim, uint32_t i)
 {
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) more = {0};
-    assert_true(rn_is_ok(rn_sa_member_adapter(sim->members[i], adapter, sim->now, &more, NULL)));
+    assert_true(
+        rn_is_ok(rn_sa_member_adapter(sim->members[i], next_adapter, sim->now, &more, NULL)));
     execute(sim, i, &more);
 }
 
@@ -489,6 +497,8 @@ static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *
     case RN_SA_EVIDENCE:
         node->evidence++;
         node->proof = sim_prove(sim, action);
+        node->document.length = 0;
+        rn_buffer_append(&node->document, action->bytes.data, action->bytes.length);
         break;
     case RN_SA_FOLLOWING:
         node->following = true;

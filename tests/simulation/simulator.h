@@ -59,6 +59,7 @@ struct sim_node {
     uint8_t sum_hash[RN_HASH_BYTES];
     uint32_t evidence;
     struct rn_sa_evidence proof; /* the newest */
+    struct rn_buffer document;   /* of it */
     uint64_t input_at;           /* training ends */
     uint64_t vector;             /* names the member's values */
     /* tap */
@@ -66,7 +67,7 @@ struct sim_node {
     bool voted;
     uint8_t *reveal;
     size_t reveal_length;
-    uint32_t done_count;
+    uint32_t done_count; /* Dones that it sent, repeats too, in all sessions */
 };
 
 struct sim_packet {

@@ -69,6 +69,7 @@ static void greet(struct job *job, uint64_t connection, uint32_t next_round)
 
 /* ---- Streams */
 
+/* case 31 */
 static void test_streams_that_never_greet(void **state)
 {
     (void)state;
@@ -110,7 +111,7 @@ static void test_streams_that_greet_or_go_do_not_count(void **state)
     others_end_well(job);
 }
 
-/* Whoever connects without end is not even greeted any more. */
+/* case 31. Whoever connects without end is not even greeted any more. */
 static void test_connects_without_end(void **state)
 {
     (void)state;
@@ -157,6 +158,7 @@ static void send_messages(uint32_t count, uint32_t closes)
     others_end_well(job);
 }
 
+/* case 31 */
 static void test_messages_without_end(void **state)
 {
     (void)state;
@@ -275,6 +277,7 @@ static void test_sums_without_end(void **state)
 
 /* ---- Everything at once, while the others' rounds go on */
 
+/* case 31 */
 static void test_everything_at_once(void **state)
 {
     (void)state;

@@ -152,6 +152,7 @@ static uint64_t number(const char *name, uint64_t otherwise)
     return text == NULL ? otherwise : strtoull(text, NULL, 10);
 }
 
+/* case 42 */
 static void test_random(void **state)
 {
     (void)state;

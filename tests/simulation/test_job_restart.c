@@ -72,12 +72,14 @@ static uint64_t crash_everywhere(uint32_t place)
     return points;
 }
 
+/* case 9 */
 static void test_coordinator_crashes_at_every_effect(void **state)
 {
     (void)state;
     assert_true(crash_everywhere(COORDINATOR) > 100);
 }
 
+/* case 9 */
 static void test_member_crashes_at_every_effect(void **state)
 {
     (void)state;
@@ -97,6 +99,7 @@ static bool write_fails(uint32_t place, uint64_t nth)
     return failed;
 }
 
+/* case 48 */
 static void test_every_write_fails_once(void **state)
 {
     (void)state;
@@ -134,6 +137,7 @@ static void full_disk_at(enum rn_sa_stage stage, enum rn_sa_type type)
     job_free(job);
 }
 
+/* case 48 */
 static void test_full_disk_at_vote_and_reveal(void **state)
 {
     (void)state;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "services/federation/coordinationstate.h"
 #include "services/round/roundsession.h"
 #include "tests/simulation/jobparts.h"
 #include "tests/simulation/jobwatch.h"
@@ -290,6 +291,29 @@ static void test_skipped_rounds_are_counted(void **state)
     job_free(job);
 }
 
+/* After a lost round nobody is behind: one that trains for longer than a member may be away is
+ * waited for as in any round. */
+static void test_slow_member_after_a_lost_round(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    struct job_node *slow = &job->nodes[3];
+    job_until_round(job, 2, MINUTE_MS);
+    job->options.train_percent = 100;
+    job_until_round(job, 3, 5 * MINUTE_MS);
+    job->options.train_percent = 0;
+    for (int i = 0; i < 6000 && !(slow->training && slow->train.round == 3); i++) {
+        job_pass(job, 10);
+    }
+    assert_true(slow->training && slow->train.round == 3);
+    slow->train_at = job->now + RN_COORD_ABSENT_MS + 5000; /* and within the soft time-out */
+    job_until_round(job, 4, 5 * MINUTE_MS);
+    assert_int_equal(job->skips, 1);
+    assert_int_equal(job->nodes[4].watch->last[RN_JOB_ROUND].included, options.members);
+    job_free(job);
+}
+
 /* The last round is lost: the adapter of the round before is the final one, at the members too. */
 static void test_last_round_skipped(void **state)
 {
@@ -361,8 +385,8 @@ static void test_other_methods_end_with_one_lost_round(void **state)
     }
 }
 
-/* Updates were sent, and the members that could certify the end of the attempt stay away: no second
- * session of the round is offered (A9), whoever comes back. */
+/* case 19. Updates were sent, and the members that could certify the end of the attempt stay away:
+ * no second session of the round is offered (A9), whoever comes back. */
 static void test_spent_round_is_not_offered_again(void **state)
 {
     (void)state;
@@ -414,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_vectors_stay_for_members_not_seen_since_a_restart),
         cmocka_unit_test(test_old_adapters_and_sessions_go),
         cmocka_unit_test(test_skipped_rounds_are_counted),
+        cmocka_unit_test(test_slow_member_after_a_lost_round),
         cmocka_unit_test(test_last_round_skipped),
         cmocka_unit_test(test_two_lost_rounds_end_the_job),
         cmocka_unit_test(test_lost_rounds_apart_do_not_end_the_job),

@@ -199,6 +199,7 @@ static void expect_refused(struct job *job, uint32_t member, uint64_t connection
     assert_true(job_view(job).members[member].connected == connected);
 }
 
+/* case 32 */
 static void test_greetings_that_are_refused(void **state)
 {
     (void)state;
@@ -365,6 +366,7 @@ static void jump(uint32_t place, enum rn_sa_stage stage)
     job_free(job);
 }
 
+/* case 8 */
 static void test_suspended_node_loses_no_round(void **state)
 {
     (void)state;
@@ -400,7 +402,7 @@ static void test_node_that_sleeps_an_hour(void **state)
     }
 }
 
-/* Wall clocks jump by days, forward and back: nothing depends on them. */
+/* case 8. Wall clocks jump by days, forward and back: nothing depends on them. */
 static void test_wall_clock_means_nothing(void **state)
 {
     (void)state;

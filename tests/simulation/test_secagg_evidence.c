@@ -172,8 +172,8 @@ static void abort_certificate(struct sim *sim, const struct heard *heard, const 
     sim_sign_again(sim, &m, rn_buffer_view(&body), t0, NULL, out);
 }
 
-/* A member that holds a certificate gets an abort certificate of the same session: the votes in
- * both name those who voted twice. */
+/* case 15. A member that holds a certificate gets an abort certificate of the same session: the
+ * votes in both name those who voted twice. */
 static void test_certificate_against_abort_certificate(void **state)
 {
     (void)state;
@@ -251,6 +251,7 @@ static void abort_then_certificate(bool restarts)
     forget(&heard, sim);
 }
 
+/* case 15 */
 static void test_abort_certificate_against_certificate(void **state)
 {
     (void)state;
@@ -279,7 +280,7 @@ static void test_receipts_name_one_of_two(void **state)
 
 /* ---- Documents */
 
-/* No byte of a document can be another, and none be missing or too many. */
+/* case 50. No byte of a document can be another, and none be missing or too many. */
 static void test_every_byte_counts(void **state)
 {
     (void)state;

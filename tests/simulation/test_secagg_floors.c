@@ -94,8 +94,8 @@ static void only(struct sim *sim, const uint32_t *members, uint32_t count)
     }
 }
 
-/* One session id, two T0 of {two honest members, the same colluder}: each sum less the colluder's
- * own vector would be the sum of two members, below the floor of ten. */
+/* case 53. One session id, two T0 of {two honest members, the same colluder}: each sum less the
+ * colluder's own vector would be the sum of two members, below the floor of ten. */
 static void test_split_cohort(void **state)
 {
     (void)state;
@@ -146,7 +146,7 @@ static bool reaches_sum(size_t row, enum rn_sa_type lost_at, uint32_t left, bool
     return summed;
 }
 
-/* F members are enough at T0, U2 and U3, F - 1 are refused by every member, whatever the
+/* case 51. F members are enough at T0, U2 and U3, F - 1 are refused by every member, whatever the
  * coordinator thinks of it. */
 static void test_floors(void **state)
 {
@@ -197,12 +197,55 @@ static void test_own_bounds(void **state)
     sim_free(sim);
 }
 
+/* case 51. What cannot be promised is refused with the number to change, before any session: at the
+ * member, and at the coordinator. */
+static void test_reasons(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t members, colluding, losses, honest;
+        const char *reason;
+    } plans[] = {
+        {2, 1, 0, 2, "2 members in the roster; it takes 3 to 128"},
+        {129, 1, 0, 2, "129 members in the roster; it takes 3 to 128"},
+        {5, 0, 0, 2, "colluding must be at least 1"},
+        {5, 1, 0, 1, "honest must be at least 2"},
+        {5, 1, 0, 0, "honest must be at least 2"},
+        {5, 4, 0, 2, "5 members are too few for colluding 4 plus honest 2"}, /* n_c = n - 1 */
+        {5, 5, 0, 2, "5 members are too few for colluding 5 plus honest 2"},
+        {5, 3, 0, 3, "5 members are too few for colluding 3 plus honest 3"},
+        {5, 1, 2, 2, "at least 4 must remain, so 1 losses are at most possible, not 2"},
+        {3, 1, 1, 2, "at least 3 must remain, so 0 losses are at most possible, not 1"},
+        {10, 3, 2, 6, "at least 9 must remain, so 1 losses are at most possible, not 2"},
+        {5, 1, 5, 2, "too few"},
+    };
+    struct sim *sim = new_sim(3, 51);
+    for (size_t k = 0; k < RN_ARRAY_LENGTH(plans); k++) {
+        struct rn_secret32 seed;
+        struct rn_sa_member_config member = member_config(sim, 0, &seed);
+        struct rn_sa_aggregator_config coordinator = aggregator_config(sim);
+        struct rn_sa_member *m = NULL;
+        struct rn_sa_aggregator *a = NULL;
+        struct rn_error err[2] = {{{0}}};
+        member.params.members = plans[k].members;
+        member.params.colluding = plans[k].colluding;
+        member.params.losses = plans[k].losses;
+        member.params.honest = plans[k].honest;
+        coordinator.params = member.params;
+        assert_int_equal(rn_sa_member_new(&member, &m, &err[0]).code, RN_E_CONFIG);
+        assert_int_equal(rn_sa_aggregator_new(&coordinator, &a, &err[1]).code, RN_E_CONFIG);
+        assert_non_null(strstr(err[0].text, plans[k].reason));
+        assert_string_equal(err[0].text, err[1].text);
+    }
+    sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),      cmocka_unit_test(test_two_sets_share_an_honest_member),
         cmocka_unit_test(test_split_cohort), cmocka_unit_test(test_floors),
-        cmocka_unit_test(test_own_bounds),
+        cmocka_unit_test(test_own_bounds),   cmocka_unit_test(test_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,7 @@ static bool lose_uploads(struct sim *sim, uint32_t from, uint32_t to, struct rn_
     return session % 7 != 0 || from != session % MEMBERS || sim_parse(message).type != RN_SA_DONE;
 }
 
+/* case 41 */
 static void test_no_key_twice(void **state)
 {
     (void)state;
@@ -91,8 +92,8 @@ static void test_no_key_twice(void **state)
     sim_free(sim);
 }
 
-/* The chunks of one vector, canaries included, lie behind each other in the streams: no counter
- * range is used twice. */
+/* case 41. The chunks of one vector, canaries included, lie behind each other in the streams: no
+ * counter range is used twice. */
 static void test_chunks_share_no_range(void **state)
 {
     (void)state;

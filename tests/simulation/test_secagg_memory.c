@@ -142,6 +142,7 @@ static struct sim *session_with(struct notes *notes, uint64_t seed)
     return sim_new(&options);
 }
 
+/* case 40 */
 static void test_after_finish(void **state)
 {
     (void)state;
@@ -153,6 +154,7 @@ static void test_after_finish(void **state)
     sim_free(sim);
 }
 
+/* case 3, case 40 */
 static void test_after_abort(void **state)
 {
     (void)state;
@@ -164,6 +166,7 @@ static void test_after_abort(void **state)
     sim_free(sim);
 }
 
+/* case 40 */
 static void test_after_following(void **state)
 {
     (void)state;
@@ -175,7 +178,7 @@ static void test_after_following(void **state)
     sim_free(sim);
 }
 
-/* All processes end in the middle of the session. */
+/* case 40. All processes end in the middle of the session. */
 static void test_after_free(void **state)
 {
     (void)state;

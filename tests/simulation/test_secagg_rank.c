@@ -211,6 +211,7 @@ static uint32_t for_all(uint32_t n, uint32_t colluding, void (*check)(const stru
     return worlds;
 }
 
+/* case 22 */
 static void test_nothing_but_the_sum(void **state)
 {
     (void)state;
@@ -221,7 +222,7 @@ static void test_nothing_but_the_sum(void **state)
     assert_true(for_all(6, 3, check_only_the_sum) > 100);
 }
 
-/* The test sees what it must: both masks of one member opened show its input ... */
+/* case 22. The test sees what it must: both masks of one member opened show its input ... */
 static void test_both_masks_show_an_input(void **state)
 {
     (void)state;
@@ -232,7 +233,7 @@ static void test_both_masks_show_an_input(void **state)
     assert_int_equal(honest_rows(&world, &view, &row), 2);
 }
 
-/* ... and so does a sum with one honest contributor. */
+/* case 22. ... and so does a sum with one honest contributor. */
 static void test_one_honest_survivor_is_bare(void **state)
 {
     (void)state;

@@ -23,7 +23,8 @@ static void check_all(const struct sim *sim, enum rn_code code)
     }
 }
 
-/* After a finished round: not the same update again under any name, but the next matrix, yes. */
+/* case 19. After a finished round: not the same update again under any name, but the next matrix,
+ * yes. */
 static void test_after_a_sum(void **state)
 {
     (void)state;
@@ -48,7 +49,8 @@ static void test_after_a_sum(void **state)
     sim_free(sim);
 }
 
-/* A head that every round sums is not another update because another matrix stands beside it. */
+/* case 19. A head that every round sums is not another update because another matrix stands beside
+ * it. */
 static void test_head_in_every_round(void **state)
 {
     (void)state;
@@ -94,6 +96,7 @@ static bool hold_done_of_last(struct sim *sim, uint32_t from, uint32_t to,
     return from != sim->params.members - 1 || m.type != RN_SA_DONE;
 }
 
+/* case 19 */
 static void test_after_an_abort(void **state)
 {
     (void)state;
@@ -120,8 +123,8 @@ static void test_after_an_abort(void **state)
     }
 }
 
-/* Too few votes for a certificate of either kind: spent, until the certificate comes, even after
- * the machine is gone and the ledger was read back. */
+/* case 19. Too few votes for a certificate of either kind: spent, until the certificate comes, even
+ * after the machine is gone and the ledger was read back. */
 static void test_late_certificate(void **state)
 {
     (void)state;
@@ -279,6 +282,7 @@ static bool feasible(uint32_t members, uint32_t colluding, uint32_t losses, uint
     return rn_is_ok(result);
 }
 
+/* case 51 */
 static void test_feasible_plans(void **state)
 {
     (void)state;

@@ -202,6 +202,71 @@ static void test_late_vote_of_an_earlier_session(void **state)
     sim_free(sim);
 }
 
+/* Member 1's upload trickles: a chunk a second at most, so that it is not there when the others
+ * have waited for it long enough. */
+struct trickle {
+    uint64_t next_ms;
+    uint32_t chunks;
+};
+
+static bool one_a_second(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    struct trickle *trickle = sim->options.tamper_context;
+    (void)to;
+    const struct rn_sa_message m = sim_parse(message);
+    if (from != 1 || m.type != RN_SA_CHUNK) {
+        return m.type != RN_SA_CHUNK || trickle->chunks > 1; /* the slow one comes first */
+    }
+    if (sim->now < trickle->next_ms) {
+        return false;
+    }
+    trickle->next_ms = sim->now + 1000;
+    trickle->chunks++;
+    return true;
+}
+
+/* case 10. With memory for no, one, three and all uploads and a spool above it: no other waits for
+ * the slow one beyond its stage, and it never holds more than the one place, though it was first.
+ */
+static void test_slowest_peer(void **state)
+{
+    (void)state;
+    static const uint64_t places[] = {0, 1, 3, 5};
+    for (size_t k = 0; k < RN_ARRAY_LENGTH(places); k++) {
+        struct trickle trickle = {.chunks = 0};
+        const struct sim_options options = {.members = 5,
+                                            .colluding = 1,
+                                            .losses = 1,
+                                            .elements = 200,
+                                            .delay_ms = 300,
+                                            .seed = 10,
+                                            .tamper = one_a_second,
+                                            .tamper_context = &trickle};
+        struct place *place = rn_alloc(1, sizeof *place);
+        struct rn_sa_spool spool = {place, put, get, drop};
+        struct sim *sim = sim_new(&options);
+        struct rn_sa_aggregator *a = sim->aggregator;
+        const uint64_t limit = places[k] * rn_sa_layout_vector_bytes(&a->t.layout);
+        a->config.spool = &spool;
+        a->config.spool_bytes_max = limit;
+        for (uint32_t n = 0; n < 1600 && !sim->nodes[SIM_COORDINATOR].finished; n++) {
+            sim_run(sim, TICK_MS);
+            assert_true(a->spool_bytes <= limit);
+            /* a tick late at most: the others have what the stage needs */
+            assert_true(a->stage != RN_SA_STAGE_UPLOAD ||
+                        sim->now <= a->stage_since_ms + sim->params.upload.soft_ms + TICK_MS);
+        }
+        sim_run(sim, 400000); /* members hear of it */
+        assert_true(trickle.chunks > 3 && trickle.chunks < a->t.layout.chunks);
+        assert_false(rn_sa_set_has(&sim->nodes[SIM_COORDINATOR].survivors, 1));
+        assert_int_equal(sim->nodes[SIM_COORDINATOR].contributors, 4);
+        assert_true(sim_check_sums(sim) >= 4);
+        assert_int_equal(a->spool_bytes, 0);
+        sim_free(sim);
+        clear(place);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_bad_place),
         cmocka_unit_test(test_broken_while_added),
         cmocka_unit_test(test_late_vote_of_an_earlier_session),
+        cmocka_unit_test(test_slowest_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

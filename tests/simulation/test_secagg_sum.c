@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A coordinator that announces another sum, or two, moves no adapter: members replay what T2 fixed,
- * and take an adapter only under a quorum of receipts. (Cases 20 and 21 of the table in
- * PROTOCOL.md.)
+ * and take an adapter only under a quorum of receipts. PROTOCOL.md, "Cases":
+ * case 20, case 21, case 50.
  */
 #include "tests/simulation/simulator.c"
 
 #include "crypto/secagg/aggregator_state.h"
 #include "crypto/secagg/audit.h"
 #include "crypto/secagg/member_state.h"
+#include "crypto/secagg/sumproof.h"
 
 /* ---- A coordinator that forges well: what it announces is whole in itself */
 
@@ -61,6 +62,10 @@ static void test_forged_element(void **state)
             for (uint32_t i = 0; i < 5 - lost; i++) {
                 assert_int_equal(sim->nodes[i].reason, RN_SA_REASON_SUM_FORGED);
                 assert_true(rn_sa_spent_open(sim->spent[i]) == 1);
+                assert_int_equal(sim->nodes[i].evidence, 1);
+                assert_int_equal(sim->nodes[i].proof.kind, RN_SA_EVIDENCE_SUM);
+                assert_true(sim->nodes[i].proof.coordinator);
+                assert_true(rn_sa_set_empty(&sim->nodes[i].proof.members));
             }
             sim_free(sim);
         }
@@ -92,6 +97,81 @@ static void test_forged_chunk_of_many(void **state)
         assert_true(saw > 24 - rn_sa_quorum(&sim->params) + 8);
         sim_free(sim);
     }
+}
+
+/* ---- The proof of a forgery */
+
+static struct sim *run_one(bool forges)
+{
+    const struct sim_options options = options_of(5, 1, 1);
+    struct sim *sim = sim_new(&options);
+    sim->nodes[4].silent_from = RN_SA_DONE;
+    forge_in = forges ? &sim->aggregator->vector : NULL;
+    forge_lane = 5 + RN_SA_CANARIES;
+    sim_run(sim, 400000);
+    forge_in = NULL;
+    return sim;
+}
+
+static bool is_proof(const struct sim *sim, const struct rn_buffer *document)
+{
+    struct rn_sa_evidence evidence;
+    return rn_is_ok(rn_sa_evidence_check(rn_buffer_view(document), &sim->roster, &evidence, NULL));
+}
+
+/* Not one byte of it can be changed, and nothing be left out. */
+static void test_proof_is_exact(void **state)
+{
+    (void)state;
+    struct sim *sim = run_one(true);
+    struct rn_buffer *document = &sim->nodes[2].document;
+    assert_true(is_proof(sim, document));
+    for (size_t at = 0; at < document->length; at += sim_is_long() ? 1 : 5) {
+        document->data[at] ^= 0x10;
+        assert_false(is_proof(sim, document));
+        document->data[at] ^= 0x10;
+    }
+    for (size_t length = document->length; length > 0; length -= 1 + length / 50) {
+        const size_t whole = document->length;
+        document->length = length - 1;
+        assert_false(is_proof(sim, document));
+        document->length = whole;
+    }
+    assert_true(is_proof(sim, document));
+    sim_free(sim);
+}
+
+/* The same session with an honest coordinator: its Result and leaves in such a document prove
+ * nothing. */
+static void test_honest_sum_has_no_proof(void **state)
+{
+    (void)state;
+    struct sim *forged = run_one(true);
+    struct sim *honest = run_one(false);
+    struct rn_reader r = rn_reader_of(rn_buffer_view(&forged->nodes[2].document));
+    (void)rn_read_view(&r, 8);
+    (void)rn_read_blob(&r, RN_SA_MESSAGE_MAX);
+    const struct rn_view proof = rn_read_blob(&r, RN_SA_SUM_PROOF_MAX);
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) changed = {0};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) document = {0};
+    rn_buffer_append(&changed, proof.data, proof.length);
+    const struct rn_sa_member *theirs = forged->members[0];
+    const size_t leaves = (size_t)theirs->t.layout.chunks * RN_HASH_BYTES;
+    uint8_t *place = memmem(changed.data, changed.length, theirs->sum_leaves, leaves);
+    assert_non_null(place);
+    memcpy(place, honest->members[0]->sum_leaves, leaves);
+    assert_memory_equal(forged->members[0]->t.t2, honest->members[0]->t.t2, RN_HASH_BYTES);
+    rn_sa_evidence_write(RN_SA_EVIDENCE_SUM,
+                         rn_buffer_view(&honest->aggregator->sent[RN_SA_RESULT]),
+                         rn_buffer_view(&changed), &document);
+    struct rn_sa_evidence evidence;
+    struct rn_error err = {{0}};
+    assert_int_equal(
+        rn_sa_evidence_check(rn_buffer_view(&document), &honest->roster, &evidence, &err).code,
+        RN_E_PEER_PROTOCOL);
+    assert_non_null(strstr(err.text, "the announced sum is right"));
+    sim_free(forged);
+    sim_free(honest);
 }
 
 /* ---- Two faces */
@@ -442,6 +522,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forged_element),
         cmocka_unit_test(test_forged_chunk_of_many),
+        cmocka_unit_test(test_proof_is_exact),
+        cmocka_unit_test(test_honest_sum_has_no_proof),
         cmocka_unit_test(test_two_faces),
         cmocka_unit_test(test_lies_in_replay),
         cmocka_unit_test(test_withheld_upload),

@@ -91,6 +91,7 @@ static void sealed_opens_and_is_repeatable(void **state)
     assert_memory_equal(plain, PLAIN, sizeof(plain));
 }
 
+/* case 16 */
 static void bound_to_context_and_direction(void **state)
 {
     (void)state;
@@ -119,6 +120,7 @@ static void bound_to_context_and_direction(void **state)
     assert_code(open_as(&b, &a, &wrong, sealed, plain), RN_E_PEER_AUTH);
 }
 
+/* case 16 */
 static void any_bit_flip_is_refused(void **state)
 {
     (void)state;
@@ -164,7 +166,8 @@ static void length_limits(void **state)
     }
 }
 
-/* Orders 1, 2, 4 and 8 of the curve and its twist; then numbers that have a smaller encoding. */
+/* case 26. Orders 1, 2, 4 and 8 of the curve and its twist; then numbers that have a smaller
+ * encoding. */
 static void bad_keys_are_refused(void **state)
 {
     (void)state;

@@ -256,6 +256,7 @@ CONSTANT_TIME(update)
 CONSTANT_TIME(channel)
 CONSTANT_TIME(signing)
 
+/* case 40 */
 static void a_fault_is_seen(void **state)
 {
     (void)state;

@@ -40,8 +40,8 @@ static bool fits(const struct scheme *s, uint32_t holder, const struct rn_scalar
     return rn_feldman_matches(&expected, share);
 }
 
-/* All t <= n <= 8: each holder's own share, and no other holder's, nor one beside it, nor that of
- * another polynomial with the same secret, fits. */
+/* case 24. All t <= n <= 8: each holder's own share, and no other holder's, nor one beside it, nor
+ * that of another polynomial with the same secret, fits. */
 static void every_share_of_small_schemes(void **state)
 {
     (void)state;
@@ -68,7 +68,8 @@ static void every_share_of_small_schemes(void **state)
     }
 }
 
-/* Another value in place of any one commitment, or of the constant, fits no holder's share. */
+/* case 24. Another value in place of any one commitment, or of the constant, fits no holder's
+ * share. */
 static void each_commitment_counts(void **state)
 {
     (void)state;

@@ -156,6 +156,7 @@ static void upload_of_member(const struct member *members, unsigned m, uint64_t 
     assert_golden_of("masked_u64", m, packed, rn_pack_size(COUNT, BITS_U64));
 }
 
+/* case 34 */
 static void masking_session(void **state)
 {
     (void)state;
@@ -180,6 +181,7 @@ static void masking_session(void **state)
     assert_golden("mean", packed, sizeof(packed));
 }
 
+/* case 34 */
 static void sharing(void **state)
 {
     (void)state;
@@ -210,6 +212,7 @@ static void sharing(void **state)
     }
 }
 
+/* case 34 */
 static void channel(void **state)
 {
     (void)state;

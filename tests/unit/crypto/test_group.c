@@ -87,6 +87,7 @@ static struct rn_scalar drawn(unsigned fill)
     return scalar;
 }
 
+/* case 34 */
 static void multiples_of_the_generator(void **state)
 {
     (void)state;
@@ -107,6 +108,7 @@ static void multiples_of_the_generator(void **state)
     }
 }
 
+/* case 26 */
 static void bad_points_are_refused(void **state)
 {
     (void)state;
@@ -118,6 +120,31 @@ static void bad_points_are_refused(void **state)
         (void)from_hex(point.bytes, refused[k]);
         assert_code(rn_point_parse(point.bytes, &parsed, NULL), RN_E_PEER_FORMAT);
         assert_code(rn_point_agree(&own, &point, &shared, NULL), RN_E_PEER_FORMAT);
+        assert_true(rn_secret_is_zero(&shared, sizeof(shared)));
+    }
+}
+
+/* case 26. With the top bit the same numbers again: a second encoding of each point, if it were
+ * one.
+ */
+static void points_have_one_encoding(void **state)
+{
+    (void)state;
+    const struct rn_scalar own = drawn(1);
+    for (size_t k = 0; k < RN_ARRAY_LENGTH(multiples); k++) {
+        struct rn_point point;
+        struct rn_point twin;
+        struct rn_point out;
+        struct rn_secret32 shared = key_of(1);
+        (void)from_hex(point.bytes, multiples[k]);
+        twin = point;
+        twin.bytes[RN_POINT_BYTES - 1] |= 0x80;
+        assert_ok(rn_point_parse(point.bytes, &out, NULL));
+        assert_code(rn_point_parse(twin.bytes, &out, NULL), RN_E_PEER_FORMAT);
+        assert_code(rn_point_add(&point, &twin, &out, NULL), RN_E_PEER_FORMAT);
+        assert_code(rn_point_add(&twin, &point, &out, NULL), RN_E_PEER_FORMAT);
+        assert_code(rn_point_multiply(&own, &twin, &out, NULL), RN_E_PEER_FORMAT);
+        assert_code(rn_point_agree(&own, &twin, &shared, NULL), RN_E_PEER_FORMAT);
         assert_true(rn_secret_is_zero(&shared, sizeof(shared)));
     }
 }
@@ -146,6 +173,7 @@ static void agreement(void **state)
     assert_code(rn_point_agree(&zero, &big_a, &ab, NULL), RN_E_PEER_FORMAT);
 }
 
+/* case 26 */
 static void scalars_are_canonical(void **state)
 {
     (void)state;
@@ -245,13 +273,10 @@ static void misuse_aborts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(multiples_of_the_generator),
-        cmocka_unit_test(bad_points_are_refused),
-        cmocka_unit_test(agreement),
-        cmocka_unit_test(scalars_are_canonical),
-        cmocka_unit_test(arithmetic),
-        cmocka_unit_test(drawing_is_deterministic),
-        cmocka_unit_test(misuse_aborts),
+        cmocka_unit_test(multiples_of_the_generator), cmocka_unit_test(bad_points_are_refused),
+        cmocka_unit_test(points_have_one_encoding),   cmocka_unit_test(agreement),
+        cmocka_unit_test(scalars_are_canonical),      cmocka_unit_test(arithmetic),
+        cmocka_unit_test(drawing_is_deterministic),   cmocka_unit_test(misuse_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

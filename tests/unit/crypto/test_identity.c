@@ -28,6 +28,7 @@ static struct rn_identity *first_identity(void)
     return rn_identity_from_seed(&seed);
 }
 
+/* case 34 */
 static void public_keys_of_rfc8032(void **state)
 {
     (void)state;
@@ -82,7 +83,7 @@ static void verification_refuses_any_change(void **state)
     assert_ok(rn_identity_verify(key, TAG, rn_view_of(NULL, 0), signature, NULL));
 }
 
-/* S + L is the same number modulo the group order; RFC 8032 demands S < L. */
+/* case 26. S + L is the same number modulo the group order; RFC 8032 demands S < L. */
 static void non_canonical_signature_is_refused(void **state)
 {
     (void)state;
@@ -103,8 +104,8 @@ static void non_canonical_signature_is_refused(void **state)
                 RN_E_PEER_AUTH);
 }
 
-/* Points of order 1, 2, 4 and 8, their non-canonical encodings, a point with a torsion component,
- * and bytes that are no point. */
+/* case 26. Points of order 1, 2, 4 and 8, their non-canonical encodings, a point with a torsion
+ * component, and bytes that are no point. */
 static void invalid_public_keys_are_refused(void **state)
 {
     (void)state;

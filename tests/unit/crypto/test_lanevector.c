@@ -169,7 +169,8 @@ static void masks_cancel_in_every_ring(void **state)
     }
 }
 
-/* case 36: every member's element is the largest one that the ring of b bits still holds. */
+/* case 28, case 36: every member's element is the largest one that the ring of b bits still holds.
+ */
 static void the_largest_sum_fits_exactly(void **state)
 {
     (void)state;

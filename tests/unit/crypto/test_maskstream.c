@@ -121,6 +121,7 @@ static void add_with(enum rn_mask_kernel kernel, void *lanes, bool wide, uint64_
     }
 }
 
+/* case 33 */
 static void kernels_give_the_same_bits(void **state)
 {
     (void)state;
@@ -215,6 +216,7 @@ static void masked_vector(unsigned member, unsigned bits, bool wide, uint64_t *o
     assert_ok(rn_unpack_u64(rn_view_of(packed, size), bits, out, ELEMENTS, NULL));
 }
 
+/* case 33 */
 static void pairs_cancel_for_every_width(void **state)
 {
     (void)state;

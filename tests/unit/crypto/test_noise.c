@@ -45,6 +45,7 @@ static double chi_deviate(double chi, double freedom)
     return (cbrt(chi / freedom) - (1.0 - spread)) / sqrt(spread);
 }
 
+/* case 39 */
 static void cells_have_their_probabilities(void **state)
 {
     (void)state;
@@ -80,8 +81,8 @@ static void cells_have_their_probabilities(void **state)
     rn_free(x);
 }
 
-/* At the grid's usual deviation: mean, variance, skewness, kurtosis, 4-sigma tails, neighbours, low
- * bits. */
+/* case 39. At the grid's usual deviation: mean, variance, skewness, kurtosis, 4-sigma tails,
+ * neighbours, low bits. */
 static void moments_and_tails(void **state)
 {
     (void)state;
@@ -119,7 +120,7 @@ static void moments_and_tails(void **state)
     rn_free(x);
 }
 
-/* Where the fast way answers, it is the definition's answer, whatever the second word. */
+/* case 39. Where the fast way answers, it is the definition's answer, whatever the second word. */
 static void fast_equals_exact(void **state)
 {
     (void)state;

@@ -93,6 +93,7 @@ static void small_widths_exhaustively(void **state)
     }
 }
 
+/* case 28 */
 static void neighbours_do_not_mix(void **state)
 {
     (void)state;

@@ -66,7 +66,7 @@ static void scales_are_powers_of_two(void **state)
     }
 }
 
-/* Whatever the random words are. */
+/* case 29. Whatever the random words are. */
 static void grid_values_are_exact(void **state)
 {
     (void)state;
@@ -111,6 +111,7 @@ static void neighbours_only(void **state)
     assert_true(clipped > 5);
 }
 
+/* case 29 */
 static void tiny_values_round_to_neighbours(void **state)
 {
     (void)state;
@@ -247,6 +248,7 @@ static void rounding_is_no_mask_stream(void **state)
     }
 }
 
+/* case 29 */
 static void not_finite_is_refused(void **state)
 {
     (void)state;

@@ -19,7 +19,7 @@ static void setup_forbids_core_dumps(void **state)
     assert_int_equal(limit.rlim_max, 0);
 }
 
-/* A user without privileges whose limit is 0 gets a refusal that names the limit. */
+/* case 48. A user without privileges whose limit is 0 gets a refusal that names the limit. */
 static void setup_refuses_without_locked_memory(void **state)
 {
     (void)state;
@@ -89,8 +89,8 @@ static void system_randomness(void **state)
     assert_ok(rn_random_bytes(a, 0, NULL));
 }
 
-/* D. J. Bernstein's original ChaCha20 with an all-zero key and nonce (the values are also RFC 8439,
- * A.1, vectors 1 and 2, where the counter is as small). */
+/* case 34. D. J. Bernstein's original ChaCha20 with an all-zero key and nonce (the values are also
+ * RFC 8439, A.1, vectors 1 and 2, where the counter is as small). */
 static void stream_known_answer(void **state)
 {
     (void)state;

@@ -30,8 +30,8 @@ static size_t pick(unsigned set, const uint32_t *holders, const struct rn_scalar
     return count;
 }
 
-/* All t <= n <= 8 and all subsets: of t members gives the secret, of another size something else
- * (fewer), or the secret again (more). */
+/* case 35. All t <= n <= 8 and all subsets: of t members gives the secret, of another size
+ * something else (fewer), or the secret again (more). */
 static void every_subset_of_small_schemes(void **state)
 {
     (void)state;
@@ -98,8 +98,8 @@ static void weights_are_lagranges(void **state)
     assert_true(rn_scalar_equal(&secret, &five));
 }
 
-/* Whatever secret one guesses, t - 1 shares are consistent with it: the t-1 shares and (0, guess)
- * always lie on a polynomial, whose value elsewhere merely differs. */
+/* case 35. Whatever secret one guesses, t - 1 shares are consistent with it: the t-1 shares and (0,
+ * guess) always lie on a polynomial, whose value elsewhere merely differs. */
 static void fewer_than_threshold_fit_every_secret(void **state)
 {
     (void)state;
@@ -125,8 +125,8 @@ static void fewer_than_threshold_fit_every_secret(void **state)
     }
 }
 
-/* The low byte of one share of a fixed secret over many sharings is uniform: chi-square with 255
- * degrees of freedom, mean 255, standard deviation 22.6. */
+/* case 35. The low byte of one share of a fixed secret over many sharings is uniform: chi-square
+ * with 255 degrees of freedom, mean 255, standard deviation 22.6. */
 static void single_shares_are_uniform(void **state)
 {
     (void)state;
@@ -185,6 +185,7 @@ static void limits(void **state)
     assert_code(rn_shamir_share(&secret, 2, holders, 3, &stream, shares, NULL), RN_E_CONFIG);
 }
 
+/* case 35 */
 static void roster_of_128(void **state)
 {
     (void)state;

@@ -41,6 +41,7 @@ static enum rn_code check(uint8_t hash, uint8_t model, uint64_t seed, uint32_t j
     return rn_job_ledger_check(&ledger, plan_of(hash, model, seed), jobs_max, &error).code;
 }
 
+/* case 19 */
 static void one_job_a_base_model(void **state)
 {
     (void)state;
@@ -58,6 +59,7 @@ static void one_job_a_base_model(void **state)
     assert_int_equal(check(3, 1, 3, 3), RN_OK);
 }
 
+/* case 19 */
 static void same_seed_is_refused_whatever_is_allowed(void **state)
 {
     (void)state;

@@ -247,7 +247,7 @@ static void phases(void **state)
     assert_int_equal(rn_plan_active(&plan, 2), RN_PLAN_MATRIX_A | RN_PLAN_MATRIX_B);
 }
 
-/* Cohorts, losses and colluders that are feasible, and those that are not. */
+/* case 51. Cohorts, losses and colluders that are feasible, and those that are not. */
 static void cohorts(void **state)
 {
     (void)state;

@@ -693,6 +693,7 @@ static void an_owner_is_released_once_stepped_or_never(void **state)
 
 /* ---- Bulk */
 
+/* case 10 */
 static void chunks_keep_to_the_window(void **state)
 {
     (void)state;

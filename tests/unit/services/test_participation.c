@@ -440,6 +440,7 @@ static void what_may_be_lost_is_said_again(void **state)
     free_world(w);
 }
 
+/* case 32 */
 static void a_second_process_is_given_up_on(void **state)
 {
     (void)state;

@@ -57,7 +57,7 @@ static void give_chunk(uint32_t number, const char *text)
     rn_peerstreams_chunk(streams, &chunk);
 }
 
-/* A chunk that cannot be put into a message must not hold those behind it for ever. */
+/* case 10. A chunk that cannot be put into a message must not hold those behind it for ever. */
 static void a_chunk_that_cannot_go_holds_nobody(void **state)
 {
     (void)state;

@@ -176,6 +176,7 @@ static void mean_is_exact_for(bool weighted, unsigned active)
     world_clear(&world);
 }
 
+/* case 30 */
 static void mean_is_exact(void **state)
 {
     (void)state;
@@ -220,6 +221,7 @@ static void counts_what_the_scale_cut_off(void **state)
     world_clear(&world);
 }
 
+/* case 30 */
 static void refuses_wrong_updates(void **state)
 {
     (void)state;
@@ -250,6 +252,7 @@ static void refuses_wrong_updates(void **state)
     world_clear(&world);
 }
 
+/* case 30 */
 static void refuses_a_sum_out_of_range(void **state)
 {
     (void)state;
@@ -451,6 +454,7 @@ static void hashes_see_everything(void **state)
     world_clear(&world);
 }
 
+/* case 29 */
 static void limits_of_the_layout(void **state)
 {
     (void)state;

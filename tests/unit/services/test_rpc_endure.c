@@ -64,7 +64,7 @@ _Noreturn static void child_main(char **argv)
     }
 }
 
-/* Stopped, not ended: no packet says so, only keepalive notices. Both sides at once. */
+/* case 10. Stopped, not ended: no packet says so, only keepalive notices. Both sides at once. */
 static void test_frozen_peers(void **state)
 {
     (void)state;
@@ -154,7 +154,7 @@ static void push_all(const uint8_t *chunk)
     }
 }
 
-/* The server reads nobody until all of them have filled their windows, then everybody. */
+/* case 10. The server reads nobody until all of them have filled their windows, then everybody. */
 static void test_many_uploads(void **state)
 {
     (void)state;

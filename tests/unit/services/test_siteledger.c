@@ -50,6 +50,7 @@ static void file_remove(const char *where, const char *name)
     (void)unlink(path);
 }
 
+/* case 32 */
 static void one_service_an_identity(void **unused)
 {
     (void)unused;

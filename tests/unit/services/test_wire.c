@@ -231,6 +231,7 @@ static void test_hello_fields(void **state)
     assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
 }
 
+/* case 44 */
 static void test_versions(void **state)
 {
     (void)state;
