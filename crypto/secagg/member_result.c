@@ -22,8 +22,8 @@ static const uint8_t *adapter_of(const struct rn_buffer *receipt)
     return root_of(receipt) + RN_HASH_BYTES;
 }
 
-/* One that only follows has nothing in its journal; but what it signs or finds proven it has to know
- * after a restart, and a session begins with joining it. */
+/* One that only follows has nothing in its journal; but what it signs or finds proven it has to
+ * know after a restart, and a session begins with joining it. */
 static void join(struct rn_sa_member *m, struct rn_sa_actions *actions)
 {
     if (!m->joined) {

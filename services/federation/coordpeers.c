@@ -281,10 +281,9 @@ static void take_status(struct rn_coordination *c, uint32_t index,
         peer->helped = peer->helped && status->round <= peer->furthest;
         rn_coord_advance(c, index, (uint32_t)status->round);
         /* It lacks a sum, or was too late for the offer. */
-        peer->wants_help =
-            peer->next_round < c->round ||
-            (peer->next_round == c->round &&
-             (peer->receipted + 1 != c->round || is_left_behind(c, index)));
+        peer->wants_help = peer->next_round < c->round ||
+                           (peer->next_round == c->round &&
+                            (peer->receipted + 1 != c->round || is_left_behind(c, index)));
     } else if (status->reason == RN_E_ROUND_ABORTED) {
         peer->follows_round = (uint32_t)status->round;
         peer->follows_attempt = (uint32_t)status->attempt;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The spool of uploads (crypto/secagg/spool.h) as sparse files in the state directory,
- * `uploads.PLACE` for each member, of at most 2 MiB for each of its chunks. They outlive the process, so that members can go on replaying a sum when the coordinator comes
- * back; what lies in it is masked, and means something only until that sum is receipted. A power
- * failure may take it: the round is then lost, and nothing else. One thread, one process.
+ * `uploads.PLACE` for each member, of at most 2 MiB for each of its chunks. They outlive the
+ * process, so that members can go on replaying a sum when the coordinator comes back; what lies in
+ * them is masked, and means something only until that sum is receipted. A power failure may take
+ * them: the round is then lost, and nothing else. One thread, one process.
  */
 #ifndef RN_SERVICES_HOST_UPLOADSPOOL_H
 #define RN_SERVICES_HOST_UPLOADSPOOL_H

@@ -161,8 +161,8 @@ static bool vote_late(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
     (void)from;
     if (to == SIM_COORDINATOR && sim_parse(message).type == RN_SA_AUDIT && !late->given) {
-        assert_true(rn_is_ok(rn_sa_aggregator_receive(
-            late->earlier, 3, rn_buffer_view(&late->vote), sim->now, &actions, NULL)));
+        assert_true(rn_is_ok(rn_sa_aggregator_receive(late->earlier, 3, rn_buffer_view(&late->vote),
+                                                      sim->now, &actions, NULL)));
         assert_true(late->earlier->sent[RN_SA_ABORT_CERTIFICATE].length > 0);
         late->given = true;
     }
