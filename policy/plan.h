@@ -208,6 +208,7 @@ RN_MUST rn_result rn_plan_examples_check(const struct rn_plan *plan, uint64_t ex
 uint64_t rn_plan_upload_bytes(const struct rn_plan_numbers *numbers, uint64_t elements);
 
 /* Seconds after which one attempt of a round has ended in any case. */
-uint64_t rn_plan_attempt_seconds(const struct rn_plan *plan, uint64_t upload_bytes);
+uint64_t rn_plan_attempt_seconds(const struct rn_plan *plan, uint32_t members,
+                                 uint64_t upload_bytes);
 
 #endif

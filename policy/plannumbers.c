@@ -10,6 +10,9 @@
 #include "crypto/secagg/spent.h"
 #include "policy/plan.h"
 
+/* Shares, acks, upload, vote, unmask, receipts; or the abort in place of the last two. */
+#define STAGES 6u
+
 unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round)
 {
     if (round > plan->rounds) {
@@ -58,7 +61,7 @@ static void numbers_fill(const struct rn_plan *plan, uint32_t members,
         .value_bits = plan->secagg.bits,
         .sum_bits = rn_sa_bits(&params),
         .value_max = params.value_max,
-        .stage_seconds = 5 * (uint64_t)plan->secagg.stage_hard_s,
+        .stage_seconds = STAGES * (uint64_t)plan->secagg.stage_hard_s,
     };
     numbers->lane_bits = numbers->sum_bits <= 32 ? 32 : 64;
     if (members > 0) {
@@ -128,9 +131,12 @@ uint64_t rn_plan_upload_bytes(const struct rn_plan_numbers *numbers, uint64_t el
     return rn_sa_layout_vector_bytes(&layout);
 }
 
-uint64_t rn_plan_attempt_seconds(const struct rn_plan *plan, uint64_t upload_bytes)
+/* A replay fetches every upload: as services/round/roundsession.c counts. */
+uint64_t rn_plan_attempt_seconds(const struct rn_plan *plan, uint32_t members,
+                                 uint64_t upload_bytes)
 {
     const struct rn_plan_secagg *secagg = &plan->secagg;
     const uint64_t upload = upload_bytes / secagg->upload_rate * 3 + 3;
-    return secagg->train_hard_s + 5 * (uint64_t)secagg->stage_hard_s + upload;
+    return secagg->train_hard_s + STAGES * (uint64_t)secagg->stage_hard_s +
+           upload * (1 + (uint64_t)members);
 }

@@ -153,7 +153,6 @@ void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                                &a->sent[RN_SA_ABORT_CALL]);
         rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &a->t.joined, actions);
     }
-    rn_sa_uploads_forget(a);
     rn_sa_aggregator_enter(a, RN_SA_STAGE_ABORTED, actions);
     struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
     action->reason = reason;
@@ -161,11 +160,12 @@ void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
     action->certified = certified;
 }
 
-/* Made durable: a restarted coordinator must not collect receipts for an adapter that it gave up.
- */
+/* After the certificate. Made durable: a restarted coordinator must not collect shares or receipts
+ * for a sum that it gave up. */
 static void give_up(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                     struct rn_sa_actions *actions)
 {
+    rn_sa_uploads_forget(a);
     rn_sa_abort_call_write(&a->t, (uint32_t)reason, true, a->config.identity,
                            &a->sent[RN_SA_ABORT_CALL]);
     record_abort_call(a, reason, actions);
@@ -356,13 +356,13 @@ static bool close_unmasking(struct rn_sa_aggregator *a, bool hard, struct rn_sa_
         close_unmask(a, actions);
         return true;
     case RN_SA_UNMASK_RANGE:
-        rn_sa_aggregator_end(a, RN_SA_REASON_RANGE, actions);
+        give_up(a, RN_SA_REASON_RANGE, actions);
         return true;
     case RN_SA_UNMASK_WAIT:
         break;
     }
     if (hard || rn_sa_set_within(&a->t.survivors, &a->got[RN_SA_REVEAL])) {
-        rn_sa_aggregator_end(a, RN_SA_REASON_UNMASK_QUORUM, actions);
+        give_up(a, RN_SA_REASON_UNMASK_QUORUM, actions);
         return true;
     }
     return false;

@@ -112,7 +112,8 @@ void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t membe
 void rn_sa_upload_free(struct rn_sa_aggregator *a, uint32_t member);
 /* The spool's too. */
 void rn_sa_upload_clear(struct rn_sa_aggregator *a, uint32_t member);
-/* Of all members; the next session's lie in the same places. */
+/* Of all members; the next session's lie in the same places, so only while it is this one's turn: a
+ * session that is over, and takes a late vote, touches them no more. */
 void rn_sa_uploads_forget(struct rn_sa_aggregator *a);
 /* A chunk of a complete upload, whole, as its member sent it, in place of what out holds; its leaf
  * is the signed one. RN_E_BUSY when it is not there any more. */

@@ -463,6 +463,7 @@ rn_result rn_sa_member_input(struct rn_sa_member *m, uint64_t now_ms,
     rn_sa_ready_write(&m->t, m->config.self, &m->vault->session, m->config.identity, &ready);
     rn_sa_spent_join(m->config.spent, &m->t, rn_buffer_view(&m->heard[RN_SA_OFFER]),
                      rn_buffer_view(&ready), out_actions);
+    m->joined = true;
     rn_sa_member_send(m, &ready, out_actions);
     rn_sa_member_enter(m, RN_SA_M_READY, out_actions);
     return rn_ok();

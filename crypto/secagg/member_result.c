@@ -22,6 +22,17 @@ static const uint8_t *adapter_of(const struct rn_buffer *receipt)
     return root_of(receipt) + RN_HASH_BYTES;
 }
 
+/* One that only follows has nothing in its journal; but what it signs or finds proven it has to
+ * know after a restart, and a session begins with joining it. */
+static void join(struct rn_sa_member *m, struct rn_sa_actions *actions)
+{
+    if (!m->joined) {
+        rn_sa_spent_join(m->config.spent, &m->t, rn_buffer_view(&m->heard[RN_SA_OFFER]),
+                         (struct rn_view){0}, actions);
+        m->joined = true;
+    }
+}
+
 rn_result rn_sa_member_on_result(struct rn_sa_member *m, const struct rn_sa_message *message,
                                  struct rn_sa_actions *actions, struct rn_error *err)
 {
@@ -38,6 +49,7 @@ rn_result rn_sa_member_on_result(struct rn_sa_member *m, const struct rn_sa_mess
         return rn_fail(err, RN_E_PEER_PROTOCOL, "result: not the sum that got the receipt");
     }
     if (!rn_sa_set_empty(&m->t.blamed)) {
+        join(m, actions);
         rn_sa_spent_blame(m->config.spent, &m->t, message->whole, actions);
     }
     const struct rn_sa_layout *layout = &m->t.layout;
@@ -193,6 +205,7 @@ rn_result rn_sa_member_adapter(struct rn_sa_member *m,
     RN_ENSURE(m->state == RN_SA_M_SUMMED && !m->receipted, err, RN_E_USAGE,
               "no receipt is wanted now");
     m->now_ms = now_ms;
+    join(m, out_actions);
     rn_sa_receipt_write(&m->t, m->config.self, adapter_hash, m->config.identity, &m->receipt);
     m->receipted = true;
     rn_sa_member_persist(m, RN_SA_RECORD_RECEIPTED, &m->receipt, out_actions);

@@ -29,6 +29,7 @@ static rn_result load_joined(struct rn_sa_member *m, struct rn_reader *r, struct
     RN_TRY(parse_own(m, offer, RN_SA_OFFER, &message, err));
     RN_TRY(rn_sa_offer_apply(&m->t, &message, err));
     rn_buffer_append(&m->heard[RN_SA_OFFER], offer.data, offer.length);
+    m->joined = true;
     return rn_ok();
 }
 
@@ -97,6 +98,14 @@ static rn_result load_receipted(struct rn_sa_member *m, struct rn_reader *r, str
     return rn_ok();
 }
 
+/* The ledger's; written in the middle of a session. */
+static rn_result load_blamed(struct rn_reader *r)
+{
+    (void)rn_read_view(r, RN_HASH_BYTES + RN_SA_SET_BYTES);
+    (void)rn_read_blob(r, RN_SA_MESSAGE_MAX);
+    return rn_ok();
+}
+
 static rn_result load_closed(struct rn_sa_member *m, struct rn_reader *r, struct rn_error *err)
 {
     const struct rn_view bytes = rn_read_blob(r, RN_SA_MESSAGE_MAX);
@@ -132,6 +141,9 @@ static rn_result load_record(struct rn_sa_member *m, struct rn_view bytes, bool 
         break;
     case RN_SA_RECORD_RECEIPTED:
         result = load_receipted(m, &record.body, err);
+        break;
+    case RN_SA_RECORD_BLAMED:
+        result = load_blamed(&record.body);
         break;
     case RN_SA_RECORD_CLOSED:
         result = load_closed(m, &record.body, err);

@@ -49,6 +49,7 @@ struct rn_sa_member {
     struct rn_sa_vault *vault;    /* NULL once erased */
     enum rn_sa_vote vote;
     bool input_failed;
+    bool joined;                   /* the session is in the journal */
     bool spent;                    /* Done is in the journal */
     bool revealed;                 /* Reveal is in the journal */
     bool closed;                   /* an abort certificate came */

@@ -317,7 +317,7 @@ rn_result rn_sa_member_on_abort_call(struct rn_sa_member *m, const struct rn_sa_
     const bool may_vote = !m->config.follows && m->t.level >= RN_SA_LEVEL_JOINED &&
                           m->t.level < RN_SA_LEVEL_CERTIFIED &&
                           rn_sa_set_has(&m->t.joined, m->config.self) &&
-                          m->vote == RN_SA_VOTE_NONE && !m->revealed;
+                          m->vote == RN_SA_VOTE_NONE && !m->revealed && !m->receipted;
     if (m->t.level >= RN_SA_LEVEL_CERTIFIED && !last) {
         m->next = m->state; /* too late: the survivors are certified */
         return rn_ok();

@@ -249,6 +249,14 @@ static void take_refusal(struct rn_coordination *c, uint32_t index,
     }
 }
 
+/* The session under way began without it: no offer of it is repeated. */
+static bool is_left_behind(const struct rn_coordination *c, uint32_t index)
+{
+    const struct rn_coord_session *session = &c->session;
+    return session->machine != NULL && !session->over && session->stage > RN_SA_STAGE_READY &&
+           !rn_sa_set_has(&session->joined, index);
+}
+
 static void take_status(struct rn_coordination *c, uint32_t index,
                         const struct rn_wire_status *status)
 {
@@ -274,7 +282,8 @@ static void take_status(struct rn_coordination *c, uint32_t index,
         rn_coord_advance(c, index, (uint32_t)status->round);
         /* It lacks a sum, or was too late for the offer. */
         peer->wants_help = peer->next_round < c->round ||
-                           (peer->next_round == c->round && peer->receipted + 1 != c->round);
+                           (peer->next_round == c->round &&
+                            (peer->receipted + 1 != c->round || is_left_behind(c, index)));
     } else if (status->reason == RN_E_ROUND_ABORTED) {
         peer->follows_round = (uint32_t)status->round;
         peer->follows_attempt = (uint32_t)status->attempt;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The spool of uploads (crypto/secagg/spool.h) as a sparse file `uploads` in the state directory.
- * It outlives the process, so that members can go on replaying a sum when the coordinator comes
- * back; what lies in it is masked, and means something only until that sum is receipted. A power
- * failure may take it: the round is then lost, and nothing else. One thread, one process.
+ * The spool of uploads (crypto/secagg/spool.h) as sparse files in the state directory,
+ * `uploads.PLACE` for each member, of at most 2 MiB for each of its chunks. They outlive the
+ * process, so that members can go on replaying a sum when the coordinator comes back; what lies in
+ * them is masked, and means something only until that sum is receipted. A power failure may take
+ * them: the round is then lost, and nothing else. One thread, one process.
  */
 #ifndef RN_SERVICES_HOST_UPLOADSPOOL_H
 #define RN_SERVICES_HOST_UPLOADSPOOL_H
@@ -12,7 +13,7 @@
 
 struct rn_upload_spool;
 
-/* Opens or makes the file when it is needed first. directory is borrowed. */
+/* directory is borrowed. A file is made with the first chunk, and goes with drop. */
 struct rn_upload_spool *rn_upload_spool_new(const char *directory);
 /* NULL is fine. */
 void rn_upload_spool_free(struct rn_upload_spool *spool);

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t members = 0; members <= RN_PLAN_MEMBERS_MAX + 1; members += 43) {
         if (rn_is_ok(rn_plan_feasible(&plan, members, &numbers, NULL))) {
             RN_BUG_IF(numbers.sum_bits == 0 || numbers.floor > members);
-            (void)rn_plan_attempt_seconds(&plan, rn_plan_upload_bytes(&numbers, 1000));
+            (void)rn_plan_attempt_seconds(&plan, members, rn_plan_upload_bytes(&numbers, 1000));
         }
     }
     return 0;

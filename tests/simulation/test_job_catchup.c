@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+#include "crypto/secagg/member_state.h"
+#include "services/federation/coordinationstate.h"
+#include "services/federation/participationstate.h"
 #include "tests/simulation/jobparts.h"
 #include "tests/simulation/jobwatch.h"
 
@@ -510,6 +513,111 @@ static void test_uncertified_abort_over_a_restart(void **state)
     job_free(job);
 }
 
+/* ---- Receipts, and members that are away after them */
+
+static bool third_gave_receipt(struct job *job)
+{
+    const struct job_node *node = &job->nodes[3];
+    return node->participation != NULL && node->participation->session.machine != NULL &&
+           node->participation->session.machine->receipted;
+}
+
+/* Member 3 gives its receipt for the round while member 0 keeps the sum open, and goes away. */
+static void gives_receipt_and_goes(struct job *job, uint32_t round)
+{
+    job_until_stage(job, round, RN_SA_STAGE_SUM, 5 * MINUTE_MS);
+    job_crash(job, 0, JOB_NEVER);
+    if (!job_is_up(job, 3)) {
+        job_start_node(job, 3);
+    }
+    assert_true(job_run_until(job, third_gave_receipt, 5 * MINUTE_MS));
+    job_pass(job, 500);
+    assert_int_equal(job->nodes[3].rounds_done, round - 1);
+    job_crash(job, 3, JOB_NEVER);
+    job_start_node(job, 0);
+}
+
+/* One that came when the sum was replayed follows, and gives a receipt: of that it knows after a
+ * restart, though it was never ready in the session. */
+static void test_receipt_of_one_that_came_late(void **state)
+{
+    (void)state;
+    const struct job_options options = job_calm();
+    struct job *job = job_directed(&options);
+    job->nodes[3].start_at = JOB_NEVER;
+    gives_receipt_and_goes(job, 1);
+    assert_int_equal(job_records_of_round(job, 3, RN_RECORD_MEMBER, 1), 2); /* joined, receipted */
+    job_start_node(job, 3);
+    job_pass(job, 1);
+    assert_true(job->nodes[3].participation->session.machine->receipted);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, options.rounds);
+    job_free(job);
+}
+
+/* Its receipt counts, but it was away when they stood and when the next round, the last one, was
+ * offered: it gets that one's sum too. */
+static void test_receipt_and_away_for_the_last_offer(void **state)
+{
+    (void)state;
+    struct job_options options = job_calm();
+    options.rounds = 2;
+    struct job *job = job_directed(&options);
+    gives_receipt_and_goes(job, 1);
+    job_until_stage(job, 2, RN_SA_STAGE_SUM, 5 * MINUTE_MS);
+    assert_int_equal(job->nodes[4].coordination->peers[3].receipted, 1);
+    job_crash(job, 0, JOB_NEVER); /* the sum stays open */
+    job_start_node(job, 3);
+    job_pass(job, 3000);
+    assert_int_equal(job->nodes[3].rounds_done, 1);
+    job_start_node(job, 0);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->nodes[3].rounds_done, 2);
+    job_free(job);
+}
+
+/* ---- Blame, and members that restart after it */
+
+static bool last_knows_blame(struct job *job)
+{
+    const struct job_node *node = &job->nodes[job->options.members - 1];
+    return node->participation != NULL && node->participation->session.machine != NULL &&
+           !rn_sa_set_empty(&node->participation->session.machine->t.blamed);
+}
+
+/* Member 1 lies; the last one learns it from the Result, while member 0 keeps the sum open, and
+ * restarts before it has the sum: the proof in its journal does not keep it from starting. */
+static void restarts_with_proof(bool late)
+{
+    struct job_options options = job_calm();
+    options.members = 6;
+    options.losses = 2;
+    struct job *job = job_directed(&options);
+    job->nodes[1].mood = JOB_LIES;
+    job->nodes[5].start_at = late ? JOB_NEVER : 100;
+    job_until_stage(job, 1, RN_SA_STAGE_SUM, 5 * MINUTE_MS);
+    job_crash(job, 0, JOB_NEVER);
+    if (late) {
+        job_start_node(job, 5);
+    }
+    assert_true(job_run_until(job, last_knows_blame, 5 * MINUTE_MS));
+    job_pass(job, 60);
+    assert_true(job->nodes[5].rounds_done == 0);
+    job_crash(job, 5, JOB_NEVER);
+    job_start_node(job, 5);
+    job_start_node(job, 0);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, options.rounds);
+    job_free(job);
+}
+
+static void test_restart_with_a_proof(void **state)
+{
+    (void)state;
+    restarts_with_proof(false);
+    restarts_with_proof(true);
+}
+
 int main(void)
 {
     struct CMUnitTest tests[] = {
@@ -534,6 +642,9 @@ int main(void)
         cmocka_unit_test(test_abort_certificate_after_a_restart),
         cmocka_unit_test(test_abort_certificate_comes_with_the_sum),
         cmocka_unit_test(test_uncertified_abort_over_a_restart),
+        cmocka_unit_test(test_receipt_of_one_that_came_late),
+        cmocka_unit_test(test_receipt_and_away_for_the_last_offer),
+        cmocka_unit_test(test_restart_with_a_proof),
     };
     return job_run_tests(tests, RN_ARRAY_LENGTH(tests));
 }

@@ -6,6 +6,7 @@
 #include "tests/simulation/simulator.c"
 
 #include "crypto/secagg/aggregator_state.h"
+#include "crypto/secagg/member_state.h"
 
 #define PLACES (SIM_MEMBERS * 64)
 
@@ -145,6 +146,62 @@ static void test_broken_while_added(void **state)
     }
 }
 
+/* ---- The next session's uploads lie in the same places */
+
+struct late_vote {
+    struct rn_sa_aggregator *earlier;
+    struct rn_buffer vote; /* of member 3, which completes the abort certificate of it */
+    bool given;
+};
+
+/* When the replay of the later session begins. */
+static bool vote_late(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    struct late_vote *late = sim->options.tamper_context;
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    (void)from;
+    if (to == SIM_COORDINATOR && sim_parse(message).type == RN_SA_AUDIT && !late->given) {
+        assert_true(rn_is_ok(rn_sa_aggregator_receive(late->earlier, 3, rn_buffer_view(&late->vote),
+                                                      sim->now, &actions, NULL)));
+        assert_true(late->earlier->sent[RN_SA_ABORT_CERTIFICATE].length > 0);
+        late->given = true;
+    }
+    return true;
+}
+
+/* Members 3 and 4 fall silent: three of four votes for the abort, and 3 holds one back. */
+static void call_off(struct sim *sim, struct late_vote *late)
+{
+    sim->nodes[3].silent_from = sim->nodes[4].silent_from = RN_SA_DONE;
+    sim_run(sim, 400000);
+    assert_int_equal(sim->aggregator->stage, RN_SA_STAGE_ABORTED);
+    assert_int_equal(sim->aggregator->sent[RN_SA_ABORT_CERTIFICATE].length, 0);
+    assert_int_equal(rn_sa_set_count(&sim->aggregator->for_abort), 3);
+    late->earlier = RN_TAKE(sim->aggregator);
+    rn_sa_vote_write(&late->earlier->t, 3, RN_SA_VOTE_ABORT, sim->identities[3], &late->vote);
+}
+
+/* A late vote certifies the end of an earlier session while the sum of the next one is replayed:
+ * the uploads of that one stay where they are. */
+static void test_late_vote_of_an_earlier_session(void **state)
+{
+    (void)state;
+    struct late_vote late = {0};
+    const struct sim_options options = {.members = 5, .colluding = 1, .losses = 1, .seed = 4};
+    struct sim *sim = sim_new(&options);
+    call_off(sim, &late);
+    sim->context.active = 1;
+    sim->options.tamper = vote_late;
+    sim->options.tamper_context = &late;
+    sim_next_session(sim, 2, 1);
+    sim_run(sim, 400000);
+    assert_true(late.given);
+    assert_int_equal(sim_check_sums(sim), 5);
+    rn_sa_aggregator_free(late.earlier);
+    rn_buffer_clear(&late.vote);
+    sim_free(sim);
+}
+
 /* Member 1's upload trickles: a chunk a second at most, so that it is not there when the others
  * have waited for it long enough. */
 struct trickle {
@@ -216,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_above_memory),
         cmocka_unit_test(test_bad_place),
         cmocka_unit_test(test_broken_while_added),
+        cmocka_unit_test(test_late_vote_of_an_earlier_session),
         cmocka_unit_test(test_slowest_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

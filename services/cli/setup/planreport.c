@@ -113,7 +113,7 @@ void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *
     print_cohort(view, out);
     print_cost(view, out);
     (void)fprintf(out, "  longest attempt %" PRIu64 " s\n",
-                  rn_plan_attempt_seconds(plan, view->cost.bytes_max));
+                  rn_plan_attempt_seconds(plan, view->members, view->cost.bytes_max));
     print_signers(view, out);
     print_roster(view, all_fields, out);
     if (view->policy != NULL) {
@@ -218,7 +218,7 @@ json_t *rn_plan_json(const struct rn_plan_view *view)
     rn_hex_encode(hash, plan->hash, sizeof plan->hash);
     json_t *root =
         json_pack("{s:s, s:o, s:I}", "hash", hash, "plan", fields_json(plan), "attempt_seconds",
-                  (json_int_t)rn_plan_attempt_seconds(plan, view->cost.bytes_max));
+                  (json_int_t)rn_plan_attempt_seconds(plan, view->members, view->cost.bytes_max));
     if (view->members != 0) {
         (void)json_object_set_new(root, "cohort", cohort_json(view));
     }

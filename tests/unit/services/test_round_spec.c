@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "policy/plan.h"
+#include "services/round/roundsession.h"
 #include "services/round/roundspec.h"
 
 /* The struct is large: on the heap, freed by the test. */
@@ -138,6 +139,28 @@ static void the_head_is_summed_when_federated(void **state)
     rn_free(plan);
 }
 
+/* What `rondo plan show` promises is at least the hard time-outs of every stage, one after another:
+ * the receipts' too, which wait for replays of all uploads. */
+static void an_attempt_ends_in_time(void **state)
+{
+    (void)state;
+    struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
+    plan->secagg.train_hard_s = 1000;
+    plan->secagg.stage_hard_s = 20;
+    plan->secagg.upload_rate = 1024;
+    for (uint32_t members = 3; members <= RN_PLAN_MEMBERS_MAX; members++) {
+        const struct rn_plan_numbers numbers = {.members = members, .value_max = 65534};
+        const uint64_t bytes = rn_plan_upload_bytes(&numbers, 1000000);
+        struct rn_sa_params params;
+        rn_round_params(plan, members, numbers.value_max, 1000000, &params);
+        const uint64_t most = params.ready.hard_ms + params.shares.hard_ms + params.acks.hard_ms +
+                              params.upload.hard_ms + params.vote.hard_ms + params.unmask.hard_ms +
+                              params.receipts.hard_ms;
+        assert_true(most <= rn_plan_attempt_seconds(plan, members, bytes) * 1000);
+    }
+    rn_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +170,7 @@ int main(void)
         cmocka_unit_test(scales_are_powers_of_two),
         cmocka_unit_test(weights_set_the_largest_value),
         cmocka_unit_test(the_head_is_summed_when_federated),
+        cmocka_unit_test(an_attempt_ends_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
