@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who survived, and what was voted for. Included by test_secagg_corrupt.c.
+ */
+#include "tests/simulation/collusion.h"
+
+/* ---- R2, R3 */
+
+static bool tell_survivors(struct plot *p, struct face *f, const struct rn_buffer *dones,
+                           const struct rn_sa_set *set)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_sa_survivors_write(dones, set, &body);
+    return broadcast(p, f, RN_SA_SURVIVORS, rn_sa_survivors_apply, &body);
+}
+
+static struct rn_sa_set collect_dones(struct plot *p, struct face *f, bool again,
+                                      struct rn_buffer *dones)
+{
+    const struct rn_sa_set own = rn_sa_set_both(&p->corrupt, &f->t.linked);
+    FOR_EACH(c, &own)
+    {
+        if (again || find_upload(p, c, f->t.t1, NULL) == NULL) {
+            sign_upload(p, f, c);
+        }
+    }
+    clear_all(dones);
+    return collect(p, RN_SA_DONE, f->t.t1, no_head, &f->t.linked, dones);
+}
+
+static void call_off(struct plot *p, struct face *f, uint32_t percent)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
+    rn_sa_abort_call_write(&f->t, RN_SA_REASON_OPERATOR, chance(p, 10),
+                           p->sim->identities[SIM_COORDINATOR], &message);
+    (void)write_down(p, SIM_COORDINATOR, rn_buffer_view(&message));
+    FOR_EACH(i, &f->told)
+    {
+        if (chance(p, percent)) {
+            (void)hear(p, i, rn_buffer_view(&message));
+            saw(p, ABORT_CALL);
+        }
+    }
+}
+
+static void split_survivors(struct plot *p, struct face *f, struct rn_buffer *dones)
+{
+    struct face *g = fork_face(p, f);
+    if (g == NULL) {
+        return;
+    }
+    const bool twice = wants(p, DONE_TWICE);
+    const struct rn_sa_set got = collect_dones(p, g, twice, dones);
+    const struct rn_sa_set other = without_one(p, g, got);
+    g->alive = tell_survivors(p, g, dones, &other);
+    p->tally->seen[DONE_TWICE] += twice && g->alive;
+    p->tally->seen[SURVIVORS_SPLIT] += g->alive;
+}
+
+static void survivors_stage(struct plot *p, struct face *f)
+{
+    struct rn_buffer dones[PLACES] = {{0}};
+    if (wants(p, ABORT_CALL)) {
+        call_off(p, f, chance(p, 50) ? 100 : 40);
+    }
+    if (p->menu[ABORT_CALL] && chance(p, 40)) { /* nothing else is told */
+        f->alive = false;
+        return;
+    }
+    struct rn_sa_set got = collect_dones(p, f, false, dones);
+    bool told = false;
+    if (wants(p, SURVIVORS_FEW)) {
+        const struct rn_sa_set few = below_floor(p, &got);
+        told = tell_survivors(p, f, dones, &few);
+        saw(p, SURVIVORS_FEW);
+    }
+    if (!told && wants(p, SURVIVORS_SPLIT)) {
+        split_survivors(p, f, dones);
+        got = collect_dones(p, f, false, dones);
+    }
+    if (wants(p, LOSE) && rn_sa_set_count(&got) > rn_sa_floor(&p->sim->params, 0)) {
+        rn_sa_set_remove(&got, any_of(p, &got));
+        saw(p, LOSE);
+    }
+    f->alive = told || tell_survivors(p, f, dones, &got);
+    clear_all(dones);
+}
+
+/* What a vote says: a T2, or ABORT. */
+struct ballot {
+    uint8_t body[RN_SA_VOTE_BODY];
+};
+
+static struct ballot ballot_of(const struct face *f, enum rn_sa_vote vote)
+{
+    struct ballot ballot = {{(uint8_t)vote}};
+    if (vote == RN_SA_VOTE_SURVIVORS) {
+        memcpy(ballot.body + 4, f->t.t2, RN_HASH_BYTES);
+    }
+    return ballot;
+}
+
+/* Votes for this as often as asked for: who is missing is replaced by who is there, once more. */
+static void forge_votes(struct plot *p, const struct rn_buffer *votes, const struct rn_sa_set *set,
+                        struct rn_buffer *out_body)
+{
+    const uint32_t quorum = rn_sa_quorum(&p->sim->params);
+    const uint32_t count = rn_sa_set_count(set);
+    const bool repeats = count > 0 && chance(p, 50);
+    rn_buffer_u32(out_body, repeats && count < quorum ? quorum : count);
+    uint32_t left = repeats && count < quorum ? quorum - count + 1 : 1;
+    FOR_EACH(i, set)
+    {
+        for (; left > 0; left--) {
+            rn_buffer_append(out_body, votes[i].data, votes[i].length);
+        }
+        left = 1;
+    }
+}
+
+static void forge_certificate(struct plot *p, struct face *f)
+{
+    struct rn_buffer votes[PLACES] = {{0}};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    const struct ballot ballot = ballot_of(f, RN_SA_VOTE_SURVIVORS);
+    const bool any = chance(p, 30); /* votes for whatever */
+    const struct rn_sa_set set =
+        collect(p, RN_SA_VOTE, f->t.t0, any ? no_head : rn_view_of(ballot.body, RN_SA_VOTE_BODY),
+                &f->t.survivors, votes);
+    const struct rn_sa_set few = some_of(p, set, rn_sa_quorum(&p->sim->params) - 1);
+    forge_votes(p, votes, any ? &set : &few, &body);
+    (void)broadcast(p, f, RN_SA_CERTIFICATE, rn_sa_certificate_apply, &body);
+    saw(p, CERTIFICATE_FEW);
+    clear_all(votes);
+}
+
+static void tell_certificate(struct plot *p, struct face *f)
+{
+    struct rn_buffer votes[PLACES] = {{0}};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    const struct ballot ballot = ballot_of(f, RN_SA_VOTE_SURVIVORS);
+    const struct rn_sa_set set =
+        collect(p, RN_SA_VOTE, f->t.t0, rn_view_of(ballot.body, RN_SA_VOTE_BODY), &f->t.survivors,
+                votes);
+    rn_sa_votes_write(votes, &set, &body);
+    p->tally->certified += broadcast(p, f, RN_SA_CERTIFICATE, rn_sa_certificate_apply, &body);
+    clear_all(votes);
+}
+
+/* With all votes that there are, to everybody, whatever else was told. True when it is one. */
+static bool tell_abort(struct plot *p, struct face *f)
+{
+    struct rn_buffer votes[PLACES] = {{0}};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    const struct ballot ballot = ballot_of(f, RN_SA_VOTE_ABORT);
+    const struct rn_sa_set set = collect(
+        p, RN_SA_VOTE, f->t.t0, rn_view_of(ballot.body, RN_SA_VOTE_BODY), &f->t.joined, votes);
+    const bool whole = rn_sa_set_count(&set) >= rn_sa_quorum(&p->sim->params);
+    if (whole) {
+        rn_sa_votes_write(votes, &set, &body);
+    } else {
+        forge_votes(p, votes, &set, &body);
+    }
+    (void)tell(p, f, RN_SA_ABORT_CERTIFICATE, RN_SA_EVERYONE, f->t.t0, rn_buffer_view(&body),
+               &p->honest);
+    const struct rn_view message = p->notes[p->note_count - 1].m.whole;
+    (void)message;
+    clear_all(votes);
+    return whole;
+}
+
+/* Corrupt members vote for everything. */
+static void votes_stage(struct plot *p, struct face *f)
+{
+    const struct rn_sa_set own = rn_sa_set_both(&p->corrupt, &f->t.joined);
+    FOR_EACH(c, &own)
+    {
+        if (f->t.level >= RN_SA_LEVEL_SURVIVORS) {
+            sign_vote(p, f, c, RN_SA_VOTE_SURVIVORS);
+        }
+        sign_vote(p, f, c, RN_SA_VOTE_ABORT);
+    }
+}
+
+static void certificate_stage(struct plot *p, struct face *f)
+{
+    const bool both = wants(p, CERTIFICATE_BOTH);
+    const bool before = chance(p, 50);
+    if (both && before) {
+        (void)tell_abort(p, f);
+    }
+    if (f->t.level >= RN_SA_LEVEL_SURVIVORS) {
+        if (wants(p, CERTIFICATE_FEW)) {
+            forge_certificate(p, f);
+        }
+        if (f->t.level < RN_SA_LEVEL_CERTIFIED) {
+            tell_certificate(p, f);
+        }
+    }
+    if (both && !before) {
+        (void)tell_abort(p, f);
+    }
+    p->tally->seen[CERTIFICATE_BOTH] += both && f->t.level >= RN_SA_LEVEL_CERTIFIED;
+    f->alive = f->t.level >= RN_SA_LEVEL_CERTIFIED;
+}
+
+/* After everything: a true abort certificate wherever there is one, told to ledgers too. */
+static void late_aborts(struct plot *p, struct face *f)
+{
+    if (f->t.level < RN_SA_LEVEL_JOINED || !tell_abort(p, f)) {
+        return;
+    }
+    p->tally->aborted++;
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
+    for (size_t k = p->note_count; k-- > p->session_start;) {
+        if (p->notes[k].m.type == RN_SA_ABORT_CERTIFICATE &&
+            same(p->notes[k].m.session, f->t.session)) {
+            rn_buffer_append(&message, p->notes[k].bytes.data, p->notes[k].bytes.length);
+            break;
+        }
+    }
+    FOR_EACH(i, &p->honest)
+    {
+        if (chance(p, 80)) {
+            hear_late(p, i, rn_buffer_view(&message));
+        }
+    }
+}
