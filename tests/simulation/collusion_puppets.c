@@ -105,8 +105,12 @@ static bool broadcast(struct plot *p, struct face *f, enum rn_sa_type type, appl
     struct rn_sa_transcript *next = rn_alloc(1, sizeof *next);
     *next = f->t;
     const bool ok = rn_is_ok(apply(next, rn_buffer_view(body), NULL));
-    (void)tell(p, f, type, RN_SA_EVERYONE, rn_sa_transcript_hash(next), rn_buffer_view(body),
-               &f->told);
+    const struct rn_sa_set others = rn_sa_set_minus(&p->honest, &f->told);
+    const uint8_t *hash = rn_sa_transcript_hash(next);
+    (void)tell(p, f, type, RN_SA_EVERYONE, hash, rn_buffer_view(body), &f->told);
+    if (chance(p, 25)) { /* and to those who were told another story */
+        (void)tell(p, f, type, RN_SA_EVERYONE, hash, rn_buffer_view(body), &others);
+    }
     if (ok) {
         f->t = *next;
     }

@@ -158,6 +158,10 @@ static bool forge_ready(struct plot *p, struct face *f, struct rn_buffer *readys
     }
     saw(p, READY_FORGED);
     const bool taken = tell_readys(p, f, readys, got);
+    FOR_EACH(i, &f->told)
+    { /* nobody deals to keys that their owner did not sign for this session */
+        assert_true(!taken || find(p, i, RN_SA_SHARES, f->t.t0, no_head) == NULL);
+    }
     rn_buffer_clear(&readys[victim]);
     readys[victim] = kept;
     return taken;

@@ -51,7 +51,7 @@ static void split_survivors(struct plot *p, struct face *f, struct rn_buffer *do
     }
     const bool twice = wants(p, DONE_TWICE);
     const struct rn_sa_set got = collect_dones(p, g, twice, dones);
-    const struct rn_sa_set other = without_one(p, g, got);
+    const struct rn_sa_set other = twice && chance(p, 60) ? got : without_one(p, g, got);
     g->alive = tell_survivors(p, g, dones, &other);
     p->tally->seen[DONE_TWICE] += twice && g->alive;
     p->tally->seen[SURVIVORS_SPLIT] += g->alive;
@@ -74,7 +74,7 @@ static void survivors_stage(struct plot *p, struct face *f)
         told = tell_survivors(p, f, dones, &few);
         saw(p, SURVIVORS_FEW);
     }
-    if (!told && wants(p, SURVIVORS_SPLIT)) {
+    if (!told && (wants(p, SURVIVORS_SPLIT) || wants(p, DONE_TWICE))) {
         split_survivors(p, f, dones);
         got = collect_dones(p, f, false, dones);
     }
@@ -163,8 +163,6 @@ static bool tell_abort(struct plot *p, struct face *f)
     }
     (void)tell(p, f, RN_SA_ABORT_CERTIFICATE, RN_SA_EVERYONE, f->t.t0, rn_buffer_view(&body),
                &p->honest);
-    const struct rn_view message = p->notes[p->note_count - 1].m.whole;
-    (void)message;
     clear_all(votes);
     return whole;
 }
@@ -186,6 +184,10 @@ static void certificate_stage(struct plot *p, struct face *f)
 {
     const bool both = wants(p, CERTIFICATE_BOTH);
     const bool before = chance(p, 50);
+    if (wants(p, ABORT_CALL)) {
+        call_off(p, f, 40);
+        votes_stage(p, f);
+    }
     if (both && before) {
         (void)tell_abort(p, f);
     }
