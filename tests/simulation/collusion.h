@@ -93,7 +93,8 @@ struct face {
 /* One session id. */
 struct seance {
     uint8_t id[RN_HASH_BYTES], adapter[RN_HASH_BYTES];
-    uint32_t active;
+    uint64_t round;
+    uint32_t attempt, active;
     bool opened; /* the adversary can compute a sum of honest members */
     bool taken;
     uint8_t next[RN_HASH_BYTES]; /* the adapter that was taken */

@@ -163,6 +163,26 @@ static void check_spent(struct plot *p)
     }
 }
 
+/* One session of a round and attempt; and what was joined before is closed. */
+static void check_joined(struct plot *p, size_t at)
+{
+    const struct note *note = &p->notes[at];
+    const struct seance *here = find_seance(p, note->m.session);
+    if (note->m.type != RN_SA_READY && note->m.type != RN_SA_DONE) {
+        return;
+    }
+    for (size_t k = 0; k < at; k++) {
+        const struct note *other = &p->notes[k];
+        if (other->from != note->from || other->m.type != RN_SA_READY ||
+            same(other->m.session, note->m.session)) {
+            continue;
+        }
+        const struct seance *there = find_seance(p, other->m.session);
+        assert_true(here->round > there->round ||
+                    (here->round == there->round && here->attempt > there->attempt));
+    }
+}
+
 static void check_all(struct plot *p)
 {
     for (uint32_t k = 0; k < p->seance_count; k++) {
@@ -171,6 +191,7 @@ static void check_all(struct plot *p)
     for (size_t k = p->session_start; k < p->note_count; k++) {
         if (rn_sa_set_has(&p->honest, p->notes[k].from)) {
             check_signed_once(p, k);
+            check_joined(p, k);
         }
     }
     check_spent(p);

@@ -81,7 +81,8 @@ static struct face *offer(struct plot *p, const struct rn_sa_context *context,
     rn_sa_transcript_init(&f->t, &p->sim->params, context);
     rn_sa_transcript_start(&f->t, nonce);
     struct seance *seance = &p->seances[p->seance_count++];
-    *seance = (struct seance){.active = context->active};
+    *seance = (struct seance){
+        .round = context->round, .attempt = context->attempt, .active = context->active};
     memcpy(seance->id, f->t.session, RN_HASH_BYTES);
     memcpy(seance->adapter, context->adapter_hash, RN_HASH_BYTES);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};

@@ -118,17 +118,19 @@ static void forge_votes(struct plot *p, const struct rn_buffer *votes, const str
     }
 }
 
-static void forge_certificate(struct plot *p, struct face *f)
+/* How a certificate is forged. */
+enum forgery { TOO_FEW, ANY_VOTE, FORGERIES };
+
+static void forge_certificate(struct plot *p, struct face *f, enum forgery how)
 {
     struct rn_buffer votes[PLACES] = {{0}};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     const struct ballot ballot = ballot_of(f, RN_SA_VOTE_SURVIVORS);
-    const bool any = chance(p, 30); /* votes for whatever */
-    const struct rn_sa_set set =
-        collect(p, RN_SA_VOTE, f->t.t0, any ? no_head : rn_view_of(ballot.body, RN_SA_VOTE_BODY),
-                &f->t.survivors, votes);
+    const struct rn_view head = rn_view_of(ballot.body, RN_SA_VOTE_BODY);
+    const struct rn_sa_set set = collect(p, RN_SA_VOTE, f->t.t0, how == ANY_VOTE ? no_head : head,
+                                         &f->t.survivors, votes);
     const struct rn_sa_set few = some_of(p, set, rn_sa_quorum(&p->sim->params) - 1);
-    forge_votes(p, votes, any ? &set : &few, &body);
+    forge_votes(p, votes, how == ANY_VOTE ? &set : &few, &body);
     (void)broadcast(p, f, RN_SA_CERTIFICATE, rn_sa_certificate_apply, &body);
     saw(p, CERTIFICATE_FEW);
     clear_all(votes);
@@ -147,18 +149,34 @@ static void tell_certificate(struct plot *p, struct face *f)
     clear_all(votes);
 }
 
+/* Votes for ABORT, of whatever session, for those who cast none in this one. */
+static void add_old_votes(struct plot *p, struct rn_sa_set *set, struct rn_buffer *votes)
+{
+    for (size_t k = 0; k < p->note_count; k++) {
+        const struct note *note = &p->notes[k];
+        if (note->m.type == RN_SA_VOTE && note->m.body.data[0] == RN_SA_VOTE_ABORT &&
+            !rn_sa_set_has(set, note->from)) {
+            rn_buffer_append(&votes[note->from], note->bytes.data, note->bytes.length);
+            rn_sa_set_add(set, note->from);
+        }
+    }
+}
+
 /* With all votes that there are, to everybody, whatever else was told. True when it is one. */
 static bool tell_abort(struct plot *p, struct face *f)
 {
     struct rn_buffer votes[PLACES] = {{0}};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     const struct ballot ballot = ballot_of(f, RN_SA_VOTE_ABORT);
-    const struct rn_sa_set set = collect(
+    struct rn_sa_set set = collect(
         p, RN_SA_VOTE, f->t.t0, rn_view_of(ballot.body, RN_SA_VOTE_BODY), &f->t.joined, votes);
     const bool whole = rn_sa_set_count(&set) >= rn_sa_quorum(&p->sim->params);
     if (whole) {
         rn_sa_votes_write(votes, &set, &body);
     } else {
+        if (chance(p, 50)) {
+            add_old_votes(p, &set, votes);
+        }
         forge_votes(p, votes, &set, &body);
     }
     (void)tell(p, f, RN_SA_ABORT_CERTIFICATE, RN_SA_EVERYONE, f->t.t0, rn_buffer_view(&body),
@@ -185,15 +203,22 @@ static void certificate_stage(struct plot *p, struct face *f)
     const bool both = wants(p, CERTIFICATE_BOTH);
     const bool before = chance(p, 50);
     if (wants(p, ABORT_CALL)) {
-        call_off(p, f, 40);
+        const uint32_t first = any_of(p, &f->told);
+        if (p->menu[RESTART] && first != SIM_COORDINATOR) {
+            site_restart(p, first);
+            saw(p, RESTART);
+        }
+        call_off(p, f, 50);
         votes_stage(p, f);
     }
     if (both && before) {
         (void)tell_abort(p, f);
     }
     if (f->t.level >= RN_SA_LEVEL_SURVIVORS) {
-        if (wants(p, CERTIFICATE_FEW)) {
-            forge_certificate(p, f);
+        for (enum forgery how = TOO_FEW; how < FORGERIES; how++) {
+            if (f->t.level < RN_SA_LEVEL_CERTIFIED && (wants(p, CERTIFICATE_FEW) || chance(p, 10))) {
+                forge_certificate(p, f, how);
+            }
         }
         if (f->t.level < RN_SA_LEVEL_CERTIFIED) {
             tell_certificate(p, f);

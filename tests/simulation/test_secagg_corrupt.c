@@ -62,7 +62,7 @@ static void make_noise(struct plot *p)
             saw(p, CROSS);
         }
     }
-    if (p->menu[RESTART] && chance(p, 8)) {
+    if (p->menu[RESTART] && chance(p, 15)) {
         site_restart(p, to);
         saw(p, RESTART);
     }
@@ -71,10 +71,10 @@ static void make_noise(struct plot *p)
 /* Uploads that waited go out, now or never. */
 static void hurry(struct plot *p)
 {
-    FOR_EACH(i, &p->slow)
+    FOR_EACH(i, &p->honest)
     {
         for (uint32_t slot = 0; slot < 2; slot++) {
-            if (p->sites[i].bulk[slot] && chance(p, 40)) {
+            if (p->sites[i].bulk[slot] && chance(p, 25)) {
                 saw(p, SLOW);
                 send_upload(p, i, slot);
             }
