@@ -119,7 +119,16 @@ static void forge_votes(struct plot *p, const struct rn_buffer *votes, const str
 }
 
 /* How a certificate is forged. */
-enum forgery { TOO_FEW, ANY_VOTE, FORGERIES };
+enum forgery { TOO_FEW, OTHER_T2, OTHER_KIND, FORGERIES };
+
+/* The newest votes of this kind, for whatever, of those whose vote is not there. */
+static void add_votes(const struct plot *p, const struct face *f, struct rn_view kind,
+                      struct rn_sa_set *set, struct rn_buffer *votes)
+{
+    const struct rn_sa_set missing = rn_sa_set_minus(&f->t.survivors, set);
+    const struct rn_sa_set more = collect(p, RN_SA_VOTE, f->t.t0, kind, &missing, votes);
+    *set = rn_sa_set_either(set, &more);
+}
 
 static void forge_certificate(struct plot *p, struct face *f, enum forgery how)
 {
@@ -127,12 +136,15 @@ static void forge_certificate(struct plot *p, struct face *f, enum forgery how)
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     const struct ballot ballot = ballot_of(f, RN_SA_VOTE_SURVIVORS);
     const struct rn_view head = rn_view_of(ballot.body, RN_SA_VOTE_BODY);
-    const struct rn_sa_set set = collect(p, RN_SA_VOTE, f->t.t0, how == ANY_VOTE ? no_head : head,
-                                         &f->t.survivors, votes);
-    const struct rn_sa_set few = some_of(p, set, rn_sa_quorum(&p->sim->params) - 1);
-    forge_votes(p, votes, how == ANY_VOTE ? &set : &few, &body);
-    (void)broadcast(p, f, RN_SA_CERTIFICATE, rn_sa_certificate_apply, &body);
-    saw(p, CERTIFICATE_FEW);
+    struct rn_sa_set set = collect(p, RN_SA_VOTE, f->t.t0, head, &f->t.survivors, votes);
+    if (how == TOO_FEW) {
+        set = some_of(p, set, rn_sa_quorum(&p->sim->params) - 1);
+    } else {
+        add_votes(p, f, how == OTHER_T2 ? rn_view_of(ballot.body, 1) : no_head, &set, votes);
+    }
+    forge_votes(p, votes, &set, &body);
+    p->tally->seen[CERTIFICATE_FEW] +=
+        !broadcast(p, f, RN_SA_CERTIFICATE, rn_sa_certificate_apply, &body);
     clear_all(votes);
 }
 
@@ -145,7 +157,7 @@ static void tell_certificate(struct plot *p, struct face *f)
         collect(p, RN_SA_VOTE, f->t.t0, rn_view_of(ballot.body, RN_SA_VOTE_BODY), &f->t.survivors,
                 votes);
     rn_sa_votes_write(votes, &set, &body);
-    p->tally->certified += broadcast(p, f, RN_SA_CERTIFICATE, rn_sa_certificate_apply, &body);
+    (void)broadcast(p, f, RN_SA_CERTIFICATE, rn_sa_certificate_apply, &body);
     clear_all(votes);
 }
 
@@ -216,7 +228,7 @@ static void certificate_stage(struct plot *p, struct face *f)
     }
     if (f->t.level >= RN_SA_LEVEL_SURVIVORS) {
         for (enum forgery how = TOO_FEW; how < FORGERIES; how++) {
-            if (f->t.level < RN_SA_LEVEL_CERTIFIED && (wants(p, CERTIFICATE_FEW) || chance(p, 10))) {
+            if (f->t.level < RN_SA_LEVEL_CERTIFIED && (wants(p, CERTIFICATE_FEW) || chance(p, 25))) {
                 forge_certificate(p, f, how);
             }
         }
@@ -229,15 +241,16 @@ static void certificate_stage(struct plot *p, struct face *f)
     }
     p->tally->seen[CERTIFICATE_BOTH] += both && f->t.level >= RN_SA_LEVEL_CERTIFIED;
     f->alive = f->t.level >= RN_SA_LEVEL_CERTIFIED;
+    p->tally->certified += f->alive;
 }
 
-/* After everything: a true abort certificate wherever there is one, told to ledgers too. */
+/* After everything: an abort certificate, true wherever there is one, told to ledgers too. */
 static void late_aborts(struct plot *p, struct face *f)
 {
-    if (f->t.level < RN_SA_LEVEL_JOINED || !tell_abort(p, f)) {
+    if (f->t.level < RN_SA_LEVEL_JOINED) {
         return;
     }
-    p->tally->aborted++;
+    p->tally->aborted += tell_abort(p, f);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
     for (size_t k = p->note_count; k-- > p->session_start;) {
         if (p->notes[k].m.type == RN_SA_ABORT_CERTIFICATE &&

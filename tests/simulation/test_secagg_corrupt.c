@@ -74,7 +74,7 @@ static void hurry(struct plot *p)
     FOR_EACH(i, &p->honest)
     {
         for (uint32_t slot = 0; slot < 2; slot++) {
-            if (p->sites[i].bulk[slot] && chance(p, 25)) {
+            if (p->sites[i].bulk[slot] && chance(p, 12)) {
                 saw(p, SLOW);
                 send_upload(p, i, slot);
             }
