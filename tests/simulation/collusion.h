@@ -2,11 +2,11 @@
  *
  * The coordinator and up to n_c members are one adversary: honest members' real machines, ledgers
  * and journals against a seeded puppeteer that signs for all the others. It keeps a *face* for each
- * story that it tells: a transcript, the honest members that are told it, and the secrets of its own
- * members in it. The sources collusion_*.c are parts of one program, test_secagg_corrupt.c.
+ * story that it tells: a transcript, the honest members that are told it, and the secrets of its
+ * own members in it. The sources collusion_*.c are parts of one program, test_secagg_corrupt.c.
  *
- * The puppeteer asks the checks of the product itself what it may tell: where one of them is missing
- * it goes on with the forgery, until an invariant (collusion_check.c) sees what it cost.
+ * The puppeteer asks the checks of the product itself what it may tell: where one of them is
+ * missing it goes on with the forgery, until an invariant (collusion_check.c) sees what it cost.
  */
 #ifndef RN_TESTS_COLLUSION_H
 #define RN_TESTS_COLLUSION_H
@@ -21,36 +21,36 @@
 #define SESSIONS 12u /* most session ids of one sequence */
 
 /* What it does, each seen to happen. */
-#define MENU(X)                                                                                    \
-    X(OFFER_TWO)        /* two session ids for one round and attempt */                            \
-    X(OFFER_AGAIN)      /* a joined round and attempt once more */                                 \
-    X(OFFER_RERUN)      /* the same update in another round or attempt */                          \
-    X(READY_FEW)        /* a Ready set below the floor */                                          \
-    X(READY_SPLIT)      /* two Ready sets */                                                       \
-    X(READY_FORGED)     /* other keys, or an old Ready, for an honest member */                    \
-    X(DEAL_FALSE)       /* corrupt dealers garble entries */                                       \
-    X(SHARES_SPLIT)     /* other dealers for others */                                             \
-    X(COMPLAIN)         /* corrupt holders complain without a cause */                             \
-    X(ACKS_FEW)         /* an Ack set below the floor, or with Acks of another story */            \
-    X(ACKS_SPLIT)       /* two Ack sets */                                                         \
-    X(UPLOAD_POISON)    /* corrupt uploads outside of the range that cancel, or do not */          \
-    X(DONE_TWICE)       /* corrupt members sign two uploads */                                     \
-    X(SLOW)             /* an honest member's Done comes late or never */                          \
-    X(LOSE)             /* a whole upload is called lost */                                        \
-    X(SURVIVORS_FEW)    /* below the floor */                                                      \
-    X(SURVIVORS_SPLIT)  /* two sets of survivors */                                                \
-    X(ABORT_CALL)       /* some are asked to vote ABORT */                                         \
-    X(CERTIFICATE_FEW)  /* too few votes, one twice, votes for something else */                   \
-    X(CERTIFICATE_BOTH) /* an abort certificate, true or forged, beside it */                      \
-    X(SECRET_FALSE)     /* a Result with another secret */                                         \
-    X(SUM_FORGED)       /* another sum, with a root of its own */                                  \
-    X(SUM_SPLIT)        /* two sums */                                                             \
-    X(REPLAY_LIES)      /* false leaves and chunks */                                              \
-    X(REPLAY_WITHHELD)  /* none */                                                                 \
-    X(RECEIPTS_FEW)     /* below the quorum, one twice */                                          \
-    X(RECEIPTS_FORGED)  /* corrupt members' for a sum that nobody uploaded */                      \
-    X(CROSS)            /* a message of another session */                                         \
-    X(NOISE)            /* a message of another story or another time */                           \
+#define MENU(X)                                                                           \
+    X(OFFER_TWO)        /* two session ids for one round and attempt */                   \
+    X(OFFER_AGAIN)      /* a joined round and attempt once more */                        \
+    X(OFFER_RERUN)      /* the same update in another round or attempt */                 \
+    X(READY_FEW)        /* a Ready set below the floor */                                 \
+    X(READY_SPLIT)      /* two Ready sets */                                              \
+    X(READY_FORGED)     /* other keys, or an old Ready, for an honest member */           \
+    X(DEAL_FALSE)       /* corrupt dealers garble entries */                              \
+    X(SHARES_SPLIT)     /* other dealers for others */                                    \
+    X(COMPLAIN)         /* corrupt holders complain without a cause */                    \
+    X(ACKS_FEW)         /* an Ack set below the floor, or with Acks of another story */   \
+    X(ACKS_SPLIT)       /* two Ack sets */                                                \
+    X(UPLOAD_POISON)    /* corrupt uploads outside of the range that cancel, or do not */ \
+    X(DONE_TWICE)       /* corrupt members sign two uploads */                            \
+    X(SLOW)             /* an honest member's Done comes late or never */                 \
+    X(LOSE)             /* a whole upload is called lost */                               \
+    X(SURVIVORS_FEW)    /* below the floor */                                             \
+    X(SURVIVORS_SPLIT)  /* two sets of survivors */                                       \
+    X(ABORT_CALL)       /* some are asked to vote ABORT */                                \
+    X(CERTIFICATE_FEW)  /* too few votes, one twice, votes for something else */          \
+    X(CERTIFICATE_BOTH) /* an abort certificate, true or forged, beside it */             \
+    X(SECRET_FALSE)     /* a Result with another secret */                                \
+    X(SUM_FORGED)       /* another sum, with a root of its own */                         \
+    X(SUM_SPLIT)        /* two sums */                                                    \
+    X(REPLAY_LIES)      /* false leaves and chunks */                                     \
+    X(REPLAY_WITHHELD)  /* none */                                                        \
+    X(RECEIPTS_FEW)     /* below the quorum, one twice */                                 \
+    X(RECEIPTS_FORGED)  /* corrupt members' for a sum that nobody uploaded */             \
+    X(CROSS)            /* a message of another session */                                \
+    X(NOISE)            /* a message of another story or another time */                  \
     X(RESTART)          /* an honest member's process ends and starts again */
 
 enum item {

@@ -46,8 +46,7 @@ static void read_reveal(const struct plot *p, const struct note *note, struct le
         (void)rn_read_view(&r, 32);
         assert_true(place < PLACES);
         if (kind != RN_SA_KIND_NONE) {
-            rn_sa_set_add(kind == RN_SA_KIND_S ? &out->of_s[place] : &out->of_b[place],
-                          note->from);
+            rn_sa_set_add(kind == RN_SA_KIND_S ? &out->of_s[place] : &out->of_b[place], note->from);
         }
         /* never both of one peer */
         assert_false(rn_sa_set_has(&out->of_s[place], note->from) &&
@@ -56,8 +55,7 @@ static void read_reveal(const struct plot *p, const struct note *note, struct le
     assert_true(rn_reader_done(&r));
     /* only under a certificate, and under one only */
     assert_true(count_votes(p, out->seance, RN_SA_VOTE_SURVIVORS, note->m.transcript,
-                            (size_t)(note - p->notes)) >=
-                rn_sa_quorum(&p->sim->params));
+                            (size_t)(note - p->notes)) >= rn_sa_quorum(&p->sim->params));
     assert_true(!out->any || same(out->t2, note->m.transcript));
     out->any = true;
     memcpy(out->t2, note->m.transcript, RN_HASH_BYTES);
@@ -73,10 +71,10 @@ static void check_signed_once(const struct plot *p, size_t at)
     }
     for (size_t k = 0; k < at; k++) {
         const struct note *other = &p->notes[k];
-        const bool alike = other->from == note->from && other->m.type == type &&
-                           same(other->m.session, note->m.session) &&
-                           (type != RN_SA_CHUNK ||
-                            memcmp(other->m.body.data, note->m.body.data, 8) == 0);
+        const bool alike =
+            other->from == note->from && other->m.type == type &&
+            same(other->m.session, note->m.session) &&
+            (type != RN_SA_CHUNK || memcmp(other->m.body.data, note->m.body.data, 8) == 0);
         assert_true(!alike || memcmp(other->m.envelope.data, note->m.envelope.data,
                                      RN_SA_ENVELOPE_BYTES) == 0);
     }

@@ -5,8 +5,8 @@
  */
 #include "tests/simulation/collusion.h"
 
-#define FOR_EACH(i, set)                                                                           \
-    for (uint32_t i = rn_sa_set_next((set), 0); i < RN_SA_MEMBERS_MAX;                             \
+#define FOR_EACH(i, set)                                               \
+    for (uint32_t i = rn_sa_set_next((set), 0); i < RN_SA_MEMBERS_MAX; \
          i = rn_sa_set_next((set), i + 1))
 
 static struct rn_sa_set everybody(const struct plot *p)
@@ -70,9 +70,8 @@ static void clear_all(struct rn_buffer *buffers)
 static const struct rn_view no_head = {(const uint8_t *)"", 0};
 
 /* The coordinator's message to some; how many did not refuse it. */
-static uint32_t tell(struct plot *p, const struct face *f, enum rn_sa_type type,
-                     uint32_t recipient, const uint8_t *hash, struct rn_view body,
-                     const struct rn_sa_set *to)
+static uint32_t tell(struct plot *p, const struct face *f, enum rn_sa_type type, uint32_t recipient,
+                     const uint8_t *hash, struct rn_view body, const struct rn_sa_set *to)
 {
     const struct rn_sa_outgoing outgoing = {
         .type = type,
@@ -155,8 +154,8 @@ static void garble_entries(struct plot *p, struct face *f, uint32_t c, struct rn
 static void sign_shares(struct plot *p, struct face *f, uint32_t c)
 {
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
-    assert_true(rn_is_ok(rn_sa_shares_write(&f->t, c, &f->secrets[c], p->sim->identities[c],
-                                            &message, NULL)));
+    assert_true(rn_is_ok(
+        rn_sa_shares_write(&f->t, c, &f->secrets[c], p->sim->identities[c], &message, NULL)));
     if (wants(p, DEAL_FALSE)) {
         garble_entries(p, f, c, &message);
     }
@@ -193,8 +192,8 @@ static struct rn_mask_set *puppet_masks(const struct face *f, uint32_t c)
             assert_true(rn_is_ok(rn_mask_key_pair(&context, &f->secrets[c].mask, c,
                                                   &f->t.peers[i].mask, i, &key, NULL)));
         }
-        assert_true(rn_is_ok(
-            rn_mask_set_insert(masks, &key, i == c ? 1 : rn_mask_sign(c, i), NULL)));
+        assert_true(
+            rn_is_ok(rn_mask_set_insert(masks, &key, i == c ? 1 : rn_mask_sign(c, i), NULL)));
     }
     return masks;
 }
@@ -210,7 +209,8 @@ static void choose_values(struct plot *p, const struct face *f, uint32_t c, uint
         values[e] = value_of(vector, e, 65534);
         if (poisons) {
             const uint64_t far = cancels ? UINT64_C(40000) : UINT64_C(1) << (f->t.layout.bits - 1);
-            values[e] = (c == rn_sa_set_next(&p->corrupt, 0) ? values[e] + far : values[e] - far) & mask;
+            values[e] =
+                (c == rn_sa_set_next(&p->corrupt, 0) ? values[e] + far : values[e] - far) & mask;
         }
     }
     if (poisons) {

@@ -96,8 +96,7 @@ static void sign_sum(struct plot *p, const struct face *f, const struct rn_sa_ve
         const size_t size = rn_sa_layout_chunk_bytes(&f->t.layout, c);
         rn_sa_vector_pack(sum, c, packed);
         const struct rn_sa_chunk part = {c, rn_view_of(packed, size)};
-        rn_sa_chunk_leaf(&f->t, RN_SA_COORDINATOR, &part,
-                         leaves + (size_t)c * RN_HASH_BYTES);
+        rn_sa_chunk_leaf(&f->t, RN_SA_COORDINATOR, &part, leaves + (size_t)c * RN_HASH_BYTES);
         rn_sa_chunk_write(&f->t, RN_SA_COORDINATOR, c, part.packed,
                           p->sim->identities[SIM_COORDINATOR], &chunks[c]);
     }
@@ -271,8 +270,7 @@ static void receipts_stage(struct plot *p, struct face *f)
     }
     if (f->t.level < RN_SA_LEVEL_RECEIPTED && chance(p, 50)) { /* those for another sum too */
         clear_all(receipts);
-        const struct rn_sa_set any =
-            collect(p, RN_SA_RECEIPT, f->t.t2, no_head, &all, receipts);
+        const struct rn_sa_set any = collect(p, RN_SA_RECEIPT, f->t.t2, no_head, &all, receipts);
         rn_sa_receipts_write(receipts, &any, &body);
         (void)tell_receipts(p, f, &body);
         rn_buffer_clear(&body);

@@ -153,9 +153,8 @@ static void tell_certificate(struct plot *p, struct face *f)
     struct rn_buffer votes[PLACES] = {{0}};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     const struct ballot ballot = ballot_of(f, RN_SA_VOTE_SURVIVORS);
-    const struct rn_sa_set set =
-        collect(p, RN_SA_VOTE, f->t.t0, rn_view_of(ballot.body, RN_SA_VOTE_BODY), &f->t.survivors,
-                votes);
+    const struct rn_sa_set set = collect(
+        p, RN_SA_VOTE, f->t.t0, rn_view_of(ballot.body, RN_SA_VOTE_BODY), &f->t.survivors, votes);
     rn_sa_votes_write(votes, &set, &body);
     (void)broadcast(p, f, RN_SA_CERTIFICATE, rn_sa_certificate_apply, &body);
     clear_all(votes);
@@ -180,8 +179,8 @@ static bool tell_abort(struct plot *p, struct face *f)
     struct rn_buffer votes[PLACES] = {{0}};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     const struct ballot ballot = ballot_of(f, RN_SA_VOTE_ABORT);
-    struct rn_sa_set set = collect(
-        p, RN_SA_VOTE, f->t.t0, rn_view_of(ballot.body, RN_SA_VOTE_BODY), &f->t.joined, votes);
+    struct rn_sa_set set = collect(p, RN_SA_VOTE, f->t.t0, rn_view_of(ballot.body, RN_SA_VOTE_BODY),
+                                   &f->t.joined, votes);
     const bool whole = rn_sa_set_count(&set) >= rn_sa_quorum(&p->sim->params);
     if (whole) {
         rn_sa_votes_write(votes, &set, &body);
@@ -228,7 +227,8 @@ static void certificate_stage(struct plot *p, struct face *f)
     }
     if (f->t.level >= RN_SA_LEVEL_SURVIVORS) {
         for (enum forgery how = TOO_FEW; how < FORGERIES; how++) {
-            if (f->t.level < RN_SA_LEVEL_CERTIFIED && (wants(p, CERTIFICATE_FEW) || chance(p, 25))) {
+            if (f->t.level < RN_SA_LEVEL_CERTIFIED &&
+                (wants(p, CERTIFICATE_FEW) || chance(p, 25))) {
                 forge_certificate(p, f, how);
             }
         }

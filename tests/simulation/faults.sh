@@ -54,12 +54,12 @@ run() { # test program, pattern of its tests; true: it passes
   done
   [ "$1" = test_secagg_sum ] && objects+=(-Wl,--wrap=rn_sa_vector_in_range)
   cc "o/$1.o" "${objects[@]}" "${libraries[@]}" -o "$1" || exit 2
-  RONDO_JOB_TEST=$2 RONDO_JOB_COUNT=60 timeout 300 "./$1" >out.txt 2>&1
+  RONDO_JOB_TEST=$2 RONDO_JOB_COUNT=60 RONDO_CORRUPT_COUNT=1000 timeout 300 "./$1" >out.txt 2>&1
 }
 
 sources() {
   ls services/federation/*.c services/round/*.c services/wire/*.c services/store/store*.c \
-    services/store/memorystore.c crypto/secagg/*.c tests/simulation/memoryspool.c tests/simulation/job*.c tests/simulation/test_job_*.c tests/simulation/test_secagg_{floors,hostile,liars,sum}.c
+    services/store/memorystore.c crypto/secagg/*.c tests/simulation/memoryspool.c tests/simulation/job*.c tests/simulation/test_job_*.c tests/simulation/test_secagg_{corrupt,floors,hostile,liars,sum}.c
 }
 
 # fault NAME FILE OLD NEW TEST[:PATTERN]: OLD stands in FILE exactly once.

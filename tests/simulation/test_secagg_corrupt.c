@@ -17,9 +17,13 @@
 
 #include "tests/simulation/collusion.h"
 
+#include "tests/simulation/collusion_notes.c"
+
 #include "tests/simulation/collusion_sites.c"
 
 #include "tests/simulation/collusion_puppets.c"
+
+#include "tests/simulation/collusion_faces.c"
 
 #include "tests/simulation/collusion_rounds.c"
 
