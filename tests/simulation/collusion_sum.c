@@ -121,6 +121,53 @@ static void tell_false_secret(struct plot *p, struct face *f, const uint8_t *roo
     }
 }
 
+/* A Reveal that the corrupt member signs with the other secret's share of this dealer. */
+static void sign_false_reveal(struct plot *p, const struct face *f, uint32_t c, uint32_t dealer)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) truth = {0};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    struct rn_sa_secrets *secrets = rn_alloc(1, sizeof *secrets);
+    *secrets = f->secrets[c];
+    rn_sa_slots_choose(&f->t, secrets);
+    rn_sa_reveal_write(&f->t, c, secrets, p->sim->identities[c], &truth);
+    const struct rn_sa_message m = sim_parse(&truth);
+    rn_buffer_append(&body, m.body.data, m.body.length);
+    for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
+        body.data[at + 8] ^= body.data[at] == dealer ? 1 : 0;
+    }
+    sim_sign_again(p->sim, &m, rn_buffer_view(&body), NULL, NULL, &message);
+    (void)write_down(p, c, rn_buffer_view(&message));
+    rn_free(secrets);
+}
+
+/* A Result that blames: a corrupt member for a share that is false, or an honest one for its true
+ * answer, which nobody may believe. */
+static void tell_blame(struct plot *p, struct face *f, const uint8_t *root)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) proof = {0};
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    struct rn_sa_dealing dealing = {{0}, rn_alloc(f->t.n, RN_HASH_BYTES)};
+    const uint32_t holder = any_of(p, &f->t.survivors);
+    const uint32_t dealer = any_of(p, &f->t.linked);
+    if (rn_sa_set_has(&p->corrupt, holder)) {
+        sign_false_reveal(p, f, holder, dealer);
+    }
+    const struct note *reveal = find(p, holder, RN_SA_REVEAL, f->t.t2, no_head);
+    const struct note *shares = find(p, dealer, RN_SA_SHARES, f->t.t0, no_head);
+    if (reveal != NULL && rn_is_ok(rn_sa_shares_check(&f->t, &shares->m, dealing.leaves, NULL))) {
+        rn_buffer_append(&dealing.message, shares->bytes.data, shares->bytes.length);
+        rn_sa_blame_write(&f->t, dealer, &dealing, reveal->m.whole, &proof);
+        rn_sa_result_write(&f->t, root, f->opened, rn_buffer_view(&proof), &body);
+        (void)broadcast(p, f, RN_SA_RESULT, rn_sa_result_apply, &body);
+        const struct rn_sa_set honest = rn_sa_set_both(&f->t.blamed, &p->honest);
+        assert_true(rn_sa_set_empty(&honest));
+        saw(p, BLAME_FALSE);
+    }
+    rn_buffer_clear(&dealing.message);
+    rn_free(dealing.leaves);
+}
+
 /* An answer to a replay that is wrong: another byte, under the signature that the adversary has. */
 static void lie(struct plot *p, uint32_t to, const struct rn_buffer *truth, size_t at)
 {
@@ -194,6 +241,9 @@ static void announce(struct plot *p, struct face *f, const struct rn_sa_vector *
     rn_sa_vector_read(sum, 0, ELEMENTS, f->sum);
     if (wants(p, SECRET_FALSE)) {
         tell_false_secret(p, f, root);
+    }
+    if (f->t.level < RN_SA_LEVEL_RESULT && wants(p, BLAME_FALSE)) {
+        tell_blame(p, f, root);
     }
     if (f->t.level < RN_SA_LEVEL_RESULT) {
         f->alive = tell_result(p, f, root);
