@@ -43,6 +43,7 @@
     X(CERTIFICATE_FEW)  /* too few votes, one twice, votes for something else */          \
     X(CERTIFICATE_BOTH) /* an abort certificate, true or forged, beside it */             \
     X(SECRET_FALSE)     /* a Result with another secret */                                \
+    X(BLAME_FALSE)      /* an honest answer as a proof, or a corrupt one that is false */ \
     X(SUM_FORGED)       /* another sum, with a root of its own */                         \
     X(SUM_SPLIT)        /* two sums */                                                    \
     X(REPLAY_LIES)      /* false leaves and chunks */                                     \

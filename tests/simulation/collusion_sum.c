@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From the shares to the receipts. Included by test_secagg_corrupt.c.
+ * From the shares to the sum, and the receipts for it. Included by test_secagg_corrupt.c.
  */
 #include "tests/simulation/collusion.h"
 
@@ -56,13 +56,6 @@ static bool open_all(const struct plot *p, struct face *f)
     return all;
 }
 
-static const struct upload *upload_in(const struct plot *p, const struct face *f, uint32_t i)
-{
-    uint8_t root[RN_HASH_BYTES];
-    rn_sa_done_root(&f->t, i, root);
-    return find_upload(p, i, f->t.t1, root);
-}
-
 /* The sum of U3, as any coordinator computes it. */
 static void unmask(const struct plot *p, const struct face *f, struct rn_sa_vector *out)
 {
@@ -86,105 +79,6 @@ static void unmask(const struct plot *p, const struct face *f, struct rn_sa_vect
 
 /* ---- R5 */
 
-/* Signs the sum's chunks, and gives their root. */
-static void sign_sum(struct plot *p, const struct face *f, const struct rn_sa_vector *sum,
-                     struct rn_buffer *chunks, uint8_t *out_root)
-{
-    uint8_t leaves[CHUNKS * RN_HASH_BYTES];
-    for (uint32_t c = 0; c < CHUNKS; c++) {
-        uint8_t packed[512];
-        const size_t size = rn_sa_layout_chunk_bytes(&f->t.layout, c);
-        rn_sa_vector_pack(sum, c, packed);
-        const struct rn_sa_chunk part = {c, rn_view_of(packed, size)};
-        rn_sa_chunk_leaf(&f->t, RN_SA_COORDINATOR, &part, leaves + (size_t)c * RN_HASH_BYTES);
-        rn_sa_chunk_write(&f->t, RN_SA_COORDINATOR, c, part.packed,
-                          p->sim->identities[SIM_COORDINATOR], &chunks[c]);
-    }
-    rn_sa_chunk_root(&f->t, RN_SA_COORDINATOR, leaves, out_root);
-}
-
-static bool tell_result(struct plot *p, struct face *f, const uint8_t *root)
-{
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    rn_sa_result_write(&f->t, root, f->opened, no_head, &body);
-    return broadcast(p, f, RN_SA_RESULT, rn_sa_result_apply, &body);
-}
-
-static void tell_false_secret(struct plot *p, struct face *f, const uint8_t *root)
-{
-    const uint32_t victim = any_of(p, &f->t.linked);
-    const struct rn_scalar kept = f->opened[victim];
-    f->opened[victim].bytes[0] ^= 1;
-    saw(p, SECRET_FALSE);
-    if (!tell_result(p, f, root)) {
-        f->opened[victim] = kept;
-    }
-}
-
-/* An answer to a replay that is wrong: another byte, under the signature that the adversary has. */
-static void lie(struct plot *p, uint32_t to, const struct rn_buffer *truth, size_t at)
-{
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) forged = {0};
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    const struct rn_sa_message m = sim_parse(truth);
-    rn_buffer_append(&body, m.body.data, m.body.length);
-    body.data[at + below(p, (uint32_t)(body.length - at))] ^= 1;
-    struct rn_sa_message signer = m;
-    if (m.sender < PLACES && rn_sa_set_has(&p->honest, m.sender)) { /* another's place */
-        signer.sender = rn_sa_set_next(&p->corrupt, 0);
-    }
-    sim_sign_again(p->sim, &signer, rn_buffer_view(&body), NULL, NULL, &forged);
-    (void)hear(p, to, rn_buffer_view(&forged));
-    saw(p, REPLAY_LIES);
-}
-
-static void serve_one(struct plot *p, const struct face *f, uint32_t to, uint32_t member,
-                      const struct rn_sa_audit_request *request)
-{
-    const struct upload *u = upload_in(p, f, member);
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) truth = {0};
-    if (request->leaves) {
-        rn_sa_leaves_write(&f->t, member, u->leaves, p->sim->identities[SIM_COORDINATOR], &truth);
-    } else {
-        rn_buffer_append(&truth, u->chunks[request->chunk].data, u->chunks[request->chunk].length);
-    }
-    if (wants(p, REPLAY_LIES)) {
-        lie(p, to, &truth, request->leaves ? 4 : RN_SA_CHUNK_HEAD);
-    }
-    (void)hear(p, to, rn_buffer_view(&truth));
-}
-
-static void serve_replays(struct plot *p, struct face *f)
-{
-    for (bool busy = true; busy;) {
-        busy = false;
-        FOR_EACH(i, &f->told)
-        {
-            struct rn_sa_audit_request request;
-            if (p->asks[i].length == 0 || rn_sa_set_has(&f->deaf, i)) {
-                continue;
-            }
-            const struct rn_sa_message m = sim_parse(&p->asks[i]);
-            const bool ours = same(m.transcript, f->t.t2) &&
-                              rn_is_ok(rn_sa_audit_read(&f->t, m.body, &request, NULL));
-            rn_buffer_clear(&p->asks[i]);
-            if (!ours) {
-                continue;
-            }
-            busy = true;
-            if (wants(p, REPLAY_WITHHELD) && chance(p, 20)) {
-                rn_sa_set_add(&f->deaf, i);
-                saw(p, REPLAY_WITHHELD);
-                continue;
-            }
-            FOR_EACH(k, &request.members)
-            {
-                serve_one(p, f, i, k, &request);
-            }
-        }
-    }
-}
-
 /* One sum to those of the face, with its replay. */
 static void announce(struct plot *p, struct face *f, const struct rn_sa_vector *sum)
 {
@@ -194,6 +88,9 @@ static void announce(struct plot *p, struct face *f, const struct rn_sa_vector *
     rn_sa_vector_read(sum, 0, ELEMENTS, f->sum);
     if (wants(p, SECRET_FALSE)) {
         tell_false_secret(p, f, root);
+    }
+    if (f->t.level < RN_SA_LEVEL_RESULT && wants(p, BLAME_FALSE)) {
+        tell_blame(p, f, root);
     }
     if (f->t.level < RN_SA_LEVEL_RESULT) {
         f->alive = tell_result(p, f, root);

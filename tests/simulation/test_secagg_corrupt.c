@@ -29,6 +29,8 @@
 
 #include "tests/simulation/collusion_votes.c"
 
+#include "tests/simulation/collusion_results.c"
+
 #include "tests/simulation/collusion_sum.c"
 
 #include "tests/simulation/collusion_check.c"
