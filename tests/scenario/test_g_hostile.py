@@ -178,6 +178,42 @@ def hostile_coordinator(scenario):
     return fed
 
 
+def has_receipts(fed, names):
+    shown = status(fed.directory / "coordinator")
+    return shown["stage"] == "R5" and all(not row["missing"] for row in shown["members"] if row["name"] in names)
+
+
+def false_sum(scenario, attack, right):
+    """Round 1 is announced with one element changed, to all or to all but `right`: who is shown it sees it by the
+    uploads and holds a document against the coordinator; nobody takes an adapter from it."""
+    fed = scenario.federation(attack, members=4, rounds=2, head="local")
+    enough = scenario.work / f"{attack}-looked-at"
+    make_hostile(fed.coordinator, f"{attack}@1.1")
+    fed.coordinator.environment["RONDO_ATTACK_UNTIL"] = str(enough)
+    fed.start()
+    for name, member in fed.trainers.items():
+        if name in right:
+            continue
+        over = member.wait_for(event="round.aborted", round=1)
+        check(over["reason"] == "sum-forged" and over["detail"] == "not certified", f"{name}: {over}")
+        check(member.find(event="alarm.evidence", round=1), f"{name} holds no evidence")
+        until(lambda name=name: status(fed.directory / name)["evidence"] is not None, f"{name} shows its evidence")
+        against = status(fed.directory / name)["evidence"]["against"]
+        check(against == ["coordinator"], f"{name} accuses {against}")
+    until(lambda: has_receipts(fed, right), f"receipts of {right}")
+    enough.touch()
+    fed.finish()
+    check_struck(fed.coordinator)
+    check(outcomes(fed) == [("round-aborted", 1, 0), ("ok", 1, 4)], f"{outcomes(fed)}")
+    lost = fed.coordinator.find(event="round.aborted", round=1)
+    check(lost["reason"] == "receipt-quorum", f"{lost}")
+    for member in fed.trainers.values():
+        check(not said(member, event="round.done", round=1), f"{member.name} took an adapter of round 1")
+    check(not (fed.directory / "coordinator/state/adapters/round-0001").exists(), "an adapter of round 1 was published")
+    fed.check_agreement(alarms=["alarm.evidence"])
+    scenario.say(f"{attack}: who was shown a false sum saw it, the adapter stayed, the job went on")
+
+
 # ---- A plan once more
 
 
@@ -346,6 +382,8 @@ def hostile_member(scenario):
 
 def run(scenario):
     hostile_member(scenario)
+    false_sum(scenario, "forged", right=[])
+    false_sum(scenario, "twosums", right=["north", "south"])
     fed = hostile_coordinator(scenario)
     replayed_after_renewal(scenario, fed)
     replayed_under_another_name(scenario, fed)

@@ -54,7 +54,7 @@ run() { # test program, pattern of its tests; true: it passes
   done
   [ "$1" = test_secagg_sum ] && objects+=(-Wl,--wrap=rn_sa_vector_in_range)
   cc "o/$1.o" "${objects[@]}" "${libraries[@]}" -o "$1" || exit 2
-  RONDO_JOB_TEST=$2 RONDO_JOB_COUNT=60 timeout 300 "./$1" >out.txt 2>&1
+  RONDO_JOB_TEST=$2 RONDO_JOB_COUNT=60 RONDO_CORRUPT_COUNT=1000 timeout 300 "./$1" >out.txt 2>&1
 }
 
 sources() {

@@ -916,3 +916,53 @@ fault sa-forgery-is-not-proven $sa/member_result.c \
   'give_proof(m, actions);
         leave_audit(m);' '(void)give_proof;
         leave_audit(m);' test_secagg_sum
+
+# ---- Secure aggregation: coordinator and members corrupt together
+
+fault sa-one-vote-many-times $sa/msg_vote.c \
+  'least = message.sender + 1;
+    }
+    return rn_ok();' 'least = message.sender;
+    }
+    return rn_ok();' test_secagg_corrupt
+
+fault sa-certificate-one-vote-short $sa/msg_vote.c \
+  'RN_ENSURE(count >= claim->quorum,' 'RN_ENSURE(count + 1 >= claim->quorum,' test_secagg_corrupt
+
+fault sa-certificate-of-votes-for-other-survivors $sa/msg_vote.c \
+  'RN_ENSURE(survivors || abort, err,' 'RN_ENSURE(vote < 3, err,' test_secagg_corrupt
+
+fault sa-certificate-of-votes-of-both-kinds $sa/msg_vote.c \
+  'RN_ENSURE(vote == list->kind, err,' 'RN_ENSURE(true, err,' test_secagg_corrupt
+
+fault sa-a-round-is-joined-twice $sa/spent.c \
+  'context->attempt > plan->attempt),' 'context->attempt >= plan->attempt),' test_secagg_corrupt
+
+fault sa-spent-updates-are-encoded-again $sa/spent.c \
+  'RN_ENSURE(entry == NULL, err,' 'RN_ENSURE(true, err,' test_secagg_corrupt
+
+fault sa-a-restart-forgets-what-is-spent $sa/spent.c \
+  'return load_spent(spent, &record, err);' 'return rn_ok();' test_secagg_corrupt
+
+fault sa-a-restart-forgets-the-vote $sa/member_resume.c \
+  'm->vote = (enum rn_sa_vote)vote;' '' test_secagg_corrupt
+
+fault sa-upload-after-another-session-was-joined $sa/member.c \
+  '!rn_sa_spent_current(m->config.spent, m->t.session)' 'false' test_secagg_corrupt
+
+fault sa-abort-certificate-is-not-checked $sa/member_steps.c \
+  'RN_TRY(rn_sa_abort_certificate_check(&claim, message->body, err));' \
+  '(void)rn_sa_abort_certificate_check(&claim, message->body, err).code;' test_secagg_corrupt
+
+fault sa-late-abort-certificate-is-not-checked $sa/spent.c \
+  'RN_TRY(rn_sa_abort_certificate_check(&claim, message.body, err));' \
+  '(void)rn_sa_abort_certificate_check(&claim, message.body, err).code;' test_secagg_corrupt
+
+fault sa-nested-messages-are-not-verified $sa/transcript.c \
+  'return rn_sa_message_verify(message, key, err);
+}
+
+void' 'return rn_ok();
+}
+
+void' test_secagg_corrupt
