@@ -944,9 +944,6 @@ fault sa-spent-updates-are-encoded-again $sa/spent.c \
 fault sa-a-restart-forgets-what-is-spent $sa/spent.c \
   'return load_spent(spent, &record, err);' 'return rn_ok();' test_secagg_corrupt
 
-fault sa-a-restart-forgets-the-vote $sa/member_resume.c \
-  'm->vote = (enum rn_sa_vote)vote;' '' test_secagg_corrupt
-
 fault sa-upload-after-another-session-was-joined $sa/member.c \
   '!rn_sa_spent_current(m->config.spent, m->t.session)' 'false' test_secagg_corrupt
 

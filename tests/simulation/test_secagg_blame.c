@@ -76,7 +76,8 @@ static bool blame_falsely(struct sim *sim, uint32_t from, uint32_t to, struct rn
             sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
             sim_expect_refused(sim, from, to, rn_buffer_view(&forged));
             /* other commitments than the dealer's own would make any share false */
-            body.data[body.length - 2 * RN_HASH_BYTES - 1] ^= 1;
+            memcpy(body.data + body.length - 3 * RN_HASH_BYTES, a->t.peers[holder].mask.bytes,
+                   RN_POINT_BYTES);
             sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
             sim_expect_refused(sim, from, to, rn_buffer_view(&forged));
         }
