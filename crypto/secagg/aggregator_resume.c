@@ -206,11 +206,7 @@ static void say_end(const struct rn_sa_aggregator *a, struct rn_sa_actions *acti
         rn_sa_actions_add(actions, RN_SA_FINISHED)->blamed = a->blamed;
     }
     if (a->stage == RN_SA_STAGE_ABORTED) {
-        struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
-        action->reason = a->reason;
-        action->certified =
-            a->sent[RN_SA_ABORT_CERTIFICATE].length > 0 || a->sent[RN_SA_ACK_SET].length == 0;
-        action->blamed = a->blamed;
+        rn_sa_aggregator_tell_aborted(a, a->reason, actions);
     }
 }
 

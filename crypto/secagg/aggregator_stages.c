@@ -143,21 +143,31 @@ static void record_abort_call(struct rn_sa_aggregator *a, enum rn_sa_reason reas
     rn_buffer_blob(record, rn_buffer_view(&a->sent[RN_SA_ABORT_CALL]));
 }
 
+/* So that no update counts as spent: an abort certificate, or no T1 under which to upload. */
+static bool is_repeatable(const struct rn_sa_aggregator *a)
+{
+    return a->sent[RN_SA_ABORT_CERTIFICATE].length > 0 || a->sent[RN_SA_ACK_SET].length == 0;
+}
+
+void rn_sa_aggregator_tell_aborted(const struct rn_sa_aggregator *a, enum rn_sa_reason reason,
+                                   struct rn_sa_actions *actions)
+{
+    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
+    action->reason = reason;
+    action->blamed = a->blamed;
+    action->certified = is_repeatable(a);
+}
+
 void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                           struct rn_sa_actions *actions)
 {
-    const bool certified =
-        a->sent[RN_SA_ABORT_CERTIFICATE].length > 0 || a->sent[RN_SA_ACK_SET].length == 0;
-    if (!certified) { /* nobody shall wait for a certificate that does not come */
+    if (!is_repeatable(a)) { /* nobody shall wait for a certificate that does not come */
         rn_sa_abort_call_write(&a->t, (uint32_t)reason, true, a->config.identity,
                                &a->sent[RN_SA_ABORT_CALL]);
         rn_sa_aggregator_send(a, RN_SA_ABORT_CALL, &a->t.joined, actions);
     }
     rn_sa_aggregator_enter(a, RN_SA_STAGE_ABORTED, actions);
-    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
-    action->reason = reason;
-    action->blamed = a->blamed;
-    action->certified = certified;
+    rn_sa_aggregator_tell_aborted(a, reason, actions);
 }
 
 /* After the certificate. Made durable: a restarted coordinator must not collect shares or receipts

@@ -91,6 +91,9 @@ struct rn_sa_set rn_sa_aggregator_arrived(const struct rn_sa_aggregator *a);
 /* Calls the session off, for the reason. */
 void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                                struct rn_sa_actions *actions);
+/* Says that it ended without a sum, and whether its round may be repeated. */
+void rn_sa_aggregator_tell_aborted(const struct rn_sa_aggregator *a, enum rn_sa_reason reason,
+                                   struct rn_sa_actions *actions);
 /* Ends it without a sum. */
 void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                           struct rn_sa_actions *actions);

@@ -219,9 +219,9 @@ rn_result rn_sa_upload_find(struct rn_sa_aggregator *a, uint32_t member, struct 
 
 /* ---- Adding */
 
-/* Everything is read before the first is added: a place that lost a chunk must leave the sum alone.
- */
-static rn_result check_kept(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
+/* Everything is read, and put into the spool where it lay in memory, before the first is added: a
+ * place that lost a chunk must leave the sum alone. */
+static rn_result check_and_move(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
 {
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) bytes = {0};
     const bool move = a->uploads[member].chunks != NULL && a->config.spool != NULL;
@@ -246,7 +246,7 @@ static rn_result add_kept(struct rn_sa_aggregator *a, uint32_t member, struct rn
 static rn_result take(struct rn_sa_aggregator *a, uint32_t member, struct rn_error *err)
 {
     struct rn_sa_upload *upload = &a->uploads[member];
-    const rn_result checked = check_kept(a, member, err);
+    const rn_result checked = check_and_move(a, member, err);
     if (!rn_is_ok(checked)) {
         rn_sa_upload_clear(a, member);
         return checked;

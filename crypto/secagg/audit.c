@@ -13,10 +13,9 @@ struct rn_sa_audit {
     uint32_t self;
     const uint8_t *sum_leaves;
     struct rn_sa_open_masks *masks;
-    uint8_t
-        *leaves[RN_SA_MEMBERS_MAX]; /* [chunks][32] of a survivor's upload; NULL: not here yet */
-    uint32_t chunk;                 /* being replayed; layout.chunks: done */
-    struct rn_sa_set left;          /* of the survivors, for leaves or for this chunk */
+    uint8_t *leaves[RN_SA_MEMBERS_MAX]; /* [chunks][32] of an upload; NULL: not here yet */
+    uint32_t chunk;                     /* being replayed; layout.chunks: done */
+    struct rn_sa_set left;              /* of the survivors, for leaves or for this chunk */
     bool has_leaves;
     void *lanes; /* [chunk_elements + RN_SA_CANARIES] of this chunk */
     struct rn_buffer uploads[RN_SA_MEMBERS_MAX]; /* whole Chunks of it, for a proof */

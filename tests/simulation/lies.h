@@ -115,4 +115,33 @@ static inline void lie_refused(struct sim *sim, uint32_t to, const struct rn_sa_
     lie_bytes_refused(sim, to, rn_buffer_view(&forged), reason);
 }
 
+/* Members below this number answer with a false share of `of`, or of everybody. */
+struct lie_answers {
+    uint32_t count;
+    uint32_t of; /* SIM_COORDINATOR: of everybody */
+};
+
+static inline bool lie_answer(struct sim *sim, uint32_t from, uint32_t to,
+                              struct rn_buffer *message)
+{
+    (void)to;
+    const struct lie_answers *liars = sim->options.tamper_context;
+    const struct rn_sa_message m = sim_parse(message);
+    if (m.type != RN_SA_REVEAL || from >= liars->count) {
+        return true;
+    }
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
+    rn_buffer_append(&body, m.body.data, m.body.length);
+    for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
+        if (liars->of == SIM_COORDINATOR || body.data[at] == liars->of) {
+            body.data[at + 8] ^= (uint8_t)(1u << from); /* errors that do not cancel */
+        }
+    }
+    struct rn_buffer forged = {0};
+    sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
+    rn_buffer_clear(message);
+    *message = forged;
+    return true;
+}
+
 #endif

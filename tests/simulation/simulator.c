@@ -715,6 +715,20 @@ struct sim *sim_new(const struct sim_options *options)
     return sim;
 }
 
+struct sim *sim_tampered(uint32_t members, uint32_t colluding, uint32_t losses, sim_tamper *tamper,
+                         void *context)
+{
+    const struct sim_options options = {
+        .members = members,
+        .colluding = colluding,
+        .losses = losses,
+        .seed = members * 131 + colluding,
+        .tamper = tamper,
+        .tamper_context = context,
+    };
+    return sim_new(&options);
+}
+
 void sim_free(struct sim *sim)
 {
     sim_clear(sim);

@@ -112,6 +112,9 @@ void sim_init(struct sim *sim, const struct sim_options *options);
 void sim_clear(struct sim *sim);
 /* The same on the heap. */
 struct sim *sim_new(const struct sim_options *options);
+/* On a quiet network, with a liar on the wire; the seed follows from the cohort. */
+struct sim *sim_tampered(uint32_t members, uint32_t colluding, uint32_t losses, sim_tamper *tamper,
+                         void *context);
 void sim_free(struct sim *sim);
 /* Another attempt or round with the same members, ledgers and journals. */
 void sim_next_session(struct sim *sim, uint64_t round, uint32_t attempt);

@@ -7,55 +7,14 @@
 
 #include "crypto/secagg/aggregator_state.h"
 #include "crypto/secagg/member_state.h"
-
-static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses,
-                           sim_tamper *tamper, void *context)
-{
-    const struct sim_options options = {
-        .members = members,
-        .colluding = colluding,
-        .losses = losses,
-        .seed = members * 131 + colluding,
-        .tamper = tamper,
-        .tamper_context = context,
-    };
-    return sim_new(&options);
-}
-
-/* Members below this number answer with a false share of `of`, or of everybody. */
-struct liars {
-    uint32_t count;
-    uint32_t of; /* SIM_COORDINATOR: of everybody */
-};
-
-static bool answer_wrongly(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
-{
-    (void)to;
-    const struct liars *liars = sim->options.tamper_context;
-    const struct rn_sa_message m = sim_parse(message);
-    if (m.type != RN_SA_REVEAL || from >= liars->count) {
-        return true;
-    }
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    rn_buffer_append(&body, m.body.data, m.body.length);
-    for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
-        if (liars->of == SIM_COORDINATOR || body.data[at] == liars->of) {
-            body.data[at + 8] ^= (uint8_t)(1u << from); /* errors that do not cancel */
-        }
-    }
-    struct rn_buffer forged = {0};
-    sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
-    rn_buffer_clear(message);
-    *message = forged;
-    return true;
-}
+#include "tests/simulation/lies.h"
 
 /* Ten members, t = 6. Up to four false answers leave t right ones: the sum is right, every culprit
  * is named with a proof that every member checked, be its share one of b (5) or of s (9, lost). */
 static void check_wrong_shares(uint32_t count, uint32_t of)
 {
-    struct liars liars = {count, of};
-    struct sim *sim = new_sim(10, 1, 1, answer_wrongly, &liars);
+    struct lie_answers liars = {count, of};
+    struct sim *sim = sim_tampered(10, 1, 1, lie_answer, &liars);
     const bool lost = of == 9;
     if (lost) {
         sim->nodes[9].silent_from = RN_SA_DONE;
@@ -97,8 +56,8 @@ static void test_blamed_are_left_out(void **state)
 {
     (void)state;
     for (uint32_t forgets = 0; forgets < 2; forgets++) {
-        struct liars liars = {1, SIM_COORDINATOR};
-        struct sim *sim = new_sim(6, 1, 2, answer_wrongly, &liars);
+        struct lie_answers liars = {1, SIM_COORDINATOR};
+        struct sim *sim = sim_tampered(6, 1, 2, lie_answer, &liars);
         sim_run(sim, 400000);
         assert_int_equal(sim_check_sums(sim), 6);
         const struct rn_sa_set blamed = rn_sa_set_only(0);
@@ -132,7 +91,7 @@ static void test_blamed_are_left_out(void **state)
 static void test_excluded_may_not_join(void **state)
 {
     (void)state;
-    struct sim *sim = new_sim(6, 1, 2, NULL, NULL);
+    struct sim *sim = sim_tampered(6, 1, 2, NULL, NULL);
     sim_run(sim, TICK_MS);
     sim->aggregator->config.excluded = rn_sa_set_only(0);
     sim_run(sim, 400000);
@@ -155,7 +114,7 @@ static void test_too_few_shares(void **state)
 {
     (void)state;
     uint32_t first = 5; /* of ten, of whom six are needed */
-    struct sim *sim = new_sim(10, 1, 1, withhold_answers, &first);
+    struct sim *sim = sim_tampered(10, 1, 1, withhold_answers, &first);
     for (uint32_t k = 0; k < 100 && rn_sa_aggregator_stage(sim->aggregator) < RN_SA_STAGE_UNMASK;
          k++) {
         sim_run(sim, TICK_MS);
@@ -174,8 +133,8 @@ static void test_too_few_shares(void **state)
 static void test_opened_is_kept(void **state)
 {
     (void)state;
-    struct liars liars = {5, 7};
-    struct sim *sim = new_sim(10, 1, 1, answer_wrongly, &liars);
+    struct lie_answers liars = {5, 7};
+    struct sim *sim = sim_tampered(10, 1, 1, lie_answer, &liars);
     sim->nodes[9].silent_from = RN_SA_REVEAL;
     for (uint32_t k = 0; k < 200 && (sim->aggregator == NULL ||
                                      rn_sa_set_count(&sim->aggregator->got[RN_SA_REVEAL]) < 9);
@@ -250,7 +209,7 @@ static bool bad_reveal(struct sim *sim, uint32_t from, uint32_t to, struct rn_bu
 static void test_malformed_reveals(void **state)
 {
     (void)state;
-    struct sim *sim = new_sim(5, 1, 1, bad_reveal, NULL);
+    struct sim *sim = sim_tampered(5, 1, 1, bad_reveal, NULL);
     sim->nodes[4].silent_from = RN_SA_DONE;
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 4);

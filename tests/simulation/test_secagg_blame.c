@@ -7,48 +7,7 @@
 
 #include "crypto/secagg/aggregator_state.h"
 #include "crypto/secagg/member_state.h"
-
-static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses,
-                           sim_tamper *tamper, void *context)
-{
-    const struct sim_options options = {
-        .members = members,
-        .colluding = colluding,
-        .losses = losses,
-        .seed = members * 131 + colluding,
-        .tamper = tamper,
-        .tamper_context = context,
-    };
-    return sim_new(&options);
-}
-
-/* Members below this number answer with a false share of `of`, or of everybody. */
-struct liars {
-    uint32_t count;
-    uint32_t of; /* SIM_COORDINATOR: of everybody */
-};
-
-static bool answer_wrongly(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
-{
-    (void)to;
-    const struct liars *liars = sim->options.tamper_context;
-    const struct rn_sa_message m = sim_parse(message);
-    if (m.type != RN_SA_REVEAL || from >= liars->count) {
-        return true;
-    }
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    rn_buffer_append(&body, m.body.data, m.body.length);
-    for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
-        if (liars->of == SIM_COORDINATOR || body.data[at] == liars->of) {
-            body.data[at + 8] ^= 1;
-        }
-    }
-    struct rn_buffer forged = {0};
-    sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
-    rn_buffer_clear(message);
-    *message = forged;
-    return true;
-}
+#include "tests/simulation/lies.h"
 
 /* A coordinator that blames whom it likes: an honest answer as its proof, a proof twice, a proof
  * against another, proofs that are cut short or too many. */
@@ -89,7 +48,7 @@ static void test_false_blame(void **state)
 {
     (void)state;
     bool done = false;
-    struct sim *sim = new_sim(5, 1, 1, blame_falsely, &done);
+    struct sim *sim = sim_tampered(5, 1, 1, blame_falsely, &done);
     sim_run(sim, 400000);
     assert_true(done);
     assert_int_equal(sim_check_sums(sim), 5);
@@ -98,7 +57,7 @@ static void test_false_blame(void **state)
 
 /* The same proof twice, out of order, a byte less or more, at a true liar's cost. */
 struct repeated {
-    struct liars liars;
+    struct lie_answers liars;
     bool done;
 };
 
@@ -107,7 +66,7 @@ static bool repeat_blame(struct sim *sim, uint32_t from, uint32_t to, struct rn_
     struct repeated *repeated = sim->options.tamper_context;
     const struct rn_sa_message m = sim_parse(message);
     if (m.type == RN_SA_REVEAL) {
-        return answer_wrongly(sim, from, to, message);
+        return lie_answer(sim, from, to, message);
     }
     if (from != SIM_COORDINATOR || m.type != RN_SA_RESULT || to != 4 || repeated->done) {
         return true;
@@ -136,7 +95,7 @@ static void test_repeated_blame(void **state)
 {
     (void)state;
     struct repeated repeated = {{2, SIM_COORDINATOR}, false};
-    struct sim *sim = new_sim(10, 1, 1, repeat_blame, &repeated);
+    struct sim *sim = sim_tampered(10, 1, 1, repeat_blame, &repeated);
     sim_run(sim, 400000);
     assert_true(repeated.done);
     assert_int_equal(sim_check_sums(sim), 10);

@@ -11,20 +11,6 @@
 #include "crypto/secagg/member_state.h"
 #include "tests/simulation/lies.h"
 
-static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses,
-                           sim_tamper *tamper, void *context)
-{
-    const struct sim_options options = {
-        .members = members,
-        .colluding = colluding,
-        .losses = losses,
-        .seed = members * 131 + colluding,
-        .tamper = tamper,
-        .tamper_context = context,
-    };
-    return sim_new(&options);
-}
-
 /* ---- two U3 ---- */
 
 /* The upper half is shown survivors without member 0. */
@@ -68,7 +54,8 @@ static void test_split_survivors(void **state)
     (void)state;
     static const uint32_t sizes[][3] = {{4, 1, 1}, {5, 1, 1}, {7, 2, 2}};
     for (size_t k = 0; k < RN_ARRAY_LENGTH(sizes); k++) {
-        struct sim *sim = new_sim(sizes[k][0], sizes[k][1], sizes[k][2], split_survivors, NULL);
+        struct sim *sim =
+            sim_tampered(sizes[k][0], sizes[k][1], sizes[k][2], split_survivors, NULL);
         sim_run(sim, 400000);
         assert_false(sim->nodes[SIM_COORDINATOR].summed); /* no certificate for either */
         for (uint32_t i = 0; i < sim->params.members; i++) {
@@ -254,7 +241,7 @@ static void test_certificates(void **state)
 {
     (void)state;
     struct forger forger = {RN_SA_VOTE_SURVIVORS, false};
-    struct sim *sim = new_sim(7, 2, 2, before_certificate, &forger);
+    struct sim *sim = sim_tampered(7, 2, 2, before_certificate, &forger);
     sim->nodes[LOST].silent_from = RN_SA_DONE;
     sim_run(sim, 400000);
     assert_true(forger.done);
@@ -274,7 +261,7 @@ static void test_abort_certificates(void **state)
 {
     (void)state;
     struct forger forger = {RN_SA_VOTE_ABORT, false};
-    struct sim *sim = new_sim(7, 2, 2, no_done_of_two, &forger); /* five uploads: Q, and F */
+    struct sim *sim = sim_tampered(7, 2, 2, no_done_of_two, &forger); /* five uploads: Q, and F */
     sim_run(sim, 4000);
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
     assert_int_equal(rn_sa_aggregator_stage(sim->aggregator), RN_SA_STAGE_UPLOAD);

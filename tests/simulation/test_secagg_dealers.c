@@ -8,20 +8,6 @@
 #include "crypto/secagg/aggregator_state.h"
 #include "crypto/secagg/member_state.h"
 
-static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses,
-                           sim_tamper *tamper, void *context)
-{
-    const struct sim_options options = {
-        .members = members,
-        .colluding = colluding,
-        .losses = losses,
-        .seed = members * 131 + colluding,
-        .tamper = tamper,
-        .tamper_context = context,
-    };
-    return sim_new(&options);
-}
-
 /* How a dealer cheats the holders 1 .. victims after it. */
 enum cheat {
     GARBAGE,       /* in the sealed text */
@@ -126,7 +112,7 @@ static void test_bad_dealers(void **state)
                 continue;
             }
             struct bad_dealer bad = {2, victims, cheat};
-            struct sim *sim = new_sim(5, 1, 1, deal_badly, &bad);
+            struct sim *sim = sim_tampered(5, 1, 1, deal_badly, &bad);
             sim_run(sim, 400000);
             for (uint32_t k = 0; k < 4; k++) {
                 const uint32_t holder = (bad.dealer + 1 + k) % 5;
@@ -171,7 +157,7 @@ static bool deal_no_points(struct sim *sim, uint32_t from, uint32_t to, struct r
 static void test_no_points(void **state)
 {
     (void)state;
-    struct sim *sim = new_sim(5, 1, 1, deal_no_points, NULL);
+    struct sim *sim = sim_tampered(5, 1, 1, deal_no_points, NULL);
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 5);
     sim_free(sim);
@@ -209,7 +195,7 @@ static void test_complaints(void **state)
             uint32_t count = cohorts[c][1] + more;
             const bool ends = cohorts[c][0] == 3;
             struct sim *sim =
-                new_sim(cohorts[c][0], cohorts[c][1], cohorts[c][2], complain, &count);
+                sim_tampered(cohorts[c][0], cohorts[c][1], cohorts[c][2], complain, &count);
             sim_run(sim, 400000);
             const struct sim_node *coordinator = &sim->nodes[SIM_COORDINATOR];
             assert_true(coordinator->summed == !ends);
@@ -278,7 +264,7 @@ static bool zero_seed(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
 static void test_zero_seed(void **state)
 {
     (void)state;
-    struct sim *sim = new_sim(5, 1, 1, zero_seed, NULL);
+    struct sim *sim = sim_tampered(5, 1, 1, zero_seed, NULL);
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 5);
     sim_free(sim);

@@ -10,20 +10,6 @@
 #include "crypto/secagg/member_state.h"
 #include "tests/simulation/lies.h"
 
-static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses,
-                           sim_tamper *tamper, void *context)
-{
-    const struct sim_options options = {
-        .members = members,
-        .colluding = colluding,
-        .losses = losses,
-        .seed = members * 131 + colluding,
-        .tamper = tamper,
-        .tamper_context = context,
-    };
-    return sim_new(&options);
-}
-
 /* ---- every byte ---- */
 
 /* Before each honest message arrives, the same with one byte changed, cut short, and longer. */
@@ -56,7 +42,7 @@ static bool flip_bytes(struct sim *sim, uint32_t from, uint32_t to, struct rn_bu
 static void test_flipped_bytes(void **state)
 {
     (void)state;
-    struct sim *sim = new_sim(4, 1, 1, flip_bytes, NULL);
+    struct sim *sim = sim_tampered(4, 1, 1, flip_bytes, NULL);
     sim->nodes[3].silent_from = RN_SA_DONE; /* so that both kinds of secrets are opened */
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 3);
@@ -106,7 +92,7 @@ static void test_signed_lies(void **state)
 {
     (void)state;
     bool done[RN_SA_TYPE_LAST_] = {false};
-    struct sim *sim = new_sim(4, 1, 1, flip_signed, done);
+    struct sim *sim = sim_tampered(4, 1, 1, flip_signed, done);
     sim->nodes[3].silent_from = RN_SA_DONE;
     sim->options.delay_ms = 0;
     sim_run(sim, 400000);
@@ -178,7 +164,7 @@ static void test_another_version(void **state)
 {
     (void)state;
     struct told told = {.proofs = 0};
-    struct sim *sim = new_sim(4, 1, 1, say_it_otherwise, &told);
+    struct sim *sim = sim_tampered(4, 1, 1, say_it_otherwise, &told);
     sim->options.delay_ms = 300;
     sim_run(sim, 400000);
     assert_int_equal(told.proofs, 5);
@@ -211,7 +197,7 @@ static bool alter_sum(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
 static void test_altered_sum(void **state)
 {
     (void)state;
-    struct sim *sim = new_sim(4, 1, 1, alter_sum, NULL);
+    struct sim *sim = sim_tampered(4, 1, 1, alter_sum, NULL);
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 0); /* one receipt is no quorum */
     assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_RECEIPT_QUORUM);

@@ -8,20 +8,6 @@
 #include "crypto/secagg/aggregator_state.h"
 #include "crypto/secagg/member_state.h"
 
-static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses,
-                           sim_tamper *tamper, void *context)
-{
-    const struct sim_options options = {
-        .members = members,
-        .colluding = colluding,
-        .losses = losses,
-        .seed = members * 131 + colluding,
-        .tamper = tamper,
-        .tamper_context = context,
-    };
-    return sim_new(&options);
-}
-
 /* ---- Evidence ---- */
 
 /* A member signs version after version of its vote: each is refused, the first is the proof. */
@@ -57,7 +43,7 @@ static void test_one_proof(void **state)
 {
     (void)state;
     uint32_t proofs = 0;
-    struct sim *sim = new_sim(5, 1, 1, vote_often, &proofs);
+    struct sim *sim = sim_tampered(5, 1, 1, vote_often, &proofs);
     sim_run(sim, 400000);
     assert_int_equal(proofs, 1);
     assert_int_equal(sim_check_sums(sim), 5);
@@ -95,7 +81,7 @@ static void test_false_receipt(void **state)
 {
     (void)state;
     uint8_t adapter[RN_HASH_BYTES] = {0};
-    struct sim *sim = new_sim(5, 1, 1, false_receipt, adapter);
+    struct sim *sim = sim_tampered(5, 1, 1, false_receipt, adapter);
     sim_run(sim, 400000);
     struct rn_sa_set agreeing;
     struct rn_sa_set differing;
@@ -127,7 +113,7 @@ static rn_result read_guard(void *context, uint64_t first, uint32_t count, uint6
 static void test_out_of_range(void **state)
 {
     (void)state;
-    struct sim *sim = new_sim(5, 1, 1, NULL, NULL);
+    struct sim *sim = sim_tampered(5, 1, 1, NULL, NULL);
     sim->members[3]->config.params.value_max = UINT64_MAX; /* its own check is off */
     sim->members[3]->config.input = (struct rn_sa_input){read_guard, sim};
     sim_run(sim, 400000);
@@ -172,7 +158,7 @@ static bool bad_chunk(struct sim *sim, uint32_t from, uint32_t to, struct rn_buf
 static void test_bad_chunks(void **state)
 {
     (void)state;
-    struct sim *sim = new_sim(4, 1, 1, bad_chunk, NULL);
+    struct sim *sim = sim_tampered(4, 1, 1, bad_chunk, NULL);
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 4);
     sim_free(sim);

@@ -11,20 +11,6 @@
 #include "crypto/secagg/member_state.h"
 #include "tests/simulation/lies.h"
 
-static struct sim *new_sim(uint32_t members, uint32_t colluding, uint32_t losses,
-                           sim_tamper *tamper, void *context)
-{
-    const struct sim_options options = {
-        .members = members,
-        .colluding = colluding,
-        .losses = losses,
-        .seed = members * 131 + colluding,
-        .tamper = tamper,
-        .tamper_context = context,
-    };
-    return sim_new(&options);
-}
-
 /* ---- every split ---- */
 
 #define SPLIT_MAX 7u
@@ -138,7 +124,7 @@ static void test_every_split(void **state)
     (void)state;
     for (uint32_t members = RN_SA_MEMBERS_MIN; members <= SPLIT_MAX; members++) {
         for (uint32_t colluding = 1; colluding + 2 <= members; colluding++) {
-            struct sim *sim = new_sim(members, colluding, 0, NULL, NULL);
+            struct sim *sim = sim_tampered(members, colluding, 0, NULL, NULL);
             struct votes votes = {.t = {NULL, NULL}};
             uint32_t each = 0;
             sign_all(sim, &votes);
@@ -180,7 +166,7 @@ static bool hand(struct sim *sim, uint32_t to, const struct rn_buffer *message)
 /* The coordinator says both at once: the members whose bit is set hear of the abort first. */
 static void both_at_once(uint32_t members, uint32_t first, bool last)
 {
-    struct sim *sim = new_sim(members, 1, 0, hold_survivors, NULL);
+    struct sim *sim = sim_tampered(members, 1, 0, hold_survivors, NULL);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) call = {0};
     for (uint32_t k = 0; k < 200 && rn_sa_aggregator_stage(sim->aggregator) < RN_SA_STAGE_VOTE;
          k++) {
@@ -248,7 +234,7 @@ static uint32_t votes_in_journal(const struct sim_node *node)
  * calls the session off. Returns false when it ends before that point. */
 static bool crash_around_vote(uint64_t point, uint64_t restart_ms, uint32_t *out_kinds)
 {
-    struct sim *sim = new_sim(5, 1, 1, others_votes_are_lost, NULL);
+    struct sim *sim = sim_tampered(5, 1, 1, others_votes_are_lost, NULL);
     sim->nodes[1].crash_at = point;
     sim->nodes[1].restart_ms = restart_ms;
     for (uint32_t k = 0; k < 200 && (sim->aggregator == NULL ||
