@@ -19,6 +19,7 @@
 #include "crypto/secagg/spent.h"
 #include "services/federation/jobsum.h"
 #include "services/federation/participation.h"
+#include "services/round/roundvector.h"
 
 /* One secure-aggregation session as this member sees it. */
 struct rn_part_session {
@@ -28,8 +29,8 @@ struct rn_part_session {
     uint32_t attempt;
     uint8_t before[RN_HASH_BYTES]; /* adapter hash it starts from */
     struct rn_round_layout layout;
-    uint64_t *vector;       /* the integers to be summed, while they may be asked for */
-    enum rn_sa_stage stage; /* last one that was told */
+    struct rn_round_encoder encoder; /* of p->update; no layout: nothing may be asked for */
+    enum rn_sa_stage stage;          /* last one that was told */
     uint64_t stage_since_ms;
     uint32_t joined;  /* members of the session; 0 before it is known */
     bool wants_input; /* the offer is taken; the update is to be trained */

@@ -37,7 +37,7 @@ count=0
 
 flags=(-std=gnu11 -O1 -g -D_GNU_SOURCE '-DRN_VERSION="0"' -I.)
 libraries=("$build"/policy/librn_policy.a "$build"/crypto/librn_crypto.a "$build"/base/librn_base.a
-  -Wl,--wrap=rn_round_encode -lprotobuf-nanopb)
+  -Wl,--wrap=rn_round_encoder_init -lprotobuf-nanopb)
 read -ra packages < <(pkg-config --libs libsodium libcrypto libssl cmocka yaml-0.1 jansson)
 libraries+=("${packages[@]}" -lm -lpthread)
 

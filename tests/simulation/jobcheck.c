@@ -63,30 +63,29 @@ void job_trace(const struct job_node *node, const char *format, ...)
 
 /* ---- Vectors, as their members encoded them */
 
-rn_result __real_rn_round_encode(const struct rn_round_layout *layout,
-                                 const struct rn_round_report *report, const float *delta,
-                                 const struct rn_secret32 *key, uint64_t *out,
-                                 uint64_t *out_clipped, struct rn_error *err);
-rn_result __wrap_rn_round_encode(const struct rn_round_layout *layout,
-                                 const struct rn_round_report *report, const float *delta,
-                                 const struct rn_secret32 *key, uint64_t *out,
-                                 uint64_t *out_clipped, struct rn_error *err);
+rn_result __real_rn_round_encoder_init(struct rn_round_encoder *out,
+                                       const struct rn_round_layout *layout,
+                                       const struct rn_round_report *report, const float *delta,
+                                       const struct rn_secret32 *key, struct rn_error *err);
+rn_result __wrap_rn_round_encoder_init(struct rn_round_encoder *out,
+                                       const struct rn_round_layout *layout,
+                                       const struct rn_round_report *report, const float *delta,
+                                       const struct rn_secret32 *key, struct rn_error *err);
 
 static struct job *encoding; /* the job whose step runs */
 
-rn_result __wrap_rn_round_encode(const struct rn_round_layout *layout,
-                                 const struct rn_round_report *report, const float *delta,
-                                 const struct rn_secret32 *key, uint64_t *out,
-                                 uint64_t *out_clipped, struct rn_error *err)
+rn_result __wrap_rn_round_encoder_init(struct rn_round_encoder *out,
+                                       const struct rn_round_layout *layout,
+                                       const struct rn_round_report *report, const float *delta,
+                                       const struct rn_secret32 *key, struct rn_error *err)
 {
-    const rn_result result =
-        __real_rn_round_encode(layout, report, delta, key, out, out_clipped, err);
-    if (rn_is_ok(result) && encoding != NULL) {
+    RN_TRY(__real_rn_round_encoder_init(out, layout, report, delta, key, err));
+    if (encoding != NULL) {
         RN_BUG_IF(layout->elements > JOB_VECTOR_MAX);
-        memcpy(encoding->current->fresh, out, layout->elements * sizeof(*out));
+        RN_TRY(rn_round_encoder_read(out, 0, layout->elements, encoding->current->fresh, err));
         encoding->current->has_fresh = true;
     }
-    return result;
+    return rn_ok();
 }
 
 static struct job_vector *find_vector(struct job *job, uint32_t member, const uint8_t *session)

@@ -198,3 +198,24 @@ fault the-first-record-alone-is-looked-at services/host/jobhostmachine.c \
 fault a-charge-that-fails-is-left-out services/host/jobhostmachine.c \
   'return rn_siteledger_charge(host->ledger, err);' \
   'return rn_is_ok(rn_siteledger_charge(host->ledger, err)) ? rn_ok() : rn_ok();' test_siteledger
+
+# ---- A vector range by range
+
+fault a-range-forgets-its-place services/round/roundvector.c \
+  'layout->delta_offset + from, to - from' 'layout->delta_offset, to - from' test_round_vector
+
+fault a-range-starts-where-its-segment-does services/round/roundvector.c \
+  'segment->offset > first ? segment->offset : first' 'segment->offset' test_round_vector
+
+fault weights-multiply-heads-too services/round/roundvector.c \
+  'memcpy(out, encoder->head + first, heads * sizeof(*out));' \
+  'for (uint64_t i = 0; i < heads; i++) { out[i] = encoder->head[first + i] * encoder->weight; }' \
+  test_round_vector
+
+fault what-is-beyond-the-end-is-read services/round/roundvector.c \
+  'count <= layout->elements - first, err, RN_E_INTERNAL' \
+  'count <= layout->elements - first + 1, err, RN_E_INTERNAL' test_round_vector
+
+fault what-is-clipped-is-not-counted crypto/quantise.c \
+  'clipped += fabs((double)values[k]) > scale;' 'clipped += 0 * (fabs((double)values[k]) > scale);' \
+  test_quantise
