@@ -48,14 +48,13 @@ static void write_member(const struct rn_jobhost *host, uint32_t index,
     rn_buffer_format(
         out,
         "%s{\"name\":\"%s\",\"key\":\"%s\",\"connected\":%s,\"missing\":%s,\"declined\":%s,"
-        "\"waits\":%s,\"signed\":%s,\"stranded\":%s,\"why\":\"%s\",\"next_round\":%u,"
-        "\"since_ms\":%llu,"
-        "\"uplink_bytes\":%llu}",
+        "\"waits\":%s,\"signed\":%s,\"stranded\":%s,\"blamed\":%s,\"why\":\"%s\",\"next_round\":%u,"
+        "\"since_ms\":%llu,\"uplink_bytes\":%llu}",
         index == 0 ? "" : ",", host->site->roster.members[index].name, key,
         truth(member->connected), truth(member->missing), truth(member->declined),
-        truth(member->waits), truth(has_signed), truth(member->stranded), rn_code_name(member->why),
-        (unsigned)member->next_round, (unsigned long long)member->since_ms,
-        (unsigned long long)member->received);
+        truth(member->waits), truth(has_signed), truth(member->stranded), truth(member->blamed),
+        rn_code_name(member->why), (unsigned)member->next_round,
+        (unsigned long long)member->since_ms, (unsigned long long)member->received);
 }
 
 static void take_view(const struct rn_jobhost *host, struct rn_now now,

@@ -513,6 +513,7 @@ static struct rn_coordination_member member_view(const struct rn_coordination *c
         .declined = running && peer->declined_round == session->round &&
                     peer->declined_attempt == session->attempt,
         .stranded = peer->stranded,
+        .blamed = rn_sa_set_has(&c->blamed, index),
         .waits = peer->connection != 0 && peer->waits,
         .why = peer->why,
         .next_round = peer->next_round,

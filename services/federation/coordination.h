@@ -83,6 +83,7 @@ struct rn_coordination_member {
     bool declined;    /* takes no part in this attempt */
     bool waits;       /* takes no offer before it holds more signatures of the plan */
     bool stranded;    /* what it lacks is not kept any more */
+    bool blamed;      /* proven faulty in this job; it only follows from then on */
     enum rn_code why; /* of declined, or of the last refusal */
     uint32_t next_round;
     uint64_t since_ms; /* connected, or absent, for so long */

@@ -65,6 +65,9 @@ static const char *state_of(const json_t *member)
     if (is_true(member, "stranded")) {
         return "stranded: what it misses is not kept any more";
     }
+    if (is_true(member, "blamed")) {
+        return "BLAMED: it signed a false share; left out of this job, only follows";
+    }
     if (is_true(member, "waits")) {
         return "waits for signatures of the plan";
     }
