@@ -431,7 +431,8 @@ void rn_sa_member_tick(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_act
         rn_sa_member_enter(m, RN_SA_M_FOLLOWING, out_actions);
         return;
     }
-    if (m->config.params.retry_ms != 0 && now_ms >= m->retry_at_ms) {
+    const bool sending = m->state == RN_SA_M_DONE && m->sending;
+    if (m->config.params.retry_ms != 0 && now_ms >= m->retry_at_ms && !sending) {
         send_again(m, out_actions);
     }
 }
@@ -439,6 +440,7 @@ void rn_sa_member_tick(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_act
 void rn_sa_member_resend(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_actions *out_actions)
 {
     m->now_ms = now_ms;
+    m->sending = false; /* the transport that had them is gone */
     send_again(m, out_actions);
     if (m->state == RN_SA_M_FINISHED && m->receipted) {
         rn_sa_member_send(m, &m->receipt, out_actions);
@@ -525,8 +527,12 @@ rn_result rn_sa_member_bulk_sent(struct rn_sa_member *m, uint64_t now_ms,
                                  struct rn_sa_actions *out_actions, struct rn_error *err)
 {
     m->now_ms = now_ms;
+    if (m->state == RN_SA_M_DONE && m->sending) {
+        m->sending = false;
+        rn_sa_member_send(m, &m->outbox, out_actions);
+    }
     if (m->state != RN_SA_M_UPLOADING) {
-        return rn_ok(); /* a repeated upload: Done was sent */
+        return rn_ok();
     }
     if (!rn_sa_spent_current(m->config.spent, m->t.session)) {
         rn_sa_member_go_aborted(m, RN_SA_REASON_DECLINED, false, out_actions);

@@ -67,6 +67,7 @@ struct rn_sa_member {
     struct rn_mask_set *masks;
     uint8_t *leaves;   /* [chunks][32] of the upload */
     uint8_t *leaf_set; /* [chunks] */
+    bool sending;      /* chunks that were needed again are with the transport: Done follows them */
     struct rn_sa_vector sum;
     uint8_t *sum_leaves; /* [chunks][32] */
     uint8_t *sum_bits;   /* chunks still wanted */

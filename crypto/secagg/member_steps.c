@@ -8,6 +8,7 @@
 #include "crypto/maskkey.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/member_state.h"
+#include "crypto/secret.h"
 
 #include <string.h>
 
@@ -197,8 +198,13 @@ rn_result rn_sa_member_on_need(struct rn_sa_member *m, const struct rn_sa_messag
     struct rn_view bits;
     RN_TRY(rn_sa_need_read(&m->t, message->body, &bits, err));
     if (m->masks != NULL) {
-        ask_for_chunks(m, bits.data, actions);
-        rn_sa_member_send(m, &m->outbox, actions); /* Done, for a coordinator that restarted */
+        m->sending = !rn_secret_is_zero(bits.data, bits.length);
+        if (m->sending) {
+            ask_for_chunks(m, bits.data,
+                           actions); /* Done overtaking them would ask for them again */
+        } else {
+            rn_sa_member_send(m, &m->outbox, actions);
+        }
     }
     return rn_ok();
 }

@@ -962,3 +962,15 @@ void' 'return rn_ok();
 }
 
 void' test_secagg_corrupt
+
+fault sa-done-overtakes-needed-chunks crypto/secagg/member.c \
+  'now_ms >= m->retry_at_ms && !sending' 'now_ms >= m->retry_at_ms' \
+  test_secagg_uploads:test_done_follows_what_is_needed
+
+fault sa-done-is-forgotten-after-needed-chunks crypto/secagg/member.c \
+  'if (m->state == RN_SA_M_DONE && m->sending) {' 'if (false) {' \
+  test_secagg_uploads:test_done_follows_what_is_needed
+
+fault sa-done-stays-with-a-lost-transport crypto/secagg/member.c \
+  'm->sending = false; /* the transport that had them is gone */' '' \
+  test_secagg_uploads:test_done_follows_what_is_needed
