@@ -13,8 +13,7 @@
 rn_result rn_coord_signers_start(struct rn_coordination *c, struct rn_error *err)
 {
     c->signatures = *c->config.signatures;
-    return rn_signatures_verify(&c->signatures, c->basis->plan->hash, c->basis->roster, &c->signers,
-                                err);
+    return rn_signatures_verify(&c->signatures, c->basis->plan, c->basis->roster, &c->signers, err);
 }
 
 void rn_coord_signers_take(struct rn_coordination *c, struct rn_view text)

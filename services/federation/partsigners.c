@@ -43,8 +43,7 @@ rn_result rn_part_signers_start(struct rn_participation *p, struct rn_error *err
     const struct rn_job_basis *basis = p->config.basis;
     struct rn_part_signers *signers = &p->signers;
     signers->set = *p->config.signatures;
-    RN_TRY(
-        rn_signatures_verify(&signers->set, basis->plan->hash, basis->roster, &signers->who, err));
+    RN_TRY(rn_signatures_verify(&signers->set, basis->plan, basis->roster, &signers->who, err));
     return judge(p, err);
 }
 
