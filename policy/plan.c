@@ -136,9 +136,6 @@ static rn_result plan_check(const struct rn_yaml_index *index, struct rn_plan *p
     RN_TRY(check_lora(index, plan, err));
     RN_TRY(check_secagg(index, plan, err));
     RN_TRY(check_evaluation(index, plan, err));
-    if (rn_plan_is_blind(plan)) {
-        return rn_yaml_fail(index, "coordinator", err, "'blind' is not supported by this version");
-    }
     return check_rest(index, plan, err);
 }
 

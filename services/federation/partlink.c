@@ -48,6 +48,14 @@ void rn_part_send_status(struct rn_participation *p, const struct rn_wire_status
     }
 }
 
+void rn_part_send_signatures(struct rn_participation *p, struct rn_view text)
+{
+    const struct rn_wire_envelope envelope = {.body = RN_WIRE_SIGNATURES, .as.signatures = text};
+    if (p->greeted) {
+        send(p, &envelope);
+    }
+}
+
 void rn_part_send_ask(struct rn_participation *p)
 {
     rn_part_send_status(p, &(struct rn_wire_status){.round = p->next_round,

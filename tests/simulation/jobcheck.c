@@ -81,6 +81,11 @@ rn_result __wrap_rn_round_encode(const struct rn_round_layout *layout,
 {
     const rn_result result =
         __real_rn_round_encode(layout, report, delta, key, out, out_clipped, err);
+    if (rn_is_ok(result) && encoding != NULL && encoding->current->mood == JOB_POISONS) {
+        for (size_t e = 0; e < layout->delta_offset; e++) {
+            out[e] = rn_round_value_max(&layout->spec);
+        }
+    }
     if (rn_is_ok(result) && encoding != NULL) {
         RN_BUG_IF(layout->elements > JOB_VECTOR_MAX);
         memcpy(encoding->current->fresh, out, layout->elements * sizeof(*out));
@@ -507,6 +512,9 @@ void job_check_publish(struct job_node *node, const struct rn_publish_order *ord
 {
     struct job *job = node->job;
     const struct job_truth *truth = &job->truth[order->final ? node->rounds_done : order->round];
+    if (job->options.blind && node->place == job->coordinator) {
+        job_fail(job, "a blind coordinator publishes an adapter");
+    }
     if (order->best) {
         job_measure_check_best(node, order);
     }
@@ -519,8 +527,20 @@ void job_check_publish(struct job_node *node, const struct rn_publish_order *ord
     }
 }
 
+static void check_blindness(struct job *job)
+{
+    static const enum rn_record_kind kinds[] = {RN_RECORD_ADAPTER, RN_RECORD_BEST,
+                                                RN_RECORD_METRICS};
+    for (size_t k = 0; job->options.blind && k < RN_ARRAY_LENGTH(kinds); k++) {
+        if (job_records(job, job->coordinator, kinds[k]) != 0) {
+            job_fail(job, "a blind coordinator has records of kind %u", (unsigned)kinds[k]);
+        }
+    }
+}
+
 void job_check_end(struct job *job)
 {
+    check_blindness(job);
     job_measure_check_end(job);
     for (uint32_t i = 0; i <= job->options.members; i++) {
         const struct job_node *node = &job->nodes[i];

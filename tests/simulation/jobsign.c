@@ -35,7 +35,8 @@ static bool is_enough(const struct job_node *node, const struct rn_plan_signatur
         job_fail(job, "site %u holds a signature that does not hold", (unsigned)node->place);
     }
     bool enough = who.coordinator && who.members[node->place] &&
-                  who.member_count >= node->policy.plan.signers;
+                  who.member_count >= node->policy.plan.signers &&
+                  (!job->options.blind || who.group);
     for (uint32_t i = 0; i < node->policy.plan.signed_by_count; i++) {
         const int place = rn_roster_find_name(&job->roster, node->policy.plan.signed_by[i]);
         enough = enough && who.members[place];
