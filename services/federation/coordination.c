@@ -88,7 +88,8 @@ static void end_rounds(struct rn_coordination *c)
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_ENDED,
                                                    .outcome = c->result.code,
                                                    .summed = c->summed,
-                                                   .skipped = c->skipped});
+                                                   .skipped = c->skipped,
+                                                   .blind = c->blind});
 }
 
 static void gather(struct rn_coordination *c)

@@ -208,6 +208,9 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
         break;
     case RN_PART_WELCOMED:
         rn_part_signers_bring(p);
+        if (p->said_waits && p->signers.satisfied) { /* since the greeting */
+            rn_part_send_ask(p);
+        }
         RN_TRY(rn_part_session_resend(p, err));
         /* As when the bulk stream comes second: said again, Done makes the coordinator name the
          * chunks that it lacks. */

@@ -82,6 +82,7 @@ struct rn_participation {
     uint64_t connection; /* newest session stream; 0: none */
     bool greeted;        /* the coordinator's Hello was accepted on it */
     bool bulk;           /* a bulk stream stood */
+    bool said_waits;     /* the last greeting said that it waits for signatures */
     struct rn_wire_welcome welcome;
     uint64_t alone_since_ms; /* no greeted coordinator since, while greeted is false */
     uint64_t clone_since_ms; /* first refusal because this identity is connected already; 0 none */

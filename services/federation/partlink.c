@@ -85,7 +85,7 @@ void rn_part_send_hello(struct rn_participation *p)
     memcpy(hello->adapter_hash.bytes, p->config.model->adapter_hash, RN_HASH_BYTES);
     hello->next_round = p->next_round;
     memcpy(hello->incarnation, p->incarnation, sizeof(hello->incarnation));
-    hello->waits = !p->signers.satisfied;
+    hello->waits = p->said_waits = !p->signers.satisfied;
     send(p, &envelope);
 }
 
