@@ -137,6 +137,9 @@ enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a)
     const rn_result off = take_masks_off(a);
     RN_BUG_IF(!rn_is_ok(off)); /* all keys were checked; the cipher does not fail */
     rn_sa_vector_reduce(&a->vector);
+    if (a->t.context.blind) {
+        return RN_SA_UNMASK_DONE; /* every lane is random here: the members look at the range */
+    }
     const uint64_t largest = rn_sa_set_count(&a->t.survivors) * a->config.params.value_max;
     return rn_sa_vector_in_range(&a->vector, largest) ? RN_SA_UNMASK_DONE : RN_SA_UNMASK_RANGE;
 }

@@ -90,6 +90,8 @@ rn_result rn_sa_member_new(const struct rn_sa_member_config *config, struct rn_s
     RN_ENSURE(config->self < config->params.members && config->identity != NULL &&
                   config->spent != NULL && config->seed != NULL,
               err, RN_E_USAGE, "secagg member: identity, place, ledger or seed is missing");
+    RN_ENSURE((config->group != NULL) == config->context.blind, err, RN_E_USAGE,
+              "secagg member: a blind session, and no other, has a group key");
     const struct rn_identity_public *listed = &config->context.roster->members[config->self].key;
     RN_ENSURE(rn_identity_public_equal(listed, rn_identity_public_of(config->identity)), err,
               RN_E_IDENTITY, "the roster has another key for this member");

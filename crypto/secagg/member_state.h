@@ -68,9 +68,10 @@ struct rn_sa_member {
     uint8_t *leaves;   /* [chunks][32] of the upload */
     uint8_t *leaf_set; /* [chunks] */
     bool sending;      /* chunks that were needed again are with the transport: Done follows them */
-    struct rn_sa_vector sum;
-    uint8_t *sum_leaves; /* [chunks][32] */
-    uint8_t *sum_bits;   /* chunks still wanted */
+    struct rn_sa_vector sum; /* blinded until all of it came */
+    bool out_of_range;       /* blind: the sum is none, which the coordinator cannot see */
+    uint8_t *sum_leaves;     /* [chunks][32] */
+    uint8_t *sum_bits;       /* chunks still wanted */
     uint32_t sum_left;
     struct rn_sa_audit *audit; /* while AUDITING */
     uint64_t deadline_ms;      /* 0: none */

@@ -108,7 +108,8 @@ rn_result rn_sa_member_on_shares_set(struct rn_sa_member *m, const struct rn_sa_
     return rn_ok();
 }
 
-/* Keys of the own upload: the self mask, and a pair mask with every other member of U2. */
+/* Keys of the own upload: the self mask, a pair mask with every other member of U2 and, in a blind
+ * job, the stream that hides the sum from the coordinator. */
 static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, struct rn_error *err)
 {
     const struct rn_sa_transcript *t = &m->t;
@@ -117,7 +118,7 @@ static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, st
     memcpy(context.session, t->session, RN_HASH_BYTES);
     memcpy(context.transcript, t->t1, RN_HASH_BYTES);
     struct rn_mask_set *RN_CLEANUP(rn_mask_set_free_cleanup) masks =
-        rn_mask_set_new(rn_sa_set_count(&t->linked));
+        rn_mask_set_new(rn_sa_set_count(&t->linked) + (size_t)t->context.blind);
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
     for (uint32_t i = rn_sa_set_next(&t->linked, 0); i < RN_SA_MEMBERS_MAX;
          i = rn_sa_set_next(&t->linked, i + 1)) {
@@ -130,6 +131,10 @@ static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, st
                                     &key, err));
         }
         RN_TRY(rn_mask_set_insert(masks, &key, sign, err));
+    }
+    if (t->context.blind) {
+        rn_mask_key_blind(m->config.group, t->session, m->config.self, &key);
+        RN_TRY(rn_mask_set_insert(masks, &key, 1, err));
     }
     *out = RN_TAKE(masks);
     return rn_ok();

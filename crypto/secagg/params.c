@@ -5,6 +5,7 @@
 #include "crypto/maskstream.h"
 #include "crypto/pack.h"
 #include "crypto/roster.h"
+#include "crypto/secret.h"
 
 static rn_result check_times(const struct rn_sa_params *params, struct rn_error *err)
 {
@@ -113,6 +114,8 @@ rn_result rn_sa_context_check(const struct rn_sa_params *params,
     const uint32_t full = full_chunk(params);
     RN_ENSURE((context->elements + full - 1) / full <= RN_SA_CHUNKS_MAX, err, RN_E_CONFIG,
               "secagg: more than %u chunks; make chunks larger", RN_SA_CHUNKS_MAX);
+    RN_ENSURE(context->blind || rn_secret_is_zero(context->group_hash, RN_HASH_BYTES), err,
+              RN_E_CONFIG, "secagg: only a blind job has a group key");
     RN_ENSURE(context->attempt >= 1, err, RN_E_CONFIG, "secagg: attempts count from 1");
     return rn_ok();
 }
@@ -159,7 +162,7 @@ uint64_t rn_sa_layout_vector_bytes(const struct rn_sa_layout *layout)
 void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_params *params,
                        const struct rn_sa_context *context)
 {
-    uint8_t bytes[160];
+    uint8_t bytes[256];
     struct rn_writer w = rn_writer_to(bytes, sizeof bytes);
     rn_write_u32(&w, params->members);
     rn_write_u32(&w, params->colluding);
@@ -175,6 +178,9 @@ void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_par
     rn_write_u32(&w, 0); /* KEM: none */
     rn_write_u64(&w, context->elements);
     rn_write_bytes(&w, context->scales_hash, RN_HASH_BYTES);
+    rn_write_u32(&w, context->blind ? 1 : 0);
+    rn_write_bytes(&w, context->group_hash, RN_HASH_BYTES);
+    rn_write_bytes(&w, (const uint8_t[RN_HASH_BYTES]){0}, RN_HASH_BYTES); /* graph seed: none */
     RN_BUG_IF(!rn_writer_done(&w));
     const struct rn_view view = rn_view_of(bytes, w.position);
     rn_sha256(out, "rondo/v1 secagg params", &view, 1);

@@ -21,6 +21,8 @@ static void write_numbers(const struct rn_sa_transcript *t, uint32_t chunk, stru
     rn_buffer_u32(out, t->layout.chunk_elements);
     rn_buffer_u64(out, t->layout.elements);
     rn_buffer_append(out, t->context.scales_hash, RN_HASH_BYTES);
+    rn_buffer_u32(out, t->context.blind ? 1 : 0);
+    rn_buffer_append(out, t->context.group_hash, RN_HASH_BYTES);
     rn_buffer_u32(out, chunk);
 }
 
@@ -68,8 +70,12 @@ static rn_result read_numbers(const struct rn_roster *roster, struct rn_reader *
     params->chunk_elements = rn_read_u32(r);
     context->elements = rn_read_u64(r);
     rn_read_copy(r, context->scales_hash, RN_HASH_BYTES);
+    const uint32_t blind = rn_read_u32(r);
+    rn_read_copy(r, context->group_hash, RN_HASH_BYTES);
+    context->blind = blind == 1;
     *out_chunk = rn_read_u32(r);
-    RN_ENSURE(!r->failed && params->chunk_elements > 0 && rn_is_ok(rn_sa_params_check(params, err)),
+    RN_ENSURE(!r->failed && blind <= 1 && params->chunk_elements > 0 &&
+                  rn_is_ok(rn_sa_params_check(params, err)),
               err, RN_E_PEER_FORMAT, "proof: no numbers of a plan");
     return rn_ok();
 }

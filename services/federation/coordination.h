@@ -100,6 +100,7 @@ struct rn_coordination_view {
     struct rn_round_judgement judgement;
     enum rn_code outcome; /* of the job so far */
     bool draining;
+    bool blind; /* members hold the adapter; the hash is their word */
     uint8_t adapter_hash[RN_HASH_BYTES];
     struct rn_plan_signers signers; /* whose signatures of the plan are here */
     struct rn_job_evidence evidence;

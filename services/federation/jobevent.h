@@ -98,6 +98,7 @@ struct rn_job_event {
     const char *reason;  /* static; NULL: the name of outcome */
     bool head_untrained; /* ENDED: each member keeps a head of its own; the one written here is the
                             start */
+    bool blind;          /* ENDED, at a coordinator: members hold the adapter */
     bool has_hash;
     uint8_t hash[32];
     /* Filled by the driver, which alone knows them; NULL elsewhere. */

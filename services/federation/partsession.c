@@ -40,12 +40,15 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
         .threshold_min = p->config.policy->cohort.threshold_min,
         .spent = p->spent,
         .seed = seed,
+        .group = p->signers.group,
         .input = {read_input, p},
     };
     RN_TRY(basis->random(basis->random_context, seed->bytes, sizeof(seed->bytes), err));
-    return rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
+    RN_TRY(rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
                             attempt, rn_part_start_of(p, round), before, &out->params,
-                            &out->context, err);
+                            &out->context, err));
+    rn_round_session_blind(basis->plan, &p->signers.set, &out->context);
+    return rn_ok();
 }
 
 /* ---- Offers and other messages */

@@ -25,6 +25,7 @@ SCENARIOS = {  # what has to be found in each: findings, survivors, blamed
                 "reveal: member 0 gives a false share of member 2"], {0, 3, 5, 6, 7, 8, 9, 10, 11}, {0}),
     "wide": (["shares: what member 4 dealt to member 2 is no share"], {0, 1, 2, 3, 4}, set()),
     "abort": ([], None, set()),
+    "blind": ([], {0, 1, 2, 3}, set()),
 }
 FLIPS = 6  # in every message, beside all bytes of the first one of its type
 
@@ -137,6 +138,9 @@ def test_context(folder):
     session.aborted = False
     session.secrets["0"]["vector"][0] ^= 1
     expect(session.conclude, "sum")
+    recording = load(folder / "blind")
+    recording.secrets["group"] = "08" + recording.secrets["group"][2:]
+    expect(lambda: verify(recording, records(recording.wire)), "masked vector")
 
 
 def run_program(folder, *options):

@@ -3,7 +3,7 @@
  * Records one session of the simulator, for verifiers that share no code with it
  * (tests/parity/verify_session.py).
  *
- *     recordsession losses|wide|abort DIR
+ *     recordsession losses|wide|abort|blind DIR
  *
  * DIR, which exists, gets three files:
  *   session.wire   what was on the wire, in order of sending: "RNSAREC1", then for each message its
@@ -81,6 +81,16 @@ static const struct scenario scenarios[] = {
         .done_lost_from = 1,
         .done_lost_count = 2,
         .summed = false,
+    },
+    {
+        .name = "blind",
+        .options = {.members = 4, .colluding = 1, .losses = 1, .seed = 24, .blind = true},
+        .lost_after_shares = SIM_COORDINATOR,
+        .lost_after_done = 3,
+        .liar = SIM_COORDINATOR,
+        .bad_dealer = SIM_COORDINATOR,
+        .chunk_lost_of = SIM_COORDINATOR,
+        .summed = true,
     },
 };
 
@@ -188,7 +198,8 @@ static void write_identities(const struct sim *sim, struct rn_buffer *out)
         rn_buffer_format(out, "%s", i == 0 ? "" : ", ");
         write_hex(out, name, seed);
     }
-    rn_buffer_format(out, "}");
+    rn_buffer_format(out, "}, ");
+    write_hex(out, "group", sim->group.bytes);
 }
 
 static void write_roster(const struct sim *sim, struct rn_buffer *out)
@@ -209,11 +220,9 @@ static void write_context(const struct sim *sim, struct rn_buffer *out)
     const struct {
         const char *name;
         const uint8_t *hash;
-    } hashes[] = {{"plan", c->plan_hash},
-                  {"base", c->base_hash},
-                  {"adapter", c->adapter_hash},
-                  {"layout", c->layout_hash},
-                  {"scales", c->scales_hash}};
+    } hashes[] = {{"plan", c->plan_hash},       {"base", c->base_hash},
+                  {"adapter", c->adapter_hash}, {"layout", c->layout_hash},
+                  {"scales", c->scales_hash},   {"group", c->group_hash}};
     write_roster(sim, out);
     for (size_t k = 0; k < RN_ARRAY_LENGTH(hashes); k++) {
         write_hex(out, hashes[k].name, hashes[k].hash);
@@ -224,8 +233,8 @@ static void write_context(const struct sim *sim, struct rn_buffer *out)
     rn_buffer_format(out, "\"value_max\": %llu, \"chunk_elements\": %u, \"elements\": %llu,\n",
                      (unsigned long long)p->value_max, p->chunk_elements,
                      (unsigned long long)c->elements);
-    rn_buffer_format(out, "\"round\": %llu, \"attempt\": %u, \"active\": %u}\n",
-                     (unsigned long long)c->round, c->attempt, c->active);
+    rn_buffer_format(out, "\"round\": %llu, \"attempt\": %u, \"active\": %u, \"blind\": %u}\n",
+                     (unsigned long long)c->round, c->attempt, c->active, c->blind);
 }
 
 static void save(const char *directory, const char *name, const struct rn_buffer *content)
@@ -318,6 +327,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    (void)fprintf(stderr, "usage: recordsession losses|wide|abort DIR\n");
+    (void)fprintf(stderr, "usage: recordsession losses|wide|abort|blind DIR\n");
     return 64;
 }

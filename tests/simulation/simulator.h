@@ -33,6 +33,7 @@ struct sim_options {
     uint64_t value_max;      /* 0: 65534 */
     uint32_t elements;       /* 0: 11 */
     uint32_t chunk_elements; /* 0: 4 */
+    bool blind;              /* the coordinator is blind; the group key is sim->group */
     uint64_t seed;
     uint32_t drop_percent, duplicate_percent;
     uint64_t delay_ms; /* most; 0: none */
@@ -82,6 +83,7 @@ struct sim {
     struct rn_sa_params params;
     struct rn_sa_context context;
     struct rn_roster roster;
+    struct rn_secret32 group; /* of a blind job */
     struct rn_identity *identities[SIM_MEMBERS + 1];
     struct rn_sa_member *members[SIM_MEMBERS];
     struct rn_sa_spent *spent[SIM_MEMBERS];
@@ -121,6 +123,9 @@ void sim_next_session(struct sim *sim, uint64_t round, uint32_t attempt);
 /* Starts the aggregator (if it is not running) and lets time pass until all live nodes are done, or
  * limit_ms. */
 void sim_run(struct sim *sim, uint64_t limit_ms);
+
+/* What the streams of these members add to element e of a blind session's sum, modulo 2^b. */
+uint64_t sim_blinding(const struct sim *sim, const struct rn_sa_set *members, uint64_t element);
 
 /* Value e of member i's update. */
 uint64_t sim_value(const struct sim *sim, uint32_t member, uint64_t element);

@@ -270,7 +270,8 @@ static void print_text(const json_t *status)
         print_missing(members, strcmp(text_of(status, "stage"), "gather") == 0);
         print_unsigned(members);
     }
-    printf("adapter     %s\n", text_of(status, "adapter"));
+    printf("adapter     %s%s\n", text_of(status, "adapter"),
+           is_true(status, "blind") ? " (blind: members hold the adapter)" : "");
     print_certificate(json_object_get(status, "certificate"));
     if (members != NULL) {
         print_members(members);

@@ -22,10 +22,10 @@ class Numbers:
         self.keys = [bytes.fromhex(line[4]) for line in members]
         self.coordinator_key = bytes.fromhex(roster[1])
         self.roster = tagged_hash("rondo/v1 roster", context["roster"].encode())
-        for name in ("plan", "base", "adapter", "layout", "scales"):
+        for name in ("plan", "base", "adapter", "layout", "scales", "group"):
             setattr(self, name, bytes.fromhex(context[name]))
         for name in ("colluding", "losses", "honest", "value_max", "chunk_elements", "elements", "round", "attempt",
-                     "active"):
+                     "active", "blind"):
             setattr(self, name, context[name])
         self.members = n = len(members)
         self.quorum = (n + self.colluding) // 2 + 1
@@ -35,11 +35,12 @@ class Numbers:
         self.chunks = -(-self.elements // self.chunk_elements)
         need(3 <= n <= 128 and self.colluding >= 1 and self.honest >= 2 and self.colluding + self.honest <= n
              and self.losses + self.floor <= n and self.bits <= 53, "plan", "it is not feasible")
+        need(self.blind in (0, 1) and (self.blind or self.group == bytes(32)), "plan", "a group key in an open job")
 
     def params_hash(self):
         return H("params", u32(self.members, self.colluding, self.losses, self.honest), u64(self.value_max),
                  u32(self.bits, self.chunk_elements, CANARIES, PRG, SUM_CHECK, GRAPH, KEM), u64(self.elements),
-                 self.scales)
+                 self.scales, u32(self.blind), self.group, bytes(32))
 
     def session_id(self, nonce):
         return H("session id", u32(VERSION), self.plan, self.roster, u64(self.round), u32(self.attempt), self.base,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .primitives import H, signed_by, tagged_hash, u32, u64
 
-VERSION = 3
+VERSION = 4
 COORDINATOR, EVERYONE = 0xFFFFFFFE, 0xFFFFFFFF
 HEADER, ENVELOPE = 128, 192
 TAG = "rondo/v1 secagg message"

@@ -62,6 +62,10 @@ def pair_key(session, i, j, s_i):
     return hkdf(shared, session.sid, b"mask" + u32(min(i, j), max(i, j)) + session.t1)
 
 
+def blind_key(session, member):
+    return hkdf(bytes.fromhex(session.secrets["group"]), session.sid, b"blind" + u32(member))
+
+
 def stream(session, key, number):
     numbers = session.numbers
     count = numbers.chunk_count(number) + CANARIES
@@ -89,7 +93,16 @@ def masked(session, i, number):
         if j != i:
             key = pair_key(session, i, j, session.secret(i, "s"))
             total = combine(session, total, 1 if i < j else -1, stream(session, key, number))
+    if session.numbers.blind:
+        total = combine(session, total, 1, stream(session, blind_key(session, i), number))
     return total
+
+
+def unblinded(session, number, lanes):
+    """What members make of a chunk of a blind session's sum."""
+    for i in session.survivors:
+        lanes = combine(session, lanes, -1, stream(session, blind_key(session, i), number))
+    return lanes
 
 
 def replay(session, number):
@@ -194,8 +207,11 @@ def sum_chunk(session, m):
     numbers = session.numbers
     number, leaf, lanes = read_chunk(session, m, session.t2)
     count = numbers.chunk_count(number)
-    need(all(lane <= len(session.survivors) * numbers.value_max for lane in lanes[:count]), "range", "an element is out of it")
-    need(not any(lanes[count:]), "canary", "it is not 0")
+    if not numbers.blind or session.secrets:  # of a blind session only its members can tell
+        plain = unblinded(session, number, lanes) if numbers.blind else lanes
+        need(all(lane <= len(session.survivors) * numbers.value_max for lane in plain[:count]), "range",
+             "an element is out of it")
+        need(not any(plain[count:]), "canary", "it is not 0")
     for e, (announced, recomputed) in enumerate(zip(lanes, session.sum[number])):
         need(announced == recomputed, "sum", f"element {number * numbers.chunk_elements + e} is {announced} "
              f"and not {recomputed}")
@@ -210,7 +226,8 @@ def sum_chunk(session, m):
 def compare_with_vectors(session):
     for number in range(session.numbers.chunks) if session.secrets else ():
         total = [sum(lanes) for lanes in zip(*(vector_chunk(session, i, number) for i in session.survivors))]
-        need(total == session.sum[number], "sum", f"chunk {number} is not the sum of the vectors")
+        announced = session.sum[number]
+        need(total == (unblinded(session, number, announced) if session.numbers.blind else announced), "sum", f"chunk {number} is not the sum of the vectors")
         session.counts["elements of the sum from vectors"] += len(total) - CANARIES
 
 

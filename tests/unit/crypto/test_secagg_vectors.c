@@ -186,6 +186,27 @@ static void test_transcript(void **state)
     compare(v, "vote of 2 for T2", vote.data, vote.length);
 }
 
+/* The same session if its job were blind, and member 0's stream in the open one. */
+static void test_blind(void **state)
+{
+    struct vectors *v = *state;
+    struct rn_sa_context context = v->t.context;
+    struct rn_secret32 group;
+    struct rn_secret32 key;
+    uint8_t hash[RN_HASH_BYTES];
+    uint8_t nonce[32];
+    memset(nonce, 6, sizeof nonce);
+    memset(group.bytes, 7, sizeof group.bytes);
+    context.blind = true;
+    memset(context.group_hash, 8, sizeof context.group_hash);
+    rn_mask_key_blind(&group, v->t.session, 0, &key);
+    compare(v, "blind(0)", key.bytes, sizeof key.bytes);
+    rn_sa_params_hash(hash, &v->params, &context);
+    compare(v, "params hash of a blind job", hash, sizeof hash);
+    rn_sa_session_id(hash, &v->params, &context, v->t.roster_hash, nonce);
+    compare(v, "its session id", hash, sizeof hash);
+}
+
 /* Shares of member 0: 2 + 7x + 11x^2 and 102 + 13x + 17x^2. */
 static void draw(struct rn_scalar s[static 3], struct rn_scalar b[static 3])
 {
@@ -319,9 +340,8 @@ static void test_all_compared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transcript),
-        cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_vectors_of_0),
+        cmocka_unit_test(test_transcript),   cmocka_unit_test(test_blind),
+        cmocka_unit_test(test_shares),       cmocka_unit_test(test_vectors_of_0),
         cmocka_unit_test(test_all_compared),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
