@@ -81,6 +81,33 @@ static void tails_are_those_of_counting(void **state)
     }
 }
 
+/* case 38. Where numbers outgrow one limb, by Pascal's triangle in 128 bits. */
+static void tails_of_two_limbs(void **state)
+{
+    (void)state;
+    static unsigned __int128 choose[73][73];
+    static const struct rn_sa_rarity rarities[] = {{1, 1}, {7, 72}, {44, 100}};
+    for (uint32_t n = 0; n <= 72; n++) {
+        for (uint32_t k = 0; k <= n; k++) {
+            choose[n][k] = k == 0 ? 1 : choose[n - 1][k - 1] + choose[n - 1][k];
+        }
+    }
+    for (uint32_t marked = 0; marked <= 72; marked++) {
+        for (uint32_t drawn = 0; drawn <= 72; drawn++) {
+            for (size_t r = 0; r < RN_ARRAY_LENGTH(rarities); r++) {
+                const unsigned __int128 most =
+                    (choose[72][drawn] >> rarities[r].bits) / rarities[r].times;
+                unsigned __int128 tail = 0;
+                uint32_t a = marked < drawn ? marked : drawn;
+                while (tail += choose[marked][a] * choose[72 - marked][drawn - a], tail <= most) {
+                    a--;
+                }
+                assert_int_equal(rn_sa_tail_quantile(72, marked, drawn, rarities[r]), a);
+            }
+        }
+    }
+}
+
 /* A tail that is exactly as rare as asked: of 4 places 1 marked, 2 drawn, the marked one is among
  * them in 3 of 6 ways. At 1 / 2 none are allowed for, at 1 / 4 one. */
 static void exactly_as_rare_is_rare_enough(void **state)
@@ -189,6 +216,7 @@ static void larger_rosters(void **state)
         {1000, 100, 100, 140, 104, 32}, {129, 25, 12, 128, 78, 0},
         {200, 40, 20, 199, 121, 0},     {300, 60, 30, 138, 110, 39},
         {500, 100, 50, 170, 134, 47},   {1000, 200, 100, 208, 162, 56},
+        {129, 5, 15, 44, 29, 5}, /* 42, 28 if a member could be its own neighbour */
     };
     for (size_t k = 0; k < RN_ARRAY_LENGTH(rows); k++) {
         struct rn_sa_graph_sizes got;
@@ -383,6 +411,7 @@ int main(int argc, char **argv)
     rn_stream_init(&stream, &key);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tails_are_those_of_counting),
+        cmocka_unit_test(tails_of_two_limbs),
         cmocka_unit_test(exactly_as_rare_is_rare_enough),
         cmocka_unit_test(misuse_aborts),
         cmocka_unit_test(small_rosters_by_counting),
