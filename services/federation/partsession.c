@@ -120,6 +120,13 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
         refuse_offer(p, offer, (rn_result){RN_E_REFUSED}, &p->signers.missing);
         return false;
     }
+    if (!rn_part_epoch_is_drawn(p)) {
+        refuse_offer(p, offer,
+                     rn_fail(&err, RN_E_REFUSED, "the share graph is not drawn at this site"),
+                     &err);
+        rn_part_epoch_ask(p);
+        return false;
+    }
     if (memcmp(offer->adapter_hash, p->config.model->adapter_hash, RN_HASH_BYTES) != 0) {
         ask_for_missed(p, offer);
         return false;
@@ -130,7 +137,7 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
 bool rn_part_is_late(const struct rn_participation *p, uint32_t round, uint32_t attempt)
 {
     const struct rn_wire_welcome *welcome = &p->welcome;
-    return round < welcome->round ||
+    return !rn_part_epoch_takes_part(p) || round < welcome->round ||
            (round == welcome->round && attempt <= welcome->attempt && welcome->joined_late);
 }
 

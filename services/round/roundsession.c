@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "crypto/secagg/graph.h"
 #include "policy/groupsign.h"
 
 /* Members send their last message again after this long without an answer. */
@@ -67,6 +68,14 @@ rn_result rn_round_session(const struct rn_round_model *model, const struct rn_p
     *out_params = params;
     *out_context = context;
     return rn_ok();
+}
+
+bool rn_round_needs_epoch(const struct rn_plan *plan, uint32_t members)
+{
+    struct rn_sa_graph_sizes sizes;
+    const struct rn_plan_secagg *secagg = &plan->secagg;
+    return rn_is_ok(rn_sa_graph_plan(members, secagg->colluding, secagg->losses, &sizes, NULL)) &&
+           !sizes.complete;
 }
 
 void rn_round_session_blind(const struct rn_plan *plan, const struct rn_plan_signatures *signatures,

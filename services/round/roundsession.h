@@ -26,6 +26,10 @@ RN_MUST rn_result rn_round_session(const struct rn_round_model *model, const str
                                    struct rn_sa_params *out_params,
                                    struct rn_sa_context *out_context, struct rn_error *err);
 
+/* Is the share graph of the plan drawn before its first round (crypto/secagg/graph.h, epoch.h)?
+ * Only where rn_sa_graph_plan gives a sparse one for a roster of so many members. */
+bool rn_round_needs_epoch(const struct rn_plan *plan, uint32_t members);
+
 /* What a blind plan adds to a session's context: that it is blind, and by which group key document;
  * nothing in an open one. The signatures were verified. */
 void rn_round_session_blind(const struct rn_plan *plan, const struct rn_plan_signatures *signatures,
