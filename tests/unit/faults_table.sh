@@ -224,7 +224,7 @@ fault what-is-clipped-is-not-counted crypto/quantise.c \
 
 fault a-tail-begins-one-lower crypto/secagg/graphtail.c \
   'uint32_t i = marked < drawn ? marked : drawn;' \
-  'uint32_t i = (marked < drawn ? marked : drawn) - (marked > 1 && drawn > 1);' test_graph
+  'uint32_t i = (marked < drawn ? marked : drawn) - (marked > 1 && drawn > 1);' test_graphtail
 
 fault as-rare-as-asked-is-not-rare crypto/secagg/graphtail.c \
   '    return false;
@@ -233,16 +233,16 @@ fault as-rare-as-asked-is-not-rare crypto/secagg/graphtail.c \
 /* a * C(n, k) */' '    return true;
 }
 
-/* a * C(n, k) */' test_graph
+/* a * C(n, k) */' test_graphtail
 
 fault carries-are-lost crypto/secagg/graphtail.c \
-  'carry = (uint64_t)(sum >> 64);' 'carry = 0;' test_graph
+  'carry = (uint64_t)(sum >> 64);' 'carry = 0;' test_graphtail
 
 fault times-is-left-out crypto/secagg/graphtail.c \
-  'multiply(a, rarity.times);' 'multiply(a, 1);' test_graph
+  'multiply(a, rarity.times);' 'multiply(a, 1);' test_graphtail
 
 fault an-odd-bit-is-left-out crypto/secagg/graphtail.c \
-  'rarity.bits - rarity.bits / 2' 'rarity.bits / 2' test_graph
+  'rarity.bits - rarity.bits / 2' 'rarity.bits / 2' test_graphtail
 
 fault one-seed-instead-of-16 crypto/secagg/graph.c \
   'RN_SA_GRAPH_SECURITY_BITS + 4' 'RN_SA_GRAPH_SECURITY_BITS' test_graph
@@ -302,32 +302,32 @@ fault one-contribution-for-all-attempts crypto/secagg/epoch.c \
   '    memset(message + 64, 0, 4); rn_identity_sign(identity, TAG_SECRET,' test_epoch
 
 fault a-commitment-that-another-can-open crypto/secagg/epoch.c \
-  '    rn_write_u32(&w, place);' '    rn_write_u32(&w, 0 * place);' test_epoch
+  '    rn_write_u32(&w, place);' '    rn_write_u32(&w, 0 * place);' test_epoch_faces
 
 fault commitments-are-not-verified crypto/secagg/epoch.c \
   'return rn_identity_verify(&context->keys[out->place], TAG_COMMIT,' \
   'return rn_ok(); return rn_identity_verify(&context->keys[out->place], TAG_COMMIT,' test_epoch
 
 fault a-second-set-of-one-attempt crypto/secagg/epoch.c \
-  'memcmp(set->hash, revealed->set_hash, RN_HASH_BYTES) == 0);' 'true);' test_epoch
+  'memcmp(set->hash, revealed->set_hash, RN_HASH_BYTES) == 0);' 'true);' test_epoch_faces
 
 fault earlier-attempts-are-revealed-again crypto/secagg/epoch.c \
-  'set->attempt > revealed->attempt' 'set->attempt != revealed->attempt' test_epoch
+  'set->attempt > revealed->attempt' 'set->attempt != revealed->attempt' test_epoch_faces
 
 fault the-attempt-is-not-remembered crypto/secagg/epoch.c \
-  'revealed->attempt = set->attempt;' '' test_epoch
+  'revealed->attempt = set->attempt;' '' test_epoch_faces
 
 fault a-reveal-counts-under-every-set crypto/secagg/epoch.c \
   'rn_write_bytes(&w, set->hash, RN_HASH_BYTES);' \
-  'rn_write_bytes(&w, set->commitments[0], RN_HASH_BYTES);' test_epoch
+  'rn_write_bytes(&w, set->commitments[0], RN_HASH_BYTES);' test_epoch_faces
 
 fault reveals-are-not-held-against-commitments crypto/secagg/epoch.c \
   'RN_ENSURE(is_committed(context, set, out->place, out->value), err' 'RN_ENSURE(true, err' \
-  test_epoch
+  test_epoch_faces
 
 fault another-commitment-under-the-own-name crypto/secagg/epoch.c \
   'RN_ENSURE(is_committed(context, set, place, contribution.bytes), err' 'RN_ENSURE(true, err' \
-  test_epoch
+  test_epoch_faces
 
 fault the-last-position-never-moves crypto/secagg/epoch.c \
   '(uint64_t)p + 1)' '(uint64_t)p)' test_epoch
@@ -345,7 +345,7 @@ fault a-set-of-another-plan crypto/secagg/epochset.c \
   'memcmp(plan, context->plan_hash, sizeof plan) == 0' 'true' test_epoch
 
 fault a-missing-reveal-is-passed-over crypto/secagg/epochset.c \
-  'RN_ENSURE(entries[place].length > 0, err' 'RN_ENSURE(true, err' test_epoch
+  'RN_ENSURE(entries[place].length > 0, err' 'RN_ENSURE(true, err' test_epoch_faces
 
 fault reveals-in-any-order crypto/secagg/epochset.c \
   'RN_ENSURE(entry.place == set->places[k], err' 'RN_ENSURE(true, err' test_epoch
