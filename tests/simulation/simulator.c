@@ -6,8 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "crypto/maskkey.h"
-#include "crypto/maskstream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +14,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "tests/simulation/blinding.h"
 
 #define TICK_MS 250
 
@@ -159,12 +159,10 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         .adapter_hash = {3},
         .layout_hash = {4},
         .scales_hash = {5},
+        .blind = options->blind,
+        .group_hash = {options->blind ? 6 : 0},
     };
-    if (options->blind) {
-        sim->context.blind = true;
-        sim->context.group_hash[0] = 6;
-        sim->group.bytes[0] = 7;
-    }
+    sim->group.bytes[0] = 7;
     /* A replay goes to and fro once a chunk, on a network where everything takes so long. */
     const uint64_t replay_ms = 2 * (sim->options.delay_ms + TICK_MS) *
                                (sim->context.elements / sim->params.chunk_elements + 1);
@@ -412,28 +410,6 @@ static void send_bulk(struct sim *sim, uint32_t i, const struct rn_sa_action *ac
         assert_true(rn_is_ok(rn_sa_member_bulk_sent(sim->members[i], sim->now, &more, NULL)));
         execute(sim, i, &more);
     }
-}
-
-uint64_t sim_blinding(const struct sim *sim, const struct rn_sa_set *members, uint64_t element)
-{
-    const uint64_t lane = element + element / sim->params.chunk_elements * RN_SA_CANARIES;
-    const uint32_t bits = rn_sa_bits(&sim->params);
-    uint8_t session[RN_HASH_BYTES];
-    uint64_t sum = 0;
-    rn_sa_aggregator_session(sim->aggregator, session);
-    for (uint32_t i = 0; i < sim->params.members; i++) {
-        struct rn_secret32 key;
-        uint32_t narrow = 0;
-        uint64_t wide = 0;
-        if (!rn_sa_set_has(members, i)) {
-            continue;
-        }
-        rn_mask_key_blind(&sim->group, session, i, &key);
-        assert_true(rn_is_ok(rn_mask_add_u32(&narrow, lane, 1, &key, 1, NULL)));
-        assert_true(rn_is_ok(rn_mask_add_u64(&wide, lane, 1, &key, 1, NULL)));
-        sum += bits <= 32 ? narrow : wide;
-    }
-    return sum & (UINT64_MAX >> (64 - bits));
 }
 
 static const uint8_t next_adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */

@@ -124,9 +124,6 @@ void sim_next_session(struct sim *sim, uint64_t round, uint32_t attempt);
  * limit_ms. */
 void sim_run(struct sim *sim, uint64_t limit_ms);
 
-/* What the streams of these members add to element e of a blind session's sum, modulo 2^b. */
-uint64_t sim_blinding(const struct sim *sim, const struct rn_sa_set *members, uint64_t element);
-
 /* Value e of member i's update. */
 uint64_t sim_value(const struct sim *sim, uint32_t member, uint64_t element);
 /* Asserts on every node that has a sum: equal to the plain sum over the survivors it names. Returns
