@@ -974,3 +974,90 @@ fault sa-done-is-forgotten-after-needed-chunks crypto/secagg/member.c \
 fault sa-done-stays-with-a-lost-transport crypto/secagg/member.c \
   'm->sending = false; /* the transport that had them is gone */' '' \
   test_secagg_uploads:test_done_follows_what_is_needed
+
+# ---- Blind jobs
+
+fault no-stream-is-added crypto/secagg/member_steps.c \
+  '    if (t->context.blind) {
+        rn_mask_key_blind' '    if (t->context.blind && t == NULL) {
+        rn_mask_key_blind' \
+  test_secagg_blind
+
+fault one-stream-for-all crypto/secagg/member_steps.c \
+  'rn_mask_key_blind(m->config.group, t->session, m->config.self, &key);' \
+  'rn_mask_key_blind(m->config.group, t->session, 0, &key);' \
+  test_secagg_blind
+
+fault streams-of-u2-are-taken-off crypto/secagg/member_result.c \
+  'const struct rn_sa_set *survivors = &m->t.survivors;' \
+  'const struct rn_sa_set *survivors = &m->t.linked;' \
+  test_secagg_blind
+
+fault blind-range-is-not-looked-at crypto/secagg/member_result.c \
+  'm->out_of_range = same && blind && !in_range;' 'm->out_of_range = false;' \
+  test_secagg_blind
+
+fault blind-coordinator-looks-at-the-range crypto/secagg/aggregator_unmask.c \
+  'if (a->t.context.blind) {' 'if (a->t.context.blind && a == NULL) {' \
+  test_secagg_blind
+
+fault the-document-is-in-no-session-id crypto/secagg/params.c \
+  'rn_write_bytes(&w, context->group_hash, RN_HASH_BYTES);' \
+  'rn_write_bytes(&w, (const uint8_t[RN_HASH_BYTES]){0}, RN_HASH_BYTES);' \
+  test_secagg_blind
+
+fault blindness-is-in-no-session-id crypto/secagg/params.c \
+  'rn_write_u32(&w, context->blind ? 1 : 0);' 'rn_write_u32(&w, 0);' \
+  test_secagg_blind
+
+fault blind-coordinator-publishes $fed/coordoutcome.c \
+  'if (outcome->sum && !c->blind) {' 'if (outcome->sum) {' \
+  test_job_blind:test_members_publish*
+
+fault blind-coordinator-publishes-the-last $fed/coordination.c \
+  'if (c->round_count > 0 && !c->blind) {' 'if (c->round_count > 0) {' \
+  test_job_blind:test_members_publish*
+
+fault blind-coordinator-publishes-the-start $fed/coordresume.c \
+  'if (*out_published < 0 && !c->blind) {' 'if (*out_published < 0) {' \
+  test_job_blind:test_members_publish*
+
+fault blind-coordinator-forgets-the-hash $fed/coordresume.c \
+  'memcpy(c->blind_hash, results->last.after, sizeof(c->blind_hash));' '' \
+  test_job_blind:test_crashes*
+
+fault blind-round-without-adapter-counts $fed/coordsum.c \
+  'memcmp(info->adapter_hash, session->before, RN_HASH_BYTES) != 0, err, RN_E_ROUND_SUM,' \
+  'true, err, RN_E_ROUND_SUM,' \
+  test_job_blind:test_*poisoned*
+
+fault group-key-is-not-journalled $fed/coordsigners.c \
+  '    if (c->signers.group && !had) {' '    if (c->signers.group && !had && c == NULL) {' \
+  test_job_blind:test_coordinator_without_the_document
+
+fault blind-session-without-the-key $fed/coordination.c \
+  ' &&
+           rn_coord_signers_ready(c);' ';' \
+  test_job_blind:test_the_maker_never_comes
+
+fault members-do-not-wait-for-the-key $fed/partsigners.c \
+  'if (signers->satisfied && rn_plan_is_blind(basis->plan)) {' \
+  'if (signers->satisfied && rn_plan_is_blind(basis->plan) && basis->self == 0) {' \
+  test_job_blind:test_the_maker_never_comes
+
+fault the-maker-brings-nothing $fed/partsigners.c \
+  'if (basis->self == RN_GROUP_MAKER && signers->group != NULL) {' 'if (false) {' \
+  test_job_blind:test_members_publish*
+
+fault anybody-brings-a-document $fed/coordsigners.c \
+  'if (c->blind && index == RN_GROUP_MAKER &&' 'if (c->blind &&' \
+  test_job_blind:test_others_bring_nothing
+
+fault documents-without-end $fed/coordsigners.c \
+  'rn_budget_take(&c->peers[index].documents, &rate, c->clock_ms)) {' \
+  '(rn_budget_take(&c->peers[index].documents, &rate, c->clock_ms) || true)) {' \
+  test_job_blind:test_others_bring_nothing
+
+fault who-waited-waits-for-ever $fed/participation.c \
+  'if (p->said_waits && p->signers.satisfied) {' 'if (false) {' \
+  test_job_blind:test_methods_heads_and_weights

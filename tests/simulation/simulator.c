@@ -430,17 +430,16 @@ static void take_sum(struct sim *sim, uint32_t i)
             rn_is_ok(rn_sa_member_sum_read(sim->members[i], 0, (uint32_t)elements, sum, NULL)));
     }
     if (memcmp(info.adapter_hash, sim->context.adapter_hash, RN_HASH_BYTES) == 0) {
-        return; /* the members of a blind session found its sum out of range */
+        return; /* of a blind session: its sum was out of range */
     }
     for (uint64_t e = 0; e < elements; e++) {
         uint64_t plain = 0;
         for (uint32_t m = 0; m < sim->params.members; m++) {
             plain += rn_sa_set_has(&info.survivors, m) ? sim_value(sim, m, e) : 0;
         }
-        if (sim->context.blind && i == SIM_COORDINATOR) {
-            plain += sim_blinding(sim, &info.survivors, e);
-            plain &= UINT64_MAX >> (64 - rn_sa_bits(&sim->params));
-        }
+        const bool blind = sim->context.blind && i == SIM_COORDINATOR;
+        plain += blind ? sim_blinding(sim, &info.survivors, e) : 0;
+        plain %= (uint64_t)1 << rn_sa_bits(&sim->params);
         assert_int_equal(plain, sum[e]);
     }
     node->summed = true;

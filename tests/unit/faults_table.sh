@@ -353,3 +353,38 @@ fault reveals-in-any-order crypto/secagg/epochset.c \
 fault a-contribution-is-left-out-of-the-seed crypto/secagg/epochset.c \
   'rn_sha256_update(&hash, entry.value, sizeof entry.value);' \
   'if (k > 0) { rn_sha256_update(&hash, entry.value, sizeof entry.value); }' test_epoch
+
+# ---- Blind plans
+
+fault group-keys-are-not-signed policy/signature.c \
+  'out.length = sizeof out.bytes;' 'out.length = 32;' test_groupsign
+
+fault blind-signatures-without-keys policy/signature.c \
+  'RN_ENSURE(has_group(entry) == wanted, err, RN_E_PEER_AUTH,' \
+  'RN_ENSURE(has_group(entry) || wanted || true, err, RN_E_PEER_AUTH,' test_groupsign
+
+fault the-second-document-replaces-the-first policy/signature.c \
+  'RN_ENSURE(into->document_bytes == 0 ||' 'RN_ENSURE(true || into->document_bytes == 0 ||' \
+  test_groupsign
+
+fault documents-without-all-keys policy/groupsign.c \
+  'return signatures->blind && found == roster->count;' \
+  'return signatures->blind && found + 1 >= roster->count;' test_groupsign
+
+fault the-commitment-is-not-checked crypto/groupkey.c \
+  'if (memcmp(commitment, head.commitment, RN_HASH_BYTES) != 0) {' 'if (false) {' test_groupkey
+
+fault the-makers-signature-is-not-checked crypto/groupkey.c \
+  'RN_ENSURE(rn_is_ok(rn_identity_verify(&roster->members[RN_GROUP_MAKER].key, SIGN_TAG,
+                                          rn_view_of(document.data, signed_bytes),
+                                          document.data + signed_bytes, NULL)),' \
+  'RN_ENSURE(signed_bytes > 0,' test_groupkey
+
+fault group-keys-do-not-follow-the-plan crypto/groupkey.c \
+  'rn_identity_derive(identity, rn_view_of(plan_hash, RN_HASH_BYTES), "group member", out_secret);' \
+  'rn_identity_derive(identity, rn_view_of("", 0), "group member", out_secret);' test_groupkey
+
+fault all-members-have-one-stream crypto/maskkey.c \
+  '    rn_write_u32(&writer, index);
+' '    rn_write_u32(&writer, 0 * index);
+' test_groupkey
