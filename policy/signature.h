@@ -12,7 +12,7 @@
 #include "crypto/identity.h"
 #include "crypto/roster.h"
 
-#define RN_SIGNATURES_BYTES_MAX ((size_t)64 * 1024)
+#define RN_SIGNATURES_BYTES_MAX ((size_t)256 * 1024)
 #define RN_SIGNATURES_MAX (RN_ROSTER_MEMBERS_MAX + 1)
 #define RN_SIGNATURES_COORDINATOR "coordinator"
 

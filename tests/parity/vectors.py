@@ -38,6 +38,7 @@ def example():
     """A session as far as the vectors need it."""
     context = {"roster": roster(), "colluding": 1, "losses": 1, "honest": 2, "value_max": 65534, "chunk_elements": 4,
                "elements": 6, "round": 7, "attempt": 2, "active": 2}
+    context["seed"] = "00" * 32
     context.update({name: f"{k:02x}" * 32 for k, name in enumerate(("plan", "base", "adapter", "layout", "scales"), 1)})
     secrets = {str(i): {"s": S[i].to_bytes(32, "little").hex(), "b": B[i].to_bytes(32, "little").hex(),
                         "channel": CHANNEL[i].hex(), "vector": [1, 2, 3, 4, 5, 6]} for i in range(4)}

@@ -128,7 +128,7 @@ static void deal_garbage(struct sim *sim, const struct scenario *s, struct rn_bu
     for (uint32_t k = 0; k < s->victims; k++) {
         body.data[entries + (s->victim + k) * (size_t)RN_SA_SEALED_BYTES] ^= 1;
     }
-    rn_sa_shares_hash(&dealer->t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_hash(&dealer->t, m.sender, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(&dealer->t, m.sender, &hashes, root);
     sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, root, &forged);
     rn_buffer_clear(&dealer->shares); /* it stands by what it sent */
@@ -182,7 +182,7 @@ static void write_identities(const struct sim *sim, struct rn_buffer *out)
     rn_buffer_format(out, "{\"identities\": {");
     for (uint32_t i = 0; i <= sim->params.members; i++) {
         const uint32_t place = i < sim->params.members ? i : SIM_COORDINATOR;
-        const uint8_t seed[32] = {(uint8_t)place, 7};
+        const uint8_t seed[32] = {(uint8_t)place, 7, (uint8_t)(place >> 8)};
         char name[16];
         (void)rn_text_format(name, sizeof name, "%u", place == i ? i : RN_SA_COORDINATOR);
         rn_buffer_format(out, "%s", i == 0 ? "" : ", ");
@@ -213,7 +213,8 @@ static void write_context(const struct sim *sim, struct rn_buffer *out)
                   {"base", c->base_hash},
                   {"adapter", c->adapter_hash},
                   {"layout", c->layout_hash},
-                  {"scales", c->scales_hash}};
+                  {"scales", c->scales_hash},
+                  {"seed", c->graph_seed}};
     write_roster(sim, out);
     for (size_t k = 0; k < RN_ARRAY_LENGTH(hashes); k++) {
         write_hex(out, hashes[k].name, hashes[k].hash);

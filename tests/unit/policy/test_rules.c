@@ -21,10 +21,11 @@ static struct rn_policy_facts facts;
 static bool signed_by[RN_ROSTER_MEMBERS_MAX];
 static struct rn_error error;
 
-static struct rn_identity_public key_of(uint8_t number)
+static struct rn_identity_public key_of(uint32_t number)
 {
     struct rn_secret32 seed = {{0}};
-    seed.bytes[0] = number;
+    seed.bytes[0] = (uint8_t)number;
+    seed.bytes[1] = (uint8_t)(number >> 8);
     struct rn_identity *identity = rn_identity_from_seed(&seed);
     const struct rn_identity_public key = *rn_identity_public_of(identity);
     rn_identity_free(identity);
@@ -35,11 +36,11 @@ static void roster_make(uint32_t members)
 {
     memset(&roster, 0, sizeof roster);
     (void)rn_text_format(roster.federation, sizeof roster.federation, "clinics");
-    roster.coordinator = key_of(200);
+    roster.coordinator = key_of(2000);
     roster.count = members;
     for (uint32_t i = 0; i < members; i++) {
         (void)rn_text_format(roster.members[i].name, sizeof roster.members[i].name, "member-%u", i);
-        roster.members[i].key = key_of((uint8_t)(i + 1));
+        roster.members[i].key = key_of(i + 1);
     }
     assert_true(rn_is_ok(rn_roster_write(&roster, &roster_bytes, &error)));
 }
@@ -295,7 +296,7 @@ static void signed_by_means_keys(void **state)
     assert_int_equal(reason, RN_POLICY_SIGNER_MISSING);
 }
 
-/* What is written reads back as pins of the roster; all but the section stays; at most 128. */
+/* What is written reads back as pins of the roster; all but the section stays; at most 1024. */
 static void pins_are_written(void **state)
 {
     (void)state;
