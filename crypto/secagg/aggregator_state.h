@@ -23,9 +23,9 @@ struct rn_sa_upload {
 
 /* Shares that one member revealed, less those that were found false. */
 struct rn_sa_answers {
-    struct rn_sa_set members; /* of whom there is a share */
-    struct rn_sa_set checked; /* against the dealers' commitments */
-    struct rn_sa_set owed;    /* of whom its Reveal has an entry */
+    struct rn_sa_set members;  /* of whom there is a share */
+    struct rn_sa_set checked;  /* against the dealers' commitments */
+    struct rn_sa_set owed;     /* of whom its Reveal has an entry */
     struct rn_scalar shares[]; /* [|owed|], by place in it */
 };
 
@@ -43,20 +43,20 @@ struct rn_sa_aggregator {
     struct rn_sa_set caught[RN_SA_TYPE_LAST_]; /* signed two versions: the proof was given */
     /* Own broadcasts, whole; the share sets are made from the dealings each time. */
     struct rn_buffer sent[RN_SA_TYPE_LAST_];
-    struct rn_sa_dealing *dealings; /* [members] */
+    struct rn_sa_dealing *dealings;            /* [members] */
     struct rn_sa_set for_survivors, for_abort; /* votes */
-    struct rn_sa_upload *uploads; /* [members] */
-    struct rn_sa_set complete;  /* uploads in the masked sum */
-    uint64_t spool_bytes;       /* reserved in memory: whole vectors of the uploads under way */
-    struct rn_sa_vector vector; /* masked sum, then the sum */
-    bool spoiled;               /* half an upload is in it, and cannot be taken out again */
+    struct rn_sa_upload *uploads;              /* [members] */
+    struct rn_sa_set complete;                 /* uploads in the masked sum */
+    uint64_t spool_bytes;           /* reserved in memory: whole vectors of the uploads under way */
+    struct rn_sa_vector vector;     /* masked sum, then the sum */
+    bool spoiled;                   /* half an upload is in it, and cannot be taken out again */
     struct rn_sa_answers **answers; /* [members]; NULL: none came */
-    struct rn_sa_set tried;    /* Reveals at the last attempt to unmask */
-    struct rn_sa_set opened;   /* members whose secret is rebuilt */
-    struct rn_scalar *secrets; /* [members]: of those */
-    uint32_t *available;       /* [members]: shares of it that came and are not known to be false */
-    struct rn_sa_set blamed;   /* revealed a false share */
-    uint32_t *blamed_for;      /* [members]: of which dealer */
+    struct rn_sa_set tried;         /* Reveals at the last attempt to unmask */
+    struct rn_sa_set opened;        /* members whose secret is rebuilt */
+    struct rn_scalar *secrets;      /* [members]: of those */
+    uint32_t *available;     /* [members]: shares of it that came and are not known to be false */
+    struct rn_sa_set blamed; /* revealed a false share */
+    uint32_t *blamed_for;    /* [members]: of which dealer */
 };
 
 typedef rn_result rn_sa_aggregator_handler(struct rn_sa_aggregator *a,

@@ -14,10 +14,10 @@ struct rn_sa_audit {
     const uint8_t *sum_leaves;
     struct rn_sa_open_masks *masks;
     uint8_t **leaves;      /* [members][chunks][32] of an upload; NULL: not here yet */
-    uint32_t chunk;                     /* being replayed; layout.chunks: done */
-    struct rn_sa_set left;              /* of the survivors, for leaves or for this chunk */
+    uint32_t chunk;        /* being replayed; layout.chunks: done */
+    struct rn_sa_set left; /* of the survivors, for leaves or for this chunk */
     bool has_leaves;
-    void *lanes; /* [chunk_elements + RN_SA_CANARIES] of this chunk */
+    void *lanes;               /* [chunk_elements + RN_SA_CANARIES] of this chunk */
     struct rn_buffer *uploads; /* [members]: whole Chunks of it, for a proof */
     size_t kept;               /* bytes of them; none are kept beyond RN_SA_SUM_PROOF_MAX */
 };

@@ -95,8 +95,8 @@ rn_result rn_sa_member_new(const struct rn_sa_member_config *config, struct rn_s
     RN_TRY(rn_sa_context_check(&config->params, &config->context, err));
     const uint32_t threshold = rn_sa_threshold(&config->params);
     RN_ENSURE(threshold >= config->threshold_min, err, RN_E_REFUSED,
-              "secagg: %u shares rebuild a secret, this member's policy wants at least %u", threshold,
-              config->threshold_min);
+              "secagg: %u shares rebuild a secret, this member's policy wants at least %u",
+              threshold, config->threshold_min);
     RN_ENSURE(config->self < config->params.members && config->identity != NULL &&
                   config->spent != NULL && config->seed != NULL,
               err, RN_E_USAGE, "secagg member: identity, place, ledger or seed is missing");

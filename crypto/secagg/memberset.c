@@ -91,8 +91,8 @@ struct rn_sa_set rn_sa_set_both(const struct rn_sa_set *a, const struct rn_sa_se
 uint32_t rn_sa_set_next(const struct rn_sa_set *set, uint32_t from)
 {
     for (uint32_t w = from / 64; w < RN_SA_SET_WORDS; w++) {
-        const uint64_t rest = w == from / 64 ? set->word[w] >> (from % 64) << (from % 64)
-                                             : set->word[w];
+        const uint64_t rest =
+            w == from / 64 ? set->word[w] >> (from % 64) << (from % 64) : set->word[w];
         if (rest != 0) {
             return w * 64 + (uint32_t)__builtin_ctzll(rest);
         }

@@ -218,12 +218,11 @@ struct rn_sa_revealed {
     bool held; /* a share came */
     struct rn_scalar share;
 };
-/* One per member of the roster; those of whom the sender owes nothing stay unset. RN_E_PEER_PROTOCOL
- * when the kinds are not those that U3 dictates, or a share is missing that the sender
- * acknowledged. */
+/* One per member of the roster; those of whom the sender owes nothing stay unset.
+ * RN_E_PEER_PROTOCOL when the kinds are not those that U3 dictates, or a share is missing that the
+ * sender acknowledged. */
 RN_MUST rn_result rn_sa_reveal_read(const struct rn_sa_transcript *transcript, uint32_t sender,
-                                    struct rn_view body,
-                                    struct rn_sa_revealed *out,
+                                    struct rn_view body, struct rn_sa_revealed *out,
                                     struct rn_error *err);
 
 /* ---- Blame, a part of Result ---- */

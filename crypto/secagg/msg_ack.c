@@ -178,8 +178,9 @@ static rn_result check_dealer(const struct rn_sa_transcript *transcript,
     if (!rn_sa_set_has(&transcript->handed, dealer)) {
         return rn_sa_transcript_nested(transcript, envelope, RN_SA_SHARES, transcript->t0, err);
     }
-    RN_ENSURE(rn_sa_set_has(&transcript->dealers, dealer) && memcmp(transcript->peers[dealer].shares_envelope, envelope->envelope.data,
-                     RN_SA_ENVELOPE_BYTES) == 0,
+    RN_ENSURE(rn_sa_set_has(&transcript->dealers, dealer) &&
+                  memcmp(transcript->peers[dealer].shares_envelope, envelope->envelope.data,
+                         RN_SA_ENVELOPE_BYTES) == 0,
               err, RN_E_PEER_PROTOCOL,
               "ack set: the shares of member %u are not those that were handed out", dealer);
     return rn_ok();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * R4. Reveal, member to coordinator, under a certificate alone: for every member of U2 in the own
- * circle of the graph exactly one share: of the self seed b of a survivor, of the mask secret s of a lost member. The other share
- * is erased before the first byte leaves.
+ * circle of the graph exactly one share: of the self seed b of a survivor, of the mask secret s of
+ * a lost member. The other share is erased before the first byte leaves.
  */
 #include "base/guard.h"
 #include "crypto/secagg/messages.h"
@@ -79,8 +79,7 @@ void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self
 }
 
 rn_result rn_sa_reveal_read(const struct rn_sa_transcript *transcript, uint32_t sender,
-                            struct rn_view body,
-                            struct rn_sa_revealed *out, struct rn_error *err)
+                            struct rn_view body, struct rn_sa_revealed *out, struct rn_error *err)
 {
     memset(out, 0, transcript->graph.members * sizeof *out);
     const struct rn_sa_set members = rn_sa_reveal_members(transcript, sender);

@@ -2,10 +2,10 @@
  *
  * R1. Shares, member to coordinator: commitments to the coefficients of the two polynomials that
  * share the mask secret s and the self seed b (crypto/feldman.h), and for every member of T0 that
- * is of the dealer's circle in the graph, by place, its shares of both, sealed. The signature covers a root over the commitments and the
- * sealed entries, so that a holder can check its own entry with the list of leaves.
- * Share set, coordinator to one holder: of every dealer in its circle the signed envelope,
- * commitments, leaves, and the holder's own entry.
+ * is of the dealer's circle in the graph, by place, its shares of both, sealed. The signature
+ * covers a root over the commitments and the sealed entries, so that a holder can check its own
+ * entry with the list of leaves. Share set, coordinator to one holder: of every dealer in its
+ * circle the signed envelope, commitments, leaves, and the holder's own entry.
  */
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -123,8 +123,7 @@ static void draw(const struct rn_sa_transcript *transcript, struct rn_sa_secrets
     const size_t t = transcript->threshold;
     rn_shamir_draw(&secrets->mask, t, &secrets->stream, out->coefficients);
     rn_shamir_draw(&secrets->self, t, &secrets->stream, out->coefficients + t);
-    struct rn_point *RN_CLEANUP(rn_free_cleanup) commitments =
-        rn_alloc(2 * t, sizeof *commitments);
+    struct rn_point *RN_CLEANUP(rn_free_cleanup) commitments = rn_alloc(2 * t, sizeof *commitments);
     rn_feldman_commit(out->coefficients, t, commitments);
     rn_feldman_commit(out->coefficients + t, t, commitments + (t - 1));
     rn_buffer_append(out_body, commitments, 2 * rn_sa_coefficient_bytes(transcript));

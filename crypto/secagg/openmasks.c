@@ -17,8 +17,7 @@ static rn_result add_key(struct rn_sa_open_masks *masks, const struct rn_secret3
                          struct rn_error *err)
 {
     if (masks->count == 0 || rn_mask_set_count(masks->sets[masks->count - 1]) == RN_MASK_SET_MAX) {
-        masks->sets =
-            rn_realloc(masks->sets, masks->count, masks->count + 1, sizeof *masks->sets);
+        masks->sets = rn_realloc(masks->sets, masks->count, masks->count + 1, sizeof *masks->sets);
         masks->sets[masks->count++] = rn_mask_set_new(RN_MASK_SET_MAX);
     }
     return rn_mask_set_insert(masks->sets[masks->count - 1], key, sign, err);

@@ -3,7 +3,7 @@
  * Records one session of the simulator, for verifiers that share no code with it
  * (tests/parity/verify_session.py).
  *
- *     recordsession losses|wide|abort DIR
+ *     recordsession losses|wide|abort|ring DIR
  *
  * DIR, which exists, gets three files:
  *   session.wire   what was on the wire, in order of sending: "RNSAREC1", then for each message its
@@ -81,6 +81,18 @@ static const struct scenario scenarios[] = {
         .done_lost_from = 1,
         .done_lost_count = 2,
         .summed = false,
+    },
+    {
+        .name = "ring",
+        .options = {.members = 129, .colluding = 1, .losses = 2, .seed = 24, .elements = 3},
+        .lost_after_shares = SIM_COORDINATOR,
+        .lost_after_done = SIM_COORDINATOR,
+        .liar = SIM_COORDINATOR,
+        .bad_dealer = SIM_COORDINATOR,
+        .chunk_lost_of = SIM_COORDINATOR,
+        .done_lost_from = 5,
+        .done_lost_count = 1,
+        .summed = true,
     },
 };
 
@@ -209,12 +221,9 @@ static void write_context(const struct sim *sim, struct rn_buffer *out)
     const struct {
         const char *name;
         const uint8_t *hash;
-    } hashes[] = {{"plan", c->plan_hash},
-                  {"base", c->base_hash},
-                  {"adapter", c->adapter_hash},
-                  {"layout", c->layout_hash},
-                  {"scales", c->scales_hash},
-                  {"seed", c->graph_seed}};
+    } hashes[] = {{"plan", c->plan_hash},       {"base", c->base_hash},
+                  {"adapter", c->adapter_hash}, {"layout", c->layout_hash},
+                  {"scales", c->scales_hash},   {"seed", c->graph_seed}};
     write_roster(sim, out);
     for (size_t k = 0; k < RN_ARRAY_LENGTH(hashes); k++) {
         write_hex(out, hashes[k].name, hashes[k].hash);
@@ -319,6 +328,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    (void)fprintf(stderr, "usage: recordsession losses|wide|abort DIR\n");
+    (void)fprintf(stderr, "usage: recordsession losses|wide|abort|ring DIR\n");
     return 64;
 }

@@ -28,9 +28,8 @@ rn_result __wrap_rn_sa_graph_plan(uint32_t members, uint32_t colluding, uint32_t
 /* The rule: t = k/2 + 2 + a. */
 static inline void plant(uint32_t degree, uint32_t corrupt_max)
 {
-    planted = (struct rn_sa_graph_sizes){.degree = degree,
-                                         .threshold = degree / 2 + 2 + corrupt_max,
-                                         .corrupt_max = corrupt_max};
+    planted = (struct rn_sa_graph_sizes){
+        .degree = degree, .threshold = degree / 2 + 2 + corrupt_max, .corrupt_max = corrupt_max};
 }
 
 #endif

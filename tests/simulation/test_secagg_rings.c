@@ -31,8 +31,7 @@ static bool hold_to_circle(struct sim *sim, uint32_t from, uint32_t to, struct r
     const struct rn_sa_transcript *t = &sim->members[from]->t;
     const struct rn_sa_set *of = m.type == RN_SA_SHARES ? &t->joined : &t->linked;
     size_t entries = 0;
-    for (uint32_t i = rn_sa_set_next(of, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(of, i + 1)) {
+    for (uint32_t i = rn_sa_set_next(of, 0); i < RN_SA_MEMBERS_MAX; i = rn_sa_set_next(of, i + 1)) {
         entries += rn_sa_graph_holds(&t->graph, i, from);
     }
     const size_t head = m.type == RN_SA_SHARES ? 2 * rn_sa_coefficient_bytes(t) : 4;
@@ -177,8 +176,8 @@ static void test_arcs_open_nothing(void **state)
          i = rn_sa_set_next(&left, i + 1)) {
         struct rn_error err;
         struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
-        const rn_result result = rn_sa_member_receive(
-            sim->members[i], rn_buffer_view(&survivors), sim->now, &actions, &err);
+        const rn_result result = rn_sa_member_receive(sim->members[i], rn_buffer_view(&survivors),
+                                                      sim->now, &actions, &err);
         assert_int_equal(result.code, RN_E_PEER_PROTOCOL);
         assert_non_null(strstr(err.text, "too few are left"));
         assert_int_equal(actions.count, 0);

@@ -21,8 +21,8 @@ struct cohort {
 };
 
 static const struct cohort cohorts[] = {
-    {128, 1, 1, 127, 65, true}, {129, 1, 1, 8, 7, false},     {129, 6, 6, 28, 22, true},
-    {300, 1, 3, 0, 0, false},   {1000, 2, 5, 0, 0, true},     {1000, 50, 50, 78, 60, true},
+    {128, 1, 1, 127, 65, true}, {129, 1, 1, 8, 7, false}, {129, 6, 6, 28, 22, true},
+    {300, 1, 3, 0, 0, false},   {1000, 2, 5, 0, 0, true}, {1000, 50, 50, 78, 60, true},
 };
 
 static bool is_run(const struct cohort *c)
@@ -62,7 +62,6 @@ static void test_all_alive(void **state)
         sim_free(sim);
     }
 }
-
 
 static const struct cohort losing[] = {{129, 1, 4, 0, 0, false}, {300, 1, 4, 0, 0, true}};
 

@@ -296,7 +296,7 @@ static void signed_by_means_keys(void **state)
     assert_int_equal(reason, RN_POLICY_SIGNER_MISSING);
 }
 
-/* What is written reads back as pins of the roster; all but the section stays; at most 1024. */
+/* What is written reads back as pins of the roster; all but the section stays; at most 128. */
 static void pins_are_written(void **state)
 {
     (void)state;
@@ -310,10 +310,10 @@ static void pins_are_written(void **state)
     assert_true(rn_is_ok(rn_pins_write(rn_view_text(own), &roster, &once, &error)));
     assert_non_null(strstr(rn_buffer_text(&once), "# ours\n"));
     assert_null(strstr(rn_buffer_text(&once), HEX_A "\nupload"));
-    roster_make(RN_ROSTER_MEMBERS_MAX);
+    roster_make(RN_POLICY_PINS_MAX);
     assert_true(rn_is_ok(rn_pins_write(rn_buffer_view(&once), &roster, &twice, &error)));
     assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error)));
-    assert_int_equal(policy.members_count, RN_ROSTER_MEMBERS_MAX);
+    assert_int_equal(policy.members_count, RN_POLICY_PINS_MAX);
     assert_true(rn_is_ok(rn_pins_check(&policy, &roster, &error)));
     for (uint32_t extra = 0; extra < 2; extra++) { /* limit and limit + 1 */
         const rn_result result = rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error);
