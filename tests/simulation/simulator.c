@@ -110,7 +110,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
 {
     memset(sim, 0, sizeof *sim);
     sim->options = *options;
-    memory_spool_init(&sim->spool, SIM_MEMBERS);
+    memory_spool_init(&sim->spool, options->members);
     sim->random = options->seed;
     sim->params = (struct rn_sa_params){
         .members = options->members,
@@ -134,6 +134,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         struct rn_secret32 seed = {{0}};
         seed.bytes[0] = (uint8_t)i;
         seed.bytes[1] = 7;
+        seed.bytes[2] = (uint8_t)(i >> 8);
         sim->identities[i] = rn_identity_from_seed(&seed);
         sim->nodes[i].crash_at = SIM_NEVER;
         sim->nodes[i].restart_at = SIM_NEVER;
@@ -163,6 +164,11 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         .group_hash = {options->blind ? 6 : 0},
     };
     sim->group.bytes[0] = 7;
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(&sim->params, &sizes);
+    if (!sizes.complete) {
+        memset(sim->context.graph_seed, (int)(options->seed % 250 + 1), RN_HASH_BYTES);
+    }
     /* A replay goes to and fro once a chunk, on a network where everything takes so long. */
     const uint64_t replay_ms = 2 * (sim->options.delay_ms + TICK_MS) *
                                (sim->context.elements / sim->params.chunk_elements + 1);
@@ -311,6 +317,40 @@ static void tap(struct sim *sim, uint32_t from, struct rn_view bytes)
 
 /* ---- network ---- */
 
+static bool is_before(const struct sim_packet *a, const struct sim_packet *b)
+{
+    return a->at < b->at || (a->at == b->at && a->order < b->order);
+}
+
+static void swap_packets(struct sim *sim, size_t i, size_t k)
+{
+    const struct sim_packet packet = sim->packets[i];
+    sim->packets[i] = sim->packets[k];
+    sim->packets[k] = packet;
+}
+
+static void rise(struct sim *sim, size_t k)
+{
+    while (k > 0 && is_before(&sim->packets[k], &sim->packets[(k - 1) / 2])) {
+        swap_packets(sim, k, (k - 1) / 2);
+        k = (k - 1) / 2;
+    }
+}
+
+static void sink(struct sim *sim, size_t k)
+{
+    for (size_t child = 2 * k + 1; child < sim->packet_count; child = 2 * k + 1) {
+        const bool right = child + 1 < sim->packet_count &&
+                           is_before(&sim->packets[child + 1], &sim->packets[child]);
+        child += right ? 1 : 0;
+        if (!is_before(&sim->packets[child], &sim->packets[k])) {
+            return;
+        }
+        swap_packets(sim, k, child);
+        k = child;
+    }
+}
+
 static void enqueue(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
 {
     if (sim->packet_count == sim->packet_capacity) {
@@ -328,6 +368,7 @@ static void enqueue(struct sim *sim, uint32_t from, uint32_t to, struct rn_view 
         .to = to,
     };
     rn_buffer_append(&packet->bytes, bytes.data, bytes.length);
+    rise(sim, sim->packet_count - 1);
 }
 
 static void transmit(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
@@ -617,22 +658,12 @@ static void deliver(struct sim *sim, struct sim_packet *packet)
 
 static bool deliver_due(struct sim *sim)
 {
-    size_t best = sim->packet_count;
-    for (size_t k = 0; k < sim->packet_count; k++) {
-        const struct sim_packet *p = &sim->packets[k];
-        if (p->at > sim->now) {
-            continue;
-        }
-        if (best == sim->packet_count || p->at < sim->packets[best].at ||
-            (p->at == sim->packets[best].at && p->order < sim->packets[best].order)) {
-            best = k;
-        }
-    }
-    if (best == sim->packet_count) {
+    if (sim->packet_count == 0 || sim->packets[0].at > sim->now) {
         return false;
     }
-    struct sim_packet packet = sim->packets[best];
-    sim->packets[best] = sim->packets[--sim->packet_count];
+    struct sim_packet packet = sim->packets[0];
+    sim->packets[0] = sim->packets[--sim->packet_count];
+    sink(sim, 0);
     deliver(sim, &packet);
     rn_buffer_clear(&packet.bytes);
     return true;

@@ -16,7 +16,7 @@
 #include "crypto/secagg/spent.h"
 #include "tests/simulation/memoryspool.h"
 
-#define SIM_MEMBERS 128
+#define SIM_MEMBERS RN_SA_MEMBERS_MAX
 #define SIM_COORDINATOR SIM_MEMBERS
 #define SIM_NEVER UINT64_MAX
 
@@ -89,7 +89,7 @@ struct sim {
     struct rn_sa_spent *spent[SIM_MEMBERS];
     struct rn_sa_aggregator *aggregator;
     struct sim_node nodes[SIM_MEMBERS + 1];
-    struct sim_packet *packets;
+    struct sim_packet *packets; /* a heap: the next one to deliver first */
     size_t packet_count, packet_capacity;
     uint64_t random;
     uint64_t now;
