@@ -18,7 +18,7 @@
 #include "crypto/roster.h"
 #include "policy/plan.h"
 
-#define RN_SIGNATURES_BYTES_MAX ((size_t)64 * 1024)
+#define RN_SIGNATURES_BYTES_MAX ((size_t)512 * 1024)
 #define RN_SIGNATURES_MAX (RN_ROSTER_MEMBERS_MAX + 1)
 #define RN_SIGNATURES_COORDINATOR "coordinator"
 

@@ -79,14 +79,24 @@ const char *rn_sa_member_state_name(enum rn_sa_member_state state)
     return names[state];
 }
 
+static struct rn_sa_vault *new_vault(const struct rn_sa_transcript *t, uint32_t self)
+{
+    const struct rn_sa_set circle = rn_sa_transcript_circle(t, self);
+    const size_t slots = rn_sa_set_count(&circle) * sizeof(struct rn_sa_slot);
+    struct rn_sa_vault *vault = rn_secret_alloc(sizeof *vault + slots);
+    rn_sa_secrets_init(&vault->session, &circle, vault->slots);
+    return vault;
+}
+
 rn_result rn_sa_member_new(const struct rn_sa_member_config *config, struct rn_sa_member **out,
                            struct rn_error *err)
 {
     RN_TRY(rn_sa_params_check(&config->params, err));
     RN_TRY(rn_sa_context_check(&config->params, &config->context, err));
-    RN_ENSURE(rn_sa_quorum(&config->params) >= config->threshold_min, err, RN_E_REFUSED,
+    const uint32_t threshold = rn_sa_threshold(&config->params);
+    RN_ENSURE(threshold >= config->threshold_min, err, RN_E_REFUSED,
               "secagg: %u shares rebuild a secret, this member's policy wants at least %u",
-              rn_sa_quorum(&config->params), config->threshold_min);
+              threshold, config->threshold_min);
     RN_ENSURE(config->self < config->params.members && config->identity != NULL &&
                   config->spent != NULL && config->seed != NULL,
               err, RN_E_USAGE, "secagg member: identity, place, ledger or seed is missing");
@@ -98,9 +108,9 @@ rn_result rn_sa_member_new(const struct rn_sa_member_config *config, struct rn_s
     struct rn_sa_member *m = rn_alloc(1, sizeof *m);
     m->config = *config;
     m->config.seed = NULL;
-    m->vault = rn_secret_alloc(sizeof *m->vault);
-    m->vault->seed = *config->seed;
     rn_sa_transcript_init(&m->t, &config->params, &config->context);
+    m->vault = new_vault(&m->t, config->self);
+    m->vault->seed = *config->seed;
     *out = m;
     return rn_ok();
 }
@@ -117,6 +127,7 @@ void rn_sa_member_free(struct rn_sa_member *member)
         return;
     }
     rn_sa_member_erase(member);
+    rn_sa_transcript_clear(&member->t);
     rn_buffer_clear(&member->shares);
     rn_buffer_clear(&member->done);
     rn_buffer_clear(&member->reveal);

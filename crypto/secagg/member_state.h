@@ -39,6 +39,7 @@ const char *rn_sa_member_state_name(enum rn_sa_member_state state);
 struct rn_sa_vault {
     struct rn_secret32 seed;
     struct rn_sa_secrets session;
+    struct rn_sa_slot slots[]; /* of the session */
 };
 
 struct rn_sa_member {

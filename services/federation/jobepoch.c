@@ -119,7 +119,12 @@ rn_result rn_job_epoch_load(struct rn_job_epoch *epoch, const struct rn_job_read
     return load(reader, RN_RECORD_EPOCH_REVEALS, epoch, err);
 }
 
-/* ---- Members */
+/* ---- What follows */
+
+const uint8_t *rn_job_epoch_seed(const struct rn_job_epoch *epoch)
+{
+    return epoch == NULL || !epoch->drawn ? NULL : epoch->seed;
+}
 
 bool rn_job_epoch_has(const struct rn_job_epoch *epoch, uint32_t place)
 {

@@ -53,6 +53,8 @@ RN_MUST rn_result rn_job_epoch_take_reveals(struct rn_job_epoch *epoch, struct r
 void rn_job_epoch_keep(const struct rn_job_epoch *epoch, enum rn_record_kind kind,
                        struct rn_effects *out);
 
+/* NULL where none is needed, or before it is drawn: no machine takes a sparse graph without. */
+const uint8_t *rn_job_epoch_seed(const struct rn_job_epoch *epoch);
 /* Is the member in the epoch that was drawn, or was none needed? */
 bool rn_job_epoch_has(const struct rn_job_epoch *epoch, uint32_t place);
 /* Members that the held set lists. */

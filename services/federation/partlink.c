@@ -61,6 +61,7 @@ void rn_part_send_ask(struct rn_participation *p)
     rn_part_send_status(p, &(struct rn_wire_status){.round = p->next_round,
                                                     .stage = RN_SA_STAGE_OFFER,
                                                     .reason = RN_E_ROUND_STALE});
+    p->said_waits = p->said_waits && !p->greeted;
 }
 
 void rn_part_send_closing(struct rn_participation *p, enum rn_code reason)

@@ -47,6 +47,8 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
     RN_TRY(rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
                             attempt, rn_part_start_of(p, round), before, &out->params,
                             &out->context, err));
+    rn_round_session_graph(rn_job_epoch_seed(p->epoch == NULL ? NULL : p->epoch->job),
+                           &out->context);
     rn_round_session_blind(basis->plan, &p->signers.set, &out->context);
     return rn_ok();
 }

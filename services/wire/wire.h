@@ -26,7 +26,7 @@
  * 128 members. */
 #define RN_WIRE_SECAGG_MAX ((size_t)2 << 20)
 /* The plan's signatures as text: RN_SIGNATURES_BYTES_MAX of policy/signature.h. */
-#define RN_WIRE_SIGNATURES_MAX ((size_t)64 << 10)
+#define RN_WIRE_SIGNATURES_MAX ((size_t)512 << 10)
 /* One message of the epoch: its head and RN_SA_EPOCH_DOCUMENT_MAX of crypto/secagg/epoch.h. */
 #define RN_WIRE_EPOCH_MAX ((size_t)8 + 80 + 1024 * 100)
 /* Payload of one chunk: 1 MiB of lanes and the signed message's header around them. */

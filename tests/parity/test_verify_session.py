@@ -205,6 +205,18 @@ def test_other_types(folder):
         expect_located(session, number, sender, receiver, bytes(bad))
 
 
+def test_ring(folder):
+    """A sparse graph, as an auditor sees it. Minutes."""
+    (folder / "ring").mkdir()
+    subprocess.run([os.environ["RONDO_RECORDER"], "ring", folder / "ring"], check=True, timeout=900)
+    recording = load(folder / "ring", with_secrets=False)
+    session = verify(recording, records(recording.wire))
+    assert (session.findings, session.survivors) == ([], set(range(129)) - {5}), session.findings
+    assert session.numbers.threshold < 20 < session.numbers.quorum and not session.unverified
+    recording.context["seed"] = "01" * 32
+    expect(lambda: verify(recording, records(recording.wire)), "offer")
+
+
 def test_vectors():
     document = (HERE / "../../crypto/secagg/PROTOCOL.md").read_text()
     assert vectors.section() in document, "the test vectors of PROTOCOL.md are to be (--vectors prints them):\n" + vectors.section()
@@ -224,6 +236,8 @@ def main():
         forged = test_forgeries(folder)
         test_other_types(folder)
         test_program(folder)
+        if "RONDO_LONG" in os.environ:
+            test_ring(folder)
     test_vectors()
     print(f"{flipped} flipped bytes and {forged} forged messages were located")
 

@@ -40,7 +40,7 @@ def context():
     """What a member knows before the session."""
     known = {"roster": roster(), "colluding": 1, "losses": 1, "honest": 2, "value_max": 65534, "chunk_elements": 4,
                "elements": 6, "round": 7, "attempt": 2, "active": 2, "blind": 0,
-               "group": "00" * 32}
+               "group": "00" * 32, "seed": "00" * 32}
     known.update({name: f"{k:02x}" * 32 for k, name in enumerate(("plan", "base", "adapter", "layout", "scales"), 1)})
     return known
 

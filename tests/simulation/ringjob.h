@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Jobs of eight members on a ring, each linked with six others, whose plan so needs a share graph
+ * Jobs of twelve members on a ring, each linked with six others, whose plan so needs a share graph
  * to be drawn; and messages of its drawing that nobody sent. For test_job_epoch*.c.
  */
 #ifndef RN_TESTS_RINGJOB_H
@@ -11,9 +11,9 @@
 #include "tests/simulation/smallring.h"
 
 #define MINUTE_MS UINT64_C(60000)
-#define MEMBERS 8u
+#define MEMBERS 12u
 #define COORDINATOR MEMBERS
-#define FLOOR 5u
+#define FLOOR 7u
 #define ALL_SIGNED ((2u << MEMBERS) - 1)
 
 static inline struct job_options ring_calm(void)

@@ -6,8 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "crypto/maskkey.h"
-#include "crypto/maskstream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +14,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "tests/simulation/blinding.h"
 
 #define TICK_MS 250
 
@@ -110,7 +110,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
 {
     memset(sim, 0, sizeof *sim);
     sim->options = *options;
-    memory_spool_init(&sim->spool, SIM_MEMBERS);
+    memory_spool_init(&sim->spool, options->members);
     sim->random = options->seed;
     sim->params = (struct rn_sa_params){
         .members = options->members,
@@ -134,6 +134,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         struct rn_secret32 seed = {{0}};
         seed.bytes[0] = (uint8_t)i;
         seed.bytes[1] = 7;
+        seed.bytes[2] = (uint8_t)(i >> 8);
         sim->identities[i] = rn_identity_from_seed(&seed);
         sim->nodes[i].crash_at = SIM_NEVER;
         sim->nodes[i].restart_at = SIM_NEVER;
@@ -159,11 +160,14 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         .adapter_hash = {3},
         .layout_hash = {4},
         .scales_hash = {5},
+        .blind = options->blind,
+        .group_hash = {options->blind ? 6 : 0},
     };
-    if (options->blind) {
-        sim->context.blind = true;
-        sim->context.group_hash[0] = 6;
-        sim->group.bytes[0] = 7;
+    sim->group.bytes[0] = 7;
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(&sim->params, &sizes);
+    if (!sizes.complete) {
+        memset(sim->context.graph_seed, (int)(options->seed % 250 + 1), RN_HASH_BYTES);
     }
     /* A replay goes to and fro once a chunk, on a network where everything takes so long. */
     const uint64_t replay_ms = 2 * (sim->options.delay_ms + TICK_MS) *
@@ -313,6 +317,40 @@ static void tap(struct sim *sim, uint32_t from, struct rn_view bytes)
 
 /* ---- network ---- */
 
+static bool is_before(const struct sim_packet *a, const struct sim_packet *b)
+{
+    return a->at < b->at || (a->at == b->at && a->order < b->order);
+}
+
+static void swap_packets(struct sim *sim, size_t i, size_t k)
+{
+    const struct sim_packet packet = sim->packets[i];
+    sim->packets[i] = sim->packets[k];
+    sim->packets[k] = packet;
+}
+
+static void rise(struct sim *sim, size_t k)
+{
+    while (k > 0 && is_before(&sim->packets[k], &sim->packets[(k - 1) / 2])) {
+        swap_packets(sim, k, (k - 1) / 2);
+        k = (k - 1) / 2;
+    }
+}
+
+static void sink(struct sim *sim, size_t k)
+{
+    for (size_t child = 2 * k + 1; child < sim->packet_count; child = 2 * k + 1) {
+        const bool right = child + 1 < sim->packet_count &&
+                           is_before(&sim->packets[child + 1], &sim->packets[child]);
+        child += right ? 1 : 0;
+        if (!is_before(&sim->packets[child], &sim->packets[k])) {
+            return;
+        }
+        swap_packets(sim, k, child);
+        k = child;
+    }
+}
+
 static void enqueue(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
 {
     if (sim->packet_count == sim->packet_capacity) {
@@ -330,6 +368,7 @@ static void enqueue(struct sim *sim, uint32_t from, uint32_t to, struct rn_view 
         .to = to,
     };
     rn_buffer_append(&packet->bytes, bytes.data, bytes.length);
+    rise(sim, sim->packet_count - 1);
 }
 
 static void transmit(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
@@ -414,28 +453,6 @@ static void send_bulk(struct sim *sim, uint32_t i, const struct rn_sa_action *ac
     }
 }
 
-uint64_t sim_blinding(const struct sim *sim, const struct rn_sa_set *members, uint64_t element)
-{
-    const uint64_t lane = element + element / sim->params.chunk_elements * RN_SA_CANARIES;
-    const uint32_t bits = rn_sa_bits(&sim->params);
-    uint8_t session[RN_HASH_BYTES];
-    uint64_t sum = 0;
-    rn_sa_aggregator_session(sim->aggregator, session);
-    for (uint32_t i = 0; i < sim->params.members; i++) {
-        struct rn_secret32 key;
-        uint32_t narrow = 0;
-        uint64_t wide = 0;
-        if (!rn_sa_set_has(members, i)) {
-            continue;
-        }
-        rn_mask_key_blind(&sim->group, session, i, &key);
-        assert_true(rn_is_ok(rn_mask_add_u32(&narrow, lane, 1, &key, 1, NULL)));
-        assert_true(rn_is_ok(rn_mask_add_u64(&wide, lane, 1, &key, 1, NULL)));
-        sum += bits <= 32 ? narrow : wide;
-    }
-    return sum & (UINT64_MAX >> (64 - bits));
-}
-
 static const uint8_t next_adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */
 
 static void take_sum(struct sim *sim, uint32_t i)
@@ -454,17 +471,16 @@ static void take_sum(struct sim *sim, uint32_t i)
             rn_is_ok(rn_sa_member_sum_read(sim->members[i], 0, (uint32_t)elements, sum, NULL)));
     }
     if (memcmp(info.adapter_hash, sim->context.adapter_hash, RN_HASH_BYTES) == 0) {
-        return; /* the members of a blind session found its sum out of range */
+        return; /* of a blind session: its sum was out of range */
     }
     for (uint64_t e = 0; e < elements; e++) {
         uint64_t plain = 0;
         for (uint32_t m = 0; m < sim->params.members; m++) {
             plain += rn_sa_set_has(&info.survivors, m) ? sim_value(sim, m, e) : 0;
         }
-        if (sim->context.blind && i == SIM_COORDINATOR) {
-            plain += sim_blinding(sim, &info.survivors, e);
-            plain &= UINT64_MAX >> (64 - rn_sa_bits(&sim->params));
-        }
+        const bool blind = sim->context.blind && i == SIM_COORDINATOR;
+        plain += blind ? sim_blinding(sim, &info.survivors, e) : 0;
+        plain %= (uint64_t)1 << rn_sa_bits(&sim->params);
         assert_int_equal(plain, sum[e]);
     }
     node->summed = true;
@@ -642,22 +658,12 @@ static void deliver(struct sim *sim, struct sim_packet *packet)
 
 static bool deliver_due(struct sim *sim)
 {
-    size_t best = sim->packet_count;
-    for (size_t k = 0; k < sim->packet_count; k++) {
-        const struct sim_packet *p = &sim->packets[k];
-        if (p->at > sim->now) {
-            continue;
-        }
-        if (best == sim->packet_count || p->at < sim->packets[best].at ||
-            (p->at == sim->packets[best].at && p->order < sim->packets[best].order)) {
-            best = k;
-        }
-    }
-    if (best == sim->packet_count) {
+    if (sim->packet_count == 0 || sim->packets[0].at > sim->now) {
         return false;
     }
-    struct sim_packet packet = sim->packets[best];
-    sim->packets[best] = sim->packets[--sim->packet_count];
+    struct sim_packet packet = sim->packets[0];
+    sim->packets[0] = sim->packets[--sim->packet_count];
+    sink(sim, 0);
     deliver(sim, &packet);
     rn_buffer_clear(&packet.bytes);
     return true;

@@ -16,7 +16,7 @@
 #include "crypto/secagg/spent.h"
 #include "tests/simulation/memoryspool.h"
 
-#define SIM_MEMBERS 128
+#define SIM_MEMBERS RN_SA_MEMBERS_MAX
 #define SIM_COORDINATOR SIM_MEMBERS
 #define SIM_NEVER UINT64_MAX
 
@@ -89,7 +89,7 @@ struct sim {
     struct rn_sa_spent *spent[SIM_MEMBERS];
     struct rn_sa_aggregator *aggregator;
     struct sim_node nodes[SIM_MEMBERS + 1];
-    struct sim_packet *packets;
+    struct sim_packet *packets; /* a heap: the next one to deliver first */
     size_t packet_count, packet_capacity;
     uint64_t random;
     uint64_t now;
@@ -123,9 +123,6 @@ void sim_next_session(struct sim *sim, uint64_t round, uint32_t attempt);
 /* Starts the aggregator (if it is not running) and lets time pass until all live nodes are done, or
  * limit_ms. */
 void sim_run(struct sim *sim, uint64_t limit_ms);
-
-/* What the streams of these members add to element e of a blind session's sum, modulo 2^b. */
-uint64_t sim_blinding(const struct sim *sim, const struct rn_sa_set *members, uint64_t element);
 
 /* Value e of member i's update. */
 uint64_t sim_value(const struct sim *sim, uint32_t member, uint64_t element);

@@ -224,7 +224,7 @@ fault what-is-clipped-is-not-counted crypto/quantise.c \
 
 fault a-tail-begins-one-lower crypto/secagg/graphtail.c \
   'uint32_t i = marked < drawn ? marked : drawn;' \
-  'uint32_t i = (marked < drawn ? marked : drawn) - (marked > 1 && drawn > 1);' test_graph
+  'uint32_t i = (marked < drawn ? marked : drawn) - (marked > 1 && drawn > 1);' test_graphtail
 
 fault as-rare-as-asked-is-not-rare crypto/secagg/graphtail.c \
   '    return false;
@@ -233,16 +233,16 @@ fault as-rare-as-asked-is-not-rare crypto/secagg/graphtail.c \
 /* a * C(n, k) */' '    return true;
 }
 
-/* a * C(n, k) */' test_graph
+/* a * C(n, k) */' test_graphtail
 
 fault carries-are-lost crypto/secagg/graphtail.c \
-  'carry = (uint64_t)(sum >> 64);' 'carry = 0;' test_graph
+  'carry = (uint64_t)(sum >> 64);' 'carry = 0;' test_graphtail
 
 fault times-is-left-out crypto/secagg/graphtail.c \
-  'multiply(a, rarity.times);' 'multiply(a, 1);' test_graph
+  'multiply(a, rarity.times);' 'multiply(a, 1);' test_graphtail
 
 fault an-odd-bit-is-left-out crypto/secagg/graphtail.c \
-  'rarity.bits - rarity.bits / 2' 'rarity.bits / 2' test_graph
+  'rarity.bits - rarity.bits / 2' 'rarity.bits / 2' test_graphtail
 
 fault one-seed-instead-of-16 crypto/secagg/graph.c \
   'RN_SA_GRAPH_SECURITY_BITS + 4' 'RN_SA_GRAPH_SECURITY_BITS' test_graph
@@ -302,32 +302,32 @@ fault one-contribution-for-all-attempts crypto/secagg/epoch.c \
   '    memset(message + 64, 0, 4); rn_identity_sign(identity, TAG_SECRET,' test_epoch
 
 fault a-commitment-that-another-can-open crypto/secagg/epoch.c \
-  '    rn_write_u32(&w, place);' '    rn_write_u32(&w, 0 * place);' test_epoch
+  '    rn_write_u32(&w, place);' '    rn_write_u32(&w, 0 * place);' test_epoch_faces
 
 fault commitments-are-not-verified crypto/secagg/epoch.c \
   'return rn_identity_verify(&context->keys[out->place], TAG_COMMIT,' \
   'return rn_ok(); return rn_identity_verify(&context->keys[out->place], TAG_COMMIT,' test_epoch
 
 fault a-second-set-of-one-attempt crypto/secagg/epoch.c \
-  'memcmp(set->hash, revealed->set_hash, RN_HASH_BYTES) == 0);' 'true);' test_epoch
+  'memcmp(set->hash, revealed->set_hash, RN_HASH_BYTES) == 0);' 'true);' test_epoch_faces
 
 fault earlier-attempts-are-revealed-again crypto/secagg/epoch.c \
-  'set->attempt > revealed->attempt' 'set->attempt != revealed->attempt' test_epoch
+  'set->attempt > revealed->attempt' 'set->attempt != revealed->attempt' test_epoch_faces
 
 fault the-attempt-is-not-remembered crypto/secagg/epoch.c \
-  'revealed->attempt = set->attempt;' '' test_epoch
+  'revealed->attempt = set->attempt;' '' test_epoch_faces
 
 fault a-reveal-counts-under-every-set crypto/secagg/epoch.c \
   'rn_write_bytes(&w, set->hash, RN_HASH_BYTES);' \
-  'rn_write_bytes(&w, set->commitments[0], RN_HASH_BYTES);' test_epoch
+  'rn_write_bytes(&w, set->commitments[0], RN_HASH_BYTES);' test_epoch_faces
 
 fault reveals-are-not-held-against-commitments crypto/secagg/epoch.c \
   'RN_ENSURE(is_committed(context, set, out->place, out->value), err' 'RN_ENSURE(true, err' \
-  test_epoch
+  test_epoch_faces
 
 fault another-commitment-under-the-own-name crypto/secagg/epoch.c \
   'RN_ENSURE(is_committed(context, set, place, contribution.bytes), err' 'RN_ENSURE(true, err' \
-  test_epoch
+  test_epoch_faces
 
 fault the-last-position-never-moves crypto/secagg/epoch.c \
   '(uint64_t)p + 1)' '(uint64_t)p)' test_epoch
@@ -345,7 +345,7 @@ fault a-set-of-another-plan crypto/secagg/epochset.c \
   'memcmp(plan, context->plan_hash, sizeof plan) == 0' 'true' test_epoch
 
 fault a-missing-reveal-is-passed-over crypto/secagg/epochset.c \
-  'RN_ENSURE(entries[place].length > 0, err' 'RN_ENSURE(true, err' test_epoch
+  'RN_ENSURE(entries[place].length > 0, err' 'RN_ENSURE(true, err' test_epoch_faces
 
 fault reveals-in-any-order crypto/secagg/epochset.c \
   'RN_ENSURE(entry.place == set->places[k], err' 'RN_ENSURE(true, err' test_epoch
@@ -353,3 +353,38 @@ fault reveals-in-any-order crypto/secagg/epochset.c \
 fault a-contribution-is-left-out-of-the-seed crypto/secagg/epochset.c \
   'rn_sha256_update(&hash, entry.value, sizeof entry.value);' \
   'if (k > 0) { rn_sha256_update(&hash, entry.value, sizeof entry.value); }' test_epoch
+
+# ---- Blind plans
+
+fault group-keys-are-not-signed policy/signature.c \
+  'out.length = sizeof out.bytes;' 'out.length = 32;' test_groupsign
+
+fault blind-signatures-without-keys policy/signature.c \
+  'RN_ENSURE(has_group(entry) == wanted, err, RN_E_PEER_AUTH,' \
+  'RN_ENSURE(has_group(entry) || wanted || true, err, RN_E_PEER_AUTH,' test_groupsign
+
+fault the-second-document-replaces-the-first policy/signature.c \
+  'RN_ENSURE(into->document_bytes == 0 ||' 'RN_ENSURE(true || into->document_bytes == 0 ||' \
+  test_groupsign
+
+fault documents-without-all-keys policy/groupsign.c \
+  'return signatures->blind && found == roster->count;' \
+  'return signatures->blind && found + 1 >= roster->count;' test_groupsign
+
+fault the-commitment-is-not-checked crypto/groupkey.c \
+  'if (memcmp(commitment, head.commitment, RN_HASH_BYTES) != 0) {' 'if (false) {' test_groupkey
+
+fault the-makers-signature-is-not-checked crypto/groupkey.c \
+  'RN_ENSURE(rn_is_ok(rn_identity_verify(&roster->members[RN_GROUP_MAKER].key, SIGN_TAG,
+                                          rn_view_of(document.data, signed_bytes),
+                                          document.data + signed_bytes, NULL)),' \
+  'RN_ENSURE(signed_bytes > 0,' test_groupkey
+
+fault group-keys-do-not-follow-the-plan crypto/groupkey.c \
+  'rn_identity_derive(identity, rn_view_of(plan_hash, RN_HASH_BYTES), "group member", out_secret);' \
+  'rn_identity_derive(identity, rn_view_of("", 0), "group member", out_secret);' test_groupkey
+
+fault all-members-have-one-stream crypto/maskkey.c \
+  '    rn_write_u32(&writer, index);
+' '    rn_write_u32(&writer, 0 * index);
+' test_groupkey

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Uploads, what unmasks them, and the sum."""
-from .joining import B, S, on_polynomial
+from .joining import B, S, holders_of, on_polynomial
 from .plannumbers import CANARIES
 from .primitives import H, agree, encode, hkdf, interpolate, mask_lanes, of_generator, scalar_of, u32, u64, unpack
 from .recording import COORDINATOR, ENVELOPE, Reader, need
@@ -90,7 +90,7 @@ def masked(session, i, number):
     total = combine(session, vector_chunk(session, i, number), 1,
                     stream(session, self_key(session, i, session.secret(i, "b")), number))
     for j in session.linked:
-        if j != i:
+        if j != i and j in session.numbers.circles[i]:
             key = pair_key(session, i, j, session.secret(i, "s"))
             total = combine(session, total, 1 if i < j else -1, stream(session, key, number))
     if session.numbers.blind:
@@ -112,7 +112,7 @@ def replay(session, number):
         total = combine(session, total, 1, session.uploads[i, number][1])
         total = combine(session, total, -1, stream(session, self_key(session, i, session.opened[i]), number))
     for lost in set(session.linked) - session.survivors:
-        for i in session.survivors:
+        for i in session.survivors & session.numbers.circles[lost]:
             key = pair_key(session, lost, i, session.opened[lost])
             total = combine(session, total, -1 if i < lost else 1, stream(session, key, number))
     return total
@@ -124,11 +124,17 @@ def kind_due(session, member):
     return B if member in session.survivors else S
 
 
+def owed_by(session, holder):
+    """Members of U2 whose shares it may hold."""
+    return [i for i in session.linked if i in session.numbers.circles[holder]]
+
+
 def read_reveal(session, m):
     """{member: share}; kinds as U3 and the sender's Ack dictate."""
     r, shares = Reader(m.body), {}
-    need(r.u32() == len(session.linked), "reveal", "not one entry for each member of U2")
-    for i in session.linked:
+    owed = owed_by(session, m.sender)
+    need(r.u32() == len(owed), "reveal", "not one entry for each member of U2 in its circle")
+    for i in owed:
         place, kind, share = r.u32(), r.u32(), r.hash()
         holds = m.sender in session.holders[i]
         need(place == i and kind == (kind_due(session, i) if holds else NONE), "reveal",
@@ -172,10 +178,10 @@ def result(session, m):
 
 
 def check_opened(session, member, secret):
-    scalar, quorum = scalar_of(secret), session.numbers.quorum
+    scalar, threshold = scalar_of(secret), session.numbers.threshold
     need(scalar and encode(of_generator(scalar)) == session.readys[member][kind_due(session, member)],
          "opened secret", f"it is not the one that member {member} published")
-    shares = dict(list(session.revealed.get(member, {}).items())[:quorum])
+    shares = dict(list(session.revealed.get(member, {}).items())[:threshold])
     need(interpolate(shares) == scalar, "revealed shares", f"t shares of member {member} do not give it")
     session.counts["secrets opened"] += 1
 
@@ -183,14 +189,16 @@ def check_opened(session, member, secret):
 def proof_of_blame(session, r):
     """The holder that it proves wrong."""
     dealer = r.u32()
-    message = session.nested(r.take(ENVELOPE + 4 + 40 * len(session.linked)), REVEAL, session.t2)
+    sender = int.from_bytes(r.data[r.at + 52:r.at + 56], "little")
+    need(sender in session.survivors, "blame: debt", f"member {sender} is no survivor")
+    message = session.nested(r.take(ENVELOPE + 4 + 40 * len(owed_by(session, sender))), REVEAL, session.t2)
     holder = message.sender
     need(dealer in session.linked and holder in session.survivors and holder in session.holders[dealer],
          "blame: debt", f"member {holder} owed no share of member {dealer}")
     kind = kind_due(session, dealer)
-    half, other, entries = r.take(32 * (session.numbers.quorum - 1)), r.hash(), r.hash()
+    half, other, entries = r.take(32 * (session.numbers.threshold - 1)), r.hash(), r.hash()
     hashes = (H("coefficients", half), other) if kind == S else (other, H("coefficients", half))
-    root = H("shares root", session.t0, u32(dealer, len(session.joined)), *hashes, entries)
+    root = H("shares root", session.t0, u32(dealer, len(holders_of(session, dealer))), *hashes, entries)
     envelope = session.shares[dealer][0]
     need(root == envelope[96:128], "blame: commitments", f"these are not the commitments that member {dealer} signed")
     share = read_reveal(session, message)[dealer]

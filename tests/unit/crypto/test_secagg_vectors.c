@@ -140,7 +140,6 @@ static int set_up(void **state)
     rn_sa_transcript_init(&v->t, &v->params, &context);
     rn_sa_transcript_start(&v->t, nonce);
     v->t.n = MEMBERS;
-    v->t.quorum = rn_sa_quorum(&v->params);
     v->t.joined = rn_sa_set_first(MEMBERS);
     v->t.linked = rn_sa_set_first(3);
     chain(v->t.t0, "rondo/v1 secagg T0", v->t.session, NULL, "ready set");
@@ -158,6 +157,7 @@ static int tear_down(void **state)
         rn_identity_free(v->identities[i]);
     }
     rn_buffer_clear(&v->document);
+    rn_sa_transcript_clear(&v->t);
     rn_free(v);
     return 0;
 }
@@ -259,7 +259,7 @@ static void test_shares(void **state)
     uint8_t leaves[MEMBERS * RN_HASH_BYTES];
     uint8_t root[RN_HASH_BYTES];
     struct rn_sa_shares_hashes hashes;
-    rn_sa_shares_hash(&v->t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_hash(&v->t, 0, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(&v->t, 0, &hashes, root);
     compare(v, "X25519 key of 0", own->channel.bytes, sizeof own->channel.bytes);
     compare(v, "S of 0", own->mask.bytes, RN_POINT_BYTES);
