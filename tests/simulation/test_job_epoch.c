@@ -76,8 +76,7 @@ static void test_not_before_the_plan_is_signed(void **state)
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     job_signatures_text(job, ALL_SIGNED, &text);
     job_tell_signatures(job, COORDINATOR, rn_buffer_view(&text));
-    end_well(job);
-    assert_int_equal(job_view(job).graph_attempt, 0); /* it has ended */
+    goes_on(job);
     assert_int_equal(watch_of(job, COORDINATOR)->events[RN_JOB_EPOCH_CALLED], 1);
     job_free(job);
 }
@@ -131,7 +130,6 @@ static void test_slow_reveals_beside_a_changed_one(void **state)
     until_drawn(job);
     assert_int_equal(job_view(job).graph_attempt, 2);
     assert_int_equal(rn_sa_set_count(&job->nodes[COORDINATOR].coordination->epoch->left_out), 1);
-    end_well(job);
     job_free(job);
 }
 
@@ -168,7 +166,7 @@ static void test_one_more_each_attempt(void **state)
     until_drawn(job);
     assert_int_equal(job_view(job).graph_attempt, 3);
     assert_true(job_view(job).members[1].outside && job_view(job).members[2].outside);
-    end_well(job);
+    goes_on(job);
     job_free(job);
 }
 
@@ -181,7 +179,7 @@ static void test_sixteenth_attempt_draws(void **state)
     spend_attempts(job, RN_SA_EPOCH_ATTEMPTS_MAX - 1);
     until_drawn(job);
     assert_int_equal(job_view(job).graph_attempt, RN_SA_EPOCH_ATTEMPTS_MAX);
-    end_well(job);
+    goes_on(job);
     job_free(job);
 }
 
@@ -235,7 +233,7 @@ static void test_one_never_comes(void **state)
                            "drawing the graph, attempt 1: waits for the commitments of site-2"));
     assert_true(job_view(job).graph_drawn);
     assert_int_equal(job_view(job).graph_attempt, 1);
-    end_well(job);
+    goes_on(job);
     job_free(job);
 }
 
@@ -243,7 +241,9 @@ static void test_one_never_comes(void **state)
 static void test_late_member(void **state)
 {
     (void)state;
-    struct job *job = ring_job();
+    struct job_options options = ring_calm();
+    options.rounds = 3;
+    struct job *job = job_directed(&options);
     job->nodes[2].start_at = JOB_NEVER;
     until_drawn(job);
     job_start_node(job, 2);
@@ -286,7 +286,7 @@ static void test_too_few_are_there(void **state)
     for (uint32_t i = FLOOR - 1; i < MEMBERS; i++) {
         job_start_node(job, i);
     }
-    end_well(job);
+    goes_on(job);
     job_free(job);
 }
 
@@ -337,7 +337,7 @@ static void test_signal_while_it_draws(void **state)
     job_start_node(job, COORDINATOR);
     until_drawn(job);
     assert_int_equal(job_view(job).graph_attempt, 1);
-    end_well(job);
+    goes_on(job);
     job_free(job);
 }
 
