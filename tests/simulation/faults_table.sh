@@ -999,7 +999,7 @@ fault blamed-members-are-forgotten $fed/coordresume.c \
   test_job_trouble:test_liar_is_left_out
 
 fault blamed-members-are-not-left-out $fed/coordsession.c \
-  '.excluded = c->blamed' '.excluded = {{0}}' \
+  '.excluded = rn_coord_left_out(c)' '.excluded = {{0}}' \
   test_job_trouble:test_liar_is_left_out
 
 fault left-out-members-hear-of-no-sum $fed/catchup.c \

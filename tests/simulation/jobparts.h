@@ -60,7 +60,7 @@ void job_keep(struct job_node *node, struct rn_view text);
 /* For the machine that is built: what is on its disk. */
 void job_held(const struct job_node *node, struct rn_plan_signatures *out);
 
-/* ---- jobepoch.c: the drawing of the share graph */
+/* ---- jobdraw.c: the drawing of the share graph */
 /* What leaves for `to`, checked; false: it is lost. A member that alters its reveal does so here.
  */
 bool job_epoch_say(struct job_node *from, uint64_t connection, struct rn_buffer *bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Whole jobs whose plan needs a share graph: it is drawn before the first offer, whoever withholds
- * its part, comes late or never comes (jobepoch.c looks at all that leaves).
+ * its part, comes late or never comes (jobdraw.c looks at all that leaves).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,7 +60,7 @@ static void test_complete_graph_needs_none(void **state)
     job_free(job);
 }
 
-/* Nothing is said of the epoch before the plan has the signatures that a policy wants (jobepoch.c);
+/* Nothing is said of the epoch before the plan has the signatures that a policy wants (jobdraw.c);
  * with them, the member asks. */
 static void test_not_before_the_plan_is_signed(void **state)
 {

@@ -57,7 +57,7 @@ static void test_two_sets_of_one_attempt(void **state)
     }
     tell_member(job, 0, RN_EPOCH_SET, 3, rn_buffer_view(&later)); /* a later one it may */
     assert_int_equal(epoch_of(job, 0)->revealed.attempt, 3);
-    job_pass(job, 100); /* jobepoch.c looks at what leaves */
+    job_pass(job, 100); /* jobdraw.c looks at what leaves */
     assert_int_equal(job->nodes[0].revealed.attempt, 3);
     job_free(job);
 }
