@@ -467,7 +467,7 @@ fault seed-is-in-no-session $fed/coordsession.c \
 
 fault those-outside-are-waited-for $fed/coordepoch.c \
   'if (c->epoch == NULL || !c->epoch->job->drawn) {' 'if (c->peer_count > 0) {' \
-  test_job_epoch:test_reveal_withheld
+  test_job_epoch:test_one_never_comes
 
 fault next-attempt-with-who-withheld $fed/coordepoch.c \
   'const struct rn_sa_set expected = rn_sa_set_minus(&all, &epoch->left_out);' \

@@ -233,6 +233,8 @@ static void test_one_never_comes(void **state)
                            "drawing the graph, attempt 1: waits for the commitments of site-2"));
     assert_true(job_view(job).graph_drawn);
     assert_int_equal(job_view(job).graph_attempt, 1);
+    job_until_stage(job, 1, RN_SA_STAGE_READY, MINUTE_MS);
+    assert_false(job_view(job).members[2].missing); /* it is offered nothing */
     goes_on(job);
     job_free(job);
 }

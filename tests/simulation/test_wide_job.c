@@ -186,8 +186,8 @@ static void make_world(void)
                             .method = RN_METHOD_ROLORA,
                             .metrics = RN_METRICS_SUMMED,
                             .lora = {.rank = 1, .head = RN_PLAN_HEAD_FROZEN},
-                            .secagg = {.colluding = 6,
-                                       .losses = 6,
+                            .secagg = {.colluding = 2,
+                                       .losses = 2,
                                        .honest = 2,
                                        .bits = 16,
                                        .scale_a = 0.125,
@@ -381,6 +381,7 @@ static void start(uint32_t place)
 {
     struct node *node = &nodes[place];
     struct rn_effects effects = {0};
+    struct rn_error err = {0};
     node->place = place;
     node->policy.plan.signers = MEMBERS;
     make_model(&node->model);
@@ -403,8 +404,9 @@ static void start(uint32_t place)
                                                        .signatures = &signatures,
                                                        .weight = 1,
                                                        .name = roster.members[place].name};
-        assert_true(
-            rn_is_ok(rn_participation_new(&config, now(), &effects, &node->participation, NULL)));
+        if (!rn_is_ok(rn_participation_new(&config, now(), &effects, &node->participation, &err))) {
+            fail_msg("%s", err.text);
+        }
     }
     carry_out_all(node, &effects);
 }
