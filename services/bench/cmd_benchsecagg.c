@@ -291,7 +291,7 @@ static const char detail[] =
     "Times are processor time with one thread, wall time with more; of vectors up to 10^6 "
     "elements\n"
     "in cohorts up to 128 members the best of five.\n"
-    "Up to 128 members all share masks with all. Sessions of more members do not run yet: there\n"
+    "Up to 128 members all share masks with all. Of more members\n"
     "the same functions are measured on a ring in which each shares masks with 100 others. 10^8\n"
     "elements are measured for the client alone.\n"
     "\n"

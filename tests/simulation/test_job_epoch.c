@@ -106,12 +106,14 @@ static void attempt_without(bool alters)
     job_free(job);
 }
 
+/* case 55. */
 static void test_reveal_withheld(void **state)
 {
     (void)state;
     attempt_without(false);
 }
 
+/* case 55. */
 static void test_reveal_changed(void **state)
 {
     (void)state;
@@ -183,8 +185,8 @@ static void test_sixteenth_attempt_draws(void **state)
     job_free(job);
 }
 
-/* None is called, neither after a void sixteenth nor by a coordinator that starts behind it; the
- * members would not commit. */
+/* case 55. None is called, neither after a void sixteenth nor by a coordinator that starts behind
+ * it; the members would not commit. */
 static void test_seventeenth_attempt(void **state)
 {
     (void)state;

@@ -27,8 +27,8 @@
 
 /* ---- A coordinator with two faces */
 
-/* Who has revealed refuses another set for that attempt, and any of an earlier one; so it does when
- * it was started again. */
+/* case 55. Who has revealed refuses another set for that attempt, and any of an earlier one; so it
+ * does when it was started again. */
 static void test_two_sets_of_one_attempt(void **state)
 {
     (void)state;
@@ -96,7 +96,7 @@ static void test_two_halves(void **state)
     job_free(job);
 }
 
-/* The set reaches half of them: the others count as withholding, and are too many. */
+/* case 55. The set reaches half of them: the others count as withholding, and are too many. */
 static void test_set_sent_to_half(void **state)
 {
     (void)state;
@@ -112,8 +112,8 @@ static void test_set_sent_to_half(void **state)
     job_free(job);
 }
 
-/* The reveals reach half of them: the others take no offer, and ask; when they get them, all have
- * one graph. */
+/* case 55. The reveals reach half of them: the others take no offer, and ask; when they get them,
+ * all have one graph. */
 static void test_reveals_sent_to_half(void **state)
 {
     (void)state;
