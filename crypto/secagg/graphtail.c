@@ -121,7 +121,7 @@ uint32_t rn_sa_tail_quantile(uint32_t total, uint32_t marked, uint32_t drawn,
     for (;; i--) {            /* ends: the sum of all terms is C(total, drawn) and not rare */
         struct whole scaled = tail;
         scale(&scaled, rarity);
-        if (exceeds(&scaled, &all)) {
+        if (i == 0 || exceeds(&scaled, &all)) { /* all terms together are not rare */
             return i;
         }
         multiply(&term, (uint64_t)i * (plain + i - drawn));
