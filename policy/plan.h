@@ -31,7 +31,7 @@
 #define RN_PLAN_TARGET_MAX 95
 #define RN_PLAN_LAYERS_MAX 256
 #define RN_PLAN_ROUNDS_MAX 100000u
-#define RN_PLAN_MEMBERS_MAX 1024 /* that can be written; rn_plan_feasible takes fewer */
+#define RN_PLAN_MEMBERS_MAX 1024 /* in a plan's numbers; rn_plan_feasible takes fewer */
 
 enum rn_plan_method {
     RN_METHOD_ROLORA = 0, /* B, A, B, A ... */

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "tests/simulation/packetheap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,6 @@
 #include <cmocka.h>
 
 #include "tests/simulation/blinding.h"
-#include "tests/simulation/packets.h"
 
 #define TICK_MS 250
 
@@ -185,6 +185,14 @@ void sim_init(struct sim *sim, const struct sim_options *options)
     }
 }
 
+static void forget_packets(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->packet_count; i++) {
+        rn_buffer_clear(&sim->packets[i].bytes);
+    }
+    sim->packet_count = 0;
+}
+
 static void clear_node(struct sim_node *node, bool journal_too)
 {
     rn_free(node->reveal);
@@ -309,6 +317,26 @@ static void tap(struct sim *sim, uint32_t from, struct rn_view bytes)
 }
 
 /* ---- network ---- */
+
+static void enqueue(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
+{
+    if (sim->packet_count == sim->packet_capacity) {
+        const size_t capacity = sim->packet_capacity == 0 ? 64 : 2 * sim->packet_capacity;
+        sim->packets =
+            rn_realloc(sim->packets, sim->packet_capacity, capacity, sizeof *sim->packets);
+        sim->packet_capacity = capacity;
+    }
+    struct sim_packet *packet = &sim->packets[sim->packet_count++];
+    const uint64_t most = sim->options.delay_ms;
+    *packet = (struct sim_packet){
+        .at = sim->now + (most == 0 ? 0 : sim_random(sim) % most),
+        .order = sim->order++,
+        .from = from,
+        .to = to,
+    };
+    rn_buffer_append(&packet->bytes, bytes.data, bytes.length);
+    rise(sim, sim->packet_count - 1);
+}
 
 static void transmit(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
 {
