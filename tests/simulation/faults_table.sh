@@ -973,8 +973,8 @@ fault no-stream-is-added crypto/secagg/member_steps.c \
   test_secagg_blind
 
 fault one-stream-for-all crypto/secagg/member_steps.c \
-  'rn_mask_key_blind(m->config.group, t->session, m->config.self, &key);' \
-  'rn_mask_key_blind(m->config.group, t->session, 0, &key);' \
+  'rn_mask_key_blind(&context, m->config.group, m->config.self, &key);' \
+  'rn_mask_key_blind(&context, m->config.group, 0, &key);' \
   test_secagg_blind
 
 fault streams-of-u2-are-taken-off crypto/secagg/member_result.c \
