@@ -1027,7 +1027,7 @@ fault group-key-is-not-journalled $fed/coordsigners.c \
 fault blind-session-without-the-key $fed/coordination.c \
   ' &&
            rn_coord_signers_ready(c);' ';' \
-  test_job_blind:test_the_maker_never_comes
+  test_job_blind:test_the_coordinator_alone_lacks_it
 
 fault members-do-not-wait-for-the-key $fed/partsigners.c \
   'if (signers->satisfied && rn_plan_is_blind(basis->plan)) {' \
@@ -1049,4 +1049,4 @@ fault documents-without-end $fed/coordsigners.c \
 
 fault who-waited-waits-for-ever $fed/participation.c \
   'if (p->said_waits && p->signers.satisfied) {' 'if (false) {' \
-  test_job_blind:test_methods_heads_and_weights
+  test_job_blind:test_satisfied_between*
