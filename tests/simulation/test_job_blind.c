@@ -385,7 +385,8 @@ static void test_satisfied_between_greeting_and_welcome(void **state)
         options.commit_min_ms = 600;
         options.commit_ms = 900;
         struct job *job = job_directed(&options);
-        job->nodes[job->coordinator].start_at = 1000 + 100 * seed; /* it greets when that is durable */
+        job->nodes[job->coordinator].start_at =
+            1000 + 100 * seed; /* it greets when that is durable */
         job_until_all_end(job, RN_OK, 30 * MINUTE_MS);
         assert_int_equal(job->sums, 1);
         job_free(job);
