@@ -31,7 +31,7 @@
 #define RN_PLAN_TARGET_MAX 95
 #define RN_PLAN_LAYERS_MAX 256
 #define RN_PLAN_ROUNDS_MAX 100000u
-#define RN_PLAN_MEMBERS_MAX 1024 /* in a plan's numbers; rn_plan_feasible takes fewer */
+#define RN_PLAN_MEMBERS_MAX 1024
 
 enum rn_plan_method {
     RN_METHOD_ROLORA = 0, /* B, A, B, A ... */
@@ -200,9 +200,9 @@ struct rn_plan_numbers {
 };
 
 /* RN_E_CONFIG with the reason when the cohort cannot keep its promise: fewer than 3 members, more
- * than RN_SA_GRAPH_COMPLETE_MAX (larger cohorts need the sparse graph's seed), n_max < n_c + h_min,
- * n_max - D < F ("three members survive no loss
- * ..."). The numbers are filled in either case. */
+ * than RN_PLAN_MEMBERS_MAX, n_max < n_c + h_min, n_max - D < F ("three members survive no loss
+ * ..."), or so many neighbours in the share graph that a share set is no message any more. The
+ * numbers are filled in either case. */
 RN_MUST rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
                                    struct rn_plan_numbers *out_numbers, struct rn_error *err);
 

@@ -85,10 +85,8 @@ rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
               "%u member(s) cannot hide anyone: with two, each learns the other's update from the "
               "sum; at least 3 are needed (three survive no loss, four survive one)",
               members);
-    RN_ENSURE(members <= RN_SA_GRAPH_COMPLETE_MAX, err, RN_E_CONFIG,
-              "%u members are more than %u: larger cohorts need the sparse graph's seed, which the "
-              "services do not draw yet",
-              members, RN_SA_GRAPH_COMPLETE_MAX);
+    RN_ENSURE(members <= RN_PLAN_MEMBERS_MAX, err, RN_E_CONFIG,
+              "%u members are more than the %u of a plan", members, (unsigned)RN_PLAN_MEMBERS_MAX);
     RN_ENSURE(members >= secagg->colluding + secagg->honest, err, RN_E_CONFIG,
               "%u members cannot include %u colluding ones (secagg.colluding) and still keep %u "
               "honest ones (secagg.honest)",
@@ -105,7 +103,8 @@ rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
         "the sum over %u members of values up to max_examples times 2^secagg.bits does not fit "
         "%u bits: lower secagg.bits or max_examples",
         members, RN_SA_BITS_MAX);
-    return rn_ok();
+    const struct rn_sa_params params = params_of(plan, members);
+    return rn_sa_graph_check(&params, err);
 }
 
 rn_result rn_plan_examples_check(const struct rn_plan *plan, uint64_t examples,

@@ -33,8 +33,8 @@ static rn_result check_times(const struct rn_sa_params *params, struct rn_error 
     return rn_ok();
 }
 
-/* The longest message: of each dealer in the circle envelope, commitments, leaves, one entry. */
-static rn_result check_graph(const struct rn_sa_params *params, struct rn_error *err)
+/* Of each dealer in the circle: envelope, commitments, leaves, one entry. */
+rn_result rn_sa_graph_check(const struct rn_sa_params *params, struct rn_error *err)
 {
     struct rn_sa_graph_sizes sizes;
     rn_sa_sizes(params, &sizes);
@@ -67,7 +67,7 @@ rn_result rn_sa_params_check(const struct rn_sa_params *params, struct rn_error 
               "secagg: of %u members at least %u must remain, so %u losses are at most possible, "
               "not %u",
               n, floor, n >= floor ? n - floor : 0, params->losses);
-    RN_TRY(check_graph(params, err));
+    RN_TRY(rn_sa_graph_check(params, err));
     RN_ENSURE(params->value_max >= 1 && rn_sa_bits(params) != 0, err, RN_E_CONFIG,
               "secagg: the largest value of an element must be at least 1 and its sum over %u "
               "members fit %u bits",

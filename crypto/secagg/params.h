@@ -66,6 +66,8 @@ uint32_t rn_sa_quorum(const struct rn_sa_params *params);
 /* Graph and threshold (graph.h); of numbers that rn_sa_params_check refuses, the complete graph's.
  */
 void rn_sa_sizes(const struct rn_sa_params *params, struct rn_sa_graph_sizes *out);
+/* Does the longest message of such a graph, a share set, fit RN_SA_MESSAGE_MAX? RN_E_CONFIG. */
+RN_MUST rn_result rn_sa_graph_check(const struct rn_sa_params *params, struct rn_error *err);
 /* t alone: shares that open a secret. */
 uint32_t rn_sa_threshold(const struct rn_sa_params *params);
 /* F = max(Q, n_c + h_min, RN_SA_MEMBERS_MIN, local_minimum): least |T0|, |U2| and |U3|.

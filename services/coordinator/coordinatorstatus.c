@@ -11,6 +11,8 @@ static const char *stage_code(const struct rn_coordination_view *view)
     switch (view->phase) {
     case RN_COORDINATION_GATHER:
         return "gather";
+    case RN_COORDINATION_EPOCH:
+        return "graph";
     case RN_COORDINATION_SESSION:
         return rn_job_stage_code(view->stage);
     case RN_COORDINATION_LINGER:
@@ -25,6 +27,9 @@ static const char *stage_name(const struct rn_coordination_view *view)
     switch (view->phase) {
     case RN_COORDINATION_GATHER:
         return "waiting for members";
+    case RN_COORDINATION_EPOCH:
+        return view->graph_step == NULL ? "waiting for members to draw the graph"
+                                        : "drawing the graph";
     case RN_COORDINATION_SESSION:
         return rn_sa_stage_name(view->stage);
     case RN_COORDINATION_LINGER:
@@ -48,12 +53,13 @@ static void write_member(const struct rn_jobhost *host, uint32_t index,
     rn_buffer_format(
         out,
         "%s{\"name\":\"%s\",\"key\":\"%s\",\"connected\":%s,\"missing\":%s,\"declined\":%s,"
-        "\"waits\":%s,\"signed\":%s,\"stranded\":%s,\"blamed\":%s,\"why\":\"%s\",\"next_round\":%u,"
+        "\"waits\":%s,\"signed\":%s,\"stranded\":%s,\"blamed\":%s,\"outside\":%s,\"why\":\"%s\","
+        "\"next_round\":%u,"
         "\"since_ms\":%llu,\"uplink_bytes\":%llu}",
         index == 0 ? "" : ",", host->site->roster.members[index].name, key,
         truth(member->connected), truth(member->missing), truth(member->declined),
         truth(member->waits), truth(has_signed), truth(member->stranded), truth(member->blamed),
-        rn_code_name(member->why), (unsigned)member->next_round,
+        truth(member->outside), rn_code_name(member->why), (unsigned)member->next_round,
         (unsigned long long)member->since_ms, (unsigned long long)member->received);
 }
 
@@ -78,12 +84,15 @@ bool rn_coordinator_status(struct rn_jobhost *host, struct rn_now now, struct rn
         "\"plan\":\"%s\",\"version\":\"%s\",\"round\":%u,\"rounds\":%u,"
         "\"attempt\":%u,\"summed\":%u,\"skipped\":%u,\"stage\":\"%s\","
         "\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"stage_left_ms\":%llu,"
-        "\"outcome\":\"%s\",\"draining\":%s,\"blind\":%s,\"adapter\":\"%s\",\"members\":[",
+        "\"outcome\":\"%s\",\"draining\":%s,\"blind\":%s,\"graph\":%s,\"graph_attempt\":%u,"
+        "\"graph_step\":\"%s\",\"adapter\":\"%s\",\"members\":[",
         roster, host->site->roster.federation, host->site->plan.name, RN_VERSION,
         (unsigned)view.round, (unsigned)view.rounds, (unsigned)view.attempt, (unsigned)view.summed,
         (unsigned)view.skipped, stage_code(&view), stage_name(&view),
         (unsigned long long)view.stage_age_ms, (unsigned long long)view.stage_left_ms,
-        rn_code_name(view.outcome), truth(view.draining), truth(view.blind), hash);
+        rn_code_name(view.outcome), truth(view.draining), truth(view.blind),
+        truth(view.graph_drawn), (unsigned)view.graph_attempt,
+        view.graph_step == NULL ? "" : view.graph_step, hash);
     for (uint32_t i = 0; i < view.member_count; i++) {
         write_member(host, i, &view.members[i], view.signers.members[i], out);
     }

@@ -299,7 +299,8 @@ static void tell_left_out(struct rn_coordination *c, uint32_t index)
 {
     struct rn_coord_peer *peer = &c->peers[index];
     const struct rn_coord_round *missed = rn_coord_index_find(c, peer->next_round);
-    if (rn_sa_set_has(&c->blamed, index) && peer->known && missed != NULL &&
+    const struct rn_sa_set left_out = rn_coord_left_out(c);
+    if (rn_sa_set_has(&left_out, index) && peer->known && missed != NULL &&
         missed->round != peer->told_round) {
         peer->told_round = missed->round;
         peer->wants_help = true;

@@ -99,14 +99,16 @@ static void gather(struct rn_coordination *c)
     } else if (rn_job_course_is_over(&c->course, c->basis->plan, c->round) ||
                !rn_is_ok(c->result)) {
         end_rounds(c);
+    } else if (!rn_coord_epoch_ready(c)) {
+        set_phase(c, RN_COORDINATION_EPOCH);
     } else {
         set_phase(c, RN_COORDINATION_GATHER);
     }
 }
 
-static void follow(struct rn_coordination *c, const struct rn_coord_outcome *outcome)
+static void go(struct rn_coordination *c, enum rn_coord_next next, rn_result failed)
 {
-    switch (rn_coord_conclude(c, outcome)) {
+    switch (next) {
     case RN_COORD_GO_ON:
         break;
     case RN_COORD_NEXT:
@@ -116,9 +118,14 @@ static void follow(struct rn_coordination *c, const struct rn_coord_outcome *out
         end_rounds(c);
         break;
     case RN_COORD_FAIL:
-        fail(c, outcome->failed, &c->err);
+        fail(c, failed, &c->err);
         break;
     }
+}
+
+static void follow(struct rn_coordination *c, const struct rn_coord_outcome *outcome)
+{
+    go(c, rn_coord_conclude(c, outcome), outcome->failed);
 }
 
 /* ---- Gathering */
@@ -129,10 +136,11 @@ static bool may_start(const struct rn_coordination *c)
     const struct rn_plan_secagg *secagg = &c->basis->plan->secagg;
     const uint64_t patience =
         c->first_session ? secagg->stage_soft_s * UINT64_C(1000) : RN_COORD_ABSENT_MS;
+    const struct rn_sa_set left_out = rn_coord_left_out(c);
     uint32_t present = 0;
     for (uint32_t i = 0; i < c->peer_count; i++) {
         const struct rn_coord_peer *peer = &c->peers[i];
-        if (rn_sa_set_has(&c->blamed, i)) {
+        if (rn_sa_set_has(&left_out, i)) {
             continue;
         }
         if (peer->connection != 0 && !peer->waits) {
@@ -179,28 +187,45 @@ static void start_session(struct rn_coordination *c)
     }
 }
 
+static void tell_waiting(struct rn_coordination *c)
+{
+    struct rn_error detail = {0};
+    const struct rn_job_event event = {.kind = RN_JOB_WAITING,
+                                       .round = c->round,
+                                       .present = rn_coord_present(c),
+                                       .members = c->peer_count};
+    if (c->clock_ms - c->told_ms < WAITING_EVENT_MS) {
+        return;
+    }
+    c->told_ms = c->clock_ms;
+    if (rn_coord_epoch_waiting(c, &detail) || rn_coord_signers_waiting(c, &detail)) {
+        rn_effects_event_err(c->out, event, &detail);
+    } else {
+        rn_effects_event(c->out, event);
+    }
+}
+
 static void gather_tick(struct rn_coordination *c)
 {
     if (may_start(c)) {
         start_session(c);
-    } else if (!gave_up(c) && c->clock_ms - c->told_ms >= WAITING_EVENT_MS) {
-        struct rn_error detail = {0};
-        const struct rn_job_event event = {.kind = RN_JOB_WAITING,
-                                           .round = c->round,
-                                           .present = rn_coord_present(c),
-                                           .members = c->peer_count};
-        c->told_ms = c->clock_ms;
-        if (rn_coord_signers_waiting(c, &detail)) {
-            rn_effects_event_err(c->out, event, &detail);
-        } else {
-            rn_effects_event(c->out, event);
-        }
+    } else if (!gave_up(c)) {
+        tell_waiting(c);
     }
 }
 
-/* More members than may lie have sums that no record here knows: this coordinator's state was lost
- * or is an old copy. What it would offer is spent, so it ends, and remembers nothing of it: with
- * the right state the job goes on. */
+static void epoch_tick(struct rn_coordination *c)
+{
+    const enum rn_coord_next next = rn_coord_epoch_tick(c);
+    if (next == RN_COORD_GO_ON) {
+        tell_waiting(c);
+    }
+    go(c, next, rn_ok());
+}
+
+/* More members than may lie have sums, or a share graph, that no record here knows: this
+ * coordinator's state was lost or is an old copy. What it would offer is spent, so it ends, and
+ * remembers nothing of it: with the right state the job goes on. */
 static void check_state(struct rn_coordination *c)
 {
     struct rn_error err = {0};
@@ -213,8 +238,8 @@ static void check_state(struct rn_coordination *c)
     }
     const rn_result result =
         rn_fail(&err, RN_E_INCOMPLETE,
-                "%u members have rounds behind them that the coordinator's state (at round %u) "
-                "does not know: it was lost, or is older than its members'. Restore the "
+                "%u members have rounds, or a share graph, that the coordinator's state (at round "
+                "%u) does not know: it was lost, or is older than its members'. Restore the "
                 "coordinator's state/ from its newest backup and start it again, or set up a new "
                 "plan",
                 (unsigned)ahead, (unsigned)c->round);
@@ -255,6 +280,9 @@ static void tick(struct rn_coordination *c)
     switch (c->phase) {
     case RN_COORDINATION_GATHER:
         gather_tick(c);
+        break;
+    case RN_COORDINATION_EPOCH:
+        epoch_tick(c);
         break;
     case RN_COORDINATION_SESSION:
         rn_coord_skip_waiting(c);
@@ -361,6 +389,7 @@ static void take_lost(struct rn_coord_peer *peer, uint64_t connection)
     const bool current = peer->connection == connection;
     peer->wants_help |= current;
     peer->wants_signatures |= current;
+    peer->wants_epoch |= current;
 }
 
 static void dispatch(struct rn_coordination *c, const struct rn_input *input)
@@ -429,6 +458,7 @@ void rn_coordination_step(struct rn_coordination *c, const struct rn_input *inpu
     dispatch(c, input);
     if (!c->ended) {
         rn_coord_signers_send(c); /* before the offer that a member without them refuses */
+        rn_coord_epoch_send(c);
         rn_coord_help_all(c);
     }
     c->out = NULL;
@@ -453,6 +483,7 @@ static rn_result start(struct rn_coordination *c, struct rn_error *err)
     RN_TRY(rn_coord_signers_start(c, err));
     RN_TRY(rn_job_bind_plan(c->basis, c->out, err));
     RN_TRY(rn_job_evidence_load(c->basis, &c->evidence, err));
+    RN_TRY(rn_coord_epoch_start(c, err));
     RN_TRY(rn_coord_resume(c, &outcome, err));
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_STARTED,
                                                    .round = c->round,
@@ -498,12 +529,24 @@ void rn_coordination_free(struct rn_coordination *c)
     for (size_t i = 0; i < RN_COORD_PLACES; i++) {
         rn_coord_session_clear(&c->places[i].session);
     }
+    rn_coord_epoch_free(c);
     rn_job_course_clear(&c->course);
     rn_free(c->rounds);
     rn_free(c);
 }
 
 /* ---- View */
+
+static bool is_missing(const struct rn_coordination *c, uint32_t index)
+{
+    const struct rn_coord_session *session = &c->session;
+    const struct rn_coord_epoch *epoch = c->epoch;
+    if (c->phase == RN_COORDINATION_EPOCH) {
+        return rn_sa_set_has(&epoch->expected, index) && !rn_sa_set_has(&epoch->arrived, index);
+    }
+    return session->machine != NULL && !session->over && rn_sa_set_has(&session->expected, index) &&
+           !rn_sa_set_has(&session->arrived, index);
+}
 
 static struct rn_coordination_member member_view(const struct rn_coordination *c, uint32_t index)
 {
@@ -512,18 +555,33 @@ static struct rn_coordination_member member_view(const struct rn_coordination *c
     const bool running = session->machine != NULL && !session->over;
     return (struct rn_coordination_member){
         .connected = peer->connection != 0,
-        .missing = running && rn_sa_set_has(&session->expected, index) &&
-                   !rn_sa_set_has(&session->arrived, index),
+        .missing = is_missing(c, index),
         .declined = running && peer->declined_round == session->round &&
                     peer->declined_attempt == session->attempt,
         .stranded = peer->stranded,
         .blamed = rn_sa_set_has(&c->blamed, index),
+        .outside = rn_coord_epoch_ready(c) &&
+                   !rn_job_epoch_has(c->epoch == NULL ? NULL : c->epoch->job, index),
         .waits = peer->connection != 0 && peer->waits,
         .why = peer->why,
         .next_round = peer->next_round,
         .since_ms = c->clock_ms - peer->since_ms,
         .received = peer->received,
     };
+}
+
+static void view_graph(const struct rn_coordination *c, struct rn_coordination_view *out)
+{
+    const struct rn_coord_epoch *epoch = c->epoch;
+    out->graph_attempt = epoch->attempt;
+    out->graph_drawn = epoch->job->drawn;
+    memcpy(out->graph_seed, epoch->job->seed, sizeof(out->graph_seed));
+    if (c->phase == RN_COORDINATION_EPOCH) {
+        out->graph_step = epoch->step == RN_COORD_EPOCH_COMMITMENTS ? "commitments"
+                          : epoch->step == RN_COORD_EPOCH_REVEALS   ? "reveals"
+                                                                    : NULL;
+        out->stage_age_ms = c->clock_ms - (out->graph_step != NULL ? epoch->since_ms : c->phase_ms);
+    }
 }
 
 void rn_coordination_view(const struct rn_coordination *c, struct rn_now now,
@@ -550,6 +608,9 @@ void rn_coordination_view(const struct rn_coordination *c, struct rn_now now,
         .member_count = c->peer_count,
     };
     memcpy(out->adapter_hash, rn_coord_adapter_hash(c), RN_HASH_BYTES);
+    if (c->epoch != NULL) {
+        view_graph(c, out);
+    }
     for (uint32_t i = 0; i < c->peer_count; i++) {
         out->members[i] = member_view(c, i);
     }

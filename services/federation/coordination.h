@@ -14,8 +14,8 @@
  * Parts: coordination.c (phases: gather, session, linger), coordsession.c (one session: the
  * aggregator's actions to effects, time-outs that need not be sat through), coordoutcome.c (what a
  * finished or aborted session means for the job), coordsigners.c (the plan's signatures, for the
- * members), coordpeers.c (connections, greeting, status), catchup.c (members that were away),
- * coordrecord.c (records, pruning, restart).
+ * members), coordepoch.c (the drawing of the share graph), coordpeers.c (connections, greeting,
+ * status), catchup.c (members that were away), coordrecord.c (records, pruning, restart).
  *
  * Claims, for any peers (each a test of tests/simulation/test_job_*):
  *   - a round is summed once: no session of a round begins after one of it may have reached a sum,
@@ -72,6 +72,7 @@ RN_MUST rn_result rn_coordination_chunk(struct rn_coordination *coordination,
 
 enum rn_coordination_phase {
     RN_COORDINATION_GATHER,  /* waiting for members before the next session */
+    RN_COORDINATION_EPOCH,   /* the share graph is drawn, before the first session */
     RN_COORDINATION_SESSION, /* a session is running */
     RN_COORDINATION_LINGER,  /* the rounds are over; members that are behind get their sums */
     RN_COORDINATION_ENDED,
@@ -84,6 +85,7 @@ struct rn_coordination_member {
     bool waits;       /* takes no offer before it holds more signatures of the plan */
     bool stranded;    /* what it lacks is not kept any more */
     bool blamed;      /* proven faulty in this job; it only follows from then on */
+    bool outside;     /* not in the epoch of the share graph: it only follows */
     enum rn_code why; /* of declined, or of the last refusal */
     uint32_t next_round;
     uint64_t since_ms; /* connected, or absent, for so long */
@@ -102,7 +104,11 @@ struct rn_coordination_view {
     bool draining;
     bool blind; /* members hold the adapter; the hash is their word */
     uint8_t adapter_hash[RN_HASH_BYTES];
-    struct rn_plan_signers signers; /* whose signatures of the plan are here */
+    const char *graph_step; /* EPOCH: whose entries are waited for, static; NULL: nobody's yet */
+    uint32_t graph_attempt; /* at the share graph; 0: none, or it needs none */
+    bool graph_drawn;
+    uint8_t graph_seed[RN_HASH_BYTES]; /* zeros until it is drawn */
+    struct rn_plan_signers signers;    /* whose signatures of the plan are here */
     struct rn_job_evidence evidence;
     uint32_t member_count;
     struct rn_coordination_member members[RN_SA_GRAPH_COMPLETE_MAX]; /* that a job runs with */

@@ -5,6 +5,7 @@
  * returned, never called back.
  *
  *     coordrecord.c    records written and read, the index of rounds, pruning
+ *     coordepoch.c     the drawing of the share graph, where the plan needs one
  *     coordsum.c       a session's sum becomes the next adapter
  *     coordsession.c   one session: the aggregator and its actions
  *     coordoutcome.c   a sum, a finished or a lost session: what follows for the job
@@ -21,6 +22,8 @@
 #include "crypto/secagg/member.h"
 #include "services/federation/budget.h"
 #include "services/federation/coordination.h"
+#include "services/federation/epochmessage.h"
+#include "services/federation/jobepoch.h"
 #include "services/federation/jobsum.h"
 #include "services/round/roundsession.h"
 
@@ -54,6 +57,9 @@
 /* Texts with the group key document of a blind plan; one too many is not read. */
 #define RN_COORD_DOCUMENTS_BURST 4u
 #define RN_COORD_DOCUMENTS_EVERY_MS 10000u
+/* What a member is told of the drawing of the share graph; one too many waits. */
+#define RN_COORD_EPOCH_BURST 32u
+#define RN_COORD_EPOCH_EVERY_MS 2000u
 /* Copies of one sum, and of all its uploads; beyond them nothing of it is sent until there is room
  * again. */
 #define RN_COORD_SUM_BURST 4u
@@ -70,7 +76,7 @@ struct rn_coord_ungreeted {
 
 struct rn_coord_peer {
     struct rn_coord_ungreeted ungreeted[RN_COORD_UNGREETED_MAX];
-    struct rn_budget streams, messages, help, documents;
+    struct rn_budget streams, messages, help, documents, epoch;
     uint64_t connection; /* greeted; 0 while absent */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
     bool known;            /* greeted, or gave a receipt, since this process began */
@@ -81,6 +87,7 @@ struct rn_coord_peer {
     uint64_t progress_ms;  /* last sign of progress in the session */
     uint64_t beats;        /* of its training */
     bool wants_signatures; /* just here, or there are more than it was given */
+    bool wants_epoch;      /* asked, or the drawing got on: it is told */
     bool waits;            /* said that it takes no offer before it holds more signatures */
     bool wants_help;       /* behind, or just here: to be told what it lacks */
     uint32_t receipted;  /* last round whose receipt from it counted: it hears that they stand, and
@@ -89,7 +96,7 @@ struct rn_coord_peer {
     bool helped;         /* helped_ms counts */
     uint64_t helped_ms;
     bool stranded;          /* what it lacks is not kept any more */
-    bool ahead;             /* greeted with a round that no record here allows */
+    bool ahead;             /* greeted with a round that no record here allows; or has a graph */
     uint32_t follows_round; /* takes no part in this session: it only follows ... */
     uint32_t follows_attempt;
     uint32_t declined_round; /* ... or it declined, for a reason */
@@ -138,6 +145,24 @@ struct rn_coord_round {
     uint8_t before[RN_HASH_BYTES];
 };
 
+enum rn_coord_epoch_step {
+    RN_COORD_EPOCH_IDLE = 0, /* no attempt is under way */
+    RN_COORD_EPOCH_COMMITMENTS,
+    RN_COORD_EPOCH_REVEALS,
+};
+
+/* The drawing of the share graph. */
+struct rn_coord_epoch {
+    struct rn_job_epoch *job;
+    uint32_t attempt; /* last number used */
+    enum rn_coord_epoch_step step;
+    uint64_t since_ms;
+    struct rn_sa_set left_out; /* did not reveal in an earlier attempt */
+    struct rn_sa_set expected, arrived;
+    struct rn_sa_set spoilt;                     /* signed a wrong reveal */
+    uint8_t (*entries)[RN_SA_EPOCH_ENTRY_BYTES]; /* of the step, by place; owned */
+};
+
 struct rn_coordination {
     struct rn_coordination_config config;
     const struct rn_job_basis *basis;
@@ -158,6 +183,7 @@ struct rn_coordination {
     struct rn_plan_signatures signatures; /* every one verified; they only become more */
     struct rn_plan_signers signers;
     struct rn_job_evidence evidence;
+    struct rn_coord_epoch *epoch; /* NULL: the share graph is complete */
 
     enum rn_coordination_phase phase;
     uint64_t phase_ms;
@@ -210,6 +236,14 @@ static inline const char *rn_coord_phase_of(const struct rn_coord_session *sessi
     return rn_round_phase_name(session->layout.spec.active);
 }
 
+/* What the job does next. */
+enum rn_coord_next {
+    RN_COORD_GO_ON,      /* the session runs, or members still fetch its sum */
+    RN_COORD_NEXT,       /* gather for the round and attempt that now stand in c */
+    RN_COORD_END_ROUNDS, /* c->result says how the job ended */
+    RN_COORD_FAIL,       /* the process cannot go on: c->err */
+};
+
 /* ---- coordrecord.c */
 void rn_coord_write_attempt(struct rn_coordination *c, const struct rn_coord_session *session);
 void rn_coord_write_machine(struct rn_coordination *c, const struct rn_coord_session *session,
@@ -234,6 +268,25 @@ const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c
 /* Whole vectors go with the next commit: of rounds for which every member has a receipt, and the
  * oldest beyond config.kept_bytes. */
 void rn_coord_prune(struct rn_coordination *c);
+
+/* ---- coordepoch.c */
+RN_MUST rn_result rn_coord_epoch_start(struct rn_coordination *c, struct rn_error *err);
+void rn_coord_epoch_free(struct rn_coordination *c);
+/* Is there what a session needs of it? */
+static inline bool rn_coord_epoch_ready(const struct rn_coordination *c)
+{
+    return c->epoch == NULL || c->epoch->job->drawn;
+}
+/* Members that are offered nothing: blamed, or not in the epoch. */
+struct rn_sa_set rn_coord_left_out(const struct rn_coordination *c);
+void rn_coord_epoch_hear(struct rn_coordination *c, uint32_t peer, struct rn_view bytes);
+/* To whom it is owed. */
+void rn_coord_epoch_send(struct rn_coordination *c);
+/* RN_COORD_NEXT: it is drawn. RN_COORD_END_ROUNDS: it never will be; c->result says why. */
+enum rn_coord_next rn_coord_epoch_tick(struct rn_coordination *c);
+/* "drawing the graph, attempt 2: waits for the reveals of north". False: no attempt is under way.
+ */
+bool rn_coord_epoch_waiting(const struct rn_coordination *c, struct rn_error *out);
 
 /* ---- coordsum.c */
 /* Sets summed with its result, or refused. Another failure is the process's: c->err says it. */
@@ -273,13 +326,6 @@ uint64_t rn_coord_stage_left_ms(const struct rn_coordination *c);
 void rn_coord_skip_waiting(struct rn_coordination *c);
 
 /* ---- coordoutcome.c */
-/* What the job does next. */
-enum rn_coord_next {
-    RN_COORD_GO_ON,      /* the session runs, or members still fetch its sum */
-    RN_COORD_NEXT,       /* gather for the round and attempt that now stand in c */
-    RN_COORD_END_ROUNDS, /* c->result says how the job ended */
-    RN_COORD_FAIL,       /* the process cannot go on: c->err */
-};
 enum rn_coord_next rn_coord_conclude(struct rn_coordination *c,
                                      const struct rn_coord_outcome *outcome);
 /* Writes the current adapter: of a round, or the final one. */

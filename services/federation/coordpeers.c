@@ -324,6 +324,8 @@ static void take_session_message(struct rn_coordination *c, const struct rn_inpu
         *out_outcome = rn_coord_session_receive(c, input->peer, envelope.as.secagg);
     } else if (envelope.body == RN_WIRE_SIGNATURES) {
         rn_coord_signers_hear(c, input->peer, envelope.as.signatures);
+    } else if (envelope.body == RN_WIRE_EPOCH) {
+        rn_coord_epoch_hear(c, input->peer, envelope.as.epoch);
     } else if (envelope.body == RN_WIRE_CLOSING) {
         peer->why = (enum rn_code)envelope.as.closing.reason;
         tell_peer(c, RN_JOB_MEMBER_CLOSING, input->peer, peer->why, NULL);

@@ -38,7 +38,11 @@ enum rn_job_event_kind {
     RN_JOB_MESSAGE_REFUSED, /* a peer's message: outcome, detail */
     RN_JOB_SIGNATURES,      /* count more signatures of the plan: present of members have signed */
     RN_JOB_SIGNATURES_REFUSED, /* they are for another plan, or do not hold: outcome, detail */
+    RN_JOB_EPOCH_DRAWN,        /* the share graph stands: attempt; present of members are in it */
+    RN_JOB_EPOCH_REFUSED,      /* a message of its drawing: outcome, detail */
     /* coordinator */
+    RN_JOB_EPOCH_CALLED, /* an attempt at the share graph began: attempt, members */
+    RN_JOB_EPOCH_VOID,   /* it gave none: count members did not reveal: detail: who */
     RN_JOB_MEMBER_JOINED,
     RN_JOB_MEMBER_LOST,
     RN_JOB_MEMBER_REFUSED, /* its greeting: outcome, detail */

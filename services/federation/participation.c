@@ -211,6 +211,7 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
         if (p->said_waits && p->signers.satisfied) { /* since the greeting */
             rn_part_send_ask(p);
         }
+        rn_part_epoch_ask(p);
         RN_TRY(rn_part_session_resend(p, err));
         /* As when the bulk stream comes second: said again, Done makes the coordinator name the
          * chunks that it lacks. */
@@ -219,6 +220,11 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
         return rn_part_session_receive(p, word->bytes, err);
     case RN_PART_SIGNATURES:
         rn_part_signers_hear(p, word->bytes, "the coordinator's signatures");
+        break;
+    case RN_PART_EPOCH:
+        if (rn_part_epoch_hear(p, word->bytes)) {
+            rn_part_send_ask(p); /* an offer may have been refused for it */
+        }
         break;
     case RN_PART_JOB_DONE:
         finish(p, word->result, &word->err);
@@ -259,6 +265,7 @@ static rn_result take_lost(struct rn_participation *p, uint64_t connection, stru
             p, &(struct rn_wire_status){.round = p->next_round, .stage = RN_SA_STAGE_FINISHED});
     }
     rn_part_signers_bring(p);
+    rn_part_epoch_ask(p);
     return rn_part_session_resend(p, err);
 }
 
@@ -285,7 +292,11 @@ static rn_result take_kept(struct rn_participation *p, const struct rn_input *in
 {
     bool satisfied = false;
     RN_TRY(rn_part_signers_kept(p, input, &satisfied, err));
-    return satisfied && !p->ending ? rn_part_session_resume(p, err) : rn_ok();
+    if (!satisfied || p->ending) {
+        return rn_ok();
+    }
+    rn_part_epoch_ask(p);
+    return rn_part_epoch_is_drawn(p) ? rn_part_session_resume(p, err) : rn_ok();
 }
 
 static rn_result take_unreachable(struct rn_participation *p, enum rn_code code,
@@ -379,6 +390,7 @@ static rn_result start(struct rn_participation *p, struct rn_error *err)
     RN_TRY(basis->random(basis->random_context, p->incarnation, sizeof(p->incarnation), err));
     RN_TRY(rn_job_bind_plan(basis, p->out, err));
     RN_TRY(rn_job_evidence_load(basis, &p->evidence, err));
+    RN_TRY(rn_part_epoch_start(p, err));
     RN_TRY(rn_part_restore(p, err));
     struct rn_job_event event = {.kind = RN_JOB_STARTED,
                                  .round = p->next_round,
@@ -388,7 +400,8 @@ static rn_result start(struct rn_participation *p, struct rn_error *err)
     memcpy(event.hash, p->config.model->adapter_hash, sizeof(event.hash));
     rn_part_event(p, event);
     RN_TRY(rn_part_signers_start(p, err));
-    return p->signers.satisfied ? rn_part_session_resume(p, err) : rn_ok();
+    return p->signers.satisfied && rn_part_epoch_is_drawn(p) ? rn_part_session_resume(p, err)
+                                                             : rn_ok();
 }
 
 rn_result rn_participation_new(const struct rn_participation_config *config, struct rn_now now,
@@ -419,6 +432,7 @@ void rn_participation_free(struct rn_participation *p)
         rn_round_update_clear(&p->update);
         rn_job_course_clear(&p->course);
         rn_part_signers_clear(p);
+        rn_part_epoch_free(p);
         rn_sa_spent_free(p->spent);
         rn_free(p);
     }
@@ -450,6 +464,7 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .in_session = in_session,
         .following = in_session && session->following,
         .behind = rn_part_is_behind(p),
+        .draws = !rn_part_epoch_is_drawn(p),
         .waits = !p->signers.satisfied,
         .signed_by = p->signers.who.member_count,
         .next_round = p->next_round,
@@ -463,6 +478,10 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .outcome = p->result.code,
     };
     memcpy(out->adapter_hash, p->config.model->adapter_hash, RN_HASH_BYTES);
+    if (p->epoch != NULL && p->epoch->job->drawn) {
+        out->outside = !rn_job_epoch_has(p->epoch->job, p->config.basis->self);
+        memcpy(out->graph_seed, p->epoch->job->seed, sizeof(out->graph_seed));
+    }
     if (out->waits) {
         memcpy(out->missing, p->signers.missing.text, sizeof(out->missing));
     }

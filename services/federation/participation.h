@@ -13,7 +13,8 @@
  *     rn_participation_free    wipes the secrets of a running session
  *
  * Parts: participation.c (inputs, publication, drain, end), partlink.c (greeting, welcome,
- * closing), partsigners.c (the policy's signatures), partsession.c (offers, the member machine),
+ * closing), partsigners.c (the policy's signatures), partepoch.c (the drawing of the share graph),
+ * partsession.c (offers, the member machine),
  * partactions.c (its actions as effects), partround.c (training, sum to adapter, restart).
  *
  * Claims, whatever the coordinator does (each a test of tests/simulation/test_job_*):
@@ -23,6 +24,9 @@
  *     each verified against this site's roster and plan, no offer is taken, nothing is trained, and
  *     nothing is said but greetings and status; the coordinator can withhold a signature, and
  *     neither forge one nor take one away;
+ *   - where the plan needs a share graph, no offer is taken before its seed is here, from reveals
+ * of all whom one set of commitments lists; it reveals under one set an attempt, and in none below
+ *     one in which it revealed, however often it restarts with its records;
  *   - nothing is sent that depends on a record which is not durable (crypto/secagg/PROTOCOL.md);
  *   - an adapter is published as final only when this site arrived at it by the sums of at least
  *     one round and knows of none that it misses.
@@ -75,11 +79,14 @@ struct rn_participation_view {
     bool draining, ending;
     bool in_session;
     bool following;
-    bool behind;                     /* knows of a sum that it misses */
-    bool waits;                      /* for signatures of the plan: */
-    uint32_t signed_by;              /* members that have signed */
-    char missing[RN_ERROR_TEXT_MAX]; /* what the policy misses, a sentence; "" unless waits */
-    uint32_t next_round;             /* first round without a record here */
+    bool behind;                       /* knows of a sum that it misses */
+    bool draws;                        /* waits for the share graph; takes no offer until then */
+    bool outside;                      /* of the graph's epoch: it only follows */
+    uint8_t graph_seed[RN_HASH_BYTES]; /* zeros: complete, or not drawn */
+    bool waits;                        /* for signatures of the plan: */
+    uint32_t signed_by;                /* members that have signed */
+    char missing[RN_ERROR_TEXT_MAX];   /* what the policy misses, a sentence; "" unless waits */
+    uint32_t next_round;               /* first round without a record here */
     uint32_t rounds, attempt;
     enum rn_sa_stage stage;
     uint64_t stage_age_ms;

@@ -5,6 +5,7 @@
  *
  *     partlink.c        the coordinator's connection: greeting, welcome, closing, what was heard
  *     partsigners.c     the plan's signatures, and whether the policy has those that it asks for
+ *     partepoch.c       the drawing of the share graph, where the plan needs one
  *     partround.c       training, sum to adapter, restart
  *     partactions.c     the secure-aggregation machine's actions as effects
  *     partsession.c     offers, the machine's messages and time, its restart
@@ -17,6 +18,8 @@
 
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/spent.h"
+#include "services/federation/epochmessage.h"
+#include "services/federation/jobepoch.h"
 #include "services/federation/jobsum.h"
 #include "services/federation/participation.h"
 #include "services/round/roundvector.h"
@@ -73,6 +76,12 @@ struct rn_part_signers {
     struct rn_error missing;
 };
 
+/* The drawing of the share graph. */
+struct rn_part_epoch {
+    struct rn_job_epoch *job;
+    struct rn_sa_epoch_revealed revealed; /* durable before a reveal under it leaves */
+};
+
 struct rn_participation {
     struct rn_participation_config config;
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
@@ -90,6 +99,7 @@ struct rn_participation {
     uint64_t sent;           /* payload bytes given to the driver */
     struct rn_part_heard heard;
     struct rn_part_signers signers;
+    struct rn_part_epoch *epoch; /* NULL: the share graph is complete */
 
     struct rn_sa_spent *spent;
     uint32_t next_round;       /* first round without a record here */
@@ -131,6 +141,7 @@ enum rn_part_word_kind {
     RN_PART_WELCOMED,   /* what was sent before may be lost */
     RN_PART_SECAGG,     /* bytes */
     RN_PART_SIGNATURES, /* bytes: text that nobody has checked */
+    RN_PART_EPOCH,      /* bytes */
     RN_PART_JOB_DONE,   /* result: how */
     RN_PART_FAILED,     /* result: the process ends */
 };
@@ -173,6 +184,25 @@ void rn_part_signers_clear(struct rn_participation *p);
 /* A KEEP has ended. *out_satisfied: the policy has what it asks for, from now on. */
 RN_MUST rn_result rn_part_signers_kept(struct rn_participation *p, const struct rn_input *input,
                                        bool *out_satisfied, struct rn_error *err);
+
+/* ---- partepoch.c */
+
+RN_MUST rn_result rn_part_epoch_start(struct rn_participation *p, struct rn_error *err);
+void rn_part_epoch_free(struct rn_participation *p);
+/* Is the seed here, or is none needed? */
+static inline bool rn_part_epoch_is_drawn(const struct rn_participation *p)
+{
+    return p->epoch == NULL || p->epoch->job->drawn;
+}
+/* Is this site in the epoch, or is there none? */
+static inline bool rn_part_epoch_takes_part(const struct rn_participation *p)
+{
+    return rn_job_epoch_has(p->epoch == NULL ? NULL : p->epoch->job, p->config.basis->self);
+}
+/* Asks the coordinator how far the drawing is, unless it is done here. */
+void rn_part_epoch_ask(struct rn_participation *p);
+/* True: the seed is here, from this message. */
+bool rn_part_epoch_hear(struct rn_participation *p, struct rn_view bytes);
 
 /* ---- partround.c */
 

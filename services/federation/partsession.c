@@ -47,6 +47,8 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
     RN_TRY(rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
                             attempt, rn_part_start_of(p, round), before, &out->params,
                             &out->context, err));
+    rn_round_session_graph(rn_job_epoch_seed(p->epoch == NULL ? NULL : p->epoch->job),
+                           &out->context);
     rn_round_session_blind(basis->plan, &p->signers.set, &out->context);
     return rn_ok();
 }
@@ -120,6 +122,13 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
         refuse_offer(p, offer, (rn_result){RN_E_REFUSED}, &p->signers.missing);
         return false;
     }
+    if (!rn_part_epoch_is_drawn(p)) {
+        refuse_offer(p, offer,
+                     rn_fail(&err, RN_E_REFUSED, "the share graph is not drawn at this site"),
+                     &err);
+        rn_part_epoch_ask(p);
+        return false;
+    }
     if (memcmp(offer->adapter_hash, p->config.model->adapter_hash, RN_HASH_BYTES) != 0) {
         ask_for_missed(p, offer);
         return false;
@@ -130,7 +139,7 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
 bool rn_part_is_late(const struct rn_participation *p, uint32_t round, uint32_t attempt)
 {
     const struct rn_wire_welcome *welcome = &p->welcome;
-    return round < welcome->round ||
+    return !rn_part_epoch_takes_part(p) || round < welcome->round ||
            (round == welcome->round && attempt <= welcome->attempt && welcome->joined_late);
 }
 

@@ -17,7 +17,7 @@
 
 #include <stddef.h>
 
-#define RN_ROUND_FIELD_BITS 44u /* a member's field is below 2^44; 128 members' sum below 2^51 */
+#define RN_ROUND_FIELD_BITS 44u /* a member's field is below 2^44; 1024 members' sum below 2^54 */
 #define RN_ROUND_SEGMENTS_MAX 8192u
 /* Deltas in one vector; more would not fit the journal's record of an adapter. */
 #define RN_ROUND_ELEMENTS_MAX ((size_t)1 << 27)

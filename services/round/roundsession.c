@@ -37,6 +37,18 @@ void rn_round_params(const struct rn_plan *plan, uint32_t members, uint64_t valu
     *out_params = params;
 }
 
+/* Without a seed there is a session all but for its graph: sizes can be asked for before that is
+ * drawn. The machines check their contexts again, with it. */
+static rn_result check_context(const struct rn_sa_params *params,
+                               const struct rn_sa_context *context, struct rn_error *err)
+{
+    struct rn_sa_context copy = *context;
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(params, &sizes);
+    copy.graph_seed[0] = sizes.complete ? 0 : 1;
+    return rn_sa_context_check(params, &copy, err);
+}
+
 rn_result rn_round_session(const struct rn_round_model *model, const struct rn_plan *plan,
                            const struct rn_roster *roster,
                            const uint8_t base_hash[static RN_HASH_BYTES], uint32_t round,
@@ -63,10 +75,28 @@ rn_result rn_round_session(const struct rn_round_model *model, const struct rn_p
     rn_round_params(plan, roster->count, rn_round_value_max(&layout.spec), layout.elements,
                     &params);
     RN_TRY(rn_sa_params_check(&params, err));
-    RN_TRY(rn_sa_context_check(&params, &context, err));
+    RN_TRY(check_context(&params, &context, err));
     *out_params = params;
     *out_context = context;
     return rn_ok();
+}
+
+bool rn_round_needs_epoch(const struct rn_plan *plan, uint32_t members)
+{
+    struct rn_sa_graph_sizes sizes;
+    const struct rn_sa_params params = {.members = members,
+                                        .colluding = plan->secagg.colluding,
+                                        .losses = plan->secagg.losses,
+                                        .honest = plan->secagg.honest};
+    rn_sa_sizes(&params, &sizes);
+    return !sizes.complete;
+}
+
+void rn_round_session_graph(const uint8_t *seed, struct rn_sa_context *context)
+{
+    if (seed != NULL) {
+        memcpy(context->graph_seed, seed, sizeof(context->graph_seed));
+    }
 }
 
 void rn_round_session_blind(const struct rn_plan *plan, const struct rn_plan_signatures *signatures,

@@ -16,7 +16,7 @@ void rn_round_params(const struct rn_plan *plan, uint32_t members, uint64_t valu
                      uint64_t elements, struct rn_sa_params *out_params);
 
 /* Parameters and context of a session at (round, attempt) that starts from adapter_hash, which the
- * sum of start_round made (rn_round_is_measured). Checked:
+ * sum of start_round made (rn_round_is_measured). Checked, but for the graph's seed, which is none:
  * RN_E_CONFIG when the plan is infeasible. roster is borrowed by the context. */
 RN_MUST rn_result rn_round_session(const struct rn_round_model *model, const struct rn_plan *plan,
                                    const struct rn_roster *roster,
@@ -25,6 +25,13 @@ RN_MUST rn_result rn_round_session(const struct rn_round_model *model, const str
                                    const uint8_t adapter_hash[static RN_HASH_BYTES],
                                    struct rn_sa_params *out_params,
                                    struct rn_sa_context *out_context, struct rn_error *err);
+
+/* Is the share graph of the plan drawn before its first round (crypto/secagg/graph.h, epoch.h)?
+ * Only where rn_sa_sizes gives a sparse one for a roster of so many members. */
+bool rn_round_needs_epoch(const struct rn_plan *plan, uint32_t members);
+
+/* The seed of the share graph into a session's context; NULL: it is complete. */
+void rn_round_session_graph(const uint8_t *seed, struct rn_sa_context *context);
 
 /* What a blind plan adds to a session's context: that it is blind, and by which group key document;
  * nothing in an open one. The signatures were verified. */

@@ -28,16 +28,19 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
         "s\","
         "\"version\":\"%s\",\"connected\":%s,\"round\":%u,\"rounds\":%u,\"attempt\":%u,"
         "\"stage\":\"%s\",\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"training\":%s,"
-        "\"following\":%s,\"behind\":%s,\"draining\":%s,\"outcome\":\"%s\",\"adapter\":\"%s\","
+        "\"following\":%s,\"outside\":%s,\"behind\":%s,\"draining\":%s,\"outcome\":\"%s\","
+        "\"adapter\":\"%s\","
         "\"uplink_bytes\":%llu,\"signed\":%u,\"members\":%u,\"waits_for\":\"%s\",",
         roster, key, host->site->site.name, host->site->roster.federation, host->site->plan.name,
         RN_VERSION, truth(view.connected), (unsigned)view.next_round, (unsigned)view.rounds,
         (unsigned)view.attempt, view.in_session ? rn_job_stage_code(view.stage) : "idle",
-        view.in_session ? rn_sa_stage_name(view.stage) : "idle",
+        view.in_session ? rn_sa_stage_name(view.stage)
+        : view.draws    ? "waits for the share graph"
+                        : "idle",
         (unsigned long long)view.stage_age_ms, truth(view.training), truth(view.following),
-        truth(view.behind), truth(view.draining), rn_code_name(view.outcome), hash,
-        (unsigned long long)view.sent, (unsigned)view.signed_by, (unsigned)host->site->roster.count,
-        view.missing);
+        truth(view.outside), truth(view.behind), truth(view.draining), rn_code_name(view.outcome),
+        hash, (unsigned long long)view.sent, (unsigned)view.signed_by,
+        (unsigned)host->site->roster.count, view.missing);
     rn_jobhost_write_best(&view.judgement, out);
     rn_buffer_format(out, ",\"ledger\":");
     rn_siteledger_json(rn_siteledger_jobs(host->ledger), host->site->policy.upload.jobs_max, out);

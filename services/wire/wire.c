@@ -17,6 +17,7 @@ _Static_assert(rondo_v1_Envelope_welcome_tag == RN_WIRE_WELCOME, "schema and wir
 _Static_assert(rondo_v1_Envelope_closing_tag == RN_WIRE_CLOSING, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_summary_tag == RN_WIRE_SUMMARY, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_status_tag == RN_WIRE_STATUS, "schema and wire.h");
+_Static_assert(rondo_v1_Envelope_epoch_tag == RN_WIRE_EPOCH, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_signatures_tag == RN_WIRE_SIGNATURES, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_secagg_tag == RN_WIRE_SECAGG, "schema and wire.h");
 _Static_assert(sizeof(((rondo_v1_Hello *)0)->name) == RN_WIRE_NAME_MAX + 1, "options and wire.h");
@@ -163,6 +164,7 @@ static bool body_out(const struct rn_wire_envelope *in, rondo_v1_Envelope *out)
             .reason = in->as.status.reason,
         };
         return true;
+    case RN_WIRE_EPOCH:
     case RN_WIRE_SIGNATURES:
     case RN_WIRE_SECAGG:
     default:
@@ -216,6 +218,7 @@ struct payload {
 static const struct payload *payload_of(uint32_t tag)
 {
     static const struct payload payloads[] = {
+        {RN_WIRE_EPOCH, RN_WIRE_EPOCH_MAX, "a message of the epoch"},
         {RN_WIRE_SIGNATURES, RN_WIRE_SIGNATURES_MAX, "plan signatures"},
         {RN_WIRE_SECAGG, RN_WIRE_SECAGG_MAX, "a protocol message"},
     };
@@ -225,6 +228,19 @@ static const struct payload *payload_of(uint32_t tag)
         }
     }
     return NULL;
+}
+
+/* Where the payload stands in an envelope of that body. */
+static struct rn_view *payload_place(struct rn_wire_envelope *envelope)
+{
+    switch (envelope->body) {
+    case RN_WIRE_EPOCH:
+        return &envelope->as.epoch;
+    case RN_WIRE_SIGNATURES:
+        return &envelope->as.signatures;
+    default:
+        return &envelope->as.secagg;
+    }
 }
 
 static rn_result payload_encode(const struct payload *payload, struct rn_view bytes,
@@ -247,10 +263,8 @@ rn_result rn_wire_envelope_encode(const struct rn_wire_envelope *envelope, struc
 {
     const struct payload *payload = payload_of((uint32_t)envelope->body);
     if (payload != NULL) {
-        return payload_encode(payload,
-                              envelope->body == RN_WIRE_SECAGG ? envelope->as.secagg
-                                                               : envelope->as.signatures,
-                              out, err);
+        struct rn_wire_envelope copy = *envelope;
+        return payload_encode(payload, *payload_place(&copy), out, err);
     }
     rondo_v1_Envelope message = rondo_v1_Envelope_init_zero;
     RN_ENSURE(body_out(envelope, &message), err, RN_E_USAGE,
@@ -286,11 +300,7 @@ static rn_result payload_decode(const struct payload *payload, pb_istream_t *str
     RN_ENSURE(bytes.length <= payload->max, err, RN_E_PEER_LIMIT, "%s of %zu bytes (limit %zu)",
               payload->name, bytes.length, payload->max);
     out->body = payload->body;
-    if (out->body == RN_WIRE_SECAGG) {
-        out->as.secagg = bytes;
-    } else {
-        out->as.signatures = bytes;
-    }
+    *payload_place(out) = bytes;
     return rn_ok();
 }
 
@@ -322,6 +332,7 @@ rn_result rn_wire_envelope_decode(struct rn_view in, struct rn_wire_envelope *ou
               "an envelope has %zu bytes (limit %d)", in.length, RN_WIRE_ENVELOPE_MAX);
     rondo_v1_Envelope message = rondo_v1_Envelope_init_zero;
     message.secagg.funcs.decode = refuse_field;
+    message.epoch.funcs.decode = refuse_field;
     message.signatures.funcs.decode = refuse_field;
     stream = pb_istream_from_buffer(in.data, in.length);
     RN_ENSURE(pb_decode(&stream, rondo_v1_Envelope_fields, &message) && body_in(&message, out), err,

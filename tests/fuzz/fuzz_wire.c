@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rn_wire_envelope_decode and rn_wire_chunk_decode: what they accept they write again, and read
- * back to the same message.
+ * rn_wire_envelope_decode, rn_wire_chunk_decode and rn_epoch_message_read: what they accept they
+ * write again, and read back to the same message.
  */
 #include <string.h>
 
 #include "base/guard.h"
+#include "crypto/secagg/epoch.h"
+#include "services/federation/epochmessage.h"
 #include "services/wire/wire.h"
+
+/* What stands in it: every byte is part of what was read. */
+static void check_epoch(struct rn_view in)
+{
+    struct rn_epoch_message message;
+    if (rn_is_ok(rn_epoch_message_read(in, &message, NULL))) {
+        RN_BUG_IF(message.body.length + RN_EPOCH_HEAD_BYTES != in.length ||
+                  message.body.length > RN_SA_EPOCH_DOCUMENT_MAX ||
+                  message.attempt > RN_SA_EPOCH_ATTEMPTS_MAX);
+    }
+}
 
 static void check_envelope(struct rn_view in)
 {
@@ -21,6 +34,9 @@ static void check_envelope(struct rn_view in)
     RN_BUG_IF(first.body != second.body);
     if (first.body == RN_WIRE_SECAGG) {
         RN_BUG_IF(!rn_view_equal(first.as.secagg, second.as.secagg));
+    } else if (first.body == RN_WIRE_EPOCH) {
+        RN_BUG_IF(!rn_view_equal(first.as.epoch, second.as.epoch));
+        check_epoch(first.as.epoch);
     } else if (first.body == RN_WIRE_SIGNATURES) {
         RN_BUG_IF(!rn_view_equal(first.as.signatures, second.as.signatures));
     } else {

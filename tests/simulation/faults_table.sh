@@ -418,6 +418,103 @@ fault who-waits-no-longer-is-helped-late $fed/coordpeers.c \
   'peer->helped = peer->helped && !peer->waits;' '' \
   test_job_signing:test_welcomed_again_before_the_session
 
+# ---- Drawing the share graph
+
+fault set-is-not-written $fed/coordepoch.c \
+  'rn_job_epoch_keep(epoch->job, RN_RECORD_EPOCH_SET, c->out);' '' \
+  test_job_epoch:test_drawn_before_the_first_offer
+
+fault reveals-are-not-written $fed/coordepoch.c \
+  'rn_job_epoch_keep(epoch->job, RN_RECORD_EPOCH_REVEALS, c->out);' '' \
+  test_job_epoch:test_drawn_before_the_first_offer
+
+fault member-reveals-and-writes-nothing $fed/partepoch.c \
+  'if (epoch->revealed.attempt != before.attempt) {' 'if (epoch->revealed.attempt == 99) {' \
+  test_job_epoch:test_drawn_before_the_first_offer
+
+fault graph-of-a-member-is-not-written $fed/partepoch.c \
+  'rn_job_epoch_keep(job, RN_RECORD_EPOCH_REVEALS, p->out);' '' \
+  test_job_epoch:test_drawn_before_the_first_offer
+
+fault member-forgets-what-it-revealed $fed/partepoch.c \
+  '    recall(p);' '    (void)recall;' \
+  test_job_epochfaces:test_two_sets_of_one_attempt
+
+fault member-answers-after-the-seed $fed/partepoch.c \
+  'if (rn_is_ok(result) && epoch->job->drawn) {' 'if (rn_is_ok(result) && epoch->job->drawn && message.kind == RN_EPOCH_REVEALS) {' \
+  test_job_epochfaces:test_nothing_after_the_seed
+
+fault member-draws-before-it-may $fed/partepoch.c \
+  'if (epoch == NULL || !p->signers.satisfied) {' 'if (epoch == NULL) {' \
+  test_job_epoch:test_not_before_the_plan_is_signed
+
+fault member-does-not-ask $fed/partepoch.c \
+  'say(p, RN_EPOCH_ASK, 0, (struct rn_view){0});' '' \
+  test_job_epoch:test_not_before_the_plan_is_signed
+
+fault offer-before-the-graph $fed/partsession.c \
+  'if (!rn_part_epoch_is_drawn(p)) {' 'if (p == NULL) {' \
+  test_job_epochfaces:test_reveals_sent_to_half
+
+fault one-outside-takes-part $fed/partsession.c \
+  '!rn_part_epoch_takes_part(p) || ' '' \
+  test_job_epoch:test_outside_takes_no_part_when_offered
+
+fault seed-is-in-no-session $fed/coordsession.c \
+  'rn_round_session_graph(rn_job_epoch_seed(c->epoch == NULL ? NULL : c->epoch->job),
+                           &out->context);' '' \
+  test_job_epoch:test_drawn_before_the_first_offer
+
+fault those-outside-are-waited-for $fed/coordepoch.c \
+  'if (c->epoch == NULL || !c->epoch->job->drawn) {' 'if (c->peer_count > 0) {' \
+  test_job_epoch:test_one_never_comes
+
+fault next-attempt-with-who-withheld $fed/coordepoch.c \
+  'const struct rn_sa_set expected = rn_sa_set_minus(&all, &epoch->left_out);' \
+  'const struct rn_sa_set expected = all;' \
+  test_job_epoch:test_one_more_each_attempt
+
+fault wrong-reveal-takes-the-slow-with-it $fed/coordepoch.c \
+  'void_attempt(c, late ? &missing : &epoch->spoilt);' 'void_attempt(c, &missing);' \
+  test_job_epoch:test_slow_reveals_beside_a_changed_one
+
+fault wrong-reveal-is-waited-out $fed/coordepoch.c \
+  'if (message->kind == RN_EPOCH_REVEAL && result.code == RN_E_PEER_PROTOCOL) {' 'if (c == NULL) {' \
+  test_job_epoch:test_reveal_changed
+
+fault strangers-bytes-void-an-attempt $fed/coordepoch.c \
+  'if (message->kind == RN_EPOCH_REVEAL && result.code == RN_E_PEER_PROTOCOL) {' \
+  'if (message->kind == RN_EPOCH_REVEAL) {' \
+  test_job_epochfaces:test_entries_that_do_not_count
+
+fault entry-in-anothers-name $fed/coordepoch.c \
+  'RN_ENSURE(place == index, err,' 'RN_ENSURE(place < RN_SA_MEMBERS_MAX, err,' \
+  test_job_epochfaces:test_entry_of_another
+
+fault left-out-is-forgotten $fed/coordepoch.c \
+  'epoch->left_out = rn_sa_set_read(&r);' '(void)rn_sa_set_read(&r);' \
+  test_job_epochfaces:test_left_out_survives_a_restart
+
+fault seventeenth-attempt $fed/coordepoch.c \
+  'return epoch->attempt >= RN_SA_EPOCH_ATTEMPTS_MAX ||' 'return epoch->attempt > RN_SA_EPOCH_ATTEMPTS_MAX ||' \
+  test_job_epoch:test_seventeenth_attempt
+
+fault set-below-the-floor $fed/coordepoch.c \
+  'if (all || (late && rn_sa_set_count(&epoch->arrived) >= least(c))) {' 'if (all || late) {' \
+  test_job_epoch:test_commitments_wait_below_the_floor
+
+fault end-without-a-graph-is-not-written $fed/coordepoch.c \
+  '    rn_coord_write_end(c, c->result, &c->err);' '' \
+  test_job_epoch:test_too_many_withhold
+
+fault lost-state-draws-again $fed/coordepoch.c \
+  'c->peers[index].ahead |= !c->epoch->job->drawn;' '' \
+  test_job_epochfaces:test_coordinator_loses_its_state
+
+fault questions-without-end $fed/coordepoch.c \
+  'rn_budget_take(&peer->epoch, &rate, c->clock_ms)' 'rate.burst > 0' \
+  test_job_epochfaces:test_questions_without_end
+
 # ---- Secure aggregation: floors of the roster
 
 sa=crypto/secagg
@@ -902,7 +999,7 @@ fault blamed-members-are-forgotten $fed/coordresume.c \
   test_job_trouble:test_liar_is_left_out
 
 fault blamed-members-are-not-left-out $fed/coordsession.c \
-  '.excluded = c->blamed' '.excluded = {{0}}' \
+  '.excluded = rn_coord_left_out(c)' '.excluded = {{0}}' \
   test_job_trouble:test_liar_is_left_out
 
 fault left-out-members-hear-of-no-sum $fed/catchup.c \

@@ -272,6 +272,9 @@ static void leave_when_enough(struct job_node *node, const struct rn_sa_message 
 static void said_by_member(struct job_node *node, const struct rn_sa_message *m)
 {
     struct job *job = node->job;
+    if (!job_epoch_has(node)) {
+        job_fail(job, "member %u speaks without the share graph", (unsigned)node->place);
+    }
     struct job_vector *vector = find_vector(job, node->place, m->session);
     if (m->type == RN_SA_READY) {
         leave_when_enough(node, m);

@@ -37,7 +37,7 @@ static struct job_packet *add_packet(struct job *job)
     return &job->packets[job->packet_count++];
 }
 
-static uint32_t member_of(const struct job *job, uint64_t number)
+uint32_t job_net_member(const struct job *job, uint64_t number)
 {
     for (uint32_t i = 0; i < job->options.members; i++) {
         if (number != 0 && job->links[i].number == number) {
@@ -55,7 +55,7 @@ bool job_net_stands(const struct job *job, uint32_t member)
 void job_net_send(struct job_node *from, uint64_t number, bool bulk, struct rn_view bytes)
 {
     struct job *job = from->job;
-    const uint32_t member = member_of(job, number);
+    const uint32_t member = job_net_member(job, number);
     if (member == job->options.members) {
         return; /* gone */
     }
@@ -124,7 +124,7 @@ void job_net_lose(struct job *job, uint32_t member, uint64_t member_notices,
 void job_net_close(struct job_node *from, uint64_t number)
 {
     struct job *job = from->job;
-    const uint32_t member = member_of(job, number);
+    const uint32_t member = job_net_member(job, number);
     if (member < job->options.members) {
         struct job_link *link = &job->links[member];
         const uint64_t last = link->last[UP] > link->last[DOWN] ? link->last[UP] : link->last[DOWN];

@@ -304,7 +304,9 @@ static void execute(struct job_node *node, struct rn_effect *effect)
         if (node->mood == JOB_LIES) {
             falsify(node, &effect->bytes);
         }
-        job_net_send(node, effect->connection, false, rn_buffer_view(&effect->bytes));
+        if (job_epoch_say(node, effect->connection, &effect->bytes)) {
+            job_net_send(node, effect->connection, false, rn_buffer_view(&effect->bytes));
+        }
         break;
     case RN_EFFECT_BULK:
     case RN_EFFECT_BULK_STOP:

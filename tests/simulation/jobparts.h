@@ -50,6 +50,8 @@ void job_net_node_down(struct job_node *node, bool in_order);
 void job_net_due(struct job *job);
 uint64_t job_net_next(const struct job *job);
 bool job_net_stands(const struct job *job, uint32_t member);
+/* The member at the other end; JOB's `members`: the connection is gone. */
+uint32_t job_net_member(const struct job *job, uint64_t number);
 
 /* ---- jobsign.c: the plan's signatures at each site */
 void job_sign_init(struct job *job);
@@ -57,6 +59,13 @@ void job_sign_init(struct job *job);
 void job_keep(struct job_node *node, struct rn_view text);
 /* For the machine that is built: what is on its disk. */
 void job_held(const struct job_node *node, struct rn_plan_signatures *out);
+
+/* ---- jobdraw.c: the drawing of the share graph */
+/* What leaves for `to`, checked; false: it is lost. A member that alters its reveal does so here.
+ */
+bool job_epoch_say(struct job_node *from, uint64_t connection, struct rn_buffer *bytes);
+/* Does its disk hold the graph that the plan needs? */
+bool job_epoch_has(struct job_node *node);
 
 /* ---- jobcheck.c: what must hold */
 void job_check_said(struct job_node *from, struct rn_view secagg);

@@ -18,6 +18,10 @@
  *   - final is published only by who arrived at that adapter, and is the newest one;
  *   - nothing is trained, and no protocol message said, by a member whose disk does not hold the
  *     signatures of the plan that its policy asks for;
+ *   - where the plan needs a share graph: no protocol message by a member whose disk does not hold
+ *     its documents; a reveal leaves when the set that it is under is on the disk, and a member
+ *     reveals under one set an attempt and never in an earlier one; the coordinator's documents are
+ *     durable when they leave, and there is one set an attempt;
  *   - of a blind job the coordinator publishes nothing and has no record of an adapter, and nobody
  *     takes part without the group key's document on its disk;
  *   - with federated evaluation: a measure is the mean of the members in its sum, of the adapter
@@ -28,6 +32,8 @@
 #define RN_TESTS_JOBSIM_H
 
 #include "services/federation/coordination.h"
+#include "services/federation/epochmessage.h"
+#include "services/federation/jobepoch.h"
 #include "services/federation/participation.h"
 #include "services/store/memorystore.h"
 #include "tests/simulation/memoryspool.h"
@@ -147,6 +153,8 @@ struct job_node {
     uint64_t publish_at;
     struct job_bulk bulk[JOB_MEMBERS_MAX + 1];
 
+    struct rn_sa_epoch_revealed revealed; /* what it revealed under last, over all its processes */
+
     struct rn_policy policy;     /* a member's rules on signers */
     struct rn_buffer signatures; /* plan.yaml.sigs on its disk */
     bool signed_enough;          /* by its policy, as they are on its disk */
@@ -239,8 +247,12 @@ struct job {
     uint32_t few_dropped; /* votes and members that these two took away */
     bool restart_at_vote;
     bool collected;
-    bool deaf;      /* the coordinator does not hear that members wait for signatures */
-    char what[160]; /* of a failure */
+    bool deaf; /* the coordinator does not hear that members wait for signatures */
+    /* Drawing the share graph: members (bits) whose reveals are lost, who reveal another
+     * contribution under their signature, and whom a document of the coordinator does not reach. */
+    uint32_t mute, alters, no_set, no_reveals;
+    uint8_t sets[RN_SA_EPOCH_ATTEMPTS_MAX + 1][RN_HASH_BYTES]; /* the coordinator's, by attempt */
+    char what[160];                                            /* of a failure */
 };
 
 /* ---- A world */

@@ -68,6 +68,9 @@ static const char *state_of(const json_t *member)
     if (is_true(member, "blamed")) {
         return "BLAMED: it signed a false share; left out of this job, only follows";
     }
+    if (is_true(member, "outside")) {
+        return "was not there when the share graph was drawn; only follows";
+    }
     if (is_true(member, "waits")) {
         return "waits for signatures of the plan";
     }
@@ -153,6 +156,28 @@ static void print_certificate(const json_t *certificate)
                left < 2 * 86400 ? left / 3600 : left / 86400);
     }
     printf("\n");
+}
+
+/* Before the first round of a plan that needs a share graph; who is waited for stands below. */
+static void print_drawing(const json_t *status)
+{
+    const char *step = text_of(status, "graph_step");
+    char age[32];
+    duration(number_of(status, "stage_age_ms"), age);
+    if (step[0] == '\0') {
+        printf("graph       %s for %s\n", text_of(status, "stage_name"), age);
+    } else {
+        printf("graph       drawing the graph, attempt %llu: waits for %s for %s\n",
+               number_of(status, "graph_attempt"), step, age);
+    }
+}
+
+/* No stage waits for anybody: what is missing is members. */
+static bool nothing_runs(const json_t *status)
+{
+    const char *stage = text_of(status, "stage");
+    return strcmp(stage, "gather") == 0 ||
+           (strcmp(stage, "graph") == 0 && text_of(status, "graph_step")[0] == '\0');
 }
 
 static void print_round(const json_t *status)
@@ -263,11 +288,15 @@ static void print_text(const json_t *status)
            is_true(status, "staying")    ? ", stays: the job is done"
            : is_true(status, "draining") ? ", ending"
                                          : "");
-    print_round(status);
+    if (strcmp(text_of(status, "stage"), "graph") == 0) {
+        print_drawing(status);
+    } else {
+        print_round(status);
+    }
     print_best(status);
     print_evidence(status);
     if (members != NULL) {
-        print_missing(members, strcmp(text_of(status, "stage"), "gather") == 0);
+        print_missing(members, nothing_runs(status));
         print_unsigned(members);
     }
     printf("adapter     %s%s\n", text_of(status, "adapter"),

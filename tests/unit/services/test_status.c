@@ -145,6 +145,34 @@ static void test_coordinator(void **state)
     assert_memory_equal(rn_buffer_text(&out), reply, strlen(reply));
 }
 
+/* While the share graph is drawn: the attempt, what is missing and of whom; before it, who is not
+ * there. */
+static void test_drawing(void **state)
+{
+    (void)state;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer out = {0};
+    reply = "{\"role\":\"coordinator\",\"name\":\"coordinator\",\"round\":1,\"rounds\":8,"
+            "\"stage\":\"graph\",\"stage_name\":\"drawing the graph\",\"stage_age_ms\":3000,"
+            "\"graph_attempt\":2,\"graph_step\":\"reveals\",\"members\":["
+            "{\"name\":\"alpha\",\"connected\":true,\"missing\":true},"
+            "{\"name\":\"beta\",\"connected\":true,\"missing\":false},"
+            "{\"name\":\"gamma\",\"connected\":false,\"outside\":true}]}";
+    assert_int_equal(run_status(site, "text", &out), 0);
+    assert_non_null(strstr(rn_buffer_text(&out),
+                           "graph       drawing the graph, attempt 2: waits for reveals for 3 s\n"
+                           "waits for   alpha\n"));
+    assert_non_null(strstr(rn_buffer_text(&out), "was not there when the share graph was drawn"));
+    reply = "{\"role\":\"coordinator\",\"name\":\"coordinator\",\"round\":1,\"rounds\":8,"
+            "\"stage\":\"graph\",\"stage_name\":\"waiting for members to draw the graph\","
+            "\"stage_age_ms\":3000,\"graph_attempt\":0,\"graph_step\":\"\",\"members\":["
+            "{\"name\":\"alpha\",\"connected\":true},"
+            "{\"name\":\"beta\",\"connected\":false}]}";
+    assert_int_equal(run_status(site, "text", &out), 0);
+    assert_non_null(strstr(rn_buffer_text(&out),
+                           "graph       waiting for members to draw the graph for 3 s\n"
+                           "waits for   beta\n"));
+}
+
 static void test_member(void **state)
 {
     (void)state;
@@ -221,8 +249,8 @@ static void test_health(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, service_up, service_down)
 
 static const struct CMUnitTest tests[] = {
-    TEST(test_coordinator), TEST(test_member), TEST(test_strange_answers),
-    TEST(test_not_there),   TEST(test_health),
+    TEST(test_coordinator),     TEST(test_drawing),   TEST(test_member),
+    TEST(test_strange_answers), TEST(test_not_there), TEST(test_health),
 };
 
 int main(int argc, char **argv)

@@ -15,7 +15,9 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/secagg/epoch.h"
 #include "policy/signature.h"
+#include "services/federation/epochmessage.h"
 #include "services/wire/rondo.pb.h"
 #include "services/wire/wire.h"
 
@@ -164,6 +166,81 @@ static void test_signatures(void **state)
     rn_free(text);
 }
 
+/* A message of the epoch, as long as one may be and one byte more; and what stands in it. */
+static void test_epoch(void **state)
+{
+    (void)state;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+    uint8_t *message = rn_alloc(RN_WIRE_EPOCH_MAX + 1, 1);
+    struct rn_wire_envelope out;
+    struct rn_wire_envelope in = {.body = RN_WIRE_EPOCH};
+    assert_int_equal(RN_WIRE_EPOCH_MAX, RN_EPOCH_HEAD_BYTES + RN_SA_EPOCH_DOCUMENT_MAX);
+    in.as.epoch = rn_view_of(message, RN_WIRE_EPOCH_MAX);
+    round_trip(&in, &out, &bytes);
+    assert_true(rn_view_equal(out.as.epoch, in.as.epoch));
+    in.as.epoch.length = RN_WIRE_EPOCH_MAX + 1;
+    assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
+    in.as.epoch.length = 0;
+    assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
+    for (size_t more = 0; more < 2; more++) { /* by hand: field 13, length 102488, 102489 */
+        rn_buffer_clear(&bytes);
+        rn_buffer_append(&bytes, more == 0 ? "\x6a\xd8\xa0\x06" : "\x6a\xd9\xa0\x06", 4);
+        rn_buffer_append(&bytes, message, RN_WIRE_EPOCH_MAX + more);
+        assert_int_equal(rn_wire_envelope_decode(rn_buffer_view(&bytes), &out, NULL).code,
+                         more == 0 ? RN_OK : RN_E_PEER_LIMIT);
+    }
+    rn_free(message);
+}
+
+static enum rn_code read_epoch(uint32_t kind, uint32_t attempt, size_t length)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+    struct rn_epoch_message message;
+    rn_buffer_u32(&bytes, kind);
+    rn_buffer_u32(&bytes, attempt);
+    if (length > 0) {
+        (void)rn_buffer_grow(&bytes, length);
+    }
+    return rn_epoch_message_read(rn_buffer_view(&bytes), &message, NULL).code;
+}
+
+/* Kinds, attempts and lengths at their limits and beyond. */
+static void test_epoch_messages(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t kind;
+        size_t least, most;
+    } rows[] = {
+        {RN_EPOCH_CALL, 0, 0},
+        {RN_EPOCH_DRAWN, 0, 0},
+        {RN_EPOCH_COMMITMENT, RN_SA_EPOCH_ENTRY_BYTES, RN_SA_EPOCH_ENTRY_BYTES},
+        {RN_EPOCH_REVEAL, RN_SA_EPOCH_ENTRY_BYTES, RN_SA_EPOCH_ENTRY_BYTES},
+        {RN_EPOCH_SET, RN_SA_EPOCH_SET_HEAD, RN_SA_EPOCH_DOCUMENT_MAX},
+        {RN_EPOCH_REVEALS, RN_SA_EPOCH_REVEALS_HEAD, RN_SA_EPOCH_DOCUMENT_MAX},
+    };
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
+        const bool document = rows[i].least != rows[i].most;
+        assert_int_equal(read_epoch(rows[i].kind, 1, rows[i].least), RN_OK);
+        assert_int_equal(read_epoch(rows[i].kind, RN_SA_EPOCH_ATTEMPTS_MAX, rows[i].most), RN_OK);
+        assert_int_equal(read_epoch(rows[i].kind, 1, rows[i].most + 1),
+                         document ? RN_E_PEER_LIMIT : RN_E_PEER_FORMAT);
+        assert_true(rows[i].least == 0 ||
+                    read_epoch(rows[i].kind, 1, rows[i].least - 1) == RN_E_PEER_FORMAT);
+        assert_int_equal(read_epoch(rows[i].kind, 0, rows[i].least), RN_E_PEER_FORMAT);
+        assert_int_equal(read_epoch(rows[i].kind, RN_SA_EPOCH_ATTEMPTS_MAX + 1, rows[i].least),
+                         RN_E_PEER_LIMIT);
+    }
+    assert_int_equal(read_epoch(RN_EPOCH_ASK, 0, 0), RN_OK);
+    assert_int_equal(read_epoch(RN_EPOCH_ASK, 1, 0), RN_E_PEER_FORMAT);
+    assert_int_equal(read_epoch(0, 1, 0), RN_E_PEER_FORMAT);
+    assert_int_equal(read_epoch(RN_EPOCH_DRAWN + 1, 1, 0), RN_E_PEER_FORMAT);
+    assert_int_equal(
+        rn_epoch_message_read(rn_view_of("\1\0\0\0\0\0\0", 7), &(struct rn_epoch_message){0}, NULL)
+            .code,
+        RN_E_PEER_FORMAT);
+}
+
 static void test_malformed_envelopes(void **state)
 {
     (void)state;
@@ -178,6 +255,9 @@ static void test_malformed_envelopes(void **state)
         {"\x7a\x01xy", 4},        /* something after it */
         {"\x7a\x01x\x2a\x00", 5}, /* a second body after it */
         {"\x2a\x00\x7a\x01x", 5}, /* ... or before it */
+        {"\x6a\x00", 2},          /* empty message of the epoch */
+        {"\x6a\x01x\x2a\x00", 5}, /* a body after it */
+        {"\x2a\x00\x6a\x01x", 5}, /* ... or before */
         {"\x72\x00", 2},          /* empty signatures */
         {"\x72\x01x\x2a\x00", 5}, /* a body after them */
         {"\x2a\x00\x72\x01x", 5}, /* ... or before */
@@ -428,11 +508,18 @@ static void test_generated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_envelopes),        cmocka_unit_test(test_secagg),
-        cmocka_unit_test(test_signatures),       cmocka_unit_test(test_malformed_envelopes),
-        cmocka_unit_test(test_hello_fields),     cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_chunks),           cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_malformed_chunks), cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_envelopes),
+        cmocka_unit_test(test_secagg),
+        cmocka_unit_test(test_epoch),
+        cmocka_unit_test(test_epoch_messages),
+        cmocka_unit_test(test_signatures),
+        cmocka_unit_test(test_malformed_envelopes),
+        cmocka_unit_test(test_hello_fields),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_malformed_chunks),
+        cmocka_unit_test(test_generated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
