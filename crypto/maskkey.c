@@ -52,13 +52,8 @@ void rn_mask_key_self(const struct rn_mask_context *context, const struct rn_sca
            out_key);
 }
 
-void rn_mask_key_blind(const struct rn_secret32 *group, const uint8_t session[static RN_HASH_BYTES],
+void rn_mask_key_blind(const struct rn_mask_context *context, const struct rn_secret32 *group,
                        uint32_t index, struct rn_secret32 *out_key)
 {
-    uint8_t info[INFO_MAX];
-    struct rn_writer writer = rn_writer_to(info, sizeof(info));
-    rn_write_bytes(&writer, "blind", 5);
-    rn_write_u32(&writer, index);
-    rn_kdf_sha256(out_key, rn_view_of(group->bytes, sizeof(group->bytes)),
-                  rn_view_of(session, RN_HASH_BYTES), rn_view_of(info, writer.position));
+    derive(context, rn_view_of(group->bytes, sizeof(group->bytes)), "blind", &index, 1, out_key);
 }

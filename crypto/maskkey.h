@@ -6,6 +6,7 @@
  *                       salt = session id,
  *                       info = "mask" || u32 min(i,j) || u32 max(i,j) || transcript hash T1)
  *     self(i)    = HKDF(ikm  = b_i, salt = session id, info = "self" || u32 i || T1)
+ *     blind(i)   = HKDF(ikm  = G, salt = session id, info = "blind" || u32 i || T1)   blind jobs
  *     blind(i)   = HKDF(ikm  = G, salt = session id, info = "blind" || u32 i)       blind jobs
  * alone
  *
@@ -42,8 +43,8 @@ void rn_mask_key_self(const struct rn_mask_context *context, const struct rn_sca
 /* The stream that member `index` of a blind job adds to its upload in this session, and that every
  * member, and nobody without G, takes off the sum again (crypto/groupkey.h). A key of its own for
  * each member: one common stream, added by an even number of members, would leave the low bit of
- * the sum open. T1 is not in it: a session id has one sum (PROTOCOL.md, Lemma 2). */
-void rn_mask_key_blind(const struct rn_secret32 *group, const uint8_t session[static RN_HASH_BYTES],
+ * the sum open. */
+void rn_mask_key_blind(const struct rn_mask_context *context, const struct rn_secret32 *group,
                        uint32_t index, struct rn_secret32 *out_key);
 
 #endif

@@ -129,10 +129,13 @@ static void unblind(struct rn_sa_member *m)
     struct rn_mask_set *RN_CLEANUP(rn_mask_set_free_cleanup) masks =
         rn_mask_set_new(rn_sa_set_count(survivors));
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
+    struct rn_mask_context context;
+    memcpy(context.session, m->t.session, RN_HASH_BYTES);
+    memcpy(context.transcript, m->t.t1, RN_HASH_BYTES);
     rn_result done = rn_ok();
     for (uint32_t i = rn_sa_set_next(survivors, 0); i < RN_SA_MEMBERS_MAX && rn_is_ok(done);
          i = rn_sa_set_next(survivors, i + 1)) {
-        rn_mask_key_blind(m->config.group, m->t.session, i, &key);
+        rn_mask_key_blind(&context, m->config.group, i, &key);
         done = rn_mask_set_insert(masks, &key, -1, NULL);
     }
     done = rn_is_ok(done) ? rn_sa_vector_mask(&m->sum, masks, NULL) : done;

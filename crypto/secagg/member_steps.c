@@ -134,7 +134,7 @@ static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, st
         RN_TRY(rn_mask_set_insert(masks, &key, sign, err));
     }
     if (t->context.blind) {
-        rn_mask_key_blind(m->config.group, t->session, m->config.self, &key);
+        rn_mask_key_blind(&context, m->config.group, m->config.self, &key);
         RN_TRY(rn_mask_set_insert(masks, &key, 1, err));
     }
     *out = RN_TAKE(masks);

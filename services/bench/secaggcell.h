@@ -39,10 +39,9 @@ struct rn_secagg_client {
 };
 
 struct rn_secagg_server {
-    double unmask_seconds; /* keys, self and pair masks off the sum, reduction, range check */
-    double replay_seconds; /* a packed vector per survivor added up, then the same */
-    double
-        combine_seconds; /* secrets put together from shares */
+    double unmask_seconds;  /* keys, self and pair masks off the sum, reduction, range check */
+    double replay_seconds;  /* a packed vector per survivor added up, then the same */
+    double combine_seconds; /* secrets put together from shares */
     double cipher_rate;
     uint64_t stream_bytes; /* of key stream taken off */
 };

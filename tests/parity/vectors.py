@@ -23,8 +23,8 @@ so b = 19 and lanes are u32; d 6, chunk_elements 4, so 2 chunks; round 7, attemp
 hexadecimal; the roster's text has federation `vectors` and members `m0` to `m3`. T0, T1, T2 are those of bodies that are the ASCII
 texts `ready set`, `ack set` and `survivors`; T0 has all four members, U2 is 0, 1, 2. Member i has s = 2 + i, b = 102 + i, the X25519
 secret 32*(10 + i) (hexadecimal); member 0 shares s by 2 + 7x + 11x^2 and b by 102 + 13x + 17x^2 and uploads 1, 2, 3, 4, 5, 6.
-The job is open; beside it stand the values of a blind one with G 32*07 and the document's hash 32*08 (blind(0) under the session
-id of the open one).
+The job is open; beside it stand the values of a blind one with G 32*07 and the document's hash 32*08; blind(0) is under session id
+and T1 of the open one.
 
 """
 

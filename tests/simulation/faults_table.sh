@@ -1127,8 +1127,8 @@ fault no-stream-is-added crypto/secagg/member_steps.c \
   test_secagg_blind
 
 fault one-stream-for-all crypto/secagg/member_steps.c \
-  'rn_mask_key_blind(m->config.group, t->session, m->config.self, &key);' \
-  'rn_mask_key_blind(m->config.group, t->session, 0, &key);' \
+  'rn_mask_key_blind(&context, m->config.group, m->config.self, &key);' \
+  'rn_mask_key_blind(&context, m->config.group, 0, &key);' \
   test_secagg_blind
 
 fault streams-of-u2-are-taken-off crypto/secagg/member_result.c \
@@ -1181,7 +1181,7 @@ fault group-key-is-not-journalled $fed/coordsigners.c \
 fault blind-session-without-the-key $fed/coordination.c \
   ' &&
            rn_coord_signers_ready(c);' ';' \
-  test_job_blind:test_the_maker_never_comes
+  test_job_blind:test_the_coordinator_alone_lacks_it
 
 fault members-do-not-wait-for-the-key $fed/partsigners.c \
   'if (signers->satisfied && rn_plan_is_blind(basis->plan)) {' \
@@ -1203,4 +1203,4 @@ fault documents-without-end $fed/coordsigners.c \
 
 fault who-waited-waits-for-ever $fed/participation.c \
   'if (p->said_waits && p->signers.satisfied) {' 'if (false) {' \
-  test_job_blind:test_methods_heads_and_weights
+  test_job_blind:test_satisfied_between*

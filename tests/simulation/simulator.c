@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "tests/simulation/packetheap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -316,40 +317,6 @@ static void tap(struct sim *sim, uint32_t from, struct rn_view bytes)
 }
 
 /* ---- network ---- */
-
-static bool is_before(const struct sim_packet *a, const struct sim_packet *b)
-{
-    return a->at < b->at || (a->at == b->at && a->order < b->order);
-}
-
-static void swap_packets(struct sim *sim, size_t i, size_t k)
-{
-    const struct sim_packet packet = sim->packets[i];
-    sim->packets[i] = sim->packets[k];
-    sim->packets[k] = packet;
-}
-
-static void rise(struct sim *sim, size_t k)
-{
-    while (k > 0 && is_before(&sim->packets[k], &sim->packets[(k - 1) / 2])) {
-        swap_packets(sim, k, (k - 1) / 2);
-        k = (k - 1) / 2;
-    }
-}
-
-static void sink(struct sim *sim, size_t k)
-{
-    for (size_t child = 2 * k + 1; child < sim->packet_count; child = 2 * k + 1) {
-        const bool right = child + 1 < sim->packet_count &&
-                           is_before(&sim->packets[child + 1], &sim->packets[child]);
-        child += right ? 1 : 0;
-        if (!is_before(&sim->packets[child], &sim->packets[k])) {
-            return;
-        }
-        swap_packets(sim, k, child);
-        k = child;
-    }
-}
 
 static void enqueue(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
 {

@@ -204,13 +204,14 @@ static void test_lost_state(void **state)
     }
 }
 
-/* The operator's file loses the document: the coordinator has it in its journal too. */
+/* The operator's file has no document: the coordinator has it in its journal, and takes up the
+ * session that hangs on it. */
 static void test_coordinator_without_the_document(void **state)
 {
     (void)state;
     struct job_options options = blind_calm();
     struct job *job = job_directed(&options);
-    job_until_round(job, 2, 5 * MINUTE_MS);
+    job_until_stage(job, 2, RN_SA_STAGE_VOTE, 5 * MINUTE_MS);
     job_crash(job, COORDINATOR, 2000);
     rn_buffer_clear(&job->nodes[COORDINATOR].signatures);
     job_sign(job, COORDINATOR, ALL_SIGNED);
@@ -350,6 +351,48 @@ static void test_two_halves(void **state)
     job_free(job);
 }
 
+/* The others have the document from elsewhere, and the coordinator has not: it offers nothing that
+ * they would refuse, until the maker has brought it. */
+static void test_the_coordinator_alone_lacks_it(void **state)
+{
+    (void)state;
+    struct job_options options = blind_calm();
+    options.rounds = 2;
+    struct job *job = job_directed(&options);
+    job->nodes[RN_GROUP_MAKER].start_at = JOB_NEVER;
+    for (uint32_t i = 1; i < COORDINATOR; i++) {
+        keep_forged(job, i, COORDINATOR); /* whole: the maker's own */
+    }
+    job_pass(job, 10 * MINUTE_MS);
+    assert_int_equal(job->nodes[COORDINATOR].watch->events[RN_JOB_OFFER], 0);
+    job_start_node(job, RN_GROUP_MAKER);
+    job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+    assert_int_equal(job->sums, 2);
+    job_free(job);
+}
+
+/* The maker greets while its document is being written, and is welcomed when it is: whatever comes
+ * first, it waits no longer. */
+static void test_satisfied_between_greeting_and_welcome(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct job_options options = blind_calm();
+        options.seed = seed;
+        options.rounds = 1;
+        options.members = 3; /* of whom none may be missing */
+        options.losses = 0;
+        options.commit_min_ms = 600;
+        options.commit_ms = 900;
+        struct job *job = job_directed(&options);
+        job->nodes[job->coordinator].start_at =
+            1000 + 100 * seed; /* it greets when that is durable */
+        job_until_all_end(job, RN_OK, 30 * MINUTE_MS);
+        assert_int_equal(job->sums, 1);
+        job_free(job);
+    }
+}
+
 /* Only the maker brings anything, and only so often. */
 static void test_others_bring_nothing(void **state)
 {
@@ -365,12 +408,12 @@ static void test_others_bring_nothing(void **state)
         .as.signatures = rn_view_of(garbage, sizeof(garbage)),
     };
     job_forge(job, 1, c->peers[1].connection, &envelope);
-    job_pass(job, 10);
+    job_pass(job, 200);
     assert_int_equal(job->nodes[COORDINATOR].watch->events[RN_JOB_SIGNATURES_REFUSED], refused);
     for (uint32_t i = 0; i < 2 * RN_COORD_DOCUMENTS_BURST; i++) {
         job_forge(job, 0, c->peers[0].connection, &envelope);
     }
-    job_pass(job, 10);
+    job_pass(job, 200);
     const uint32_t now = job->nodes[COORDINATOR].watch->events[RN_JOB_SIGNATURES_REFUSED];
     assert_in_range(now - refused, 1, RN_COORD_DOCUMENTS_BURST);
     job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
@@ -429,6 +472,8 @@ int main(void)
         cmocka_unit_test(test_garbage_for_one),
         cmocka_unit_test(test_second_document_is_refused),
         cmocka_unit_test(test_two_halves),
+        cmocka_unit_test(test_the_coordinator_alone_lacks_it),
+        cmocka_unit_test(test_satisfied_between_greeting_and_welcome),
         cmocka_unit_test(test_others_bring_nothing),
         cmocka_unit_test(test_poisoned_sums),
         cmocka_unit_test(test_one_poisoned_round),

@@ -385,6 +385,4 @@ fault group-keys-do-not-follow-the-plan crypto/groupkey.c \
   'rn_identity_derive(identity, rn_view_of("", 0), "group member", out_secret);' test_groupkey
 
 fault all-members-have-one-stream crypto/maskkey.c \
-  '    rn_write_u32(&writer, index);
-' '    rn_write_u32(&writer, 0 * index);
-' test_groupkey
+  '"blind", &index, 1, out_key);' '"blind", &index, 0, out_key);' test_groupkey

@@ -63,7 +63,7 @@ def pair_key(session, i, j, s_i):
 
 
 def blind_key(session, member):
-    return hkdf(bytes.fromhex(session.secrets["group"]), session.sid, b"blind" + u32(member))
+    return hkdf(bytes.fromhex(session.secrets["group"]), session.sid, b"blind" + u32(member) + session.t1)
 
 
 def stream(session, key, number):

@@ -204,15 +204,17 @@ static void lengths(void **state)
     }
 }
 
-/* Streams of two members, and of two sessions, have nothing to do with each other. */
+/* Streams of two members, of two sessions, and of two T1 of one have nothing to do with each other.
+ */
 static void every_member_has_its_own_stream(void **state)
 {
     (void)state;
     struct rn_secret32 group = {{7}};
-    struct rn_secret32 all[6];
-    for (uint32_t k = 0; k < 6; k++) {
-        const uint8_t session[RN_HASH_BYTES] = {(uint8_t)(k % 2)};
-        rn_mask_key_blind(&group, session, k / 2, &all[k]);
+    struct rn_secret32 all[12];
+    for (uint32_t k = 0; k < 12; k++) {
+        const struct rn_mask_context context = {.session = {(uint8_t)(k % 2)},
+                                                .transcript = {(uint8_t)(k / 2 % 2)}};
+        rn_mask_key_blind(&context, &group, k / 4, &all[k]);
         for (uint32_t i = 0; i < k; i++) {
             assert_false(rn_secret_equal(&all[i], &all[k], sizeof all[k]));
         }

@@ -195,11 +195,14 @@ static void test_blind(void **state)
     struct rn_secret32 key;
     uint8_t hash[RN_HASH_BYTES];
     uint8_t nonce[32];
+    struct rn_mask_context keys;
+    memcpy(keys.session, v->t.session, RN_HASH_BYTES);
+    memcpy(keys.transcript, v->t.t1, RN_HASH_BYTES);
     memset(nonce, 6, sizeof nonce);
     memset(group.bytes, 7, sizeof group.bytes);
     context.blind = true;
     memset(context.group_hash, 8, sizeof context.group_hash);
-    rn_mask_key_blind(&group, v->t.session, 0, &key);
+    rn_mask_key_blind(&keys, &group, 0, &key);
     compare(v, "blind(0)", key.bytes, sizeof key.bytes);
     rn_sa_params_hash(hash, &v->params, &context);
     compare(v, "params hash of a blind job", hash, sizeof hash);

@@ -31,7 +31,8 @@ static void make_roster(uint32_t members)
     roster = (struct rn_roster){.federation = "clinics", .count = members};
     for (uint32_t i = 0; i <= members; i++) {
         const uint32_t at = i == members ? RN_ROSTER_MEMBERS_MAX : i;
-        struct rn_secret32 seed = {{(uint8_t)(i + 1), (uint8_t)(i == members)}};
+        struct rn_secret32 seed = {
+            {(uint8_t)(i + 1), (uint8_t)(i == members), (uint8_t)((i + 1) >> 8)}};
         rn_identity_free(identities[at]);
         identities[at] = rn_identity_from_seed(&seed);
     }
