@@ -111,7 +111,7 @@ struct rn_coordination_view {
     struct rn_plan_signers signers;    /* whose signatures of the plan are here */
     struct rn_job_evidence evidence;
     uint32_t member_count;
-    struct rn_coordination_member members[RN_SA_GRAPH_COMPLETE_MAX]; /* that a job runs with */
+    struct rn_coordination_member members[RN_SA_MEMBERS_MAX];
 };
 void rn_coordination_view(const struct rn_coordination *coordination, struct rn_now now,
                           struct rn_coordination_view *out);

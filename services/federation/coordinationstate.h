@@ -125,8 +125,8 @@ struct rn_coord_session {
     bool summed;  /* result is what came of it */
     bool refused; /* no adapter can come from its sum */
     struct rn_job_result result;
-    struct rn_budget sums[RN_SA_GRAPH_COMPLETE_MAX];    /* copies of its sum: a member each */
-    struct rn_budget replays[RN_SA_GRAPH_COMPLETE_MAX]; /* of all its uploads */
+    struct rn_budget sums[RN_SA_MEMBERS_MAX];    /* copies of its sum: a member each */
+    struct rn_budget replays[RN_SA_MEMBERS_MAX]; /* of all its uploads */
 };
 
 /* An earlier session in memory, and who is being helped with it. */
@@ -175,7 +175,7 @@ struct rn_coordination {
     struct rn_own_clock clock;
     uint64_t clock_ms; /* its time */
 
-    struct rn_coord_peer peers[RN_SA_GRAPH_COMPLETE_MAX];
+    struct rn_coord_peer peers[RN_SA_MEMBERS_MAX];
     uint32_t peer_count;
     struct rn_sa_set blamed; /* proven faulty in a round of this job: no offer goes to them */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];

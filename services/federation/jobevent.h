@@ -9,7 +9,6 @@
 
 #include "base/result.h"
 #include "crypto/secagg/actions.h"
-#include "crypto/secagg/graph.h"
 #include "services/round/roundmeasure.h"
 
 enum rn_job_event_kind {
@@ -153,7 +152,7 @@ struct rn_job_event_limit {
     struct {
         uint64_t since_ms;
         uint32_t lines, dropped;
-    } peers[RN_JOB_EVENTS][RN_SA_GRAPH_COMPLETE_MAX + 1]; /* 0: of nobody */
+    } peers[RN_JOB_EVENTS][RN_SA_MEMBERS_MAX + 1]; /* 0: of nobody */
 };
 
 /* May this line be written? Always true for kinds without a limit. *out_dropped: lines that were

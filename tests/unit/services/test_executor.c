@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/guard.h"
+#include "crypto/secagg/graph.h"
 #include "services/store/storebase.h"
 
 #include <cmocka.h>
