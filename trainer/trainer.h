@@ -341,10 +341,10 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
 #include "trainer/trainertext.h"
 
 /* A skewed split of a data file, for demonstrations and experiments. */
-#include "trainer/datasplit.h"
+#include "trainer/data/datasplit.h"
 
 /* For benchmarks: the machine's speed; a model and texts from a seed. */
-#include "trainer/measure.h"
-#include "trainer/randominput.h"
+#include "trainer/bench/measure.h"
+#include "trainer/bench/randominput.h"
 
 #endif

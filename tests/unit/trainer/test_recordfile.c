@@ -4,8 +4,8 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/dataset.h"
-#include "trainer/recordparts.h"
+#include "trainer/data/dataset.h"
+#include "trainer/data/recordparts.h"
 
 #include <zlib.h>
 

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Typed access to JSON files.
+ */
+#include "trainer/ground/jsonfile.h"
+
+#include "base/file.h"
+#include "base/guard.h"
+
+#include <string.h>
+
+void rn_json_cleanup(json_t **root)
+{
+    json_decref(*root);
+    *root = NULL;
+}
+
+rn_result rn_json_parse(struct rn_view text, const char *name, json_t **out, struct rn_error *err)
+{
+    json_error_t where;
+
+    json_t *root = json_loadb((const char *)text.data, text.length, JSON_REJECT_DUPLICATES, &where);
+    /* The library's own sentence may quote the file; only the place is passed on. */
+    RN_ENSURE(root != NULL, err, RN_E_DATA, "%s:%d: not valid JSON (column %d)", name,
+              where.line < 1 ? 1 : where.line, where.column);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return rn_fail(err, RN_E_DATA, "%s: the file must hold a JSON object", name);
+    }
+    *out = root;
+    return rn_ok();
+}
+
+rn_result rn_json_read(const char *path, size_t max, json_t **out, struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+
+    RN_TRY(rn_file_read(path, max, &bytes, err));
+    return rn_json_parse(rn_buffer_view(&bytes), path, out, err);
+}
+
+static const json_t *present(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return value == NULL || json_is_null(value) ? NULL : value;
+}
+
+rn_result rn_json_get_count(const json_t *object, const char *name, const char *key, uint64_t least,
+                            uint64_t most, uint32_t *out, struct rn_error *err)
+{
+    const json_t *value = present(object, key);
+
+    if (value == NULL) {
+        return rn_ok();
+    }
+    const json_int_t number = json_integer_value(value);
+    RN_ENSURE(json_is_integer(value) && number >= 0 && (uint64_t)number >= least &&
+                  (uint64_t)number <= most,
+              err, RN_E_DATA, "%s: %s must be a whole number from %llu to %llu", name, key,
+              (unsigned long long)least, (unsigned long long)most);
+    *out = (uint32_t)number;
+    return rn_ok();
+}
+
+rn_result rn_json_get_number(const json_t *object, const char *name, const char *key, double least,
+                             double most, double *out, struct rn_error *err)
+{
+    const json_t *value = present(object, key);
+
+    if (value == NULL) {
+        return rn_ok();
+    }
+    const double number = json_number_value(value);
+    RN_ENSURE(json_is_number(value) && number >= least && number <= most, err, RN_E_DATA,
+              "%s: %s must be a number from %g to %g", name, key, least, most);
+    *out = number;
+    return rn_ok();
+}
+
+rn_result rn_json_get_flag(const json_t *object, const char *name, const char *key, bool *out,
+                           struct rn_error *err)
+{
+    const json_t *value = present(object, key);
+
+    if (value == NULL) {
+        return rn_ok();
+    }
+    RN_ENSURE(json_is_boolean(value), err, RN_E_DATA, "%s: %s must be true or false", name, key);
+    *out = json_is_true(value);
+    return rn_ok();
+}
+
+rn_result rn_json_get_text(const json_t *object, const char *name, const char *key,
+                           const char **out, struct rn_error *err)
+{
+    const json_t *value = present(object, key);
+
+    if (value == NULL) {
+        return rn_ok();
+    }
+    RN_ENSURE(json_is_string(value), err, RN_E_DATA, "%s: %s must be a text", name, key);
+    *out = json_string_value(value);
+    return rn_ok();
+}
+
+bool rn_json_is_off(const json_t *object, const char *key)
+{
+    const json_t *value = present(object, key);
+
+    return value == NULL || json_is_false(value) ||
+           (json_is_number(value) && json_number_value(value) == 0.0) ||
+           (json_is_string(value) && json_string_length(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0) ||
+           (json_is_object(value) && json_object_size(value) == 0);
+}
+
+void rn_json_describe(char out[static 48], const json_t *value)
+{
+    char text[41];
+    const size_t length =
+        value == NULL ? 0
+                      : json_dumpb(value, text, sizeof text - 1, JSON_COMPACT | JSON_ENCODE_ANY);
+    const size_t kept = length < sizeof text ? length : sizeof text - 1;
+
+    for (size_t i = 0; i < kept; i++) {
+        out[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
+    }
+    memcpy(out + kept, length > kept ? "..." : "", length > kept ? 4 : 1);
+}
