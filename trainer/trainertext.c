@@ -39,8 +39,7 @@ rn_result rn_text_tokenize(const char *model_dir, const struct rn_data_spec *spe
     }
 }
 
-/* ---- Facts
- * ------------------------------------------------------------------------------------------ */
+/* ---- Facts */
 
 rn_result rn_model_facts_read(const char *model_dir, struct rn_model_facts *out,
                               struct rn_error *err)

@@ -304,7 +304,8 @@ static rn_result shape(struct rn_adapter *out, const struct rn_encoder *encoder,
 }
 
 static rn_result build(struct rn_adapter *adapter, enum rn_lora_init init, uint64_t seed,
-                       const struct rn_safetensors *tensors, struct rn_error *err)
+                       const struct rn_safetensors *tensors, struct rn_state *state,
+                       struct rn_error *err)
 {
     const uint32_t rank = adapter->config.rank;
     for (size_t i = 0; i < adapter->site_count && init == RN_LORA_ORTHONORMAL; i++) {
@@ -316,26 +317,27 @@ static rn_result build(struct rn_adapter *adapter, enum rn_lora_init init, uint6
     RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
     RN_TRY(fill_head(adapter, seed, tensors, values, err));
     fill_sites(adapter, init, seed, values);
-    RN_TRY(upload_new(adapter, values, adapter->count, &adapter->values, err));
-    RN_TRY(upload_new(adapter, NULL, adapter->transposed_count, &adapter->transposed, err));
+    RN_TRY(upload_new(adapter, values, adapter->count, &state->values, err));
+    RN_TRY(upload_new(adapter, NULL, adapter->transposed_count, &state->transposed, err));
     if (adapter->encoder->config.family == RN_FAMILY_BERT) {
         RN_TRY(load_pooler(adapter, seed, tensors, err));
     }
-    rn_adapter_refresh(adapter, adapter->encoder->lane);
+    rn_adapter_refresh(adapter, state, adapter->encoder->lane);
     return adapter->encoder->kernels->sync(adapter->encoder->lane, err);
 }
 
 rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encoder *encoder,
                           struct rn_peft_config *config, enum rn_lora_init init,
                           uint32_t label_count, uint64_t seed, const struct rn_safetensors *tensors,
-                          struct rn_error *err)
+                          struct rn_state *out_state, struct rn_error *err)
 {
     rn_result result = shape(out, encoder, config, label_count,
                              rn_adapter_pooler_missing(&encoder->config, tensors), err);
     if (rn_is_ok(result)) {
-        result = build(out, init, seed, tensors, err);
+        result = build(out, init, seed, tensors, out_state, err);
     }
     if (!rn_is_ok(result)) {
+        rn_state_clear(out_state, out);
         rn_adapter_clear(out);
     }
     return result;
@@ -358,8 +360,6 @@ void rn_adapter_clear(struct rn_adapter *adapter)
         return;
     }
     const struct rn_encoder *encoder = adapter->encoder;
-    encoder->kernels->memory_free(encoder->device, adapter->values);
-    encoder->kernels->memory_free(encoder->device, adapter->transposed);
     encoder->kernels->weight_free(encoder->device, adapter->pooler);
     encoder->kernels->memory_free(encoder->device, adapter->pooler_b);
     rn_peft_config_clear(&adapter->config);
@@ -371,12 +371,13 @@ void rn_adapter_clear(struct rn_adapter *adapter)
     *adapter = (struct rn_adapter){0};
 }
 
-void rn_adapter_refresh(const struct rn_adapter *adapter, struct rn_lane *lane)
+void rn_adapter_refresh(const struct rn_adapter *adapter, const struct rn_state *state,
+                        struct rn_lane *lane)
 {
     for (size_t i = 0; i < adapter->site_count; i++) {
         const struct rn_site *site = &adapter->sites[i];
-        adapter->encoder->kernels->thin_transpose(lane, adapter->values + site->b, site->n,
+        adapter->encoder->kernels->thin_transpose(lane, state->values + site->b, site->n,
                                                   adapter->config.rank, adapter->scale,
-                                                  adapter->transposed + site->transposed);
+                                                  state->transposed + site->transposed);
     }
 }

@@ -16,8 +16,8 @@
 #define RN_TRAINER_ADAPTER_H
 
 #include "trainer/adapter/peftfile.h"
+#include "trainer/adapter/state.h"
 #include "trainer/model/encoder.h"
-#include "trainer/trainer.h"
 
 #define RN_HEAD_DEVIATION 0.02
 
@@ -57,8 +57,6 @@ struct rn_adapter {
     size_t head_first; /* the head is elements head_first .. count-1 */
     size_t transposed_count;
     struct rn_head_places head;
-    float *values;            /* device [count] */
-    float *transposed;        /* device [transposed_count] */
     struct rn_weight *pooler; /* BERT, else NULL */
     float *pooler_b;          /* device [d] */
     float *pooler_host;       /* host [d][d], [d]: what the two above hold */
@@ -67,12 +65,14 @@ struct rn_adapter {
     bool pooler_from_seed;
 };
 
-/* Finds the sites, lays the vector out, fills it from the seed and the checkpoint. Takes config
- * over (also on failure). RN_E_CONFIG when a target or layer matches nothing. */
+/* Finds the sites, lays the vector out, fills the values of out_state from the seed and the
+ * checkpoint. Takes config over (also on failure). RN_E_CONFIG when a target or layer matches
+ * nothing. */
 RN_MUST rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encoder *encoder,
                                   struct rn_peft_config *config, enum rn_lora_init init,
                                   uint32_t label_count, uint64_t seed,
-                                  const struct rn_safetensors *tensors, struct rn_error *err);
+                                  const struct rn_safetensors *tensors, struct rn_state *out_state,
+                                  struct rn_error *err);
 /* Sites and layout alone, without values, from the model's configuration: nothing on the device.
  * Takes config over as rn_adapter_init does. */
 RN_MUST rn_result rn_adapter_shape(struct rn_adapter *out, const struct rn_encoder *encoder,
@@ -88,9 +88,38 @@ RN_MUST rn_result rn_adapter_set_pooler(struct rn_adapter *adapter, const float 
                                         struct rn_error *err);
 
 /* Brings scale * B^T up to date; needed after any change of values. */
-void rn_adapter_refresh(const struct rn_adapter *adapter, struct rn_lane *lane);
+void rn_adapter_refresh(const struct rn_adapter *adapter, const struct rn_state *state,
+                        struct rn_lane *lane);
 
 /* Whether a segment belongs to a selection. */
 bool rn_segment_chosen(const struct rn_segment *segment, enum rn_matrix matrices, bool with_head);
+
+/* ---- The vector as a flat one of a selection, in the order of the layout (adapterflat.c) ---- */
+
+/* Between host memory and a vector on the device (the values, a moment). Both leave their work in
+ * the lane. */
+void rn_adapter_download(const struct rn_adapter *adapter, struct rn_lane *lane,
+                         enum rn_matrix matrices, bool with_head, const float *vector, float *out);
+void rn_adapter_upload(const struct rn_adapter *adapter, struct rn_lane *lane,
+                       enum rn_matrix matrices, bool with_head, float *vector, const float *values);
+/* RN_E_ROUND_NUMERIC, with the number of the first value that is not finite. */
+RN_MUST rn_result rn_adapter_check_finite(const float *values, size_t count, struct rn_error *err);
+/* Reads and replaces the values of a state; both wait. set refuses what is not finite and then
+ * changes nothing. */
+RN_MUST rn_result rn_adapter_get(const struct rn_adapter *adapter, const struct rn_state *state,
+                                 struct rn_lane *lane, enum rn_matrix matrices, bool with_head,
+                                 float *out_values, struct rn_error *err);
+RN_MUST rn_result rn_adapter_set(const struct rn_adapter *adapter, struct rn_state *state,
+                                 struct rn_lane *lane, enum rn_matrix matrices, bool with_head,
+                                 const float *values, size_t count, struct rn_error *err);
+
+/* ---- As a PEFT directory (adapterpeft.c) ---- */
+
+/* extra: what goes into rondo.json. RN_E_USAGE without an adapter. */
+RN_MUST rn_result rn_adapter_save(const struct rn_adapter *adapter, const struct rn_state *state,
+                                  struct rn_lane *lane, const struct rn_peft_extra *extra,
+                                  const char *dir, const char *provenance, struct rn_error *err);
+RN_MUST rn_result rn_adapter_load(struct rn_adapter *adapter, struct rn_state *state,
+                                  struct rn_lane *lane, const char *dir, struct rn_error *err);
 
 #endif

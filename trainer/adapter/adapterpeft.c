@@ -5,7 +5,7 @@
  * modules_to_save lists "classifier" when the head goes along, and "pooler" when a BERT pooler came
  * from the seed: peft then loads both, and never adapts them.
  */
-#include "trainer/trainerstate.h"
+#include "trainer/adapter/adapter.h"
 
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -71,11 +71,11 @@ static void put(struct writing *writing, const struct rn_segment *segment, const
     writing->count++;
 }
 
-static rn_result put_pooler(const struct rn_trainer *trainer, struct writing *writing,
+static rn_result put_pooler(const struct rn_adapter *adapter, struct writing *writing,
                             struct rn_error *err)
 {
-    const size_t d = trainer->encoder.config.hidden;
-    const float *values = trainer->adapter.pooler_host;
+    const size_t d = adapter->encoder->config.hidden;
+    const float *values = adapter->pooler_host;
     RN_TRY(rn_peft_tensor_name(writing->names[writing->count], RN_POOLER_W, '\0', err));
     writing->tensors[writing->count] = (struct rn_tensor_out){
         .name = writing->names[writing->count], .rows = d, .columns = d, .data = values};
@@ -87,55 +87,54 @@ static rn_result put_pooler(const struct rn_trainer *trainer, struct writing *wr
     return rn_ok();
 }
 
-static bool head_travels(const struct rn_trainer *trainer)
+static bool head_travels(const struct rn_adapter *adapter, const struct rn_state *state)
 {
-    return trainer->adapter.head_from_seed || trainer->head_changed;
+    return adapter->head_from_seed || state->head_changed;
 }
 
 /* The configuration to write: the trainer's, with modules_to_save as this directory needs it.
  * Borrows everything; names holds the list. */
-static struct rn_peft_config config_to_write(const struct rn_trainer *trainer, char *names[2])
+static struct rn_peft_config config_to_write(const struct rn_adapter *adapter,
+                                             const struct rn_state *state, char *names[2])
 {
-    struct rn_peft_config config = trainer->adapter.config;
+    struct rn_peft_config config = adapter->config;
     config.saved = (struct rn_peft_names){.names = names};
     static char classifier[] = "classifier";
     static char pooler[] = "pooler";
-    if (head_travels(trainer)) {
+    if (head_travels(adapter, state)) {
         names[config.saved.count++] = classifier;
     }
-    if (trainer->adapter.pooler_from_seed) {
+    if (adapter->pooler_from_seed) {
         names[config.saved.count++] = pooler;
     }
     return config;
 }
 
-rn_result rn_trainer_save(struct rn_trainer *trainer, const char *dir, const char *provenance,
-                          struct rn_error *err)
+rn_result rn_adapter_save(const struct rn_adapter *adapter, const struct rn_state *state,
+                          struct rn_lane *lane, const struct rn_peft_extra *extra, const char *dir,
+                          const char *provenance, struct rn_error *err)
 {
-    const struct rn_adapter *adapter = &trainer->adapter;
     RN_ENSURE(adapter->config.rank != 0, err, RN_E_USAGE, "%s: this trainer has no adapter to save",
               dir);
     RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
-    RN_TRY(rn_trainer_get(trainer, RN_MATRIX_AB, true, values, adapter->count, err));
+    RN_TRY(rn_adapter_get(adapter, state, lane, RN_MATRIX_AB, true, values, err));
     RN_CLEANUP(writing_clear)
     struct writing writing = {
         .tensors = rn_alloc(adapter->segment_count + 2, sizeof(struct rn_tensor_out)),
         .names = rn_alloc(adapter->segment_count + 2, RN_SAFETENSORS_NAME_MAX)};
     for (size_t i = 0; i < adapter->segment_count; i++) {
         const struct rn_segment *segment = &adapter->segments[i];
-        if (segment->kind != RN_SEGMENT_HEAD || head_travels(trainer)) {
+        if (segment->kind != RN_SEGMENT_HEAD || head_travels(adapter, state)) {
             RN_TRY(file_name(segment, writing.names[writing.count], err));
             put(&writing, segment, values + segment->offset);
         }
     }
     if (adapter->pooler_from_seed) {
-        RN_TRY(put_pooler(trainer, &writing, err));
+        RN_TRY(put_pooler(adapter, &writing, err));
     }
     char *names[2] = {NULL};
-    const struct rn_peft_config config = config_to_write(trainer, names);
-    const struct rn_peft_extra extra = {
-        .labels = trainer->labels, .task = trainer->task, .max_length = trainer->max_length};
-    return rn_peft_write(dir, &config, &extra, writing.tensors, writing.count, provenance, err);
+    const struct rn_peft_config config = config_to_write(adapter, state, names);
+    return rn_peft_write(dir, &config, extra, writing.tensors, writing.count, provenance, err);
 }
 
 /* Reads one segment; a head tensor may be absent (then the values stay). */
@@ -156,10 +155,9 @@ static rn_result read_segment(const struct rn_peft *peft, const struct rn_segmen
                         err);
 }
 
-static rn_result read_all(struct rn_trainer *trainer, const struct rn_peft *peft, float *values,
-                          bool *out_head, struct rn_error *err)
+static rn_result read_all(const struct rn_adapter *adapter, const struct rn_peft *peft,
+                          float *values, bool *out_head, struct rn_error *err)
 {
-    const struct rn_adapter *adapter = &trainer->adapter;
     const size_t count = adapter->segment_count;
     RN_CLEANUP(rn_free_cleanup)
     char(*names)[RN_SAFETENSORS_NAME_MAX] = rn_alloc(count + 2, RN_SAFETENSORS_NAME_MAX);
@@ -179,14 +177,13 @@ static rn_result read_all(struct rn_trainer *trainer, const struct rn_peft *peft
 }
 
 /* The pooler of the directory, when the model's own is not from the checkpoint. */
-static rn_result read_pooler(struct rn_trainer *trainer, const struct rn_peft *peft,
+static rn_result read_pooler(struct rn_adapter *adapter, const struct rn_peft *peft,
                              struct rn_error *err)
 {
-    struct rn_adapter *adapter = &trainer->adapter;
     if (adapter->pooler == NULL) {
         return rn_ok();
     }
-    const uint32_t d = trainer->encoder.config.hidden;
+    const uint32_t d = adapter->encoder->config.hidden;
     RN_CLEANUP(rn_free_cleanup) float *w = rn_alloc((size_t)d * d, sizeof(float));
     RN_CLEANUP(rn_free_cleanup) float *b = rn_alloc(d, sizeof(float));
     bool found_w = false;
@@ -200,33 +197,33 @@ static rn_result read_pooler(struct rn_trainer *trainer, const struct rn_peft *p
     return rn_ok();
 }
 
-static rn_result load(struct rn_trainer *trainer, const char *dir, const struct rn_peft *peft,
-                      struct rn_error *err)
+static rn_result load(struct rn_adapter *adapter, struct rn_state *state, struct rn_lane *lane,
+                      const char *dir, const struct rn_peft *peft, struct rn_error *err)
 {
-    const struct rn_adapter *adapter = &trainer->adapter;
     const double scale = rn_peft_scale(&peft->config);
     RN_ENSURE(peft->config.rank == adapter->config.rank && (float)scale == adapter->scale, err,
               RN_E_DATA, "%s: rank %u and scaling %g; this trainer has rank %u and scaling %g", dir,
               peft->config.rank, scale, adapter->config.rank, (double)adapter->scale);
     RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
-    RN_TRY(rn_trainer_get(trainer, RN_MATRIX_AB, true, values, adapter->count, err));
+    RN_TRY(rn_adapter_get(adapter, state, lane, RN_MATRIX_AB, true, values, err));
     bool head = false;
-    RN_TRY(read_all(trainer, peft, values, &head, err));
+    RN_TRY(read_all(adapter, peft, values, &head, err));
     for (size_t i = 0; i < adapter->count; i++) {
         RN_ENSURE(isfinite(values[i]), err, RN_E_DATA,
                   "%s: the adapter holds a value that is not a finite number", dir);
     }
-    RN_TRY(read_pooler(trainer, peft, err));
-    RN_TRY(rn_trainer_set(trainer, RN_MATRIX_AB, true, values, adapter->count, err));
-    trainer->head_changed = head;
+    RN_TRY(read_pooler(adapter, peft, err));
+    RN_TRY(rn_adapter_set(adapter, state, lane, RN_MATRIX_AB, true, values, adapter->count, err));
+    state->head_changed = head;
     return rn_ok();
 }
 
-rn_result rn_trainer_load(struct rn_trainer *trainer, const char *dir, struct rn_error *err)
+rn_result rn_adapter_load(struct rn_adapter *adapter, struct rn_state *state, struct rn_lane *lane,
+                          const char *dir, struct rn_error *err)
 {
     struct rn_peft peft = {0};
     RN_TRY(rn_peft_open(dir, &peft, err));
-    const rn_result result = load(trainer, dir, &peft, err);
+    const rn_result result = load(adapter, state, lane, dir, &peft, err);
     rn_peft_close(&peft);
     return result;
 }

@@ -26,8 +26,7 @@ static const char *const must_be_off[] = {
 /* Ways of initialising that leave the base weights alone. */
 static const char *const plain_inits[] = {"gaussian", "orthogonal"};
 
-/* ---- Lists of names
- * -------------------------------------------------------------------------------- */
+/* ---- Lists of names */
 
 static void names_clear(struct rn_peft_names *names)
 {
@@ -85,8 +84,7 @@ static rn_result read_names(const json_t *root, const char *file, const char *ke
     return rn_ok();
 }
 
-/* ---- Fields
- * ------------------------------------------------------------------------------------------ */
+/* ---- Fields */
 
 static rn_result check_arithmetic(const json_t *root, const char *file, struct rn_error *err)
 {

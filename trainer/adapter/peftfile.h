@@ -6,10 +6,11 @@
  * Tensor names in the file:
  *   base_model.model.<module>.lora_A.weight   [rank, in]
  *   base_model.model.<module>.lora_B.weight   [out, rank]
- *   base_model.model.<head tensor>            a trained or agreed head, e.g.
- * classifier.dense.weight where <module> is a full module name such as
- * roberta.encoder.layer.0.attention.self.query. W' = W + scale * B A, scale = alpha / rank, or
- * alpha / sqrt(rank) with use_rslora.
+ *   base_model.model.<head tensor>            of a trained or agreed head
+ *
+ * <module> is a full name such as roberta.encoder.layer.0.attention.self.query, <head tensor> one
+ * such as classifier.dense.weight. W' = W + scale * B A, scale = alpha / rank, or alpha /
+ * sqrt(rank) with use_rslora.
  *
  * Reading: unknown fields are ignored; a known field whose value changes the arithmetic (use_dora,
  * rank_pattern, alpha_pattern, bias, fan_in_fan_out, layer_replication, ...) is refused by name
@@ -19,8 +20,8 @@
 #ifndef RN_TRAINER_PEFTFILE_H
 #define RN_TRAINER_PEFTFILE_H
 
+#include "trainer/data/labellist.h"
 #include "trainer/ground/safetensors.h"
-#include "trainer/trainertext.h"
 
 #define RN_PEFT_CONFIG_BYTES_MAX ((size_t)4 << 20)
 #define RN_PEFT_RANK_MAX 1024

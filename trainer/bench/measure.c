@@ -13,7 +13,7 @@
 #include "trainer/ground/team.h"
 #include "trainer/kernels/cpu/cpu_peak.h"
 #include "trainer/kernels/kernels.h"
-#include "trainer/trainer.h"
+#include "trainer/words.h"
 
 #include <sched.h>
 #include <stdio.h>

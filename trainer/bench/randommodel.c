@@ -10,7 +10,7 @@
 #include "trainer/bench/randominput.h"
 #include "trainer/ground/generator.h"
 #include "trainer/ground/safetensors.h"
-#include "trainer/trainer.h"
+#include "trainer/words.h"
 
 #include <errno.h>
 #include <stdio.h>

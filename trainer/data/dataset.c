@@ -28,8 +28,7 @@ struct rn_dataset {
     size_t label_count;
 };
 
-/* ---- Labels
- * --------------------------------------------------------------------------------------- */
+/* ---- Labels */
 
 static bool is_integer(struct rn_view cell)
 {
@@ -124,8 +123,7 @@ static rn_result set_label(const struct rn_data_spec *spec, const struct rn_labe
                    (labels->count > 0 ? labels->count : (size_t)RN_TRAINER_LABELS_MAX) - 1);
 }
 
-/* ---- Loading
- * ---------------------------------------------------------------------------------------- */
+/* ---- Loading */
 
 static void append_example(struct rn_dataset *set, struct stored example,
                            const struct rn_encoding *encoding)

@@ -10,7 +10,7 @@
 
 #include "trainer/data/recordfile.h"
 #include "trainer/text/tokenizer.h"
-#include "trainer/trainer.h"
+#include "trainer/words.h"
 
 #define RN_DATASET_RECORDS_MAX ((size_t)1 << 28)
 #define RN_DATASET_TOKENS_MAX ((size_t)1 << 34)
@@ -34,7 +34,7 @@ struct rn_label_spec {
     size_t count;
 };
 
-/* struct rn_dataset is declared in trainer/trainer.h. */
+/* struct rn_dataset is declared in trainer/words.h. */
 
 /* Reads and tokenises the whole file. max_length includes the special tokens.
  * RN_E_DATA for an empty file (no record), a wrong line, a label outside the list; RN_E_NO_INPUT

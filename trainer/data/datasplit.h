@@ -12,7 +12,8 @@
 #ifndef RN_TRAINER_DATASPLIT_H
 #define RN_TRAINER_DATASPLIT_H
 
-#include "trainer/trainer.h"
+#include "base/result.h"
+#include "trainer/words.h"
 
 #define RN_SPLIT_PARTS_MAX 128
 #define RN_SPLIT_PART_BYTES_MAX ((size_t)1 << 30)

@@ -2,7 +2,7 @@
  *
  * Lists of label names: from a command line, from a data file.
  */
-#include "trainer/trainertext.h"
+#include "trainer/data/labellist.h"
 
 #include "base/alloc.h"
 #include "base/guard.h"

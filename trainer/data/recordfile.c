@@ -71,8 +71,7 @@ static rn_result find_format(const struct rn_data_spec *spec, enum format *out,
                    spec->path);
 }
 
-/* ---- Columns
- * -------------------------------------------------------------------------------------- */
+/* ---- Columns */
 
 static bool is_number(const char *text)
 {
@@ -120,8 +119,7 @@ static rn_result find_column(const struct rn_records *records, const char *name,
     return rn_ok();
 }
 
-/* ---- Raw records
- * ------------------------------------------------------------------------------------- */
+/* ---- Raw records */
 
 static rn_result check_column_count(const struct rn_records *records, struct rn_error *err)
 {
@@ -205,8 +203,7 @@ static rn_result read_header(struct rn_records *records, struct rn_error *err)
     return rn_ok();
 }
 
-/* ---- Opening
- * ------------------------------------------------------------------------------------------- */
+/* ---- Opening */
 
 static rn_result set_names(struct rn_records *records, const struct rn_data_spec *spec,
                            struct rn_error *err)
@@ -274,8 +271,7 @@ void rn_records_cleanup(struct rn_records **records)
     *records = NULL;
 }
 
-/* ---- Next record
- * ----------------------------------------------------------------------------------------- */
+/* ---- Next record */
 
 static rn_result parse_object(struct rn_records *records, struct rn_error *err)
 {

@@ -13,7 +13,7 @@
 #define RN_TRAINER_RECORDFILE_H
 
 #include "base/bytes.h"
-#include "trainer/trainer.h"
+#include "trainer/words.h"
 
 #define RN_DATASET_FILE_BYTES_MAX ((uint64_t)16 << 30) /* uncompressed */
 #define RN_DATASET_LINE_BYTES_MAX ((size_t)16 << 20)

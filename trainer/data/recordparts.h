@@ -8,8 +8,7 @@
 
 #include "trainer/data/recordfile.h"
 
-/* ---- Lines
- * ---------------------------------------------------------------------------------------- */
+/* ---- Lines */
 
 struct rn_lines {
     const char *path; /* borrowed */
@@ -31,8 +30,7 @@ void rn_lines_close(struct rn_lines *lines);
 RN_MUST rn_result rn_lines_next(struct rn_lines *lines, struct rn_buffer *out, bool *out_any,
                                 struct rn_error *err);
 
-/* ---- Fields
- * --------------------------------------------------------------------------------------- */
+/* ---- Fields */
 
 struct rn_field {
     size_t start, length; /* in the record's bytes */

@@ -25,8 +25,7 @@ struct rn_safetensors {
     size_t count, capacity;
 };
 
-/* ---- One header
- * ---------------------------------------------------------------------------------- */
+/* ---- One header */
 
 /* dtype name, bytes per element; 0: less than a byte, never read here. */
 static const struct {
@@ -216,8 +215,7 @@ static rn_result read_header(struct rn_safetensors *file, struct shard *shard, s
     return read_entries(file, shard, header, data, spans, err);
 }
 
-/* ---- Opening
- * --------------------------------------------------------------------------------------- */
+/* ---- Opening */
 
 static rn_result add_shard(struct rn_safetensors *file, const char *path, struct rn_error *err)
 {
@@ -391,8 +389,7 @@ void rn_safetensors_cleanup(struct rn_safetensors **file)
     *file = NULL;
 }
 
-/* ---- Looking up
- * -------------------------------------------------------------------------------------- */
+/* ---- Looking up */
 
 size_t rn_safetensors_count(const struct rn_safetensors *file)
 {

@@ -2,7 +2,7 @@
  *
  * Learning rate schedules.
  */
-#include "trainer/trainerstate.h"
+#include "trainer/learn/trainloop.h"
 
 #include <math.h>
 

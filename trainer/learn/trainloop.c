@@ -26,16 +26,14 @@ void rn_loop_clear(struct rn_loop *loop)
     rn_free(loop->batch);
     rn_free(loop->block_first);
     rn_free(loop->loss);
-    rn_free(loop->failed);
-    rn_free(loop->errors);
 }
 
-rn_result rn_loop_check(const struct rn_trainer *trainer, const struct rn_dataset *data,
-                        const struct rn_train_spec *spec, struct rn_error *err)
+rn_result rn_learn_check(const struct rn_lanes *lanes, bool head, const struct rn_dataset *data,
+                         const struct rn_train_spec *spec, struct rn_error *err)
 {
     RN_ENSURE(rn_dataset_count(data) > 0, err, RN_E_DATA, "training: the data has no example");
     RN_ENSURE(rn_dataset_label_count(data) > 0, err, RN_E_DATA, "training: the data has no labels");
-    RN_ENSURE(rn_dataset_longest(data) <= trainer->max_length, err, RN_E_DATA,
+    RN_ENSURE(rn_dataset_longest(data) <= lanes->options.length, err, RN_E_DATA,
               "training: the data was tokenised for a longer maximum length");
     RN_ENSURE(spec->batch >= 1 && spec->batch <= RN_TRAINER_BATCH_MAX, err, RN_E_CONFIG,
               "training: batch must be 1 to %d", RN_TRAINER_BATCH_MAX);
@@ -47,11 +45,11 @@ rn_result rn_loop_check(const struct rn_trainer *trainer, const struct rn_datase
             isfinite(values[i]) && values[i] >= 0.0, err, RN_E_CONFIG,
             "training: learning rates, weight decay and clip must be finite and not negative");
     }
-    RN_ENSURE(trainer->adapter.config.rank != 0 || trainer->head_mode != RN_HEAD_FROZEN, err,
-              RN_E_CONFIG, "training: neither an adapter nor a head trains");
+    RN_ENSURE(lanes->adapter->config.rank != 0 || head, err, RN_E_CONFIG,
+              "training: neither an adapter nor a head trains");
     RN_ENSURE(spec->first_step == 0 || spec->dp == NULL, err, RN_E_UNSUPPORTED,
               "training: dp does not go on with a stopped call");
-    return spec->dp == NULL ? rn_ok() : rn_dp_check(trainer, spec, err);
+    return spec->dp == NULL ? rn_ok() : rn_dp_check(lanes->kernels, head, spec, err);
 }
 
 static double rate_of(const struct rn_train_spec *spec, enum rn_segment_kind kind)
@@ -65,7 +63,7 @@ static double rate_of(const struct rn_train_spec *spec, enum rn_segment_kind kin
 /* Trained runs of the device vector (adapter.h), neighbours with the same rate merged. */
 static void find_ranges(struct rn_loop *loop)
 {
-    const struct rn_adapter *adapter = &loop->trainer->adapter;
+    const struct rn_adapter *adapter = loop->lanes->adapter;
     for (int kind = RN_SEGMENT_A; kind <= RN_SEGMENT_HEAD; kind++) {
         struct rn_loop_range run = {.lr = rate_of(loop->spec, (enum rn_segment_kind)kind)};
         for (size_t i = 0; i < adapter->segment_count; i++) {
@@ -89,28 +87,26 @@ static void find_ranges(struct rn_loop *loop)
 void rn_loop_start(struct rn_loop *loop)
 {
     const struct rn_train_spec *spec = loop->spec;
-    struct rn_trainer *trainer = loop->trainer;
+    const struct rn_adapter *adapter = loop->lanes->adapter;
     loop->examples = rn_dataset_count(loop->data);
     const uint64_t per_epoch = (loop->examples + spec->batch - 1) / spec->batch;
     const uint64_t steps = spec->steps > 0 ? spec->steps : spec->epochs * per_epoch;
     loop->steps = steps > UINT32_MAX ? UINT32_MAX : (uint32_t)steps;
-    loop->active.matrices = trainer->adapter.config.rank != 0
+    loop->active.matrices = adapter->config.rank != 0
                                 ? (enum rn_matrix)((unsigned)spec->active & RN_MATRIX_AB)
                                 : RN_MATRIX_NONE;
-    loop->active.head = trainer->head_mode != RN_HEAD_FROZEN;
+    loop->active.head = loop->head;
     find_ranges(loop);
     loop->order = rn_alloc(loop->examples, sizeof(*loop->order));
     loop->batch = rn_alloc(spec->batch, sizeof(*loop->batch));
     loop->block_first = rn_alloc(spec->batch + 1, sizeof(*loop->block_first));
     loop->loss = rn_alloc(spec->batch, sizeof(*loop->loss));
-    loop->failed = rn_alloc(trainer->threads, sizeof(*loop->failed));
-    loop->errors = rn_alloc(trainer->threads, sizeof(*loop->errors));
     if (spec->first_step > 0) {
         return; /* the moments are those of the call that goes on */
     }
-    const size_t bytes = trainer->adapter.count * sizeof(float);
-    trainer->kernels->zero(trainer->lane, trainer->moment1, bytes);
-    trainer->kernels->zero(trainer->lane, trainer->moment2, bytes);
+    const size_t bytes = adapter->count * sizeof(float);
+    loop->lanes->kernels->zero(loop->lanes->lane, loop->state->moment1, bytes);
+    loop->lanes->kernels->zero(loop->lanes->lane, loop->state->moment2, bytes);
 }
 
 /* The order of one epoch: file order, or a permutation from (seed, epoch). */
@@ -146,7 +142,7 @@ static void take_batch(struct rn_loop *loop, uint64_t number)
         loop->batch[i] = rn_dataset_at(loop->data, loop->order[first + i]);
     }
     loop->block_count =
-        rn_blocks_cut(loop->trainer, loop->batch, loop->batch_count, loop->block_first);
+        rn_blocks_cut(loop->lanes, loop->batch, loop->batch_count, loop->block_first);
 }
 
 void rn_loop_take(struct rn_loop *loop, uint32_t step)
@@ -154,14 +150,15 @@ void rn_loop_take(struct rn_loop *loop, uint32_t step)
     take_batch(loop, loop->spec->stream_offset + step);
 }
 
-static rn_result one_block(struct rn_loop *loop, struct rn_pass *pass, uint32_t block,
+static rn_result one_block(void *context, struct rn_pass *pass, uint32_t lane, uint32_t block,
                            struct rn_error *err)
 {
+    const struct rn_loop *loop = context;
+    (void)lane;
     const uint32_t first = loop->block_first[block];
     const uint32_t count = loop->block_first[block + 1] - first;
     rn_pass_load(pass, loop->batch + first, count);
-    rn_pass_step(pass, loop->trainer->task, (float)(1.0 / (double)loop->batch_count),
-                 &loop->active);
+    rn_pass_step(pass, loop->lanes->task, (float)(1.0 / (double)loop->batch_count), &loop->active);
     RN_TRY(rn_pass_losses(pass, err));
     memcpy(loop->loss + first, pass->host_loss, count * sizeof(double));
     return rn_ok();
@@ -172,69 +169,46 @@ void rn_loop_add(const struct rn_loop *loop, struct rn_lane *lane, const float *
 {
     for (size_t i = 0; i < loop->range_count; i++) {
         const struct rn_loop_range *range = &loop->ranges[i];
-        loop->trainer->kernels->vector_add(lane, range->count, gradient + range->offset,
-                                           sum + range->offset);
+        loop->lanes->kernels->vector_add(lane, range->count, gradient + range->offset,
+                                         sum + range->offset);
     }
 }
 
-static void work(void *context, uint32_t worker)
+static void commit(void *context, struct rn_pass *pass, uint32_t block)
 {
-    struct rn_loop *loop = context;
-    struct rn_trainer *trainer = loop->trainer;
-    struct rn_pass *pass = &trainer->passes[worker];
-    for (;;) {
-        const uint32_t block = rn_team_queue_next(trainer->team);
-        if (block >= loop->block_count) {
-            return;
-        }
-        rn_result result = loop->failed[worker];
-        if (rn_is_ok(result)) {
-            result = one_block(loop, pass, block, &loop->errors[worker]);
-        }
-        rn_team_commit_begin(trainer->team, block);
-        if (rn_is_ok(result)) {
-            rn_loop_add(loop, pass->lane, pass->gradient, trainer->gradient);
-            result = trainer->kernels->sync(pass->lane, &loop->errors[worker]);
-        }
-        loop->failed[worker] = result;
-        rn_team_commit_end(trainer->team, block);
-    }
+    const struct rn_loop *loop = context;
+    (void)block;
+    rn_loop_add(loop, pass->lane, pass->gradient, loop->state->gradient);
 }
 
-/* Sum of the batch's gradients into trainer->gradient. */
+/* Sum of the batch's gradients into the state's. */
 static rn_result gradient_of_batch(struct rn_loop *loop, struct rn_error *err)
 {
-    struct rn_trainer *trainer = loop->trainer;
-    for (uint32_t i = 0; i < trainer->threads; i++) {
-        loop->failed[i] = rn_ok();
-    }
-    trainer->kernels->zero(trainer->lane, trainer->gradient,
-                           trainer->adapter.count * sizeof(float));
-    RN_TRY(trainer->kernels->sync(trainer->lane, err));
-    rn_team_queue_reset(trainer->team);
-    rn_team_run(trainer->team, work, loop);
-    for (uint32_t i = 0; i < trainer->threads; i++) {
-        RN_ENSURE(rn_is_ok(loop->failed[i]), err, loop->failed[i].code, "%s", loop->errors[i].text);
-    }
-    return rn_ok();
+    struct rn_lanes *lanes = loop->lanes;
+    lanes->kernels->zero(lanes->lane, loop->state->gradient, lanes->adapter->count * sizeof(float));
+    RN_TRY(lanes->kernels->sync(lanes->lane, err));
+    const struct rn_work work = {
+        .context = loop, .count = loop->block_count, .block = one_block, .commit = commit};
+    return rn_lanes_run(lanes, &work, err);
 }
 
 /* Global norm over the trained elements; clips as torch.nn.utils.clip_grad_norm_. */
 static rn_result clip(struct rn_loop *loop, struct rn_error *err)
 {
-    struct rn_trainer *trainer = loop->trainer;
+    const struct rn_lanes *lanes = loop->lanes;
+    const struct rn_state *state = loop->state;
     double square = 0.0;
     for (size_t i = 0; i < loop->range_count; i++) {
-        square += trainer->kernels->vector_square_sum(trainer->lane, loop->ranges[i].count,
-                                                      trainer->gradient + loop->ranges[i].offset);
+        square += lanes->kernels->vector_square_sum(lanes->lane, loop->ranges[i].count,
+                                                    state->gradient + loop->ranges[i].offset);
     }
     RN_ENSURE(isfinite(square), err, RN_E_ROUND_NUMERIC,
               "training: the gradient is not finite; lower the learning rate or set clip");
     const double factor = loop->spec->clip / (sqrt(square) + 1e-6);
     if (loop->spec->clip > 0.0 && factor < 1.0) {
         for (size_t i = 0; i < loop->range_count; i++) {
-            trainer->kernels->vector_scale(trainer->lane, loop->ranges[i].count, (float)factor,
-                                           trainer->gradient + loop->ranges[i].offset);
+            lanes->kernels->vector_scale(lanes->lane, loop->ranges[i].count, (float)factor,
+                                         state->gradient + loop->ranges[i].offset);
         }
     }
     return rn_ok();
@@ -242,18 +216,19 @@ static rn_result clip(struct rn_loop *loop, struct rn_error *err)
 
 static void update(struct rn_loop *loop, uint32_t step)
 {
-    struct rn_trainer *trainer = loop->trainer;
+    const struct rn_lanes *lanes = loop->lanes;
+    const struct rn_state *state = loop->state;
     const struct rn_train_spec *spec = loop->spec;
     const uint64_t total = spec->schedule_steps > 0 ? spec->schedule_steps : loop->steps;
     const double factor = rn_schedule_factor(spec->schedule, (uint64_t)spec->schedule_offset + step,
                                              spec->warmup_steps, total);
     for (size_t i = 0; i < loop->range_count; i++) {
         const struct rn_loop_range *range = &loop->ranges[i];
-        const float *g = trainer->gradient + range->offset;
-        float *p = trainer->adapter.values + range->offset;
+        const float *g = state->gradient + range->offset;
+        float *p = state->values + range->offset;
         const float lr = (float)(range->lr * factor);
         if (spec->optimizer == RN_OPTIMIZER_SGD) {
-            trainer->kernels->sgd(trainer->lane, range->count, lr, (float)spec->weight_decay, g, p);
+            lanes->kernels->sgd(lanes->lane, range->count, lr, (float)spec->weight_decay, g, p);
             continue;
         }
         const struct rn_adamw adamw = {
@@ -265,11 +240,10 @@ static void update(struct rn_loop *loop, uint32_t step)
             .correction1 = 1.0 - pow(RN_ADAM_BETA1, (double)step + 1.0),
             .correction2 = 1.0 - pow(RN_ADAM_BETA2, (double)step + 1.0),
         };
-        trainer->kernels->adamw(trainer->lane, range->count, &adamw, g,
-                                trainer->moment1 + range->offset, trainer->moment2 + range->offset,
-                                p);
+        lanes->kernels->adamw(lanes->lane, range->count, &adamw, g, state->moment1 + range->offset,
+                              state->moment2 + range->offset, p);
     }
-    rn_adapter_refresh(&trainer->adapter, trainer->lane);
+    rn_adapter_refresh(lanes->adapter, state, lanes->lane);
 }
 
 static uint64_t batch_tokens(const struct rn_loop *loop)
@@ -291,10 +265,10 @@ static rn_result private_step(struct rn_loop *loop, uint32_t step, struct rn_tra
     } else {
         take_batch(loop, loop->spec->stream_offset + step);
     }
-    RN_TRY(rn_dp_gradient(loop->dp, loop->batch, loop->batch_count, err));
+    RN_TRY(rn_dp_gradient(loop->dp, loop->batch, loop->batch_count, loop->state->gradient, err));
     update(loop, step);
-    RN_TRY(loop->trainer->kernels->sync(loop->trainer->lane, err));
-    loop->trainer->head_changed = loop->trainer->head_changed || loop->active.head;
+    RN_TRY(loop->lanes->kernels->sync(loop->lanes->lane, err));
+    loop->state->head_changed = loop->state->head_changed || loop->active.head;
     report->loss_first = report->loss_last = report->loss_sum = NAN;
     report->steps = step + 1;
     return rn_ok();
@@ -310,8 +284,8 @@ rn_result rn_loop_finish(struct rn_loop *loop, uint32_t step, struct rn_train_re
     RN_ENSURE(isfinite(loss_sum), err, RN_E_ROUND_NUMERIC, "training: the loss is not finite");
     RN_TRY(clip(loop, err));
     update(loop, step);
-    RN_TRY(loop->trainer->kernels->sync(loop->trainer->lane, err));
-    loop->trainer->head_changed = loop->trainer->head_changed || loop->active.head;
+    RN_TRY(loop->lanes->kernels->sync(loop->lanes->lane, err));
+    loop->state->head_changed = loop->state->head_changed || loop->active.head;
     report->loss_last = loss_sum / (double)loop->batch_count;
     report->loss_first = step == 0 ? report->loss_last : report->loss_first;
     report->loss_sum += loss_sum;
@@ -337,7 +311,7 @@ static rn_result run(struct rn_loop *loop, rn_train_progress_fn progress, void *
               "training: first step %u of %u", loop->spec->first_step, loop->steps);
     const uint64_t begun = rn_clock_monotonic_ns(); /* the noise pool counts */
     if (loop->spec->dp != NULL) {
-        RN_TRY(rn_dp_new(loop->trainer, loop->spec, &loop->active, loop->steps, &loop->dp, err));
+        RN_TRY(rn_dp_new(loop->lanes, loop->spec, &loop->active, loop->steps, &loop->dp, err));
     }
     for (uint32_t step = loop->spec->first_step; step < loop->steps; step++) {
         RN_TRY(loop->dp != NULL ? private_step(loop, step, report, err)
@@ -359,15 +333,16 @@ static rn_result run(struct rn_loop *loop, rn_train_progress_fn progress, void *
     return rn_ok();
 }
 
-rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_dataset *data,
-                           const struct rn_train_spec *spec, rn_train_progress_fn progress,
-                           void *context, struct rn_train_report *out_report, struct rn_error *err)
+rn_result rn_learn_train(struct rn_lanes *lanes, struct rn_state *state, bool head,
+                         const struct rn_dataset *data, const struct rn_train_spec *spec,
+                         rn_train_progress_fn progress, void *context,
+                         struct rn_train_report *out_report, struct rn_error *err)
 {
-    RN_TRY(rn_loop_check(trainer, data, spec, err));
-    RN_TRY(rn_trainer_prepare(trainer, true, err));
     RN_CLEANUP(rn_loop_clear)
-    struct rn_loop loop = {.trainer = trainer, .spec = spec, .data = data};
+    struct rn_loop loop = {
+        .lanes = lanes, .state = state, .head = head, .spec = spec, .data = data};
     struct rn_train_report report = {0};
+    rn_lanes_bind(lanes, state->values, state->transposed);
     const rn_result result = run(&loop, progress, context, &report, err);
     if (out_report != NULL) {
         *out_report = report;

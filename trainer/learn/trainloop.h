@@ -6,7 +6,7 @@
 #ifndef RN_TRAINER_TRAINLOOP_H
 #define RN_TRAINER_TRAINLOOP_H
 
-#include "trainer/trainerstate.h"
+#include "trainer/learn/learn.h"
 
 struct rn_dp;
 
@@ -18,7 +18,9 @@ struct rn_loop_range {
 };
 
 struct rn_loop {
-    struct rn_trainer *trainer;
+    struct rn_lanes *lanes;
+    struct rn_state *state;
+    bool head; /* trains */
     const struct rn_train_spec *spec;
     const struct rn_dataset *data;
     struct rn_pass_active active;
@@ -35,16 +37,11 @@ struct rn_loop {
     uint32_t batch_count;
     uint32_t *block_first;
     uint32_t block_count;
-    double *loss;            /* [batch] */
-    rn_result *failed;       /* [threads] */
-    struct rn_error *errors; /* [threads] */
+    double *loss; /* [batch] */
 };
 
-/* Whether data and specification can be trained on. */
-RN_MUST rn_result rn_loop_check(const struct rn_trainer *trainer, const struct rn_dataset *data,
-                                const struct rn_train_spec *spec, struct rn_error *err);
-/* Takes all memory of the loop; fresh optimiser state unless the specification goes on. trainer,
- * spec and data are set. */
+/* Takes all memory of the loop; fresh optimiser state unless the specification goes on. lanes,
+ * state, head, spec and data are set. */
 void rn_loop_start(struct rn_loop *loop);
 void rn_loop_clear(struct rn_loop *loop);
 /* Batch of a step (from 0), cut into blocks. */
@@ -52,9 +49,15 @@ void rn_loop_take(struct rn_loop *loop, uint32_t step);
 /* Adds a block's gradient to a sum of the same layout. */
 void rn_loop_add(const struct rn_loop *loop, struct rn_lane *lane, const float *gradient,
                  float *sum);
-/* With the batch's gradient in trainer->gradient and its losses in `loss`: clips, updates,
+/* With the batch's gradient in state->gradient and its losses in `loss`: clips, updates,
  * reports. */
 RN_MUST rn_result rn_loop_finish(struct rn_loop *loop, uint32_t step,
                                  struct rn_train_report *report, struct rn_error *err);
+
+/* Factor of the learning rate at a step (from 0), as transformers'
+ * get_constant_schedule_with_warmup, get_linear_schedule_with_warmup,
+ * get_cosine_schedule_with_warmup. */
+double rn_schedule_factor(enum rn_schedule schedule, uint64_t step, uint64_t warmup,
+                          uint64_t total);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * The files of a model directory that its hash covers.
  */
-#include "trainer/trainerstate.h"
+#include "trainer/model/modelfiles.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -50,13 +50,5 @@ rn_result rn_model_files_list(const char *model_dir, char ***out_names, size_t *
     qsort(names, count, sizeof(*names), by_bytes);
     *out_names = names;
     *out_count = count;
-    return rn_ok();
-}
-
-rn_result rn_trainer_model_files(const struct rn_trainer *trainer, const char *const **out_names,
-                                 size_t *out_count)
-{
-    *out_names = (const char *const *)trainer->files;
-    *out_count = trainer->file_count;
     return rn_ok();
 }

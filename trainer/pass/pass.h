@@ -100,8 +100,8 @@ struct rn_pass {
     struct rn_mat dh;                /* [T, rank] */
     float *gradient;                 /* device [piece_max][adapter->count] */
 
-    /* Adapters: values of adapter i at values + i * stride; the trainer's own is the only one
-     * unless the caller sets others. */
+    /* Adapters, set by the caller before the first block: values of adapter i at values + i *
+     * stride. */
     const float *values, *transposed;
     size_t values_stride, transposed_stride;
     struct rn_piece *pieces; /* [piece_max] */
@@ -153,37 +153,5 @@ RN_MUST rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err);
 /* Runs and count of the active parts; no memory. */
 void rn_pass_examples_plan(const struct rn_adapter *adapter, const struct rn_pass_active *active,
                            struct rn_pass_examples *out);
-
-/* For the parts of this module. The rows that enter the lowest adapted layer, from the cache where
- * it has them; the same always computed. */
-void rn_pass_enter(struct rn_pass *pass);
-/* The forward pass above these rows. */
-void rn_pass_rest(struct rn_pass *pass);
-/* Tokens and longest of the block rounded up as the backend likes them: rows beyond the last
- * sequence belong to none. */
-void rn_pass_round(struct rn_pass *pass);
-void rn_pass_prefix(struct rn_pass *pass);
-/* rn_pass_load without a change of the pieces. */
-void rn_pass_load_rows(struct rn_pass *pass, const struct rn_example *examples, uint32_t count);
-/* Rows of a piece: m has a row per token or per sequence of the block. */
-struct rn_mat rn_piece_rows(const struct rn_pass *pass, const struct rn_piece *piece,
-                            struct rn_mat m);
-/* A place of the vector of the piece's adapter. */
-const float *rn_piece_values(const struct rn_pass *pass, const struct rn_piece *piece,
-                             size_t place);
-/* `thin`, and the rank update of an epilogue, with each piece's own adapter: first + owner *
- * stride.
- */
-void rn_pass_thin(struct rn_pass *pass, struct rn_mat x, const float *first, size_t stride,
-                  struct rn_mat h);
-void rn_pass_rank_update(const struct rn_pass *pass, struct rn_mat h, const float *first,
-                         size_t stride, struct rn_epilogue *epilogue);
-/* Gradients at a place of the flat vector: outer_sum, and column_sum of one row per sequence, added
- * over the block or stored for each example. */
-void rn_pass_outer_sum(struct rn_pass *pass, const struct rn_sequences *sequences, struct rn_mat u,
-                       struct rn_mat v, float scale, bool transposed, size_t place);
-void rn_pass_row_sum(struct rn_pass *pass, struct rn_mat m, size_t place);
-/* The attention of the block. */
-struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_only);
 
 #endif

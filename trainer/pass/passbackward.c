@@ -2,7 +2,7 @@
  *
  * The backward pass, from the loss down to the lowest adapted module.
  */
-#include "trainer/pass/pass.h"
+#include "trainer/pass/passparts.h"
 
 /* Whether the gradient is wanted below (layer, module) in the order of computation. */
 static bool any_below(const struct rn_pass *pass, uint32_t layer, enum rn_module module)

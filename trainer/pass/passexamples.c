@@ -3,7 +3,7 @@
  * Where a backward pass leaves its gradients: added over the block, or each example's own in a
  * compact vector of the active parts.
  */
-#include "trainer/pass/pass.h"
+#include "trainer/pass/passparts.h"
 
 #include "base/guard.h"
 

@@ -1,73 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Packing of a block and the forward pass.
+ * The forward pass of a loaded block: layers, head, loss.
  */
-#include "trainer/pass/pass.h"
-
-#include "base/guard.h"
+#include "trainer/pass/passparts.h"
 
 #include <math.h>
-
-/* Position ids as in transformers: BERT counts from 0; RoBERTa counts the tokens that are not
- * padding from pad_id + 1, and a padding token inside a text keeps pad_id. */
-static void put_positions(const struct rn_model_config *config, const struct rn_example *example,
-                          int32_t *out)
-{
-    int32_t next = config->family == RN_FAMILY_ROBERTA ? (int32_t)config->pad_id + 1 : 0;
-    for (uint32_t t = 0; t < example->length; t++) {
-        const bool padding =
-            config->family == RN_FAMILY_ROBERTA && example->ids[t] == config->pad_id;
-        out[t] = padding ? (int32_t)config->pad_id : next++;
-    }
-}
-
-void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)
-{
-    rn_pass_load_rows(pass, examples, count);
-    const struct rn_piece whole = {.count = count};
-    rn_pass_split(pass, &whole, 1);
-}
-
-void rn_pass_load_rows(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)
-{
-    const struct rn_model_config *config = &pass->adapter->encoder->config;
-    RN_BUG_IF(count == 0 || count > pass->options.sequences);
-    uint32_t tokens = 0;
-    uint32_t longest = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct rn_example *example = &examples[i];
-        RN_BUG_IF(example->length > pass->options.length ||
-                  example->length > pass->options.tokens - tokens);
-        pass->host_cu[i] = (int32_t)tokens;
-        pass->host_first[i] = (int32_t)tokens;
-        pass->host_labels[i] = example->label;
-        pass->host_targets[i] = example->target;
-        put_positions(config, example, pass->host_positions + tokens);
-        for (uint32_t t = 0; t < example->length; t++) {
-            pass->host_ids[tokens + t] = (int32_t)example->ids[t];
-            pass->host_types[tokens + t] =
-                config->family == RN_FAMILY_BERT ? (int32_t)example->type_ids[t] : 0;
-        }
-        tokens += example->length;
-        longest = example->length > longest ? example->length : longest;
-    }
-    pass->host_cu[count] = (int32_t)tokens;
-    pass->examples = examples;
-    pass->sequences = (struct rn_sequences){.count = count,
-                                            .tokens = tokens,
-                                            .longest = longest,
-                                            .cu = pass->cu,
-                                            .cu_host = pass->host_cu};
-    rn_pass_round(pass);
-    const struct rn_kernels *k = pass->kernels;
-    k->upload(pass->lane, pass->ids, pass->host_ids, tokens * sizeof(int32_t));
-    k->upload(pass->lane, pass->types, pass->host_types, tokens * sizeof(int32_t));
-    k->upload(pass->lane, pass->positions, pass->host_positions, tokens * sizeof(int32_t));
-    k->upload(pass->lane, pass->cu, pass->host_cu, (count + 1) * sizeof(int32_t));
-    k->upload(pass->lane, pass->first, pass->host_first, count * sizeof(int32_t));
-    k->upload(pass->lane, pass->labels, pass->host_labels, count * sizeof(int32_t));
-    k->upload(pass->lane, pass->targets, pass->host_targets, count * sizeof(float));
-}
 
 /* y = module(x) with its adapter and the rest of the epilogue. */
 static void project(struct rn_pass *pass, uint32_t index, enum rn_module module, struct rn_mat x,
@@ -190,12 +127,6 @@ void rn_pass_prefix(struct rn_pass *pass)
     }
 }
 
-void rn_pass_forward(struct rn_pass *pass)
-{
-    rn_pass_enter(pass);
-    rn_pass_rest(pass);
-}
-
 void rn_pass_rest(struct rn_pass *pass)
 {
     const struct rn_kernels *k = pass->kernels;
@@ -240,29 +171,4 @@ void rn_pass_loss(struct rn_pass *pass, enum rn_task task, float scale, bool wan
                              pass->loss + piece->first);
         }
     }
-}
-
-/* A failure that came while rows were fetched, once. */
-static rn_result past_failure(struct rn_pass *pass, struct rn_error *err)
-{
-    const rn_result failed = pass->failed;
-    pass->failed = rn_ok();
-    RN_ENSURE(rn_is_ok(failed), err, failed.code, "%s", pass->failure.text);
-    return rn_ok();
-}
-
-rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err)
-{
-    RN_TRY(past_failure(pass, err));
-    pass->kernels->download(pass->lane, pass->host_loss, pass->loss,
-                            pass->sequences.count * sizeof(double));
-    return pass->kernels->sync(pass->lane, err);
-}
-
-rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err)
-{
-    RN_TRY(past_failure(pass, err));
-    pass->kernels->read_mat(pass->lane, rn_mat_rows(pass->logits, 0, pass->sequences.count),
-                            pass->host_logits);
-    return pass->kernels->sync(pass->lane, err);
 }

@@ -3,7 +3,7 @@
  * A block whose sequences belong to several adapters: the base products take all rows at once, what
  * depends on an adapter takes the rows of each piece. One piece is the ordinary case.
  */
-#include "trainer/pass/pass.h"
+#include "trainer/pass/passparts.h"
 
 #include "base/guard.h"
 

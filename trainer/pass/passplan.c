@@ -2,7 +2,7 @@
  *
  * Memory of a pass: one function lays every buffer out, first to count, then to bind.
  */
-#include "trainer/pass/pass.h"
+#include "trainer/pass/passparts.h"
 
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -252,8 +252,6 @@ rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *adapter,
         out->host_owner = rn_alloc(tokens, sizeof(int32_t));
         out->host_owner_first = rn_alloc(sequences, sizeof(int32_t));
     }
-    out->values = adapter->values;
-    out->transposed = adapter->transposed;
     const rn_result result = take_device(out, device, err);
     if (rn_is_ok(result) && options->cache != NULL) {
         const struct rn_mat x = out->layers[adapter->lowest].x;

@@ -2,7 +2,7 @@
  *
  * The rows that enter the lowest adapted layer: computed, or taken from the cache.
  */
-#include "trainer/pass/pass.h"
+#include "trainer/pass/passparts.h"
 
 #include "base/guard.h"
 

@@ -124,8 +124,7 @@ static struct slot *slot_of(const struct rn_prefix_cache *cache, uint64_t hash,
     return NULL;
 }
 
-/* ---- A kept file
- * ------------------------------------------------------------------------------- */
+/* ---- A kept file */
 
 static struct header header_of(const struct rn_prefix_cache *cache)
 {
@@ -195,8 +194,7 @@ static bool restore(struct rn_prefix_cache *cache)
     return true;
 }
 
-/* ---- Opening
- * ----------------------------------------------------------------------------------- */
+/* ---- Opening */
 
 static size_t slots_for(uint64_t budget, uint32_t row_bytes)
 {
@@ -264,8 +262,7 @@ void rn_prefixcache_close(struct rn_prefix_cache *cache)
     }
 }
 
-/* ---- Use
- * --------------------------------------------------------------------------------------- */
+/* ---- Use */
 
 bool rn_prefixcache_get(struct rn_prefix_cache *cache, const struct rn_example *example,
                         void *out_rows)

@@ -14,25 +14,23 @@
 
 #define SLICE 4096 /* elements of the sum that one worker adds over the lanes at once */
 
-struct lane {
+struct part {
     float *gradients; /* device [block examples][count] */
     int64_t *sum;     /* device [count] */
     double *norms;    /* device [block examples] */
     double *host_norms;
     struct rn_dp_diagnostics seen; /* of the present batch */
-    rn_result result;
-    struct rn_error error;
 };
 
 struct rn_dp {
-    struct rn_trainer *trainer;
+    struct rn_lanes *lanes;
     const struct rn_train_spec *spec;
     struct rn_pass_active active;
     struct rn_pass_examples plan; /* runs and count */
     double grid;
     uint32_t block_examples; /* most examples of a block */
-    uint32_t lane_count;
-    struct lane *lanes;
+    uint32_t part_count;
+    struct part *parts;
     int64_t *noise;      /* device [count]: of the present step */
     int64_t *pool;       /* host [pool_steps][count] */
     uint32_t pool_steps; /* 1: drawn step by step */
@@ -45,15 +43,14 @@ struct rn_dp {
     uint32_t *block_first; /* [batch + 1] */
     uint32_t *whole_first; /* [batch + 1]: before the cut to block_examples */
     uint32_t block_count;
-    uint32_t next; /* block, or slice */
 };
 
-rn_result rn_dp_check(const struct rn_trainer *trainer, const struct rn_train_spec *spec,
+rn_result rn_dp_check(const struct rn_kernels *kernels, bool head, const struct rn_train_spec *spec,
                       struct rn_error *err)
 {
     const struct rn_dp_spec *dp = spec->dp;
-    RN_ENSURE(trainer->kernels->clip_add != NULL, err, RN_E_UNSUPPORTED,
-              "training: backend %s has no differential privacy", trainer->kernels->name);
+    RN_ENSURE(kernels->clip_add != NULL, err, RN_E_UNSUPPORTED,
+              "training: backend %s has no differential privacy", kernels->name);
     RN_ENSURE(spec->clip == 0.0, err, RN_E_CONFIG,
               "training: clip is of plain training; dp clips each record");
     RN_ENSURE(dp->clip_norm >= RN_DP_CLIP_MIN && dp->clip_norm <= RN_DP_CLIP_MAX, err, RN_E_CONFIG,
@@ -66,9 +63,8 @@ rn_result rn_dp_check(const struct rn_trainer *trainer, const struct rn_train_sp
               "training: dp denominator must be 1 to %g", RN_DP_DENOMINATOR_MAX);
     RN_ENSURE(dp->noise != NULL || dp->noise_multiplier == 0.0, err, RN_E_CONFIG,
               "training: dp has no source of noise");
-    RN_ENSURE(trainer->head_mode != RN_HEAD_FROZEN ||
-                  ((unsigned)spec->active & RN_MATRIX_AB) != RN_MATRIX_NONE,
-              err, RN_E_CONFIG, "training: dp has nothing to train");
+    RN_ENSURE(head || ((unsigned)spec->active & RN_MATRIX_AB) != RN_MATRIX_NONE, err, RN_E_CONFIG,
+              "training: dp has nothing to train");
     if (dp->sampling == RN_DP_POISSON) {
         RN_ENSURE(dp->uniform != NULL && dp->threshold > 0, err, RN_E_CONFIG,
                   "training: dp sampling has no rate or no source of random numbers");
@@ -78,13 +74,13 @@ rn_result rn_dp_check(const struct rn_trainer *trainer, const struct rn_train_sp
     return rn_ok();
 }
 
-static void lane_clear(struct rn_dp *dp, struct lane *lane)
+static void part_clear(struct rn_dp *dp, struct part *part)
 {
-    struct rn_device *device = dp->trainer->device;
-    dp->trainer->kernels->memory_free(device, lane->gradients);
-    dp->trainer->kernels->memory_free(device, lane->sum);
-    dp->trainer->kernels->memory_free(device, lane->norms);
-    rn_free(lane->host_norms);
+    struct rn_device *device = dp->lanes->device;
+    dp->lanes->kernels->memory_free(device, part->gradients);
+    dp->lanes->kernels->memory_free(device, part->sum);
+    dp->lanes->kernels->memory_free(device, part->norms);
+    rn_free(part->host_norms);
 }
 
 void rn_dp_free(struct rn_dp *dp)
@@ -92,18 +88,18 @@ void rn_dp_free(struct rn_dp *dp)
     if (dp == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < dp->lane_count; i++) {
-        dp->trainer->passes[i].each = (struct rn_pass_examples){0};
-        lane_clear(dp, &dp->lanes[i]);
+    for (uint32_t i = 0; i < dp->part_count; i++) {
+        dp->lanes->passes[i].each = (struct rn_pass_examples){0};
+        part_clear(dp, &dp->parts[i]);
     }
     if (dp->pool != NULL) { /* who knows the noise sees through it */
         explicit_bzero(dp->pool, dp->pool_steps * dp->plan.count * sizeof(int64_t));
     }
     if (dp->noise != NULL) {
-        dp->trainer->kernels->zero(dp->trainer->lane, dp->noise, dp->plan.count * sizeof(int64_t));
+        dp->lanes->kernels->zero(dp->lanes->lane, dp->noise, dp->plan.count * sizeof(int64_t));
     }
-    dp->trainer->kernels->memory_free(dp->trainer->device, dp->noise);
-    rn_free(dp->lanes);
+    dp->lanes->kernels->memory_free(dp->lanes->device, dp->noise);
+    rn_free(dp->parts);
     rn_free(dp->pool);
     rn_free(dp->chosen);
     rn_free(dp->block_first);
@@ -113,20 +109,20 @@ void rn_dp_free(struct rn_dp *dp)
 
 static rn_result take_device(struct rn_dp *dp, struct rn_error *err)
 {
-    const struct rn_kernels *k = dp->trainer->kernels;
-    struct rn_device *device = dp->trainer->device;
+    const struct rn_kernels *k = dp->lanes->kernels;
+    struct rn_device *device = dp->lanes->device;
     const size_t count = dp->plan.count;
     const size_t examples = dp->block_examples;
-    for (uint32_t i = 0; i < dp->lane_count; i++) {
-        struct lane *lane = &dp->lanes[i];
-        lane->host_norms = rn_alloc(examples, sizeof(double));
-        RN_TRY(k->memory_new(device, examples * count * sizeof(float), (void **)&lane->gradients,
+    for (uint32_t i = 0; i < dp->part_count; i++) {
+        struct part *part = &dp->parts[i];
+        part->host_norms = rn_alloc(examples, sizeof(double));
+        RN_TRY(k->memory_new(device, examples * count * sizeof(float), (void **)&part->gradients,
                              err));
-        RN_TRY(k->memory_new(device, count * sizeof(int64_t), (void **)&lane->sum, err));
-        RN_TRY(k->memory_new(device, examples * sizeof(double), (void **)&lane->norms, err));
-        struct rn_pass_examples *each = &dp->trainer->passes[i].each;
+        RN_TRY(k->memory_new(device, count * sizeof(int64_t), (void **)&part->sum, err));
+        RN_TRY(k->memory_new(device, examples * sizeof(double), (void **)&part->norms, err));
+        struct rn_pass_examples *each = &dp->lanes->passes[i].each;
         *each = dp->plan;
-        each->gradients = lane->gradients;
+        each->gradients = part->gradients;
     }
     return k->memory_new(device, count * sizeof(int64_t), (void **)&dp->noise, err);
 }
@@ -150,22 +146,22 @@ static void fill_pool(struct rn_dp *dp, uint32_t steps)
     }
 }
 
-rn_result rn_dp_new(struct rn_trainer *trainer, const struct rn_train_spec *spec,
+rn_result rn_dp_new(struct rn_lanes *lanes, const struct rn_train_spec *spec,
                     const struct rn_pass_active *active, uint32_t steps, struct rn_dp **out,
                     struct rn_error *err)
 {
     struct rn_dp *dp = rn_alloc(1, sizeof(*dp));
-    dp->trainer = trainer;
+    dp->lanes = lanes;
     dp->spec = spec;
     dp->active = *active;
     dp->grid = (double)(spec->dp->grid != 0 ? spec->dp->grid : RN_DP_GRID_DEFAULT);
-    rn_pass_examples_plan(&trainer->adapter, active, &dp->plan);
+    rn_pass_examples_plan(lanes->adapter, active, &dp->plan);
     RN_BUG_IF(dp->plan.count == 0);
     const size_t fit = RN_DP_GRADIENTS_BYTES_MAX / (dp->plan.count * sizeof(float));
-    const size_t most = trainer->passes[0].options.sequences;
+    const size_t most = lanes->passes[0].options.sequences;
     dp->block_examples = (uint32_t)(fit < 1 ? 1 : fit < most ? fit : most);
-    dp->lane_count = trainer->threads;
-    dp->lanes = rn_alloc(dp->lane_count, sizeof(*dp->lanes));
+    dp->part_count = lanes->count;
+    dp->parts = rn_alloc(dp->part_count, sizeof(*dp->parts));
     dp->block_first = rn_alloc((size_t)spec->batch + 1, sizeof(*dp->block_first));
     dp->whole_first = rn_alloc((size_t)spec->batch + 1, sizeof(*dp->whole_first));
     if (spec->dp->diagnostics != NULL) {
@@ -193,8 +189,8 @@ void rn_dp_begin_step(struct rn_dp *dp)
     }
     RN_BUG_IF(dp->pool_steps > 1 && dp->pool_next == dp->pool_steps); /* never twice the same */
     const uint32_t at = dp->pool_steps > 1 ? dp->pool_next++ : 0;
-    dp->trainer->kernels->upload(dp->trainer->lane, dp->noise, dp->pool + at * dp->plan.count,
-                                 dp->plan.count * sizeof(int64_t));
+    dp->lanes->kernels->upload(dp->lanes->lane, dp->noise, dp->pool + at * dp->plan.count,
+                               dp->plan.count * sizeof(int64_t));
     dp->fresh = true;
 }
 
@@ -228,7 +224,7 @@ static void cut(struct rn_dp *dp, const struct rn_example *batch, uint32_t count
     }
     RN_BUG_IF(count > dp->spec->batch);
     uint32_t *whole = dp->whole_first;
-    const uint32_t blocks = rn_blocks_cut(dp->trainer, batch, count, whole);
+    const uint32_t blocks = rn_blocks_cut(dp->lanes, batch, count, whole);
     for (uint32_t b = 0; b < blocks; b++) {
         for (uint32_t i = whole[b]; i < whole[b + 1]; i += dp->block_examples) {
             dp->block_first[dp->block_count++] = i;
@@ -238,14 +234,14 @@ static void cut(struct rn_dp *dp, const struct rn_example *batch, uint32_t count
 }
 
 /* Losses and norms of a block, for the diagnostics. */
-static rn_result look(struct rn_dp *dp, struct lane *lane, struct rn_pass *pass, uint32_t count)
+static rn_result look(struct rn_dp *dp, struct part *part, struct rn_pass *pass, uint32_t count,
+                      struct rn_error *err)
 {
-    struct rn_dp_diagnostics *seen = &lane->seen;
-    dp->trainer->kernels->download(pass->lane, lane->host_norms, lane->norms,
-                                   count * sizeof(double));
-    RN_TRY(rn_pass_losses(pass, &lane->error)); /* waits */
+    struct rn_dp_diagnostics *seen = &part->seen;
+    dp->lanes->kernels->download(pass->lane, part->host_norms, part->norms, count * sizeof(double));
+    RN_TRY(rn_pass_losses(pass, err)); /* waits */
     for (uint32_t i = 0; i < count; i++) {
-        const double norm = lane->host_norms[i];
+        const double norm = part->host_norms[i];
         seen->loss_sum += isfinite(pass->host_loss[i]) ? pass->host_loss[i] : 0.0;
         seen->norm_sum += isfinite(norm) ? norm : 0.0;
         seen->not_finite += !isfinite(norm);
@@ -256,71 +252,51 @@ static rn_result look(struct rn_dp *dp, struct lane *lane, struct rn_pass *pass,
     return rn_ok();
 }
 
-static rn_result one_block(struct rn_dp *dp, struct lane *lane, struct rn_pass *pass,
-                           uint32_t block)
+static rn_result one_block(void *context, struct rn_pass *pass, uint32_t number, uint32_t block,
+                           struct rn_error *err)
 {
+    struct rn_dp *dp = context;
+    struct part *part = &dp->parts[number];
     const uint32_t first = dp->block_first[block];
     const uint32_t count = dp->block_first[block + 1] - first;
     const struct rn_dp_spec *spec = dp->spec->dp;
     rn_pass_load(pass, dp->batch + first, count);
-    rn_pass_step(pass, dp->trainer->task, 1.0f, &dp->active);
-    pass->kernels->clip_add(pass->lane, count, dp->plan.count, lane->gradients, dp->plan.count,
-                            spec->clip_norm, dp->grid, lane->sum, lane->norms);
-    return look(dp, lane, pass, count);
+    rn_pass_step(pass, dp->lanes->task, 1.0f, &dp->active);
+    pass->kernels->clip_add(pass->lane, count, dp->plan.count, part->gradients, dp->plan.count,
+                            spec->clip_norm, dp->grid, part->sum, part->norms);
+    return look(dp, part, pass, count, err);
 }
 
-static void work_blocks(void *context, uint32_t worker)
+static rn_result begin_lane(void *context, struct rn_pass *pass, uint32_t number,
+                            struct rn_error *err)
 {
     struct rn_dp *dp = context;
-    struct lane *lane = &dp->lanes[worker];
-    struct rn_pass *pass = &dp->trainer->passes[worker];
-    lane->seen = (struct rn_dp_diagnostics){0};
-    pass->kernels->zero(pass->lane, lane->sum, dp->plan.count * sizeof(int64_t));
-    lane->result = pass->kernels->sync(pass->lane, &lane->error);
-    while (rn_is_ok(lane->result)) {
-        const uint32_t block = __atomic_fetch_add(&dp->next, 1, __ATOMIC_RELAXED);
-        if (block >= dp->block_count) {
-            return;
-        }
-        lane->result = one_block(dp, lane, pass, block);
-    }
+    struct part *part = &dp->parts[number];
+    part->seen = (struct rn_dp_diagnostics){0};
+    pass->kernels->zero(pass->lane, part->sum, dp->plan.count * sizeof(int64_t));
+    return pass->kernels->sync(pass->lane, err);
 }
 
-/* The first lane's sum becomes the sum over the lanes. */
-static void work_slices(void *context, uint32_t worker)
+/* Adds the lanes' sums to the first one's. */
+static rn_result one_slice(void *context, struct rn_pass *pass, uint32_t number, uint32_t slice,
+                           struct rn_error *err)
 {
     struct rn_dp *dp = context;
-    const struct rn_kernels *k = dp->trainer->kernels;
-    struct rn_lane *lane = dp->trainer->passes[worker].lane;
+    const struct rn_kernels *k = pass->kernels;
+    const size_t first = (size_t)slice * SLICE;
+    const size_t n = dp->plan.count - first < SLICE ? dp->plan.count - first : SLICE;
     int64_t total[SLICE];
     int64_t part[SLICE];
-    for (;;) {
-        const size_t first = (size_t)__atomic_fetch_add(&dp->next, 1, __ATOMIC_RELAXED) * SLICE;
-        if (first >= dp->plan.count) {
-            break;
+    (void)number;
+    k->download(pass->lane, total, dp->parts[0].sum + first, n * sizeof(int64_t));
+    for (uint32_t i = 1; i < dp->part_count; i++) {
+        k->download(pass->lane, part, dp->parts[i].sum + first, n * sizeof(int64_t));
+        for (size_t j = 0; j < n; j++) {
+            total[j] += part[j];
         }
-        const size_t n = dp->plan.count - first < SLICE ? dp->plan.count - first : SLICE;
-        k->download(lane, total, dp->lanes[0].sum + first, n * sizeof(int64_t));
-        for (uint32_t i = 1; i < dp->lane_count; i++) {
-            k->download(lane, part, dp->lanes[i].sum + first, n * sizeof(int64_t));
-            for (size_t j = 0; j < n; j++) {
-                total[j] += part[j];
-            }
-        }
-        k->upload(lane, dp->lanes[0].sum + first, total, n * sizeof(int64_t));
     }
-    dp->lanes[worker].result = k->sync(lane, &dp->lanes[worker].error);
-}
-
-static rn_result run_lanes(struct rn_dp *dp, rn_team_fn work, struct rn_error *err)
-{
-    dp->next = 0;
-    rn_team_run(dp->trainer->team, work, dp);
-    for (uint32_t i = 0; i < dp->lane_count; i++) {
-        RN_ENSURE(rn_is_ok(dp->lanes[i].result), err, dp->lanes[i].result.code, "%s",
-                  dp->lanes[i].error.text);
-    }
-    return rn_ok();
+    k->upload(pass->lane, dp->parts[0].sum + first, total, n * sizeof(int64_t));
+    return k->sync(pass->lane, err);
 }
 
 static void add_diagnostics(struct rn_dp *dp, uint32_t count)
@@ -330,8 +306,8 @@ static void add_diagnostics(struct rn_dp *dp, uint32_t count)
         return;
     }
     double loss = 0.0;
-    for (uint32_t i = 0; i < dp->lane_count; i++) {
-        const struct rn_dp_diagnostics *seen = &dp->lanes[i].seen;
+    for (uint32_t i = 0; i < dp->part_count; i++) {
+        const struct rn_dp_diagnostics *seen = &dp->parts[i].seen;
         all->examples += seen->examples;
         all->tokens += seen->tokens;
         all->clipped += seen->clipped;
@@ -352,18 +328,23 @@ static rn_result sum_batch(struct rn_dp *dp, const struct rn_example *batch, uin
                            struct rn_error *err)
 {
     cut(dp, batch, count);
-    RN_TRY(run_lanes(dp, work_blocks, err));
-    if (dp->lane_count > 1) {
-        RN_TRY(run_lanes(dp, work_slices, err));
+    const struct rn_work blocks = {
+        .context = dp, .count = dp->block_count, .begin = begin_lane, .block = one_block};
+    RN_TRY(rn_lanes_run(dp->lanes, &blocks, err));
+    if (dp->part_count > 1) {
+        const struct rn_work slices = {.context = dp,
+                                       .count = (uint32_t)((dp->plan.count + SLICE - 1) / SLICE),
+                                       .block = one_slice};
+        RN_TRY(rn_lanes_run(dp->lanes, &slices, err));
     }
     add_diagnostics(dp, count);
     return rn_ok();
 }
 
 rn_result rn_dp_gradient(struct rn_dp *dp, const struct rn_example *batch, uint32_t count,
-                         struct rn_error *err)
+                         float *out_gradient, struct rn_error *err)
 {
-    struct rn_trainer *trainer = dp->trainer;
+    const struct rn_lanes *lanes = dp->lanes;
     const struct rn_dp_spec *spec = dp->spec->dp;
     const double factor = spec->clip_norm / (dp->grid * spec->denominator);
     RN_BUG_IF(!dp->fresh); /* the difference of two sums with one noise has none */
@@ -371,19 +352,17 @@ rn_result rn_dp_gradient(struct rn_dp *dp, const struct rn_example *batch, uint3
     RN_TRY(sum_batch(dp, batch, count, err));
     for (size_t i = 0; i < dp->plan.run_count; i++) {
         const struct rn_pass_run *run = &dp->plan.runs[i];
-        trainer->kernels->noisy_mean(trainer->lane, run->count, dp->lanes[0].sum + run->compact,
-                                     dp->noise + run->compact, factor,
-                                     trainer->gradient + run->place);
+        lanes->kernels->noisy_mean(lanes->lane, run->count, dp->parts[0].sum + run->compact,
+                                   dp->noise + run->compact, factor, out_gradient + run->place);
     }
-    return trainer->kernels->sync(trainer->lane, err);
+    return lanes->kernels->sync(lanes->lane, err);
 }
 
 rn_result rn_dp_sum(struct rn_dp *dp, const struct rn_example *batch, uint32_t count, int64_t *out,
                     struct rn_error *err)
 {
-    struct rn_trainer *trainer = dp->trainer;
+    const struct rn_lanes *lanes = dp->lanes;
     RN_TRY(sum_batch(dp, batch, count, err));
-    trainer->kernels->download(trainer->lane, out, dp->lanes[0].sum,
-                               dp->plan.count * sizeof(int64_t));
-    return trainer->kernels->sync(trainer->lane, err);
+    lanes->kernels->download(lanes->lane, out, dp->parts[0].sum, dp->plan.count * sizeof(int64_t));
+    return lanes->kernels->sync(lanes->lane, err);
 }

@@ -201,8 +201,7 @@ void rn_added_set_clear(struct rn_added_set *set)
     *set = (struct rn_added_set){0};
 }
 
-/* ---- Finding
- * --------------------------------------------------------------------------------------- */
+/* ---- Finding */
 
 static const struct rn_added_token *match_at(const struct rn_added_set *set, struct rn_view text,
                                              size_t at)

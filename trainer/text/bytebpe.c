@@ -203,8 +203,7 @@ void rn_bytebpe_clear(struct rn_bytebpe *model)
     *model = (struct rn_bytebpe){0};
 }
 
-/* ---- Merging one word
- * ---------------------------------------------------------------------------- */
+/* ---- Merging one word */
 
 static bool candidate_before(struct rn_candidate a, struct rn_candidate b)
 {
@@ -343,8 +342,7 @@ static void encode_word(const struct rn_bytebpe *model, struct rn_view word,
     }
 }
 
-/* ---- A text
- * ---------------------------------------------------------------------------------------- */
+/* ---- A text */
 
 rn_result rn_bytebpe_encode(const struct rn_bytebpe *model, struct rn_view text,
                             struct rn_buffer *buffer, struct rn_bpe_scratch *scratch,

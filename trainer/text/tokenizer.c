@@ -13,8 +13,7 @@
 
 #include <string.h>
 
-/* ---- Normalizer
- * ------------------------------------------------------------------------------------ */
+/* ---- Normalizer */
 
 static rn_result add_step(struct rn_tokenizer *tokenizer, enum rn_normal_step step,
                           const char *name, struct rn_error *err)
@@ -105,8 +104,7 @@ rn_result rn_tokenizer_normalize(const struct rn_tokenizer *tokenizer, struct rn
     return rn_ok();
 }
 
-/* ---- Reading
- * ----------------------------------------------------------------------------------------- */
+/* ---- Reading */
 
 /* Old files do not name the model's type: then its fields tell. */
 static const char *model_type(const json_t *model)
@@ -267,8 +265,7 @@ size_t rn_tokenizer_specials(const struct rn_tokenizer *tokenizer, bool pair)
     return rn_template_specials(&tokenizer->post, pair);
 }
 
-/* ---- Encoding
- * ------------------------------------------------------------------------------------------ */
+/* ---- Encoding */
 
 static rn_result encode_plain(const struct rn_tokenizer *tokenizer, struct rn_view text,
                               struct rn_tokenizer_scratch *scratch, struct rn_ids *out,

@@ -170,8 +170,7 @@ size_t rn_template_specials(const struct rn_template *post, bool pair);
  * tokens). */
 void rn_truncate_longest_first(size_t room, size_t *first, size_t *second);
 
-/* ---- The whole
- * ------------------------------------------------------------------------------------ */
+/* ---- The whole */
 
 struct rn_tokenizer {
     struct rn_vocabulary vocabulary;

@@ -5,6 +5,7 @@
 #include "tests/unit/base/textfixture.h"
 
 #include "trainer/data/dataset.h"
+#include "trainer/data/labellist.h"
 #include "trainer/data/recordparts.h"
 
 #include <zlib.h>

@@ -11,14 +11,13 @@
 #include <pthread.h>
 #include <string.h>
 
-struct
-try {
+struct trial {
     size_t depth, columns;
 };
 
 /* Depths on both sides of what the library may cut in blocks, one narrow slice, one wide. */
-static const struct try tries[] = {{32, 16},     {96, 48},   {768, 768},
-                                   {1024, 1024}, {3072, 64}, {4096, 128}};
+static const struct trial trials[] = {{32, 16},     {96, 48},   {768, 768},
+                                      {1024, 1024}, {3072, 64}, {4096, 128}};
 
 static uint64_t next(uint64_t *state)
 {
@@ -63,7 +62,7 @@ static void multiply(struct rn_onednn_lane *lane, const struct rn_onednn_matrix 
 }
 
 static bool rows_agree(struct rn_onednn_lane *lane, const struct rn_onednn_matrix *matrix,
-                       const struct try *t)
+                       const struct trial *t)
 {
     const size_t width = t->columns;
     RN_CLEANUP(rn_free_cleanup)
@@ -82,7 +81,7 @@ static bool rows_agree(struct rn_onednn_lane *lane, const struct rn_onednn_matri
     return agree;
 }
 
-static bool shape_agrees(const struct try *t)
+static bool shape_agrees(const struct trial *t)
 {
     struct rn_error err;
     RN_CLEANUP(onednn_close) struct rn_onednn *onednn = NULL;
@@ -105,8 +104,8 @@ static bool all_agree;
 static void try_all(void)
 {
     all_agree = true;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(tries) && all_agree; i++) {
-        all_agree = shape_agrees(&tries[i]);
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(trials) && all_agree; i++) {
+        all_agree = shape_agrees(&trials[i]);
     }
 }
 

@@ -21,8 +21,8 @@
  * that is not finite is a zero vector and no error. `diagnostics` holds such numbers for the owner
  * of the data; they must not leave the site.
  */
-#ifndef RN_TRAINER_TRAINERDP_H
-#define RN_TRAINER_TRAINERDP_H
+#ifndef RN_TRAINER_DPWORDS_H
+#define RN_TRAINER_DPWORDS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,10 +2,11 @@
  *
  * From a specification to what a trainer will be: checks, configuration, labels, lengths, backend.
  */
-#include "trainer/trainerstate.h"
+#include "trainer/settled.h"
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "trainer/pass/lanes.h"
 
 #include <sched.h>
 #include <string.h>
@@ -72,20 +73,21 @@ static void config_of_spec(const struct rn_trainer_spec *spec, struct rn_peft_co
 }
 
 /* The configuration of the directory to start from, checked against the specification's. */
-static rn_result config_of_adapter(struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
-                                   struct rn_peft_config *out, struct rn_error *err)
+static rn_result config_of_adapter(struct rn_settled *settled, const struct rn_trainer_spec *spec,
+                                   struct rn_error *err)
 {
+    struct rn_peft_config *out = &settled->config;
     struct rn_peft peft = {0};
     RN_TRY(rn_peft_open(spec->adapter_dir, &peft, err));
     *out = peft.config;
     peft.config = (struct rn_peft_config){0};
-    if (trainer->labels.count == 0 && spec->label_count == 0 &&
+    if (settled->labels.count == 0 && spec->label_count == 0 &&
         peft.extra.labels.count <= RN_TRAINER_LABELS_MAX) {
-        trainer->labels = peft.extra.labels;
+        settled->labels = peft.extra.labels;
         peft.extra.labels = (struct rn_label_list){0};
     }
-    if (trainer->max_length == 0) {
-        trainer->max_length = peft.extra.max_length;
+    if (settled->max_length == 0) {
+        settled->max_length = peft.extra.max_length;
     }
     rn_peft_close(&peft);
     const struct rn_lora_spec *lora = &spec->lora;
@@ -97,41 +99,40 @@ static rn_result config_of_adapter(struct rn_trainer *trainer, const struct rn_t
     return rn_ok();
 }
 
-static void copy_labels(struct rn_trainer *trainer, const struct rn_trainer_spec *spec)
+static void copy_labels(struct rn_settled *settled, const struct rn_trainer_spec *spec)
 {
     if (spec->labels == NULL || spec->task == RN_TASK_REGRESSION) {
         return;
     }
-    trainer->labels.names = rn_alloc(spec->label_count, sizeof(char *));
+    settled->labels.names = rn_alloc(spec->label_count, sizeof(char *));
     for (size_t i = 0; i < spec->label_count; i++) {
-        trainer->labels.names[i] = copy_text(spec->labels[i]);
+        settled->labels.names[i] = copy_text(spec->labels[i]);
     }
-    trainer->labels.count = spec->label_count;
+    settled->labels.count = spec->label_count;
 }
 
-static rn_result settle_labels(struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
-                               const struct rn_model_config *config, struct rn_error *err)
+static rn_result settle_labels(struct rn_settled *settled, const struct rn_trainer_spec *spec,
+                               struct rn_error *err)
 {
-    if (trainer->task == RN_TASK_REGRESSION) {
-        trainer->label_count = 1;
+    if (settled->task == RN_TASK_REGRESSION) {
+        settled->label_count = 1;
         return rn_ok();
     }
-    trainer->label_count = (uint32_t)(trainer->labels.count != 0 ? trainer->labels.count
+    settled->label_count = (uint32_t)(settled->labels.count != 0 ? settled->labels.count
                                       : spec->label_count != 0   ? spec->label_count
-                                                                 : config->label_count);
-    RN_ENSURE(trainer->label_count >= 2, err, RN_E_CONFIG,
+                                                                 : settled->model.label_count);
+    RN_ENSURE(settled->label_count >= 2, err, RN_E_CONFIG,
               "trainer: the number of labels is not stated; give label names");
     return rn_ok();
 }
 
-static rn_result settle_length(struct rn_trainer *trainer, const struct rn_model_config *config,
-                               struct rn_error *err)
+static rn_result settle_length(struct rn_settled *settled, struct rn_error *err)
 {
-    const uint32_t most = rn_modelconfig_length_max(config);
-    RN_ENSURE(trainer->max_length <= most, err, RN_E_CONFIG,
-              "trainer: maximum length %u is above the model's %u", trainer->max_length, most);
-    if (trainer->max_length == 0) {
-        trainer->max_length = most;
+    const uint32_t most = rn_modelconfig_length_max(&settled->model);
+    RN_ENSURE(settled->max_length <= most, err, RN_E_CONFIG,
+              "trainer: maximum length %u is above the model's %u", settled->max_length, most);
+    if (settled->max_length == 0) {
+        settled->max_length = most;
     }
     return rn_ok();
 }
@@ -147,44 +148,77 @@ static uint32_t settle_threads(const struct rn_trainer_spec *spec, const struct 
 }
 
 /* What the directories and the specification together say. */
-static rn_result settle(struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
-                        struct rn_peft_config *config, struct rn_model_config *model,
+static rn_result settle(struct rn_settled *settled, const struct rn_trainer_spec *spec,
                         struct rn_error *err)
 {
-    RN_TRY(rn_modelconfig_read(spec->model_dir, model, err));
-    copy_labels(trainer, spec);
+    RN_TRY(rn_modelconfig_read(spec->model_dir, &settled->model, err));
+    copy_labels(settled, spec);
     if (spec->adapter_dir != NULL) {
-        RN_TRY(config_of_adapter(trainer, spec, config, err));
+        RN_TRY(config_of_adapter(settled, spec, err));
     } else {
-        config_of_spec(spec, config);
+        config_of_spec(spec, &settled->config);
     }
-    RN_TRY(settle_labels(trainer, spec, model, err));
-    RN_TRY(settle_length(trainer, model, err));
-    RN_TRY(rn_kernels_find(spec->backend, &trainer->kernels, err));
-    trainer->threads = settle_threads(spec, trainer->kernels);
-    return trainer->kernels->device_open(&trainer->device, err);
+    RN_TRY(settle_labels(settled, spec, err));
+    RN_TRY(settle_length(settled, err));
+    RN_TRY(rn_kernels_find(spec->backend, &settled->kernels, err));
+    settled->threads = settle_threads(spec, settled->kernels);
+    return settled->kernels->device_open(&settled->device, err);
 }
 
-rn_result rn_trainer_settle(const struct rn_trainer_spec *spec, struct rn_trainer **out,
-                            struct rn_peft_config *out_config, struct rn_model_config *out_model,
-                            struct rn_error *err)
+rn_result rn_settle(const struct rn_trainer_spec *spec, struct rn_settled *out,
+                    struct rn_error *err)
 {
+    *out = (struct rn_settled){0};
     RN_TRY(check_spec(spec, err));
-    struct rn_trainer *trainer = rn_alloc(1, sizeof(*trainer));
-    trainer->model_dir = copy_text(spec->model_dir);
-    trainer->task = spec->task;
-    trainer->head_mode = spec->head;
-    trainer->max_length = spec->max_length;
-    trainer->switches = spec->switches;
-    trainer->cache_bytes = spec->cache_bytes;
-    trainer->cache_dir = spec->cache_dir != NULL ? copy_text(spec->cache_dir) : NULL;
-    trainer->cache_keep = spec->cache_dir != NULL && spec->cache_keep;
-    const rn_result result = settle(trainer, spec, out_config, out_model, err);
+    out->model_dir = copy_text(spec->model_dir);
+    out->task = spec->task;
+    out->head_mode = spec->head;
+    out->max_length = spec->max_length;
+    out->switches = spec->switches;
+    out->cache_bytes = spec->cache_bytes;
+    out->cache_dir = spec->cache_dir != NULL ? copy_text(spec->cache_dir) : NULL;
+    out->cache_keep = spec->cache_dir != NULL && spec->cache_keep;
+    const rn_result result = settle(out, spec, err);
     if (!rn_is_ok(result)) {
-        rn_peft_config_clear(out_config);
-        rn_trainer_close(trainer);
-        return result;
+        rn_settled_clear(out);
     }
-    *out = trainer;
-    return rn_ok();
+    return result;
+}
+
+void rn_settled_clear(struct rn_settled *settled)
+{
+    if (settled->device != NULL) {
+        settled->kernels->device_close(settled->device);
+    }
+    rn_peft_config_clear(&settled->config);
+    rn_label_list_clear(&settled->labels);
+    rn_free(settled->cache_dir);
+    rn_free(settled->model_dir);
+    *settled = (struct rn_settled){0};
+}
+
+struct rn_pass_options rn_settled_options(const struct rn_settled *settled, bool training)
+{
+    struct rn_pass_options options =
+        rn_pass_options_for(settled->kernels, settled->max_length, &settled->switches);
+    options.training = training;
+    return options;
+}
+
+bool rn_settled_caches(const struct rn_settled *settled, uint32_t lowest)
+{
+    return settled->cache_bytes != 0 && lowest > 0 && lowest < settled->model.layers &&
+           !settled->switches.full_backward;
+}
+
+uint64_t rn_settled_cache_auto(const struct rn_settled *settled, uint64_t left)
+{
+    const uint64_t half = settled->cache_dir != NULL ? UINT64_MAX : left / 2;
+    const uint64_t bytes = half < RN_CACHE_AUTO_BYTES ? half : RN_CACHE_AUTO_BYTES;
+    return bytes > RN_CACHE_BYTES_MIN ? bytes : RN_CACHE_BYTES_MIN;
+}
+
+bool rn_settled_on_host(const struct rn_settled *settled)
+{
+    return strcmp(settled->kernels->name, "cuda") != 0;
 }

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A step of a pass where the backend records operations: forward, loss and backward under one key.
- * A block of several adapters is issued: its pieces are hardly ever the same again.
+ * A whole pass over a loaded block, and what it tells the host. Where the backend records
+ * operations a training step is recorded under one key; a block of several adapters is issued: its
+ * pieces are hardly ever the same again.
  */
-#include "trainer/pass/pass.h"
+#include "trainer/pass/passparts.h"
+
+#include "base/guard.h"
+
+void rn_pass_forward(struct rn_pass *pass)
+{
+    rn_pass_enter(pass);
+    rn_pass_rest(pass);
+}
 
 /* All that a step's arguments follow from, besides what the pass was made with. */
 struct step_key {
@@ -39,20 +48,6 @@ static struct step_key key_of(const struct rn_pass *pass, enum rn_task task, flo
     };
 }
 
-static uint32_t up_to(uint32_t value, uint32_t multiple, uint32_t most)
-{
-    const uint32_t up = multiple == 0 ? value : (value + multiple - 1) / multiple * multiple;
-    return up > most ? most : up;
-}
-
-void rn_pass_round(struct rn_pass *pass)
-{
-    const struct rn_kernels *k = pass->kernels;
-    struct rn_sequences *s = &pass->sequences;
-    s->tokens = up_to(s->tokens, k->graph_tokens, pass->options.tokens);
-    s->longest = up_to(s->longest, k->graph_length, pass->options.length);
-}
-
 void rn_pass_step(struct rn_pass *pass, enum rn_task task, float scale,
                   const struct rn_pass_active *active)
 {
@@ -74,4 +69,29 @@ void rn_pass_step(struct rn_pass *pass, enum rn_task task, float scale,
             k->graph_end(pass->lane);
         }
     }
+}
+
+/* A failure that came while rows were fetched, once. */
+static rn_result past_failure(struct rn_pass *pass, struct rn_error *err)
+{
+    const rn_result failed = pass->failed;
+    pass->failed = rn_ok();
+    RN_ENSURE(rn_is_ok(failed), err, failed.code, "%s", pass->failure.text);
+    return rn_ok();
+}
+
+rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err)
+{
+    RN_TRY(past_failure(pass, err));
+    pass->kernels->download(pass->lane, pass->host_loss, pass->loss,
+                            pass->sequences.count * sizeof(double));
+    return pass->kernels->sync(pass->lane, err);
+}
+
+rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err)
+{
+    RN_TRY(past_failure(pass, err));
+    pass->kernels->read_mat(pass->lane, rn_mat_rows(pass->logits, 0, pass->sequences.count),
+                            pass->host_logits);
+    return pass->kernels->sync(pass->lane, err);
 }

@@ -3,18 +3,12 @@
  * Cutting a batch into blocks: the unit of work of a lane. Blocks are runs of examples of nearly
  * equal token counts, so that lanes finish together and a device meets few shapes.
  */
-#include "trainer/trainerstate.h"
+#include "trainer/pass/lanes.h"
 
 /* Where several lanes may work, a batch is cut into a multiple of this many blocks, unless they
  * would fall below so many tokens. */
 #define RN_BLOCK_TOKENS_MIN 64
 #define RN_BLOCKS_UNIT 4
-
-uint32_t rn_blocks_tokens_max(const struct rn_trainer *trainer)
-{
-    const uint32_t liked = trainer->kernels->block_tokens;
-    return liked > trainer->max_length ? liked : trainer->max_length;
-}
 
 /* Each block as full as it may be, in order. */
 static uint32_t cut_full(const struct rn_example *examples, uint32_t count, uint32_t most,
@@ -59,18 +53,18 @@ static uint32_t cut_even(const struct rn_example *examples, uint32_t count, uint
     return blocks;
 }
 
-uint32_t rn_blocks_cut(const struct rn_trainer *trainer, const struct rn_example *examples,
+uint32_t rn_blocks_cut(const struct rn_lanes *lanes, const struct rn_example *examples,
                        uint32_t count, uint32_t *out_first)
 {
-    const uint32_t most = rn_blocks_tokens_max(trainer);
-    if (trainer->switches.plain_batches) {
+    const uint32_t most = lanes->options.tokens;
+    if (lanes->options.switches.plain_batches) {
         return cut_full(examples, count, most, out_first);
     }
     uint64_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
         total += examples[i].length;
     }
-    const uint32_t unit = trainer->kernels->lanes_max > 1 ? RN_BLOCKS_UNIT : 1;
+    const uint32_t unit = lanes->kernels->lanes_max > 1 ? RN_BLOCKS_UNIT : 1;
     uint32_t wanted = (uint32_t)((total + most - 1) / most);
     wanted = (wanted + unit - 1) / unit * unit;
     if (total / wanted < RN_BLOCK_TOKENS_MIN) {
