@@ -9,22 +9,28 @@
 
 #include <utf8proc.h>
 
+size_t rn_utf8_length(struct rn_view text)
+{
+    utf8proc_int32_t point = 0;
+    const size_t left = text.length < 4 ? text.length : 4;
+    const utf8proc_ssize_t used =
+        text.data[0] < 0x80 ? 1
+                            : utf8proc_iterate(text.data, (utf8proc_ssize_t)left, &point);
+
+    return used > 0 ? (size_t)used : 0;
+}
+
 bool rn_utf8_valid(struct rn_view text, size_t *out_bad)
 {
     for (size_t at = 0; at < text.length;) {
-        utf8proc_int32_t point = 0;
-        const size_t left = text.length - at;
-        const utf8proc_ssize_t used =
-            text.data[at] < 0x80
-                ? 1
-                : utf8proc_iterate(text.data + at, left < 4 ? (utf8proc_ssize_t)left : 4, &point);
-        if (used <= 0) {
+        const size_t used = rn_utf8_length(rn_view_of(text.data + at, text.length - at));
+        if (used == 0) {
             if (out_bad != NULL) {
                 *out_bad = at;
             }
             return false;
         }
-        at += (size_t)used;
+        at += used;
     }
     return true;
 }

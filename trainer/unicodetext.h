@@ -12,6 +12,9 @@
  * first wrong byte (may be NULL). */
 bool rn_utf8_valid(struct rn_view text, size_t *out_bad);
 
+/* Bytes of the valid character at the front of a text that is not empty; 0 when there is none. */
+size_t rn_utf8_length(struct rn_view text);
+
 /* The code point at *position of a valid text; advances *position. */
 uint32_t rn_utf8_next(struct rn_view text, size_t *position);
 /* Bytes written to out, 1..4. */

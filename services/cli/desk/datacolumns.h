@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The options with which every command names its data: --data, --text, --label, --data-format,
- * --no-header.
+ * --encoding, --no-header.
  */
 #ifndef RN_SERVICES_CLI_DESK_DATACOLUMNS_H
 #define RN_SERVICES_CLI_DESK_DATACOLUMNS_H
@@ -15,6 +15,7 @@
 struct rn_data_columns {
     const char *path;
     const char *format;
+    const char *encoding;
     const char *text; /* COL or COL,COL */
     const char *label;
     bool no_header;
