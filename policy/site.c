@@ -19,9 +19,8 @@ static const struct rn_word formats[] = {{"auto", RN_SITE_FORMAT_AUTO},
                                          {"jsonl", RN_SITE_FORMAT_JSONL},
                                          {"tsv-quoted", RN_SITE_FORMAT_TSV_QUOTED},
                                          {"csv-semicolon", RN_SITE_FORMAT_CSV_SEMICOLON}};
-static const struct rn_word encodings[] = {{"utf-8", RN_SITE_UTF8},
-                                           {"latin-1", RN_SITE_LATIN1},
-                                           {"windows-1252", RN_SITE_WINDOWS1252}};
+static const struct rn_word encodings[] = {
+    {"utf-8", RN_SITE_UTF8}, {"latin-1", RN_SITE_LATIN1}, {"windows-1252", RN_SITE_WINDOWS1252}};
 static const struct rn_word backends[] = {{"cpu", RN_SITE_CPU},
                                           {"cpu-bf16", RN_SITE_CPU_BF16},
                                           {"ref", RN_SITE_REF},
@@ -71,8 +70,9 @@ static const struct rn_field fields[] = {
     {"data.dev", RN_FIELD_TEXT, AT(data.dev), .optional = true, .meaning = "data to measure on"},
     {"data.format", RN_FIELD_WORD, AT(data.format), ONE_OF(formats), .optional = true,
      .absent = "auto",
-     .meaning = "`auto` (by file name), `tsv`, `csv`, `jsonl`, `tsv-quoted` (tabs, but cells quoted "
-                "as in CSV), `csv-semicolon`"},
+     .meaning =
+         "`auto` (by file name), `tsv`, `csv`, `jsonl`, `tsv-quoted` (tabs, but cells quoted "
+         "as in CSV), `csv-semicolon`"},
     {"data.encoding", RN_FIELD_WORD, AT(data.encoding), ONE_OF(encodings), .optional = true,
      .absent = "utf-8", .meaning = "`utf-8`, `latin-1` or `windows-1252`"},
     {"data.text", RN_FIELD_TEXT, AT(data.text),

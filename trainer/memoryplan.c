@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "base/memoryavailable.h"
-#include "trainer/safetensors.h"
+#include "trainer/ground/safetensors.h"
 
 #define GIB ((double)((uint64_t)1 << 30))
 

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "base/memoryavailable.h"
-#include "trainer/safetensors.h"
+#include "trainer/ground/safetensors.h"
 
 #include <string.h>
 

@@ -133,14 +133,14 @@ struct rn_data_seen {
 };
 
 struct rn_data_spec {
-    const char *path;         /* TSV, CSV or JSONL; plain or gzip (recognised by content) */
+    const char *path;   /* TSV, CSV or JSONL; plain or gzip (recognised by content) */
     const char *format; /* "tsv", "tsv-quoted", "csv", "csv-semicolon", "jsonl"; NULL = by the file
                            name (recordfile.h) */
-    const char *encoding;     /* "utf-8" (NULL means it), "latin-1", "windows-1252" */
-    const char *text_column;  /* column name, or its number from 0 in a file without header */
-    const char *pair_column;  /* second text; NULL for single sentences */
-    const char *label_column; /* NULL = no labels: only for prediction */
-    bool no_header;           /* TSV and CSV only */
+    const char *encoding;      /* "utf-8" (NULL means it), "latin-1", "windows-1252" */
+    const char *text_column;   /* column name, or its number from 0 in a file without header */
+    const char *pair_column;   /* second text; NULL for single sentences */
+    const char *label_column;  /* NULL = no labels: only for prediction */
+    bool no_header;            /* TSV and CSV only */
     struct rn_data_seen *seen; /* NULL, or what a person should know of the file: counted up */
 };
 
@@ -350,10 +350,10 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
 #include "trainer/trainertext.h"
 
 /* A skewed split of a data file, for demonstrations and experiments. */
-#include "trainer/datasplit.h"
+#include "trainer/data/datasplit.h"
 
 /* For benchmarks: the machine's speed; a model and texts from a seed. */
-#include "trainer/measure.h"
-#include "trainer/randominput.h"
+#include "trainer/bench/measure.h"
+#include "trainer/bench/randominput.h"
 
 #endif

@@ -5,10 +5,10 @@
 #ifndef RN_TRAINER_TRAINERSTATE_H
 #define RN_TRAINER_TRAINERSTATE_H
 
-#include "trainer/adapter.h"
-#include "trainer/pass.h"
-#include "trainer/team.h"
-#include "trainer/tokenizer.h"
+#include "trainer/adapter/adapter.h"
+#include "trainer/ground/team.h"
+#include "trainer/pass/pass.h"
+#include "trainer/text/tokenizer.h"
 
 #include <string.h>
 

@@ -6,10 +6,10 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/modelconfig.h"
-#include "trainer/peftfile.h"
-#include "trainer/recordfile.h"
-#include "trainer/tokenizer.h"
+#include "trainer/adapter/peftfile.h"
+#include "trainer/data/recordfile.h"
+#include "trainer/model/modelconfig.h"
+#include "trainer/text/tokenizer.h"
 
 rn_result rn_text_tokenize(const char *model_dir, const struct rn_data_spec *spec,
                            uint32_t max_length, rn_ids_fn each, void *context, struct rn_error *err)

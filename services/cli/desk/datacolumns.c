@@ -31,10 +31,10 @@
             .help = "when the file's name does not tell; tsv-quoted: tabs, but cells quoted " \
                     "as in CSV"                                                               \
     }
-#define ENCODING_ROW                                                                         \
-    {                                                                                        \
-        "encoding", RN_OPT_CHOICE(struct rn_data_columns, encoding, RN_CHOICES_ENCODING),    \
-            .help = "of the file; without: utf-8"                                            \
+#define ENCODING_ROW                                                                      \
+    {                                                                                     \
+        "encoding", RN_OPT_CHOICE(struct rn_data_columns, encoding, RN_CHOICES_ENCODING), \
+            .help = "of the file; without: utf-8"                                         \
     }
 #define HEADER_ROW                                                       \
     {                                                                    \
@@ -44,9 +44,8 @@
 
 const struct rn_option rn_data_options[] = {DATA_ROW,     TEXT_ROW,   FORMAT_ROW,
                                             ENCODING_ROW, HEADER_ROW, {NULL}};
-const struct rn_option rn_labelled_data_options[] = {DATA_ROW,   TEXT_ROW,     LABEL_ROW,
-                                                     FORMAT_ROW, ENCODING_ROW, HEADER_ROW,
-                                                     {NULL}};
+const struct rn_option rn_labelled_data_options[] = {
+    DATA_ROW, TEXT_ROW, LABEL_ROW, FORMAT_ROW, ENCODING_ROW, HEADER_ROW, {NULL}};
 
 rn_result rn_data_columns_spec(struct rn_data_columns *columns, struct rn_data_spec *out,
                                struct rn_error *err)

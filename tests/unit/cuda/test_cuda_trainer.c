@@ -24,7 +24,7 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "tests/unit/trainer/bf16bounds.h"
-#include "trainer/safetensors.h"
+#include "trainer/ground/safetensors.h"
 
 struct model {
     const char *name;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 #include "trainer/kernels/cpu/cpu_class.h"
 #include "trainer/kernels/host.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 
 #include "tests/unit/trainer/goldenmodel.h"
 

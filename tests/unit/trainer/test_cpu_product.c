@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 #include "trainer/kernels/cpu/cpu_kernels.h"
 
 struct backend {

@@ -16,8 +16,8 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/dp.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
+#include "trainer/privacy/dp.h"
 
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldenmodel.h"

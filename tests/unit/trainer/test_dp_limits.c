@@ -18,7 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/dp.h"
+#include "trainer/privacy/dp.h"
 
 #undef RN_DP_POOL_BYTES_MAX
 #define RN_DP_POOL_BYTES_MAX ((size_t)16)
@@ -26,7 +26,7 @@
 #define RN_DP_GRADIENTS_BYTES_MAX gradients_bytes
 static size_t gradients_bytes = (size_t)64 << 20;
 
-#include "trainer/dpstep.c"
+#include "trainer/privacy/dpstep.c"
 
 #include "tests/unit/trainer/goldenmodel.h"
 

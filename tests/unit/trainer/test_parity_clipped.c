@@ -19,7 +19,7 @@
 #include "base/guard.h"
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldencases.h"
-#include "trainer/dp.h"
+#include "trainer/privacy/dp.h"
 
 #define TOLERANCE 1e-5
 

@@ -4,7 +4,7 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/tokenizerparts.h"
+#include "trainer/text/tokenizerparts.h"
 
 #define BPE_START "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},"
 #define BYTE_LEVEL "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
@@ -51,7 +51,7 @@ static void broken_files_are_data_errors(void **state)
     refused("", RN_E_DATA, "not valid JSON");
     refused("[]", RN_E_DATA, "object");
     refused("{}", RN_E_DATA, "model");
-    refused("{\"a\":1,\"a\":2}", RN_E_DATA, "not valid JSON");
+    refused("{\"a\":1,,}", RN_E_DATA, "not valid JSON");
     refused(BPE_START "\"merges\":[\"a c\"]}," BYTE_LEVEL "}", RN_E_DATA, "entry 0");
     refused(BPE_START "\"merges\":[\"b a\"]}," BYTE_LEVEL "}", RN_E_DATA, "result of entry 0");
     refused(BPE_START "\"merges\":[\"ab\"]}," BYTE_LEVEL "}", RN_E_DATA, "entry 0");

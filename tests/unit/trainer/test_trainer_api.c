@@ -17,7 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 
 #include "tests/unit/trainer/goldenmodel.h"
 

@@ -14,6 +14,6 @@
 #define RN_SET_BF16
 #define RN_CPU_TABLES rn_cpu_tables_avx512bf16
 #define RN_CPU_NAME "avx512bf16"
-#include "trainer/kernels/cpu/cpu_bodies.h"
+#include "trainer/kernels/cpu/cpu_table.body.h"
 
 #endif

@@ -2,9 +2,9 @@
  *
  * The CPU backends: `cpu` in float32, `cpu-bf16` and `cpu-bf16-residual-f32` with bfloat16 storage
  * and float32 arithmetic. Each instruction set (AVX-512, AVX2 with FMA, scalar) compiles the same
- * bodies (cpu_bodies.h and the files that it includes) over its own 16-lane vector type
- * (cpu_vector.h) into a table of its own. All give the same bits: every sum is one chain of fused
- * multiply-adds in rising index, or sixteen such chains added in one fixed tree.
+ * bodies (cpu_table.body.h and the files that it includes) over its own 16-lane vector type
+ * (cpu_vector.body.h) into a table of its own. All give the same bits: every sum is one chain of
+ * fused multiply-adds in rising index, or sixteen such chains added in one fixed tree.
  *
  * Environment: RONDO_CPU_GEMM = openblas takes the products with frozen weights from OpenBLAS, to
  * compare: its bits depend on the batch.
@@ -42,7 +42,7 @@ struct rn_weight {
 struct rn_lane {
     float *packed;  /* [BLOCK_K][rows of a tile] per tile, BLOCK_M rows */
     float *sums;    /* [panels][BLOCK_M][32] */
-    float *attend;  /* attention scratch, see cpu_attention.h */
+    float *attend;  /* attention scratch, see cpu_attention.body.h */
     float *row;     /* [width] */
     uint16_t *dots; /* scratch of cpu_attention_dot.h; there with oneDNN */
     struct rn_onednn_lane *onednn;

@@ -23,7 +23,7 @@
 #define RN_DYNAMIC_SHARED(type, name) extern __shared__ __align__(16) type name[]
 #define RN_KERNEL(name, type) extern "C" __global__ void name(type a)
 #else
-#include "trainer/kernels/cuda/cudahost.h"
+#include "trainer/kernels/cuda/emulated/cudahost.h"
 #endif
 
 #include "trainer/kernels/cuda/cudaargs.h"

@@ -4,7 +4,8 @@
  * symbols, chosen when linking:
  *
  *   cudaport_device.c    CUDA runtime and cuBLASLt
- *   cudaport_host.c      the kernels' bodies on the CPU (cudahost.h), products by plain loops
+ *   emulated/            the kernels' bodies on the CPU (emulated/cudahost.h), products by plain
+ * loops
  *
  * so that the whole backend, launch geometry included, runs its tests without a GPU. One stream a
  * port; work on it happens in order. The first failure sticks and is handed out by rn_port_sync.

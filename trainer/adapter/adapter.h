@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Everything that can train, as one flat float32 vector on the device: LoRA matrices and the head,
+ * with its layout, its start values, and a gradient of the same layout. In device memory all A
+ * stand first, then all B, then the head, each in the order of the layout, so that what trains in a
+ * round is one or two runs of elements; `places` maps the layout's segments to it.
+ *
+ * The head of a RoBERTa classifier is classifier.dense (tanh) and classifier.out_proj; of a BERT
+ * classifier it is `classifier`, above the pooler (dense, tanh), whose
+ * own weights never train. A pooler or
+ * head that the checkpoint lacks comes from the seed: weights normal with the deviation 0.02
+ * (initializer_range of the families), biases zero; stream = the tensor's name.
+ * A site's A comes from the stream "<module>.lora_A.weight".
+ */
+#ifndef RN_TRAINER_ADAPTER_H
+#define RN_TRAINER_ADAPTER_H
+
+#include "trainer/adapter/peftfile.h"
+#include "trainer/model/encoder.h"
+#include "trainer/trainer.h"
+
+#define RN_HEAD_DEVIATION 0.02
+
+/* The one linear module above the layers that LoRA may adapt: the pooler of BERT. */
+#define RN_POOLER_NAME "bert.pooler.dense"
+
+/* One adapted module. Offsets are elements of the device vector. */
+struct rn_site {
+    uint32_t layer;
+    enum rn_module module;
+    bool pooler;       /* then layer and module mean nothing */
+    uint32_t n, k;     /* outputs, inputs */
+    size_t a;          /* [rank][k] */
+    size_t b;          /* [n][rank] */
+    size_t transposed; /* [rank][n] = scale B^T in `transposed` memory */
+};
+
+/* Offsets of the head in the device vector; SIZE_MAX = not there. */
+struct rn_head_places {
+    size_t dense_w, dense_b;           /* RoBERTa: [d][d], [d] */
+    size_t classifier_w, classifier_b; /* [labels][d], [labels] */
+};
+
+struct rn_adapter {
+    const struct rn_encoder *encoder;
+    struct rn_peft_config config; /* rank 0 = no sites */
+    float scale;
+    uint32_t label_count;
+    struct rn_site *sites; /* by layer, then module */
+    size_t site_count;
+    int32_t (*site_of)[RN_MODULE_COUNT]; /* [layers]: index into sites or -1 */
+    uint32_t lowest;                     /* lowest adapted layer; layers when none */
+    struct rn_segment *segments;         /* of the whole vector, in order */
+    size_t segment_count;
+    size_t *places;    /* of each segment in device memory */
+    size_t count;      /* elements */
+    size_t head_first; /* the head is elements head_first .. count-1 */
+    size_t transposed_count;
+    struct rn_head_places head;
+    float *values;            /* device [count] */
+    float *transposed;        /* device [transposed_count] */
+    struct rn_weight *pooler; /* BERT, else NULL */
+    float *pooler_b;          /* device [d] */
+    float *pooler_host;       /* host [d][d], [d]: what the two above hold */
+    int32_t pooler_site;      /* number of its site, or -1 */
+    bool head_from_seed;
+    bool pooler_from_seed;
+};
+
+/* Finds the sites, lays the vector out, fills it from the seed and the checkpoint. Takes config
+ * over (also on failure). RN_E_CONFIG when a target or layer matches nothing. */
+RN_MUST rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encoder *encoder,
+                                  struct rn_peft_config *config, enum rn_lora_init init,
+                                  uint32_t label_count, uint64_t seed,
+                                  const struct rn_safetensors *tensors, struct rn_error *err);
+/* Sites and layout alone, without values, from the model's configuration: nothing on the device.
+ * Takes config over as rn_adapter_init does. */
+RN_MUST rn_result rn_adapter_shape(struct rn_adapter *out, const struct rn_encoder *encoder,
+                                   struct rn_peft_config *config, uint32_t label_count,
+                                   bool pooler_from_seed, struct rn_error *err);
+/* Whether the checkpoint lacks the pooler that a model of this family needs. */
+bool rn_adapter_pooler_missing(const struct rn_model_config *config,
+                               const struct rn_safetensors *tensors);
+void rn_adapter_clear(struct rn_adapter *adapter);
+
+/* Replaces the pooler's weight [d][d] and bias [d] (host memory). */
+RN_MUST rn_result rn_adapter_set_pooler(struct rn_adapter *adapter, const float *w, const float *b,
+                                        struct rn_error *err);
+
+/* Brings scale * B^T up to date; needed after any change of values. */
+void rn_adapter_refresh(const struct rn_adapter *adapter, struct rn_lane *lane);
+
+/* Whether a segment belongs to a selection. */
+bool rn_segment_chosen(const struct rn_segment *segment, enum rn_matrix matrices, bool with_head);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tokenised, labelled examples of one file.
+ */
+#include "trainer/data/dataset.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct stored {
+    size_t start; /* in ids and type_ids */
+    uint32_t length;
+    int32_t label;
+    float target;
+};
+
+struct rn_dataset {
+    struct stored *examples;
+    size_t count, capacity;
+    uint32_t *ids;
+    uint8_t *type_ids;
+    size_t tokens, token_capacity;
+    uint32_t longest;
+    size_t label_count;
+};
+
+/* ---- Labels
+ * --------------------------------------------------------------------------------------- */
+
+static bool is_integer(struct rn_view cell)
+{
+    if (cell.length == 0 || cell.length > 9) {
+        return false;
+    }
+    for (size_t i = 0; i < cell.length; i++) {
+        if (cell.data[i] < '0' || cell.data[i] > '9') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int32_t integer_value(struct rn_view cell)
+{
+    int32_t value = 0;
+
+    for (size_t i = 0; i < cell.length; i++) {
+        value = value * 10 + (cell.data[i] - '0');
+    }
+    return value;
+}
+
+static bool any_integer_name(const struct rn_label_spec *labels)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        if (is_integer(rn_view_text(labels->names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Class of a cell, or -1. */
+static int32_t class_of(const struct rn_label_spec *labels, struct rn_view cell)
+{
+    for (size_t i = 0; labels->names != NULL && i < labels->count; i++) {
+        if (rn_view_equal(cell, rn_view_text(labels->names[i]))) {
+            return (int32_t)i;
+        }
+    }
+    if (!is_integer(cell) || (labels->names != NULL && any_integer_name(labels))) {
+        return -1;
+    }
+    const int32_t value = integer_value(cell);
+    const size_t limit = labels->count > 0 ? labels->count : RN_TRAINER_LABELS_MAX;
+    return (size_t)value < limit ? value : -1;
+}
+
+static bool parse_target(struct rn_view cell, float *out)
+{
+    char text[64];
+    char *end = NULL;
+
+    if (cell.length == 0 || cell.length >= sizeof text || memchr(cell.data, 0, cell.length)) {
+        return false;
+    }
+    memcpy(text, cell.data, cell.length);
+    text[cell.length] = '\0';
+    *out = strtof(text, &end);
+    return *end == '\0' && isfinite(*out);
+}
+
+static rn_result set_label(const struct rn_data_spec *spec, const struct rn_label_spec *labels,
+                           const struct rn_record *record, struct stored *out, struct rn_error *err)
+{
+    const unsigned long long line = record->line;
+
+    out->label = -1;
+    if (spec->label_column == NULL) {
+        return rn_ok();
+    }
+    if (labels->task == RN_TASK_REGRESSION) {
+        RN_ENSURE(parse_target(record->label, &out->target), err, RN_E_DATA,
+                  "%s:%llu: column \"%s\" must hold a finite number", spec->path, line,
+                  spec->label_column);
+        return rn_ok();
+    }
+    out->label = class_of(labels, record->label);
+    if (out->label >= 0) {
+        return rn_ok();
+    }
+    if (labels->names != NULL) {
+        return rn_fail(err, RN_E_DATA, "%s:%llu: column \"%s\" holds none of the %zu labels",
+                       spec->path, line, spec->label_column, labels->count);
+    }
+    return rn_fail(err, RN_E_DATA,
+                   "%s:%llu: column \"%s\" must hold a class number from 0 to %zu; name the labels "
+                   "if they are words",
+                   spec->path, line, spec->label_column,
+                   (labels->count > 0 ? labels->count : (size_t)RN_TRAINER_LABELS_MAX) - 1);
+}
+
+/* ---- Loading
+ * ---------------------------------------------------------------------------------------- */
+
+static void append_example(struct rn_dataset *set, struct stored example,
+                           const struct rn_encoding *encoding)
+{
+    const size_t needed = set->tokens + encoding->length;
+
+    if (needed > set->token_capacity) {
+        const size_t more = needed < 65536 ? 65536 : needed + needed / 2;
+        set->ids = rn_realloc(set->ids, set->token_capacity, more, sizeof *set->ids);
+        set->type_ids = rn_realloc(set->type_ids, set->token_capacity, more, sizeof *set->type_ids);
+        set->token_capacity = more;
+    }
+    if (set->count == set->capacity) {
+        const size_t more = set->capacity == 0 ? 1024 : set->capacity + set->capacity / 2;
+        set->examples = rn_realloc(set->examples, set->capacity, more, sizeof *set->examples);
+        set->capacity = more;
+    }
+    memcpy(set->ids + set->tokens, encoding->ids, encoding->length * sizeof *set->ids);
+    memcpy(set->type_ids + set->tokens, encoding->type_ids, encoding->length);
+    example.start = set->tokens;
+    example.length = (uint32_t)encoding->length;
+    set->examples[set->count++] = example;
+    set->tokens = needed;
+    if (example.length > set->longest) {
+        set->longest = example.length;
+    }
+    if (example.label >= 0 && (size_t)example.label >= set->label_count) {
+        set->label_count = (size_t)example.label + 1;
+    }
+}
+
+static rn_result add_record(struct rn_dataset *set, const struct rn_tokenizer *tokenizer,
+                            const struct rn_data_spec *spec, const struct rn_label_spec *labels,
+                            size_t max_length, const struct rn_record *record,
+                            struct rn_encoding *encoding, struct rn_error *err)
+{
+    struct stored example = {0};
+    const unsigned long long line = record->line;
+
+    RN_TRY(set_label(spec, labels, record, &example, err));
+    const rn_result encoded = rn_tokenizer_encode(tokenizer, record->text,
+                                                  spec->pair_column == NULL ? NULL : &record->pair,
+                                                  max_length, encoding, err);
+    if (!rn_is_ok(encoded)) {
+        return rn_fail_context(err, encoded, "%s:%llu", spec->path, line);
+    }
+    RN_ENSURE(encoding->length > 0, err, RN_E_DATA,
+              "%s:%llu: the text has no token, and the tokenizer adds none", spec->path, line);
+    RN_ENSURE(set->count < RN_DATASET_RECORDS_MAX, err, RN_E_DATA, "%s: more than %zu records",
+              spec->path, RN_DATASET_RECORDS_MAX);
+    RN_ENSURE(set->tokens + encoding->length <= RN_DATASET_TOKENS_MAX, err, RN_E_DATA,
+              "%s: more than %zu tokens", spec->path, RN_DATASET_TOKENS_MAX);
+    append_example(set, example, encoding);
+    return rn_ok();
+}
+
+static rn_result load_all(struct rn_dataset *set, const struct rn_tokenizer *tokenizer,
+                          const struct rn_data_spec *spec, const struct rn_label_spec *labels,
+                          size_t max_length, struct rn_error *err)
+{
+    RN_CLEANUP(rn_records_cleanup) struct rn_records *records = NULL;
+    RN_CLEANUP(rn_encoding_clear) struct rn_encoding encoding = {0};
+    struct rn_record record;
+
+    RN_TRY(rn_records_open(spec, &records, err));
+    for (;;) {
+        bool any = false;
+        RN_TRY(rn_records_next(records, &record, &any, err));
+        if (!any) {
+            break;
+        }
+        RN_TRY(add_record(set, tokenizer, spec, labels, max_length, &record, &encoding, err));
+    }
+    RN_ENSURE(set->count > 0, err, RN_E_DATA, "%s: the file holds no record", spec->path);
+    return rn_ok();
+}
+
+rn_result rn_dataset_load(const struct rn_tokenizer *tokenizer, const struct rn_data_spec *spec,
+                          const struct rn_label_spec *labels, size_t max_length,
+                          struct rn_dataset **out, struct rn_error *err)
+{
+    struct rn_dataset *set = rn_alloc(1, sizeof *set);
+
+    const rn_result result = load_all(set, tokenizer, spec, labels, max_length, err);
+    if (!rn_is_ok(result)) {
+        rn_dataset_free(set);
+        return result;
+    }
+    if (spec->label_column != NULL) {
+        set->label_count = labels->task == RN_TASK_REGRESSION ? 1
+                           : labels->count > 0                ? labels->count
+                                                              : set->label_count;
+    }
+    *out = set;
+    return rn_ok();
+}
+
+void rn_dataset_free(struct rn_dataset *set)
+{
+    if (set == NULL) {
+        return;
+    }
+    rn_free(set->examples);
+    rn_free(set->ids);
+    rn_free(set->type_ids);
+    rn_free(set);
+}
+
+size_t rn_dataset_count(const struct rn_dataset *set)
+{
+    return set->count;
+}
+
+struct rn_example rn_dataset_at(const struct rn_dataset *set, size_t index)
+{
+    RN_BUG_IF(index >= set->count);
+    const struct stored *example = &set->examples[index];
+    return (struct rn_example){
+        .ids = set->ids + example->start,
+        .type_ids = set->type_ids + example->start,
+        .length = example->length,
+        .label = example->label,
+        .target = example->target,
+    };
+}
+
+size_t rn_dataset_label_count(const struct rn_dataset *set)
+{
+    return set->label_count;
+}
+
+size_t rn_dataset_tokens(const struct rn_dataset *set)
+{
+    return set->tokens;
+}
+
+uint32_t rn_dataset_longest(const struct rn_dataset *set)
+{
+    return set->longest;
+}
