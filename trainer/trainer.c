@@ -37,8 +37,10 @@ static rn_result fill(struct rn_trainer *trainer, const struct rn_trainer_spec *
     RN_TRY(rn_team_new(trainer->threads, &trainer->team, err));
     RN_TRY(rn_encoder_init(&trainer->encoder, trainer->kernels, trainer->device, trainer->lane,
                            model, *tensors, spec->cache_dir != NULL && spec->cache_keep, err));
-    RN_TRY(rn_adapter_init(&trainer->adapter, &trainer->encoder, config, spec->lora.init,
-                           trainer->label_count, spec->seed, *tensors, err));
+    const struct rn_adapter_start start = {
+        .init = spec->lora.init, .seed = spec->seed, .new_head = spec->new_head};
+    RN_TRY(rn_adapter_init(&trainer->adapter, &trainer->encoder, config, trainer->label_count,
+                           &start, *tensors, err));
     return spec->adapter_dir != NULL ? rn_trainer_load(trainer, spec->adapter_dir, err) : rn_ok();
 }
 
@@ -223,6 +225,7 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
             (4 * trainer->adapter.count + trainer->adapter.transposed_count) * sizeof(float),
         .threads = trainer->threads,
         .head_from_seed = trainer->adapter.head_from_seed,
+        .head_random = trainer->adapter.head_from_seed && !trainer->head_changed,
         .pooler_from_seed = trainer->adapter.pooler_from_seed,
     };
     if (trainer->cache != NULL) {

@@ -124,6 +124,17 @@ static rn_result settle_labels(struct rn_trainer *trainer, const struct rn_train
     return rn_ok();
 }
 
+/* A head for other things than the wanted task would be read as if it were for this one. */
+static rn_result check_task(const struct rn_trainer_spec *spec,
+                            const struct rn_model_config *config, struct rn_error *err)
+{
+    RN_ENSURE(!config->multi_label || spec->new_head, err, RN_E_UNSUPPORTED,
+              "%s/config.json: problem_type multi_label_classification: several classes a record, "
+              "and Rondo trains one; `rondo train --new-head` begins with a new head",
+              spec->model_dir);
+    return rn_ok();
+}
+
 static rn_result settle_length(struct rn_trainer *trainer, const struct rn_model_config *config,
                                struct rn_error *err)
 {
@@ -158,6 +169,7 @@ static rn_result settle(struct rn_trainer *trainer, const struct rn_trainer_spec
     } else {
         config_of_spec(spec, config);
     }
+    RN_TRY(check_task(spec, model, err));
     RN_TRY(settle_labels(trainer, spec, model, err));
     RN_TRY(settle_length(trainer, model, err));
     RN_TRY(rn_kernels_find(spec->backend, &trainer->kernels, err));

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define RN_LABEL_BYTES_MAX 256
+
 /* Label names in class order. Free with rn_label_list_clear. */
 struct rn_label_list {
     char **names;
@@ -20,15 +22,40 @@ struct rn_label_list {
 void rn_label_list_clear(struct rn_label_list *list);
 /* Appends a copy; false when the list holds RN_TRAINER_LABELS_MAX. */
 bool rn_label_list_append(struct rn_label_list *list, const char *name, size_t length);
+/* Names "0", "1", ... of so many classes. */
+void rn_label_list_number(struct rn_label_list *list, size_t count);
 /* "negative,positive": at least two distinct names without spaces around; RN_E_USAGE otherwise. */
 RN_MUST rn_result rn_label_list_parse(const char *text, struct rn_label_list *out,
                                       struct rn_error *err);
 
-/* The distinct labels of a data file: "0", "1", ... up to the largest when all are integers from 0,
- * else the texts in byte order. For an engineer at a desk; in a federation the plan lists the
- * labels. At most RN_TRAINER_LABELS_MAX, at least 2 (RN_E_DATA otherwise). */
+/* The distinct labels of a data file: "0", "1", ... up to the largest when all are whole numbers
+ * from 0 (2.0 is one: pandas writes so), else numbers by value before texts in byte order. -1
+ * beside whole numbers from 0 marks records without a label: RN_E_DATA. For an engineer at a desk;
+ * in a federation the plan lists the labels. At most RN_TRAINER_LABELS_MAX, at least 2 (RN_E_DATA
+ * otherwise). */
 RN_MUST rn_result rn_label_list_discover(const struct rn_data_spec *spec, struct rn_label_list *out,
                                          struct rn_error *err);
+
+/* RN_E_DATA with the line where the label column first holds none of the names: the sentence lists
+ * such labels, a few of them, and the names. A label is a name, the number of a class where no name
+ * is a number, or "LABEL_" and that number. */
+RN_MUST rn_result rn_label_list_check(const struct rn_data_spec *spec,
+                                      const struct rn_label_list *names, struct rn_error *err);
+/* The names between commas, as many as fit. */
+void rn_label_list_text(const struct rn_label_list *list, char *out, size_t capacity);
+
+/* What a model directory says of its classes. Free with rn_model_classes_clear. */
+struct rn_model_classes {
+    enum rn_task task; /* by problem_type, or by a single label */
+    bool has_head;     /* the checkpoint holds a classifier */
+    uint32_t count;    /* the head's outputs; without a head those of id2label or num_labels;
+                          0: not stated */
+    struct rn_label_list names; /* id2label by the numbers that are its keys; empty where nobody
+                                   named the classes, or other than count of them */
+};
+RN_MUST rn_result rn_model_classes_read(const char *model_dir, struct rn_model_classes *out,
+                                        struct rn_error *err);
+void rn_model_classes_clear(struct rn_model_classes *classes);
 
 /* The ids of every record's text (or pair), in file order; borrowed for the call. */
 typedef rn_result (*rn_ids_fn)(void *context, size_t index, const uint32_t *ids, size_t count,
@@ -58,9 +85,11 @@ struct rn_adapter_facts {
     bool use_rslora;
     char *targets;               /* comma-separated, or the regular expression */
     char *base_model;            /* NULL when not stated */
-    struct rn_label_list labels; /* empty when the adapter was not made by Rondo */
-    enum rn_task task;
-    uint32_t max_length; /* 0 when not stated */
+    bool stated;                 /* rondo.json is there: Rondo made the adapter */
+    struct rn_label_list labels; /* empty when not stated */
+    enum rn_task task;           /* classification when not stated */
+    uint32_t max_length;         /* 0 when not stated */
+    uint32_t head_outputs;       /* of the head that it holds; 0: none */
     uint64_t tensors;
     uint64_t parameters;
 };

@@ -65,7 +65,8 @@ const struct rn_tensor *rn_safetensors_find_prefixed(const struct rn_safetensors
                                                      const char *prefix, const char *rest);
 
 /* Checks the shape and converts to float32. RN_E_DATA naming file and tensor when the shape
- * differs, RN_E_UNSUPPORTED for another dtype. out holds the product of the shape. */
+ * differs or a value is NaN or infinite, RN_E_UNSUPPORTED for another dtype. out holds the product
+ * of the shape. */
 RN_MUST rn_result rn_tensor_read(const struct rn_tensor *tensor, unsigned dimensions,
                                  const uint64_t *shape, float *out, struct rn_error *err);
 

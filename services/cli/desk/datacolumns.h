@@ -11,6 +11,11 @@
 
 #define RN_COLUMN_BYTES_MAX 256
 
+/* The note about quotes in a TSV file: path, line, number of cells. */
+#define RN_DESK_QUOTED_NOTE                                                                     \
+    "%s:%llu: cells that look quoted (%llu of them) are read with their quotes; --data-format " \
+    "tsv-quoted undoes quoting"
+
 /* What the options fill. */
 struct rn_data_columns {
     const char *path;
