@@ -73,7 +73,8 @@ struct rn_trainer_spec {
     const char *model_dir;   /* Hugging Face directory: config.json, model.safetensors, ... */
     const char *adapter_dir; /* NULL, or a PEFT directory to start from: then lora.rank may be 0
                                 (everything from its configuration); otherwise both must agree */
-    uint32_t max_length;     /* tokens per example including special ones; 0 = the model's most */
+    uint32_t max_length; /* tokens per example including special ones; 0 = the adapter's, else the
+                            model's most or model_max_length of tokenizer_config.json */
     enum rn_task task;
     const char *const
         *labels;        /* label names in class order; a data file may hold these names or
@@ -117,7 +118,7 @@ void rn_trainer_close(struct rn_trainer *trainer);
 /* ---- Model files ---------------------------------------------------------------------------- */
 
 /* The files (names relative to model_dir, sorted by bytes, static until close) whose content the
- * base-model hash covers: configuration, weights, tokenizer. */
+ * base-model hash covers: configuration, weights, tokenizer and what stands beside it. */
 RN_MUST rn_result rn_trainer_model_files(const struct rn_trainer *trainer,
                                          const char *const **out_names, size_t *out_count);
 

@@ -135,14 +135,19 @@ static rn_result check_task(const struct rn_trainer_spec *spec,
     return rn_ok();
 }
 
+/* Without another wish: what the position table holds, or less where tokenizer_config.json says so.
+ */
 static rn_result settle_length(struct rn_trainer *trainer, const struct rn_model_config *config,
                                struct rn_error *err)
 {
     const uint32_t most = rn_modelconfig_length_max(config);
+    uint32_t stated = 0;
+
+    RN_TRY(rn_tokenizer_length_max(trainer->model_dir, &stated, err));
     RN_ENSURE(trainer->max_length <= most, err, RN_E_CONFIG,
               "trainer: maximum length %u is above the model's %u", trainer->max_length, most);
     if (trainer->max_length == 0) {
-        trainer->max_length = most;
+        trainer->max_length = stated > 0 && stated < most ? stated : most;
     }
     return rn_ok();
 }

@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* All that decides, beside the weights, what the model makes of a text. */
+static const char *const beside[] = {"config.json", "tokenizer.json", "tokenizer_config.json",
+                                     "special_tokens_map.json", "added_tokens.json"};
+
 static int by_bytes(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -33,10 +37,13 @@ rn_result rn_model_files_list(const char *model_dir, char ***out_names, size_t *
     RN_ENSURE(has(model_dir, "tokenizer.json"), err, RN_E_NO_INPUT, "%s: tokenizer.json is missing",
               model_dir);
     const size_t shards = rn_safetensors_file_count(tensors);
-    char **names = rn_alloc(shards + 3, sizeof(*names));
+    char **names = rn_alloc(shards + RN_ARRAY_LENGTH(beside) + 1, sizeof(*names));
     size_t count = 0;
-    names[count++] = rn_text_copy("config.json", strlen("config.json"));
-    names[count++] = rn_text_copy("tokenizer.json", strlen("tokenizer.json"));
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(beside); i++) {
+        if (has(model_dir, beside[i])) {
+            names[count++] = rn_text_copy(beside[i], strlen(beside[i]));
+        }
+    }
     if (!has(model_dir, "model.safetensors")) {
         const char *index = "model.safetensors.index.json";
         names[count++] = rn_text_copy(index, strlen(index));

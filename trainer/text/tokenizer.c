@@ -10,6 +10,7 @@
 #include "base/guard.h"
 #include "trainer/ground/jsonfile.h"
 #include "trainer/text/tokenizerparts.h"
+#include "trainer/text/tokenizersettings.h"
 
 #include <string.h>
 
@@ -167,6 +168,11 @@ static rn_result check_template(const struct rn_tokenizer *tokenizer, const char
 static rn_result read_all(const json_t *root, const char *name, struct rn_tokenizer *out,
                           struct rn_error *err)
 {
+    const char *version = "1.0";
+
+    RN_TRY(rn_json_get_text(root, name, "version", &version, err));
+    RN_ENSURE(strcmp(version, "1.0") == 0, err, RN_E_UNSUPPORTED,
+              "%s: version %.20s is not known (1.0 is)", name, version);
     RN_TRY(read_normalizer(json_object_get(root, "normalizer"), name, out, err));
     RN_TRY(read_model(root, name, out, err));
     RN_TRY(rn_added_read(json_object_get(root, "added_tokens"), name, out, err));
@@ -194,48 +200,41 @@ rn_result rn_tokenizer_parse(struct rn_view json, const char *name, struct rn_to
     return make(root, name, out, err);
 }
 
-/* transformers lets some fields of tokenizer_config.json override tokenizer.json. Where the two
- * differ it would give other ids than the file itself, so neither is guessed. */
-static rn_result check_override(const json_t *config, const char *key, const json_t *part,
-                                const char *field, const char *path, struct rn_error *err)
-{
-    const json_t *wanted = json_object_get(config, key);
-    const json_t *actual = json_object_get(part, field);
-
-    RN_ENSURE(!json_is_boolean(wanted) || !json_is_boolean(actual) || json_equal(wanted, actual),
-              err, RN_E_DATA, "%s: %s contradicts %s of tokenizer.json; make them agree", path, key,
-              field);
-    return rn_ok();
-}
-
-static rn_result check_overrides(const char *dir, const json_t *root, struct rn_error *err)
-{
-    RN_CLEANUP(rn_json_cleanup) json_t *config = NULL;
-    const json_t *normalizer = json_object_get(root, "normalizer");
-    const json_t *before = json_object_get(root, "pre_tokenizer");
-    char path[RN_PATH_MAX];
-
-    RN_TRY(rn_path_join(path, dir, "tokenizer_config.json", err));
-    if (!rn_file_exists(path)) {
-        return rn_ok();
-    }
-    RN_TRY(rn_json_read(path, RN_TOKENIZER_BYTES_MAX, &config, err));
-    RN_TRY(check_override(config, "do_lower_case", normalizer, "lowercase", path, err));
-    RN_TRY(check_override(config, "strip_accents", normalizer, "strip_accents", path, err));
-    RN_TRY(check_override(config, "tokenize_chinese_chars", normalizer, "handle_chinese_chars",
-                          path, err));
-    return check_override(config, "add_prefix_space", before, "add_prefix_space", path, err);
-}
-
-rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out, struct rn_error *err)
+static rn_result open_with(const char *dir, struct rn_tokenizer_settings *settings,
+                           struct rn_tokenizer **out, struct rn_error *err)
 {
     RN_CLEANUP(rn_json_cleanup) json_t *root = NULL;
     char path[RN_PATH_MAX];
 
     RN_TRY(rn_path_join(path, dir, "tokenizer.json", err));
     RN_TRY(rn_json_read(path, RN_TOKENIZER_BYTES_MAX, &root, err));
-    RN_TRY(check_overrides(dir, root, err));
-    return make(root, path, out, err);
+    RN_TRY(rn_tokenizer_settings_apply(dir, settings, root, err));
+    RN_TRY(make(root, path, out, err));
+    (*out)->truncate_left = settings->truncate_left;
+    (*out)->plain_types = settings->plain_types;
+    return rn_ok();
+}
+
+rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out, struct rn_error *err)
+{
+    struct rn_tokenizer_settings settings;
+
+    rn_result result = rn_tokenizer_settings_read(dir, &settings, err);
+    if (rn_is_ok(result)) {
+        result = open_with(dir, &settings, out, err);
+    }
+    rn_tokenizer_settings_clear(&settings);
+    return result;
+}
+
+rn_result rn_tokenizer_length_max(const char *dir, uint32_t *out, struct rn_error *err)
+{
+    struct rn_tokenizer_settings settings;
+
+    const rn_result result = rn_tokenizer_settings_read(dir, &settings, err);
+    *out = settings.length_max;
+    rn_tokenizer_settings_clear(&settings);
+    return result;
 }
 
 void rn_tokenizer_free(struct rn_tokenizer *tokenizer)
@@ -341,9 +340,10 @@ static void append_run(struct rn_encoding *out, const uint32_t *ids, size_t coun
     out->length = needed;
 }
 
-static void fill_template(const struct rn_template *post, bool pair, const struct rn_ids ids[2],
-                          const size_t kept[2], struct rn_encoding *out)
+static void fill_template(const struct rn_tokenizer *tokenizer, bool pair,
+                          const struct rn_ids ids[2], const size_t kept[2], struct rn_encoding *out)
 {
+    const struct rn_template *post = &tokenizer->post;
     const struct rn_template_item *items = pair ? post->pair : post->single;
     const size_t count = pair ? post->pair_count : post->single_count;
 
@@ -354,7 +354,12 @@ static void fill_template(const struct rn_template *post, bool pair, const struc
             continue;
         }
         const size_t which = items[i].kind == RN_TEMPLATE_FIRST ? 0 : 1;
-        append_run(out, ids[which].data, kept[which], items[i].type_id);
+        const size_t cut = tokenizer->truncate_left ? ids[which].length - kept[which] : 0;
+        append_run(out, kept[which] == 0 ? NULL : ids[which].data + cut, kept[which],
+                   items[i].type_id);
+    }
+    if (tokenizer->plain_types && out->length > 0) {
+        memset(out->type_ids, 0, out->length);
     }
 }
 
@@ -383,7 +388,7 @@ rn_result rn_tokenizer_encode(const struct rn_tokenizer *tokenizer, struct rn_vi
     } else if (max_length > 0 && kept[0] > room) {
         kept[0] = room;
     }
-    fill_template(&tokenizer->post, pair, scratch->ids, kept, out);
+    fill_template(tokenizer, pair, scratch->ids, kept, out);
     return rn_ok();
 }
 

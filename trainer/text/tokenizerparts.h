@@ -184,6 +184,8 @@ struct rn_tokenizer {
     struct rn_added_set plain;      /* looked for in the raw text */
     struct rn_added_set normalized; /* looked for in the normalised text */
     struct rn_template post;
+    bool truncate_left;
+    bool plain_types; /* every type id is 0 */
 };
 
 struct rn_tokenizer_scratch {
