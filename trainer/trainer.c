@@ -38,7 +38,7 @@ static rn_result fill(struct rn_trainer *trainer, const struct rn_trainer_spec *
     RN_TRY(rn_encoder_init(&trainer->encoder, trainer->kernels, trainer->device, trainer->lane,
                            model, *tensors, spec->cache_dir != NULL && spec->cache_keep, err));
     const struct rn_adapter_start start = {
-        .init = spec->lora.init, .seed = spec->seed, .new_head = spec->new_head};
+        .init = spec->lora.init, .seed = spec->seed, .new_head = trainer->new_head};
     RN_TRY(rn_adapter_init(&trainer->adapter, &trainer->encoder, config, trainer->label_count,
                            &start, *tensors, err));
     return spec->adapter_dir != NULL ? rn_trainer_load(trainer, spec->adapter_dir, err) : rn_ok();

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "trainer/model/modelclasses.h"
 
 #include <sched.h>
 #include <string.h>
@@ -87,6 +88,7 @@ static rn_result config_of_adapter(struct rn_trainer *trainer, const struct rn_t
     if (trainer->max_length == 0) {
         trainer->max_length = peft.extra.max_length;
     }
+    trainer->new_head = trainer->new_head || rn_head_outputs(peft.tensors, "base_model.model.") > 0;
     rn_peft_close(&peft);
     const struct rn_lora_spec *lora = &spec->lora;
     RN_ENSURE(lora->rank == 0 || (lora->rank == out->rank && lora->alpha == out->alpha &&
@@ -125,13 +127,13 @@ static rn_result settle_labels(struct rn_trainer *trainer, const struct rn_train
 }
 
 /* A head for other things than the wanted task would be read as if it were for this one. */
-static rn_result check_task(const struct rn_trainer_spec *spec,
-                            const struct rn_model_config *config, struct rn_error *err)
+static rn_result check_task(const struct rn_trainer *trainer, const struct rn_model_config *config,
+                            struct rn_error *err)
 {
-    RN_ENSURE(!config->multi_label || spec->new_head, err, RN_E_UNSUPPORTED,
+    RN_ENSURE(!config->multi_label || trainer->new_head, err, RN_E_UNSUPPORTED,
               "%s/config.json: problem_type multi_label_classification: several classes a record, "
               "and Rondo trains one; `rondo train --new-head` begins with a new head",
-              spec->model_dir);
+              trainer->model_dir);
     return rn_ok();
 }
 
@@ -174,7 +176,7 @@ static rn_result settle(struct rn_trainer *trainer, const struct rn_trainer_spec
     } else {
         config_of_spec(spec, config);
     }
-    RN_TRY(check_task(spec, model, err));
+    RN_TRY(check_task(trainer, model, err));
     RN_TRY(settle_labels(trainer, spec, model, err));
     RN_TRY(settle_length(trainer, model, err));
     RN_TRY(rn_kernels_find(spec->backend, &trainer->kernels, err));
@@ -191,6 +193,7 @@ rn_result rn_trainer_settle(const struct rn_trainer_spec *spec, struct rn_traine
     trainer->model_dir = copy_text(spec->model_dir);
     trainer->task = spec->task;
     trainer->head_mode = spec->head;
+    trainer->new_head = spec->new_head;
     trainer->max_length = spec->max_length;
     trainer->switches = spec->switches;
     trainer->cache_bytes = spec->cache_bytes;

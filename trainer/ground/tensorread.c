@@ -115,6 +115,13 @@ rn_result rn_tensor_read(const struct rn_tensor *tensor, unsigned dimensions, co
               tensor->name, tensor->dtype_text);
     convert(tensor, out);
     release_pages(tensor);
+    return rn_ok();
+}
+
+rn_result rn_tensor_read_finite(const struct rn_tensor *tensor, unsigned dimensions,
+                                const uint64_t *shape, float *out, struct rn_error *err)
+{
+    RN_TRY(rn_tensor_read(tensor, dimensions, shape, out, err));
     return check_finite(tensor, out, err);
 }
 

@@ -110,6 +110,7 @@ rn_result rn_model_classes_read(const char *model_dir, struct rn_model_classes *
     RN_TRY(rn_safetensors_open_model(model_dir, &tensors, err));
     RN_TRY(read_config_names(model_dir, &out->names, err));
     out->task = config.regression ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION;
+    out->multi_label = config.multi_label;
     const uint32_t outputs = rn_head_outputs(tensors, "");
     out->has_head = outputs > 0;
     out->count = out->has_head ? outputs : config.label_count;

@@ -184,6 +184,9 @@ rn_result rn_tokenizer_tokens_apply(const char *dir, const struct rn_tokenizer_s
     json_t *decoder = json_object_get(settings->config, "added_tokens_decoder");
     const struct naming naming = {settings->config_path, "added_tokens_decoder", root};
 
+    if (!json_is_object(json_object_get(json_object_get(root, "model"), "vocab"))) {
+        return rn_ok(); /* whoever reads the model refuses it */
+    }
     if (json_is_object(decoder)) {
         RN_TRY(name_decoder(&naming, decoder, err));
     } else {

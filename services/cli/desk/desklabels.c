@@ -89,6 +89,9 @@ static rn_result settle(struct rn_desk *desk, const struct rn_data_spec *data,
         RN_ENSURE(desk->labels == NULL, err, RN_E_USAGE, "--labels: a regression has no classes");
         return rn_ok();
     }
+    if (model->multi_label && !desk->new_head && session->adapter.head_outputs == 0) {
+        return rn_ok(); /* the trainer refuses it, and says why */
+    }
     RN_TRY(find_labels(desk, data, session, model, &found, err));
     if (found || data->label_column == NULL) {
         return rn_ok();
