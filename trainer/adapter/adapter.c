@@ -211,8 +211,7 @@ static rn_result fill_head_tensor(const struct rn_adapter *adapter, size_t segme
 
     if (!adapter->head_from_seed) {
         const struct rn_tensor *tensor = rn_safetensors_find(tensors, segment->name);
-        const uint64_t shape[2] = {is_bias(segment) ? segment->cols : segment->rows,
-                                   segment->cols};
+        const uint64_t shape[2] = {is_bias(segment) ? segment->cols : segment->rows, segment->cols};
         RN_ENSURE(tensor != NULL, err, RN_E_DATA, "%s: tensor %s is missing",
                   rn_safetensors_file(tensors, 0), segment->name);
         return rn_tensor_read_finite(tensor, is_bias(segment) ? 1 : 2, shape, out, err);

@@ -51,7 +51,12 @@ static rn_result check_text(const json_t *root, const char *name, const char *ke
 
 static rn_result check_arithmetic(const json_t *root, const char *name, struct rn_error *err)
 {
-    RN_TRY(check_text(root, name, "hidden_act", "gelu", err));
+    const char *activation = "gelu";
+    RN_TRY(rn_json_get_text(root, name, "hidden_act", &activation, err));
+    /* gelu_python is the same function, written out in Python. */
+    RN_ENSURE(strcmp(activation, "gelu") == 0 || strcmp(activation, "gelu_python") == 0, err,
+              RN_E_UNSUPPORTED, "%s: hidden_act %.40s is not supported (gelu is)", name,
+              activation);
     RN_TRY(check_text(root, name, "position_embedding_type", "absolute", err));
     for (size_t i = 0; i < RN_ARRAY_LENGTH(must_be_off); i++) {
         RN_ENSURE(rn_json_is_off(root, must_be_off[i]), err, RN_E_UNSUPPORTED,

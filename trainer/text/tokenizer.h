@@ -4,10 +4,11 @@
  *
  * Supported:
  *   model           WordPiece; BPE on bytes (merges as "a b" or ["a","b"], dropout null or 0)
- *   normalizer      none, BertNormalizer, NFC, NFD, Lowercase, Sequence of these
- *   pre_tokenizer   BertPreTokenizer (WordPiece), ByteLevel (BPE)
- *   post_processor  none, BertProcessing, RobertaProcessing, TemplateProcessing, ByteLevel
- *   added_tokens    special and plain ones, with lstrip, rstrip, single_word, normalized
+ *   normalizer      none, BertNormalizer, NFC, NFD, NFKC, NFKD, StripAccents, Lowercase, Strip,
+ * Replace of a String, Sequence of these (normalizer.h) pre_tokenizer   none, BertPreTokenizer,
+ * Whitespace, WhitespaceSplit, Digits, Punctuation, Sequence of these (presplit.h); BPE: ByteLevel
+ * alone or last post_processor  none, BertProcessing, RobertaProcessing, TemplateProcessing,
+ * ByteLevel added_tokens    special and plain ones, with lstrip, rstrip, single_word, normalized
  * Anything else is refused by its name with RN_E_UNSUPPORTED. Of "truncation" only the direction
  * counts, and "padding" does not: the caller's max_length rules, as in transformers. What stands
  * beside the file: tokenizersettings.h.
@@ -42,7 +43,8 @@ struct rn_encoding {
 };
 void rn_encoding_clear(struct rn_encoding *encoding);
 
-/* Reads dir/tokenizer.json and the settings beside it; RN_E_DATA where they contradict each other.
+/* Reads dir/tokenizer.json, or where there is none vocab.txt (BERT) or vocab.json and merges.txt
+ * (RoBERTa), and the settings beside it; RN_E_DATA where they contradict each other.
  */
 RN_MUST rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out,
                                     struct rn_error *err);

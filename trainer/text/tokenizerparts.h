@@ -6,6 +6,8 @@
 #ifndef RN_TRAINER_TOKENIZERPARTS_H
 #define RN_TRAINER_TOKENIZERPARTS_H
 
+#include "trainer/text/normalizer.h"
+#include "trainer/text/presplit.h"
 #include "trainer/text/tokenizer.h"
 #include "trainer/text/unicodetext.h"
 
@@ -16,7 +18,6 @@ struct pcre2_real_code_8;
 struct pcre2_real_match_data_8;
 
 #define RN_TOKEN_NONE UINT32_MAX
-#define RN_NORMAL_STEPS_MAX 16
 
 /* ---- Token text to id ------------------------------------------------------------------------ */
 
@@ -64,9 +65,9 @@ RN_MUST rn_result rn_wordpiece_read(const json_t *model, const char *name,
                                     const struct rn_vocabulary *vocabulary,
                                     struct rn_wordpiece *out, struct rn_error *err);
 void rn_wordpiece_clear(struct rn_wordpiece *model);
-/* Splits a text at white space and punctuation (BertPreTokenizer), then longest match first. */
+/* One word, longest match first. */
 void rn_wordpiece_encode(const struct rn_wordpiece *model, const struct rn_vocabulary *vocabulary,
-                         struct rn_view text, struct rn_buffer *word, struct rn_ids *out);
+                         struct rn_view word, struct rn_buffer *buffer, struct rn_ids *out);
 
 struct rn_merge {
     uint64_t pair; /* left id << 32 | right id; UINT64_MAX: free slot */
@@ -176,8 +177,8 @@ void rn_truncate_longest_first(size_t room, size_t *first, size_t *second);
 struct rn_tokenizer {
     struct rn_vocabulary vocabulary;
     uint32_t id_limit;
-    enum rn_normal_step steps[RN_NORMAL_STEPS_MAX];
-    size_t step_count;
+    struct rn_normalizer normalizer;
+    struct rn_presplit presplit;
     bool is_wordpiece;
     struct rn_wordpiece wordpiece;
     struct rn_bytebpe bpe;
@@ -195,12 +196,7 @@ struct rn_tokenizer_scratch {
     struct rn_ids ids[2];
 };
 
-/* tokenizer->steps and the vocabulary must stand. */
+/* tokenizer->normalizer and the vocabulary must stand. */
 RN_MUST rn_result rn_added_read(const json_t *added, const char *name,
                                 struct rn_tokenizer *tokenizer, struct rn_error *err);
-/* Runs the steps over text; *out_text is in one of the two buffers, or text itself. */
-RN_MUST rn_result rn_tokenizer_normalize(const struct rn_tokenizer *tokenizer, struct rn_view text,
-                                         struct rn_buffer buffers[static 2],
-                                         struct rn_view *out_text, struct rn_error *err);
-
 #endif
