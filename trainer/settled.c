@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "trainer/model/modelclasses.h"
 #include "trainer/pass/lanes.h"
 
 #include <sched.h>
@@ -89,6 +90,7 @@ static rn_result config_of_adapter(struct rn_settled *settled, const struct rn_t
     if (settled->max_length == 0) {
         settled->max_length = peft.extra.max_length;
     }
+    settled->new_head = settled->new_head || rn_head_outputs(peft.tensors, "base_model.model.") > 0;
     rn_peft_close(&peft);
     const struct rn_lora_spec *lora = &spec->lora;
     RN_ENSURE(lora->rank == 0 || (lora->rank == out->rank && lora->alpha == out->alpha &&
@@ -126,13 +128,28 @@ static rn_result settle_labels(struct rn_settled *settled, const struct rn_train
     return rn_ok();
 }
 
+/* A head for other things than the wanted task would be read as if it were for this one. */
+static rn_result check_task(const struct rn_settled *settled, struct rn_error *err)
+{
+    RN_ENSURE(!settled->model.multi_label || settled->new_head, err, RN_E_UNSUPPORTED,
+              "%s/config.json: problem_type multi_label_classification: several classes a record, "
+              "and Rondo trains one; `rondo train --new-head` begins with a new head",
+              settled->model_dir);
+    return rn_ok();
+}
+
+/* Without another wish: what the position table holds, or less where tokenizer_config.json says so.
+ */
 static rn_result settle_length(struct rn_settled *settled, struct rn_error *err)
 {
     const uint32_t most = rn_modelconfig_length_max(&settled->model);
+    uint32_t stated = 0;
+
+    RN_TRY(rn_tokenizer_length_max(settled->model_dir, &stated, err));
     RN_ENSURE(settled->max_length <= most, err, RN_E_CONFIG,
               "trainer: maximum length %u is above the model's %u", settled->max_length, most);
     if (settled->max_length == 0) {
-        settled->max_length = most;
+        settled->max_length = stated > 0 && stated < most ? stated : most;
     }
     return rn_ok();
 }
@@ -158,6 +175,7 @@ static rn_result settle(struct rn_settled *settled, const struct rn_trainer_spec
     } else {
         config_of_spec(spec, &settled->config);
     }
+    RN_TRY(check_task(settled, err));
     RN_TRY(settle_labels(settled, spec, err));
     RN_TRY(settle_length(settled, err));
     RN_TRY(rn_kernels_find(spec->backend, &settled->kernels, err));
@@ -173,6 +191,7 @@ rn_result rn_settle(const struct rn_trainer_spec *spec, struct rn_settled *out,
     out->model_dir = copy_text(spec->model_dir);
     out->task = spec->task;
     out->head_mode = spec->head;
+    out->new_head = spec->new_head;
     out->max_length = spec->max_length;
     out->switches = spec->switches;
     out->cache_bytes = spec->cache_bytes;

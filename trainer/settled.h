@@ -18,6 +18,7 @@ struct rn_settled {
     enum rn_head_mode head_mode;
     struct rn_label_list labels; /* empty for regression */
     uint32_t label_count;        /* rows of the classifier */
+    bool new_head;               /* not the checkpoint's: wished so, or the adapter brings one */
     uint32_t max_length;
     uint32_t threads;
     struct rn_trainer_switches switches;

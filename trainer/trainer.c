@@ -46,8 +46,10 @@ static rn_result fill(struct rn_trainer *trainer, const struct rn_trainer_spec *
                          settled->task, err));
     RN_TRY(rn_encoder_init(&trainer->encoder, settled->kernels, settled->device, lanes->lane,
                            &settled->model, tensors, settled->cache_keep, err));
-    RN_TRY(rn_adapter_init(&trainer->adapter, &trainer->encoder, &settled->config, spec->lora.init,
-                           settled->label_count, spec->seed, tensors, &trainer->state, err));
+    const struct rn_adapter_start start = {
+        .init = spec->lora.init, .seed = spec->seed, .new_head = settled->new_head};
+    RN_TRY(rn_adapter_init(&trainer->adapter, &trainer->encoder, &settled->config,
+                           settled->label_count, &start, tensors, &trainer->state, err));
     lanes->adapter = &trainer->adapter;
     if (spec->adapter_dir == NULL) {
         return rn_ok();
@@ -170,6 +172,7 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
             (4 * trainer->adapter.count + trainer->adapter.transposed_count) * sizeof(float),
         .threads = settled->threads,
         .head_from_seed = trainer->adapter.head_from_seed,
+        .head_random = trainer->adapter.head_from_seed && !trainer->state.head_changed,
         .pooler_from_seed = trainer->adapter.pooler_from_seed,
     };
     if (trainer->cache != NULL) {

@@ -44,7 +44,8 @@ struct rn_trainer_spec {
     const char *model_dir;   /* Hugging Face directory: config.json, model.safetensors, ... */
     const char *adapter_dir; /* NULL, or a PEFT directory to start from: then lora.rank may be 0
                                 (everything from its configuration); otherwise both must agree */
-    uint32_t max_length;     /* tokens per example including special ones; 0 = the model's most */
+    uint32_t max_length; /* tokens per example including special ones; 0 = the adapter's, else the
+                            model's most or model_max_length of tokenizer_config.json */
     enum rn_task task;
     const char *const
         *labels;        /* label names in class order; a data file may hold these names or
@@ -52,6 +53,8 @@ struct rn_trainer_spec {
     size_t label_count; /* 2..RN_TRAINER_LABELS_MAX; 0 = what config.json says; regression: 1 */
     struct rn_lora_spec lora;
     enum rn_head_mode head;
+    bool new_head;       /* the head from the seed, also where the checkpoint has one: for other
+                            classes than its own */
     uint64_t seed;       /* adapter A, and head and pooler where the checkpoint has none */
     const char *backend; /* "cpu" (NULL means it), "cpu-bf16", "ref", "cuda"; kernels.h */
     uint32_t threads;    /* 0 = one per core, at most RN_TRAINER_THREADS_MAX */
@@ -86,7 +89,7 @@ void rn_trainer_close(struct rn_trainer *trainer);
 /* ---- Model files ---------------------------------------------------------------------------- */
 
 /* The files (names relative to model_dir, sorted by bytes, static until close) whose content the
- * base-model hash covers: configuration, weights, tokenizer. */
+ * base-model hash covers: configuration, weights, tokenizer and what stands beside it. */
 RN_MUST rn_result rn_trainer_model_files(const struct rn_trainer *trainer,
                                          const char *const **out_names, size_t *out_count);
 
@@ -161,13 +164,15 @@ RN_MUST rn_result rn_trainer_predict(struct rn_trainer *trainer, const struct rn
 /* ---- PEFT directory -------------------------------------------------------------------------- */
 
 /* Writes adapter_config.json, adapter_model.safetensors (adapters; head and pooler unless both came
- * from the checkpoint and were not trained) and README.md with the provenance text (may be NULL).
- * The directory is made; existing files of these names are replaced atomically. */
+ * from the checkpoint and were not trained: then task_type is null, since peft looks for the head
+ * of a SEQ_CLS adapter in the file) and README.md with the provenance text (may be NULL). The
+ * directory is made; existing files of these names are replaced atomically. */
 RN_MUST rn_result rn_trainer_save(struct rn_trainer *trainer, const char *dir,
                                   const char *provenance, struct rn_error *err);
 
 /* Replaces the adapter (and the head, where the directory holds one) by the directory's. Its rank,
- * scaling and modules must be this trainer's: RN_E_DATA otherwise, nothing changed then. */
+ * scaling and modules must be this trainer's, and a head that its modules_to_save promise must be
+ * there whole: RN_E_DATA otherwise, nothing changed then. */
 RN_MUST rn_result rn_trainer_load(struct rn_trainer *trainer, const char *dir,
                                   struct rn_error *err);
 
@@ -186,6 +191,7 @@ struct rn_trainer_facts {
     uint64_t adapter_bytes;
     uint32_t threads;
     bool head_from_seed;
+    bool head_random; /* from the seed, and neither trained nor loaded since */
     bool pooler_from_seed;
     /* The cache of hidden states; all 0 while there is none. Counted are examples that were looked
      * up: hits were there. */
@@ -195,6 +201,7 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
 
 /* Token ids and facts of directories, labels and lists of files, which need no open trainer. */
 #include "trainer/data/labellist.h"
+#include "trainer/model/modelclasses.h"
 #include "trainer/model/modelfiles.h"
 #include "trainer/trainertext.h"
 

@@ -8,6 +8,7 @@
 #include "base/guard.h"
 #include "trainer/adapter/peftfile.h"
 #include "trainer/data/recordfile.h"
+#include "trainer/model/modelclasses.h"
 #include "trainer/model/modelconfig.h"
 #include "trainer/text/tokenizer.h"
 
@@ -98,7 +99,9 @@ rn_result rn_adapter_facts_read(const char *adapter_dir, struct rn_adapter_facts
         .targets = targets_text(&peft.config),
         .base_model = RN_TAKE(peft.config.base_model),
         .labels = peft.extra.labels,
+        .stated = peft.extra.stated,
         .task = peft.extra.task,
+        .head_outputs = rn_head_outputs(peft.tensors, "base_model.model."),
         .max_length = peft.extra.max_length,
         .tensors = rn_safetensors_count(peft.tensors),
     };

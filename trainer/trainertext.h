@@ -40,9 +40,11 @@ struct rn_adapter_facts {
     bool use_rslora;
     char *targets;               /* comma-separated, or the regular expression */
     char *base_model;            /* NULL when not stated */
-    struct rn_label_list labels; /* empty when the adapter was not made by Rondo */
-    enum rn_task task;
-    uint32_t max_length; /* 0 when not stated */
+    bool stated;                 /* rondo.json is there: Rondo made the adapter */
+    struct rn_label_list labels; /* empty when not stated */
+    enum rn_task task;           /* classification when not stated */
+    uint32_t max_length;         /* 0 when not stated */
+    uint32_t head_outputs;       /* of the head that it holds; 0: none */
     uint64_t tensors;
     uint64_t parameters;
 };

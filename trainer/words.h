@@ -40,14 +40,23 @@ struct rn_trainer_switches {
     bool plain_batches;    /* fill blocks in order, without balancing them */
 };
 
+/* Cells of a TSV file that look as if a program had quoted them, read as they stand. */
+struct rn_data_seen {
+    uint64_t quoted;
+    uint64_t quoted_line; /* of the first */
+};
+
 /* The columns of a data file. */
 struct rn_data_spec {
-    const char *path;         /* TSV, CSV or JSONL; plain or gzip (recognised by content) */
-    const char *format;       /* "tsv", "csv", "jsonl"; NULL = by the file name */
-    const char *text_column;  /* column name, or its number from 0 in a file without header */
-    const char *pair_column;  /* second text; NULL for single sentences */
-    const char *label_column; /* NULL = no labels: only for prediction */
-    bool no_header;           /* TSV and CSV only */
+    const char *path;   /* TSV, CSV or JSONL; plain or gzip (recognised by content) */
+    const char *format; /* "tsv", "tsv-quoted", "csv", "csv-semicolon", "jsonl"; NULL = by the file
+                           name (recordfile.h) */
+    const char *encoding;      /* "utf-8" (NULL means it), "latin-1", "windows-1252" */
+    const char *text_column;   /* column name, or its number from 0 in a file without header */
+    const char *pair_column;   /* second text; NULL for single sentences */
+    const char *label_column;  /* NULL = no labels: only for prediction */
+    bool no_header;            /* TSV and CSV only */
+    struct rn_data_seen *seen; /* NULL, or what a person should know of the file: counted up */
 };
 
 struct rn_dataset; /* tokenised examples; independent of the adapter */

@@ -55,6 +55,7 @@ static rn_result open_data(struct rn_site_model *model, const char *file, struct
     const struct rn_data_spec spec = {
         .path = path,
         .format = rn_site_format_name(data->format),
+        .encoding = rn_site_encoding_name(data->encoding),
         .text_column = data->text,
         .pair_column = data->pair[0] == '\0' ? NULL : data->pair,
         .label_column = data->label,

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "trainer/ground/generator.h"
+#include "trainer/model/modelclasses.h"
 
 #include <math.h>
 #include <string.h>
@@ -187,28 +188,60 @@ static void settle_places(struct rn_adapter *adapter)
     }
 }
 
-/* The head from the checkpoint, or, when its first tensor is not there, from the seed. */
-static rn_result fill_head(struct rn_adapter *adapter, uint64_t seed,
+/* The checkpoint's own head must be one of as many classes. */
+static rn_result check_head(const struct rn_adapter *adapter, const struct rn_safetensors *tensors,
+                            struct rn_error *err)
+{
+    const uint32_t outputs = rn_head_outputs(tensors, "");
+
+    RN_ENSURE(
+        outputs == 0 || outputs == adapter->label_count, err, RN_E_CONFIG,
+        "%s: its head has %u classes, but %u are wanted: name as many as it has, in its order "
+        "(--labels), or let `rondo train --new-head` begin with a new head",
+        rn_safetensors_file(tensors, 0), outputs, adapter->label_count);
+    return rn_ok();
+}
+
+static rn_result fill_head_tensor(const struct rn_adapter *adapter, size_t segment_number,
+                                  uint64_t seed, const struct rn_safetensors *tensors,
+                                  float *values, struct rn_error *err)
+{
+    const struct rn_segment *segment = &adapter->segments[segment_number];
+    float *out = values + adapter->places[segment_number];
+
+    if (!adapter->head_from_seed) {
+        const struct rn_tensor *tensor = rn_safetensors_find(tensors, segment->name);
+        const uint64_t shape[2] = {is_bias(segment) ? segment->cols : segment->rows, segment->cols};
+        RN_ENSURE(tensor != NULL, err, RN_E_DATA, "%s: tensor %s is missing",
+                  rn_safetensors_file(tensors, 0), segment->name);
+        return rn_tensor_read_finite(tensor, is_bias(segment) ? 1 : 2, shape, out, err);
+    }
+    if (!is_bias(segment)) {
+        const struct rn_generator generator = rn_generator_of(seed, segment->name);
+        rn_generator_normal(&generator, RN_HEAD_DEVIATION, segment->count, out);
+    }
+    return rn_ok();
+}
+
+/* The head from the checkpoint, or, when its first tensor is not there or not wanted, from the
+ * seed. */
+static rn_result fill_head(struct rn_adapter *adapter, const struct rn_adapter_start *start,
                            const struct rn_safetensors *tensors, float *values,
                            struct rn_error *err)
 {
+    if (!start->new_head) {
+        RN_TRY(check_head(adapter, tensors, err));
+    }
     for (size_t i = 0; i < adapter->segment_count; i++) {
         const struct rn_segment *segment = &adapter->segments[i];
         if (segment->kind != RN_SEGMENT_HEAD) {
             continue;
         }
         if (segment->offset == adapter->head_first) {
-            adapter->head_from_seed = rn_safetensors_find(tensors, segment->name) == NULL;
+            adapter->head_from_seed =
+                start->new_head || rn_safetensors_find(tensors, segment->name) == NULL;
         }
-        if (!adapter->head_from_seed) {
-            RN_TRY(rn_safetensors_read(
-                tensors, segment->name, is_bias(segment) ? segment->cols : segment->rows,
-                is_bias(segment) ? 0 : segment->cols, values + adapter->places[i], err));
-        } else if (!is_bias(segment)) {
-            const struct rn_generator generator = rn_generator_of(seed, segment->name);
-            rn_generator_normal(&generator, RN_HEAD_DEVIATION, segment->count,
-                                values + adapter->places[i]);
-        }
+        RN_TRY(fill_head_tensor(adapter, i, start->seed, tensors, values, err));
     }
     return rn_ok();
 }
@@ -303,38 +336,39 @@ static rn_result shape(struct rn_adapter *out, const struct rn_encoder *encoder,
     return rn_ok();
 }
 
-static rn_result build(struct rn_adapter *adapter, enum rn_lora_init init, uint64_t seed,
+static rn_result build(struct rn_adapter *adapter, const struct rn_adapter_start *start,
                        const struct rn_safetensors *tensors, struct rn_state *state,
                        struct rn_error *err)
 {
     const uint32_t rank = adapter->config.rank;
-    for (size_t i = 0; i < adapter->site_count && init == RN_LORA_ORTHONORMAL; i++) {
+    for (size_t i = 0; i < adapter->site_count && start->init == RN_LORA_ORTHONORMAL; i++) {
         RN_ENSURE(rank <= adapter->sites[i].k, err, RN_E_CONFIG,
                   "lora: rank %u is greater than a module's %u inputs, so its rows cannot be "
                   "orthonormal",
                   rank, adapter->sites[i].k);
     }
     RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
-    RN_TRY(fill_head(adapter, seed, tensors, values, err));
-    fill_sites(adapter, init, seed, values);
+    RN_TRY(fill_head(adapter, start, tensors, values, err));
+    fill_sites(adapter, start->init, start->seed, values);
     RN_TRY(upload_new(adapter, values, adapter->count, &state->values, err));
     RN_TRY(upload_new(adapter, NULL, adapter->transposed_count, &state->transposed, err));
     if (adapter->encoder->config.family == RN_FAMILY_BERT) {
-        RN_TRY(load_pooler(adapter, seed, tensors, err));
+        RN_TRY(load_pooler(adapter, start->seed, tensors, err));
     }
     rn_adapter_refresh(adapter, state, adapter->encoder->lane);
     return adapter->encoder->kernels->sync(adapter->encoder->lane, err);
 }
 
 rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encoder *encoder,
-                          struct rn_peft_config *config, enum rn_lora_init init,
-                          uint32_t label_count, uint64_t seed, const struct rn_safetensors *tensors,
-                          struct rn_state *out_state, struct rn_error *err)
+                          struct rn_peft_config *config, uint32_t label_count,
+                          const struct rn_adapter_start *start,
+                          const struct rn_safetensors *tensors, struct rn_state *out_state,
+                          struct rn_error *err)
 {
     rn_result result = shape(out, encoder, config, label_count,
                              rn_adapter_pooler_missing(&encoder->config, tensors), err);
     if (rn_is_ok(result)) {
-        result = build(out, init, seed, tensors, out_state, err);
+        result = build(out, start, tensors, out_state, err);
     }
     if (!rn_is_ok(result)) {
         rn_state_clear(out_state, out);

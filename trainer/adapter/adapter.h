@@ -65,12 +65,19 @@ struct rn_adapter {
     bool pooler_from_seed;
 };
 
+/* Where start values come from. */
+struct rn_adapter_start {
+    enum rn_lora_init init;
+    uint64_t seed;
+    bool new_head; /* not the checkpoint's head, even where it has one */
+};
+
 /* Finds the sites, lays the vector out, fills the values of out_state from the seed and the
  * checkpoint. Takes config over (also on failure). RN_E_CONFIG when a target or layer matches
- * nothing. */
+ * nothing, or the checkpoint's head has another number of classes. */
 RN_MUST rn_result rn_adapter_init(struct rn_adapter *out, const struct rn_encoder *encoder,
-                                  struct rn_peft_config *config, enum rn_lora_init init,
-                                  uint32_t label_count, uint64_t seed,
+                                  struct rn_peft_config *config, uint32_t label_count,
+                                  const struct rn_adapter_start *start,
                                   const struct rn_safetensors *tensors, struct rn_state *out_state,
                                   struct rn_error *err);
 /* Sites and layout alone, without values, from the model's configuration: nothing on the device.

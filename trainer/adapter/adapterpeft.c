@@ -137,16 +137,22 @@ rn_result rn_adapter_save(const struct rn_adapter *adapter, const struct rn_stat
     return rn_peft_write(dir, &config, extra, writing.tensors, writing.count, provenance, err);
 }
 
+/* How many of the head's tensors a directory holds. */
+struct head_read {
+    size_t wanted, found;
+};
+
 /* Reads one segment; a head tensor may be absent (then the values stay). */
 static rn_result read_segment(const struct rn_peft *peft, const struct rn_segment *segment,
-                              float *values, bool *out_head, struct rn_error *err)
+                              float *values, struct head_read *head, struct rn_error *err)
 {
     if (segment->kind == RN_SEGMENT_HEAD) {
         const bool vector = is_bias(segment->name);
         bool found = false;
         RN_TRY(rn_peft_read_head(peft, segment->name, vector ? segment->cols : segment->rows,
                                  vector ? 0 : segment->cols, values, &found, err));
-        *out_head = *out_head || found;
+        head->wanted++;
+        head->found += found ? 1 : 0;
         return rn_ok();
     }
     char module[RN_SEGMENT_NAME_MAX];
@@ -155,8 +161,42 @@ static rn_result read_segment(const struct rn_peft *peft, const struct rn_segmen
                         err);
 }
 
+/* Whether modules_to_save names the module, with or without what stands before it. */
+static bool is_promised(const struct rn_peft *peft, const char *module)
+{
+    const struct rn_peft_names *saved = &peft->config.saved;
+    const size_t length = strlen(module);
+
+    for (size_t i = 0; i < saved->count; i++) {
+        const char *name = saved->names[i];
+        const size_t full = strlen(name);
+        if (full >= length && strcmp(name + full - length, module) == 0 &&
+            (full == length || name[full - length - 1] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A head is there whole, or it is not there and was not promised. */
+static rn_result check_head(const struct rn_peft *peft, const struct head_read *head,
+                            struct rn_error *err)
+{
+    const char *path = rn_safetensors_file(peft->tensors, 0);
+
+    RN_ENSURE(
+        head->found > 0 || !is_promised(peft, "classifier"), err, RN_E_DATA,
+        "%s: modules_to_save of adapter_config.json promises the head \"classifier\", but its "
+        "tensors are not in this file",
+        path);
+    RN_ENSURE(head->found == 0 || head->found == head->wanted, err, RN_E_DATA,
+              "%s: holds %zu of the %zu tensors of the head \"classifier\"", path, head->found,
+              head->wanted);
+    return rn_ok();
+}
+
 static rn_result read_all(const struct rn_adapter *adapter, const struct rn_peft *peft,
-                          float *values, bool *out_head, struct rn_error *err)
+                          float *values, struct head_read *head, struct rn_error *err)
 {
     const size_t count = adapter->segment_count;
     RN_CLEANUP(rn_free_cleanup)
@@ -166,7 +206,7 @@ static rn_result read_all(const struct rn_adapter *adapter, const struct rn_peft
         const struct rn_segment *segment = &adapter->segments[i];
         RN_TRY(file_name(segment, names[i], err));
         pointers[i] = names[i];
-        RN_TRY(read_segment(peft, segment, values + segment->offset, out_head, err));
+        RN_TRY(read_segment(peft, segment, values + segment->offset, head, err));
     }
     RN_TRY(rn_peft_tensor_name(names[count], RN_POOLER_W, '\0', err));
     RN_TRY(rn_peft_tensor_name(names[count + 1], RN_POOLER_B, '\0', err));
@@ -190,6 +230,10 @@ static rn_result read_pooler(struct rn_adapter *adapter, const struct rn_peft *p
     bool found_b = false;
     RN_TRY(rn_peft_read_head(peft, RN_POOLER_W, d, d, w, &found_w, err));
     RN_TRY(rn_peft_read_head(peft, RN_POOLER_B, d, 0, b, &found_b, err));
+    RN_ENSURE(found_w == found_b && (found_w || !is_promised(peft, "pooler")), err, RN_E_DATA,
+              "%s: modules_to_save of adapter_config.json promises the pooler, but its tensors are "
+              "not in this file",
+              rn_safetensors_file(peft->tensors, 0));
     if (found_w && found_b) {
         RN_TRY(rn_adapter_set_pooler(adapter, w, b, err));
         adapter->pooler_from_seed = true; /* not the checkpoint's: it travels with the adapter */
@@ -206,15 +250,16 @@ static rn_result load(struct rn_adapter *adapter, struct rn_state *state, struct
               peft->config.rank, scale, adapter->config.rank, (double)adapter->scale);
     RN_CLEANUP(rn_free_cleanup) float *values = rn_alloc(adapter->count, sizeof(float));
     RN_TRY(rn_adapter_get(adapter, state, lane, RN_MATRIX_AB, true, values, err));
-    bool head = false;
+    struct head_read head = {0};
     RN_TRY(read_all(adapter, peft, values, &head, err));
+    RN_TRY(check_head(peft, &head, err));
     for (size_t i = 0; i < adapter->count; i++) {
         RN_ENSURE(isfinite(values[i]), err, RN_E_DATA,
                   "%s: the adapter holds a value that is not a finite number", dir);
     }
     RN_TRY(read_pooler(adapter, peft, err));
     RN_TRY(rn_adapter_set(adapter, state, lane, RN_MATRIX_AB, true, values, adapter->count, err));
-    state->head_changed = head;
+    state->head_changed = head.found > 0;
     return rn_ok();
 }
 

@@ -56,6 +56,7 @@ static rn_result read_extra(const char *dir, struct rn_peft_extra *out, struct r
     const bool regression = strcmp(task, "regression") == 0;
     RN_ENSURE(regression || strcmp(task, "classification") == 0, err, RN_E_DATA,
               "%s: task must be classification or regression", path);
+    out->stated = true;
     out->task = regression ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION;
     return read_label_names(json_object_get(root, "labels"), path, out, err);
 }

@@ -51,8 +51,9 @@ struct rn_peft_config {
     char *base_model;           /* base_model_name_or_path, NULL when null */
 };
 
-/* What PEFT has no field for; rondo.json. Absent: count 0, max_length 0. */
+/* What PEFT has no field for; rondo.json. Absent: not stated, count 0, max_length 0. */
 struct rn_peft_extra {
+    bool stated;
     struct rn_label_list labels;
     enum rn_task task;
     uint32_t max_length;

@@ -89,13 +89,26 @@ static void put(json_t *root, const char *key, json_t *value)
     RN_BUG_IF(json_object_set_new(root, key, value) != 0);
 }
 
+/* peft takes SEQ_CLS as the promise that the head's tensors are in the file. */
+static bool holds_head(const struct rn_tensor_out *tensors, size_t count)
+{
+    static const char start[] = "base_model.model.classifier.";
+
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(tensors[i].name, start, sizeof start - 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static json_t *config_json(const struct rn_peft_config *config, bool list_modules,
                            const struct rn_tensor_out *tensors, size_t count)
 {
     json_t *root = json_object();
 
     put(root, "peft_type", json_string("LORA"));
-    put(root, "task_type", json_string("SEQ_CLS"));
+    put(root, "task_type", holds_head(tensors, count) ? json_string("SEQ_CLS") : json_null());
     put(root, "base_model_name_or_path",
         config->base_model == NULL ? json_null() : json_string(config->base_model));
     put(root, "revision", json_null());

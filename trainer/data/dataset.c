@@ -6,10 +6,13 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "trainer/data/labellist.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define NAMES_TEXT_MAX 160 /* of the class names in an error sentence */
 
 struct stored {
     size_t start; /* in ids and type_ids */
@@ -30,55 +33,6 @@ struct rn_dataset {
 
 /* ---- Labels */
 
-static bool is_integer(struct rn_view cell)
-{
-    if (cell.length == 0 || cell.length > 9) {
-        return false;
-    }
-    for (size_t i = 0; i < cell.length; i++) {
-        if (cell.data[i] < '0' || cell.data[i] > '9') {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int32_t integer_value(struct rn_view cell)
-{
-    int32_t value = 0;
-
-    for (size_t i = 0; i < cell.length; i++) {
-        value = value * 10 + (cell.data[i] - '0');
-    }
-    return value;
-}
-
-static bool any_integer_name(const struct rn_label_spec *labels)
-{
-    for (size_t i = 0; i < labels->count; i++) {
-        if (is_integer(rn_view_text(labels->names[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Class of a cell, or -1. */
-static int32_t class_of(const struct rn_label_spec *labels, struct rn_view cell)
-{
-    for (size_t i = 0; labels->names != NULL && i < labels->count; i++) {
-        if (rn_view_equal(cell, rn_view_text(labels->names[i]))) {
-            return (int32_t)i;
-        }
-    }
-    if (!is_integer(cell) || (labels->names != NULL && any_integer_name(labels))) {
-        return -1;
-    }
-    const int32_t value = integer_value(cell);
-    const size_t limit = labels->count > 0 ? labels->count : RN_TRAINER_LABELS_MAX;
-    return (size_t)value < limit ? value : -1;
-}
-
 static bool parse_target(struct rn_view cell, float *out)
 {
     char text[64];
@@ -91,6 +45,29 @@ static bool parse_target(struct rn_view cell, float *out)
     text[cell.length] = '\0';
     *out = strtof(text, &end);
     return *end == '\0' && isfinite(*out);
+}
+
+/* The classes are the model's or the plan's, not the record's: they may be named. */
+static rn_result no_class(const struct rn_data_spec *spec, const struct rn_label_spec *labels,
+                          const struct rn_record *record, struct rn_error *err)
+{
+    const unsigned long long line = record->line;
+    char names[NAMES_TEXT_MAX];
+
+    RN_ENSURE(!rn_view_equal(record->label, rn_view_text("-1")), err, RN_E_DATA,
+              "%s:%llu: column \"%s\" holds -1, the mark of a record without a label", spec->path,
+              line, spec->label_column);
+    if (labels->names == NULL) {
+        return rn_fail(err, RN_E_DATA,
+                       "%s:%llu: column \"%s\" must hold a class number from 0 to %zu; name the "
+                       "labels if they are words",
+                       spec->path, line, spec->label_column,
+                       (labels->count > 0 ? labels->count : (size_t)RN_TRAINER_LABELS_MAX) - 1);
+    }
+    const struct rn_label_list list = {(char **)(uintptr_t)labels->names, labels->count};
+    rn_label_list_text(&list, names, sizeof names);
+    return rn_fail(err, RN_E_DATA, "%s:%llu: column \"%s\" holds none of the %zu labels %s",
+                   spec->path, line, spec->label_column, labels->count, names);
 }
 
 static rn_result set_label(const struct rn_data_spec *spec, const struct rn_label_spec *labels,
@@ -108,19 +85,8 @@ static rn_result set_label(const struct rn_data_spec *spec, const struct rn_labe
                   spec->label_column);
         return rn_ok();
     }
-    out->label = class_of(labels, record->label);
-    if (out->label >= 0) {
-        return rn_ok();
-    }
-    if (labels->names != NULL) {
-        return rn_fail(err, RN_E_DATA, "%s:%llu: column \"%s\" holds none of the %zu labels",
-                       spec->path, line, spec->label_column, labels->count);
-    }
-    return rn_fail(err, RN_E_DATA,
-                   "%s:%llu: column \"%s\" must hold a class number from 0 to %zu; name the labels "
-                   "if they are words",
-                   spec->path, line, spec->label_column,
-                   (labels->count > 0 ? labels->count : (size_t)RN_TRAINER_LABELS_MAX) - 1);
+    out->label = rn_label_class(labels, record->label);
+    return out->label >= 0 ? rn_ok() : no_class(spec, labels, record, err);
 }
 
 /* ---- Loading */

@@ -8,6 +8,7 @@
 #ifndef RN_TRAINER_DATASET_H
 #define RN_TRAINER_DATASET_H
 
+#include "trainer/data/labels.h"
 #include "trainer/data/recordfile.h"
 #include "trainer/text/tokenizer.h"
 #include "trainer/words.h"
@@ -22,16 +23,6 @@ struct rn_example {
     uint32_t length; /* tokens, special ones included; at least 1 */
     int32_t label;   /* class from 0; -1 when unlabelled or regression */
     float target;    /* regression target; 0 otherwise */
-};
-
-/* How a label cell becomes a class. With names: the cell equals a name or, when no name is an
- * integer, is the number of one. Without: it is an integer below count, or, when count is 0, below
- * RN_TRAINER_LABELS_MAX. */
-#define RN_LABEL_BYTES_MAX 256
-struct rn_label_spec {
-    enum rn_task task;
-    const char *const *names;
-    size_t count;
 };
 
 /* struct rn_dataset is declared in trainer/words.h. */

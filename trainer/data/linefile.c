@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "trainer/data/recordparts.h"
+#include "trainer/ground/filekind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,8 @@
 
 #define CHUNK_BYTES ((size_t)1 << 18)
 
-rn_result rn_lines_open(const char *path, struct rn_lines *out, struct rn_error *err)
+rn_result rn_lines_open(const char *path, enum rn_charset charset, struct rn_lines *out,
+                        struct rn_error *err)
 {
     struct stat facts;
 
@@ -33,7 +35,8 @@ rn_result rn_lines_open(const char *path, struct rn_lines *out, struct rn_error 
     *out = (struct rn_lines){.path = path,
                              .file = file,
                              .chunk = rn_alloc(CHUNK_BYTES, 1),
-                             .bytes_max = RN_DATASET_FILE_BYTES_MAX};
+                             .bytes_max = RN_DATASET_FILE_BYTES_MAX,
+                             .charset = charset};
     return rn_ok();
 }
 
@@ -53,6 +56,23 @@ static const char *reason_text(const char *reason)
     return end == NULL ? reason : end + 3;
 }
 
+/* The first chunk tells what the file is. A chunk is full but for the last. */
+static rn_result check_kind(const struct rn_lines *lines, struct rn_error *err)
+{
+    const struct rn_view start = rn_view_of(lines->chunk, lines->chunk_length);
+    const char *kind = rn_file_kind(start);
+    const uint8_t *stop = memchr(start.data, '\r', start.length);
+
+    RN_ENSURE(kind == NULL, err, RN_E_DATA, "%s: this is %s", lines->path, kind);
+    RN_ENSURE(stop == NULL || stop + 1 == start.data + start.length ||
+                  memchr(start.data, '\n', start.length) != NULL,
+              err, RN_E_DATA,
+              "%s: its lines end in carriage returns (CR) alone, as on an old Macintosh; "
+              "`tr '\\r' '\\n'` mends it",
+              lines->path);
+    return rn_ok();
+}
+
 static rn_result refill(struct rn_lines *lines, struct rn_error *err)
 {
     int code = Z_OK;
@@ -67,6 +87,9 @@ static rn_result refill(struct rn_lines *lines, struct rn_error *err)
     lines->chunk_at = 0;
     lines->bytes += (uint64_t)got;
     lines->ended = got == 0;
+    if (lines->bytes == (uint64_t)got) {
+        RN_TRY(check_kind(lines, err));
+    }
     RN_ENSURE(lines->bytes <= lines->bytes_max, err, RN_E_DATA,
               "%s: the file has more than %llu bytes uncompressed", lines->path,
               (unsigned long long)lines->bytes_max);
@@ -105,7 +128,7 @@ rn_result rn_lines_next(struct rn_lines *lines, struct rn_buffer *out, bool *out
         RN_ENSURE(out->length + taken <= RN_DATASET_LINE_BYTES_MAX, err, RN_E_DATA,
                   "%s:%llu: the record is longer than %zu bytes", lines->path,
                   (unsigned long long)lines->line, RN_DATASET_LINE_BYTES_MAX);
-        rn_buffer_append(out, from, taken);
+        rn_charset_append(lines->charset, rn_view_of(from, taken), out);
         lines->chunk_at += taken + (end == NULL ? 0 : 1);
         if (end != NULL) {
             break;

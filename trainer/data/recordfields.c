@@ -41,8 +41,25 @@ size_t rn_fields_count_quotes(struct rn_view bytes)
     return quotes;
 }
 
+bool rn_field_is_quoted(struct rn_view field)
+{
+    size_t at = 1;
+
+    if (field.length < 2 || field.data[0] != '"' || field.data[field.length - 1] != '"') {
+        return false;
+    }
+    while (at + 1 < field.length) {
+        const bool quote = field.data[at] == '"';
+        if (quote && (at + 2 >= field.length || field.data[at + 1] != '"')) {
+            return false;
+        }
+        at += quote ? 2 : 1;
+    }
+    return true;
+}
+
 /* The quoted field whose opening quote is at *at; its text is moved to *to. */
-static bool take_quoted(struct rn_buffer *record, size_t *at, size_t *to)
+static bool take_quoted(struct rn_buffer *record, char separator, size_t *at, size_t *to)
 {
     size_t i = *at + 1;
 
@@ -56,12 +73,12 @@ static bool take_quoted(struct rn_buffer *record, size_t *at, size_t *to)
         record->data[(*to)++] = record->data[i];
     }
     *at = i + 1;
-    return i < record->length && (*at == record->length || record->data[*at] == ',');
+    return i < record->length && (*at == record->length || record->data[*at] == (uint8_t)separator);
 }
 
-static bool take_bare(struct rn_buffer *record, size_t *at, size_t *to)
+static bool take_bare(struct rn_buffer *record, char separator, size_t *at, size_t *to)
 {
-    for (; *at < record->length && record->data[*at] != ','; (*at)++) {
+    for (; *at < record->length && record->data[*at] != (uint8_t)separator; (*at)++) {
         if (record->data[*at] == '"') {
             return false;
         }
@@ -70,8 +87,9 @@ static bool take_bare(struct rn_buffer *record, size_t *at, size_t *to)
     return true;
 }
 
-rn_result rn_fields_split_csv(struct rn_buffer *record, const struct rn_lines *at,
-                              uint64_t first_line, struct rn_fields *out, struct rn_error *err)
+rn_result rn_fields_split_quoted(struct rn_buffer *record, char separator,
+                                 const struct rn_lines *at, uint64_t first_line,
+                                 struct rn_fields *out, struct rn_error *err)
 {
     size_t to = 0;
     size_t from = 0;
@@ -80,14 +98,15 @@ rn_result rn_fields_split_csv(struct rn_buffer *record, const struct rn_lines *a
     for (bool more = true; more;) {
         const size_t start = to;
         const bool quoted = from < record->length && record->data[from] == '"';
-        const bool good = quoted ? take_quoted(record, &from, &to) : take_bare(record, &from, &to);
+        const bool good = quoted ? take_quoted(record, separator, &from, &to)
+                                 : take_bare(record, separator, &from, &to);
         RN_ENSURE(good, err, RN_E_DATA,
                   "%s:%llu: column %zu: a quote where none may stand (a field with quotes is "
                   "written \"...\" with every quote doubled)",
                   at->path, (unsigned long long)first_line, out->count);
         RN_TRY(add_field(at->path, first_line, start, to - start, out, err));
         more = from < record->length;
-        from++; /* the comma */
+        from++; /* the separator */
         to++;   /* keep the written text behind the reading place, fields apart */
     }
     return rn_ok();

@@ -2,11 +2,14 @@
  *
  * Records of a TSV, CSV or JSONL file, plain or gzip (recognised by content), one after the other.
  *
- * TSV: tabs, no quoting. CSV: RFC 4180, a quoted field may hold commas, quotes ("") and line
- * breaks. JSONL: one object a line; a text column is a string, a label a string, a number or a
- * boolean. A byte order mark at the start and a carriage return before a line feed are dropped;
- * empty lines are skipped. With a header every record has as many columns as the header.
+ * Formats: tsv, tabs without quoting (.tsv, .tab); csv, RFC 4180, where a quoted field may hold
+ * separators, quotes ("") and line breaks (.csv); csv-semicolon and tsv-quoted, the same with
+ * another separator; jsonl, one object a line (.jsonl, .ndjson, .jsonlines, .json), read as
+ * Python's json module reads it (jsonmend.h), where a text column is a string, a label a string, a
+ * number or a boolean. A byte order mark at the start and a carriage return before a line feed are
+ * dropped; empty lines are skipped. With a header every record has as many columns as the header.
  *
+ * A file that is something else (an archive, UTF-16, lines that end in CR) is said to be that.
  * Errors name file, line and column, never the record's text.
  */
 #ifndef RN_TRAINER_RECORDFILE_H

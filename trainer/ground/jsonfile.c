@@ -6,6 +6,8 @@
 
 #include "base/file.h"
 #include "base/guard.h"
+#include "trainer/ground/filekind.h"
+#include "trainer/ground/jsonmend.h"
 
 #include <string.h>
 
@@ -15,20 +17,49 @@ void rn_json_cleanup(json_t **root)
     *root = NULL;
 }
 
-rn_result rn_json_parse(struct rn_view text, const char *name, json_t **out, struct rn_error *err)
+/* The library's own sentence may quote the file; only the reason's kind and the place are passed
+ * on. */
+static rn_result not_json(struct rn_view text, const char *name, const json_error_t *where,
+                          const char *reason, struct rn_error *err)
 {
-    json_error_t where;
+    const char *kind = rn_file_kind(text);
 
-    json_t *root = json_loadb((const char *)text.data, text.length, JSON_REJECT_DUPLICATES, &where);
-    /* The library's own sentence may quote the file; only the place is passed on. */
-    RN_ENSURE(root != NULL, err, RN_E_DATA, "%s:%d: not valid JSON (column %d)", name,
-              where.line < 1 ? 1 : where.line, where.column);
+    RN_ENSURE(kind == NULL, err, RN_E_DATA, "%s: this is %s", name, kind);
+    return rn_fail(err, RN_E_DATA, "%s:%d: not valid JSON: %s (column %d)", name,
+                   where->line < 1 ? 1 : where->line, reason, where->column);
+}
+
+static rn_result take_object(json_t *root, const char *name, json_t **out, struct rn_error *err)
+{
     if (!json_is_object(root)) {
         json_decref(root);
         return rn_fail(err, RN_E_DATA, "%s: the file must hold a JSON object", name);
     }
     *out = root;
     return rn_ok();
+}
+
+rn_result rn_json_parse(struct rn_view text, const char *name, json_t **out, struct rn_error *err)
+{
+    const bool mark = text.length >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0;
+    const struct rn_view body = mark ? rn_view_of(text.data + 3, text.length - 3) : text;
+    const char *reason = NULL;
+    json_error_t where;
+
+    json_t *root = rn_json_load(body, NULL, &where, &reason);
+    return root == NULL ? not_json(text, name, &where, reason, err)
+                        : take_object(root, name, out, err);
+}
+
+rn_result rn_json_parse_strict(struct rn_view text, const char *name, json_t **out,
+                               struct rn_error *err)
+{
+    json_error_t where;
+
+    json_t *root = json_loadb((const char *)text.data, text.length, JSON_REJECT_DUPLICATES, &where);
+    return root == NULL
+               ? not_json(text, name, &where, "its syntax is broken, or a key stands twice", err)
+               : take_object(root, name, out, err);
 }
 
 rn_result rn_json_read(const char *path, size_t max, json_t **out, struct rn_error *err)
@@ -99,7 +130,9 @@ rn_result rn_json_get_text(const json_t *object, const char *name, const char *k
     if (value == NULL) {
         return rn_ok();
     }
-    RN_ENSURE(json_is_string(value), err, RN_E_DATA, "%s: %s must be a text", name, key);
+    RN_ENSURE(json_is_string(value) &&
+                  strlen(json_string_value(value)) == json_string_length(value),
+              err, RN_E_DATA, "%s: %s must be a text", name, key);
     *out = json_string_value(value);
     return rn_ok();
 }
@@ -113,18 +146,4 @@ bool rn_json_is_off(const json_t *object, const char *key)
            (json_is_string(value) && json_string_length(value) == 0) ||
            (json_is_array(value) && json_array_size(value) == 0) ||
            (json_is_object(value) && json_object_size(value) == 0);
-}
-
-void rn_json_describe(char out[static 48], const json_t *value)
-{
-    char text[41];
-    const size_t length =
-        value == NULL ? 0
-                      : json_dumpb(value, text, sizeof text - 1, JSON_COMPACT | JSON_ENCODE_ANY);
-    const size_t kept = length < sizeof text ? length : sizeof text - 1;
-
-    for (size_t i = 0; i < kept; i++) {
-        out[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
-    }
-    memcpy(out + kept, length > kept ? "..." : "", length > kept ? 4 : 1);
 }

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "trainer/ground/filekind.h"
 #include "trainer/ground/jsonfile.h"
 
 #include <stdlib.h>
@@ -198,6 +199,9 @@ static rn_result read_header(struct rn_safetensors *file, struct shard *shard, s
     struct rn_reader reader = rn_reader_of(rn_view_of(shard->map.data, shard->map.length));
 
     const uint64_t length = rn_read_u64(&reader);
+    const bool fits = !reader.failed && length <= rn_reader_left(&reader);
+    const char *kind = fits ? NULL : rn_file_kind(reader.in);
+    RN_ENSURE(kind == NULL, err, RN_E_DATA, "%s: this is %s", shard->path, kind);
     RN_ENSURE(!reader.failed, err, RN_E_DATA, "%s: too short for a safetensors file", shard->path);
     RN_ENSURE(length <= RN_SAFETENSORS_HEADER_MAX, err, RN_E_DATA,
               "%s: the header claims %llu bytes; the limit is %zu", shard->path,
@@ -207,7 +211,7 @@ static rn_result read_header(struct rn_safetensors *file, struct shard *shard, s
               (unsigned long long)length, rn_reader_left(&reader));
     const struct rn_view text = rn_read_view(&reader, (size_t)length);
     const struct rn_view data = rn_read_view(&reader, rn_reader_left(&reader));
-    const rn_result parsed = rn_json_parse(text, shard->path, &header, err);
+    const rn_result parsed = rn_json_parse_strict(text, shard->path, &header, err);
     if (!rn_is_ok(parsed)) {
         return rn_fail_context(err, parsed, "safetensors header");
     }

@@ -65,9 +65,14 @@ const struct rn_tensor *rn_safetensors_find_prefixed(const struct rn_safetensors
                                                      const char *prefix, const char *rest);
 
 /* Checks the shape and converts to float32. RN_E_DATA naming file and tensor when the shape
- * differs, RN_E_UNSUPPORTED for another dtype. out holds the product of the shape. */
+ * differs, RN_E_UNSUPPORTED for another dtype. out holds the product
+ * of the shape. */
 RN_MUST rn_result rn_tensor_read(const struct rn_tensor *tensor, unsigned dimensions,
                                  const uint64_t *shape, float *out, struct rn_error *err);
+
+/* The same for weights of a model: RN_E_DATA with the tensor's name for NaN and infinity. */
+RN_MUST rn_result rn_tensor_read_finite(const struct rn_tensor *tensor, unsigned dimensions,
+                                        const uint64_t *shape, float *out, struct rn_error *err);
 
 /* find + read: RN_E_DATA "...: tensor X is missing" when absent. columns 0 reads a vector of rows
  * elements. */

@@ -6,6 +6,7 @@
 #include "base/guard.h"
 #include "trainer/ground/safetensors.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -48,6 +49,22 @@ static void convert(const struct rn_tensor *tensor, float *out)
             tensor->dtype == RN_DTYPE_BF16 ? (uint32_t)bits << 16 : single_of_half(bits);
         memcpy(&out[i], &single, sizeof single);
     }
+}
+
+/* A checkpoint of a run that diverged, or of a head initialised in half precision, holds NaN: it
+ * would go through every product and make one class of all records. */
+static rn_result check_finite(const struct rn_tensor *tensor, const float *values,
+                              struct rn_error *err)
+{
+    bool finite = true;
+
+    for (uint64_t i = 0; i < tensor->elements; i++) {
+        finite = finite && isfinite(values[i]);
+    }
+    RN_ENSURE(finite, err, RN_E_DATA,
+              "%s: tensor %.200s holds a value that is not a finite number (NaN or infinity)",
+              tensor->path, tensor->name);
+    return rn_ok();
 }
 
 /* The pages that lie in this tensor alone leave the process's resident set: they come back from the
@@ -99,6 +116,13 @@ rn_result rn_tensor_read(const struct rn_tensor *tensor, unsigned dimensions, co
     convert(tensor, out);
     release_pages(tensor);
     return rn_ok();
+}
+
+rn_result rn_tensor_read_finite(const struct rn_tensor *tensor, unsigned dimensions,
+                                const uint64_t *shape, float *out, struct rn_error *err)
+{
+    RN_TRY(rn_tensor_read(tensor, dimensions, shape, out, err));
+    return check_finite(tensor, out, err);
 }
 
 rn_result rn_safetensors_read(const struct rn_safetensors *file, const char *name, uint64_t rows,

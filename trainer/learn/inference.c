@@ -191,6 +191,17 @@ rn_result rn_learn_evaluate(struct rn_lanes *lanes, const struct rn_dataset *dat
     return rn_ok();
 }
 
+/* A class of NaN would be the first. */
+static rn_result check_logits(const float *logits, size_t count, size_t example,
+                              struct rn_error *err)
+{
+    for (size_t c = 0; c < count; c++) {
+        RN_ENSURE(isfinite(logits[c]), err, RN_E_ROUND_NUMERIC,
+                  "prediction: the logits of example %zu are not finite numbers", example + 1);
+    }
+    return rn_ok();
+}
+
 rn_result rn_learn_predict(struct rn_lanes *lanes, const struct rn_dataset *data,
                            const char *const *names, rn_prediction_fn each, void *context,
                            struct rn_error *err)
@@ -204,6 +215,7 @@ rn_result rn_learn_predict(struct rn_lanes *lanes, const struct rn_dataset *data
         RN_TRY(run_chunk(&chunk, data, first, chunk_size(count, first), err));
         for (uint32_t i = 0; i < chunk.count; i++) {
             const float *logits = chunk.logits + i * labels;
+            RN_TRY(check_logits(logits, labels, first + i, err));
             const uint32_t best = best_class(logits, labels);
             const struct rn_prediction prediction = {.index = first + i,
                                                      .label = best,

@@ -45,7 +45,7 @@ rn_result rn_encoder_tensor(const struct rn_encoder *encoder, const struct rn_sa
     RN_ENSURE(tensor != NULL, err, RN_E_DATA, "%s: tensor %s.%s is missing",
               rn_safetensors_file(tensors, 0), family, rest);
     const uint64_t shape[2] = {rows, cols};
-    return rn_tensor_read(tensor, cols == 0 ? 1 : 2, shape, out, err);
+    return rn_tensor_read_finite(tensor, cols == 0 ? 1 : 2, shape, out, err);
 }
 
 static void add_checksum(struct rn_encoder *encoder, const float *host, size_t count)

@@ -51,7 +51,12 @@ static rn_result check_text(const json_t *root, const char *name, const char *ke
 
 static rn_result check_arithmetic(const json_t *root, const char *name, struct rn_error *err)
 {
-    RN_TRY(check_text(root, name, "hidden_act", "gelu", err));
+    const char *activation = "gelu";
+    RN_TRY(rn_json_get_text(root, name, "hidden_act", &activation, err));
+    /* gelu_python is the same function, written out in Python. */
+    RN_ENSURE(strcmp(activation, "gelu") == 0 || strcmp(activation, "gelu_python") == 0, err,
+              RN_E_UNSUPPORTED, "%s: hidden_act %.40s is not supported (gelu is)", name,
+              activation);
     RN_TRY(check_text(root, name, "position_embedding_type", "absolute", err));
     for (size_t i = 0; i < RN_ARRAY_LENGTH(must_be_off); i++) {
         RN_ENSURE(rn_json_is_off(root, must_be_off[i]), err, RN_E_UNSUPPORTED,
@@ -128,6 +133,25 @@ static rn_result read_labels(const json_t *root, const char *name, struct rn_mod
                              err);
 }
 
+/* As in transformers: without problem_type one label means a regression. */
+static rn_result read_task(const json_t *root, const char *name, struct rn_model_config *out,
+                           struct rn_error *err)
+{
+    const char *type = NULL;
+
+    RN_TRY(rn_json_get_text(root, name, "problem_type", &type, err));
+    if (type == NULL) {
+        out->regression = out->label_count == 1;
+        return rn_ok();
+    }
+    out->regression = strcmp(type, "regression") == 0;
+    out->multi_label = strcmp(type, "multi_label_classification") == 0;
+    RN_ENSURE(out->regression || out->multi_label ||
+                  strcmp(type, "single_label_classification") == 0,
+              err, RN_E_UNSUPPORTED, "%s: problem_type %.40s is not known", name, type);
+    return rn_ok();
+}
+
 static rn_result read_all(const json_t *root, const char *name, struct rn_model_config *out,
                           struct rn_error *err)
 {
@@ -138,6 +162,7 @@ static rn_result read_all(const json_t *root, const char *name, struct rn_model_
     RN_TRY(read_shapes(root, name, &config, err));
     RN_TRY(read_numbers(root, name, &config, err));
     RN_TRY(read_labels(root, name, &config, err));
+    RN_TRY(read_task(root, name, &config, err));
     *out = config;
     return rn_ok();
 }

@@ -42,6 +42,9 @@ struct rn_model_config {
     float attention_dropout;
     /* Labels that the base model's own classifier knows: 0 when the file names none. */
     uint32_t label_count;
+    /* What problem_type, or a single label, says of the task. */
+    bool regression;
+    bool multi_label;
 };
 
 /* Reads dir/config.json. */

@@ -13,11 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Reading ------------------------------------------------------------------------------------
- */
+/* ---- Reading */
 
 struct reading {
     struct rn_added_token token;
+    size_t index; /* in the file's list */
+    bool known;   /* the vocabulary holds it */
     bool normalized;
     struct rn_buffer text; /* what to look for */
 };
@@ -31,7 +32,7 @@ static rn_result set_pattern(const char *content, const struct rn_tokenizer *tok
     rn_result result = rn_ok();
 
     if (out->normalized) {
-        result = rn_tokenizer_normalize(tokenizer, text, buffers, &text, err);
+        result = rn_normalizer_run(&tokenizer->normalizer, text, buffers, &text, err);
     }
     if (rn_is_ok(result)) {
         rn_buffer_append(&out->text, text.data, text.length);
@@ -62,6 +63,8 @@ static rn_result read_one(const json_t *entry, size_t index, const char *name,
               RN_TOKENIZER_TOKEN_BYTES_MAX);
     out->token.id = id;
     const uint32_t known = rn_vocabulary_find(&tokenizer->vocabulary, rn_view_text(content));
+    out->index = index;
+    out->known = known != RN_TOKEN_NONE;
     RN_ENSURE(known == RN_TOKEN_NONE || known == id, err, RN_E_DATA,
               "%s: added_tokens: entry %zu has id %u, but %u in model.vocab", name, index, id,
               known);
@@ -133,23 +136,30 @@ static void build_set(const struct reading *list, size_t count, bool normalized,
     }
 }
 
-/* Ids outside model.vocab are counted up from its size, as `tokenizers` does whatever the file
- * says; a file that says otherwise would give other ids there than here. */
-static rn_result check_ids(const struct reading *list, size_t count, const char *name,
-                           struct rn_tokenizer *tokenizer, const json_t *added,
-                           struct rn_error *err)
+static int compare_ids(const void *left, const void *right)
+{
+    const uint32_t a = ((const struct reading *)left)->token.id;
+    const uint32_t b = ((const struct reading *)right)->token.id;
+
+    return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/* Ids outside model.vocab are counted up from its size in the order of the ids that the file gives,
+ * as `tokenizers` does whatever they are; where the two differ the file would give other ids there
+ * than here. Sorts list by id. */
+static rn_result check_ids(struct reading *list, size_t count, const char *name,
+                           struct rn_tokenizer *tokenizer, struct rn_error *err)
 {
     uint32_t next = (uint32_t)tokenizer->vocabulary.count;
 
+    if (count > 1) {
+        qsort(list, count, sizeof *list, compare_ids);
+    }
     for (size_t i = 0; i < count; i++) {
         const uint32_t id = list[i].token.id;
-        const char *content =
-            json_string_value(json_object_get(json_array_get(added, i), "content"));
-        const bool known =
-            rn_vocabulary_find(&tokenizer->vocabulary, rn_view_text(content)) != RN_TOKEN_NONE;
-        RN_ENSURE(known || id == next, err, RN_E_DATA,
+        RN_ENSURE(list[i].known || id == next, err, RN_E_DATA,
                   "%s: added_tokens: entry %zu has id %u, expected %u after the vocabulary", name,
-                  i, id, next);
+                  list[i].index, id, next);
         if (id >= next) {
             next = id + 1;
         }
@@ -177,7 +187,7 @@ rn_result rn_added_read(const json_t *added, const char *name, struct rn_tokeniz
         result = read_one(json_array_get(added, i), i, name, tokenizer, &list[i], err);
     }
     if (rn_is_ok(result)) {
-        result = check_ids(list, count, name, tokenizer, added, err);
+        result = check_ids(list, count, name, tokenizer, err);
     }
     if (rn_is_ok(result)) {
         qsort(list, count, sizeof *list, compare_reading);

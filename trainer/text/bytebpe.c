@@ -25,8 +25,7 @@ static const char word_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|
 #define NOWHERE UINT32_MAX
 #define FREE_SLOT UINT64_MAX
 
-/* ---- Reading ------------------------------------------------------------------------------------
- */
+/* ---- Reading */
 
 /* GPT-2's byte alphabet: printable Latin-1 stands for itself, the rest is counted up from U+0100.
  */

@@ -10,99 +10,10 @@
 #include "base/guard.h"
 #include "trainer/ground/jsonfile.h"
 #include "trainer/text/tokenizerparts.h"
+#include "trainer/text/tokenizersettings.h"
+#include "trainer/text/vocabfiles.h"
 
 #include <string.h>
-
-/* ---- Normalizer */
-
-static rn_result add_step(struct rn_tokenizer *tokenizer, enum rn_normal_step step,
-                          const char *name, struct rn_error *err)
-{
-    RN_ENSURE(tokenizer->step_count < RN_NORMAL_STEPS_MAX, err, RN_E_DATA,
-              "%s: the normalizer has more than %d steps", name, RN_NORMAL_STEPS_MAX);
-    tokenizer->steps[tokenizer->step_count++] = step;
-    return rn_ok();
-}
-
-static rn_result read_bert_normalizer(const json_t *normalizer, const char *name,
-                                      struct rn_tokenizer *out, struct rn_error *err)
-{
-    bool clean = true;
-    bool cjk = true;
-    bool lowercase = true;
-
-    RN_TRY(rn_json_get_flag(normalizer, name, "clean_text", &clean, err));
-    RN_TRY(rn_json_get_flag(normalizer, name, "handle_chinese_chars", &cjk, err));
-    RN_TRY(rn_json_get_flag(normalizer, name, "lowercase", &lowercase, err));
-    bool accents = lowercase; /* null: follows lowercase */
-    RN_TRY(rn_json_get_flag(normalizer, name, "strip_accents", &accents, err));
-    if (clean) {
-        RN_TRY(add_step(out, RN_NORMAL_BERT_CLEAN, name, err));
-    }
-    if (cjk) {
-        RN_TRY(add_step(out, RN_NORMAL_BERT_CJK, name, err));
-    }
-    if (accents) {
-        RN_TRY(add_step(out, RN_NORMAL_BERT_ACCENTS, name, err));
-    }
-    return lowercase ? add_step(out, RN_NORMAL_LOWERCASE, name, err) : rn_ok();
-}
-
-static rn_result read_simple_normalizer(const json_t *normalizer, const char *name,
-                                        struct rn_tokenizer *out, struct rn_error *err)
-{
-    static const struct {
-        const char *type;
-        enum rn_normal_step step;
-    } simple[] = {
-        {"NFC", RN_NORMAL_NFC},
-        {"NFD", RN_NORMAL_NFD},
-        {"Lowercase", RN_NORMAL_LOWERCASE},
-    };
-    const char *type = json_string_value(json_object_get(normalizer, "type"));
-
-    RN_ENSURE(type != NULL, err, RN_E_DATA, "%s: a normalizer has no type", name);
-    if (strcmp(type, "BertNormalizer") == 0) {
-        return read_bert_normalizer(normalizer, name, out, err);
-    }
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(simple); i++) {
-        if (strcmp(type, simple[i].type) == 0) {
-            return add_step(out, simple[i].step, name, err);
-        }
-    }
-    return rn_fail(err, RN_E_UNSUPPORTED, "%s: normalizer %.40s is not supported", name, type);
-}
-
-static rn_result read_normalizer(const json_t *normalizer, const char *name,
-                                 struct rn_tokenizer *out, struct rn_error *err)
-{
-    const char *type = json_string_value(json_object_get(normalizer, "type"));
-
-    if (normalizer == NULL || json_is_null(normalizer)) {
-        return rn_ok();
-    }
-    if (type == NULL || strcmp(type, "Sequence") != 0) {
-        return read_simple_normalizer(normalizer, name, out, err);
-    }
-    const json_t *list = json_object_get(normalizer, "normalizers");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        RN_TRY(read_simple_normalizer(json_array_get(list, i), name, out, err));
-    }
-    return rn_ok();
-}
-
-rn_result rn_tokenizer_normalize(const struct rn_tokenizer *tokenizer, struct rn_view text,
-                                 struct rn_buffer buffers[static 2], struct rn_view *out_text,
-                                 struct rn_error *err)
-{
-    for (size_t i = 0; i < tokenizer->step_count; i++) {
-        struct rn_buffer *to = &buffers[i % 2];
-        RN_TRY(rn_unicode_transform(tokenizer->steps[i], text, to, err));
-        text = rn_buffer_view(to);
-    }
-    *out_text = text;
-    return rn_ok();
-}
 
 /* ---- Reading */
 
@@ -124,8 +35,7 @@ static rn_result read_model(const json_t *root, const char *name, struct rn_toke
                             struct rn_error *err)
 {
     const json_t *model = json_object_get(root, "model");
-    const json_t *before = json_object_get(root, "pre_tokenizer");
-    const char *before_type = json_string_value(json_object_get(before, "type"));
+    const json_t *byte_level = NULL;
 
     RN_ENSURE(json_is_object(model), err, RN_E_DATA, "%s: model is missing", name);
     const char *type = model_type(model);
@@ -133,16 +43,19 @@ static rn_result read_model(const json_t *root, const char *name, struct rn_toke
     RN_ENSURE(out->is_wordpiece || strcmp(type, "BPE") == 0, err, RN_E_UNSUPPORTED,
               "%s: tokenizer model %.40s is not supported (WordPiece and byte-level BPE are)", name,
               type);
-    const char *wanted = out->is_wordpiece ? "BertPreTokenizer" : "ByteLevel";
-    RN_ENSURE(before_type != NULL && strcmp(before_type, wanted) == 0, err, RN_E_UNSUPPORTED,
-              "%s: pre_tokenizer %.40s is not supported for %s (%s is)", name,
-              before_type == NULL ? "(none)" : before_type, type, wanted);
+    RN_TRY(rn_presplit_read(json_object_get(root, "pre_tokenizer"), name, &out->presplit,
+                            &byte_level, err));
+    RN_ENSURE(out->is_wordpiece == (byte_level == NULL), err, RN_E_UNSUPPORTED,
+              out->is_wordpiece ? "%s: pre_tokenizer ByteLevel is not supported for WordPiece"
+                                : "%s: pre_tokenizer: BPE is supported with ByteLevel as the last "
+                                  "step alone",
+              name);
     RN_TRY(rn_vocabulary_read(json_object_get(model, "vocab"), name, &out->vocabulary, err));
     out->id_limit = out->vocabulary.id_limit;
     if (out->is_wordpiece) {
         return rn_wordpiece_read(model, name, &out->vocabulary, &out->wordpiece, err);
     }
-    return rn_bytebpe_read(model, before, name, &out->vocabulary, &out->bpe, err);
+    return rn_bytebpe_read(model, byte_level, name, &out->vocabulary, &out->bpe, err);
 }
 
 /* A special token of the template must be an id that some text could have. */
@@ -165,7 +78,12 @@ static rn_result check_template(const struct rn_tokenizer *tokenizer, const char
 static rn_result read_all(const json_t *root, const char *name, struct rn_tokenizer *out,
                           struct rn_error *err)
 {
-    RN_TRY(read_normalizer(json_object_get(root, "normalizer"), name, out, err));
+    const char *version = "1.0";
+
+    RN_TRY(rn_json_get_text(root, name, "version", &version, err));
+    RN_ENSURE(strcmp(version, "1.0") == 0, err, RN_E_UNSUPPORTED,
+              "%s: version %.20s is not known (1.0 is)", name, version);
+    RN_TRY(rn_normalizer_read(json_object_get(root, "normalizer"), name, &out->normalizer, err));
     RN_TRY(read_model(root, name, out, err));
     RN_TRY(rn_added_read(json_object_get(root, "added_tokens"), name, out, err));
     RN_TRY(rn_template_read(json_object_get(root, "post_processor"), name, &out->post, err));
@@ -192,48 +110,46 @@ rn_result rn_tokenizer_parse(struct rn_view json, const char *name, struct rn_to
     return make(root, name, out, err);
 }
 
-/* transformers lets some fields of tokenizer_config.json override tokenizer.json. Where the two
- * differ it would give other ids than the file itself, so neither is guessed. */
-static rn_result check_override(const json_t *config, const char *key, const json_t *part,
-                                const char *field, const char *path, struct rn_error *err)
-{
-    const json_t *wanted = json_object_get(config, key);
-    const json_t *actual = json_object_get(part, field);
-
-    RN_ENSURE(!json_is_boolean(wanted) || !json_is_boolean(actual) || json_equal(wanted, actual),
-              err, RN_E_DATA, "%s: %s contradicts %s of tokenizer.json; make them agree", path, key,
-              field);
-    return rn_ok();
-}
-
-static rn_result check_overrides(const char *dir, const json_t *root, struct rn_error *err)
-{
-    RN_CLEANUP(rn_json_cleanup) json_t *config = NULL;
-    const json_t *normalizer = json_object_get(root, "normalizer");
-    const json_t *before = json_object_get(root, "pre_tokenizer");
-    char path[RN_PATH_MAX];
-
-    RN_TRY(rn_path_join(path, dir, "tokenizer_config.json", err));
-    if (!rn_file_exists(path)) {
-        return rn_ok();
-    }
-    RN_TRY(rn_json_read(path, RN_TOKENIZER_BYTES_MAX, &config, err));
-    RN_TRY(check_override(config, "do_lower_case", normalizer, "lowercase", path, err));
-    RN_TRY(check_override(config, "strip_accents", normalizer, "strip_accents", path, err));
-    RN_TRY(check_override(config, "tokenize_chinese_chars", normalizer, "handle_chinese_chars",
-                          path, err));
-    return check_override(config, "add_prefix_space", before, "add_prefix_space", path, err);
-}
-
-rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out, struct rn_error *err)
+static rn_result open_with(const char *dir, struct rn_tokenizer_settings *settings,
+                           struct rn_tokenizer **out, struct rn_error *err)
 {
     RN_CLEANUP(rn_json_cleanup) json_t *root = NULL;
     char path[RN_PATH_MAX];
 
     RN_TRY(rn_path_join(path, dir, "tokenizer.json", err));
-    RN_TRY(rn_json_read(path, RN_TOKENIZER_BYTES_MAX, &root, err));
-    RN_TRY(check_overrides(dir, root, err));
-    return make(root, path, out, err);
+    const bool old = !rn_file_exists(path) && rn_vocabfiles_exist(dir);
+    RN_TRY(old ? rn_vocabfiles_read(dir, settings, &root, err)
+               : rn_json_read(path, RN_TOKENIZER_BYTES_MAX, &root, err));
+    RN_TRY(rn_tokenizer_settings_apply(dir, settings, root, err));
+    if (old) {
+        rn_vocabfiles_add_specials(settings, root);
+    }
+    RN_TRY(make(root, path, out, err));
+    (*out)->truncate_left = settings->truncate_left;
+    (*out)->plain_types = settings->plain_types;
+    return rn_ok();
+}
+
+rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out, struct rn_error *err)
+{
+    struct rn_tokenizer_settings settings;
+
+    rn_result result = rn_tokenizer_settings_read(dir, &settings, err);
+    if (rn_is_ok(result)) {
+        result = open_with(dir, &settings, out, err);
+    }
+    rn_tokenizer_settings_clear(&settings);
+    return result;
+}
+
+rn_result rn_tokenizer_length_max(const char *dir, uint32_t *out, struct rn_error *err)
+{
+    struct rn_tokenizer_settings settings;
+
+    const rn_result result = rn_tokenizer_settings_read(dir, &settings, err);
+    *out = settings.length_max;
+    rn_tokenizer_settings_clear(&settings);
+    return result;
 }
 
 void rn_tokenizer_free(struct rn_tokenizer *tokenizer)
@@ -241,6 +157,7 @@ void rn_tokenizer_free(struct rn_tokenizer *tokenizer)
     if (tokenizer == NULL) {
         return;
     }
+    rn_normalizer_clear(&tokenizer->normalizer);
     rn_vocabulary_clear(&tokenizer->vocabulary);
     rn_wordpiece_clear(&tokenizer->wordpiece);
     rn_bytebpe_clear(&tokenizer->bpe);
@@ -267,15 +184,35 @@ size_t rn_tokenizer_specials(const struct rn_tokenizer *tokenizer, bool pair)
 
 /* ---- Encoding */
 
+/* What one word of the pre-tokenizer needs. */
+struct encoding_word {
+    const struct rn_tokenizer *tokenizer;
+    struct rn_tokenizer_scratch *scratch;
+    struct rn_ids *out;
+};
+
+static rn_result encode_word(void *context, struct rn_view word, struct rn_error *err)
+{
+    const struct encoding_word *to = context;
+    const struct rn_tokenizer *tokenizer = to->tokenizer;
+    struct rn_tokenizer_scratch *scratch = to->scratch;
+
+    if (!tokenizer->is_wordpiece) {
+        return rn_bytebpe_encode(&tokenizer->bpe, word, &scratch->word, &scratch->bpe, to->out,
+                                 err);
+    }
+    rn_wordpiece_encode(&tokenizer->wordpiece, &tokenizer->vocabulary, word, &scratch->word,
+                        to->out);
+    return rn_ok();
+}
+
 static rn_result encode_plain(const struct rn_tokenizer *tokenizer, struct rn_view text,
                               struct rn_tokenizer_scratch *scratch, struct rn_ids *out,
                               struct rn_error *err)
 {
-    if (!tokenizer->is_wordpiece) {
-        return rn_bytebpe_encode(&tokenizer->bpe, text, &scratch->word, &scratch->bpe, out, err);
-    }
-    rn_wordpiece_encode(&tokenizer->wordpiece, &tokenizer->vocabulary, text, &scratch->word, out);
-    return rn_ok();
+    struct encoding_word to = {tokenizer, scratch, out};
+
+    return rn_presplit_walk(&tokenizer->presplit, text, encode_word, &to, err);
 }
 
 static rn_result encode_normalized(const struct rn_tokenizer *tokenizer, struct rn_view text,
@@ -315,7 +252,7 @@ static rn_result encode_text(const struct rn_tokenizer *tokenizer, struct rn_vie
             continue;
         }
         struct rn_view normal = rn_view_of(text.data + piece.start, piece.end - piece.start);
-        RN_TRY(rn_tokenizer_normalize(tokenizer, normal, scratch->normal, &normal, err));
+        RN_TRY(rn_normalizer_run(&tokenizer->normalizer, normal, scratch->normal, &normal, err));
         RN_TRY(encode_normalized(tokenizer, normal, scratch, out, err));
     }
     return rn_ok();
@@ -338,9 +275,10 @@ static void append_run(struct rn_encoding *out, const uint32_t *ids, size_t coun
     out->length = needed;
 }
 
-static void fill_template(const struct rn_template *post, bool pair, const struct rn_ids ids[2],
-                          const size_t kept[2], struct rn_encoding *out)
+static void fill_template(const struct rn_tokenizer *tokenizer, bool pair,
+                          const struct rn_ids ids[2], const size_t kept[2], struct rn_encoding *out)
 {
+    const struct rn_template *post = &tokenizer->post;
     const struct rn_template_item *items = pair ? post->pair : post->single;
     const size_t count = pair ? post->pair_count : post->single_count;
 
@@ -351,7 +289,12 @@ static void fill_template(const struct rn_template *post, bool pair, const struc
             continue;
         }
         const size_t which = items[i].kind == RN_TEMPLATE_FIRST ? 0 : 1;
-        append_run(out, ids[which].data, kept[which], items[i].type_id);
+        const size_t cut = tokenizer->truncate_left ? ids[which].length - kept[which] : 0;
+        append_run(out, kept[which] == 0 ? NULL : ids[which].data + cut, kept[which],
+                   items[i].type_id);
+    }
+    if (tokenizer->plain_types && out->length > 0) {
+        memset(out->type_ids, 0, out->length);
     }
 }
 
@@ -380,7 +323,7 @@ rn_result rn_tokenizer_encode(const struct rn_tokenizer *tokenizer, struct rn_vi
     } else if (max_length > 0 && kept[0] > room) {
         kept[0] = room;
     }
-    fill_template(&tokenizer->post, pair, scratch->ids, kept, out);
+    fill_template(tokenizer, pair, scratch->ids, kept, out);
     return rn_ok();
 }
 

@@ -4,12 +4,14 @@
  *
  * Supported:
  *   model           WordPiece; BPE on bytes (merges as "a b" or ["a","b"], dropout null or 0)
- *   normalizer      none, BertNormalizer, NFC, NFD, Lowercase, Sequence of these
- *   pre_tokenizer   BertPreTokenizer (WordPiece), ByteLevel (BPE)
- *   post_processor  none, BertProcessing, RobertaProcessing, TemplateProcessing, ByteLevel
- *   added_tokens    special and plain ones, with lstrip, rstrip, single_word, normalized
- * Anything else is refused by its name with RN_E_UNSUPPORTED. "truncation" and "padding" of the
- * file are ignored: the caller's max_length rules, as in transformers.
+ *   normalizer      none, BertNormalizer, NFC, NFD, NFKC, NFKD, StripAccents, Lowercase, Strip,
+ * Replace of a String, Sequence of these (normalizer.h) pre_tokenizer   none, BertPreTokenizer,
+ * Whitespace, WhitespaceSplit, Digits, Punctuation, Sequence of these (presplit.h); BPE: ByteLevel
+ * alone or last post_processor  none, BertProcessing, RobertaProcessing, TemplateProcessing,
+ * ByteLevel added_tokens    special and plain ones, with lstrip, rstrip, single_word, normalized
+ * Anything else is refused by its name with RN_E_UNSUPPORTED. Of "truncation" only the direction
+ * counts, and "padding" does not: the caller's max_length rules, as in transformers. What stands
+ * beside the file: tokenizersettings.h.
  *
  * A tokenizer does not change after it was opened; several threads may encode with one, each with
  * its own struct rn_encoding.
@@ -41,11 +43,14 @@ struct rn_encoding {
 };
 void rn_encoding_clear(struct rn_encoding *encoding);
 
-/* Reads dir/tokenizer.json. A tokenizer_config.json beside it that contradicts it (do_lower_case,
- * strip_accents, tokenize_chinese_chars, add_prefix_space) is RN_E_DATA. */
+/* Reads dir/tokenizer.json, or where there is none vocab.txt (BERT) or vocab.json and merges.txt
+ * (RoBERTa), and the settings beside it; RN_E_DATA where they contradict each other.
+ */
 RN_MUST rn_result rn_tokenizer_open(const char *dir, struct rn_tokenizer **out,
                                     struct rn_error *err);
-/* The same from bytes; name is the file's name for error sentences. */
+/* model_max_length of dir/tokenizer_config.json; 0 when it states no limit. */
+RN_MUST rn_result rn_tokenizer_length_max(const char *dir, uint32_t *out, struct rn_error *err);
+/* The same from bytes, without settings; name is the file's name for error sentences. */
 RN_MUST rn_result rn_tokenizer_parse(struct rn_view json, const char *name,
                                      struct rn_tokenizer **out, struct rn_error *err);
 void rn_tokenizer_free(struct rn_tokenizer *tokenizer);
@@ -58,9 +63,9 @@ uint32_t rn_tokenizer_vocabulary(const struct rn_tokenizer *tokenizer);
 size_t rn_tokenizer_specials(const struct rn_tokenizer *tokenizer, bool pair);
 
 /* ids of first, or of the pair when second is not NULL, with the special tokens of the
- * post-processor. Longer than max_length: tokens are cut at the right end, of the longer text first
- * (transformers' "longest_first"). max_length 0 means no limit.
- * RN_E_DATA for invalid UTF-8 or too long a text (without naming the text), RN_E_USAGE when
+ * post-processor. Longer than max_length: tokens are cut at the right end (or the left, as the
+ * settings say), of the longer text first (transformers' "longest_first"). max_length 0 means no
+ * limit. RN_E_DATA for invalid UTF-8 or too long a text (without naming the text), RN_E_USAGE when
  * max_length cannot hold the special tokens. */
 RN_MUST rn_result rn_tokenizer_encode(const struct rn_tokenizer *tokenizer, struct rn_view first,
                                       const struct rn_view *second, size_t max_length,

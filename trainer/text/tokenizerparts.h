@@ -6,6 +6,8 @@
 #ifndef RN_TRAINER_TOKENIZERPARTS_H
 #define RN_TRAINER_TOKENIZERPARTS_H
 
+#include "trainer/text/normalizer.h"
+#include "trainer/text/presplit.h"
 #include "trainer/text/tokenizer.h"
 #include "trainer/text/unicodetext.h"
 
@@ -16,7 +18,6 @@ struct pcre2_real_code_8;
 struct pcre2_real_match_data_8;
 
 #define RN_TOKEN_NONE UINT32_MAX
-#define RN_NORMAL_STEPS_MAX 16
 
 /* ---- Token text to id ------------------------------------------------------------------------ */
 
@@ -41,8 +42,7 @@ void rn_vocabulary_clear(struct rn_vocabulary *vocabulary);
 /* RN_TOKEN_NONE when absent. */
 uint32_t rn_vocabulary_find(const struct rn_vocabulary *vocabulary, struct rn_view token);
 
-/* ---- Growing list of ids ----------------------------------------------------------------------
- */
+/* ---- Growing list of ids */
 
 struct rn_ids {
     uint32_t *data;
@@ -51,8 +51,7 @@ struct rn_ids {
 };
 void rn_ids_append(struct rn_ids *ids, uint32_t id);
 
-/* ---- Models ------------------------------------------------------------------------------------
- */
+/* ---- Models */
 
 struct rn_wordpiece {
     uint32_t unknown;
@@ -64,9 +63,9 @@ RN_MUST rn_result rn_wordpiece_read(const json_t *model, const char *name,
                                     const struct rn_vocabulary *vocabulary,
                                     struct rn_wordpiece *out, struct rn_error *err);
 void rn_wordpiece_clear(struct rn_wordpiece *model);
-/* Splits a text at white space and punctuation (BertPreTokenizer), then longest match first. */
+/* One word, longest match first. */
 void rn_wordpiece_encode(const struct rn_wordpiece *model, const struct rn_vocabulary *vocabulary,
-                         struct rn_view text, struct rn_buffer *word, struct rn_ids *out);
+                         struct rn_view word, struct rn_buffer *buffer, struct rn_ids *out);
 
 struct rn_merge {
     uint64_t pair; /* left id << 32 | right id; UINT64_MAX: free slot */
@@ -112,8 +111,7 @@ RN_MUST rn_result rn_bytebpe_encode(const struct rn_bytebpe *model, struct rn_vi
                                     struct rn_ids *out, struct rn_error *err);
 void rn_bpe_scratch_clear(struct rn_bpe_scratch *scratch);
 
-/* ---- Added tokens ------------------------------------------------------------------------------
- */
+/* ---- Added tokens */
 
 struct rn_added_token {
     uint32_t id;
@@ -147,8 +145,7 @@ struct rn_added_walk rn_added_walk_start(const struct rn_added_set *set, struct 
 /* False at the end. Empty pieces are left out. */
 bool rn_added_walk_next(struct rn_added_walk *walk, struct rn_added_piece *out);
 
-/* ---- Post-processor -----------------------------------------------------------------------------
- */
+/* ---- Post-processor */
 
 enum rn_template_kind { RN_TEMPLATE_FIRST, RN_TEMPLATE_SECOND, RN_TEMPLATE_SPECIAL };
 struct rn_template_item {
@@ -175,14 +172,16 @@ void rn_truncate_longest_first(size_t room, size_t *first, size_t *second);
 struct rn_tokenizer {
     struct rn_vocabulary vocabulary;
     uint32_t id_limit;
-    enum rn_normal_step steps[RN_NORMAL_STEPS_MAX];
-    size_t step_count;
+    struct rn_normalizer normalizer;
+    struct rn_presplit presplit;
     bool is_wordpiece;
     struct rn_wordpiece wordpiece;
     struct rn_bytebpe bpe;
     struct rn_added_set plain;      /* looked for in the raw text */
     struct rn_added_set normalized; /* looked for in the normalised text */
     struct rn_template post;
+    bool truncate_left;
+    bool plain_types; /* every type id is 0 */
 };
 
 struct rn_tokenizer_scratch {
@@ -192,12 +191,7 @@ struct rn_tokenizer_scratch {
     struct rn_ids ids[2];
 };
 
-/* tokenizer->steps and the vocabulary must stand. */
+/* tokenizer->normalizer and the vocabulary must stand. */
 RN_MUST rn_result rn_added_read(const json_t *added, const char *name,
                                 struct rn_tokenizer *tokenizer, struct rn_error *err);
-/* Runs the steps over text; *out_text is in one of the two buffers, or text itself. */
-RN_MUST rn_result rn_tokenizer_normalize(const struct rn_tokenizer *tokenizer, struct rn_view text,
-                                         struct rn_buffer buffers[static 2],
-                                         struct rn_view *out_text, struct rn_error *err);
-
 #endif

@@ -137,6 +137,13 @@ static bool is_mark(uint32_t point)
     return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME;
 }
 
+bool rn_unicode_is_numeric(uint32_t point)
+{
+    const utf8proc_category_t c = category(point);
+
+    return c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO;
+}
+
 bool rn_unicode_is_word(uint32_t point)
 {
     const utf8proc_category_t c = category(point);
@@ -224,6 +231,11 @@ static void transform_point(enum rn_normal_step step, uint32_t point, struct rn_
     case RN_NORMAL_LOWERCASE:
         append_lower(out, point);
         return;
+    case RN_NORMAL_STRIP_ACCENTS:
+        if (!is_mark(point)) {
+            append_point(out, point);
+        }
+        return;
     case RN_NORMAL_BERT_ACCENTS:
         if (!is_accent(point)) {
             append_point(out, point);
@@ -271,7 +283,11 @@ static bool is_normal_form(enum rn_normal_step step)
 
 static utf8proc_option_t form_options(enum rn_normal_step step)
 {
-    return UTF8PROC_STABLE | (step == RN_NORMAL_NFC ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE);
+    const bool composes = step == RN_NORMAL_NFC || step == RN_NORMAL_NFKC;
+    const bool compatible = step == RN_NORMAL_NFKC || step == RN_NORMAL_NFKD;
+
+    return UTF8PROC_STABLE | (composes ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
+           (compatible ? UTF8PROC_COMPAT : 0);
 }
 
 static void transform_all(enum rn_normal_step step, struct rn_view text, struct rn_buffer *out)

@@ -23,17 +23,22 @@ uint32_t rn_utf8_before(struct rn_view text, size_t end, size_t *out_start);
 bool rn_unicode_is_space(uint32_t point);
 /* \w of Rust's regex: alphabetic, mark, decimal digit, connector, join control. */
 bool rn_unicode_is_word(uint32_t point);
+/* Category N, as Rust's char::is_numeric. */
+bool rn_unicode_is_numeric(uint32_t point);
 /* ASCII punctuation (symbols such as $ and + included), or category P. */
 bool rn_unicode_is_punctuation(uint32_t point);
 
 /* One step of a normalizer. */
 enum rn_normal_step {
-    RN_NORMAL_BERT_CLEAN,   /* drop NUL, U+FFFD and category C; any white space becomes ' ' */
-    RN_NORMAL_BERT_CJK,     /* ' ' on both sides of a CJK ideograph */
-    RN_NORMAL_BERT_ACCENTS, /* NFD, then drop category Mn */
-    RN_NORMAL_LOWERCASE,    /* full lower-case mapping, character by character */
+    RN_NORMAL_BERT_CLEAN,    /* drop NUL, U+FFFD and category C; any white space becomes ' ' */
+    RN_NORMAL_BERT_CJK,      /* ' ' on both sides of a CJK ideograph */
+    RN_NORMAL_BERT_ACCENTS,  /* NFD, then drop category Mn */
+    RN_NORMAL_LOWERCASE,     /* full lower-case mapping, character by character */
+    RN_NORMAL_STRIP_ACCENTS, /* drop category M */
     RN_NORMAL_NFC,
     RN_NORMAL_NFD,
+    RN_NORMAL_NFKC,
+    RN_NORMAL_NFKD,
 };
 
 /* Replaces out by the transformed text. RN_E_DATA when it grows beyond out's maximum. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * WordPiece with BERT's pre-tokenizer: words at white space, every punctuation mark a word of its
- * own, then the longest known piece first; a word with an unknown rest is unknown as a whole.
+ * WordPiece: the longest known piece of a word first; a word with an unknown rest is unknown as a
+ * whole.
  */
 #include "trainer/text/tokenizerparts.h"
 
@@ -70,13 +70,22 @@ static uint32_t longest_piece(const struct rn_wordpiece *model,
     return RN_TOKEN_NONE;
 }
 
-static void encode_word(const struct rn_wordpiece *model, const struct rn_vocabulary *vocabulary,
-                        struct rn_view word, size_t characters, struct rn_buffer *buffer,
-                        struct rn_ids *out)
+static size_t count_characters(struct rn_view word)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < word.length; i++) {
+        count += (word.data[i] & 0xc0) != 0x80 ? 1 : 0;
+    }
+    return count;
+}
+
+void rn_wordpiece_encode(const struct rn_wordpiece *model, const struct rn_vocabulary *vocabulary,
+                         struct rn_view word, struct rn_buffer *buffer, struct rn_ids *out)
 {
     const size_t start = out->length;
 
-    if (characters > model->characters_max) {
+    if (count_characters(word) > model->characters_max) {
         rn_ids_append(out, model->unknown);
         return;
     }
@@ -91,35 +100,5 @@ static void encode_word(const struct rn_wordpiece *model, const struct rn_vocabu
         }
         rn_ids_append(out, id);
         at += used;
-    }
-}
-
-void rn_wordpiece_encode(const struct rn_wordpiece *model, const struct rn_vocabulary *vocabulary,
-                         struct rn_view text, struct rn_buffer *word, struct rn_ids *out)
-{
-    size_t start = 0;
-    size_t characters = 0;
-
-    for (size_t at = 0; at < text.length;) {
-        const size_t here = at;
-        const uint32_t point = rn_utf8_next(text, &at);
-        const bool space = rn_unicode_is_space(point);
-        if (!space && !rn_unicode_is_punctuation(point)) {
-            characters++;
-            continue;
-        }
-        if (here > start) {
-            encode_word(model, vocabulary, rn_view_of(text.data + start, here - start), characters,
-                        word, out);
-        }
-        if (!space) {
-            encode_word(model, vocabulary, rn_view_of(text.data + here, at - here), 1, word, out);
-        }
-        start = at;
-        characters = 0;
-    }
-    if (text.length > start) {
-        encode_word(model, vocabulary, rn_view_of(text.data + start, text.length - start),
-                    characters, word, out);
     }
 }

@@ -117,6 +117,7 @@ static rn_result file_count(struct rn_trainer *trainer, const char *directory, c
     const struct rn_data_spec spec = {
         .path = path,
         .format = rn_site_format_name(data->format),
+        .encoding = rn_site_encoding_name(data->encoding),
         .text_column = data->text,
         .pair_column = data->pair[0] == '\0' ? NULL : data->pair,
         .label_column = data->label,
