@@ -60,7 +60,7 @@ size_t rn_onednn_slices(const struct rn_onednn_matrix *matrix);
 RN_MUST rn_result rn_onednn_lane_new(struct rn_onednn *onednn, size_t width,
                                      struct rn_onednn_lane **out, struct rn_error *err);
 size_t rn_onednn_lane_strip(const struct rn_onednn_lane *lane); /* rn_onednn_strip of its owner */
-void rn_onednn_lane_free(struct rn_onednn_lane *lane); /* accepts NULL */
+void rn_onednn_lane_free(struct rn_onednn_lane *lane);          /* accepts NULL */
 /* [strip][depth padded]: room for rows that must be copied. */
 uint16_t *rn_onednn_rows(struct rn_onednn_lane *lane);
 
