@@ -160,7 +160,7 @@ static rn_result settle(struct rn_trainer *trainer, const struct rn_trainer_spec
     }
     RN_TRY(settle_labels(trainer, spec, model, err));
     RN_TRY(settle_length(trainer, model, err));
-    RN_TRY(rn_kernels_find(spec->backend, &trainer->kernels, err));
+    RN_TRY(rn_kernels_find_by(spec->backend, spec->kernels, &trainer->kernels, err));
     trainer->threads = settle_threads(spec, trainer->kernels);
     return trainer->kernels->device_open(&trainer->device, err);
 }

@@ -100,7 +100,8 @@ static void print_loss(const char *name, double loss)
 }
 
 static void print_report(const struct train_settings *s, const struct rn_command *command,
-                         const struct rn_train_report *report, const struct rn_metrics *dev)
+                         const struct rn_train_report *report, const struct rn_metrics *dev,
+                         const struct rn_trainer_facts *facts)
 {
     const double mean = report->examples == 0 ? NAN : report->loss_sum / (double)report->examples;
     const double speed = report->seconds > 0 ? (double)report->tokens / report->seconds : 0;
@@ -121,6 +122,10 @@ static void print_report(const struct train_settings *s, const struct rn_command
         }
         printf(", \"adapter\": ");
         rn_json_text_print(s->out);
+        printf(", \"kernels\": ");
+        rn_json_text_print(facts->kernels);
+        printf(", \"measured\": ");
+        rn_json_text_print(facts->measured);
         printf("}\n");
         return;
     }
@@ -139,6 +144,8 @@ static void print_report(const struct train_settings *s, const struct rn_command
     if (dev != NULL) {
         rn_metrics_print_text(dev);
     }
+    printf("kernels: %s %s%s%s\n", facts->backend, facts->kernels,
+           facts->measured[0] != '\0' ? ", measured " : "", facts->measured);
     printf("adapter: %s\n", s->out);
 }
 
@@ -203,6 +210,7 @@ static rn_result finish(const struct train_settings *s, const struct rn_command 
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer provenance = {0};
     struct rn_metrics dev;
+    struct rn_trainer_facts facts;
     RN_TRY(provenance_text(s, trained, &provenance, err));
     RN_TRY(rn_trainer_save(session->trainer, s->out, rn_buffer_text(&provenance), err));
     if (s->dev != NULL) {
@@ -215,7 +223,8 @@ static rn_result finish(const struct train_settings *s, const struct rn_command 
                         "use. Try a lower --lr, --warmup-steps or --clip",
                         report.loss_first, report.loss_last);
     }
-    print_report(s, command, &report, s->dev == NULL ? NULL : &dev);
+    rn_trainer_facts(session->trainer, &facts);
+    print_report(s, command, &report, s->dev == NULL ? NULL : &dev, &facts);
     return rn_ok();
 }
 
