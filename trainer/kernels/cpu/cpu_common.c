@@ -71,6 +71,15 @@ size_t rn_cpu_dot_halves(size_t length, size_t head_dim)
     return 9 * s * d + s * s + RN_CPU_DOT_STRIP * (6 * s + 2 * d) + 4 * s;
 }
 
+size_t rn_cpu_block_k(size_t l2)
+{
+    const size_t held = l2 / 8 * 7 / (sizeof(float) * (RN_CPU_BLOCK_M + RN_CPU_PANEL));
+    const size_t whole = held / 128 * 128;
+    return whole < RN_CPU_BLOCK_K_MIN   ? RN_CPU_BLOCK_K_MIN
+           : whole > RN_CPU_BLOCK_K_MAX ? RN_CPU_BLOCK_K_MAX
+                                        : whole;
+}
+
 static void lane_add_tiles(struct rn_lane *lane, const struct rn_device *device, size_t width)
 {
     lane->tiles = device->tiles;
@@ -100,7 +109,8 @@ rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits 
     if (device->tiles != NULL) {
         lane_add_tiles(lane, device, limits->width);
     }
-    lane->packed = rn_alloc((size_t)RN_CPU_BLOCK_M * RN_CPU_BLOCK_K, sizeof(float));
+    lane->block_k = rn_cpu_block_k(rn_cpu_features()->l2);
+    lane->packed = rn_alloc(RN_CPU_BLOCK_M * lane->block_k + RN_CPU_PACK_SLACK, sizeof(float));
     lane->sums = rn_alloc(round_up(limits->width, RN_CPU_PANEL) * RN_CPU_BLOCK_M, sizeof(float));
     lane->attend = rn_alloc(rn_cpu_attend_floats(limits->length, limits->head_dim), sizeof(float));
     lane->row = rn_alloc(round_up(limits->width, 16), sizeof(float));

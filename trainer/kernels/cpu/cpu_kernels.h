@@ -16,9 +16,14 @@
 #include "trainer/kernels/cpu/cpu_tiles.h"
 #include "trainer/kernels/host.h"
 
-#define RN_CPU_PANEL 32    /* columns of a weight panel */
-#define RN_CPU_BLOCK_K 512 /* k per pass over packed rows; sums go on across passes */
-#define RN_CPU_BLOCK_M 192 /* rows packed at once; a multiple of every tile height */
+#define RN_CPU_PANEL 32      /* columns of a weight panel */
+#define RN_CPU_BLOCK_M 192   /* rows packed at once; a multiple of every tile height */
+#define RN_CPU_PACK_SLACK 16 /* floats behind the packed rows */
+/* k per pass over packed rows, sums going on across passes, so that no bit depends on it: as many
+ * as let a block of packed rows and a panel's part have seven eighths of the second-level cache. */
+#define RN_CPU_BLOCK_K_MIN 256
+#define RN_CPU_BLOCK_K_MAX 2048
+size_t rn_cpu_block_k(size_t l2);
 
 struct rn_onednn;
 struct rn_onednn_matrix;
@@ -45,8 +50,9 @@ struct rn_weight {
 };
 
 struct rn_lane {
-    float *packed;  /* [BLOCK_K][rows of a tile] per tile, BLOCK_M rows */
-    float *sums;    /* [panels][BLOCK_M][32] */
+    size_t block_k; /* rn_cpu_block_k */
+    float *packed;  /* [block_k][rows of a tile] per tile, BLOCK_M rows; slack */
+    float *sums;    /* [panels][BLOCK_M][32]; the first panel's alone where k is one pass */
     float *attend;  /* attention scratch, see cpu_attention.h */
     float *row;     /* [width] */
     uint16_t *dots; /* scratch of cpu_attention_dot.h; there with oneDNN and tiles */

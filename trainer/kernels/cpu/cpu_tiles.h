@@ -28,11 +28,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RN_TILE_BLOCK ((size_t)32)      /* rows and columns of a block of sums */
-#define RN_TILE_DEPTH ((size_t)32)      /* of a step */
-#define RN_TILE_STEP ((size_t)1024)     /* elements of a step, of a group and of a panel alike */
-#define RN_TILE_STRIP_MAX ((size_t)256) /* rows of a strip, at most; a multiple of RN_TILE_BLOCK \
-                                         */
+#define RN_TILE_BLOCK ((size_t)32)  /* rows and columns of a block of sums */
+#define RN_TILE_DEPTH ((size_t)32)  /* of a step */
+#define RN_TILE_STEP ((size_t)1024) /* elements of a step, of a group and of a panel alike */
+#define RN_TILE_STRIP_MAX                                                  \
+    ((size_t)256) /* rows of a strip, at most; a multiple of RN_TILE_BLOCK \
+                   */
 
 /* sums[32][32] = or += left[steps] . right[steps]. */
 struct rn_tile_job {
