@@ -143,12 +143,19 @@ static void block_wanted(const struct block *b, size_t steps, bool fresh, float 
     }
 }
 
+/* A number whose product with another of its kind is about 2^-126, where results turn to zero. */
+static uint16_t small_half(void)
+{
+    const uint64_t r = next_bits();
+    return (uint16_t)((r & 0x8000u) | ((62 + (r >> 16) % 4) << 7) | (r & 0x7fu));
+}
+
 static void fill_block(struct block *b, uint64_t seed)
 {
     random_state = seed;
     uint16_t *halves = &b->left[0][0][0][0];
     for (size_t i = 0; i < 2 * STEPS * 1024; i++) {
-        halves[i] = odd_half(seed % 2 == 1);
+        halves[i] = seed % 4 == 2 ? small_half() : odd_half(seed % 2 == 1);
     }
     for (size_t i = 0; i < 1024; i++) {
         (&b->sums[0][0])[i] = rn_bf16_value(odd_half(false));
