@@ -19,7 +19,7 @@ struct rn_cpu_features {
 };
 
 /* Static. The first call asks the system for the tile registers where the processor has them
- * (Linux: arch_prctl ARCH_REQ_XCOMP_PERM; every thread that starts later has the permission too).
+ * (Linux: arch_prctl ARCH_REQ_XCOMP_PERM, which is for all threads of the process at once).
  */
 const struct rn_cpu_features *rn_cpu_features(void);
 

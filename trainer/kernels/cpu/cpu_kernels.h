@@ -4,7 +4,9 @@
  * and float32 arithmetic. Each instruction set (AVX-512, AVX2 with FMA, scalar) compiles the same
  * bodies (cpu_bodies.h and the files that it includes) over its own 16-lane vector type
  * (cpu_vector.h) into a table of its own. All give the same bits: every sum is one chain of fused
- * multiply-adds in rising index, or sixteen such chains added in one fixed tree.
+ * multiply-adds in rising index, or sixteen such chains added in one fixed tree. On top of that the
+ * bfloat16 backends multiply with frozen weights by what is fastest (cpu_choice.h): in tiles
+ * (cpu_tiles.h), by oneDNN (cpu_onednn.h), each with sums in an order of its own, or as said.
  *
  * Environment: RONDO_CPU_GEMM = openblas takes the products with frozen weights from OpenBLAS, to
  * compare: its bits depend on the batch.
