@@ -25,6 +25,10 @@ static const struct rn_word backends[] = {{"cpu", RN_SITE_CPU},
                                           {"cpu-bf16", RN_SITE_CPU_BF16},
                                           {"ref", RN_SITE_REF},
                                           {"cuda", RN_SITE_CUDA}};
+static const struct rn_word kernels[] = {{"auto", RN_SITE_KERNELS_AUTO},
+                                         {"amx", RN_SITE_KERNELS_AMX},
+                                         {"onednn", RN_SITE_KERNELS_ONEDNN},
+                                         {"float32", RN_SITE_KERNELS_FLOAT32}};
 static const struct rn_word log_formats[] = {{"text", RN_SITE_LOG_TEXT},
                                              {"json", RN_SITE_LOG_JSON}};
 static const struct rn_word log_levels[] = {{"debug", RN_SITE_DEBUG},
@@ -84,6 +88,10 @@ static const struct rn_field fields[] = {
      .meaning = "`true` or `false`: the first line of TSV and CSV names the columns"},
     {"compute.backend", RN_FIELD_WORD, AT(compute.backend), ONE_OF(backends),
      .meaning = "`cpu`, `cpu-bf16`, `ref` or `cuda`"},
+    {"compute.kernels", RN_FIELD_WORD, AT(compute.kernels), ONE_OF(kernels), .optional = true,
+     .absent = "auto",
+     .meaning = "what `cpu-bf16` multiplies with: `amx`, `onednn`, `float32`, the same at every "
+                "start, or `auto`, the fastest of them that is measured at the start"},
     {"compute.threads", RN_FIELD_U32, AT(compute.threads), .most = 64,
      .meaning = "0: one per core"},
     {"limits", RN_FIELD_SECTION, .optional = true},
@@ -188,6 +196,11 @@ static rn_result site_check(const struct rn_yaml_index *index, struct rn_site *s
         return rn_yaml_fail(index, "limits.kept_sums", err,
                             "only a coordinator keeps sums: remove this key");
     }
+    if (site->compute.kernels != RN_SITE_KERNELS_AUTO &&
+        site->compute.backend != RN_SITE_CPU_BF16) {
+        return rn_yaml_fail(index, "compute.kernels", err,
+                            "only the backend cpu-bf16 has a choice: remove this key");
+    }
     return check_network(index, site, err);
 }
 
@@ -217,6 +230,11 @@ rn_result rn_site_path(char out[static RN_PATH_MAX], const char *directory, cons
 const char *rn_site_backend_name(enum rn_site_backend backend)
 {
     return backends[backend].text;
+}
+
+const char *rn_site_kernels_name(enum rn_site_kernels of)
+{
+    return kernels[of].text;
 }
 
 const char *rn_site_format_name(enum rn_site_data_format format)

@@ -39,6 +39,12 @@ enum rn_site_data_format {
 };
 enum rn_site_encoding { RN_SITE_UTF8 = 0, RN_SITE_LATIN1, RN_SITE_WINDOWS1252 };
 enum rn_site_backend { RN_SITE_CPU = 0, RN_SITE_CPU_BF16, RN_SITE_REF, RN_SITE_CUDA };
+enum rn_site_kernels {
+    RN_SITE_KERNELS_AUTO = 0, /* measured at each start */
+    RN_SITE_KERNELS_AMX,
+    RN_SITE_KERNELS_ONEDNN,
+    RN_SITE_KERNELS_FLOAT32
+};
 enum rn_site_log_format { RN_SITE_LOG_TEXT = 0, RN_SITE_LOG_JSON };
 enum rn_site_log_level { RN_SITE_DEBUG = 0, RN_SITE_INFO, RN_SITE_WARN, RN_SITE_ERROR };
 
@@ -69,7 +75,8 @@ struct rn_site_data {
 
 struct rn_site_compute {
     enum rn_site_backend backend;
-    uint32_t threads; /* 0: one per core */
+    enum rn_site_kernels kernels; /* other than auto: with cpu-bf16 alone */
+    uint32_t threads;             /* 0: one per core */
 };
 
 /* What a service may take of its machine; 0: a default that suits the machine. */
@@ -110,6 +117,7 @@ RN_MUST rn_result rn_site_path(char out[static RN_PATH_MAX], const char *directo
 
 /* Words as trainer and log take them. */
 const char *rn_site_backend_name(enum rn_site_backend backend);
+const char *rn_site_kernels_name(enum rn_site_kernels kernels);
 /* NULL for auto. */
 const char *rn_site_format_name(enum rn_site_data_format format);
 const char *rn_site_encoding_name(enum rn_site_encoding encoding);

@@ -178,7 +178,7 @@ static rn_result settle(struct rn_settled *settled, const struct rn_trainer_spec
     RN_TRY(check_task(settled, err));
     RN_TRY(settle_labels(settled, spec, err));
     RN_TRY(settle_length(settled, err));
-    RN_TRY(rn_kernels_find(spec->backend, &settled->kernels, err));
+    RN_TRY(rn_kernels_find_by(spec->backend, spec->kernels, &settled->kernels, err));
     settled->threads = settle_threads(spec, settled->kernels);
     return settled->kernels->device_open(&settled->device, err);
 }

@@ -175,6 +175,8 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
         .head_random = trainer->adapter.head_from_seed && !trainer->state.head_changed,
         .pooler_from_seed = trainer->adapter.pooler_from_seed,
     };
+    _Static_assert(sizeof(out->measured) == RN_KERNELS_MEASURED_MAX, "as the kernels say it");
+    rn_kernels_measured(settled->kernels, out->measured);
     if (trainer->cache != NULL) {
         struct rn_prefix_facts cache;
         rn_prefixcache_facts(trainer->cache, &cache);

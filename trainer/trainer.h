@@ -57,7 +57,10 @@ struct rn_trainer_spec {
                             classes than its own */
     uint64_t seed;       /* adapter A, and head and pooler where the checkpoint has none */
     const char *backend; /* "cpu" (NULL means it), "cpu-bf16", "ref", "cuda"; kernels.h */
-    uint32_t threads;    /* 0 = one per core, at most RN_TRAINER_THREADS_MAX */
+    /* What the bfloat16 backends multiply with: "auto" (NULL means it) is measured; "amx", "onednn"
+     * or "float32" stays the same from start to start (kernels.h). */
+    const char *kernels;
+    uint32_t threads; /* 0 = one per core, at most RN_TRAINER_THREADS_MAX */
     struct rn_trainer_switches switches;
     /* Where the lowest adapted layer is not layer 0, the hidden states that enter it are kept per
      * example, up to so many bytes, and never computed again while the trainer is open: across
@@ -181,7 +184,10 @@ RN_MUST rn_result rn_trainer_load(struct rn_trainer *trainer, const char *dir,
 struct rn_trainer_facts {
     const char *family;  /* "bert", "roberta" */
     const char *backend; /* "cpu", "cpu-bf16", "cpu-bf16-residual-f32", "ref", "cuda" */
-    const char *kernels; /* "avx512bf16", "avx512", "avx2", "scalar", a device name */
+    const char *kernels; /* "amx", "onednn-amx", "avx512bf16" (oneDNN), "avx512", "avx2", "scalar",
+                            a device name */
+    char measured[96];   /* what the choice of kernels rests on: "amx 1031, onednn 655, float32 102
+                            GFLOP/s a thread"; "" where there was none */
     uint32_t hidden, layers, heads, intermediate, vocabulary, max_length, label_count, rank;
     uint64_t parameters; /* of the base model, all tensors read */
     uint64_t adapter_parameters;

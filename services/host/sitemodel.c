@@ -39,6 +39,7 @@ static rn_result open_trainer(struct rn_site_model *model, bool with_train, stru
         .head = (enum rn_head_mode)plan->lora.head,
         .seed = plan->seed,
         .backend = rn_site_backend_name(site->compute.backend),
+        .kernels = rn_site_kernels_name(site->compute.kernels),
         .threads = site->compute.threads,
         .for_training = with_train,
         .cache_bytes = RN_CACHE_AUTO, /* in memory: rounds come back to the same records */

@@ -11,6 +11,7 @@
 #include "base/guard.h"
 #include "trainer/ground/generator.h"
 #include "trainer/ground/team.h"
+#include "trainer/kernels/cpu/cpu_choice.h"
 #include "trainer/kernels/cpu/cpu_peak.h"
 #include "trainer/kernels/kernels.h"
 #include "trainer/words.h"
@@ -94,7 +95,7 @@ static rn_result bench_open(struct bench *bench, const struct rn_measure_spec *s
     const uint32_t wide =
         spec->intermediate > 3 * spec->hidden ? spec->intermediate : 3 * spec->hidden;
     const uint32_t deep = spec->intermediate > spec->hidden ? spec->intermediate : spec->hidden;
-    RN_TRY(rn_kernels_find(spec->backend, &bench->kernels, err));
+    RN_TRY(rn_kernels_find_by(spec->backend, spec->kernels, &bench->kernels, err));
     const struct rn_kernels *kernels = bench->kernels;
     bench->threads = settle_threads(spec->threads, kernels->lanes_max);
     RN_TRY(rn_team_new(bench->threads, &bench->team, err));
@@ -179,6 +180,13 @@ static rn_result one_product(struct bench *bench, const struct rn_measure_spec *
     return result;
 }
 
+static bool multiplies_bf16(const struct rn_kernels *kernels)
+{
+    const bool residual_f32 = kernels->residual == RN_F32;
+    return kernels->activation == RN_BF16 &&
+           kernels != rn_kernels_cpu_bf16_by(RN_CPU_BY_FLOAT32, residual_f32);
+}
+
 rn_result rn_measure_products(const struct rn_measure_spec *spec, struct rn_product_rates *out,
                               struct rn_error *err)
 {
@@ -192,9 +200,11 @@ rn_result rn_measure_products(const struct rn_measure_spec *spec, struct rn_prod
     RN_CLEANUP(bench_clear) struct bench bench = {0};
     RN_TRY(bench_open(&bench, spec, rows, err));
     struct rn_product_rates rates = {.backend = bench.kernels->name,
-                                     .bf16 = bench.kernels->activation == RN_BF16,
+                                     .bf16 = multiplies_bf16(bench.kernels),
                                      .threads = bench.threads,
                                      .products = {{d, d, 0}, {d, 3 * d, 0}, {d, f, 0}, {f, d, 0}}};
+    (void)rn_text_format(rates.kernels, sizeof(rates.kernels), "%.31s",
+                         bench.kernels->device_describe(bench.device));
     double operations = 0.0;
     double seconds = 0.0;
     for (size_t i = 0; i < RN_MEASURE_PRODUCTS; i++) {

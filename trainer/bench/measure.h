@@ -20,7 +20,7 @@
 #define RN_MEASURE_WIDTH_MAX 32768
 
 struct rn_measure_spec {
-    const char *backend;           /* as in struct rn_trainer_spec */
+    const char *backend, *kernels; /* as in struct rn_trainer_spec */
     uint32_t threads;              /* 0 = one per core */
     uint32_t hidden, intermediate; /* widths d and f of a layer, 1..RN_MEASURE_WIDTH_MAX */
     uint32_t rows;                 /* M; 0 = 4096; cut into blocks as the trainer cuts a batch */
@@ -35,7 +35,8 @@ struct rn_product_rate {
 
 struct rn_product_rates {
     const char *backend; /* static */
-    bool bf16;           /* wide activations are bf16 */
+    char kernels[32];    /* as in struct rn_trainer_facts */
+    bool bf16;           /* multiplied as bf16, not widened to float32 */
     uint32_t threads;
     struct rn_product_rate products[RN_MEASURE_PRODUCTS]; /* (K,N): (d,d), (d,3d), (d,f), (f,d) */
     double best;  /* the fastest of the four: G, what a model rate is compared with */

@@ -305,8 +305,9 @@ struct rn_kernels {
 /* The backends of this build. cpu, cpu-bf16 and ref always work. */
 const struct rn_kernels *rn_kernels_ref(void);
 const struct rn_kernels *rn_kernels_cpu(void);
-/* Activations in bfloat16, the stream between layers in bfloat16 or float32. Fast where the machine
- * has AVX512_BF16 or AMX; otherwise own float32 products over bfloat16 storage. */
+/* Activations in bfloat16, the stream between layers in bfloat16 or float32. Products with frozen
+ * weights by whatever is fastest on this machine and keeps a row's bits, measured once a process:
+ * AMX, oneDNN, or own float32 products over bfloat16 storage. */
 const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32);
 /* Opens the shared object (environment RONDO_CUDA_LIBRARY, else librondo-cuda.so beside the program
  * or on the loader's path), which exports `const struct rn_kernels *rn_kernels_cuda_table(void)`.
@@ -317,5 +318,14 @@ RN_MUST rn_result rn_kernels_cuda(const struct rn_kernels **out, struct rn_error
  * any other. */
 RN_MUST rn_result rn_kernels_find(const char *name, const struct rn_kernels **out,
                                   struct rn_error *err);
+/* The same, where the bfloat16 backends do not measure but take what is named: "amx", "onednn" or
+ * "float32"; NULL or "auto" measures. RN_E_UNSUPPORTED where the machine lacks it, or where it does
+ * not keep a row's bits; RN_E_USAGE for another name, or with a backend that has no choice. */
+RN_MUST rn_result rn_kernels_find_by(const char *name, const char *products,
+                                     const struct rn_kernels **out, struct rn_error *err);
+/* What was measured, as "amx 1031, onednn 655, float32 102 GFLOP/s a thread"; empty where nothing
+ * was. */
+#define RN_KERNELS_MEASURED_MAX 96
+void rn_kernels_measured(const struct rn_kernels *kernels, char out[RN_KERNELS_MEASURED_MAX]);
 
 #endif

@@ -107,7 +107,9 @@ static void print_report(const struct train_settings *s, const struct rn_command
 {
     const double mean = report->examples == 0 ? NAN : report->loss_sum / (double)report->examples;
     const double speed = report->seconds > 0 ? (double)report->tokens / report->seconds : 0;
+    struct rn_trainer_facts facts;
 
+    rn_trainer_facts(session->trainer, &facts);
     if (command->json) {
         printf("{");
         rn_desk_warnings_print(session);
@@ -126,6 +128,10 @@ static void print_report(const struct train_settings *s, const struct rn_command
         }
         printf(", \"adapter\": ");
         rn_json_text_print(s->out);
+        printf(", \"kernels\": ");
+        rn_json_text_print(facts.kernels);
+        printf(", \"measured\": ");
+        rn_json_text_print(facts.measured);
         printf("}\n");
         return;
     }
@@ -144,6 +150,8 @@ static void print_report(const struct train_settings *s, const struct rn_command
     if (dev != NULL) {
         rn_metrics_print_text(dev);
     }
+    printf("kernels: %s %s%s%s\n", facts.backend, facts.kernels,
+           facts.measured[0] != '\0' ? ", measured " : "", facts.measured);
     printf("adapter: %s\n", s->out);
 }
 

@@ -24,7 +24,7 @@ struct rn_desk {
     const char *labels; /* "a,b", NULL: from the adapter, the model's head, or the data */
     bool labels_public; /* never from the data */
     uint64_t seed;
-    const char *backend;
+    const char *backend, *kernels;
     uint64_t threads;
     struct rn_data_columns columns;
     struct rn_lora_spec lora; /* rank 0: as the adapter has it, or none */

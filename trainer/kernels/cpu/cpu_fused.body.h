@@ -55,7 +55,7 @@ RN_INLINE v16 fused_gelu(v16 x, v16 *out_slope)
 
 /* Row t, columns first .. of the output, from its sums. */
 RN_INLINE void fused_row(enum fused_case what, enum rn_element out_type,
-                         const struct rn_epilogue *e, size_t t, const struct rn_onednn_sums *s,
+                         const struct rn_epilogue *e, size_t t, const struct rn_strip_sums *s,
                          const float *sums, struct rn_mat y)
 {
     void *out = rn_row(y, t);
@@ -92,7 +92,7 @@ RN_INLINE void fused_row(enum fused_case what, enum rn_element out_type,
 
 RN_INLINE void fused_rows(enum fused_case what, enum rn_element out_type,
                           const struct rn_epilogue *e, size_t t, size_t rows,
-                          const struct rn_onednn_sums *s, struct rn_mat y)
+                          const struct rn_strip_sums *s, struct rn_mat y)
 {
     for (size_t i = 0; i < rows; i++) {
         fused_row(what, out_type, e, t + i, s, s->sums + i * s->ld, y);
@@ -100,7 +100,7 @@ RN_INLINE void fused_rows(enum fused_case what, enum rn_element out_type,
 }
 
 static void fused_finish(const struct rn_epilogue *e, size_t t, size_t rows,
-                         const struct rn_onednn_sums *s, struct rn_mat y)
+                         const struct rn_strip_sums *s, struct rn_mat y)
 {
     const enum fused_case what = fused_case_of(e, y.type);
     if (what == FUSED_OTHER || (y.type != RN_BF16 && what >= FUSED_GELU)) {
@@ -120,13 +120,13 @@ static void fused_finish(const struct rn_epilogue *e, size_t t, size_t rows,
     }
 }
 
-/* Rows t .. of x as the library wants them: in place when they stand so, else copied, with zeros up
- * to the padded depth and up to a multiple of sixteen rows. */
-static const uint16_t *fused_left(struct rn_lane *lane, const struct rn_onednn_matrix *w,
-                                  struct rn_mat x, size_t t, size_t rows)
+/* A strip of x from row t on as the library wants it: in place when it stands so, else copied, with
+ * zeros up to the padded depth and in rows that nobody reads. */
+static const uint16_t *fused_left(struct rn_lane *lane, size_t depth, struct rn_mat x, size_t t,
+                                  size_t rows)
 {
-    const size_t depth = rn_onednn_depth(w);
-    if (x.type == RN_BF16 && x.ld == depth && x.cols == depth && rows % 16 == 0) {
+    const size_t strip = rn_onednn_lane_strip(lane->onednn);
+    if (x.type == RN_BF16 && x.ld == depth && x.cols == depth && rows == strip) {
         return rn_row(x, t);
     }
     uint16_t *to = rn_onednn_rows(lane->onednn);
@@ -138,18 +138,19 @@ static const uint16_t *fused_left(struct rn_lane *lane, const struct rn_onednn_m
         }
         memset(row + x.cols, 0, (depth - x.cols) * sizeof(*row));
     }
-    memset(to + rows * depth, 0, ((rows + 15) / 16 * 16 - rows) * depth * sizeof(*to));
+    memset(to + rows * depth, 0, (strip - rows) * depth * sizeof(*to));
     return to;
 }
 
 static void product(struct rn_lane *lane, const struct rn_onednn_matrix *w, struct rn_mat x,
                     const struct rn_epilogue *epilogue, struct rn_mat y)
 {
-    for (size_t t = 0; t < y.rows; t += RN_ONEDNN_ROWS) {
-        const size_t rows = y.rows - t < RN_ONEDNN_ROWS ? y.rows - t : RN_ONEDNN_ROWS;
-        const uint16_t *left = fused_left(lane, w, x, t, rows);
+    const size_t strip = rn_onednn_lane_strip(lane->onednn);
+    for (size_t t = 0; t < y.rows; t += strip) {
+        const size_t rows = y.rows - t < strip ? y.rows - t : strip;
+        const uint16_t *left = fused_left(lane, rn_onednn_depth(w), x, t, rows);
         for (size_t i = 0; i < rn_onednn_slices(w); i++) {
-            const struct rn_onednn_sums sums = rn_onednn_product(lane->onednn, w, i, left, rows);
+            const struct rn_strip_sums sums = rn_onednn_product(lane->onednn, w, i, left);
             fused_finish(epilogue, t, rows, &sums, y);
         }
     }

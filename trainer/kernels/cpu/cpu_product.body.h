@@ -5,6 +5,7 @@
  * blocking; the epilogue follows per element.
  */
 #include "trainer/kernels/cpu/cpu_epilogue.body.h"
+#include "trainer/kernels/cpu/cpu_packrows.body.h"
 
 /* sums[r][0..31] (+)= sum over k of a[k][r] * b[k][0..31] for the rows of a tile. */
 RN_INLINE void tile_of(enum rn_element type, size_t depth, const float *a, const void *b,
@@ -55,26 +56,6 @@ static void tile_bf16(size_t depth, const float *a, const void *b, bool first, f
     tile_of(RN_BF16, depth, a, b, first, sums);
 }
 
-/* Rows of x, columns first .. first+depth-1, as [k][row of tile]; missing rows are zero. */
-static void pack_rows(struct rn_mat x, size_t rows, size_t row, size_t first, size_t depth,
-                      float *out)
-{
-    for (size_t r = 0; r < RN_TILE_ROWS; r++) {
-        if (r < rows) {
-            const void *from = rn_row(x, row + r);
-            for (size_t k = 0; k < depth; k++) {
-                out[k * RN_TILE_ROWS + r] = x.type == RN_BF16
-                                                ? rn_bf16_value(((const uint16_t *)from)[first + k])
-                                                : ((const float *)from)[first + k];
-            }
-        } else {
-            for (size_t k = 0; k < depth; k++) {
-                out[k * RN_TILE_ROWS + r] = 0.0f;
-            }
-        }
-    }
-}
-
 /* Sums of a tile to its place in y. */
 static void finish_tile(const float *sums, const struct rn_epilogue *e, size_t rows, size_t row,
                         size_t column, struct rn_mat y)
@@ -96,15 +77,16 @@ static void product(struct rn_lane *lane, enum rn_element type, const void *pane
     const size_t panel_count = (y.cols + RN_CPU_PANEL - 1) / RN_CPU_PANEL;
     for (size_t m = 0; m < y.rows; m += RN_CPU_BLOCK_M) {
         const size_t rows = y.rows - m < RN_CPU_BLOCK_M ? y.rows - m : RN_CPU_BLOCK_M;
-        for (size_t k = 0; k < depth; k += RN_CPU_BLOCK_K) {
-            const size_t part = depth - k < RN_CPU_BLOCK_K ? depth - k : RN_CPU_BLOCK_K;
+        for (size_t k = 0; k < depth; k += lane->block_k) {
+            const size_t part = depth - k < lane->block_k ? depth - k : lane->block_k;
             for (size_t i = 0; i < rows; i += RN_TILE_ROWS) {
                 pack_rows(x, rows - i, m + i, k, part, lane->packed + i * part);
             }
             for (size_t j = 0; j < panel_count; j++) {
                 const void *panel = (const uint8_t *)panels +
                                     (j * depth + k) * RN_CPU_PANEL * rn_element_size(type);
-                float *sums = lane->sums + j * RN_CPU_BLOCK_M * RN_CPU_PANEL;
+                const size_t kept = part == depth ? 0 : j; /* nothing goes on in another pass */
+                float *sums = lane->sums + kept * RN_CPU_BLOCK_M * RN_CPU_PANEL;
                 for (size_t i = 0; i < rows; i += RN_TILE_ROWS) {
                     const size_t high = rows - i < RN_TILE_ROWS ? rows - i : RN_TILE_ROWS;
                     (type == RN_BF16 ? tile_bf16 : tile_f32)(part, lane->packed + i * part, panel,
@@ -132,3 +114,4 @@ static void linear_back(struct rn_lane *lane, const struct rn_weight *w, struct 
 }
 
 _Static_assert(RN_CPU_BLOCK_M % RN_TILE_ROWS == 0, "a block holds whole tiles");
+_Static_assert(RN_PACK_SLACK <= RN_CPU_PACK_SLACK, "a lane has room for it");
