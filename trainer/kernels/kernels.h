@@ -91,10 +91,10 @@ enum rn_activation { RN_ACTIVATION_NONE, RN_ACTIVATION_GELU, RN_ACTIVATION_TANH 
  *   s += rank_h[t][0] * b[0][n] + ... + rank_h[t][rank-1] * b[rank-1][n],
  *        b = rank_b + owner[t] * owner_stride: rows of several adapters in one product
  *   s += residual[t][n]
- *   pre != none:  pre[t][n] = what `gate` will need: s, or at once f'(s), as the backend likes
+ *   pre != none:  pre[t][n] = what `slope` will need: s, or at once f'(s), as the backend likes
  *   activation:   s = f(s)                    (erf-GELU: x/2 (1 + erf(x / sqrt 2)))
- *   gate != none: s *= f'(gate)               GELU: gate holds the stored `pre`
- *                                             TANH: gate holds tanh's output y, f' = 1 - y^2
+ *   slope != none: s *= f'(slope)             GELU: slope holds the stored `pre`
+ *                                             TANH: slope holds tanh's output y, f' = 1 - y^2
  * A zeroed struct does nothing. residual may be the output matrix itself. */
 struct rn_epilogue {
     const float *bias;      /* device, [cols of the output] */
@@ -105,8 +105,8 @@ struct rn_epilogue {
     struct rn_mat residual; /* data NULL = none */
     struct rn_mat pre;      /* data NULL = none */
     enum rn_activation activation;
-    struct rn_mat gate; /* data NULL = none */
-    enum rn_activation gate_of;
+    struct rn_mat slope; /* data NULL = none */
+    enum rn_activation slope_of;
 };
 
 /* Sequences of a packed block. Both arrays are device memory. */
@@ -254,9 +254,9 @@ struct rn_kernels {
     /* y[S][n] = act(x[S][k] w^T + bias), w = [n][k] */
     void (*dense)(struct rn_lane *lane, struct rn_mat x, const float *w, const float *bias,
                   enum rn_activation activation, struct rn_mat y);
-    /* dx[S][k] = (dy[S][n] w) * f'; gate as in rn_epilogue (data NULL = none) */
-    void (*dense_back)(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat gate,
-                       enum rn_activation gate_of, struct rn_mat dx);
+    /* dx[S][k] = (dy[S][n] w) * f'; slope as in rn_epilogue (data NULL = none) */
+    void (*dense_back)(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat slope,
+                       enum rn_activation slope_of, struct rn_mat dx);
     /* adds: out[c] += sum over rows, in order, of m[t][c] */
     void (*column_sum)(struct rn_lane *lane, struct rn_mat m, float *out);
     /* Cross entropy of logits[S][C]: loss[i] = log sum exp - logit of labels[i] (device float64),

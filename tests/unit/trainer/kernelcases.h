@@ -125,7 +125,7 @@ static void forward_products(struct run *run, const struct rn_weight *weight, st
     e = (struct rn_epilogue){.bias = bias, .pre = pre, .activation = RN_ACTIVATION_GELU};
     k->linear(run->lane, weight, x, &e, y);
     keep(run, "linear, gelu", y);
-    e = (struct rn_epilogue){.gate = pre, .gate_of = RN_ACTIVATION_GELU};
+    e = (struct rn_epilogue){.slope = pre, .slope_of = RN_ACTIVATION_GELU};
     k->linear(run->lane, weight, x, &e, y);
     keep(run, "linear, gelu slope", y);
     k->linear(run->lane, weight, x, &(struct rn_epilogue){.activation = RN_ACTIVATION_TANH}, onto);
