@@ -114,17 +114,3 @@ bool rn_json_is_off(const json_t *object, const char *key)
            (json_is_array(value) && json_array_size(value) == 0) ||
            (json_is_object(value) && json_object_size(value) == 0);
 }
-
-void rn_json_describe(char out[static 48], const json_t *value)
-{
-    char text[41];
-    const size_t length =
-        value == NULL ? 0
-                      : json_dumpb(value, text, sizeof text - 1, JSON_COMPACT | JSON_ENCODE_ANY);
-    const size_t kept = length < sizeof text ? length : sizeof text - 1;
-
-    for (size_t i = 0; i < kept; i++) {
-        out[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
-    }
-    memcpy(out + kept, length > kept ? "..." : "", length > kept ? 4 : 1);
-}

@@ -33,7 +33,4 @@ RN_MUST rn_result rn_json_get_text(const json_t *object, const char *name, const
 /* True for a key that is absent, null, false, 0, "" or an empty list or object. */
 bool rn_json_is_off(const json_t *object, const char *key);
 
-/* A short form of a value for an error sentence: at most 40 printable characters. */
-void rn_json_describe(char out[static 48], const json_t *value);
-
 #endif

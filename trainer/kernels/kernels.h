@@ -305,16 +305,25 @@ struct rn_kernels {
 /* The backends of this build. cpu, cpu-bf16 and ref always work. */
 const struct rn_kernels *rn_kernels_ref(void);
 const struct rn_kernels *rn_kernels_cpu(void);
+/* Libraries whose versions the bits of cpu and cpu-bf16 may depend on: "oneDNN 2.6.3". */
+#define RN_LIBRARIES_TEXT_MAX 64
+void rn_kernels_cpu_libraries(char out[static RN_LIBRARIES_TEXT_MAX]);
 /* Activations in bfloat16, the stream between layers in bfloat16 or float32. Fast where the machine
  * has AVX512_BF16 or AMX; otherwise own float32 products over bfloat16 storage. */
 const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32);
-/* Opens the shared object (environment RONDO_CUDA_LIBRARY, else librondo-cuda.so beside the program
- * or on the loader's path), which exports `const struct rn_kernels *rn_kernels_cuda_table(void)`.
- * RN_E_UNSUPPORTED with the reason when there is none, its version differs, or no device answers.
+/* `cpu` with the products of frozen weights from OpenBLAS, to compare: a row's bits depend on the
+ * batch, so there is no differential privacy. No program offers it. */
+const struct rn_kernels *rn_kernels_cpu_openblas(void);
+/* For tests: the shared object that rn_kernels_cuda opens from now on; NULL = the ordinary one. The
+ * text stays. No program takes a path from its environment: what the object holds runs in it. */
+void rn_kernels_cuda_library(const char *path);
+/* Opens the shared object (librondo-cuda.so beside the program or on the loader's path), which
+ * exports `const struct rn_kernels *rn_kernels_cuda_table(void)`. RN_E_UNSUPPORTED with the reason
+ * when there is none, its version differs, or no device answers.
  */
 RN_MUST rn_result rn_kernels_cuda(const struct rn_kernels **out, struct rn_error *err);
-/* By name: "cpu", "cpu-bf16", "cpu-bf16-residual-f32", "ref", "cuda"; NULL = "cpu". RN_E_USAGE for
- * any other. */
+/* By name: "cpu", "cpu-openblas", "cpu-bf16", "cpu-bf16-residual-f32", "ref", "cuda"; NULL = "cpu".
+ * RN_E_USAGE for any other. */
 RN_MUST rn_result rn_kernels_find(const char *name, const struct rn_kernels **out,
                                   struct rn_error *err);
 

@@ -385,9 +385,17 @@ static const struct rn_kernels *best_set(enum rn_cpu_types types)
 
 const struct rn_kernels *rn_kernels_cpu(void)
 {
-    const char *gemm = getenv("RONDO_CPU_GEMM");
-    const struct rn_kernels *table = best_set(RN_CPU_F32);
-    return gemm != NULL && strcmp(gemm, "openblas") == 0 ? rn_cpu_with_openblas(table) : table;
+    return best_set(RN_CPU_F32);
+}
+
+void rn_kernels_cpu_libraries(char out[static RN_LIBRARIES_TEXT_MAX])
+{
+    rn_onednn_version(RN_LIBRARIES_TEXT_MAX, out);
+}
+
+const struct rn_kernels *rn_kernels_cpu_openblas(void)
+{
+    return rn_cpu_with_openblas(best_set(RN_CPU_F32));
 }
 
 const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32)

@@ -5,9 +5,6 @@
  * bodies (cpu_table.body.h and the files that it includes) over its own 16-lane vector type
  * (cpu_vector.body.h) into a table of its own. All give the same bits: every sum is one chain of
  * fused multiply-adds in rising index, or sixteen such chains added in one fixed tree.
- *
- * Environment: RONDO_CPU_GEMM = openblas takes the products with frozen weights from OpenBLAS, to
- * compare: its bits depend on the batch.
  */
 #ifndef RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
 #define RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
