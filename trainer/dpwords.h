@@ -10,9 +10,13 @@
  * noise_multiplier * grid is added to every trained value; the result times
  * clip_norm / (grid * denominator) is the gradient that the optimiser sees.
  *
- * Adding or removing a record moves the sum of whole numbers by at most grid (in the 2-norm): the
- * other records keep their exact bits whatever batch they are in. A backend that cannot promise
- * that has no clip_add, and training refuses with RN_E_UNSUPPORTED.
+ * Adding or removing a record moves the sum of whole numbers by at most grid (in the 2-norm) in
+ * every step whose draw is no larger than rn_train_spec.batch: the other records keep their exact
+ * bits whatever batch they are in. Where more are drawn the batch is cut, and a record that joins
+ * can put another out: then the sum moves by up to 2 grid. An accountant must count that event,
+ * whose probability follows from the sampling rate, the number of records and the batch, or forbid
+ * it. A backend that cannot promise that has no clip_add, and training refuses with
+ * RN_E_UNSUPPORTED.
  *
  * No accountant is here: nothing in this header is a claim of any epsilon.
  *

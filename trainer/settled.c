@@ -8,6 +8,7 @@
 #include "base/guard.h"
 #include "trainer/model/modelclasses.h"
 #include "trainer/pass/lanes.h"
+#include "trainer/text/unicodetext.h"
 
 #include <sched.h>
 #include <string.h>
@@ -22,6 +23,26 @@ static rn_result check_lora(const struct rn_lora_spec *lora, struct rn_error *er
               "lora: more than %d target modules", RN_TRAINER_TARGETS_MAX);
     RN_ENSURE(lora->layer_count <= RN_TRAINER_LAYERS_MAX, err, RN_E_CONFIG,
               "lora: more than %d layers", RN_TRAINER_LAYERS_MAX);
+    return rn_ok();
+}
+
+/* The names go into JSON files with the adapter, after the training. */
+static rn_result check_utf8(const char *text, const char *what, struct rn_error *err)
+{
+    RN_ENSURE(text == NULL || rn_utf8_valid(rn_view_text(text), NULL), err, RN_E_CONFIG,
+              "trainer: %s is not valid UTF-8", what);
+    return rn_ok();
+}
+
+static rn_result check_names(const struct rn_trainer_spec *spec, struct rn_error *err)
+{
+    RN_TRY(check_utf8(spec->model_dir, "the path of the model directory", err));
+    for (size_t i = 0; spec->labels != NULL && i < spec->label_count; i++) {
+        RN_TRY(check_utf8(spec->labels[i], "a label", err));
+    }
+    for (size_t i = 0; i < spec->lora.target_count; i++) {
+        RN_TRY(check_utf8(spec->lora.targets[i], "a target module", err));
+    }
     return rn_ok();
 }
 
@@ -42,7 +63,8 @@ static rn_result check_spec(const struct rn_trainer_spec *spec, struct rn_error 
         RN_ENSURE(spec->label_count != 1, err, RN_E_CONFIG,
                   "trainer: a classification needs at least two labels");
     }
-    return check_lora(&spec->lora, err);
+    RN_TRY(check_lora(&spec->lora, err));
+    return check_names(spec, err);
 }
 
 static char *copy_text(const char *text)

@@ -101,13 +101,22 @@ static rn_result open_cache(struct rn_trainer *trainer, struct rn_error *err)
                 .row_bytes =
                     (uint32_t)(encoder->config.hidden * rn_element_size(kernels->residual)),
                 .max_length = settled->max_length,
-                .kernels_version = kernels->version},
+                .kernels_version = kernels->version,
+                .family = (uint32_t)encoder->config.family,
+                .heads = encoder->config.heads,
+                .pad_id = encoder->config.pad_id,
+                .intermediate = encoder->config.intermediate,
+                .layer_norm_epsilon = encoder->config.layer_norm_epsilon,
+                .program = RN_VERSION},
         .bytes = cache_budget(trainer),
         .dir = settled->cache_dir,
         .keep = settled->cache_keep};
     const bool fits = rn_text_format(spec.key.kernels, sizeof(spec.key.kernels), "%.20s %.40s",
                                      kernels->name, kernels->device_describe(settled->device));
     RN_BUG_IF(!fits);
+    if (rn_settled_on_host(settled)) {
+        rn_kernels_cpu_libraries(spec.key.libraries);
+    }
     return rn_prefixcache_open(&spec, &trainer->cache, err);
 }
 

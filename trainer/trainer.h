@@ -124,7 +124,8 @@ RN_MUST rn_result rn_trainer_set(struct rn_trainer *trainer, enum rn_matrix matr
 /* ---- Training ------------------------------------------------------------------------------- */
 
 /* RN_E_ROUND_NUMERIC when a loss or gradient is not finite (the adapter is then as before that
- * step); RN_E_DATA when the data has no example or no labels. */
+ * step), or after the last step a trained value is not (then the adapter is what that step made of
+ * it: set or load one before going on); RN_E_DATA when the data has no example or no labels. */
 RN_MUST rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_dataset *data,
                                    const struct rn_train_spec *spec, rn_train_progress_fn progress,
                                    void *context, struct rn_train_report *out_report,

@@ -301,3 +301,50 @@ fault halves-of-a-transpose-are-swapped $cpu/cpu_packrows.body.h \
 
 fault blocks-outgrow-the-cache $cpu/cpu_common.c \
   'l2 / 8 * 7 / (sizeof(float)' 'l2 * 2 / (sizeof(float)' test_cpu_product
+
+# ---- What a trainer refuses, and the one loop over blocks
+
+fault token-types-are-not-looked-at trainer/learn/datafit.c \
+  '!rn_modelconfig_reads_types(model) || range.types <= model->types, err' 'true, err' test_data_fits
+
+fault one-token-type-too-many trainer/learn/datafit.c \
+  'range.types <= model->types' 'range.types <= model->types + 1' test_data_fits
+
+fault numbers-pass-for-classes trainer/learn/datafit.c \
+  'regression == (lanes->task == RN_TASK_REGRESSION), err' 'true, err' test_data_fits
+
+fault one-class-too-many trainer/learn/datafit.c \
+  '(uint32_t)range.label_most < labels' '(uint32_t)range.label_most <= labels' test_data_fits
+
+fault prediction-takes-any-data trainer/learn/inference.c \
+  'RN_TRY(rn_learn_data_fits(lanes, data, false, "prediction", err));' '' test_data_fits
+
+fault a-path-that-json-cannot-hold-opens trainer/settled.c \
+  'RN_TRY(check_utf8(spec->model_dir, "the path of the model directory", err));' '' test_data_fits
+
+fault a-label-that-json-cannot-hold-opens trainer/settled.c \
+  'RN_TRY(check_utf8(spec->labels[i], "a label", err));' '' test_data_fits
+
+fault a-target-that-json-cannot-hold-opens trainer/settled.c \
+  'RN_TRY(check_utf8(spec->lora.targets[i], "a target module", err));' '' test_data_fits
+
+fault the-last-update-is-not-looked-at trainer/learn/trainloop.c \
+  'return rn_loop_values_finite(loop, err);' 'return rn_ok();' test_data_fits
+
+fault clients-get-what-is-not-finite trainer/learn/trainclients.c \
+  'RN_TRY(rn_loop_values_finite(&crowd->loops[i], err));' '' test_data_fits
+
+fault clients-share-a-state trainer/learn/trainclients.c \
+  '.values = memory[0] + client * adapter->count' '.values = memory[0]' test_clients
+
+fault the-clients-passes-stay trainer/trainerjobs.c \
+  'rn_lanes_release(&trainer->lanes); /*' '/*' test_clients
+
+fault kept-rows-of-other-heads trainer/trainer.c \
+  '.heads = encoder->config.heads,' '' test_prefix_cache
+
+fault kept-rows-of-another-epsilon trainer/trainer.c \
+  '.layer_norm_epsilon = encoder->config.layer_norm_epsilon,' '' test_prefix_cache
+
+fault kept-rows-of-another-padding trainer/trainer.c \
+  '.pad_id = encoder->config.pad_id,' '' test_prefix_cache

@@ -7,6 +7,7 @@
 #include "base/guard.h"
 #include "trainer/adapter/peftfile.h"
 #include "trainer/ground/jsonfile.h"
+#include "trainer/text/unicodetext.h"
 
 #include <string.h>
 
@@ -24,6 +25,34 @@ static json_t *list_of(const struct rn_peft_names *names)
         (void)json_array_append_new(list, json_string(names->names[i]));
     }
     return list;
+}
+
+static bool all_utf8(const struct rn_peft_names *names)
+{
+    bool all = names->pattern == NULL || rn_utf8_valid(rn_view_text(names->pattern), NULL);
+    for (size_t i = 0; i < names->count && all; i++) {
+        all = rn_utf8_valid(rn_view_text(names->names[i]), NULL);
+    }
+    return all;
+}
+
+/* JSON holds no other text: jansson would drop a list's entry and refuse a field. */
+static rn_result check_texts(const char *dir, const struct rn_peft_config *config,
+                             const struct rn_peft_extra *extra, struct rn_error *err)
+{
+    const struct rn_peft_names *const lists[] = {&config->targets, &config->excluded,
+                                                 &config->layers_pattern, &config->saved};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(lists); i++) {
+        RN_ENSURE(all_utf8(lists[i]), err, RN_E_DATA, "%s: a module's name is not valid UTF-8",
+                  dir);
+    }
+    RN_ENSURE(config->base_model == NULL || rn_utf8_valid(rn_view_text(config->base_model), NULL),
+              err, RN_E_DATA, "%s: the base model's name is not valid UTF-8", dir);
+    for (size_t i = 0; extra != NULL && i < extra->labels.count; i++) {
+        RN_ENSURE(rn_utf8_valid(rn_view_text(extra->labels.names[i]), NULL), err, RN_E_DATA,
+                  "%s: label %zu is not valid UTF-8", dir, i);
+    }
+    return rn_ok();
 }
 
 /* The list, the pattern, or null. */
@@ -199,6 +228,7 @@ rn_result rn_peft_write(const char *dir, const struct rn_peft_config *config,
     char path[RN_PATH_MAX];
     bool list_modules = false;
 
+    RN_TRY(check_texts(dir, config, extra, err));
     RN_TRY(must_list_modules(config, &list_modules, err));
     RN_TRY(rn_directory_make(dir, 0755, err));
     RN_TRY(rn_path_join(path, dir, "adapter_model.safetensors", err));

@@ -29,6 +29,7 @@ struct rn_dataset {
     size_t tokens, token_capacity;
     uint32_t longest;
     size_t label_count;
+    struct rn_dataset_range range;
 };
 
 /* ---- Labels */
@@ -121,6 +122,19 @@ static void append_example(struct rn_dataset *set, struct stored example,
     }
 }
 
+static void widen(struct rn_dataset_range *range, const struct stored *example,
+                  const struct rn_encoding *encoding, bool first)
+{
+    for (size_t i = 0; i < encoding->length; i++) {
+        range->ids = encoding->ids[i] >= range->ids ? encoding->ids[i] + 1 : range->ids;
+        range->types =
+            encoding->type_ids[i] >= range->types ? encoding->type_ids[i] + 1u : range->types;
+    }
+    const int32_t label = example->label;
+    range->label_least = first || label < range->label_least ? label : range->label_least;
+    range->label_most = first || label > range->label_most ? label : range->label_most;
+}
+
 static rn_result add_record(struct rn_dataset *set, const struct rn_tokenizer *tokenizer,
                             const struct rn_data_spec *spec, const struct rn_label_spec *labels,
                             size_t max_length, const struct rn_record *record,
@@ -142,6 +156,7 @@ static rn_result add_record(struct rn_dataset *set, const struct rn_tokenizer *t
               spec->path, RN_DATASET_RECORDS_MAX);
     RN_ENSURE(set->tokens + encoding->length <= RN_DATASET_TOKENS_MAX, err, RN_E_DATA,
               "%s: more than %zu tokens", spec->path, RN_DATASET_TOKENS_MAX);
+    widen(&set->range, &example, encoding, set->count == 0);
     append_example(set, example, encoding);
     return rn_ok();
 }
@@ -219,6 +234,11 @@ struct rn_example rn_dataset_at(const struct rn_dataset *set, size_t index)
 size_t rn_dataset_label_count(const struct rn_dataset *set)
 {
     return set->label_count;
+}
+
+struct rn_dataset_range rn_dataset_range(const struct rn_dataset *set)
+{
+    return set->range;
 }
 
 size_t rn_dataset_tokens(const struct rn_dataset *set)

@@ -40,6 +40,15 @@ size_t rn_dataset_count(const struct rn_dataset *set);
 struct rn_example rn_dataset_at(const struct rn_dataset *set, size_t index);
 /* The given labels' count, or the largest label + 1; 1 for regression; 0 when unlabelled. */
 size_t rn_dataset_label_count(const struct rn_dataset *set);
+/* What a model must know to take the examples: ids below, type ids below, and labels from least to
+ * most, which is 0 and 0 when the set has none. A set of a regression has the label -1 everywhere.
+ */
+struct rn_dataset_range {
+    uint32_t ids;
+    uint32_t types;
+    int32_t label_least, label_most;
+};
+struct rn_dataset_range rn_dataset_range(const struct rn_dataset *set);
 /* Tokens over all examples, and of the longest one. */
 size_t rn_dataset_tokens(const struct rn_dataset *set);
 uint32_t rn_dataset_longest(const struct rn_dataset *set);

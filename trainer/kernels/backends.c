@@ -10,18 +10,22 @@
 #include "trainer/kernels/cpu/cpu_choice.h"
 
 #include <dlfcn.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The library's path: named in the environment, beside the running program, or left to the loader.
- */
+static const char *named_library;
+
+void rn_kernels_cuda_library(const char *path)
+{
+    named_library = path;
+}
+
+/* The library's path: named by the program, beside the program, or left to the loader. */
 static const char *library_path(char buffer[static RN_PATH_MAX])
 {
     static const char name[] = "librondo-cuda.so";
-    const char *named = getenv("RONDO_CUDA_LIBRARY");
-    if (named != NULL && named[0] != '\0') {
-        return named;
+    if (named_library != NULL) {
+        return named_library;
     }
     char program[RN_PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
@@ -46,8 +50,7 @@ rn_result rn_kernels_cuda(const struct rn_kernels **out, struct rn_error *err)
     /* Kept open for the life of the process: the table points into it. */
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     RN_ENSURE(library != NULL, err, RN_E_UNSUPPORTED,
-              "backend cuda: %s cannot be opened; build it, or name it in RONDO_CUDA_LIBRARY",
-              path);
+              "backend cuda: %s cannot be opened; build it, and put it beside the program", path);
     const struct rn_kernels *(*table)(void) = NULL;
     void *symbol = dlsym(library, "rn_kernels_cuda_table");
     memcpy(&table, &symbol, sizeof(table));
@@ -113,6 +116,10 @@ rn_result rn_kernels_find(const char *name, const struct rn_kernels **out, struc
 {
     if (name == NULL || strcmp(name, "cpu") == 0) {
         *out = rn_kernels_cpu();
+        return rn_ok();
+    }
+    if (strcmp(name, "cpu-openblas") == 0) {
+        *out = rn_kernels_cpu_openblas();
         return rn_ok();
     }
     if (strcmp(name, "cpu-bf16") == 0 || strcmp(name, "cpu-bf16-residual-f32") == 0) {

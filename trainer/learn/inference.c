@@ -92,14 +92,6 @@ static uint32_t best_class(const float *logits, size_t count)
     return best;
 }
 
-static rn_result check_data(const struct rn_lanes *lanes, const struct rn_dataset *data,
-                            struct rn_error *err)
-{
-    RN_ENSURE(rn_dataset_longest(data) <= lanes->options.length, err, RN_E_DATA,
-              "the data was tokenised for a longer maximum length than the trainer's");
-    return rn_ok();
-}
-
 /* What evaluation gathers over the chunks. */
 struct gathered {
     int32_t *label;
@@ -167,9 +159,7 @@ rn_result rn_learn_evaluate(struct rn_lanes *lanes, const struct rn_dataset *dat
 {
     const size_t count = rn_dataset_count(data);
     RN_ENSURE(count > 0, err, RN_E_DATA, "evaluation: the data has no example");
-    RN_ENSURE(rn_dataset_label_count(data) > 0, err, RN_E_DATA,
-              "evaluation: the data has no labels");
-    RN_TRY(check_data(lanes, data, err));
+    RN_TRY(rn_learn_data_fits(lanes, data, true, "evaluation", err));
     const uint64_t begun = rn_clock_monotonic_ns();
     RN_CLEANUP(chunk_clear) struct chunk chunk;
     chunk_init(&chunk, lanes, true);
@@ -206,7 +196,7 @@ rn_result rn_learn_predict(struct rn_lanes *lanes, const struct rn_dataset *data
                            const char *const *names, rn_prediction_fn each, void *context,
                            struct rn_error *err)
 {
-    RN_TRY(check_data(lanes, data, err));
+    RN_TRY(rn_learn_data_fits(lanes, data, false, "prediction", err));
     RN_CLEANUP(chunk_clear) struct chunk chunk;
     chunk_init(&chunk, lanes, false);
     const size_t count = rn_dataset_count(data);

@@ -16,6 +16,11 @@
 /* Most pieces of one block of several clients: each has a gradient of its own in every lane. */
 #define RN_CLIENT_PIECES 8
 
+/* RN_E_DATA when the model or the trainer's task cannot take the examples: too long, ids or token
+ * types without an embedding, labels (when they are needed) that the head has not. job: for the
+ * sentence. */
+RN_MUST rn_result rn_learn_data_fits(const struct rn_lanes *lanes, const struct rn_dataset *data,
+                                     bool labelled, const char *job, struct rn_error *err);
 /* Whether this can be trained; asked before the lanes are prepared. */
 RN_MUST rn_result rn_learn_check(const struct rn_lanes *lanes, bool head,
                                  const struct rn_dataset *data, const struct rn_train_spec *spec,

@@ -237,6 +237,7 @@ static rn_result hand_out(struct crowd *crowd, struct rn_error *err)
     RN_CLEANUP(rn_free_cleanup)
     float *values = rn_alloc(crowd->count * adapter->count, sizeof(float));
     for (size_t i = 0; i < crowd->count; i++) {
+        RN_TRY(rn_loop_values_finite(&crowd->loops[i], err));
         RN_TRY(rn_adapter_get(adapter, &crowd->states[i], crowd->lanes->lane, RN_MATRIX_AB, true,
                               values + i * adapter->count, err));
     }

@@ -32,9 +32,7 @@ rn_result rn_learn_check(const struct rn_lanes *lanes, bool head, const struct r
                          const struct rn_train_spec *spec, struct rn_error *err)
 {
     RN_ENSURE(rn_dataset_count(data) > 0, err, RN_E_DATA, "training: the data has no example");
-    RN_ENSURE(rn_dataset_label_count(data) > 0, err, RN_E_DATA, "training: the data has no labels");
-    RN_ENSURE(rn_dataset_longest(data) <= lanes->options.length, err, RN_E_DATA,
-              "training: the data was tokenised for a longer maximum length");
+    RN_TRY(rn_learn_data_fits(lanes, data, true, "training", err));
     RN_ENSURE(spec->batch >= 1 && spec->batch <= RN_TRAINER_BATCH_MAX, err, RN_E_CONFIG,
               "training: batch must be 1 to %d", RN_TRAINER_BATCH_MAX);
     RN_ENSURE(spec->steps > 0 || spec->epochs > 0, err, RN_E_CONFIG,
@@ -246,6 +244,19 @@ static void update(struct rn_loop *loop, uint32_t step)
     rn_adapter_refresh(lanes->adapter, state, lanes->lane);
 }
 
+rn_result rn_loop_values_finite(const struct rn_loop *loop, struct rn_error *err)
+{
+    const struct rn_lanes *lanes = loop->lanes;
+    for (size_t i = 0; i < loop->range_count; i++) {
+        const struct rn_loop_range *range = &loop->ranges[i];
+        RN_ENSURE(isfinite(lanes->kernels->vector_square_sum(lanes->lane, range->count,
+                                                             loop->state->values + range->offset)),
+                  err, RN_E_ROUND_NUMERIC,
+                  "training: a trained value is not finite any more; lower the learning rate");
+    }
+    return rn_ok();
+}
+
 static uint64_t batch_tokens(const struct rn_loop *loop)
 {
     uint64_t tokens = 0;
@@ -330,7 +341,7 @@ static rn_result run(struct rn_loop *loop, rn_train_progress_fn progress, void *
         RN_ENSURE(progress == NULL || progress(context, &now), err, RN_E_ROUND_ABORTED,
                   "training: stopped after step %u", step + 1);
     }
-    return rn_ok();
+    return rn_loop_values_finite(loop, err);
 }
 
 rn_result rn_learn_train(struct rn_lanes *lanes, struct rn_state *state, bool head,

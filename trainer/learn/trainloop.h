@@ -54,6 +54,10 @@ void rn_loop_add(const struct rn_loop *loop, struct rn_lane *lane, const float *
 RN_MUST rn_result rn_loop_finish(struct rn_loop *loop, uint32_t step,
                                  struct rn_train_report *report, struct rn_error *err);
 
+/* RN_E_ROUND_NUMERIC when a value that trains is not finite: the last update is looked at by no
+ * loss. */
+RN_MUST rn_result rn_loop_values_finite(const struct rn_loop *loop, struct rn_error *err);
+
 /* Factor of the learning rate at a step (from 0), as transformers'
  * get_constant_schedule_with_warmup, get_linear_schedule_with_warmup,
  * get_cosine_schedule_with_warmup. */

@@ -198,3 +198,8 @@ uint32_t rn_modelconfig_length_max(const struct rn_model_config *config)
     }
     return config->positions;
 }
+
+bool rn_modelconfig_reads_types(const struct rn_model_config *config)
+{
+    return config->family == RN_FAMILY_BERT;
+}

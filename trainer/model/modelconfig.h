@@ -58,6 +58,10 @@ RN_MUST rn_result rn_modelconfig_parse(struct rn_view json, const char *name,
 /* "bert" or "roberta": also the prefix of the tensors ("roberta.embeddings...") and modules. */
 const char *rn_modelconfig_family_name(enum rn_model_family family);
 
+/* Whether token types are fed as the tokenizer gives them (BERT); otherwise every token has type 0.
+ */
+bool rn_modelconfig_reads_types(const struct rn_model_config *config);
+
 /* The longest sequence, special tokens included, that the position table can hold: positions for
  * BERT, positions - pad_id - 1 for RoBERTa. */
 uint32_t rn_modelconfig_length_max(const struct rn_model_config *config);

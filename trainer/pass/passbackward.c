@@ -77,8 +77,8 @@ static bool back_feed_forward(struct rn_pass *pass, const struct rn_pass_active 
     const struct rn_mat du = rn_mat_rows(pass->du, 0, rows);
     k->norm_back(pass->lane, rn_mat_rows(l->y2, 0, rows), rn_mat_rows(l->stats2, 0, rows),
                  w->gamma2, dx, dy);
-    const struct rn_epilogue slope = {.gate = rn_mat_rows(l->u, 0, rows),
-                                      .gate_of = RN_ACTIVATION_GELU};
+    const struct rn_epilogue slope = {.slope = rn_mat_rows(l->u, 0, rows),
+                                      .slope_of = RN_ACTIVATION_GELU};
     const bool more = any_below(pass, index, RN_MODULE_OUTPUT);
     back(pass, active,
          (struct step){index, RN_MODULE_OUTPUT, rn_mat_rows(l->g, 0, rows), dy, sequences}, slope,
@@ -161,15 +161,15 @@ static void back_pooler(struct rn_pass *pass, const struct rn_pass_active *activ
 }
 
 /* Through a layer of the head, each piece's own. */
-static void back_dense(struct rn_pass *pass, struct rn_mat dy, size_t w, struct rn_mat gate,
-                       enum rn_activation gate_of, struct rn_mat dx)
+static void back_dense(struct rn_pass *pass, struct rn_mat dy, size_t w, struct rn_mat kept,
+                       enum rn_activation slope_of, struct rn_mat dx)
 {
     for (uint32_t i = 0; i < pass->piece_count; i++) {
         const struct rn_piece *piece = &pass->pieces[i];
         const struct rn_mat some =
-            gate.data != NULL ? rn_piece_rows(pass, piece, gate) : (struct rn_mat){0};
+            kept.data != NULL ? rn_piece_rows(pass, piece, kept) : (struct rn_mat){0};
         pass->kernels->dense_back(pass->lane, rn_piece_rows(pass, piece, dy),
-                                  rn_piece_values(pass, piece, w), some, gate_of,
+                                  rn_piece_values(pass, piece, w), some, slope_of,
                                   rn_piece_rows(pass, piece, dx));
     }
 }

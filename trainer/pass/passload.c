@@ -53,7 +53,7 @@ void rn_pass_load_rows(struct rn_pass *pass, const struct rn_example *examples, 
         for (uint32_t t = 0; t < example->length; t++) {
             pass->host_ids[tokens + t] = (int32_t)example->ids[t];
             pass->host_types[tokens + t] =
-                config->family == RN_FAMILY_BERT ? (int32_t)example->type_ids[t] : 0;
+                rn_modelconfig_reads_types(config) ? (int32_t)example->type_ids[t] : 0;
         }
         tokens += example->length;
         longest = example->length > longest ? example->length : longest;

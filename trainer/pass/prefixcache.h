@@ -20,19 +20,29 @@
 #define RN_TRAINER_PREFIXCACHE_H
 
 #include "trainer/data/dataset.h"
+#include "trainer/kernels/kernels.h"
 
 #define RN_PREFIX_FILE "rondo-prefix.cache"
 #define RN_PREFIX_EXAMPLES_MAX ((size_t)1 << 22)
 
-/* All that the rows depend on beside the example. */
+/* All that the rows depend on beside the example, so that a kept row is the one that would be
+ * computed. Compared as bytes: no padding. The libraries of a device are not in it (cuBLASLt,
+ * driver): a file that such a run kept is to be removed when they change. */
 struct rn_prefix_key {
     uint64_t weights; /* checksum of embedding and layers below `layer` */
     uint32_t layer;   /* the lowest adapted one */
     uint32_t row_bytes;
     uint32_t max_length;
     uint32_t kernels_version;
-    char kernels[64]; /* backend and device */
+    uint32_t family, heads, pad_id; /* of config.json, as are the next two: no weight shows them */
+    uint32_t intermediate;
+    float layer_norm_epsilon;
+    uint32_t unused;
+    char kernels[64];                      /* backend and device */
+    char program[64];                      /* this program's version */
+    char libraries[RN_LIBRARIES_TEXT_MAX]; /* of the backend */
 };
+_Static_assert(sizeof(struct rn_prefix_key) == 8 + 10 * 4 + 3 * 64, "a key has no padding");
 
 struct rn_prefix_spec {
     struct rn_prefix_key key;

@@ -355,11 +355,14 @@ const struct rn_command_def rn_cmd_train = {
     .settings_size = sizeof(struct train_settings),
     .renamed = renamed,
     .exits = RN_DESK_EXITS,
-    .detail = "Writes a PEFT directory that `peft` loads. Without --no-shuffle the batches are "
-              "drawn by the seed, with it they follow the file. The same options give the same "
-              "bytes, except with --dp-clip: its noise and its sampling come from the system's "
-              "randomness. The first Ctrl-C or SIGTERM writes a checkpoint and ends with exit code "
-              "82; the same command with --resume goes on.",
+    .detail =
+        "Writes a PEFT directory that `peft` loads. Without --no-shuffle the batches are "
+        "drawn by the seed, with it they follow the file. The same options give the same "
+        "bytes, except with --dp-clip: its noise and its sampling come from the system's "
+        "randomness. The first Ctrl-C or SIGTERM writes a checkpoint and ends with exit code "
+        "82; the same command with --resume goes on. With --backend cuda two variables of the "
+        "environment are read: RONDO_CUDA_PLANS=FILE keeps the fastest algorithm of every "
+        "product in a file, RONDO_CUDA_GRAPHS=off issues every operation by itself.",
     .examples = "  rondo train --model encoder --data train.tsv.gz --text sentence \\\n"
                 "      --label label --rank 4 --alpha 8 --steps 300 --dev dev.tsv.gz \\\n"
                 "      --out adapter\n"

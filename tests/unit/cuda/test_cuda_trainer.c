@@ -438,8 +438,8 @@ static int run_with(const char *library)
         cmocka_unit_test(rounded_rows_change_no_bit),
         cmocka_unit_test(recorded_steps_leave_the_same_bits),
     };
-    printf("library: %s\n", library);
-    (void)setenv("RONDO_CUDA_LIBRARY", library, 1);
+    printf("library: %s\n", library != NULL ? library : "beside this program");
+    rn_kernels_cuda_library(library);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
@@ -447,16 +447,13 @@ int main(void)
 {
     const struct rn_kernels *kernels = NULL;
     struct rn_error err;
-    const char *named = getenv("RONDO_CUDA_LIBRARY");
-    char device[RN_PATH_MAX];
+    const char *device = access(RN_CUDA_LIBRARY, R_OK) == 0 ? RN_CUDA_LIBRARY : NULL;
     int failures = 0;
-    const bool fits =
-        rn_text_format(device, sizeof(device), "%s", named != NULL ? named : RN_CUDA_LIBRARY);
     if (access(RN_CUDA_EMULATED_LIBRARY, R_OK) == 0) {
         failures += run_with(RN_CUDA_EMULATED_LIBRARY);
     }
-    (void)setenv("RONDO_CUDA_LIBRARY", device, 1);
-    if (fits && rn_is_ok(rn_kernels_cuda(&kernels, &err))) {
+    rn_kernels_cuda_library(device);
+    if (rn_is_ok(rn_kernels_cuda(&kernels, &err))) {
         failures += run_with(device);
     } else {
         printf("on a device: skipped: %s\n", err.text);

@@ -122,6 +122,7 @@ static void compare(const struct rn_trainer_spec *spec, const char *folder, size
     float *after = saving_values(b.trainer, &count);
     assert_memory_equal(before, after, count * sizeof(float));
     assert_false(b.trainer->state.head_changed);
+    assert_null(b.trainer->lanes.passes); /* the gradients of pieces are given back */
     rn_free(before);
     rn_free(after);
     for (size_t i = 0; i < clients; i++) {

@@ -489,9 +489,7 @@ static void openblas_is_refused(void **state)
 {
     (void)state;
     struct rn_error err;
-    setenv("RONDO_CPU_GEMM", "openblas", 1);
-    struct rn_trainer *trainer = random_trainer("roberta-24", "cpu", 4, 1);
-    unsetenv("RONDO_CPU_GEMM");
+    struct rn_trainer *trainer = random_trainer("roberta-24", "cpu-openblas", 4, 1);
     const rn_result result = rn_dp_check(trainer->lanes.kernels, true, &training, &err);
     assert_int_equal(result.code, RN_E_UNSUPPORTED);
     rn_trainer_close(trainer);

@@ -218,9 +218,7 @@ static void openblas_agrees(void **state)
     (void)state;
     size_t count = 0;
     float *own = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
-    setenv("RONDO_CPU_GEMM", "openblas", 1);
-    float *blas = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
-    unsetenv("RONDO_CPU_GEMM");
+    float *blas = trained("bert-40", "cpu-openblas", 2, &training, RN_HEAD_FEDERATED, &count);
     double difference = 0.0;
     double size = 0.0;
     for (size_t i = 0; i < count; i++) {

@@ -11,8 +11,6 @@
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define TRIAL_K 768
@@ -287,9 +285,17 @@ static const struct rn_kernels *taken_table(bool residual_f32)
 
 const struct rn_kernels *rn_kernels_cpu(void)
 {
-    const char *gemm = getenv("RONDO_CPU_GEMM");
-    const struct rn_kernels *table = highest_of(plain_tables, highest, RN_CPU_F32);
-    return gemm != NULL && strcmp(gemm, "openblas") == 0 ? rn_cpu_with_openblas(table) : table;
+    return highest_of(plain_tables, highest, RN_CPU_F32);
+}
+
+void rn_kernels_cpu_libraries(char out[static RN_LIBRARIES_TEXT_MAX])
+{
+    rn_onednn_version(RN_LIBRARIES_TEXT_MAX, out);
+}
+
+const struct rn_kernels *rn_kernels_cpu_openblas(void)
+{
+    return rn_cpu_with_openblas(rn_kernels_cpu());
 }
 
 const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32)

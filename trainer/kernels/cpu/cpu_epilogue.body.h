@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Body: what happens to a sum before it is stored (struct rn_epilogue), sixteen columns at a time.
- * `pre` of GELU holds its slope at once, which shares the exponential, so that `gate` is a factor.
+ * `pre` of GELU holds its slope at once, which shares the exponential, so that `slope` is a factor.
  */
 #ifndef RN_TRAINER_KERNELS_CPU_CPU_EPILOGUE_H
 #define RN_TRAINER_KERNELS_CPU_CPU_EPILOGUE_H
@@ -23,12 +23,12 @@ RN_INLINE v16 activate(enum rn_activation f, v16 x)
     return f == RN_ACTIVATION_GELU ? v_gelu(x, &at) : x;
 }
 
-RN_INLINE v16 slope(enum rn_activation f, v16 gate)
+RN_INLINE v16 slope(enum rn_activation f, v16 kept)
 {
     if (f == RN_ACTIVATION_TANH) {
-        return v_fma(v_sub(v_set(0.0f), gate), gate, v_set(1.0f));
+        return v_fma(v_sub(v_set(0.0f), kept), kept, v_set(1.0f));
     }
-    return f == RN_ACTIVATION_GELU ? gate : v_set(1.0f);
+    return f == RN_ACTIVATION_GELU ? kept : v_set(1.0f);
 }
 
 /* The epilogue of y[t][c ..] for `left` columns. */
@@ -53,8 +53,8 @@ RN_INLINE v16 finish(const struct rn_epilogue *e, size_t columns, size_t t, size
     if (e->pre.data != NULL) {
         v_put(e->pre.type, rn_row(e->pre, t), c, left, kept);
     }
-    if (e->gate.data != NULL) {
-        s = v_mul(s, slope(e->gate_of, v_get(e->gate.type, rn_row(e->gate, t), c, left)));
+    if (e->slope.data != NULL) {
+        s = v_mul(s, slope(e->slope_of, v_get(e->slope.type, rn_row(e->slope, t), c, left)));
     }
     return s;
 }

@@ -13,15 +13,15 @@ static enum fused_case fused_case_of(const struct rn_epilogue *e, enum rn_elemen
 {
     const bool residual = e->residual.data != NULL;
     const bool pre = e->pre.data != NULL;
-    const bool gate = e->gate.data != NULL;
-    if (e->activation == RN_ACTIVATION_NONE && !pre && !gate) {
+    const bool sloped = e->slope.data != NULL;
+    if (e->activation == RN_ACTIVATION_NONE && !pre && !sloped) {
         return !residual ? FUSED_PLAIN : e->residual.type == out ? FUSED_RESIDUAL : FUSED_OTHER;
     }
     if (e->activation == RN_ACTIVATION_GELU && pre && e->pre.type == RN_BF16 && !residual &&
-        !gate) {
+        !sloped) {
         return FUSED_GELU;
     }
-    if (e->activation == RN_ACTIVATION_NONE && gate && e->gate.type == RN_BF16 && !residual &&
+    if (e->activation == RN_ACTIVATION_NONE && sloped && e->slope.type == RN_BF16 && !residual &&
         !pre) {
         return FUSED_GATE;
     }
@@ -84,7 +84,7 @@ RN_INLINE void fused_row(enum fused_case what, enum rn_element out_type,
             x = fused_gelu(x, &at);
             v_put(RN_BF16, rn_row(e->pre, t), c, left, at);
         } else if (what == FUSED_GATE) {
-            x = v_mul(x, v_get(RN_BF16, rn_row(e->gate, t), c, left));
+            x = v_mul(x, v_get(RN_BF16, rn_row(e->slope, t), c, left));
         }
         v_put(out_type, out, c, left, x);
     }

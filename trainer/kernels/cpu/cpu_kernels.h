@@ -7,9 +7,6 @@
  * fused multiply-adds in rising index, or sixteen such chains added in one fixed tree. On top of
  * that the bfloat16 backends multiply with frozen weights by what is fastest (cpu_choice.h): in
  * tiles (cpu_tiles.h), by oneDNN (cpu_onednn.h), each with sums in an order of its own, or as said.
- *
- * Environment: RONDO_CPU_GEMM = openblas takes the products with frozen weights from OpenBLAS, to
- * compare: its bits depend on the batch.
  */
 #ifndef RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
 #define RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H

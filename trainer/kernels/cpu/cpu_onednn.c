@@ -5,6 +5,7 @@
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/guard.h"
 
 #include <omp.h>
@@ -77,6 +78,12 @@ static rn_result check(dnnl_status_t status, const char *what, struct rn_error *
 static size_t round_up(size_t value, size_t unit)
 {
     return (value + unit - 1) / unit * unit;
+}
+
+void rn_onednn_version(size_t size, char *out)
+{
+    const dnnl_version_t *v = dnnl_version();
+    (void)rn_text_format(out, size, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
 }
 
 rn_result rn_onednn_new(struct rn_onednn **out, struct rn_error *err)

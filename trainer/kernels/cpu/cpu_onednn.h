@@ -25,6 +25,8 @@ struct rn_onednn;        /* the library's engine and the primitives so far: one 
 struct rn_onednn_matrix; /* a frozen right factor */
 struct rn_onednn_lane;   /* scratch and memory objects of one thread */
 
+/* "oneDNN 2.6.3" */
+void rn_onednn_version(size_t size, char *out);
 /* RN_E_UNSUPPORTED when the library gives no CPU engine. */
 RN_MUST rn_result rn_onednn_new(struct rn_onednn **out, struct rn_error *err);
 void rn_onednn_free(struct rn_onednn *onednn); /* accepts NULL; after lanes and matrices */

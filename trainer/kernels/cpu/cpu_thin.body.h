@@ -333,8 +333,8 @@ static void dense(struct rn_lane *lane, struct rn_mat x, const float *w, const f
     }
 }
 
-static void dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat gate,
-                       enum rn_activation gate_of, struct rn_mat dx)
+static void dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat kept,
+                       enum rn_activation slope_of, struct rn_mat dx)
 {
     (void)lane;
     for (size_t t = 0; t < dy.rows; t++) {
@@ -345,8 +345,8 @@ static void dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, s
             for (size_t n = 0; n < dy.cols; n++) {
                 s = v_fma(v_set(row[n]), v_load_at(w + n * dx.cols + c, left), s);
             }
-            if (gate.data != NULL) {
-                s = v_mul(s, slope(gate_of, v_get(gate.type, rn_row(gate, t), c, left)));
+            if (kept.data != NULL) {
+                s = v_mul(s, slope(slope_of, v_get(kept.type, rn_row(kept, t), c, left)));
             }
             v_put(dx.type, rn_row(dx, t), c, left, s);
         }

@@ -65,7 +65,7 @@ RN_INLINE v16 v_fma(v16 a, v16 b, v16 c)
 {
     return _mm512_fmadd_ps(a, b, c);
 }
-/* a > b ? a : b */
+/* a > b ? a : b, so b when one is a NaN */
 RN_INLINE v16 v_max(v16 a, v16 b)
 {
     return _mm512_max_ps(a, b);
@@ -259,7 +259,7 @@ RN_INLINE v16 v_round(v16 a)
 RN_INLINE v16 v_power2(v16 n)
 {
     for (int i = 0; i < RN_LANES; i++) {
-        n.lane[i] = ldexpf(1.0f, (int)n.lane[i]);
+        n.lane[i] = isnan(n.lane[i]) ? n.lane[i] : ldexpf(1.0f, (int)n.lane[i]);
     }
     return n;
 }
@@ -323,11 +323,12 @@ RN_INLINE void v_store_at(float *p, v16 x, size_t left)
     }
 }
 
-/* e^x for x <= 88; below -87.3 it stays at e^-87.3. x = n ln 2 + r, |r| <= ln 2 / 2, and the Taylor
- * series of e^r to the seventh power (its remainder is below 6e-9). */
+/* e^x for x <= 88; below -87.3 it stays at e^-87.3; a NaN stays one, by the order in v_max. x = n
+ * ln 2 + r, |r| <= ln 2 / 2, and the Taylor series of e^r to the seventh power (its remainder is
+ * below 6e-9). */
 RN_INLINE v16 v_exp(v16 x)
 {
-    x = v_max(x, v_set(-87.3f));
+    x = v_max(v_set(-87.3f), x);
     const v16 n = v_round(v_mul(x, v_set(1.44269504088896f)));
     /* ln 2 in two parts; the first has nine trailing zero bits, so n times it is exact */
     v16 r = v_fma(n, v_set(-0.693359375f), x);

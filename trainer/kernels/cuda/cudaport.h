@@ -32,9 +32,6 @@ RN_MUST rn_result rn_port_open(struct rn_port **out, struct rn_error *err);
 void rn_port_close(struct rn_port *port); /* accepts NULL */
 /* Static until close. */
 const char *rn_port_describe(const struct rn_port *port);
-/* Whether a product's rows keep their bits whatever the number of rows: not when
- * RONDO_CUDA_PRODUCTS is "timed". */
-bool rn_port_batch_invariant(const struct rn_port *port);
 
 /* Zeroed memory, aligned to 256 bytes. RN_E_MEMORY when it does not fit. */
 RN_MUST rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out,

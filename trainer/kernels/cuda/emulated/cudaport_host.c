@@ -30,7 +30,6 @@ struct rn_port_recording {
 
 struct rn_port {
     unsigned order; /* of threads; environment RONDO_CUDA_HOST_ORDER */
-    bool timed;     /* as on the device, but only said: products are the same */
     bool failed;
     char failure[256];
     struct rn_port_recording *recording; /* NULL = calls are done at once */
@@ -68,8 +67,6 @@ rn_result rn_port_open(struct rn_port **out, struct rn_error *err)
     const char *order = getenv("RONDO_CUDA_HOST_ORDER");
     *out = rn_alloc(1, sizeof(**out));
     (*out)->order = order != NULL ? (unsigned)strtoul(order, NULL, 10) : RN_CUDAHOST_FORWARD;
-    const char *products = getenv("RONDO_CUDA_PRODUCTS");
-    (*out)->timed = products != NULL && strcmp(products, "timed") == 0;
     return rn_ok();
 }
 
@@ -83,11 +80,6 @@ const char *rn_port_describe(const struct rn_port *port)
 {
     (void)port;
     return "CUDA kernels on the CPU, for tests";
-}
-
-bool rn_port_batch_invariant(const struct rn_port *port)
-{
-    return !port->timed;
 }
 
 rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct rn_error *err)
