@@ -47,7 +47,7 @@ void rn_label_list_text(const struct rn_label_list *list, char *out, size_t capa
 /* What a model directory says of its classes. Free with rn_model_classes_clear. */
 struct rn_model_classes {
     enum rn_task task; /* by problem_type, or by a single label */
-    bool multi_label;           /* several classes a record */
+    bool multi_label;  /* several classes a record */
     bool has_head;     /* the checkpoint holds a classifier */
     uint32_t count;    /* the head's outputs; without a head those of id2label or num_labels;
                           0: not stated */

@@ -149,5 +149,5 @@ int main(void)
         cmocka_unit_test(a_missing_column_lists_what_there_is),
         cmocka_unit_test(files_that_are_something_else_are_named),
     };
-    return cmocka_run_group_tests_name("record forms", tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
 }
