@@ -227,6 +227,7 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
         .head_from_seed = trainer->adapter.head_from_seed,
         .head_random = trainer->adapter.head_from_seed && !trainer->head_changed,
         .pooler_from_seed = trainer->adapter.pooler_from_seed,
+        .pooler_random = trainer->adapter.pooler_from_seed && !trainer->pooler_loaded,
     };
     if (trainer->cache != NULL) {
         struct rn_prefix_facts cache;

@@ -52,7 +52,8 @@ struct rn_trainer {
     float *gradient; /* device [adapter.count], with the training passes */
     float *moment1;
     float *moment2;
-    bool head_changed; /* trained or set: no longer the checkpoint's */
+    bool pooler_loaded; /* with an adapter */
+    bool head_changed;  /* trained or set: no longer the checkpoint's */
     struct rn_layout layouts[RN_LAYOUT_COUNT];
 };
 

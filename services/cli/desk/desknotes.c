@@ -70,6 +70,13 @@ void rn_desk_notes(const struct rn_desk *desk, struct rn_desk_session *session,
              desk->model, desk->adapter == NULL ? "" : " with ",
              desk->adapter == NULL ? "" : desk->adapter, (unsigned long long)desk->seed);
     }
+    if (head && !facts.head_random && facts.pooler_random) {
+        warn(session, command,
+             "%s holds no pooler below its classifier: it is random (--seed %llu), so the figures "
+             "are "
+             "those of guessing",
+             desk->model, (unsigned long long)desk->seed);
+    }
     if (names_are_numbers(desk, session)) {
         warn(session, command,
              "the labels of %s are class numbers, not names: 0 is taken as %s, 1 as %s",
