@@ -150,6 +150,15 @@ def other_classes_need_a_new_head(work):
             "--label", "label", "--steps", 1, "--out", work / "never")
 
 
+def a_plan_keeps_the_models_order(work):
+    named = model(work, "named", id2label={"0": "no", "1": "yes", "2": "maybe"})
+    init = ("--federation", "fed", "--address", "fed.example.org:8443", "--members", "a,b,c", "--max-length", 16,
+            "--quiet", "--model", named, "--labels")
+    refused(CONFIG, "another order", "init", work / "mixed", *init, "yes,no,maybe")
+    refused(CONFIG, "its head has 3 classes, but 2 are wanted", "init", work / "fewer", *init, "yes,no")
+    ok("init", work / "kept", *init, "no,yes,maybe")
+
+
 def a_random_head_is_said(work):
     bare = model(work, "no_head", classes=0)
     path = data(work, "plain.jsonl", ["x", "y"] * 12)
@@ -302,7 +311,8 @@ def main():
         print(f"skipped: {BIN}/rondo is not built")
         return 77
     with tempfile.TemporaryDirectory() as folder:
-        for step in (classes_are_the_models, other_classes_need_a_new_head, a_random_head_is_said,
+        for step in (classes_are_the_models, other_classes_need_a_new_head,
+                     a_plan_keeps_the_models_order, a_random_head_is_said,
                      what_is_no_number_is_refused, the_task_is_the_models, fields_that_nobody_reads_break_nothing,
                      settings_beside_the_tokenizer, types_follow_the_settings, files_that_are_something_else):
             step(pathlib.Path(folder))
