@@ -86,6 +86,12 @@ static void normalizers(void **state)
             "caf\xc3\xa9 \xef\xac\x81 \xc2\xbd e\xcc\x81 aaaa \xc2\xa0");
     becomes("{\"type\":\"Replace\",\"pattern\":{\"String\":\"aa\"},\"content\":\"b\"}",
             "\xe3\x80\x80 caf\xc3\xa9 \xef\xac\x81 \xc2\xbd e\xcc\x81 bb \xc2\xa0");
+    /* Two steps that both make the text longer. */
+    becomes("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Replace\",\"pattern\":{\"String\":"
+            "\"aa\"},\"content\":\"abba\"},{\"type\":\"Replace\",\"pattern\":{\"String\":\"b\"},"
+            "\"content\":\"long\"}]}",
+            "\xe3\x80\x80 caf\xc3\xa9 \xef\xac\x81 \xc2\xbd e\xcc\x81 "
+            "alonglongaalonglonga \xc2\xa0");
 }
 
 /* Lists of steps at their limit, and one step more. */
