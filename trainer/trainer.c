@@ -183,6 +183,7 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
         .head_from_seed = trainer->adapter.head_from_seed,
         .head_random = trainer->adapter.head_from_seed && !trainer->state.head_changed,
         .pooler_from_seed = trainer->adapter.pooler_from_seed,
+        .pooler_random = trainer->adapter.pooler_from_seed && !trainer->adapter.pooler_loaded,
     };
     _Static_assert(sizeof(out->measured) == RN_KERNELS_MEASURED_MAX, "as the kernels say it");
     rn_kernels_measured(settled->kernels, out->measured);

@@ -200,6 +200,7 @@ struct rn_trainer_facts {
     bool head_from_seed;
     bool head_random; /* from the seed, and neither trained nor loaded since */
     bool pooler_from_seed;
+    bool pooler_random; /* from the seed, and not loaded since */
     /* The cache of hidden states; all 0 while there is none. Counted are examples that were looked
      * up: hits were there. */
     uint64_t cache_bytes, cache_examples, cache_hits, cache_misses;

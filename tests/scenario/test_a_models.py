@@ -150,6 +150,15 @@ def other_classes_need_a_new_head(work):
             "--label", "label", "--steps", 1, "--out", work / "never")
 
 
+def a_plan_keeps_the_models_order(work):
+    named = model(work, "named", id2label={"0": "no", "1": "yes", "2": "maybe"})
+    init = ("--federation", "fed", "--address", "fed.example.org:8443", "--members", "a,b,c", "--max-length", 16,
+            "--quiet", "--model", named, "--labels")
+    refused(CONFIG, "another order", "init", work / "mixed", *init, "yes,no,maybe")
+    refused(CONFIG, "its head has 3 classes, but 2 are wanted", "init", work / "fewer", *init, "yes,no")
+    ok("init", work / "kept", *init, "no,yes,maybe")
+
+
 def a_random_head_is_said(work):
     bare = model(work, "no_head", classes=0)
     path = data(work, "plain.jsonl", ["x", "y"] * 12)
@@ -168,6 +177,22 @@ def a_random_head_is_said(work):
                         (lambda name: "classifier.bias" not in name, "1 of the 2 tensors")):
         write_tensors(work / "headed/adapter_model.safetensors", {n: v for n, v in tensors.items() if keep(n)})
         refused(DATA, words, *trained)
+
+
+def adapters_promise_what_they_hold(work):
+    """peft looks for the head of a SEQ_CLS adapter in the file: no head, no such promise (tests/parity compares)."""
+    path = data(work, "promise.jsonl", [n % 3 for n in range(24)])
+    for golden in ("bert-40", "roberta-24"):
+        folder = model(work, f"promise_{golden}", golden)
+        for head, held in (("frozen", False), ("local", True)):
+            out = work / f"promise_{golden}_{head}"
+            ok("train", "--model", folder, "--data", path, "--text", "text", "--label", "label", "--head", head, "--steps",
+               1, "--quiet", "--out", out)
+            config = json.loads((out / "adapter_config.json").read_text())
+            names = read_tensors(out / "adapter_model.safetensors")
+            assert any("classifier" in name for name in names) == held, names
+            assert config["task_type"] == ("SEQ_CLS" if held else None), config
+            assert config["modules_to_save"] == (["classifier"] if held else None), config
 
 
 def what_is_no_number_is_refused(work):
@@ -258,6 +283,24 @@ def settings_beside_the_tokenizer(work):
     refused(UNSUPPORTED, "version 2.0", "tokenize", "--model", folder, "--data", work / "ids.jsonl", "--text", "a")
 
 
+def vocabulary_files_alone(work):
+    folder = model(work, "old")
+    text = "w1 W2, w3w4 [MASK] [SEP]"
+    vocab = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    edit(folder / "tokenizer.json", normalizer={"type": "BertNormalizer", "lowercase": True}, added_tokens=[
+        {"id": vocab[token], "content": token, "normalized": False} for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]")])
+    want = ids(folder, work, text)
+    before = ok("model", "hash", folder)
+    (folder / "vocab.txt").write_text("\r\n".join(sorted(vocab, key=vocab.get)) + "\r\n")
+    assert ok("model", "hash", folder) == before  # nobody reads it beside tokenizer.json
+    (folder / "tokenizer.json").unlink()
+    assert ids(folder, work, text) == want
+    assert ok("model", "hash", folder) != before
+    now = ok("model", "hash", folder)
+    edit(folder / "tokenizer_config.json", do_lower_case=False)
+    assert ids(folder, work, text) != want and ok("model", "hash", folder) != now
+
+
 def types_follow_the_settings(work):
     """A pair, with token types and without: as if the template had type 0 everywhere."""
     folder, plain = model(work, "types"), model(work, "no_types")
@@ -302,9 +345,10 @@ def main():
         print(f"skipped: {BIN}/rondo is not built")
         return 77
     with tempfile.TemporaryDirectory() as folder:
-        for step in (classes_are_the_models, other_classes_need_a_new_head, a_random_head_is_said,
+        for step in (classes_are_the_models, other_classes_need_a_new_head,
+                     a_plan_keeps_the_models_order, a_random_head_is_said, adapters_promise_what_they_hold,
                      what_is_no_number_is_refused, the_task_is_the_models, fields_that_nobody_reads_break_nothing,
-                     settings_beside_the_tokenizer, types_follow_the_settings, files_that_are_something_else):
+                     settings_beside_the_tokenizer, vocabulary_files_alone, types_follow_the_settings, files_that_are_something_else):
             step(pathlib.Path(folder))
             print(f"{step.__name__}: good")
     return 0

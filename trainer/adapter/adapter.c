@@ -223,8 +223,20 @@ static rn_result fill_head_tensor(const struct rn_adapter *adapter, size_t segme
     return rn_ok();
 }
 
-/* The head from the checkpoint, or, when its first tensor is not there or not wanted, from the
- * seed. */
+/* Whether the checkpoint holds any tensor of the head: then it must hold all. */
+static bool has_head(const struct rn_adapter *adapter, const struct rn_safetensors *tensors)
+{
+    for (size_t i = 0; i < adapter->segment_count; i++) {
+        const struct rn_segment *segment = &adapter->segments[i];
+        if (segment->kind == RN_SEGMENT_HEAD &&
+            rn_safetensors_find(tensors, segment->name) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The head from the checkpoint, or, when it is not there or not wanted, from the seed. */
 static rn_result fill_head(struct rn_adapter *adapter, const struct rn_adapter_start *start,
                            const struct rn_safetensors *tensors, float *values,
                            struct rn_error *err)
@@ -232,16 +244,11 @@ static rn_result fill_head(struct rn_adapter *adapter, const struct rn_adapter_s
     if (!start->new_head) {
         RN_TRY(check_head(adapter, tensors, err));
     }
+    adapter->head_from_seed = start->new_head || !has_head(adapter, tensors);
     for (size_t i = 0; i < adapter->segment_count; i++) {
-        const struct rn_segment *segment = &adapter->segments[i];
-        if (segment->kind != RN_SEGMENT_HEAD) {
-            continue;
+        if (adapter->segments[i].kind == RN_SEGMENT_HEAD) {
+            RN_TRY(fill_head_tensor(adapter, i, start->seed, tensors, values, err));
         }
-        if (segment->offset == adapter->head_first) {
-            adapter->head_from_seed =
-                start->new_head || rn_safetensors_find(tensors, segment->name) == NULL;
-        }
-        RN_TRY(fill_head_tensor(adapter, i, start->seed, tensors, values, err));
     }
     return rn_ok();
 }

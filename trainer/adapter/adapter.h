@@ -63,6 +63,7 @@ struct rn_adapter {
     int32_t pooler_site;      /* number of its site, or -1 */
     bool head_from_seed;
     bool pooler_from_seed;
+    bool pooler_loaded; /* with an adapter */
 };
 
 /* Where start values come from. */

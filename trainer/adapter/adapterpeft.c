@@ -236,6 +236,7 @@ static rn_result read_pooler(struct rn_adapter *adapter, const struct rn_peft *p
               rn_safetensors_file(peft->tensors, 0));
     if (found_w && found_b) {
         RN_TRY(rn_adapter_set_pooler(adapter, w, b, err));
+        adapter->pooler_loaded = true;
         adapter->pooler_from_seed = true; /* not the checkpoint's: it travels with the adapter */
     }
     return rn_ok();

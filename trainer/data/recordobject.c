@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+#define FIELD_NAME_MAX 48
+#define FIELDS_TEXT_MAX 160
+
 static bool begins_with(const struct rn_buffer *record, char byte)
 {
     size_t at = 0;
@@ -78,14 +81,35 @@ static bool label_text(struct rn_records *records, const json_t *value)
            rn_text_format(records->label, room, "%.17g", json_real_value(value));
 }
 
+/* The names of the fields are no text of the record; a long one may be. */
+static rn_result no_field(const struct rn_records *records, int role, struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer names = {0};
+    const char *key = NULL;
+    json_t *value = NULL;
+
+    json_object_foreach(records->object, key, value)
+    {
+        const bool fits = strlen(key) <= FIELD_NAME_MAX && names.length < FIELDS_TEXT_MAX;
+        rn_buffer_format(&names, "%s%s", names.length == 0 ? "" : ", ", fits ? key : "...");
+        if (!fits) {
+            break;
+        }
+    }
+    return rn_fail(err, RN_E_DATA, "%s:%llu: there is no \"%s\"; it has %s", records->path,
+                   (unsigned long long)records->first_line, records->names[role],
+                   names.length == 0 ? "no field" : rn_buffer_text(&names));
+}
+
 rn_result rn_object_column(struct rn_records *records, int role, struct rn_view *out,
                            struct rn_error *err)
 {
     const json_t *value = json_object_get(records->object, records->names[role]);
     const unsigned long long line = records->first_line;
 
-    RN_ENSURE(value != NULL, err, RN_E_DATA, "%s:%llu: there is no \"%s\"", records->path, line,
-              records->names[role]);
+    if (value == NULL) {
+        return no_field(records, role, err);
+    }
     if (json_is_string(value)) {
         RN_TRY(check_losses(records, role, value, err));
         *out = rn_view_of(json_string_value(value), json_string_length(value));

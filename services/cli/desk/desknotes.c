@@ -9,8 +9,13 @@
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+static int append_text(const char *text, size_t length, void *buffer)
+{
+    rn_buffer_append(buffer, text, length);
+    return 0;
+}
 
 /* A note to standard error, and a JSON string for the result. */
 static void warn(struct rn_desk_session *session, const struct rn_command *command,
@@ -25,10 +30,9 @@ static void warn(struct rn_desk_session *session, const struct rn_command *comma
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     rn_command_note(command, "%s", text);
+    rn_buffer_format(&session->warnings, "%s", session->warnings.length > 0 ? ", " : "");
     json_t *value = rn_json_sentence(text);
-    char *quoted = json_dumps(value, JSON_ENCODE_ANY);
-    rn_buffer_format(&session->warnings, "%s%s", session->warnings.length > 0 ? ", " : "", quoted);
-    free(quoted);
+    (void)json_dump_callback(value, append_text, &session->warnings, JSON_ENCODE_ANY);
     json_decref(value);
 }
 
@@ -65,6 +69,13 @@ void rn_desk_notes(const struct rn_desk *desk, struct rn_desk_session *session,
              "of guessing; --adapter names a trained one",
              desk->model, desk->adapter == NULL ? "" : " with ",
              desk->adapter == NULL ? "" : desk->adapter, (unsigned long long)desk->seed);
+    }
+    if (head && !facts.head_random && facts.pooler_random) {
+        warn(session, command,
+             "%s holds no pooler below its classifier: it is random (--seed %llu), so the figures "
+             "are "
+             "those of guessing",
+             desk->model, (unsigned long long)desk->seed);
     }
     if (names_are_numbers(desk, session)) {
         warn(session, command,

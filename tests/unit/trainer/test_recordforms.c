@@ -23,6 +23,19 @@ static void json_is_read_as_python_reads_it(void **state)
     reads("a.JSON", "{\"t\": \"x\", \"l\": 1}\n", TEXT_LABEL, "x||1@1;");
 }
 
+/* Around the length that is still looked at as a number: beyond it a whole number is infinite. */
+static void whole_numbers_of_any_length_are_read(void **state)
+{
+    (void)state;
+    for (size_t digits = 19; digits < 600; digits += digits < 22 || digits > 508 ? 1 : 81) {
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer json = {0};
+        rn_buffer_format(&json, "{\"t\": \"x\", \"l\": 1, \"id\": -");
+        memset(rn_buffer_grow(&json, digits), '9', digits);
+        rn_buffer_format(&json, "}\n");
+        reads("n.jsonl", rn_buffer_text(&json), TEXT_LABEL, "x||1@1;");
+    }
+}
+
 static void what_is_wrong_with_json_is_named(void **state)
 {
     (void)state;
@@ -142,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_is_read_as_python_reads_it),
+        cmocka_unit_test(whole_numbers_of_any_length_are_read),
         cmocka_unit_test(what_is_wrong_with_json_is_named),
         cmocka_unit_test(names_tell_the_format_in_any_case),
         cmocka_unit_test(separators_quoting_and_encodings_are_options),
@@ -149,5 +163,5 @@ int main(void)
         cmocka_unit_test(a_missing_column_lists_what_there_is),
         cmocka_unit_test(files_that_are_something_else_are_named),
     };
-    return cmocka_run_group_tests_name("record forms", tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_remove);
 }
