@@ -85,22 +85,41 @@ static const uint32_t younger[][2] = {
     {0x1e000, 0x1e4ef}, {0x1e944, 0x1e95f},
 };
 
-static bool is_younger(uint32_t point)
+/* Marks that StripAccents of `tokenizers` does not know, which asks another table of about
+ * Unicode 9. Found in the same way. */
+static const uint32_t younger_marks[][2] = {
+    {0x7fd, 0x7fd},     {0x898, 0x8d3},     {0x9fe, 0x9fe},     {0xafa, 0xaff},
+    {0xb55, 0xb55},     {0xc04, 0xc3c},     {0xcf3, 0xcf3},     {0xd00, 0xd00},
+    {0xd3b, 0xd3c},     {0xd81, 0xd81},     {0xeba, 0xeba},     {0xece, 0xece},
+    {0x1715, 0x1715},   {0x180f, 0x180f},   {0x1abf, 0x1ace},   {0x1cf7, 0x1cf7},
+    {0x1df6, 0x1dfa},   {0xa82c, 0xa82c},   {0xa8ff, 0xa8ff},   {0x10d24, 0x10f85},
+    {0x11070, 0x11074}, {0x110c2, 0x110c2}, {0x11145, 0x11146}, {0x111c9, 0x111c9},
+    {0x111ce, 0x111cf}, {0x11241, 0x11241}, {0x1133b, 0x1133b}, {0x1145e, 0x1145e},
+    {0x1182c, 0x11a99}, {0x11d31, 0x11f42}, {0x16f4f, 0x16f4f}, {0x16f7f, 0x16f87},
+    {0x16fe4, 0x16ff1}, {0x1cf00, 0x1cf46}, {0x1e08f, 0x1e08f}, {0x1e130, 0x1e4ef},
+};
+
+static bool in_ranges(const uint32_t (*ranges)[2], size_t count, uint32_t point)
 {
     size_t low = 0;
-    size_t high = RN_ARRAY_LENGTH(younger);
+    size_t high = count;
 
     while (low < high) {
         const size_t middle = (low + high) / 2;
-        if (point > younger[middle][1]) {
+        if (point > ranges[middle][1]) {
             low = middle + 1;
-        } else if (point < younger[middle][0]) {
+        } else if (point < ranges[middle][0]) {
             high = middle;
         } else {
             return true;
         }
     }
     return false;
+}
+
+static bool is_younger(uint32_t point)
+{
+    return in_ranges(younger, RN_ARRAY_LENGTH(younger), point);
 }
 
 /* Lower-case mappings that came after Unicode 15: from, to, step to lower case. */
@@ -195,6 +214,13 @@ static bool is_accent(uint32_t point)
     return (category(point) == UTF8PROC_CATEGORY_MN && !is_younger(point)) || point == 0x1734;
 }
 
+/* Two were marks once. */
+static bool is_old_mark(uint32_t point)
+{
+    return (is_mark(point) && !in_ranges(younger_marks, RN_ARRAY_LENGTH(younger_marks), point)) ||
+           point == 0x1cf2 || point == 0x1cf3;
+}
+
 static void append_point(struct rn_buffer *out, uint32_t point)
 {
     uint8_t bytes[4];
@@ -232,7 +258,7 @@ static void transform_point(enum rn_normal_step step, uint32_t point, struct rn_
         append_lower(out, point);
         return;
     case RN_NORMAL_STRIP_ACCENTS:
-        if (!is_mark(point)) {
+        if (!is_old_mark(point)) {
             append_point(out, point);
         }
         return;
