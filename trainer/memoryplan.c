@@ -183,6 +183,10 @@ static rn_result plan_of(const struct rn_trainer *trainer, const struct rn_train
                                                                         : rn_memory_available(),
                                    .lanes = trainer->threads,
                                    .max_length = trainer->max_length};
+    _Static_assert(sizeof(out->measured) == RN_KERNELS_MEASURED_MAX, "as the kernels say it");
+    (void)rn_text_format(out->kernels, sizeof(out->kernels), "%.24s %.22s", trainer->kernels->name,
+                         trainer->kernels->device_describe(trainer->device));
+    rn_kernels_measured(trainer->kernels, out->measured);
     RN_TRY(rn_adapter_shape(&adapter, &encoder, config, trainer->label_count,
                             tensors != NULL && rn_adapter_pooler_missing(model, tensors), err));
     const rn_result result = fill(trainer, &adapter, request, out, err);
