@@ -175,6 +175,10 @@ rn_result rn_memory_plan_of(struct rn_settled *settled, const struct rn_safetens
     *out = (struct rn_memory_plan){.available = limit != 0 ? limit : rn_memory_available(),
                                    .lanes = settled->threads,
                                    .max_length = settled->max_length};
+    _Static_assert(sizeof(out->measured) == RN_KERNELS_MEASURED_MAX, "as the kernels say it");
+    (void)rn_text_format(out->kernels, sizeof(out->kernels), "%.24s %.22s", settled->kernels->name,
+                         settled->kernels->device_describe(settled->device));
+    rn_kernels_measured(settled->kernels, out->measured);
     RN_TRY(rn_adapter_shape(&adapter, &encoder, &settled->config, settled->label_count,
                             tensors != NULL && rn_adapter_pooler_missing(&settled->model, tensors),
                             err));

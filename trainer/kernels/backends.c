@@ -4,10 +4,8 @@
  */
 #include "trainer/kernels/kernels.h"
 
-#include "base/bytes.h"
 #include "base/file.h"
 #include "base/guard.h"
-#include "trainer/kernels/cpu/cpu_choice.h"
 
 #include <dlfcn.h>
 #include <string.h>
@@ -79,37 +77,15 @@ rn_result rn_kernels_find_by(const char *name, const char *products, const struc
     }
     RN_ENSURE(has_choice(*out), err, RN_E_USAGE, "backend %s has no choice of kernels, only auto",
               (*out)->name);
-    for (int i = 0; i < RN_CPU_CANDIDATES; i++) {
-        const enum rn_cpu_candidate candidate = (enum rn_cpu_candidate)i;
-        if (strcmp(products, rn_cpu_candidate_name(candidate)) == 0) {
-            *out = rn_kernels_cpu_bf16_by(candidate, (*out)->residual == RN_F32);
-            RN_ENSURE(*out != NULL, err, RN_E_UNSUPPORTED,
-                      "backend %s: this machine cannot multiply by %s", name, products);
-            return rn_ok();
-        }
-    }
-    return rn_fail(err, RN_E_USAGE, "kernels %s are unknown: auto, amx, onednn or float32",
-                   products);
+    return rn_kernels_cpu_bf16_named(products, (*out)->residual == RN_F32, out, err);
 }
 
 void rn_kernels_measured(const struct rn_kernels *kernels, char out[RN_KERNELS_MEASURED_MAX])
 {
-    struct rn_cpu_rates rates = {0};
-    size_t at = 0;
     out[0] = '\0';
     if (has_choice(kernels)) {
-        (void)rn_cpu_choice(&rates);
+        rn_kernels_cpu_measured(out);
     }
-    for (int i = 0; i < RN_CPU_CANDIDATES; i++) {
-        if (rates.rate[i] > 0.0) {
-            RN_BUG_IF(!rn_text_format(
-                out + at, RN_KERNELS_MEASURED_MAX - at, "%s%s %.0f", at == 0 ? "" : ", ",
-                rn_cpu_candidate_name((enum rn_cpu_candidate)i), rates.rate[i] * 1e-9));
-            at += strlen(out + at);
-        }
-    }
-    RN_BUG_IF(at > 0 &&
-              !rn_text_format(out + at, RN_KERNELS_MEASURED_MAX - at, " GFLOP/s a thread"));
 }
 
 rn_result rn_kernels_find(const char *name, const struct rn_kernels **out, struct rn_error *err)

@@ -312,6 +312,10 @@ void rn_kernels_cpu_libraries(char out[static RN_LIBRARIES_TEXT_MAX]);
  * weights by whatever is fastest on this machine and keeps a row's bits, measured once a process:
  * AMX, oneDNN, or own float32 products over bfloat16 storage. */
 const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32);
+/* For backends.c: those of rn_kernels_find_by that are named, and the text of rn_kernels_measured.
+ */
+RN_MUST rn_result rn_kernels_cpu_bf16_named(const char *products, bool residual_f32,
+                                            const struct rn_kernels **out, struct rn_error *err);
 /* `cpu` with the products of frozen weights from OpenBLAS, to compare: a row's bits depend on the
  * batch, so there is no differential privacy. No program offers it. */
 const struct rn_kernels *rn_kernels_cpu_openblas(void);
@@ -336,5 +340,6 @@ RN_MUST rn_result rn_kernels_find_by(const char *name, const char *products,
  * was. */
 #define RN_KERNELS_MEASURED_MAX 96
 void rn_kernels_measured(const struct rn_kernels *kernels, char out[RN_KERNELS_MEASURED_MAX]);
+void rn_kernels_cpu_measured(char out[RN_KERNELS_MEASURED_MAX]);
 
 #endif

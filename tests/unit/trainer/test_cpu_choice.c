@@ -63,9 +63,52 @@ static void this_process_follows_it(void **state)
     assert_non_null(rn_kernels_cpu_bf16_by(RN_CPU_BY_FLOAT32, true));
 }
 
+static void what_is_named_is_taken(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"amx", "onednn", "float32"};
+    const struct rn_kernels *table = NULL;
+    struct rn_error err;
+    for (int i = 0; i < RN_CPU_CANDIDATES; i++) {
+        for (int f32 = 0; f32 < 2; f32++) {
+            const char *backend = f32 ? "cpu-bf16-residual-f32" : "cpu-bf16";
+            const struct rn_kernels *there =
+                rn_kernels_cpu_bf16_by((enum rn_cpu_candidate)i, f32 == 1);
+            const rn_result result = rn_kernels_find_by(backend, names[i], &table, &err);
+            assert_int_equal(result.code, there != NULL ? RN_OK : RN_E_UNSUPPORTED);
+            assert_ptr_equal(table, there);
+        }
+        assert_int_equal(rn_kernels_find_by("cpu", names[i], &table, &err).code, RN_E_USAGE);
+        assert_int_equal(rn_kernels_find_by("ref", names[i], &table, &err).code, RN_E_USAGE);
+    }
+    assert_int_equal(rn_kernels_find_by("cpu-bf16", "fast", &table, &err).code, RN_E_USAGE);
+    assert_true(rn_is_ok(rn_kernels_find_by("cpu", "auto", &table, &err)));
+    assert_ptr_equal(table, rn_kernels_cpu());
+    assert_true(rn_is_ok(rn_kernels_find_by("cpu-bf16", NULL, &table, &err)));
+    assert_ptr_equal(table, rn_kernels_cpu_bf16(false));
+}
+
+static void what_was_measured_is_said(void **state)
+{
+    (void)state;
+    char text[RN_KERNELS_MEASURED_MAX];
+    struct rn_cpu_rates rates;
+    (void)rn_cpu_choice(&rates);
+    rn_kernels_measured(rn_kernels_cpu(), text);
+    assert_string_equal(text, "");
+    rn_kernels_measured(rn_kernels_cpu_bf16(false), text);
+    for (int i = 0; i < RN_CPU_CANDIDATES; i++) {
+        const bool said = strstr(text, rn_cpu_candidate_name((enum rn_cpu_candidate)i)) != NULL;
+        assert_int_equal(said, rates.rate[i] > 0.0);
+    }
+    assert_int_equal(strstr(text, "GFLOP/s a thread") != NULL, text[0] != '\0');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_named_is_taken),
+        cmocka_unit_test(what_was_measured_is_said),
         cmocka_unit_test(the_rule),
         cmocka_unit_test(this_process_follows_it),
     };

@@ -199,12 +199,6 @@ enum rn_cpu_candidate rn_cpu_choose(const struct rn_cpu_rates *rates)
     return best;
 }
 
-const char *rn_cpu_candidate_name(enum rn_cpu_candidate candidate)
-{
-    static const char *const names[RN_CPU_CANDIDATES] = {"amx", "onednn", "float32"};
-    return names[candidate];
-}
-
 static struct rn_cpu_rates measured;
 static enum rn_cpu_candidate chosen;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Body: rows of a left factor as [k][row of tile], for cpu_product.body.h. With sixteen lanes in one
- * register a tile's rows are transposed sixteen columns at a time; element by element it took a
+ * Body: rows of a left factor as [k][row of tile], for cpu_product.body.h. With sixteen lanes in
+ * one register a tile's rows are transposed sixteen columns at a time; element by element it took a
  * sixteenth of a product's time.
  */
 #include "trainer/kernels/cpu/cpu_element.body.h"

@@ -2,8 +2,8 @@
  *
  * The operations on matrix tiles that the products use, in two bodies of the same names: the
  * instructions of AMX (RN_TILE_NATIVE), or a stand-in with their documented arithmetic over the
- * lanes of cpu_vector.body.h, which is plain C in the scalar set. Tiles 0 .. 7 are all configured as 16
- * rows of 64 bytes. `file` holds the stand-in's tiles; numbers of tiles are constants.
+ * lanes of cpu_vector.body.h, which is plain C in the scalar set. Tiles 0 .. 7 are all configured
+ * as 16 rows of 64 bytes. `file` holds the stand-in's tiles; numbers of tiles are constants.
  *
  *   tile_zero(file, t)
  *   tile_load(file, t, from, stride)    16 rows of 64 bytes, `stride` bytes apart
