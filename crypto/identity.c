@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/kdf.h"
 #include "crypto/keyfile.h"
 #include "crypto/random.h"
 #include "crypto/tag.h"
@@ -16,6 +17,8 @@
 _Static_assert(RN_SIGNATURE_BYTES == crypto_sign_ed25519_BYTES, "signature size");
 _Static_assert(RN_IDENTITY_PUBLIC_BYTES == crypto_sign_ed25519_PUBLICKEYBYTES, "key size");
 _Static_assert(RN_SECRET_BYTES == crypto_sign_ed25519_SEEDBYTES, "seed size");
+
+#define DERIVED_LABEL_MAX 32
 
 struct rn_identity {
     struct rn_secret32 seed;
@@ -80,6 +83,18 @@ bool rn_identity_public_equal(const struct rn_identity_public *a,
 bool rn_identity_public_valid(const struct rn_identity_public *public_key)
 {
     return crypto_core_ed25519_is_valid_point(public_key->bytes) == 1;
+}
+
+void rn_identity_derive(const struct rn_identity *identity, struct rn_view salt, const char *label,
+                        struct rn_secret32 *out)
+{
+    uint8_t info[RN_TAG_BYTES + DERIVED_LABEL_MAX];
+    const struct rn_view text = rn_view_text(label);
+    RN_BUG_IF(text.length == 0 || text.length > DERIVED_LABEL_MAX);
+    rn_tag_expand(info, "rondo/v1 derived key");
+    memcpy(info + RN_TAG_BYTES, text.data, text.length);
+    rn_kdf_sha256(out, rn_view_of(identity->seed.bytes, sizeof(identity->seed.bytes)), salt,
+                  rn_view_of(info, RN_TAG_BYTES + text.length));
 }
 
 /* tag || message in one piece, as libsodium signs; the owner frees. */

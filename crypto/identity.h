@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The long-term identity of an organisation or coordinator: an Ed25519 key pair (RFC 8032). It
+ * The long-term identity of an organisation or coordinator: an Ed25519 key pair (RFC 8032). The key
  * signs and does nothing else: it is never converted to a key-agreement key and never used by TLS.
+ * Other keys that this identity has to have again after a loss come from its seed by HKDF
+ * (rn_identity_derive), so that there is nothing else to keep.
  *
  * What is signed is always  tag padded to 32 bytes || message  (crypto/tag.h).
  *
@@ -53,6 +55,12 @@ bool rn_identity_public_equal(const struct rn_identity_public *a,
 /* True when the bytes encode, canonically, a point of the prime-order subgroup other than the
  * identity element. Every public key from a file or a peer passes here first. */
 RN_MUST bool rn_identity_public_valid(const struct rn_identity_public *public_key);
+
+/* HKDF(ikm = the seed, salt, info = "rondo/v1 derived key" padded to 32 || label). Ed25519 takes
+ * the seed through SHA-512 alone, so what is derived here says nothing about the signing key, nor
+ * about what another label gives. The label names the purpose and is never empty. */
+void rn_identity_derive(const struct rn_identity *identity, struct rn_view salt, const char *label,
+                        struct rn_secret32 *out);
 
 /* Deterministic. A message longer than RN_SIGN_MESSAGE_MAX is a bug. */
 void rn_identity_sign(const struct rn_identity *identity, const char *tag, struct rn_view message,

@@ -51,3 +51,9 @@ void rn_mask_key_self(const struct rn_mask_context *context, const struct rn_sca
     derive(context, rn_view_of(self_seed->bytes, sizeof(self_seed->bytes)), "self", &index, 1,
            out_key);
 }
+
+void rn_mask_key_blind(const struct rn_mask_context *context, const struct rn_secret32 *group,
+                       uint32_t index, struct rn_secret32 *out_key)
+{
+    derive(context, rn_view_of(group->bytes, sizeof(group->bytes)), "blind", &index, 1, out_key);
+}

@@ -6,6 +6,9 @@
  *                       salt = session id,
  *                       info = "mask" || u32 min(i,j) || u32 max(i,j) || transcript hash T1)
  *     self(i)    = HKDF(ikm  = b_i, salt = session id, info = "self" || u32 i || T1)
+ *     blind(i)   = HKDF(ikm  = G, salt = session id, info = "blind" || u32 i || T1)   blind jobs
+ *     blind(i)   = HKDF(ikm  = G, salt = session id, info = "blind" || u32 i)       blind jobs
+ * alone
  *
  * Member i adds its self mask, adds pair(i, j) for every i < j and subtracts it for i > j; summed
  * over both members the pair's masks cancel. The session id and T1 bind plan, base model, adapter
@@ -36,5 +39,12 @@ int rn_mask_sign(uint32_t own_index, uint32_t peer_index);
 
 void rn_mask_key_self(const struct rn_mask_context *context, const struct rn_scalar *self_seed,
                       uint32_t index, struct rn_secret32 *out_key);
+
+/* The stream that member `index` of a blind job adds to its upload in this session, and that every
+ * member, and nobody without G, takes off the sum again (crypto/groupkey.h). A key of its own for
+ * each member: one common stream, added by an even number of members, would leave the low bit of
+ * the sum open. */
+void rn_mask_key_blind(const struct rn_mask_context *context, const struct rn_secret32 *group,
+                       uint32_t index, struct rn_secret32 *out_key);
 
 #endif

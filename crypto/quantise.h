@@ -76,6 +76,12 @@ RN_MUST rn_result rn_quantise_u64(const struct rn_quantiser *quantiser,
                                   uint64_t first, size_t count, uint64_t *out,
                                   uint64_t *out_clipped, struct rn_error *err);
 
+/* What quantising would say of these elements, without doing it: RN_E_ROUND_NUMERIC as above, and
+ * *out_clipped increased as above. For a vector that is then quantised range by range. */
+RN_MUST rn_result rn_quantise_look(const struct rn_quantiser *quantiser, const float *values,
+                                   uint64_t first, size_t count, uint64_t *out_clipped,
+                                   struct rn_error *err);
+
 /* count sums to count means. total_weight is N: the number of members, or the sum of their integer
  * weights when each multiplied its integers by its weight.
  *

@@ -26,8 +26,8 @@
 #include "crypto/sha256.h"
 
 #define RN_NAME_MAX 63 /* characters of a federation's or member's name */
-#define RN_ROSTER_MEMBERS_MAX 128
-#define RN_ROSTER_BYTES_MAX ((size_t)32 << 10) /* more than 128 members can fill */
+#define RN_ROSTER_MEMBERS_MAX 1024
+#define RN_ROSTER_BYTES_MAX ((size_t)160 << 10) /* more than 1024 members can fill */
 #define RN_ROSTER_HASH_TAG "rondo/v1 roster"
 
 struct rn_roster_member {
@@ -35,7 +35,7 @@ struct rn_roster_member {
     struct rn_identity_public key;
 };
 
-/* Plain data, about 12 KB: no ownership, copy with =. */
+/* Plain data, about 100 KB: no ownership, copy with =. */
 struct rn_roster {
     char federation[RN_NAME_MAX + 1];
     struct rn_identity_public coordinator;

@@ -84,3 +84,8 @@ rn_result rn_crypto_setup(struct rn_error *err)
     uint8_t probe[16];
     return rn_random_bytes(probe, sizeof(probe), err);
 }
+
+const char *rn_crypto_sodium_version(void)
+{
+    return sodium_version_string();
+}

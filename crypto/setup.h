@@ -16,4 +16,7 @@
  * again is harmless. */
 RN_MUST rn_result rn_crypto_setup(struct rn_error *err);
 
+/* "1.0.18": the libsodium of this process. */
+const char *rn_crypto_sodium_version(void);
+
 #endif

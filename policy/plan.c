@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "crypto/setup.h"
 #include "crypto/sha256.h"
 #include "policy/yamlfile.h"
 
@@ -75,6 +76,13 @@ static rn_result check_secagg(const struct rn_yaml_index *index, const struct rn
     if (secagg->stage_hard_s < secagg->stage_soft_s) {
         return rn_yaml_fail(index, "secagg.stage_hard_s", err, "must not be below stage_soft_s");
     }
+    if (secagg->kem != RN_PLAN_KEM_NONE) {
+        return rn_yaml_fail(index, "secagg.kem", err,
+                            "'hybrid' (X25519 with ML-KEM-768) needs libsodium 1.0.22 or later and "
+                            "a Rondo that uses it; this build has libsodium %s: 'none' alone can "
+                            "be used",
+                            rn_crypto_sodium_version());
+    }
     return rn_ok();
 }
 
@@ -96,6 +104,11 @@ static rn_result check_evaluation(const struct rn_yaml_index *index, const struc
     }
     if (!evaluation->federated && evaluation->early_stop.min_delta != 0) {
         return rn_yaml_fail(index, "evaluation.early_stop.min_delta", err, "%s", what);
+    }
+    /* When a job ends early is the coordinator's to say. */
+    if (evaluation->federated && rn_plan_is_blind(plan)) {
+        return rn_yaml_fail(index, "evaluation.federated", err,
+                            "not with coordinator: blind, which cannot see what a round measured");
     }
     return rn_ok();
 }

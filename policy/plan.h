@@ -31,7 +31,7 @@
 #define RN_PLAN_TARGET_MAX 95
 #define RN_PLAN_LAYERS_MAX 256
 #define RN_PLAN_ROUNDS_MAX 100000u
-#define RN_PLAN_MEMBERS_MAX 128 /* complete graph; larger cohorts need the sparse one */
+#define RN_PLAN_MEMBERS_MAX 1024 /* in a plan's numbers; rn_plan_feasible takes fewer */
 
 enum rn_plan_method {
     RN_METHOD_ROLORA = 0, /* B, A, B, A ... */
@@ -39,6 +39,8 @@ enum rn_plan_method {
     RN_METHOD_FEDAVG_LORA /* always both */
 };
 enum rn_plan_weights { RN_WEIGHTS_UNIFORM = 0, RN_WEIGHTS_EXAMPLES };
+enum rn_plan_coordinator { RN_PLAN_COORDINATOR_OPEN = 0, RN_PLAN_COORDINATOR_BLIND };
+enum rn_plan_kem { RN_PLAN_KEM_NONE = 0, RN_PLAN_KEM_HYBRID };
 enum rn_plan_metrics { RN_METRICS_HOME = 0, RN_METRICS_SUMMED };
 enum rn_plan_task { RN_PLAN_CLASSIFICATION = 0, RN_PLAN_REGRESSION };
 enum rn_plan_metric {
@@ -113,6 +115,7 @@ struct rn_plan_secagg {
     uint32_t stage_soft_s, stage_hard_s; /* every other stage */
     uint64_t upload_rate;                /* agreed minimum, bytes per second up */
     uint32_t attempts;                   /* sessions of a round before it is given up */
+    enum rn_plan_kem kem;                /* what the members' channels are made of besides X25519 */
 };
 
 struct rn_plan_roster {
@@ -130,6 +133,7 @@ struct rn_plan {
     enum rn_plan_weights weights;
     uint64_t max_examples; /* largest weight a member may claim; 0 with uniform weights */
     enum rn_plan_metrics metrics;
+    enum rn_plan_coordinator coordinator; /* blind: it sees neither sums nor adapters */
     struct rn_plan_model model;
     struct rn_plan_task_spec task;
     struct rn_plan_lora lora;
@@ -151,6 +155,12 @@ void rn_plan_hash(struct rn_view exact, uint8_t out_hash[static 32]);
 /* Parses and range-checks. source names the file in error sentences. RN_E_CONFIG on any fault. */
 RN_MUST rn_result rn_plan_parse(struct rn_view exact, const char *source, struct rn_plan *out_plan,
                                 struct rn_error *err);
+
+/* Do members alone see sums and adapters? */
+static inline bool rn_plan_is_blind(const struct rn_plan *plan)
+{
+    return plan->coordinator == RN_PLAN_COORDINATOR_BLIND;
+}
 
 /* Matrices that round (from 1) trains: RN_PLAN_MATRIX_ bits; 0 beyond `rounds`. */
 unsigned rn_plan_active(const struct rn_plan *plan, uint32_t round);
@@ -190,7 +200,8 @@ struct rn_plan_numbers {
 };
 
 /* RN_E_CONFIG with the reason when the cohort cannot keep its promise: fewer than 3 members, more
- * than RN_PLAN_MEMBERS_MAX, n_max < n_c + h_min, n_max - D < F ("three members survive no loss
+ * than RN_SA_GRAPH_COMPLETE_MAX (larger cohorts need the sparse graph's seed), n_max < n_c + h_min,
+ * n_max - D < F ("three members survive no loss
  * ..."). The numbers are filled in either case. */
 RN_MUST rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
                                    struct rn_plan_numbers *out_numbers, struct rn_error *err);

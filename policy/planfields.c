@@ -16,6 +16,9 @@ const struct rn_word rn_plan_weights_words[2] = {{"uniform", RN_WEIGHTS_UNIFORM}
                                                  {"examples", RN_WEIGHTS_EXAMPLES}};
 const struct rn_word rn_plan_metrics_words[2] = {{"home", RN_METRICS_HOME},
                                                  {"summed", RN_METRICS_SUMMED}};
+static const struct rn_word coordinators[] = {{"open", RN_PLAN_COORDINATOR_OPEN},
+                                              {"blind", RN_PLAN_COORDINATOR_BLIND}};
+static const struct rn_word kems[] = {{"none", RN_PLAN_KEM_NONE}, {"hybrid", RN_PLAN_KEM_HYBRID}};
 static const struct rn_word tasks[] = {{"classification", RN_PLAN_CLASSIFICATION},
                                        {"regression", RN_PLAN_REGRESSION}};
 static const struct rn_word metrics[] = {{"accuracy", RN_PLAN_METRIC_ACCURACY},
@@ -66,6 +69,11 @@ static const struct rn_field fields[] = {
      .absent = "home", .fallback = "home",
      .meaning = "`home`: losses and counts stay at the site; `summed`: they are elements of the "
                 "masked vector"},
+    {"coordinator", RN_FIELD_WORD, AT(coordinator), ONE_OF(coordinators), .optional = true,
+     .absent = "open", .fallback = "open",
+     .meaning =
+         "`open`: the coordinator sees every sum and adapter; `blind`: members alone do, and "
+         "publish the adapter; all of them have to sign before round 1"},
 
     {"model.hash", RN_FIELD_HASH, AT(model.hash),
      .meaning = "base-model hash, 64 lower-case hex digits (`rondo model hash DIR`)"},
@@ -171,6 +179,10 @@ static const struct rn_field fields[] = {
      .meaning = "bytes per second that every member can send; extends the upload stage"},
     {"secagg.attempts", RN_FIELD_U32, AT(secagg.attempts), .least = 1, .most = 100, .fallback = "3",
      .meaning = "sessions of a round before it is given up"},
+    {"secagg.kem", RN_FIELD_WORD, AT(secagg.kem), ONE_OF(kems), .optional = true, .absent = "none",
+     .fallback = "none",
+     .meaning = "key encapsulation beside X25519: `none`; `hybrid`, ML-KEM-768, is refused by this "
+                "version"},
 
     {"roster.hash", RN_FIELD_HASH, AT(roster.hash), .fallback = NO_HASH,
      .meaning = "hash of the roster's exact bytes, hex; `rondo invite --accept` fills it in"},

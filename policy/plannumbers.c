@@ -55,7 +55,7 @@ static void numbers_fill(const struct rn_plan *plan, uint32_t members,
     *numbers = (struct rn_plan_numbers){
         .members = members,
         .quorum = rn_sa_quorum(&params),
-        .threshold = rn_sa_quorum(&params), /* t = Q in the complete graph */
+        .threshold = rn_sa_threshold(&params),
         .floor = rn_sa_floor(&params, 0),
         .losses_max = rn_sa_spare(&params),
         .value_bits = plan->secagg.bits,
@@ -85,9 +85,10 @@ rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
               "%u member(s) cannot hide anyone: with two, each learns the other's update from the "
               "sum; at least 3 are needed (three survive no loss, four survive one)",
               members);
-    RN_ENSURE(members <= RN_PLAN_MEMBERS_MAX, err, RN_E_CONFIG,
-              "%u members are more than the %d that the complete share graph carries", members,
-              RN_PLAN_MEMBERS_MAX);
+    RN_ENSURE(members <= RN_SA_GRAPH_COMPLETE_MAX, err, RN_E_CONFIG,
+              "%u members are more than %u: larger cohorts need the sparse graph's seed, which the "
+              "services do not draw yet",
+              members, RN_SA_GRAPH_COMPLETE_MAX);
     RN_ENSURE(members >= secagg->colluding + secagg->honest, err, RN_E_CONFIG,
               "%u members cannot include %u colluding ones (secagg.colluding) and still keep %u "
               "honest ones (secagg.honest)",

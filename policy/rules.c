@@ -93,7 +93,7 @@ static const struct rn_field fields[] = {
      .meaning =
          "most jobs over one base model that this site's updates go into: a sum of each, over "
          "other members, differ by this site's contribution up to training noise"},
-    {"members", RN_FIELD_ROWS, LIST(members), .optional = true, .most = RN_PLAN_MEMBERS_MAX,
+    {"members", RN_FIELD_ROWS, LIST(members), .optional = true, .most = RN_POLICY_PINS_MAX,
      .columns = &pin_table,
      .meaning = "the members of the roster: list of `name` and `key` (64 hex digits), at most 128; "
                 "written by `rondo join --roster`; without it nothing runs"},

@@ -79,6 +79,9 @@ struct rn_policy_member {
     char key[RN_PLAN_HASH_TEXT + 1]; /* Ed25519 identity key, hex */
 };
 
+/* Pins of the largest roster that runs today (rn_plan_feasible); more would not fit the text. */
+#define RN_POLICY_PINS_MAX 128
+
 struct rn_policy {
     uint32_t version;
     char federation[RN_NAME_MAX + 1];
@@ -90,7 +93,7 @@ struct rn_policy {
     struct rn_policy_lora lora;
     struct rn_policy_training training;
     struct rn_policy_upload upload;
-    struct rn_policy_member members[RN_PLAN_MEMBERS_MAX]; /* pins.h; none: nothing runs */
+    struct rn_policy_member members[RN_POLICY_PINS_MAX]; /* pins.h; none: nothing runs */
     uint32_t members_count;
 };
 

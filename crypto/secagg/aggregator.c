@@ -30,6 +30,43 @@ const struct rn_sa_aggregator_rule rn_sa_aggregator_rules[] = {
     {RN_SA_STAGE_LAST_, RN_SA_TYPE_LAST_, NULL, RN_SA_STAGE_LAST_},
 };
 
+/* What there is of each member. */
+static void make_room(struct rn_sa_aggregator *a)
+{
+    const size_t members = a->config.params.members;
+    for (uint32_t type = 0; type < RN_SA_TYPE_LAST_; type++) {
+        a->inbox[type] = rn_alloc(members, sizeof *a->inbox[type]);
+    }
+    a->dealings = rn_alloc(members, sizeof *a->dealings);
+    a->uploads = rn_alloc(members, sizeof *a->uploads);
+    a->answers = rn_alloc(members, sizeof *a->answers);
+    a->secrets = rn_alloc(members, sizeof *a->secrets);
+    a->available = rn_alloc(members, sizeof *a->available);
+    a->blamed_for = rn_alloc(members, sizeof *a->blamed_for);
+}
+
+static void free_room(struct rn_sa_aggregator *a)
+{
+    for (uint32_t i = 0; i < a->config.params.members; i++) {
+        for (uint32_t type = 0; type < RN_SA_TYPE_LAST_; type++) {
+            rn_buffer_clear(&a->inbox[type][i]);
+        }
+        rn_sa_upload_free(a, i);
+        rn_buffer_clear(&a->dealings[i].message);
+        rn_free(a->dealings[i].leaves);
+        rn_free(a->answers[i]);
+    }
+    for (uint32_t type = 0; type < RN_SA_TYPE_LAST_; type++) {
+        rn_free(a->inbox[type]);
+    }
+    rn_free(a->dealings);
+    rn_free(a->uploads);
+    rn_free(a->answers);
+    rn_free(a->secrets);
+    rn_free(a->available);
+    rn_free(a->blamed_for);
+}
+
 rn_result rn_sa_aggregator_new(const struct rn_sa_aggregator_config *config,
                                struct rn_sa_aggregator **out, struct rn_error *err)
 {
@@ -41,13 +78,14 @@ rn_result rn_sa_aggregator_new(const struct rn_sa_aggregator_config *config,
               err, RN_E_IDENTITY, "the roster has another key for the coordinator");
     struct rn_sa_aggregator *a = rn_alloc(1, sizeof *a);
     a->config = *config;
+    make_room(a);
     if (a->config.spool_bytes_max == 0) {
         a->config.spool_bytes_max = RN_SA_SPOOL_BYTES_DEFAULT;
     }
     rn_sa_transcript_init(&a->t, &config->params, &config->context);
     if (config->spool == NULL &&
         rn_sa_layout_vector_bytes(&a->t.layout) > a->config.spool_bytes_max) {
-        rn_free(a);
+        rn_sa_aggregator_free(a);
         return rn_fail(err, RN_E_MEMORY, "one upload is larger than the memory for uploads");
     }
     *out = a;
@@ -59,18 +97,11 @@ void rn_sa_aggregator_free(struct rn_sa_aggregator *a)
     if (a == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
-        for (uint32_t type = 0; type < RN_SA_TYPE_LAST_; type++) {
-            rn_buffer_clear(&a->inbox[type][i]);
-        }
-        rn_sa_upload_free(a, i);
-        rn_buffer_clear(&a->dealings[i].message);
-        rn_free(a->dealings[i].leaves);
-        rn_free(a->answers[i]);
-    }
+    free_room(a);
     for (uint32_t type = 0; type < RN_SA_TYPE_LAST_; type++) {
         rn_buffer_clear(&a->sent[type]);
     }
+    rn_sa_transcript_clear(&a->t);
     rn_sa_vector_clear(&a->vector);
     rn_free(a);
 }

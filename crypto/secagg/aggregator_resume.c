@@ -59,13 +59,15 @@ static rn_result load_shares(struct rn_sa_aggregator *a, struct rn_reader *r, st
                           a->dealings[message.sender].leaves == NULL;
         RN_ENSURE(good, err, RN_E_DATA, "journal: shares of this session are damaged");
         struct rn_sa_dealing *dealing = &a->dealings[message.sender];
-        dealing->leaves = rn_alloc(a->t.n, RN_HASH_BYTES);
+        const struct rn_sa_set holders = rn_sa_transcript_holders(&a->t, message.sender);
+        dealing->leaves = rn_alloc(rn_sa_set_count(&holders), RN_HASH_BYTES);
         RN_TRY(rn_sa_shares_check(&a->t, &message, dealing->leaves, err));
         rn_buffer_append(&dealing->message, bytes.data, bytes.length);
         memcpy(a->t.peers[message.sender].shares_envelope, bytes.data, RN_SA_ENVELOPE_BYTES);
         rn_sa_set_add(&a->t.dealers, message.sender);
     }
     a->got[RN_SA_SHARES] = a->t.dealers;
+    a->t.handed = a->t.joined;
     a->stage = RN_SA_STAGE_ACKS;
     return rn_ok();
 }

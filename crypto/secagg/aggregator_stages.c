@@ -51,6 +51,7 @@ static void close_shares(struct rn_sa_aggregator *a, struct rn_sa_actions *actio
         memcpy(a->t.peers[i].shares_envelope, a->dealings[i].message.data, RN_SA_ENVELOPE_BYTES);
     }
     a->t.dealers = *dealers;
+    a->t.handed = a->t.joined;
     for (uint32_t i = rn_sa_set_next(&a->t.joined, 0); i < RN_SA_MEMBERS_MAX;
          i = rn_sa_set_next(&a->t.joined, i + 1)) {
         rn_sa_aggregator_send_shares(a, i, actions);
@@ -74,7 +75,7 @@ static void close_acks(struct rn_sa_aggregator *a, struct rn_sa_actions *actions
 /* The others are kept for the replay. */
 static void forget_half_uploads(struct rn_sa_aggregator *a)
 {
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < a->config.params.members; i++) {
         if (!a->uploads[i].complete) {
             rn_sa_upload_clear(a, i);
         }
@@ -106,15 +107,29 @@ static void close_vote(struct rn_sa_aggregator *a, struct rn_sa_actions *actions
     rn_sa_aggregator_enter(a, RN_SA_STAGE_UNMASK, actions);
 }
 
-/* Proofs against all who were blamed. */
-static void write_blame(const struct rn_sa_aggregator *a, struct rn_buffer *out)
+/* Proofs against those who were blamed, as many as the message takes; the others were not proven
+ * false then. */
+static void write_blame(struct rn_sa_aggregator *a, struct rn_sa_proofs *out)
 {
+    const size_t room = rn_sa_result_room(&a->t);
+    struct rn_sa_set proven = {{0}};
     for (uint32_t j = rn_sa_set_next(&a->blamed, 0); j < RN_SA_MEMBERS_MAX;
          j = rn_sa_set_next(&a->blamed, j + 1)) {
         const uint32_t dealer = a->blamed_for[j];
+        if (out->bytes.length + rn_sa_blame_bytes(&a->t, j) > room) {
+            break;
+        }
         rn_sa_blame_write(&a->t, dealer, &a->dealings[dealer],
-                          rn_buffer_view(&a->inbox[RN_SA_REVEAL][j]), out);
+                          rn_buffer_view(&a->inbox[RN_SA_REVEAL][j]), &out->bytes);
+        rn_sa_set_add(&proven, j);
+        out->count++;
     }
+    a->blamed = proven;
+}
+
+static void clear_proofs(struct rn_sa_proofs *proofs)
+{
+    rn_buffer_clear(&proofs->bytes);
 }
 
 static void close_unmask(struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
@@ -122,9 +137,9 @@ static void close_unmask(struct rn_sa_aggregator *a, struct rn_sa_actions *actio
     uint8_t root[RN_HASH_BYTES];
     rn_sa_aggregator_sum_root(a, root);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) proofs = {0};
+    struct rn_sa_proofs RN_CLEANUP(clear_proofs) proofs = {0};
     write_blame(a, &proofs);
-    rn_sa_result_write(&a->t, root, a->secrets, rn_buffer_view(&proofs), &body);
+    rn_sa_result_write(&a->t, root, a->secrets, &proofs, &body);
     const rn_result applied = rn_sa_result_apply(&a->t, rn_buffer_view(&body), NULL);
     RN_BUG_IF(!rn_is_ok(applied));
     rn_sa_aggregator_broadcast(a, RN_SA_RESULT, rn_buffer_view(&body));
@@ -224,6 +239,7 @@ struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a)
     case RN_SA_STAGE_READY:
         return rn_sa_aggregator_expected_ready(a);
     case RN_SA_STAGE_SHARES:
+        return a->t.dealing;
     case RN_SA_STAGE_ABORTING:
         return a->t.joined;
     case RN_SA_STAGE_ACKS:

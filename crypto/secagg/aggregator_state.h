@@ -23,8 +23,10 @@ struct rn_sa_upload {
 
 /* Shares that one member revealed, less those that were found false. */
 struct rn_sa_answers {
-    struct rn_sa_revealed of[RN_SA_MEMBERS_MAX];
-    struct rn_sa_set checked; /* against the dealers' commitments */
+    struct rn_sa_set members;  /* of whom there is a share */
+    struct rn_sa_set checked;  /* against the dealers' commitments */
+    struct rn_sa_set owed;     /* of whom its Reveal has an entry */
+    struct rn_scalar shares[]; /* [|owed|], by place in it */
 };
 
 struct rn_sa_aggregator {
@@ -36,24 +38,25 @@ struct rn_sa_aggregator {
     uint64_t now_ms;
     enum rn_sa_reason reason;
     /* First message of each type from each member, whole. Votes: one slot for both kinds. */
-    struct rn_buffer inbox[RN_SA_TYPE_LAST_][RN_SA_MEMBERS_MAX];
+    struct rn_buffer *inbox[RN_SA_TYPE_LAST_]; /* [members]; as what follows, if it says so */
     struct rn_sa_set got[RN_SA_TYPE_LAST_];
     struct rn_sa_set caught[RN_SA_TYPE_LAST_]; /* signed two versions: the proof was given */
     /* Own broadcasts, whole; the share sets are made from the dealings each time. */
     struct rn_buffer sent[RN_SA_TYPE_LAST_];
-    struct rn_sa_dealing dealings[RN_SA_MEMBERS_MAX];
+    struct rn_sa_dealing *dealings;            /* [members] */
     struct rn_sa_set for_survivors, for_abort; /* votes */
-    struct rn_sa_upload uploads[RN_SA_MEMBERS_MAX];
-    struct rn_sa_set complete;  /* uploads in the masked sum */
-    uint64_t spool_bytes;       /* reserved in memory: whole vectors of the uploads under way */
-    struct rn_sa_vector vector; /* masked sum, then the sum */
-    bool spoiled;               /* half an upload is in it, and cannot be taken out again */
-    struct rn_sa_answers *answers[RN_SA_MEMBERS_MAX];
-    struct rn_sa_set tried;                      /* Reveals at the last attempt to unmask */
-    struct rn_sa_set opened;                     /* members whose secret is rebuilt */
-    struct rn_scalar secrets[RN_SA_MEMBERS_MAX]; /* of those */
-    struct rn_sa_set blamed;                     /* revealed a false share */
-    uint32_t blamed_for[RN_SA_MEMBERS_MAX];      /* of which dealer */
+    struct rn_sa_upload *uploads;              /* [members] */
+    struct rn_sa_set complete;                 /* uploads in the masked sum */
+    uint64_t spool_bytes;           /* reserved in memory: whole vectors of the uploads under way */
+    struct rn_sa_vector vector;     /* masked sum, then the sum */
+    bool spoiled;                   /* half an upload is in it, and cannot be taken out again */
+    struct rn_sa_answers **answers; /* [members]; NULL: none came */
+    struct rn_sa_set tried;         /* Reveals at the last attempt to unmask */
+    struct rn_sa_set opened;        /* members whose secret is rebuilt */
+    struct rn_scalar *secrets;      /* [members]: of those */
+    uint32_t *available;     /* [members]: shares of it that came and are not known to be false */
+    struct rn_sa_set blamed; /* revealed a false share */
+    uint32_t *blamed_for;    /* [members]: of which dealer */
 };
 
 typedef rn_result rn_sa_aggregator_handler(struct rn_sa_aggregator *a,

@@ -162,7 +162,9 @@ rn_result rn_sa_aggregator_on_shares(struct rn_sa_aggregator *a,
     const uint32_t member = message->sender;
     RN_ENSURE(rn_sa_set_has(&a->t.joined, member), err, RN_E_PEER_PROTOCOL,
               "shares: their sender is not of this session");
-    uint8_t *RN_CLEANUP(rn_free_cleanup) leaves = rn_alloc(a->t.n, RN_HASH_BYTES);
+    const struct rn_sa_set holders = rn_sa_transcript_holders(&a->t, member);
+    uint8_t *RN_CLEANUP(rn_free_cleanup) leaves =
+        rn_alloc(rn_sa_set_count(&holders), RN_HASH_BYTES);
     RN_TRY(rn_sa_shares_check(&a->t, message, leaves, err));
     a->dealings[member].leaves = RN_TAKE(leaves);
     rn_buffer_append(&a->dealings[member].message, message->whole.data, message->whole.length);

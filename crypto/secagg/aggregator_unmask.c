@@ -13,6 +13,35 @@
 
 #include <string.h>
 
+static struct rn_sa_answers *keep_answers(struct rn_sa_aggregator *a, uint32_t holder,
+                                          const struct rn_sa_revealed *revealed)
+{
+    const struct rn_sa_set owed = rn_sa_reveal_members(&a->t, holder);
+    struct rn_sa_answers *answers =
+        rn_alloc(1, sizeof *answers + rn_sa_set_count(&owed) * sizeof answers->shares[0]);
+    answers->owed = owed;
+    uint32_t place = 0;
+    for (uint32_t i = rn_sa_set_next(&owed, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&owed, i + 1)) {
+        answers->shares[place++] = revealed[i].share;
+        if (revealed[i].held) {
+            rn_sa_set_add(&answers->members, i);
+            a->available[i]++;
+        }
+    }
+    return answers;
+}
+
+/* The share of this member that the holder revealed; NULL: none, or a false one. */
+static const struct rn_scalar *answer_of(const struct rn_sa_aggregator *a, uint32_t holder,
+                                         uint32_t member)
+{
+    const struct rn_sa_answers *answers = a->answers[holder];
+    return answers != NULL && rn_sa_set_has(&answers->members, member)
+               ? &answers->shares[rn_sa_set_rank(&answers->owed, member)]
+               : NULL;
+}
+
 rn_result rn_sa_aggregator_on_reveal(struct rn_sa_aggregator *a,
                                      const struct rn_sa_message *message,
                                      struct rn_sa_actions *actions, struct rn_error *err)
@@ -21,9 +50,10 @@ rn_result rn_sa_aggregator_on_reveal(struct rn_sa_aggregator *a,
     const uint32_t holder = message->sender;
     RN_ENSURE(rn_sa_set_has(&a->t.survivors, holder), err, RN_E_PEER_PROTOCOL,
               "reveal: its sender is not among the survivors");
-    struct rn_sa_answers *RN_CLEANUP(rn_free_cleanup) answers = rn_alloc(1, sizeof *answers);
-    RN_TRY(rn_sa_reveal_read(&a->t, holder, message->body, answers->of, err));
-    a->answers[holder] = RN_TAKE(answers);
+    struct rn_sa_revealed *RN_CLEANUP(rn_free_cleanup) revealed =
+        rn_alloc(a->t.graph.members, sizeof *revealed);
+    RN_TRY(rn_sa_reveal_read(&a->t, holder, message->body, revealed, err));
+    a->answers[holder] = keep_answers(a, holder, revealed);
     rn_sa_aggregator_keep(a, message);
     return rn_ok();
 }
@@ -38,22 +68,25 @@ struct combination {
     bool has_weights;
 };
 
-/* The first t shares that are not known to be false; false when there are fewer. */
-static bool gather(const struct rn_sa_aggregator *a, uint32_t member, struct combination *out)
+/* The first t shares that are not known to be false, of which there are as many. */
+static void gather(const struct rn_sa_aggregator *a, uint32_t member, struct combination *out)
 {
+    const struct rn_sa_set *holders = &a->t.peers[member].holders;
     uint32_t count = 0;
-    for (uint32_t j = 0; j < RN_SA_MEMBERS_MAX && count < a->t.quorum; j++) {
-        if (a->answers[j] != NULL && a->answers[j]->of[member].held) {
+    for (uint32_t j = rn_sa_set_next(holders, 0); j < RN_SA_MEMBERS_MAX && count < a->t.threshold;
+         j = rn_sa_set_next(holders, j + 1)) {
+        const struct rn_scalar *share = answer_of(a, j, member);
+        if (share != NULL) {
             out->holders[count] = j;
-            out->shares[count++] = a->answers[j]->of[member].share;
+            out->shares[count++] = *share;
         }
     }
-    return count == a->t.quorum;
+    RN_BUG_IF(count != a->t.threshold);
 }
 
 static void combine(const struct rn_sa_aggregator *a, struct combination *c, struct rn_scalar *out)
 {
-    const size_t t = a->t.quorum;
+    const size_t t = a->t.threshold;
     if (!c->has_weights || memcmp(c->holders, c->weighted, t * sizeof c->holders[0]) != 0) {
         const rn_result weighed = rn_shamir_weights(c->holders, t, c->weights, NULL);
         RN_BUG_IF(!rn_is_ok(weighed));
@@ -69,18 +102,20 @@ static bool sort_out(struct rn_sa_aggregator *a, uint32_t member)
     const enum rn_sa_kind kind = rn_sa_kind_due(&a->t, member);
     const struct rn_view coefficients =
         rn_sa_dealing_coefficients(&a->t, &a->dealings[member], kind);
+    const struct rn_sa_set *holders = &a->t.peers[member].holders;
     bool found = false;
-    for (uint32_t j = 0; j < RN_SA_MEMBERS_MAX; j++) {
+    for (uint32_t j = rn_sa_set_next(holders, 0); j < RN_SA_MEMBERS_MAX;
+         j = rn_sa_set_next(holders, j + 1)) {
         struct rn_sa_answers *answers = a->answers[j];
-        if (answers == NULL || !answers->of[member].held ||
-            rn_sa_set_has(&answers->checked, member)) {
+        const struct rn_scalar *share = answer_of(a, j, member);
+        if (share == NULL || rn_sa_set_has(&answers->checked, member)) {
             continue;
         }
         rn_sa_set_add(&answers->checked, member);
-        if (!rn_is_ok(rn_sa_share_check(&a->t, kind, member, j, coefficients,
-                                        &answers->of[member].share, NULL))) {
+        if (!rn_is_ok(rn_sa_share_check(&a->t, kind, member, j, coefficients, share, NULL))) {
             found = true;
-            answers->of[member].held = false; /* it acknowledged another share */
+            rn_sa_set_remove(&answers->members, member); /* it acknowledged another share */
+            a->available[member]--;
             if (!rn_sa_set_has(&a->blamed, j)) {
                 rn_sa_set_add(&a->blamed, j);
                 a->blamed_for[j] = member;
@@ -93,7 +128,8 @@ static bool sort_out(struct rn_sa_aggregator *a, uint32_t member)
 /* False while there are fewer than t right shares. */
 static bool open_secret(struct rn_sa_aggregator *a, uint32_t member, struct combination *c)
 {
-    while (gather(a, member, c)) {
+    while (a->available[member] >= a->t.threshold) {
+        gather(a, member, c);
         combine(a, c, &a->secrets[member]);
         if (rn_sa_secret_matches(&a->t, member, &a->secrets[member])) {
             rn_sa_set_add(&a->opened, member);
@@ -127,7 +163,7 @@ static rn_result take_masks_off(struct rn_sa_aggregator *a)
 enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a)
 {
     const struct rn_sa_set *got = &a->got[RN_SA_REVEAL];
-    if (rn_sa_set_count(got) < a->t.quorum || rn_sa_set_equal(got, &a->tried)) {
+    if (rn_sa_set_count(got) < a->t.threshold || rn_sa_set_equal(got, &a->tried)) {
         return RN_SA_UNMASK_WAIT; /* nothing new: a tick computes nothing */
     }
     a->tried = *got;
@@ -137,6 +173,9 @@ enum rn_sa_unmask rn_sa_aggregator_unmask(struct rn_sa_aggregator *a)
     const rn_result off = take_masks_off(a);
     RN_BUG_IF(!rn_is_ok(off)); /* all keys were checked; the cipher does not fail */
     rn_sa_vector_reduce(&a->vector);
+    if (a->t.context.blind) {
+        return RN_SA_UNMASK_DONE; /* every lane is random here: the members look at the range */
+    }
     const uint64_t largest = rn_sa_set_count(&a->t.survivors) * a->config.params.value_max;
     return rn_sa_vector_in_range(&a->vector, largest) ? RN_SA_UNMASK_DONE : RN_SA_UNMASK_RANGE;
 }

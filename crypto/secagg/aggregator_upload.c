@@ -71,7 +71,7 @@ static bool reserve(struct rn_sa_aggregator *a)
 {
     const uint64_t size = rn_sa_layout_vector_bytes(&a->t.layout);
     const uint64_t limit = a->config.spool_bytes_max;
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX && size > limit - a->spool_bytes; i++) {
+    for (uint32_t i = 0; i < a->config.params.members && size > limit - a->spool_bytes; i++) {
         const struct rn_sa_upload *upload = &a->uploads[i];
         if (upload->chunks != NULL && !upload->complete &&
             a->now_ms - upload->last_ms >= idle_ms(a)) {

@@ -13,12 +13,13 @@ struct rn_sa_audit {
     uint32_t self;
     const uint8_t *sum_leaves;
     struct rn_sa_open_masks *masks;
-    uint8_t *leaves[RN_SA_MEMBERS_MAX]; /* [chunks][32] of an upload; NULL: not here yet */
-    uint32_t chunk;                     /* being replayed; layout.chunks: done */
-    struct rn_sa_set left;              /* of the survivors, for leaves or for this chunk */
+    uint8_t **leaves;      /* [members][chunks][32] of an upload; NULL: not here yet */
+    uint32_t chunk;        /* being replayed; layout.chunks: done */
+    struct rn_sa_set left; /* of the survivors, for leaves or for this chunk */
     bool has_leaves;
-    void *lanes; /* [chunk_elements + RN_SA_CANARIES] of this chunk */
-    struct rn_buffer uploads[RN_SA_MEMBERS_MAX]; /* whole Chunks of it, for a proof */
+    void *lanes;               /* [chunk_elements + RN_SA_CANARIES] of this chunk */
+    struct rn_buffer *uploads; /* [members]: whole Chunks of it, for a proof */
+    size_t kept;               /* bytes of them; none are kept beyond RN_SA_SUM_PROOF_MAX */
 };
 
 bool rn_sa_audit_has(const struct rn_sa_transcript *transcript, uint32_t member, uint32_t chunk)
@@ -43,22 +44,41 @@ static size_t lanes_of(const struct rn_sa_audit *audit)
     return (size_t)rn_sa_layout_chunk_elements(&audit->t->layout, audit->chunk) + RN_SA_CANARIES;
 }
 
+static void forget_uploads(struct rn_sa_audit *audit)
+{
+    for (uint32_t i = 0; i < audit->t->graph.members; i++) {
+        rn_buffer_clear(&audit->uploads[i]);
+    }
+}
+
+/* A proof that would be too large is none: then memory holds no upload but the one that came. */
+static void keep_upload(struct rn_sa_audit *audit, uint32_t member, struct rn_view whole)
+{
+    audit->kept += whole.length;
+    if (audit->kept <= RN_SA_SUM_PROOF_MAX) {
+        rn_buffer_append(&audit->uploads[member], whole.data, whole.length);
+    } else {
+        forget_uploads(audit);
+    }
+}
+
 static void begin_chunk(struct rn_sa_audit *audit, uint32_t chunk)
 {
     const struct rn_sa_layout *layout = &audit->t->layout;
     audit->chunk = chunk;
     audit->left = audit->t->survivors;
     memset(audit->lanes, 0, ((size_t)layout->chunk_elements + RN_SA_CANARIES) * layout->lane_bytes);
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
-        rn_buffer_clear(&audit->uploads[i]);
-    }
+    forget_uploads(audit);
+    audit->kept = 0;
 }
 
 rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t self,
                           const uint8_t *sum_leaves, struct rn_sa_audit **out, struct rn_error *err)
 {
-    struct rn_scalar secrets[RN_SA_MEMBERS_MAX]; /* opened, so no secrets any more */
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+    const uint32_t members = transcript->graph.members;
+    struct rn_scalar *RN_CLEANUP(rn_free_cleanup) secrets = /* opened, so no secrets any more */
+        rn_alloc(members, sizeof *secrets);
+    for (uint32_t i = 0; i < members; i++) {
         secrets[i] = transcript->peers[i].opened;
     }
     struct rn_sa_open_masks *masks = NULL;
@@ -67,6 +87,8 @@ rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t se
     struct rn_sa_audit *audit = rn_alloc(1, sizeof *audit);
     *audit = (struct rn_sa_audit){.t = transcript, .self = self, .sum_leaves = sum_leaves};
     audit->masks = masks;
+    audit->leaves = rn_alloc(members, sizeof *audit->leaves);
+    audit->uploads = rn_alloc(members, sizeof *audit->uploads);
     audit->lanes = rn_alloc((size_t)layout->chunk_elements + RN_SA_CANARIES, layout->lane_bytes);
     begin_chunk(audit, next_chunk(audit, 0));
     *out = audit;
@@ -79,10 +101,12 @@ void rn_sa_audit_free(struct rn_sa_audit *audit)
         return;
     }
     rn_sa_open_masks_free(audit->masks);
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+    forget_uploads(audit);
+    for (uint32_t i = 0; i < audit->t->graph.members; i++) {
         rn_free(audit->leaves[i]);
-        rn_buffer_clear(&audit->uploads[i]);
     }
+    rn_free(audit->leaves);
+    rn_free(audit->uploads);
     rn_free(audit->lanes);
     rn_free(audit);
 }
@@ -170,7 +194,7 @@ rn_result rn_sa_audit_chunk(struct rn_sa_audit *audit, const struct rn_sa_messag
         return rn_ok(); /* came before, or is not its turn yet */
     }
     RN_TRY(add(audit, part.packed, err));
-    rn_buffer_append(&audit->uploads[member], message->whole.data, message->whole.length);
+    keep_upload(audit, member, message->whole);
     rn_sa_set_remove(&audit->left, member);
     if (rn_sa_set_empty(&audit->left)) {
         bool same = false;
@@ -190,8 +214,11 @@ const struct rn_sa_transcript *rn_sa_audit_transcript(const struct rn_sa_audit *
     return audit->t;
 }
 
-void rn_sa_audit_write_chunk(const struct rn_sa_audit *audit, struct rn_buffer *out)
+bool rn_sa_audit_write_chunk(const struct rn_sa_audit *audit, struct rn_buffer *out)
 {
+    if (audit->kept > RN_SA_SUM_PROOF_MAX) {
+        return false;
+    }
     const struct rn_sa_transcript *t = audit->t;
     const size_t leaves = (size_t)t->layout.chunks * RN_HASH_BYTES;
     rn_buffer_append(out, audit->sum_leaves, leaves);
@@ -200,6 +227,7 @@ void rn_sa_audit_write_chunk(const struct rn_sa_audit *audit, struct rn_buffer *
         rn_buffer_append(out, audit->leaves[i], leaves);
         rn_buffer_blob(out, rn_buffer_view(&audit->uploads[i]));
     }
+    return !out->failed;
 }
 
 static rn_result read_leaves(struct rn_sa_audit *audit, uint32_t member, struct rn_reader *r,
@@ -217,7 +245,8 @@ rn_result rn_sa_audit_read_chunk(struct rn_sa_audit *audit, uint32_t chunk, stru
                                  bool *out_forged, struct rn_error *err)
 {
     const struct rn_sa_set *survivors = &audit->t->survivors;
-    struct rn_view uploads[RN_SA_MEMBERS_MAX];
+    struct rn_view *RN_CLEANUP(rn_free_cleanup) uploads =
+        rn_alloc(audit->t->graph.members, sizeof *uploads);
     for (uint32_t i = rn_sa_set_next(survivors, 0); i < RN_SA_MEMBERS_MAX;
          i = rn_sa_set_next(survivors, i + 1)) {
         RN_TRY(read_leaves(audit, i, r, err));

@@ -17,6 +17,9 @@
  * T2 says where they begin, so that nobody knows before the uploads are fixed. */
 bool rn_sa_audit_has(const struct rn_sa_transcript *transcript, uint32_t member, uint32_t chunk);
 
+/* Most bytes of a proof, and of the uploads that are kept for one. */
+#define RN_SA_SUM_PROOF_MAX ((size_t)64 << 20)
+
 struct rn_sa_audit;
 
 /* Of a transcript at level RESULT, by member self of its roster. Both are borrowed; sum_leaves are
@@ -44,8 +47,8 @@ RN_MUST rn_result rn_sa_audit_chunk(struct rn_sa_audit *audit, const struct rn_s
 /* ---- For a proof (sumproof.h) */
 const struct rn_sa_transcript *rn_sa_audit_transcript(const struct rn_sa_audit *audit);
 /* All leaves of the sum, then for each survivor its leaves and its upload of the chunk as a blob.
- */
-void rn_sa_audit_write_chunk(const struct rn_sa_audit *audit, struct rn_buffer *out);
+ * False: they are more than a proof takes. */
+bool rn_sa_audit_write_chunk(const struct rn_sa_audit *audit, struct rn_buffer *out);
 /* Replays one chunk from what rn_sa_audit_write_chunk wrote behind the leaves of the sum, which
  * must be all that is left. */
 RN_MUST rn_result rn_sa_audit_read_chunk(struct rn_sa_audit *audit, uint32_t chunk,

@@ -13,12 +13,9 @@
     (RN_SA_CHUNK_HEAD + (RN_SA_CHUNK_ELEMENTS_MAX + RN_SA_CANARIES) * RN_SA_BITS_MAX / 8u + 1u)
 #define NEED_BODY_MAX (4u + RN_SA_CHUNKS_MAX / 8u)
 #define LEAVES_BODY_MAX (4u + RN_SA_CHUNKS_MAX * RN_HASH_BYTES)
-/* Commitments to two polynomials, and one dealer's part of a share set; t <= N. */
+/* Commitments to two polynomials; t <= N. */
 #define COEFFICIENTS_MAX (2u * (N - 1u) * 32u)
-/* One proof of blame in a result. */
-#define BLAME_MAX \
-    (4u + RN_SA_ENVELOPE_BYTES + 4u + N * RN_SA_REVEAL_ENTRY + COEFFICIENTS_MAX / 2u + 2u * 32u)
-#define SHARES_SET_PART_MAX (RN_SA_ENVELOPE_BYTES + COEFFICIENTS_MAX + N * 32u + RN_SA_SEALED_BYTES)
+#define BODY_MAX ((uint32_t)(RN_SA_MESSAGE_MAX - RN_SA_ENVELOPE_BYTES))
 
 /* What the frame checks of each type; the handlers check the exact length. */
 static const struct {
@@ -32,7 +29,7 @@ static const struct {
     [RN_SA_READY_SET] = {"ready-set", true, 4, 4 + N *RN_SA_READY_BYTES},
     [RN_SA_SHARES] = {"shares", false, RN_SA_SEALED_BYTES,
                       COEFFICIENTS_MAX + N *RN_SA_SEALED_BYTES},
-    [RN_SA_SHARES_SET] = {"shares-set", true, 4, 4 + N *SHARES_SET_PART_MAX},
+    [RN_SA_SHARES_SET] = {"shares-set", true, 4, BODY_MAX},
     [RN_SA_ACK] = {"ack", false, RN_SA_ACK_BODY, RN_SA_ACK_BODY},
     [RN_SA_ACK_SET] = {"ack-set", true, 8, 8 + N *(RN_SA_ENVELOPE_BYTES + RN_SA_ACK_BYTES)},
     [RN_SA_CHUNK] = {"chunk", false, RN_SA_CHUNK_HEAD + 1, CHUNK_BODY_MAX},
@@ -44,8 +41,7 @@ static const struct {
     [RN_SA_ABORT_CALL] = {"abort-call", true, RN_SA_ABORT_CALL_BODY, RN_SA_ABORT_CALL_BODY},
     [RN_SA_ABORT_CERTIFICATE] = {"abort-certificate", true, 4, 4 + N *RN_SA_VOTE_BYTES},
     [RN_SA_REVEAL] = {"reveal", false, 4, 4 + N *RN_SA_REVEAL_ENTRY},
-    [RN_SA_RESULT] = {"result", true, 32 + 4 + 4,
-                      32 + 4 + N *RN_SA_RESULT_ENTRY + 4 + N *BLAME_MAX},
+    [RN_SA_RESULT] = {"result", true, 32 + 4 + 4, BODY_MAX},
     [RN_SA_SUM_CHUNK] = {"sum-chunk", true, RN_SA_CHUNK_HEAD + 1, CHUNK_BODY_MAX},
     [RN_SA_RECEIPT] = {"receipt", false, RN_SA_RECEIPT_BODY, RN_SA_RECEIPT_BODY},
     [RN_SA_FOLLOW] = {"follow", false, 4, 4 + NEED_BODY_MAX},
@@ -56,8 +52,8 @@ static const struct {
 
 _Static_assert(CHUNK_BODY_MAX + RN_SA_ENVELOPE_BYTES <= RN_SA_MESSAGE_MAX, "chunks fit");
 _Static_assert(LEAVES_BODY_MAX + RN_SA_ENVELOPE_BYTES <= RN_SA_MESSAGE_MAX, "leaves fit");
-_Static_assert(N *SHARES_SET_PART_MAX + 1024 <= RN_SA_MESSAGE_MAX, "share sets fit");
-_Static_assert(N *(BLAME_MAX + RN_SA_RESULT_ENTRY) + 1024 <= RN_SA_MESSAGE_MAX, "results fit");
+_Static_assert(N *(RN_SA_ENVELOPE_BYTES + RN_SA_ACK_BYTES) + 1024 <= RN_SA_MESSAGE_MAX,
+               "the longest list of messages fits; share sets: rn_sa_params_check");
 
 const char *rn_sa_type_name(enum rn_sa_type type)
 {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/actions.h"
@@ -120,9 +121,15 @@ static rn_result check_envelopes(const struct rn_roster *roster, const struct rn
 
 /* What each member voted, by a certificate; zero: nothing. */
 struct ballots {
-    uint8_t body_hash[RN_SA_MEMBERS_MAX][RN_HASH_BYTES];
+    uint8_t (*body_hash)[RN_HASH_BYTES]; /* [members] */
     struct rn_sa_set voted;
 };
+
+static void clear_ballots(struct ballots (*ballots)[2])
+{
+    rn_free((*ballots)[0].body_hash);
+    rn_free((*ballots)[1].body_hash);
+}
 
 static rn_result read_ballots(const struct rn_roster *roster, const struct rn_sa_message *message,
                               struct ballots *out, struct rn_error *err)
@@ -165,8 +172,9 @@ static rn_result check_certificates(const struct rn_roster *roster, const struct
                                     struct rn_sa_evidence *out, struct rn_error *err)
 {
     struct rn_sa_message messages[2];
-    struct ballots ballots[2] = {{.voted = {{0}}}, {.voted = {{0}}}};
+    struct ballots RN_CLEANUP(clear_ballots) ballots[2] = {{.voted = {{0}}}, {.voted = {{0}}}};
     for (int i = 0; i < 2; i++) {
+        ballots[i].body_hash = rn_alloc(roster->count, RN_HASH_BYTES);
         RN_TRY(rn_sa_message_parse(bytes[i], &messages[i], err));
         out->types[i] = messages[i].type;
     }

@@ -79,26 +79,38 @@ const char *rn_sa_member_state_name(enum rn_sa_member_state state)
     return names[state];
 }
 
+static struct rn_sa_vault *new_vault(const struct rn_sa_transcript *t, uint32_t self)
+{
+    const struct rn_sa_set circle = rn_sa_transcript_circle(t, self);
+    const size_t slots = rn_sa_set_count(&circle) * sizeof(struct rn_sa_slot);
+    struct rn_sa_vault *vault = rn_secret_alloc(sizeof *vault + slots);
+    rn_sa_secrets_init(&vault->session, &circle, vault->slots);
+    return vault;
+}
+
 rn_result rn_sa_member_new(const struct rn_sa_member_config *config, struct rn_sa_member **out,
                            struct rn_error *err)
 {
     RN_TRY(rn_sa_params_check(&config->params, err));
     RN_TRY(rn_sa_context_check(&config->params, &config->context, err));
-    RN_ENSURE(rn_sa_quorum(&config->params) >= config->threshold_min, err, RN_E_REFUSED,
+    const uint32_t threshold = rn_sa_threshold(&config->params);
+    RN_ENSURE(threshold >= config->threshold_min, err, RN_E_REFUSED,
               "secagg: %u shares rebuild a secret, this member's policy wants at least %u",
-              rn_sa_quorum(&config->params), config->threshold_min);
+              threshold, config->threshold_min);
     RN_ENSURE(config->self < config->params.members && config->identity != NULL &&
                   config->spent != NULL && config->seed != NULL,
               err, RN_E_USAGE, "secagg member: identity, place, ledger or seed is missing");
+    RN_ENSURE((config->group != NULL) == config->context.blind, err, RN_E_USAGE,
+              "secagg member: a blind session, and no other, has a group key");
     const struct rn_identity_public *listed = &config->context.roster->members[config->self].key;
     RN_ENSURE(rn_identity_public_equal(listed, rn_identity_public_of(config->identity)), err,
               RN_E_IDENTITY, "the roster has another key for this member");
     struct rn_sa_member *m = rn_alloc(1, sizeof *m);
     m->config = *config;
     m->config.seed = NULL;
-    m->vault = rn_secret_alloc(sizeof *m->vault);
-    m->vault->seed = *config->seed;
     rn_sa_transcript_init(&m->t, &config->params, &config->context);
+    m->vault = new_vault(&m->t, config->self);
+    m->vault->seed = *config->seed;
     *out = m;
     return rn_ok();
 }
@@ -115,6 +127,7 @@ void rn_sa_member_free(struct rn_sa_member *member)
         return;
     }
     rn_sa_member_erase(member);
+    rn_sa_transcript_clear(&member->t);
     rn_buffer_clear(&member->shares);
     rn_buffer_clear(&member->done);
     rn_buffer_clear(&member->reveal);
@@ -431,7 +444,8 @@ void rn_sa_member_tick(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_act
         rn_sa_member_enter(m, RN_SA_M_FOLLOWING, out_actions);
         return;
     }
-    if (m->config.params.retry_ms != 0 && now_ms >= m->retry_at_ms) {
+    const bool sending = m->state == RN_SA_M_DONE && m->sending;
+    if (m->config.params.retry_ms != 0 && now_ms >= m->retry_at_ms && !sending) {
         send_again(m, out_actions);
     }
 }
@@ -439,6 +453,7 @@ void rn_sa_member_tick(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_act
 void rn_sa_member_resend(struct rn_sa_member *m, uint64_t now_ms, struct rn_sa_actions *out_actions)
 {
     m->now_ms = now_ms;
+    m->sending = false; /* the transport that had them is gone */
     send_again(m, out_actions);
     if (m->state == RN_SA_M_FINISHED && m->receipted) {
         rn_sa_member_send(m, &m->receipt, out_actions);
@@ -525,8 +540,12 @@ rn_result rn_sa_member_bulk_sent(struct rn_sa_member *m, uint64_t now_ms,
                                  struct rn_sa_actions *out_actions, struct rn_error *err)
 {
     m->now_ms = now_ms;
+    if (m->state == RN_SA_M_DONE && m->sending) {
+        m->sending = false;
+        rn_sa_member_send(m, &m->outbox, out_actions);
+    }
     if (m->state != RN_SA_M_UPLOADING) {
-        return rn_ok(); /* a repeated upload: Done was sent */
+        return rn_ok();
     }
     if (!rn_sa_spent_current(m->config.spent, m->t.session)) {
         rn_sa_member_go_aborted(m, RN_SA_REASON_DECLINED, false, out_actions);

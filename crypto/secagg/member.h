@@ -57,6 +57,7 @@ struct rn_sa_member_config {
      * session follows from them and the session id. */
     const struct rn_secret32 *seed;
     struct rn_sa_input input;
+    const struct rn_secret32 *group; /* G of a blind job; NULL of an open one */
     bool follows; /* will take no part but only follow: a spent update is then no reason to refuse
                      the offer (rn_sa_member_input still is refused), (round, attempt) has to go up
                      all the same, and the machine never votes */
@@ -118,7 +119,8 @@ RN_MUST rn_result rn_sa_member_chunk(struct rn_sa_member *member, uint32_t chunk
 RN_MUST rn_result rn_sa_member_bulk_sent(struct rn_sa_member *member, uint64_t now_ms,
                                          struct rn_sa_actions *out_actions, struct rn_error *err);
 
-/* From SUM or APPLY on. Elements [first, first + count) of the sum over `contributors` members. */
+/* From SUM or APPLY on: the sum itself, of a blind job too. Elements [first, first + count) of the
+ * sum over `contributors` members. */
 struct rn_sa_sum_info {
     uint64_t elements;
     struct rn_sa_set survivors;        /* U3: whose values are in the sum */

@@ -6,6 +6,7 @@
  */
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/maskkey.h"
 #include "crypto/secagg/evidence.h"
 #include "crypto/secagg/member_state.h"
 #include "crypto/secagg/sumproof.h"
@@ -69,18 +70,41 @@ static void leave_audit(struct rn_sa_member *m)
     rn_sa_audit_free(RN_TAKE(m->audit));
 }
 
-/* The certificate says which adapter follows. */
+static void give_receipt(struct rn_sa_member *m, const uint8_t *adapter_hash,
+                         struct rn_sa_actions *actions)
+{
+    join(m, actions);
+    rn_sa_receipt_write(&m->t, m->config.self, adapter_hash, m->config.identity, &m->receipt);
+    m->receipted = true;
+    rn_sa_member_persist(m, RN_SA_RECORD_RECEIPTED, &m->receipt, actions);
+    rn_sa_member_send(m, &m->receipt, actions);
+}
+
+/* The certificate says which adapter follows. Nothing does from a sum that is out of its range; the
+ * others have seen the same, or one of us is wrong. */
 static void take_adapter(struct rn_sa_member *m, struct rn_sa_actions *actions)
 {
     leave_audit(m);
+    if (m->out_of_range) {
+        const bool stays = memcmp(m->t.adapter, m->t.context.adapter_hash, RN_HASH_BYTES) == 0;
+        rn_sa_member_go_aborted(m, stays ? RN_SA_REASON_RANGE : RN_SA_REASON_ADAPTER_DIFFERS, false,
+                                actions);
+        return;
+    }
     m->next = RN_SA_M_SUMMED;
     rn_sa_actions_add(actions, RN_SA_APPLY);
 }
 
-/* Every chunk of the own part was right. */
+/* Every chunk of the own part was right. The coordinator of a blind job learns from the receipts
+ * alone that a sum is out of its range: they name the adapter as it is. */
 static void finish_audit(struct rn_sa_member *m, struct rn_sa_actions *actions)
 {
     leave_audit(m);
+    if (m->out_of_range) {
+        give_receipt(m, m->t.context.adapter_hash, actions);
+        m->next = RN_SA_M_RECEIPTED;
+        return;
+    }
     m->next = RN_SA_M_SUMMED;
     rn_sa_actions_add(actions, RN_SA_SUM);
 }
@@ -98,6 +122,26 @@ static rn_result begin_audit(struct rn_sa_member *m, struct rn_sa_actions *actio
     return rn_ok();
 }
 
+/* Takes the streams of U3 off: what is left is the sum. */
+static void unblind(struct rn_sa_member *m)
+{
+    const struct rn_sa_set *survivors = &m->t.survivors;
+    struct rn_mask_set *RN_CLEANUP(rn_mask_set_free_cleanup) masks =
+        rn_mask_set_new(rn_sa_set_count(survivors));
+    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
+    struct rn_mask_context context;
+    memcpy(context.session, m->t.session, RN_HASH_BYTES);
+    memcpy(context.transcript, m->t.t1, RN_HASH_BYTES);
+    rn_result done = rn_ok();
+    for (uint32_t i = rn_sa_set_next(survivors, 0); i < RN_SA_MEMBERS_MAX && rn_is_ok(done);
+         i = rn_sa_set_next(survivors, i + 1)) {
+        rn_mask_key_blind(&context, m->config.group, i, &key);
+        done = rn_mask_set_insert(masks, &key, -1, NULL);
+    }
+    done = rn_is_ok(done) ? rn_sa_vector_mask(&m->sum, masks, NULL) : done;
+    RN_BUG_IF(!rn_is_ok(done)); /* the cipher does not fail */
+}
+
 /* All chunks came: the root, then every element's range. */
 static rn_result finish_sum(struct rn_sa_member *m, struct rn_sa_actions *actions,
                             struct rn_error *err)
@@ -106,8 +150,14 @@ static rn_result finish_sum(struct rn_sa_member *m, struct rn_sa_actions *action
     rn_sa_chunk_root(&m->t, RN_SA_COORDINATOR, m->sum_leaves, root);
     const uint64_t largest = rn_sa_set_count(&m->t.survivors) * m->config.params.value_max;
     const bool same = memcmp(root, m->t.sum_root, RN_HASH_BYTES) == 0;
+    const bool blind = m->t.context.blind;
+    if (same && blind) {
+        unblind(m);
+    }
     rn_sa_vector_reduce(&m->sum);
-    if (!same || !rn_sa_vector_in_range(&m->sum, largest)) {
+    const bool in_range = same && rn_sa_vector_in_range(&m->sum, largest);
+    m->out_of_range = same && blind && !in_range;
+    if (!same || (!in_range && !blind)) {
         rn_sa_member_go_aborted(m, RN_SA_REASON_RANGE, false, actions);
         return rn_ok();
     }
@@ -205,11 +255,7 @@ rn_result rn_sa_member_adapter(struct rn_sa_member *m,
     RN_ENSURE(m->state == RN_SA_M_SUMMED && !m->receipted, err, RN_E_USAGE,
               "no receipt is wanted now");
     m->now_ms = now_ms;
-    join(m, out_actions);
-    rn_sa_receipt_write(&m->t, m->config.self, adapter_hash, m->config.identity, &m->receipt);
-    m->receipted = true;
-    rn_sa_member_persist(m, RN_SA_RECORD_RECEIPTED, &m->receipt, out_actions);
-    rn_sa_member_send(m, &m->receipt, out_actions);
+    give_receipt(m, adapter_hash, out_actions);
     rn_sa_member_enter(m, RN_SA_M_RECEIPTED, out_actions);
     return rn_ok();
 }

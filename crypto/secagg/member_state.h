@@ -39,6 +39,7 @@ const char *rn_sa_member_state_name(enum rn_sa_member_state state);
 struct rn_sa_vault {
     struct rn_secret32 seed;
     struct rn_sa_secrets session;
+    struct rn_sa_slot slots[]; /* of the session */
 };
 
 struct rn_sa_member {
@@ -67,9 +68,11 @@ struct rn_sa_member {
     struct rn_mask_set *masks;
     uint8_t *leaves;   /* [chunks][32] of the upload */
     uint8_t *leaf_set; /* [chunks] */
-    struct rn_sa_vector sum;
-    uint8_t *sum_leaves; /* [chunks][32] */
-    uint8_t *sum_bits;   /* chunks still wanted */
+    bool sending;      /* chunks that were needed again are with the transport: Done follows them */
+    struct rn_sa_vector sum; /* blinded until all of it came */
+    bool out_of_range;       /* blind: the sum is none, which the coordinator cannot see */
+    uint8_t *sum_leaves;     /* [chunks][32] */
+    uint8_t *sum_bits;       /* chunks still wanted */
     uint32_t sum_left;
     struct rn_sa_audit *audit; /* while AUDITING */
     uint64_t deadline_ms;      /* 0: none */

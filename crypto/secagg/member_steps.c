@@ -8,6 +8,7 @@
 #include "crypto/maskkey.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/member_state.h"
+#include "crypto/secret.h"
 
 #include <string.h>
 
@@ -55,7 +56,7 @@ rn_result rn_sa_member_on_ready_set(struct rn_sa_member *m, const struct rn_sa_m
                                     struct rn_sa_actions *actions, struct rn_error *err)
 {
     struct rn_sa_transcript *t = &m->t;
-    const struct rn_sa_transcript before = *t;
+    struct rn_sa_transcript RN_CLEANUP(rn_sa_transcript_clear) before = rn_sa_transcript_copy(t);
     RN_TRY(rn_sa_ready_set_apply(t, message->body, err));
     const struct rn_sa_set blamed = rn_sa_spent_blamed(m->config.spent, t->roster_hash);
     const struct rn_sa_set faulty = rn_sa_set_both(&t->joined, &blamed);
@@ -74,10 +75,10 @@ rn_result rn_sa_member_on_ready_set(struct rn_sa_member *m, const struct rn_sa_m
                          rn_sa_set_next(&faulty, 0));
     }
     if (!rn_is_ok(result)) {
-        *t = before;
+        rn_sa_transcript_become(t, &before);
         return result;
     }
-    if (!joined) {
+    if (!rn_sa_set_has(&t->dealing, m->config.self)) {
         rn_sa_member_go_following(m, RN_SA_REASON_EXCLUDED, actions);
         return rn_ok();
     }
@@ -87,7 +88,7 @@ rn_result rn_sa_member_on_ready_set(struct rn_sa_member *m, const struct rn_sa_m
     }
     result = deal(m, message, actions, err);
     if (!rn_is_ok(result)) {
-        *t = before;
+        rn_sa_transcript_become(t, &before);
     }
     return result;
 }
@@ -107,7 +108,8 @@ rn_result rn_sa_member_on_shares_set(struct rn_sa_member *m, const struct rn_sa_
     return rn_ok();
 }
 
-/* Keys of the own upload: the self mask, and a pair mask with every other member of U2. */
+/* Keys of the own upload: the self mask, a pair mask with every neighbour in U2 and, in a blind
+ * job, the stream that hides the sum from the coordinator. */
 static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, struct rn_error *err)
 {
     const struct rn_sa_transcript *t = &m->t;
@@ -115,11 +117,12 @@ static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, st
     struct rn_mask_context context;
     memcpy(context.session, t->session, RN_HASH_BYTES);
     memcpy(context.transcript, t->t1, RN_HASH_BYTES);
+    const struct rn_sa_set linked = rn_sa_set_both(&t->linked, &secrets->circle);
     struct rn_mask_set *RN_CLEANUP(rn_mask_set_free_cleanup) masks =
-        rn_mask_set_new(rn_sa_set_count(&t->linked));
+        rn_mask_set_new(rn_sa_set_count(&linked) + (size_t)t->context.blind);
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
-    for (uint32_t i = rn_sa_set_next(&t->linked, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(&t->linked, i + 1)) {
+    for (uint32_t i = rn_sa_set_next(&linked, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&linked, i + 1)) {
         int sign = 1;
         if (i == m->config.self) {
             rn_mask_key_self(&context, &secrets->self, i, &key);
@@ -129,6 +132,10 @@ static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, st
                                     &key, err));
         }
         RN_TRY(rn_mask_set_insert(masks, &key, sign, err));
+    }
+    if (t->context.blind) {
+        rn_mask_key_blind(&context, m->config.group, m->config.self, &key);
+        RN_TRY(rn_mask_set_insert(masks, &key, 1, err));
     }
     *out = RN_TAKE(masks);
     return rn_ok();
@@ -153,7 +160,8 @@ static void ask_for_chunks(const struct rn_sa_member *m, const uint8_t *bits,
 static rn_result apply_ack_set(struct rn_sa_member *m, const struct rn_sa_message *message,
                                struct rn_error *err)
 {
-    const struct rn_sa_transcript before = m->t;
+    struct rn_sa_transcript RN_CLEANUP(rn_sa_transcript_clear) before =
+        rn_sa_transcript_copy(&m->t);
     RN_TRY(rn_sa_ack_set_apply(&m->t, message->body, err));
     rn_result result = rn_ok();
     if (memcmp(message->transcript, m->t.t1, RN_HASH_BYTES) != 0) {
@@ -162,7 +170,7 @@ static rn_result apply_ack_set(struct rn_sa_member *m, const struct rn_sa_messag
         result = rn_fail(err, RN_E_PEER_PROTOCOL, "ack set: not the one under which Done was sent");
     }
     if (!rn_is_ok(result)) {
-        m->t = before;
+        rn_sa_transcript_become(&m->t, &before);
     }
     return result;
 }
@@ -197,8 +205,13 @@ rn_result rn_sa_member_on_need(struct rn_sa_member *m, const struct rn_sa_messag
     struct rn_view bits;
     RN_TRY(rn_sa_need_read(&m->t, message->body, &bits, err));
     if (m->masks != NULL) {
-        ask_for_chunks(m, bits.data, actions);
-        rn_sa_member_send(m, &m->outbox, actions); /* Done, for a coordinator that restarted */
+        m->sending = !rn_secret_is_zero(bits.data, bits.length);
+        if (m->sending) {
+            ask_for_chunks(m, bits.data,
+                           actions); /* Done overtaking them would ask for them again */
+        } else {
+            rn_sa_member_send(m, &m->outbox, actions);
+        }
     }
     return rn_ok();
 }
@@ -206,7 +219,8 @@ rn_result rn_sa_member_on_need(struct rn_sa_member *m, const struct rn_sa_messag
 static rn_result apply_survivors(struct rn_sa_member *m, const struct rn_sa_message *message,
                                  struct rn_error *err)
 {
-    const struct rn_sa_transcript before = m->t;
+    struct rn_sa_transcript RN_CLEANUP(rn_sa_transcript_clear) before =
+        rn_sa_transcript_copy(&m->t);
     RN_TRY(rn_sa_survivors_apply(&m->t, message->body, err));
     /* One that follows and knows of no Done of its own has lost its state: what bears its signature
      * is its own, and it has no secret here that could be asked for. */
@@ -221,7 +235,7 @@ static rn_result apply_survivors(struct rn_sa_member *m, const struct rn_sa_mess
         result = rn_fail(err, RN_E_PEER_PROTOCOL, "survivors: this member's Done is not its own");
     }
     if (!rn_is_ok(result)) {
-        m->t = before;
+        rn_sa_transcript_become(&m->t, &before);
     }
     return result;
 }

@@ -90,8 +90,24 @@ struct rn_sa_set rn_sa_set_both(const struct rn_sa_set *a, const struct rn_sa_se
 
 uint32_t rn_sa_set_next(const struct rn_sa_set *set, uint32_t from)
 {
-    while (from < RN_SA_MEMBERS_MAX && !rn_sa_set_has(set, from)) {
-        from++;
+    for (uint32_t w = from / 64; w < RN_SA_SET_WORDS; w++) {
+        const uint64_t rest =
+            w == from / 64 ? set->word[w] >> (from % 64) << (from % 64) : set->word[w];
+        if (rest != 0) {
+            return w * 64 + (uint32_t)__builtin_ctzll(rest);
+        }
     }
-    return from < RN_SA_MEMBERS_MAX ? from : RN_SA_MEMBERS_MAX;
+    return RN_SA_MEMBERS_MAX;
+}
+
+uint32_t rn_sa_set_rank(const struct rn_sa_set *set, uint32_t member)
+{
+    uint32_t rank = 0;
+    for (uint32_t w = 0; w < member / 64 && w < RN_SA_SET_WORDS; w++) {
+        rank += (uint32_t)__builtin_popcountll(set->word[w]);
+    }
+    if (member < RN_SA_MEMBERS_MAX && member % 64 != 0) {
+        rank += (uint32_t)__builtin_popcountll(set->word[member / 64] << (64 - member % 64));
+    }
+    return rank;
 }

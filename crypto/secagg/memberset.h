@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Most members of one session: the share graph is complete (PROTOCOL.md, limits). */
-#define RN_SA_MEMBERS_MAX 128u
+/* Most members of one session (PROTOCOL.md, limits). A set of them is 128 bytes. */
+#define RN_SA_MEMBERS_MAX 1024u
 #define RN_SA_SET_WORDS (RN_SA_MEMBERS_MAX / 64u)
 
 struct rn_sa_set {
@@ -37,5 +37,7 @@ struct rn_sa_set rn_sa_set_both(const struct rn_sa_set *a, const struct rn_sa_se
 /* The smallest member >= from, or RN_SA_MEMBERS_MAX. Loop over a set in roster order:
  * for (i = rn_sa_set_next(&s, 0); i < RN_SA_MEMBERS_MAX; i = rn_sa_set_next(&s, i + 1)) */
 uint32_t rn_sa_set_next(const struct rn_sa_set *set, uint32_t from);
+/* Members of the set below this one: its place in a list of them. */
+uint32_t rn_sa_set_rank(const struct rn_sa_set *set, uint32_t member);
 
 #endif

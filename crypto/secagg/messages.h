@@ -30,8 +30,14 @@ struct rn_sa_secrets {
     struct rn_scalar mask; /* s */
     struct rn_scalar self; /* b */
     struct rn_stream stream;
-    struct rn_sa_slot slots[RN_SA_MEMBERS_MAX];
+    struct rn_sa_set circle;  /* whose shares may be held: the own circle in the graph */
+    struct rn_sa_slot *slots; /* [|circle|], by place in it; beside this, in secret memory too */
 };
+/* slots: as many zeroed ones as the circle has members. */
+void rn_sa_secrets_init(struct rn_sa_secrets *secrets, const struct rn_sa_set *circle,
+                        struct rn_sa_slot *slots);
+/* The member is of the circle. */
+struct rn_sa_slot *rn_sa_secrets_slot(const struct rn_sa_secrets *secrets, uint32_t member);
 /* Keys and self seed of one session, from the member's 32 fresh bytes and the session id. */
 void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 *seed,
                         const uint8_t session[static RN_HASH_BYTES]);
@@ -75,20 +81,19 @@ struct rn_sa_shares_hashes {
     uint8_t coefficients[2][RN_HASH_BYTES]; /* of s, of b */
     uint8_t entries[RN_HASH_BYTES];         /* over the leaves of the sealed entries */
 };
-/* Of a whole body; out_leaves holds |T0| * 32 bytes. */
-void rn_sa_shares_hash(const struct rn_sa_transcript *transcript, struct rn_view body,
-                       uint8_t *out_leaves, struct rn_sa_shares_hashes *out);
+/* Of a whole body; out_leaves holds 32 bytes for each of the dealer's holders. */
+void rn_sa_shares_hash(const struct rn_sa_transcript *transcript, uint32_t dealer,
+                       struct rn_view body, uint8_t *out_leaves, struct rn_sa_shares_hashes *out);
 void rn_sa_shares_root(const struct rn_sa_transcript *transcript, uint32_t dealer,
                        const struct rn_sa_shares_hashes *hashes, uint8_t out[static RN_HASH_BYTES]);
-/* Whole body against the signed root, commitments against their encoding; out_leaves holds |T0| *
- * 32 bytes. */
+/* Whole body against the signed root, commitments against their encoding; out_leaves as above. */
 RN_MUST rn_result rn_sa_shares_check(const struct rn_sa_transcript *transcript,
                                      const struct rn_sa_message *message, uint8_t *out_leaves,
                                      struct rn_error *err);
 /* One dealer's part of the set for one holder. */
 struct rn_sa_dealing {
     struct rn_buffer message; /* whole Shares */
-    uint8_t *leaves;          /* n * 32 bytes */
+    uint8_t *leaves;          /* 32 bytes for each of its holders */
 };
 /* The commitments to one polynomial in it. */
 struct rn_view rn_sa_dealing_coefficients(const struct rn_sa_transcript *transcript,
@@ -203,6 +208,8 @@ RN_MUST rn_result rn_sa_abort_call_read(struct rn_view body, bool *out_last, str
 /* ---- R4 Unmask ---- */
 /* Keeps in every slot the kind that U3 dictates and erases the other. */
 void rn_sa_slots_choose(const struct rn_sa_transcript *transcript, struct rn_sa_secrets *secrets);
+/* Members whose shares this one may have: of whom its Reveal has an entry. */
+struct rn_sa_set rn_sa_reveal_members(const struct rn_sa_transcript *transcript, uint32_t holder);
 /* After rn_sa_slots_choose; refuses (a bug) slots in state BOTH. */
 void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self,
                         const struct rn_sa_secrets *secrets, const struct rn_identity *identity,
@@ -211,16 +218,16 @@ struct rn_sa_revealed {
     bool held; /* a share came */
     struct rn_scalar share;
 };
-/* One per member of the roster; those outside U2 stay unset. RN_E_PEER_PROTOCOL when the kinds are
- * not those that U3 dictates, or a share is missing that the sender acknowledged. */
+/* One per member of the roster; those of whom the sender owes nothing stay unset.
+ * RN_E_PEER_PROTOCOL when the kinds are not those that U3 dictates, or a share is missing that the
+ * sender acknowledged. */
 RN_MUST rn_result rn_sa_reveal_read(const struct rn_sa_transcript *transcript, uint32_t sender,
-                                    struct rn_view body,
-                                    struct rn_sa_revealed out[static RN_SA_MEMBERS_MAX],
+                                    struct rn_view body, struct rn_sa_revealed *out,
                                     struct rn_error *err);
 
 /* ---- Blame, a part of Result ---- */
-/* Bytes of one proof. */
-size_t rn_sa_blame_bytes(const struct rn_sa_transcript *transcript);
+/* Bytes of one proof against this holder. */
+size_t rn_sa_blame_bytes(const struct rn_sa_transcript *transcript, uint32_t holder);
 /* The sender of this whole Reveal gave a false share of dealer's secret. */
 void rn_sa_blame_write(const struct rn_sa_transcript *transcript, uint32_t dealer,
                        const struct rn_sa_dealing *dealing, struct rn_view reveal,
@@ -230,11 +237,17 @@ RN_MUST rn_result rn_sa_blame_read(const struct rn_sa_transcript *transcript, st
                                    uint32_t *out_holder, struct rn_error *err);
 
 /* ---- R5 Result ---- */
-/* secrets[i] for members i of U2: b_i of survivors, s_i of the others. proofs: of blame, in the
- * order of those they blame. */
+/* Proofs of blame, in the order of those they blame. */
+struct rn_sa_proofs {
+    uint32_t count;
+    struct rn_buffer bytes;
+};
+/* secrets[i] for members i of U2: b_i of survivors, s_i of the others. */
 void rn_sa_result_write(const struct rn_sa_transcript *transcript,
                         const uint8_t root[static RN_HASH_BYTES], const struct rn_scalar *secrets,
-                        struct rn_view proofs, struct rn_buffer *out_body);
+                        const struct rn_sa_proofs *proofs, struct rn_buffer *out_body);
+/* Most bytes of proofs that a Result takes beside its secrets. */
+size_t rn_sa_result_room(const struct rn_sa_transcript *transcript);
 /* Enters RESULT: secrets checked against what their members published, and every proof of blame. */
 RN_MUST rn_result rn_sa_result_apply(struct rn_sa_transcript *transcript, struct rn_view body,
                                      struct rn_error *err);

@@ -4,35 +4,38 @@
  * acknowledged. It is the holder's whole signed Reveal, with what binds the dealer's polynomial to
  * the dealer's signature in the Ack set; everybody who has the transcript can check it.
  */
+#include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/feldman.h"
 #include "crypto/secagg/messages.h"
 
 #include <string.h>
 
-static size_t reveal_bytes(const struct rn_sa_transcript *transcript)
+static size_t reveal_bytes(const struct rn_sa_transcript *transcript, uint32_t holder)
 {
-    return RN_SA_ENVELOPE_BYTES + 4 +
-           (size_t)rn_sa_set_count(&transcript->linked) * RN_SA_REVEAL_ENTRY;
+    const struct rn_sa_set members = rn_sa_reveal_members(transcript, holder);
+    return RN_SA_ENVELOPE_BYTES + 4 + (size_t)rn_sa_set_count(&members) * RN_SA_REVEAL_ENTRY;
 }
 
-size_t rn_sa_blame_bytes(const struct rn_sa_transcript *transcript)
+size_t rn_sa_blame_bytes(const struct rn_sa_transcript *transcript, uint32_t holder)
 {
-    return 4 + reveal_bytes(transcript) + rn_sa_coefficient_bytes(transcript) + 2 * RN_HASH_BYTES;
+    return 4 + reveal_bytes(transcript, holder) + rn_sa_coefficient_bytes(transcript) +
+           2 * RN_HASH_BYTES;
 }
 
 void rn_sa_blame_write(const struct rn_sa_transcript *transcript, uint32_t dealer,
                        const struct rn_sa_dealing *dealing, struct rn_view reveal,
                        struct rn_buffer *out)
 {
-    RN_BUG_IF(reveal.length != reveal_bytes(transcript));
     const enum rn_sa_kind kind = rn_sa_kind_due(transcript, dealer);
     const struct rn_view coefficients = rn_sa_dealing_coefficients(transcript, dealing, kind);
     const struct rn_view body = rn_view_of(dealing->message.data + RN_SA_ENVELOPE_BYTES,
                                            dealing->message.length - RN_SA_ENVELOPE_BYTES);
-    uint8_t leaves[RN_SA_MEMBERS_MAX * RN_HASH_BYTES];
+    const struct rn_sa_set holders = rn_sa_transcript_holders(transcript, dealer);
+    uint8_t *RN_CLEANUP(rn_free_cleanup) leaves =
+        rn_alloc(rn_sa_set_count(&holders), RN_HASH_BYTES);
     struct rn_sa_shares_hashes hashes;
-    rn_sa_shares_hash(transcript, body, leaves, &hashes);
+    rn_sa_shares_hash(transcript, dealer, body, leaves, &hashes);
     rn_buffer_u32(out, dealer);
     rn_buffer_append(out, reveal.data, reveal.length);
     rn_buffer_append(out, coefficients.data, coefficients.length);
@@ -60,20 +63,32 @@ static rn_result check_coefficients(const struct rn_sa_transcript *transcript, u
     return rn_ok();
 }
 
+/* A whole Reveal, whose length follows from its sender. */
+static rn_result read_reveal(const struct rn_sa_transcript *transcript, struct rn_reader *r,
+                             struct rn_sa_message *out, struct rn_error *err)
+{
+    struct rn_reader ahead = *r;
+    RN_TRY(rn_sa_envelope_parse(rn_read_view(&ahead, RN_SA_ENVELOPE_BYTES), out, err));
+    RN_ENSURE(rn_sa_set_has(&transcript->survivors, out->sender), err, RN_E_PEER_PROTOCOL,
+              "blame: member %u is no survivor", out->sender);
+    const struct rn_view whole = rn_read_view(r, reveal_bytes(transcript, out->sender));
+    RN_TRY(rn_sa_message_parse(whole, out, err));
+    return rn_sa_transcript_nested(transcript, out, RN_SA_REVEAL, transcript->t2, err);
+}
+
 rn_result rn_sa_blame_read(const struct rn_sa_transcript *transcript, struct rn_reader *r,
                            uint32_t *out_holder, struct rn_error *err)
 {
     const uint32_t dealer = rn_read_u32(r);
     struct rn_sa_message reveal;
-    RN_TRY(rn_sa_message_parse(rn_read_view(r, reveal_bytes(transcript)), &reveal, err));
-    RN_TRY(rn_sa_transcript_nested(transcript, &reveal, RN_SA_REVEAL, transcript->t2, err));
+    RN_TRY(read_reveal(transcript, r, &reveal, err));
     const uint32_t holder = reveal.sender;
     RN_ENSURE(rn_sa_set_has(&transcript->linked, dealer) &&
-                  rn_sa_set_has(&transcript->survivors, holder) &&
                   rn_sa_set_has(&transcript->peers[dealer].holders, holder),
               err, RN_E_PEER_PROTOCOL, "blame: member %u owed no share of member %u", holder,
               dealer);
-    struct rn_sa_revealed revealed[RN_SA_MEMBERS_MAX];
+    struct rn_sa_revealed *RN_CLEANUP(rn_free_cleanup) revealed =
+        rn_alloc(transcript->graph.members, sizeof *revealed);
     RN_TRY(rn_sa_reveal_read(transcript, holder, reveal.body, revealed, err));
     const struct rn_view coefficients = rn_read_view(r, rn_sa_coefficient_bytes(transcript));
     RN_ENSURE(!r->failed, err, RN_E_PEER_FORMAT, "blame: cut short");

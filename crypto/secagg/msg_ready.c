@@ -4,6 +4,7 @@
  * B = b*G of the fresh self seed b.
  * Ready set, coordinator to all: every signed Ready by place; it defines T0.
  */
+#include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/kdf.h"
 #include "crypto/roster.h"
@@ -22,6 +23,19 @@ void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 
     rn_channel_generate(&secrets->stream, &secrets->channel, &unused);
     rn_scalar_draw(&secrets->stream, &secrets->mask);
     rn_scalar_draw(&secrets->stream, &secrets->self);
+}
+
+void rn_sa_secrets_init(struct rn_sa_secrets *secrets, const struct rn_sa_set *circle,
+                        struct rn_sa_slot *slots)
+{
+    secrets->circle = *circle;
+    secrets->slots = slots;
+}
+
+struct rn_sa_slot *rn_sa_secrets_slot(const struct rn_sa_secrets *secrets, uint32_t member)
+{
+    RN_BUG_IF(!rn_sa_set_has(&secrets->circle, member));
+    return &secrets->slots[rn_sa_set_rank(&secrets->circle, member)];
 }
 
 void rn_sa_ready_write(const struct rn_sa_transcript *transcript, uint32_t self,
@@ -102,6 +116,20 @@ static rn_result check_distinct(const struct rn_sa_peer *peers, const struct rn_
     return rn_ok();
 }
 
+/* In the complete graph all; in a ring a member may have too few neighbours left. */
+static struct rn_sa_set find_dealing(const struct rn_sa_transcript *transcript)
+{
+    struct rn_sa_set dealing = {{0}};
+    for (uint32_t i = rn_sa_set_next(&transcript->joined, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&transcript->joined, i + 1)) {
+        const struct rn_sa_set holders = rn_sa_transcript_holders(transcript, i);
+        if (rn_sa_set_count(&holders) >= transcript->threshold) {
+            rn_sa_set_add(&dealing, i);
+        }
+    }
+    return dealing;
+}
+
 rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_view body,
                                 struct rn_error *err)
 {
@@ -113,7 +141,8 @@ rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_v
     const uint32_t floor = rn_sa_floor(&transcript->params, 0);
     RN_ENSURE(count >= floor, err, RN_E_PEER_PROTOCOL, "ready set: %u members are below %u", count,
               floor);
-    struct rn_sa_peer peers[RN_SA_MEMBERS_MAX] = {0};
+    const size_t members = transcript->graph.members;
+    struct rn_sa_peer *RN_CLEANUP(rn_free_cleanup) peers = rn_alloc(members, sizeof *peers);
     struct rn_sa_set joined = {{0}};
     uint32_t least = 0;
     for (uint32_t k = 0; k < count; k++) {
@@ -130,10 +159,10 @@ rn_result rn_sa_ready_set_apply(struct rn_sa_transcript *transcript, struct rn_v
     }
     const struct rn_view parts[] = {rn_view_of(transcript->session, RN_HASH_BYTES), body};
     rn_sha256(transcript->t0, "rondo/v1 secagg T0", parts, 2);
-    memcpy(transcript->peers, peers, sizeof peers);
+    memcpy(transcript->peers, peers, members * sizeof *peers);
     transcript->joined = joined;
     transcript->n = count;
-    transcript->quorum = rn_sa_quorum(&transcript->params);
+    transcript->dealing = find_dealing(transcript);
     transcript->level = RN_SA_LEVEL_JOINED;
     return rn_ok();
 }

@@ -3,6 +3,7 @@
  * R5. Result, coordinator to all: the root of the sum's chunks, the opened secrets, proofs of
  * blame.
  */
+#include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/secagg/messages.h"
 
@@ -18,7 +19,7 @@ bool rn_sa_secret_matches(const struct rn_sa_transcript *transcript, uint32_t me
 
 void rn_sa_result_write(const struct rn_sa_transcript *transcript,
                         const uint8_t root[static RN_HASH_BYTES], const struct rn_scalar *secrets,
-                        struct rn_view proofs, struct rn_buffer *out_body)
+                        const struct rn_sa_proofs *proofs, struct rn_buffer *out_body)
 {
     rn_buffer_append(out_body, root, RN_HASH_BYTES);
     rn_buffer_u32(out_body, rn_sa_set_count(&transcript->linked));
@@ -29,8 +30,14 @@ void rn_sa_result_write(const struct rn_sa_transcript *transcript,
         rn_buffer_u32(out_body, (uint32_t)(survivor ? RN_SA_KIND_B : RN_SA_KIND_S));
         rn_buffer_append(out_body, secrets[i].bytes, RN_SCALAR_BYTES);
     }
-    rn_buffer_u32(out_body, (uint32_t)(proofs.length / rn_sa_blame_bytes(transcript)));
-    rn_buffer_append(out_body, proofs.data, proofs.length);
+    rn_buffer_u32(out_body, proofs->count);
+    rn_buffer_append(out_body, proofs->bytes.data, proofs->bytes.length);
+}
+
+size_t rn_sa_result_room(const struct rn_sa_transcript *transcript)
+{
+    const size_t secrets = (size_t)rn_sa_set_count(&transcript->linked) * RN_SA_RESULT_ENTRY;
+    return RN_SA_MESSAGE_MAX - RN_SA_ENVELOPE_BYTES - RN_HASH_BYTES - 2 * 4 - secrets;
 }
 
 static rn_result read_secrets(const struct rn_sa_transcript *transcript, struct rn_reader *r,
@@ -58,9 +65,8 @@ static rn_result read_proofs(const struct rn_sa_transcript *transcript, struct r
                              struct rn_sa_set *out_blamed, struct rn_error *err)
 {
     const uint32_t count = rn_read_u32(r);
-    RN_ENSURE(!r->failed && count <= RN_SA_MEMBERS_MAX &&
-                  rn_reader_left(r) == count * rn_sa_blame_bytes(transcript),
-              err, RN_E_PEER_FORMAT, "result: wrong length of the proofs of blame");
+    RN_ENSURE(!r->failed && count <= rn_sa_set_count(&transcript->survivors), err, RN_E_PEER_FORMAT,
+              "result: more proofs of blame than members");
     uint32_t least = 0;
     for (uint32_t k = 0; k < count; k++) {
         uint32_t holder = 0;
@@ -80,13 +86,14 @@ rn_result rn_sa_result_apply(struct rn_sa_transcript *transcript, struct rn_view
     uint8_t root[RN_HASH_BYTES];
     rn_read_copy(&r, root, sizeof root);
     struct rn_sa_set blamed = {{0}};
-    struct rn_scalar opened[RN_SA_MEMBERS_MAX] = {0};
+    struct rn_scalar *RN_CLEANUP(rn_free_cleanup) opened =
+        rn_alloc(transcript->graph.members, sizeof *opened);
     RN_TRY(read_secrets(transcript, &r, opened, err));
     RN_TRY(read_proofs(transcript, &r, &blamed, err));
     RN_ENSURE(rn_reader_done(&r), err, RN_E_PEER_FORMAT, "result: wrong length");
     memcpy(transcript->sum_root, root, sizeof root);
     transcript->blamed = blamed;
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < transcript->graph.members; i++) {
         transcript->peers[i].opened = opened[i];
     }
     transcript->level = RN_SA_LEVEL_RESULT;

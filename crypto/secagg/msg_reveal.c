@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * R4. Reveal, member to coordinator, under a certificate alone: for every member of U2 exactly one
- * share: of the self seed b of a survivor, of the mask secret s of a lost member. The other share
- * is erased before the first byte leaves.
+ * R4. Reveal, member to coordinator, under a certificate alone: for every member of U2 in the own
+ * circle of the graph exactly one share: of the self seed b of a survivor, of the mask secret s of
+ * a lost member. The other share is erased before the first byte leaves.
  */
 #include "base/guard.h"
 #include "crypto/secagg/messages.h"
@@ -31,13 +31,21 @@ static void keep_only(struct rn_sa_slot *slot, enum rn_sa_kind kind)
 void rn_sa_slots_choose(const struct rn_sa_transcript *transcript, struct rn_sa_secrets *secrets)
 {
     RN_BUG_IF(transcript->level < RN_SA_LEVEL_CERTIFIED);
-    for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
+    for (uint32_t i = rn_sa_set_next(&secrets->circle, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&secrets->circle, i + 1)) {
+        struct rn_sa_slot *slot = rn_sa_secrets_slot(secrets, i);
         if (rn_sa_set_has(&transcript->linked, i)) {
-            keep_only(&secrets->slots[i], rn_sa_kind_due(transcript, i));
+            keep_only(slot, rn_sa_kind_due(transcript, i));
         } else {
-            rn_secret_wipe(&secrets->slots[i], sizeof secrets->slots[i]);
+            rn_secret_wipe(slot, sizeof *slot);
         }
     }
+}
+
+struct rn_sa_set rn_sa_reveal_members(const struct rn_sa_transcript *transcript, uint32_t holder)
+{
+    const struct rn_sa_set circle = rn_sa_transcript_circle(transcript, holder);
+    return rn_sa_set_both(&transcript->linked, &circle);
 }
 
 void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self,
@@ -45,11 +53,12 @@ void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self
                         struct rn_buffer *out)
 {
     static const uint8_t none[32] = {0};
+    const struct rn_sa_set members = rn_sa_reveal_members(transcript, self);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    rn_buffer_u32(&body, rn_sa_set_count(&transcript->linked));
-    for (uint32_t i = rn_sa_set_next(&transcript->linked, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(&transcript->linked, i + 1)) {
-        const struct rn_sa_slot *slot = &secrets->slots[i];
+    rn_buffer_u32(&body, rn_sa_set_count(&members));
+    for (uint32_t i = rn_sa_set_next(&members, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&members, i + 1)) {
+        const struct rn_sa_slot *slot = rn_sa_secrets_slot(secrets, i);
         RN_BUG_IF(slot->state == RN_SA_SLOT_BOTH);
         const bool s = slot->state == RN_SA_SLOT_KEPT_S;
         const bool b = slot->state == RN_SA_SLOT_KEPT_B;
@@ -70,18 +79,17 @@ void rn_sa_reveal_write(const struct rn_sa_transcript *transcript, uint32_t self
 }
 
 rn_result rn_sa_reveal_read(const struct rn_sa_transcript *transcript, uint32_t sender,
-                            struct rn_view body,
-                            struct rn_sa_revealed out[static RN_SA_MEMBERS_MAX],
-                            struct rn_error *err)
+                            struct rn_view body, struct rn_sa_revealed *out, struct rn_error *err)
 {
-    memset(out, 0, sizeof *out * RN_SA_MEMBERS_MAX);
+    memset(out, 0, transcript->graph.members * sizeof *out);
+    const struct rn_sa_set members = rn_sa_reveal_members(transcript, sender);
     struct rn_reader r = rn_reader_of(body);
     const uint32_t count = rn_read_u32(&r);
-    RN_ENSURE(count == rn_sa_set_count(&transcript->linked) &&
+    RN_ENSURE(count == rn_sa_set_count(&members) &&
                   rn_reader_left(&r) == (size_t)count * RN_SA_REVEAL_ENTRY,
               err, RN_E_PEER_FORMAT, "reveal: not one entry per member");
-    for (uint32_t i = rn_sa_set_next(&transcript->linked, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(&transcript->linked, i + 1)) {
+    for (uint32_t i = rn_sa_set_next(&members, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&members, i + 1)) {
         const uint32_t member = rn_read_u32(&r);
         const uint32_t kind = rn_read_u32(&r);
         const struct rn_view share = rn_read_view(&r, 32);

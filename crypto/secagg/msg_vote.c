@@ -7,6 +7,7 @@
  * 2Q > n_max + n_c, and an honest member votes once: two different certificates of one session, of
  * either kind, cannot both exist.
  */
+#include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/messages.h"
@@ -41,7 +42,7 @@ rn_result rn_sa_survivors_allowed(const struct rn_sa_transcript *transcript,
     for (uint32_t i = rn_sa_set_next(&transcript->linked, 0); i < RN_SA_MEMBERS_MAX;
          i = rn_sa_set_next(&transcript->linked, i + 1)) {
         const struct rn_sa_set left = rn_sa_set_both(&transcript->peers[i].holders, set);
-        RN_ENSURE(rn_sa_set_count(&left) >= transcript->quorum, err, RN_E_PEER_PROTOCOL,
+        RN_ENSURE(rn_sa_set_count(&left) >= transcript->threshold, err, RN_E_PEER_PROTOCOL,
                   "survivors: of the holders of member %u's shares too few are left", i);
     }
     return rn_ok();
@@ -54,7 +55,8 @@ rn_result rn_sa_survivors_apply(struct rn_sa_transcript *transcript, struct rn_v
     const uint32_t count = rn_read_u32(&r);
     RN_ENSURE(count <= transcript->n && rn_reader_left(&r) == (size_t)count * RN_SA_DONE_BYTES, err,
               RN_E_PEER_FORMAT, "survivors: wrong length");
-    struct rn_view done[RN_SA_MEMBERS_MAX];
+    struct rn_view *RN_CLEANUP(rn_free_cleanup) done =
+        rn_alloc(transcript->graph.members, sizeof *done);
     struct rn_sa_set survivors = {{0}};
     uint32_t least = 0;
     for (uint32_t k = 0; k < count; k++) {

@@ -7,11 +7,9 @@
 
 #include <string.h>
 
-/* Keys are at most |U2| + |lost| * |U3|, of which a set holds a part. */
-#define SETS_MAX (RN_SA_MEMBERS_MAX * RN_SA_MEMBERS_MAX / RN_MASK_SET_MAX + 1u)
-
+/* Keys are at most |U2| + |lost| * min(|U3|, degree), of which a set holds a part. */
 struct rn_sa_open_masks {
-    struct rn_mask_set *sets[SETS_MAX];
+    struct rn_mask_set **sets;
     size_t count;
 };
 
@@ -19,7 +17,7 @@ static rn_result add_key(struct rn_sa_open_masks *masks, const struct rn_secret3
                          struct rn_error *err)
 {
     if (masks->count == 0 || rn_mask_set_count(masks->sets[masks->count - 1]) == RN_MASK_SET_MAX) {
-        RN_BUG_IF(masks->count == SETS_MAX);
+        masks->sets = rn_realloc(masks->sets, masks->count, masks->count + 1, sizeof *masks->sets);
         masks->sets[masks->count++] = rn_mask_set_new(RN_MASK_SET_MAX);
     }
     return rn_mask_set_insert(masks->sets[masks->count - 1], key, sign, err);
@@ -34,13 +32,14 @@ static rn_result add_keys_of(const struct rn_sa_transcript *t, uint32_t member,
     memcpy(context.session, t->session, RN_HASH_BYTES);
     memcpy(context.transcript, t->t1, RN_HASH_BYTES);
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
-    const struct rn_sa_set *survivors = &t->survivors;
-    if (rn_sa_set_has(survivors, member)) {
+    if (rn_sa_set_has(&t->survivors, member)) {
         rn_mask_key_self(&context, secret, member, &key);
         return add_key(masks, &key, -1, err);
     }
-    for (uint32_t j = rn_sa_set_next(survivors, 0); j < RN_SA_MEMBERS_MAX;
-         j = rn_sa_set_next(survivors, j + 1)) {
+    const struct rn_sa_set circle = rn_sa_transcript_circle(t, member);
+    const struct rn_sa_set masked = rn_sa_set_both(&t->survivors, &circle);
+    for (uint32_t j = rn_sa_set_next(&masked, 0); j < RN_SA_MEMBERS_MAX;
+         j = rn_sa_set_next(&masked, j + 1)) {
         RN_TRY(rn_mask_key_pair(&context, secret, member, &t->peers[j].mask, j, &key, err));
         RN_TRY(add_key(masks, &key, -rn_mask_sign(j, member), err));
     }
@@ -65,6 +64,9 @@ void rn_sa_open_masks_free(struct rn_sa_open_masks *masks)
 {
     for (size_t i = 0; masks != NULL && i < masks->count; i++) {
         rn_mask_set_free(masks->sets[i]);
+    }
+    if (masks != NULL) {
+        rn_free(masks->sets);
     }
     rn_free(masks);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The masks that are left in the sum over U3, from the secrets that were opened: the self mask of
- * every survivor, and the pair masks of every lost member with the survivors (PROTOCOL.md,
- * "Messages", Masks). The coordinator takes them off the sum, a member that replays it off one
- * chunk. One thread.
+ * every survivor, and the pair masks of every lost member with its surviving neighbours
+ * (PROTOCOL.md, "Messages", Masks). The coordinator takes them off the sum, a member that replays
+ * it off one chunk. One thread.
  */
 #ifndef RN_CRYPTO_SECAGG_OPENMASKS_H
 #define RN_CRYPTO_SECAGG_OPENMASKS_H

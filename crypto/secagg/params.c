@@ -5,6 +5,13 @@
 #include "crypto/maskstream.h"
 #include "crypto/pack.h"
 #include "crypto/roster.h"
+#include "crypto/secagg/envelope.h"
+#include "crypto/secret.h"
+
+#include <string.h>
+
+/* The share graph in the params hash. */
+enum { GRAPH_COMPLETE = 0, GRAPH_RING = 1 };
 
 static rn_result check_times(const struct rn_sa_params *params, struct rn_error *err)
 {
@@ -23,6 +30,21 @@ static rn_result check_times(const struct rn_sa_params *params, struct rn_error 
     }
     RN_ENSURE(params->retry_ms <= RN_SA_TIMEOUT_MS_MAX, err, RN_E_CONFIG,
               "secagg: retry time exceeds 30 days");
+    return rn_ok();
+}
+
+/* The longest message: of each dealer in the circle envelope, commitments, leaves, one entry. */
+static rn_result check_graph(const struct rn_sa_params *params, struct rn_error *err)
+{
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(params, &sizes);
+    const size_t circle = sizes.degree + 1;
+    const size_t part = RN_SA_ENVELOPE_BYTES + 2 * (size_t)(sizes.threshold - 1) * 32 +
+                        circle * RN_HASH_BYTES + RN_SA_SEALED_BYTES;
+    RN_ENSURE(RN_SA_ENVELOPE_BYTES + 4 + circle * part <= RN_SA_MESSAGE_MAX, err, RN_E_CONFIG,
+              "secagg: with %u members, colluding %u and losses %u each holds shares of %u others, "
+              "more than a message takes; lower colluding or losses",
+              params->members, params->colluding, params->losses, sizes.degree);
     return rn_ok();
 }
 
@@ -45,6 +67,7 @@ rn_result rn_sa_params_check(const struct rn_sa_params *params, struct rn_error 
               "secagg: of %u members at least %u must remain, so %u losses are at most possible, "
               "not %u",
               n, floor, n >= floor ? n - floor : 0, params->losses);
+    RN_TRY(check_graph(params, err));
     RN_ENSURE(params->value_max >= 1 && rn_sa_bits(params) != 0, err, RN_E_CONFIG,
               "secagg: the largest value of an element must be at least 1 and its sum over %u "
               "members fit %u bits",
@@ -69,6 +92,22 @@ uint32_t rn_sa_floor(const struct rn_sa_params *params, uint32_t local_minimum)
         floor = RN_SA_MEMBERS_MIN;
     }
     return floor < local_minimum ? local_minimum : floor;
+}
+
+void rn_sa_sizes(const struct rn_sa_params *params, struct rn_sa_graph_sizes *out)
+{
+    const uint32_t n = params->members;
+    if (!rn_is_ok(rn_sa_graph_plan(n, params->colluding, params->losses, out, NULL))) {
+        *out = (struct rn_sa_graph_sizes){
+            .complete = true, .degree = n == 0 ? 0 : n - 1, .threshold = rn_sa_quorum(params)};
+    }
+}
+
+uint32_t rn_sa_threshold(const struct rn_sa_params *params)
+{
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(params, &sizes);
+    return sizes.threshold;
 }
 
 uint32_t rn_sa_spare(const struct rn_sa_params *params)
@@ -103,6 +142,22 @@ static uint32_t full_chunk(const struct rn_sa_params *params)
     return params->chunk_elements == 0 ? RN_SA_CHUNK_ELEMENTS_DEFAULT : params->chunk_elements;
 }
 
+/* A complete graph has none: two members must not disagree over a number that means nothing. */
+static rn_result check_seed(const struct rn_sa_params *params, const struct rn_sa_context *context,
+                            struct rn_error *err)
+{
+    static const uint8_t none[RN_HASH_BYTES] = {0};
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(params, &sizes);
+    const bool given = memcmp(context->graph_seed, none, RN_HASH_BYTES) != 0;
+    RN_ENSURE(!given || !sizes.complete, err, RN_E_CONFIG,
+              "secagg: the share graph of %u members is complete and takes no seed",
+              params->members);
+    RN_ENSURE(given || sizes.complete, err, RN_E_CONFIG,
+              "secagg: the sparse share graph of %u members needs its seed", params->members);
+    return rn_ok();
+}
+
 rn_result rn_sa_context_check(const struct rn_sa_params *params,
                               const struct rn_sa_context *context, struct rn_error *err)
 {
@@ -113,7 +168,10 @@ rn_result rn_sa_context_check(const struct rn_sa_params *params,
     const uint32_t full = full_chunk(params);
     RN_ENSURE((context->elements + full - 1) / full <= RN_SA_CHUNKS_MAX, err, RN_E_CONFIG,
               "secagg: more than %u chunks; make chunks larger", RN_SA_CHUNKS_MAX);
+    RN_ENSURE(context->blind || rn_secret_is_zero(context->group_hash, RN_HASH_BYTES), err,
+              RN_E_CONFIG, "secagg: only a blind job has a group key");
     RN_ENSURE(context->attempt >= 1, err, RN_E_CONFIG, "secagg: attempts count from 1");
+    RN_TRY(check_seed(params, context, err));
     return rn_ok();
 }
 
@@ -159,7 +217,9 @@ uint64_t rn_sa_layout_vector_bytes(const struct rn_sa_layout *layout)
 void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_params *params,
                        const struct rn_sa_context *context)
 {
-    uint8_t bytes[160];
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(params, &sizes);
+    uint8_t bytes[256];
     struct rn_writer w = rn_writer_to(bytes, sizeof bytes);
     rn_write_u32(&w, params->members);
     rn_write_u32(&w, params->colluding);
@@ -171,10 +231,13 @@ void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_par
     rn_write_u32(&w, RN_SA_CANARIES);
     rn_write_u32(&w, RN_MASK_PRG_AES256_CTR);
     rn_write_u32(&w, 1); /* sum check: replay */
-    rn_write_u32(&w, 0); /* share graph: complete */
+    rn_write_u32(&w, sizes.complete ? GRAPH_COMPLETE : GRAPH_RING);
     rn_write_u32(&w, 0); /* KEM: none */
     rn_write_u64(&w, context->elements);
     rn_write_bytes(&w, context->scales_hash, RN_HASH_BYTES);
+    rn_write_u32(&w, context->blind ? 1 : 0);
+    rn_write_bytes(&w, context->group_hash, RN_HASH_BYTES);
+    rn_write_bytes(&w, context->graph_seed, RN_HASH_BYTES);
     RN_BUG_IF(!rn_writer_done(&w));
     const struct rn_view view = rn_view_of(bytes, w.position);
     rn_sha256(out, "rondo/v1 secagg params", &view, 1);

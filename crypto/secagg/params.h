@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "crypto/secagg/graph.h"
 #include "crypto/secagg/memberset.h"
 #include "crypto/sha256.h"
 
@@ -18,7 +19,7 @@
 
 struct rn_roster;
 
-#define RN_SA_VERSION 3u
+#define RN_SA_VERSION 4u
 #define RN_SA_MEMBERS_MIN 3u
 /* Ring width: the sum, plus a guard bit, stays exact in a double. */
 #define RN_SA_BITS_MAX 53u
@@ -60,8 +61,13 @@ RN_MUST rn_result rn_sa_params_check(const struct rn_sa_params *params, struct r
 
 /* The three numbers of a cohort follow from the roster's size n_max = params->members alone, never
  * from who came: policy, plan check and run time all ask these functions. */
-/* Q = floor((n_max + n_c) / 2) + 1 signers of a certificate. The Shamir threshold t is Q too. */
+/* Q = floor((n_max + n_c) / 2) + 1 signers of a certificate. */
 uint32_t rn_sa_quorum(const struct rn_sa_params *params);
+/* Graph and threshold (graph.h); of numbers that rn_sa_params_check refuses, the complete graph's.
+ */
+void rn_sa_sizes(const struct rn_sa_params *params, struct rn_sa_graph_sizes *out);
+/* t alone: shares that open a secret. */
+uint32_t rn_sa_threshold(const struct rn_sa_params *params);
 /* F = max(Q, n_c + h_min, RN_SA_MEMBERS_MIN, local_minimum): least |T0|, |U2| and |U3|.
  * local_minimum: the member's own, or 0. */
 uint32_t rn_sa_floor(const struct rn_sa_params *params, uint32_t local_minimum);
@@ -81,8 +87,11 @@ struct rn_sa_context {
     uint8_t adapter_hash[RN_HASH_BYTES]; /* the adapter this round starts from */
     uint8_t layout_hash[RN_HASH_BYTES];  /* which element of the vector is what */
     uint8_t scales_hash[RN_HASH_BYTES];  /* this round's quantiser scales */
+    uint8_t graph_seed[RN_HASH_BYTES];   /* of the ring; zeros where the graph is complete */
     uint64_t round;
-    uint32_t attempt;  /* 1, 2, ...; (round, attempt) strictly increases within a plan */
+    uint32_t attempt; /* 1, 2, ...; (round, attempt) strictly increases within a plan */
+    bool blind;       /* the coordinator sees neither sum nor adapter ("Blind coordinator") */
+    uint8_t group_hash[RN_HASH_BYTES]; /* of a blind job's group key document; else zero */
     uint32_t active;   /* which parts of the adapter the vector holds, a bit each (rule A9) */
     uint64_t elements; /* d */
 };

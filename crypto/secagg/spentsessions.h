@@ -3,7 +3,7 @@
  * The open sessions of a ledger of spent updates (spent.h): each spent an update and has no abort
  * certificate. Found by session and by update through two balanced trees, so that no choice of
  * session ids or adapters makes a look-up longer than the logarithm of their number. A session
- * takes about 350 bytes, RN_SA_SPENT_MAX of them 35 MB.
+ * takes about 460 bytes, RN_SA_SPENT_MAX of them 46 MB.
  */
 #ifndef RN_CRYPTO_SECAGG_SPENTSESSIONS_H
 #define RN_CRYPTO_SECAGG_SPENTSESSIONS_H

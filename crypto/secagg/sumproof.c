@@ -21,6 +21,9 @@ static void write_numbers(const struct rn_sa_transcript *t, uint32_t chunk, stru
     rn_buffer_u32(out, t->layout.chunk_elements);
     rn_buffer_u64(out, t->layout.elements);
     rn_buffer_append(out, t->context.scales_hash, RN_HASH_BYTES);
+    rn_buffer_u32(out, t->context.blind ? 1 : 0);
+    rn_buffer_append(out, t->context.group_hash, RN_HASH_BYTES);
+    rn_buffer_append(out, t->context.graph_seed, RN_HASH_BYTES);
     rn_buffer_u32(out, chunk);
 }
 
@@ -38,8 +41,7 @@ bool rn_sa_sum_proof_write(const struct rn_sa_audit *audit,
         }
         rn_buffer_blob(&proof, rn_buffer_view(&heard[parts[i]]));
     }
-    rn_sa_audit_write_chunk(audit, &proof);
-    if (proof.failed || heard[RN_SA_RESULT].length == 0) {
+    if (!rn_sa_audit_write_chunk(audit, &proof) || heard[RN_SA_RESULT].length == 0) {
         return false;
     }
     rn_buffer_append(out, proof.data, proof.length);
@@ -68,8 +70,13 @@ static rn_result read_numbers(const struct rn_roster *roster, struct rn_reader *
     params->chunk_elements = rn_read_u32(r);
     context->elements = rn_read_u64(r);
     rn_read_copy(r, context->scales_hash, RN_HASH_BYTES);
+    const uint32_t blind = rn_read_u32(r);
+    rn_read_copy(r, context->group_hash, RN_HASH_BYTES);
+    context->blind = blind == 1;
+    rn_read_copy(r, context->graph_seed, RN_HASH_BYTES);
     *out_chunk = rn_read_u32(r);
-    RN_ENSURE(!r->failed && params->chunk_elements > 0 && rn_is_ok(rn_sa_params_check(params, err)),
+    RN_ENSURE(!r->failed && blind <= 1 && params->chunk_elements > 0 &&
+                  rn_is_ok(rn_sa_params_check(params, err)),
               err, RN_E_PEER_FORMAT, "proof: no numbers of a plan");
     return rn_ok();
 }
@@ -160,7 +167,8 @@ rn_result rn_sa_sum_proof_check(const struct rn_roster *roster, const struct rn_
                                 struct rn_view proof, struct rn_error *err)
 {
     struct rn_reader r = rn_reader_of(proof);
-    struct rn_sa_transcript *RN_CLEANUP(rn_free_cleanup) t = rn_alloc(1, sizeof *t);
+    struct rn_sa_transcript RN_CLEANUP(rn_sa_transcript_clear) transcript = {.peers = NULL};
+    struct rn_sa_transcript *t = &transcript;
     struct rn_sa_audit *RN_CLEANUP(free_audit) audit = NULL;
     uint32_t chunk = 0;
     bool forged = false;

@@ -9,9 +9,6 @@
 
 #include "crypto/secagg/audit.h"
 
-/* Larger ones are not made: the chunk's uploads lie in memory once for it. */
-#define RN_SA_SUM_PROOF_MAX ((size_t)64 << 20)
-
 /* The broadcasts that make the transcript, whole, at index enum rn_sa_type: OFFER, READY_SET,
  * ACK_SET, SURVIVORS, RESULT. audit stands at the chunk that differs. False, with nothing appended,
  * when a part is missing or the proof would be too large. */

@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/secagg/transcript.h"
 
+#include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/roster.h"
+#include "crypto/secagg/epoch.h"
 
 #include <string.h>
+
+static void make_graph(struct rn_sa_graph *graph, const struct rn_sa_params *params,
+                       const struct rn_sa_context *context, const struct rn_sa_graph_sizes *sizes)
+{
+    uint32_t permutation[RN_SA_GRAPH_MEMBERS_MAX];
+    if (!sizes->complete) {
+        rn_sa_epoch_permutation(context->graph_seed, params->members, permutation);
+    }
+    rn_sa_graph_init(graph, sizes, params->members, sizes->complete ? NULL : permutation);
+}
 
 void rn_sa_transcript_init(struct rn_sa_transcript *transcript, const struct rn_sa_params *params,
                            const struct rn_sa_context *context)
@@ -14,6 +26,33 @@ void rn_sa_transcript_init(struct rn_sa_transcript *transcript, const struct rn_
     transcript->context = *context;
     rn_sa_layout_init(&transcript->layout, params, context);
     rn_roster_hash_of(context->roster, transcript->roster_hash);
+    transcript->quorum = rn_sa_quorum(params);
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(params, &sizes);
+    transcript->threshold = sizes.threshold;
+    make_graph(&transcript->graph, params, context, &sizes);
+    transcript->peers = rn_alloc(params->members, sizeof *transcript->peers);
+}
+
+void rn_sa_transcript_clear(struct rn_sa_transcript *transcript)
+{
+    rn_free(RN_TAKE(transcript->peers));
+}
+
+struct rn_sa_transcript rn_sa_transcript_copy(const struct rn_sa_transcript *transcript)
+{
+    struct rn_sa_transcript copy = *transcript;
+    const size_t members = transcript->graph.members;
+    copy.peers = rn_alloc(members, sizeof *copy.peers);
+    memcpy(copy.peers, transcript->peers, members * sizeof *copy.peers);
+    return copy;
+}
+
+void rn_sa_transcript_become(struct rn_sa_transcript *transcript, struct rn_sa_transcript *other)
+{
+    rn_free(transcript->peers);
+    *transcript = *other;
+    other->peers = NULL;
 }
 
 void rn_sa_transcript_start(struct rn_sa_transcript *transcript, const uint8_t nonce[static 32])
@@ -34,14 +73,23 @@ const uint8_t *rn_sa_transcript_hash(const struct rn_sa_transcript *transcript)
     return transcript->level == RN_SA_LEVEL_JOINED ? transcript->t0 : transcript->session;
 }
 
-uint32_t rn_sa_transcript_place(const struct rn_sa_transcript *transcript, uint32_t member)
+struct rn_sa_set rn_sa_transcript_circle(const struct rn_sa_transcript *transcript, uint32_t member)
 {
-    RN_BUG_IF(!rn_sa_set_has(&transcript->joined, member));
-    uint32_t place = 0;
-    for (uint32_t i = 0; i < member; i++) {
-        place += rn_sa_set_has(&transcript->joined, i) ? 1 : 0;
+    uint32_t neighbours[RN_SA_GRAPH_MEMBERS_MAX];
+    const uint32_t count = rn_sa_graph_neighbours(&transcript->graph, member, neighbours);
+    struct rn_sa_set circle = rn_sa_set_only(member);
+    for (uint32_t k = 0; k < count; k++) {
+        rn_sa_set_add(&circle, neighbours[k]);
     }
-    return place;
+    return circle;
+}
+
+struct rn_sa_set rn_sa_transcript_holders(const struct rn_sa_transcript *transcript,
+                                          uint32_t dealer)
+{
+    RN_BUG_IF(!rn_sa_set_has(&transcript->joined, dealer));
+    const struct rn_sa_set circle = rn_sa_transcript_circle(transcript, dealer);
+    return rn_sa_set_both(&circle, &transcript->joined);
 }
 
 const struct rn_identity_public *rn_sa_transcript_key(const struct rn_sa_transcript *transcript,

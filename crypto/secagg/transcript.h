@@ -12,6 +12,7 @@
 #include "crypto/group.h"
 #include "crypto/secagg/actions.h"
 #include "crypto/secagg/envelope.h"
+#include "crypto/secagg/graph.h"
 #include "crypto/secagg/params.h"
 
 enum rn_sa_level {
@@ -36,6 +37,7 @@ struct rn_sa_peer {
     struct rn_scalar opened;                       /* b_i or s_i, once Result opened it */
 };
 
+/* It owns the peers, and nothing else: a copy with = shares them. */
 struct rn_sa_transcript {
     struct rn_sa_params params;
     struct rn_sa_context context;
@@ -47,27 +49,42 @@ struct rn_sa_transcript {
     uint8_t t1[RN_HASH_BYTES];
     uint8_t t2[RN_HASH_BYTES];
     uint32_t n;                 /* |T0| */
-    uint32_t quorum;            /* Q = t */
+    uint32_t quorum;            /* Q */
+    uint32_t threshold;         /* t */
+    struct rn_sa_graph graph;   /* over the roster: who holds whose shares, who masks with whom */
     struct rn_sa_set joined;    /* T0 */
-    struct rn_sa_set dealers;   /* sent R1; known to participants from SHARES_SET on */
+    struct rn_sa_set dealing;   /* those of T0 who have t holders in it, and so may deal */
+    struct rn_sa_set handed;    /* whose R1, if any, was shown here: a member's circle, or T0 */
+    struct rn_sa_set dealers;   /* sent R1: of those, until the Ack set says all */
     struct rn_sa_set linked;    /* U2 */
     struct rn_sa_set survivors; /* U3 */
     uint8_t sum_root[RN_HASH_BYTES];
     uint8_t adapter[RN_HASH_BYTES]; /* that follows from the sum, by a quorum of receipts */
     struct rn_sa_set blamed;
-    struct rn_sa_peer peers[RN_SA_MEMBERS_MAX];
+    struct rn_sa_peer *peers; /* [graph.members] */
 };
 
-/* params and context have passed their checks. */
+/* params and context have passed their checks. The owner clears. */
 void rn_sa_transcript_init(struct rn_sa_transcript *transcript, const struct rn_sa_params *params,
                            const struct rn_sa_context *context);
+/* Frees the peers; for RN_CLEANUP too. */
+void rn_sa_transcript_clear(struct rn_sa_transcript *transcript);
+/* A second one with peers of its own, to go on with or to come back to. The owner clears. */
+struct rn_sa_transcript rn_sa_transcript_copy(const struct rn_sa_transcript *transcript);
+/* Gives up what transcript has and takes over the other, which is left empty. */
+void rn_sa_transcript_become(struct rn_sa_transcript *transcript, struct rn_sa_transcript *other);
 /* Enters RN_SA_LEVEL_SESSION. */
 void rn_sa_transcript_start(struct rn_sa_transcript *transcript, const uint8_t nonce[static 32]);
 
 /* The last hash of the chain at the current level: session id, T0, T1 or T2. */
 const uint8_t *rn_sa_transcript_hash(const struct rn_sa_transcript *transcript);
-/* Place k of member among joined (the order of R1's entries); joined must have it. */
-uint32_t rn_sa_transcript_place(const struct rn_sa_transcript *transcript, uint32_t member);
+/* The member and its neighbours in the graph: who may hold its shares, and whose it may hold. In
+ * the complete graph everybody. */
+struct rn_sa_set rn_sa_transcript_circle(const struct rn_sa_transcript *transcript,
+                                         uint32_t member);
+/* Those of them who are in T0: for whom its Shares have an entry each. Itself has to be. */
+struct rn_sa_set rn_sa_transcript_holders(const struct rn_sa_transcript *transcript,
+                                          uint32_t dealer);
 
 /* Public key of a roster place or of RN_SA_COORDINATOR; NULL for others. */
 const struct rn_identity_public *rn_sa_transcript_key(const struct rn_sa_transcript *transcript,

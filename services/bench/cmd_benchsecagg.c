@@ -23,9 +23,7 @@
 
 #define SELF "/proc/self/exe"
 #define LIMIT_MS 7200000u
-#define NEIGHBOURS_MOST 100u /* of each member where not all share masks with all */
-#define COMPLETE_MOST 128u   /* members up to which they do */
-#define ALONE 100000000u     /* elements from which on only the member's side is measured */
+#define ALONE 100000000u /* elements from which on only the member's side is measured */
 
 extern const char rn_secagg_peer_text[];
 
@@ -48,11 +46,10 @@ static void add_row(struct rn_secagg_report *report, uint32_t members, uint32_t 
                     uint64_t elements)
 {
     RN_BUG_IF(report->row_count == RN_SECAGG_ROWS_MAX);
+    struct rn_sa_graph_sizes sizes;
+    rn_secagg_sizes(members, &sizes);
     report->rows[report->row_count++] = (struct rn_secagg_row){
-        .members = members,
-        .lost = lost,
-        .elements = elements,
-        .neighbours = members <= COMPLETE_MOST ? members - 1 : NEIGHBOURS_MOST};
+        .members = members, .lost = lost, .elements = elements, .neighbours = sizes.degree};
 }
 
 static void plan_rows(struct rn_secagg_report *report, bool quick)

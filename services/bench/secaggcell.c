@@ -406,8 +406,18 @@ static rn_result replayed(const struct rn_secagg_cell *cell, const struct cohort
     return rn_ok();
 }
 
-/* Each member's secret from as many shares as the threshold asks for with a third of the members
- * corrupt, which is what the certificate's quorum is then. */
+void rn_secagg_sizes(uint32_t members, struct rn_sa_graph_sizes *out)
+{
+    const uint32_t tenth = members / 10;
+    const rn_result planned = rn_sa_graph_plan(members, tenth == 0 ? 1 : tenth, tenth, out, NULL);
+    RN_BUG_IF(!rn_is_ok(planned));
+    if (out->complete) {
+        out->threshold = (members + members / 3) / 2 + 1;
+    }
+}
+
+/* Each member's secret from as many shares as the threshold asks for. In a ring each has holders of
+ * its own, and weights with them. */
 static rn_result combine(const struct rn_secagg_cell *cell, const struct cohort *cohort,
                          double *out_seconds, struct rn_error *err)
 {
@@ -417,22 +427,21 @@ static rn_result combine(const struct rn_secagg_cell *cell, const struct cohort 
     struct rn_scalar weights[RN_SA_MEMBERS_MAX];
     struct rn_scalar secret;
     struct rn_stream stream;
-    const uint32_t n = cell->members;
-    const uint32_t threshold = (n + n / 3) / 2 + 1;
-    if (n > RN_SA_MEMBERS_MAX) {
-        return rn_ok();
-    }
+    struct rn_sa_graph_sizes sizes;
+    rn_secagg_sizes(cell->members, &sizes);
+    const uint32_t circle = sizes.degree + 1;
     rn_stream_init(&stream, &key);
-    for (uint32_t i = 0; i < n; i++) {
-        holders[i] = i;
-    }
-    const double weighing = seconds_now(1);
-    RN_TRY(rn_shamir_weights(holders, threshold, weights, err));
-    *out_seconds = seconds_now(1) - weighing;
-    for (uint32_t i = 0; i < n; i++) {
-        RN_TRY(rn_shamir_share(&cohort->secrets[i], threshold, holders, n, &stream, shares, err));
+    for (uint32_t i = 0; i < cell->members; i++) {
+        for (uint32_t k = 0; k < circle; k++) {
+            holders[k] = sizes.complete ? k : (i + k) % cell->members;
+        }
+        RN_TRY(rn_shamir_share(&cohort->secrets[i], sizes.threshold, holders, circle, &stream,
+                               shares, err));
         const double begun = seconds_now(1);
-        rn_shamir_combine(weights, shares, threshold, &secret);
+        if (i == 0 || !sizes.complete) {
+            RN_TRY(rn_shamir_weights(holders, sizes.threshold, weights, err));
+        }
+        rn_shamir_combine(weights, shares, sizes.threshold, &secret);
         *out_seconds += seconds_now(1) - begun;
         RN_ENSURE(rn_scalar_equal(&secret, &cohort->secrets[i]), err, RN_E_INTERNAL,
                   "shares do not give the secret back");

@@ -9,11 +9,16 @@
 
 #include "base/result.h"
 #include "crypto/maskstream.h"
+#include "crypto/secagg/graph.h"
 
 #include <stdint.h>
 
 #define RN_SECAGG_COHORT_MAX 1024u
 #define RN_SECAGG_THREADS_MAX 64u
+
+/* The product's graph for so many members with a tenth of them, or one, corrupt and a tenth lost:
+ * what is measured. A complete one's threshold is that with a third corrupt. */
+void rn_secagg_sizes(uint32_t members, struct rn_sa_graph_sizes *out);
 
 struct rn_secagg_cell {
     uint32_t members;
@@ -34,10 +39,9 @@ struct rn_secagg_client {
 };
 
 struct rn_secagg_server {
-    double unmask_seconds; /* keys, self and pair masks off the sum, reduction, range check */
-    double replay_seconds; /* a packed vector per survivor added up, then the same */
-    double
-        combine_seconds; /* secrets put together from shares; 0 above RN_SA_MEMBERS_MAX members */
+    double unmask_seconds;  /* keys, self and pair masks off the sum, reduction, range check */
+    double replay_seconds;  /* a packed vector per survivor added up, then the same */
+    double combine_seconds; /* secrets put together from shares */
     double cipher_rate;
     uint64_t stream_bytes; /* of key stream taken off */
 };

@@ -48,14 +48,13 @@ static void write_member(const struct rn_jobhost *host, uint32_t index,
     rn_buffer_format(
         out,
         "%s{\"name\":\"%s\",\"key\":\"%s\",\"connected\":%s,\"missing\":%s,\"declined\":%s,"
-        "\"waits\":%s,\"signed\":%s,\"stranded\":%s,\"why\":\"%s\",\"next_round\":%u,"
-        "\"since_ms\":%llu,"
-        "\"uplink_bytes\":%llu}",
+        "\"waits\":%s,\"signed\":%s,\"stranded\":%s,\"blamed\":%s,\"why\":\"%s\",\"next_round\":%u,"
+        "\"since_ms\":%llu,\"uplink_bytes\":%llu}",
         index == 0 ? "" : ",", host->site->roster.members[index].name, key,
         truth(member->connected), truth(member->missing), truth(member->declined),
-        truth(member->waits), truth(has_signed), truth(member->stranded), rn_code_name(member->why),
-        (unsigned)member->next_round, (unsigned long long)member->since_ms,
-        (unsigned long long)member->received);
+        truth(member->waits), truth(has_signed), truth(member->stranded), truth(member->blamed),
+        rn_code_name(member->why), (unsigned)member->next_round,
+        (unsigned long long)member->since_ms, (unsigned long long)member->received);
 }
 
 static void take_view(const struct rn_jobhost *host, struct rn_now now,
@@ -79,12 +78,12 @@ bool rn_coordinator_status(struct rn_jobhost *host, struct rn_now now, struct rn
         "\"plan\":\"%s\",\"version\":\"%s\",\"round\":%u,\"rounds\":%u,"
         "\"attempt\":%u,\"summed\":%u,\"skipped\":%u,\"stage\":\"%s\","
         "\"stage_name\":\"%s\",\"stage_age_ms\":%llu,\"stage_left_ms\":%llu,"
-        "\"outcome\":\"%s\",\"draining\":%s,\"adapter\":\"%s\",\"members\":[",
+        "\"outcome\":\"%s\",\"draining\":%s,\"blind\":%s,\"adapter\":\"%s\",\"members\":[",
         roster, host->site->roster.federation, host->site->plan.name, RN_VERSION,
         (unsigned)view.round, (unsigned)view.rounds, (unsigned)view.attempt, (unsigned)view.summed,
         (unsigned)view.skipped, stage_code(&view), stage_name(&view),
         (unsigned long long)view.stage_age_ms, (unsigned long long)view.stage_left_ms,
-        rn_code_name(view.outcome), truth(view.draining), hash);
+        rn_code_name(view.outcome), truth(view.draining), truth(view.blind), hash);
     for (uint32_t i = 0; i < view.member_count; i++) {
         write_member(host, i, &view.members[i], view.signers.members[i], out);
     }

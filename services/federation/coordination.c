@@ -72,8 +72,8 @@ static void publish_last(struct rn_coordination *c)
     rn_coord_publish(c, c->model, c->rounds[c->round_count - 1].round, true);
 }
 
-/* No further round: members fetch what they miss, the last adapter is published. Nothing is
- * published that no round was summed for. */
+/* No further round: members fetch what they miss, the last adapter is published; of a blind job by
+ * the members alone. Nothing is published that no round was summed for. */
 static void end_rounds(struct rn_coordination *c)
 {
     if (!rn_is_ok(c->result)) {
@@ -81,14 +81,15 @@ static void end_rounds(struct rn_coordination *c)
             c->out, (struct rn_job_event){.kind = RN_JOB_INCOMPLETE, .round = c->round}, &c->err);
     }
     set_phase(c, RN_COORDINATION_LINGER);
-    if (c->round_count > 0) {
+    if (c->round_count > 0 && !c->blind) {
         publish_last(c);
         return;
     }
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_ENDED,
                                                    .outcome = c->result.code,
                                                    .summed = c->summed,
-                                                   .skipped = c->skipped});
+                                                   .skipped = c->skipped,
+                                                   .blind = c->blind});
 }
 
 static void gather(struct rn_coordination *c)
@@ -142,7 +143,8 @@ static bool may_start(const struct rn_coordination *c)
     }
     const struct rn_sa_params params = {
         .members = c->peer_count, .colluding = secagg->colluding, .honest = secagg->honest};
-    return present >= rn_sa_floor(&params, 0) && c->publishing < RN_COORD_PUBLISHING_MAX;
+    return present >= rn_sa_floor(&params, 0) && c->publishing < RN_COORD_PUBLISHING_MAX &&
+           rn_coord_signers_ready(c);
 }
 
 /* Fewer are here than a sum needs to hide one of them, and for as long as a round may last: the
@@ -472,6 +474,8 @@ rn_result rn_coordination_new(const struct rn_coordination_config *config, struc
     c->config = *config;
     c->basis = config->basis;
     c->model = config->model;
+    c->blind = rn_plan_is_blind(c->basis->plan);
+    memcpy(c->blind_hash, c->model->adapter_hash, sizeof(c->blind_hash));
     c->first_session = true;
     c->out = out_effects;
     set_time(c, now);
@@ -513,6 +517,7 @@ static struct rn_coordination_member member_view(const struct rn_coordination *c
         .declined = running && peer->declined_round == session->round &&
                     peer->declined_attempt == session->attempt,
         .stranded = peer->stranded,
+        .blamed = rn_sa_set_has(&c->blamed, index),
         .waits = peer->connection != 0 && peer->waits,
         .why = peer->why,
         .next_round = peer->next_round,
@@ -538,12 +543,13 @@ void rn_coordination_view(const struct rn_coordination *c, struct rn_now now,
         .stage_left_ms = rn_coord_stage_left_ms(c),
         .judgement = c->course.judgement,
         .outcome = c->result.code,
+        .blind = c->blind,
         .draining = c->drains > 0,
         .signers = c->signers,
         .evidence = c->evidence,
         .member_count = c->peer_count,
     };
-    memcpy(out->adapter_hash, c->model->adapter_hash, RN_HASH_BYTES);
+    memcpy(out->adapter_hash, rn_coord_adapter_hash(c), RN_HASH_BYTES);
     for (uint32_t i = 0; i < c->peer_count; i++) {
         out->members[i] = member_view(c, i);
     }

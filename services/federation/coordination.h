@@ -83,6 +83,7 @@ struct rn_coordination_member {
     bool declined;    /* takes no part in this attempt */
     bool waits;       /* takes no offer before it holds more signatures of the plan */
     bool stranded;    /* what it lacks is not kept any more */
+    bool blamed;      /* proven faulty in this job; it only follows from then on */
     enum rn_code why; /* of declined, or of the last refusal */
     uint32_t next_round;
     uint64_t since_ms; /* connected, or absent, for so long */
@@ -99,11 +100,12 @@ struct rn_coordination_view {
     struct rn_round_judgement judgement;
     enum rn_code outcome; /* of the job so far */
     bool draining;
+    bool blind; /* members hold the adapter; the hash is their word */
     uint8_t adapter_hash[RN_HASH_BYTES];
     struct rn_plan_signers signers; /* whose signatures of the plan are here */
     struct rn_job_evidence evidence;
     uint32_t member_count;
-    struct rn_coordination_member members[RN_SA_MEMBERS_MAX];
+    struct rn_coordination_member members[RN_SA_GRAPH_COMPLETE_MAX]; /* that a job runs with */
 };
 void rn_coordination_view(const struct rn_coordination *coordination, struct rn_now now,
                           struct rn_coordination_view *out);

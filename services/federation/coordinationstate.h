@@ -51,6 +51,9 @@
  * many waits. */
 #define RN_COORD_HELP_BURST 32u
 #define RN_COORD_HELP_EVERY_MS 250u
+/* Texts with the group key document of a blind plan; one too many is not read. */
+#define RN_COORD_DOCUMENTS_BURST 4u
+#define RN_COORD_DOCUMENTS_EVERY_MS 10000u
 /* Copies of one sum, and of all its uploads; beyond them nothing of it is sent until there is room
  * again. */
 #define RN_COORD_SUM_BURST 4u
@@ -67,7 +70,7 @@ struct rn_coord_ungreeted {
 
 struct rn_coord_peer {
     struct rn_coord_ungreeted ungreeted[RN_COORD_UNGREETED_MAX];
-    struct rn_budget streams, messages, help;
+    struct rn_budget streams, messages, help, documents;
     uint64_t connection; /* greeted; 0 while absent */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
     bool known;            /* greeted, or gave a receipt, since this process began */
@@ -115,8 +118,8 @@ struct rn_coord_session {
     bool summed;  /* result is what came of it */
     bool refused; /* no adapter can come from its sum */
     struct rn_job_result result;
-    struct rn_budget sums[RN_SA_MEMBERS_MAX];    /* copies of its sum: a member each */
-    struct rn_budget replays[RN_SA_MEMBERS_MAX]; /* of all its uploads */
+    struct rn_budget sums[RN_SA_GRAPH_COMPLETE_MAX];    /* copies of its sum: a member each */
+    struct rn_budget replays[RN_SA_GRAPH_COMPLETE_MAX]; /* of all its uploads */
 };
 
 /* An earlier session in memory, and who is being helped with it. */
@@ -138,14 +141,16 @@ struct rn_coord_round {
 struct rn_coordination {
     struct rn_coordination_config config;
     const struct rn_job_basis *basis;
-    struct rn_round_model *model;
+    struct rn_round_model *model; /* blind: as the job began, for the layout of vectors alone */
+    bool blind;                   /* members alone see sums and adapters */
+    uint8_t blind_hash[RN_HASH_BYTES]; /* blind: of the adapter as it stands */
 
     /* of the step under way */
     struct rn_effects *out;
     struct rn_own_clock clock;
     uint64_t clock_ms; /* its time */
 
-    struct rn_coord_peer peers[RN_SA_MEMBERS_MAX];
+    struct rn_coord_peer peers[RN_SA_GRAPH_COMPLETE_MAX];
     uint32_t peer_count;
     struct rn_sa_set blamed; /* proven faulty in a round of this job: no offer goes to them */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
@@ -187,6 +192,11 @@ struct rn_coordination {
 static inline uint64_t rn_coord_machine_ms(const struct rn_coordination *c)
 {
     return c->clock_ms + c->skew_ms;
+}
+/* Of the adapter that the next session starts from. */
+static inline const uint8_t *rn_coord_adapter_hash(const struct rn_coordination *c)
+{
+    return c->blind ? c->blind_hash : c->model->adapter_hash;
 }
 uint32_t rn_coord_present(const struct rn_coordination *c);
 /* The first round since the adapter last changed: an update of any round from it on may be spent in
@@ -280,6 +290,13 @@ void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *mo
 RN_MUST rn_result rn_coord_signers_start(struct rn_coordination *c, struct rn_error *err);
 /* The file has changed: what is new in it goes to everybody. */
 void rn_coord_signers_take(struct rn_coordination *c, struct rn_view text);
+/* A member's word: the maker of a blind plan's group key brings its document. */
+void rn_coord_signers_hear(struct rn_coordination *c, uint32_t peer, struct rn_view text);
+/* Is there what a session needs: of a blind plan the group key's document? */
+static inline bool rn_coord_signers_ready(const struct rn_coordination *c)
+{
+    return !c->blind || c->signers.group;
+}
 /* To whom they are owed. */
 void rn_coord_signers_send(struct rn_coordination *c);
 /* "north, south wait for signatures of the plan; not collected yet: east". False: nobody waits. */

@@ -182,7 +182,7 @@ enum rn_coord_next rn_coord_conclude(struct rn_coordination *c,
     if (!rn_is_ok(outcome->failed)) {
         return RN_COORD_FAIL;
     }
-    if (outcome->sum) {
+    if (outcome->sum && !c->blind) {
         rn_coord_publish(c, c->model, c->session.round, false);
     }
     if (!outcome->finished && !outcome->aborted) {

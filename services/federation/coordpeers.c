@@ -58,7 +58,7 @@ static void greet(struct rn_coordination *c, uint64_t connection)
     hello->plan_hash.present = hello->roster_hash.present = hello->adapter_hash.present = true;
     memcpy(hello->plan_hash.bytes, c->basis->plan->hash, RN_HASH_BYTES);
     memcpy(hello->roster_hash.bytes, c->basis->plan->roster_hash, RN_HASH_BYTES);
-    memcpy(hello->adapter_hash.bytes, c->model->adapter_hash, RN_HASH_BYTES);
+    memcpy(hello->adapter_hash.bytes, rn_coord_adapter_hash(c), RN_HASH_BYTES);
     hello->next_round = c->round;
     memcpy(hello->incarnation, c->incarnation, sizeof(hello->incarnation));
     rn_effects_send(c->out, connection, &envelope);
@@ -133,7 +133,7 @@ void rn_coord_welcome(struct rn_coordination *c, uint32_t index)
                                        !rn_sa_set_has(&session->joined, index))}};
     envelope.as.welcome.summed = c->round_count > 0 ? c->rounds[c->round_count - 1].round : 0;
     envelope.as.welcome.adapter_hash.present = true;
-    memcpy(envelope.as.welcome.adapter_hash.bytes, c->model->adapter_hash, RN_HASH_BYTES);
+    memcpy(envelope.as.welcome.adapter_hash.bytes, rn_coord_adapter_hash(c), RN_HASH_BYTES);
     rn_effects_send(c->out, c->peers[index].connection, &envelope);
 }
 
@@ -322,6 +322,8 @@ static void take_session_message(struct rn_coordination *c, const struct rn_inpu
         take_status(c, input->peer, &envelope.as.status);
     } else if (envelope.body == RN_WIRE_SECAGG) {
         *out_outcome = rn_coord_session_receive(c, input->peer, envelope.as.secagg);
+    } else if (envelope.body == RN_WIRE_SIGNATURES) {
+        rn_coord_signers_hear(c, input->peer, envelope.as.signatures);
     } else if (envelope.body == RN_WIRE_CLOSING) {
         peer->why = (enum rn_code)envelope.as.closing.reason;
         tell_peer(c, RN_JOB_MEMBER_CLOSING, input->peer, peer->why, NULL);

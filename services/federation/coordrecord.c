@@ -68,6 +68,12 @@ rn_result rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_resu
                              struct rn_error *err)
 {
     struct rn_job_batch *batch = rn_effects_commit(c->out);
+    if (c->blind) {
+        const struct rn_record_key key =
+            key_of(RN_RECORD_RESULT, result->round, result->attempt, result->session);
+        rn_job_result_write(result, rn_job_batch_write(batch, &key));
+        return rn_ok();
+    }
     rn_job_batch_prune(batch, RN_RECORD_ADAPTER,
                        result->round < c->unpublished_from ? result->round : c->unpublished_from);
     return rn_job_sum_write(result, c->model, &c->course, batch, err);

@@ -382,9 +382,11 @@ static rn_result machine_config(const struct rn_coordination *c, const struct rn
                                             .spool_bytes_max = c->config.spool_bytes,
                                             .spool = c->config.spool,
                                             .excluded = c->blamed};
-    return rn_round_session(c->model, c->basis->plan, c->basis->roster, c->basis->base_hash,
+    RN_TRY(rn_round_session(c->model, c->basis->plan, c->basis->roster, c->basis->base_hash,
                             key->round, key->attempt, rn_coord_start_of(c, key->round), key->before,
-                            &out->params, &out->context, err);
+                            &out->params, &out->context, err));
+    rn_round_session_blind(c->basis->plan, &c->signatures, &out->context);
+    return rn_ok();
 }
 
 static rn_result fill(const struct rn_coordination *c, const struct rn_coord_round *key,
@@ -423,7 +425,7 @@ rn_result rn_coord_session_start(struct rn_coordination *c, struct rn_error *err
     struct rn_coord_round key = {.round = c->round, .attempt = ++c->attempt};
     struct rn_sa_aggregator_config config;
     struct rn_sa_actions actions = {0};
-    memcpy(key.before, c->model->adapter_hash, sizeof(key.before));
+    memcpy(key.before, rn_coord_adapter_hash(c), sizeof(key.before));
     RN_TRY(machine_config(c, &key, &config, err));
     RN_TRY(c->basis->random(c->basis->random_context, config.nonce, sizeof(config.nonce), err));
     RN_TRY(rn_sa_aggregator_new(&config, &session->machine, err));

@@ -23,6 +23,39 @@ static uint64_t uplink_of_round(const struct rn_coordination *c)
     return bytes;
 }
 
+/* Of a blind job the receipts say which adapter follows: Q of them over one root and one adapter,
+ * and this coordinator can look at neither. Where they name the adapter as it is, nothing followed
+ * from the sum. */
+static rn_result take_blind(struct rn_coordination *c, struct rn_coord_session *session,
+                            const struct rn_sa_sum_info *info, struct rn_error *err)
+{
+    struct rn_job_result *result = &session->result;
+    RN_ENSURE(memcmp(info->adapter_hash, session->before, RN_HASH_BYTES) != 0, err, RN_E_ROUND_SUM,
+              "round %u: no adapter follows from its sum, say the members that replayed it",
+              (unsigned)session->round);
+    rn_job_sum_take_blind(&session->layout, info, rn_sa_set_count(&session->joined), &c->course,
+                          result);
+    memcpy(c->blind_hash, result->after, RN_HASH_BYTES);
+    return rn_ok();
+}
+
+static rn_result take_open(struct rn_coordination *c, struct rn_coord_session *session,
+                           const struct rn_sa_sum_info *info, struct rn_error *err)
+{
+    const struct rn_job_sum sum = {.plan = c->basis->plan,
+                                   .layout = &session->layout,
+                                   .sum = {read_sum, session->machine, info->contributors},
+                                   .sum_hash = info->sum_hash,
+                                   .joined = rn_sa_set_count(&session->joined)};
+    RN_TRY(rn_job_sum_take(&sum, c->model, &c->course, &session->result, err));
+    RN_ENSURE(memcmp(session->result.after, info->adapter_hash, RN_HASH_BYTES) == 0, err,
+              RN_E_INTERNAL,
+              "round %u: another adapter follows here than the members agreed on: is this the "
+              "plan's base model, and one version of Rondo everywhere?",
+              (unsigned)session->round);
+    return rn_ok();
+}
+
 static rn_result apply(struct rn_coordination *c, struct rn_coord_session *session,
                        struct rn_error *err)
 {
@@ -35,16 +68,7 @@ static rn_result apply(struct rn_coordination *c, struct rn_coord_session *sessi
                                      .uplink_bytes = uplink_of_round(c)};
     memcpy(result->session, session->id, RN_HASH_BYTES);
     memcpy(result->before, session->before, RN_HASH_BYTES);
-    const struct rn_job_sum sum = {.plan = c->basis->plan,
-                                   .layout = &session->layout,
-                                   .sum = {read_sum, session->machine, info.contributors},
-                                   .sum_hash = info.sum_hash,
-                                   .joined = rn_sa_set_count(&session->joined)};
-    RN_TRY(rn_job_sum_take(&sum, c->model, &c->course, result, err));
-    RN_ENSURE(memcmp(result->after, info.adapter_hash, RN_HASH_BYTES) == 0, err, RN_E_INTERNAL,
-              "round %u: another adapter follows here than the members agreed on: is this the "
-              "plan's base model, and one version of Rondo everywhere?",
-              (unsigned)session->round);
+    RN_TRY(c->blind ? take_blind(c, session, &info, err) : take_open(c, session, &info, err));
     RN_TRY(rn_coord_write_sum(c, result, err));
     rn_coord_index_add(c, result);
     return rn_ok();

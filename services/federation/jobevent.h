@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "crypto/secagg/actions.h"
+#include "crypto/secagg/graph.h"
 #include "services/round/roundmeasure.h"
 
 enum rn_job_event_kind {
@@ -98,6 +99,7 @@ struct rn_job_event {
     const char *reason;  /* static; NULL: the name of outcome */
     bool head_untrained; /* ENDED: each member keeps a head of its own; the one written here is the
                             start */
+    bool blind;          /* ENDED, at a coordinator: members hold the adapter */
     bool has_hash;
     uint8_t hash[32];
     /* Filled by the driver, which alone knows them; NULL elsewhere. */
@@ -147,7 +149,7 @@ struct rn_job_event_limit {
     struct {
         uint64_t since_ms;
         uint32_t lines, dropped;
-    } peers[RN_JOB_EVENTS][RN_SA_MEMBERS_MAX + 1]; /* 0: of nobody */
+    } peers[RN_JOB_EVENTS][RN_SA_GRAPH_COMPLETE_MAX + 1]; /* 0: of nobody */
 };
 
 /* May this line be written? Always true for kinds without a limit. *out_dropped: lines that were

@@ -31,6 +31,8 @@ enum rn_record_kind {
     RN_RECORD_END = 14,       /* rn_job_end_write: the job ended for good, and why */
     RN_RECORD_BEST = 15,      /* rn_round_model_write: the adapter that measured best so far */
     RN_RECORD_BLAMED = 16,    /* set of members that were proven faulty; never pruned */
+    RN_RECORD_GROUP = 17,     /* text of all signatures of a blind plan, with the document of its
+                                 group key, at the coordinator; never pruned */
 };
 
 struct rn_record_key {

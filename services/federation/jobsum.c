@@ -77,6 +77,19 @@ rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_model *mo
     return rn_ok();
 }
 
+void rn_job_sum_take_blind(const struct rn_round_layout *layout, const struct rn_sa_sum_info *info,
+                           uint32_t joined, struct rn_job_course *course,
+                           struct rn_job_result *result)
+{
+    result->active = layout->spec.active;
+    result->included = info->contributors;
+    result->lost = joined > info->contributors ? joined - info->contributors : 0;
+    result->loss = (double)NAN;
+    memcpy(result->sum_hash, info->sum_hash, RN_HASH_BYTES);
+    memcpy(result->after, info->adapter_hash, RN_HASH_BYTES);
+    advance(course, result);
+}
+
 /* ---- Records */
 
 static bool is_best(const struct rn_job_result *result, const struct rn_job_course *course)

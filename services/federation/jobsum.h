@@ -6,6 +6,7 @@
 #ifndef RN_SERVICES_FEDERATION_JOBSUM_H
 #define RN_SERVICES_FEDERATION_JOBSUM_H
 
+#include "crypto/secagg/member.h"
 #include "services/federation/effects.h"
 #include "services/federation/jobbasis.h"
 #include "services/round/roundmodel.h"
@@ -34,6 +35,12 @@ struct rn_job_sum {
 RN_MUST rn_result rn_job_sum_take(const struct rn_job_sum *in, struct rn_round_model *model,
                                   struct rn_job_course *course, struct rn_job_result *result,
                                   struct rn_error *err);
+
+/* The same at a blind coordinator, which has the receipts' word for the adapter and no sum to read:
+ * nothing is measured and no model moves. */
+void rn_job_sum_take_blind(const struct rn_round_layout *layout, const struct rn_sa_sum_info *info,
+                           uint32_t joined, struct rn_job_course *course,
+                           struct rn_job_result *result);
 
 /* The records of a summed round: outcome, adapter, and the best adapter if that is new. RN_E_MEMORY
  * when the adapter is too large for a record. */

@@ -8,11 +8,7 @@
 void rn_part_forget_vector(struct rn_participation *p)
 {
     struct rn_part_session *session = &p->session;
-    if (session->vector != NULL) {
-        rn_secret_wipe(session->vector, session->layout.elements * sizeof(*session->vector));
-        rn_free(session->vector);
-        session->vector = NULL;
-    }
+    rn_round_encoder_clear(&session->encoder);
     if (session->uploading) {
         session->uploading = false;
         rn_effects_add(p->out, RN_EFFECT_BULK_STOP)->peer = RN_SA_COORDINATOR;

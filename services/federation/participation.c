@@ -207,6 +207,10 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
     case RN_PART_NOTHING:
         break;
     case RN_PART_WELCOMED:
+        rn_part_signers_bring(p);
+        if (p->said_waits && p->signers.satisfied) { /* since the greeting */
+            rn_part_send_ask(p);
+        }
         RN_TRY(rn_part_session_resend(p, err));
         /* As when the bulk stream comes second: said again, Done makes the coordinator name the
          * chunks that it lacks. */
@@ -254,6 +258,7 @@ static rn_result take_lost(struct rn_participation *p, uint64_t connection, stru
         rn_part_send_status(
             p, &(struct rn_wire_status){.round = p->next_round, .stage = RN_SA_STAGE_FINISHED});
     }
+    rn_part_signers_bring(p);
     return rn_part_session_resend(p, err);
 }
 
@@ -413,6 +418,7 @@ void rn_participation_free(struct rn_participation *p)
         rn_part_session_clear(p);
         rn_round_update_clear(&p->update);
         rn_job_course_clear(&p->course);
+        rn_part_signers_clear(p);
         rn_sa_spent_free(p->spent);
         rn_free(p);
     }

@@ -19,6 +19,7 @@
 #include "crypto/secagg/spent.h"
 #include "services/federation/jobsum.h"
 #include "services/federation/participation.h"
+#include "services/round/roundvector.h"
 
 /* One secure-aggregation session as this member sees it. */
 struct rn_part_session {
@@ -28,8 +29,8 @@ struct rn_part_session {
     uint32_t attempt;
     uint8_t before[RN_HASH_BYTES]; /* adapter hash it starts from */
     struct rn_round_layout layout;
-    uint64_t *vector;       /* the integers to be summed, while they may be asked for */
-    enum rn_sa_stage stage; /* last one that was told */
+    struct rn_round_encoder encoder; /* of p->update; no layout: nothing may be asked for */
+    enum rn_sa_stage stage;          /* last one that was told */
     uint64_t stage_since_ms;
     uint32_t joined;  /* members of the session; 0 before it is known */
     bool wants_input; /* the offer is taken; the update is to be trained */
@@ -67,7 +68,8 @@ struct rn_part_signers {
     struct rn_plan_signatures set; /* every one verified */
     struct rn_plan_signers who;
     uint32_t keeping; /* KEEPs under way; 0: set is durable */
-    bool satisfied;   /* what is durable is what the policy asks for */
+    bool satisfied;   /* what is durable is what the policy asks for, and the group key is here */
+    struct rn_secret32 *group; /* G of a blind plan, in secret memory; NULL: not here, or open */
     struct rn_error missing;
 };
 
@@ -81,6 +83,7 @@ struct rn_participation {
     uint64_t connection; /* newest session stream; 0: none */
     bool greeted;        /* the coordinator's Hello was accepted on it */
     bool bulk;           /* a bulk stream stood */
+    bool said_waits;     /* the last greeting said that it waits for signatures */
     struct rn_wire_welcome welcome;
     uint64_t alone_since_ms; /* no greeted coordinator since, while greeted is false */
     uint64_t clone_since_ms; /* first refusal because this identity is connected already; 0 none */
@@ -116,6 +119,7 @@ void rn_part_send_secagg(struct rn_participation *p, struct rn_view message);
 void rn_part_send_status(struct rn_participation *p, const struct rn_wire_status *status);
 /* Asks for what this site lacks: a sum, or the offer. */
 void rn_part_send_ask(struct rn_participation *p);
+void rn_part_send_signatures(struct rn_participation *p, struct rn_view text);
 void rn_part_send_closing(struct rn_participation *p, enum rn_code reason);
 
 void rn_part_opened(struct rn_participation *p, uint64_t connection);
@@ -163,6 +167,9 @@ static inline uint32_t rn_part_start_of(const struct rn_participation *p, uint32
 RN_MUST rn_result rn_part_signers_start(struct rn_participation *p, struct rn_error *err);
 /* More of them, perhaps: by the coordinator, or in this site's file. */
 void rn_part_signers_hear(struct rn_participation *p, struct rn_view text, const char *source);
+/* The maker of a blind plan's group key brings the coordinator its document, at each welcome. */
+void rn_part_signers_bring(struct rn_participation *p);
+void rn_part_signers_clear(struct rn_participation *p);
 /* A KEEP has ended. *out_satisfied: the policy has what it asks for, from now on. */
 RN_MUST rn_result rn_part_signers_kept(struct rn_participation *p, const struct rn_input *input,
                                        bool *out_satisfied, struct rn_error *err);

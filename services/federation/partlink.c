@@ -48,11 +48,20 @@ void rn_part_send_status(struct rn_participation *p, const struct rn_wire_status
     }
 }
 
+void rn_part_send_signatures(struct rn_participation *p, struct rn_view text)
+{
+    const struct rn_wire_envelope envelope = {.body = RN_WIRE_SIGNATURES, .as.signatures = text};
+    if (p->greeted) {
+        send(p, &envelope);
+    }
+}
+
 void rn_part_send_ask(struct rn_participation *p)
 {
     rn_part_send_status(p, &(struct rn_wire_status){.round = p->next_round,
                                                     .stage = RN_SA_STAGE_OFFER,
                                                     .reason = RN_E_ROUND_STALE});
+    p->said_waits = p->said_waits && !p->greeted;
 }
 
 void rn_part_send_closing(struct rn_participation *p, enum rn_code reason)
@@ -77,7 +86,7 @@ void rn_part_send_hello(struct rn_participation *p)
     memcpy(hello->adapter_hash.bytes, p->config.model->adapter_hash, RN_HASH_BYTES);
     hello->next_round = p->next_round;
     memcpy(hello->incarnation, p->incarnation, sizeof(hello->incarnation));
-    hello->waits = !p->signers.satisfied;
+    hello->waits = p->said_waits = !p->signers.satisfied;
     send(p, &envelope);
 }
 

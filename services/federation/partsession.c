@@ -21,11 +21,9 @@ static rn_result read_input(void *context, uint64_t first, uint32_t count, uint6
 {
     const struct rn_participation *p = context;
     const struct rn_part_session *session = &p->session;
-    RN_ENSURE(session->vector != NULL && first <= session->layout.elements &&
-                  count <= session->layout.elements - first,
-              err, RN_E_INTERNAL, "the update of round %u is not here", (unsigned)session->round);
-    memcpy(out, session->vector + first, count * sizeof(*out));
-    return rn_ok();
+    RN_ENSURE(session->encoder.layout != NULL && p->update.valid, err, RN_E_INTERNAL,
+              "the update of round %u is not here", (unsigned)session->round);
+    return rn_round_encoder_read(&session->encoder, first, count, out, err);
 }
 
 /* All hashes are this site's own. */
@@ -42,12 +40,15 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
         .threshold_min = p->config.policy->cohort.threshold_min,
         .spent = p->spent,
         .seed = seed,
+        .group = p->signers.group,
         .input = {read_input, p},
     };
     RN_TRY(basis->random(basis->random_context, seed->bytes, sizeof(seed->bytes), err));
-    return rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
+    RN_TRY(rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,
                             attempt, rn_part_start_of(p, round), before, &out->params,
-                            &out->context, err);
+                            &out->context, err));
+    rn_round_session_blind(basis->plan, &p->signers.set, &out->context);
+    return rn_ok();
 }
 
 /* ---- Offers and other messages */
@@ -254,15 +255,13 @@ static rn_result encode(struct rn_participation *p, struct rn_error *err)
     const struct rn_job_basis *basis = p->config.basis;
     struct rn_part_session *session = &p->session;
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
-    uint64_t clipped = 0;
     RN_TRY(basis->random(basis->random_context, key.bytes, sizeof(key.bytes), err));
     rn_part_forget_vector(p);
-    session->vector = rn_alloc(session->layout.elements, sizeof(*session->vector));
-    RN_TRY(rn_round_encode(&session->layout, &p->update.report, p->update.delta, &key,
-                           session->vector, &clipped, err));
-    if (clipped > 0) {
+    RN_TRY(rn_round_encoder_init(&session->encoder, &session->layout, &p->update.report,
+                                 p->update.delta, &key, err));
+    if (session->encoder.clipped > 0) {
         struct rn_job_event event = rn_part_session_event(p, RN_JOB_CLIPPED);
-        event.count = clipped;
+        event.count = session->encoder.clipped;
         rn_part_event(p, event);
     }
     return rn_ok();

@@ -13,7 +13,7 @@ struct rn_eventsink {
     struct rn_eventsink_config config;
     struct rn_job_event_limit limit;
     uint64_t counts[RN_JOB_EVENTS];
-    bool joined[RN_SA_MEMBERS_MAX]; /* a coordinator's members */
+    bool joined[RN_SA_GRAPH_COMPLETE_MAX]; /* a coordinator's members */
     char missing[RN_ERROR_TEXT_MAX];
 };
 

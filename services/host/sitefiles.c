@@ -109,7 +109,7 @@ static rn_result load_signatures(struct rn_site_files *site, struct rn_error *er
     uint32_t count = 0;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     RN_TRY(read_file(site, RN_SITE_SIGNATURES, RN_SIGNATURES_BYTES_MAX, &text, path, err));
-    rn_signatures_init(&site->signatures, site->plan.hash);
+    rn_signatures_init(&site->signatures, &site->plan);
     RN_TRY(rn_signatures_take(rn_buffer_view(&text), path, &site->roster, &site->signatures, &count,
                               &site->signers, err));
     RN_ENSURE(site->signers.coordinator, err, RN_E_CONFIG,

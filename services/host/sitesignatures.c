@@ -18,6 +18,7 @@ static rn_result add_present(const char *path, const struct rn_roster *roster,
                              struct rn_error *err)
 {
     struct rn_plan_signers who;
+    uint32_t fresh = 0;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     if (!rn_is_ok(rn_file_read(path, RN_SIGNATURES_BYTES_MAX, &text, NULL)) ||
         !rn_is_ok(rn_signatures_parse(rn_buffer_view(&text), path, present, NULL))) {
@@ -26,9 +27,11 @@ static rn_result add_present(const char *path, const struct rn_roster *roster,
     RN_ENSURE(memcmp(present->plan_hash, ours->plan_hash, sizeof(ours->plan_hash)) == 0, err,
               RN_E_CONFIG,
               "%s: is for another plan than the one that runs; start the service again", path);
-    return rn_is_ok(rn_signatures_verify(present, ours->plan_hash, roster, &who, NULL))
-               ? rn_signatures_merge(ours, present, err)
-               : rn_ok();
+    /* What does not hold is left out, with all that stands beside it. */
+    const rn_result taken =
+        rn_signatures_take(rn_buffer_view(&text), path, roster, ours, &fresh, &who, NULL);
+    (void)rn_is_ok(taken);
+    return rn_ok();
 }
 
 static rn_result keep(const char *directory, const struct rn_roster *roster, struct rn_view text,

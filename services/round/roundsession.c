@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "policy/groupsign.h"
 
 /* Members send their last message again after this long without an answer. */
 #define RETRY_MS 10000
@@ -66,6 +67,13 @@ rn_result rn_round_session(const struct rn_round_model *model, const struct rn_p
     *out_params = params;
     *out_context = context;
     return rn_ok();
+}
+
+void rn_round_session_blind(const struct rn_plan *plan, const struct rn_plan_signatures *signatures,
+                            struct rn_sa_context *context)
+{
+    context->blind = rn_plan_is_blind(plan);
+    rn_signatures_group_hash(signatures, context->group_hash);
 }
 
 rn_result rn_round_upload_bytes(const struct rn_round_model *model, const struct rn_plan *plan,

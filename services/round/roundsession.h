@@ -8,6 +8,7 @@
 
 #include "crypto/roster.h"
 #include "crypto/secagg/params.h"
+#include "policy/signature.h"
 #include "services/round/roundmodel.h"
 
 /* Numbers and time-outs for a vector of `elements` elements of at most value_max. */
@@ -24,6 +25,11 @@ RN_MUST rn_result rn_round_session(const struct rn_round_model *model, const str
                                    const uint8_t adapter_hash[static RN_HASH_BYTES],
                                    struct rn_sa_params *out_params,
                                    struct rn_sa_context *out_context, struct rn_error *err);
+
+/* What a blind plan adds to a session's context: that it is blind, and by which group key document;
+ * nothing in an open one. The signatures were verified. */
+void rn_round_session_blind(const struct rn_plan *plan, const struct rn_plan_signatures *signatures,
+                            struct rn_sa_context *context);
 
 /* Largest vector of any round of the plan as packed bytes: what one member sends. */
 RN_MUST rn_result rn_round_upload_bytes(const struct rn_round_model *model,

@@ -87,39 +87,85 @@ static void write_start(const struct rn_round_layout *layout, const struct rn_ro
     write_field(layout, RN_ROUND_DEV_LOSS, start->valid ? loss_units(start->loss) : 0, out);
 }
 
-rn_result rn_round_encode(const struct rn_round_layout *layout,
-                          const struct rn_round_report *report, const float *delta,
-                          const struct rn_secret32 *key, uint64_t *out, uint64_t *out_clipped,
-                          struct rn_error *err)
+static rn_result look_at_delta(struct rn_round_encoder *encoder, struct rn_error *err)
+{
+    const struct rn_round_layout *layout = encoder->layout;
+    for (size_t i = 0; i < layout->segment_count; i++) {
+        const struct rn_segment *segment = &layout->segments[i];
+        const struct rn_quantiser quantiser = quantiser_of(layout, segment);
+        RN_TRY(rn_quantise_look(&quantiser, encoder->delta + segment->offset,
+                                layout->delta_offset + segment->offset, segment->count,
+                                &encoder->clipped, err));
+    }
+    return rn_ok();
+}
+
+rn_result rn_round_encoder_init(struct rn_round_encoder *out, const struct rn_round_layout *layout,
+                                const struct rn_round_report *report, const float *delta,
+                                const struct rn_secret32 *key, struct rn_error *err)
 {
     const uint64_t weight = layout->spec.weighted ? report->weight : 1;
+    RN_BUG_IF(layout->delta_offset > RN_ROUND_HEAD_MAX);
     RN_ENSURE(weight >= 1, err, RN_E_REFUSED, "this site has no examples to weigh in with");
     RN_ENSURE(weight <= layout->spec.weight_max, err, RN_E_REFUSED,
               "this site has %llu examples, the plan's max_examples is %llu",
               (unsigned long long)weight, (unsigned long long)layout->spec.weight_max);
-    uint64_t clipped = 0;
-    uint64_t *deltas = out + layout->delta_offset;
+    struct rn_round_encoder encoder = {.layout = layout, .delta = delta, .weight = weight};
+    RN_TRY(look_at_delta(&encoder, err));
+    write_field(layout, RN_ROUND_WEIGHT, weight, encoder.head);
+    write_field(layout, RN_ROUND_EXAMPLES, report->examples, encoder.head);
+    write_field(layout, RN_ROUND_LOSS, loss_units(report->loss_sum), encoder.head);
+    write_field(layout, RN_ROUND_CLIPPED, encoder.clipped, encoder.head);
+    write_start(layout, &report->start, encoder.head);
+    *out = encoder;
+    out->key = *key;
+    rn_secret_wipe(encoder.head, sizeof(encoder.head));
+    return rn_ok();
+}
+
+/* Deltas [first, first + count), counted from the first delta. */
+static rn_result read_deltas(const struct rn_round_encoder *encoder, size_t first, size_t count,
+                             uint64_t *out, struct rn_error *err)
+{
+    const struct rn_round_layout *layout = encoder->layout;
     for (size_t i = 0; i < layout->segment_count; i++) {
         const struct rn_segment *segment = &layout->segments[i];
-        const struct rn_quantiser quantiser = quantiser_of(layout, segment);
-        RN_TRY(rn_quantise_u64(&quantiser, key, delta + segment->offset,
-                               layout->delta_offset + segment->offset, segment->count,
-                               deltas + segment->offset, &clipped, err));
-    }
-    if (weight > 1) {
-        for (size_t i = 0; i < layout->delta_count; i++) {
-            deltas[i] *= weight;
+        const size_t from = segment->offset > first ? segment->offset : first;
+        const size_t end = segment->offset + segment->count;
+        const size_t to = end < first + count ? end : first + count;
+        if (from >= to) {
+            continue;
         }
+        const struct rn_quantiser quantiser = quantiser_of(layout, segment);
+        RN_TRY(rn_quantise_u64(&quantiser, &encoder->key, encoder->delta + from,
+                               layout->delta_offset + from, to - from, out + (from - first), NULL,
+                               err));
     }
-    write_field(layout, RN_ROUND_WEIGHT, weight, out);
-    write_field(layout, RN_ROUND_EXAMPLES, report->examples, out);
-    write_field(layout, RN_ROUND_LOSS, loss_units(report->loss_sum), out);
-    write_field(layout, RN_ROUND_CLIPPED, clipped, out);
-    write_start(layout, &report->start, out);
-    if (out_clipped != NULL) {
-        *out_clipped = clipped;
+    for (size_t i = 0; i < count && encoder->weight > 1; i++) {
+        out[i] *= encoder->weight;
     }
     return rn_ok();
+}
+
+rn_result rn_round_encoder_read(const struct rn_round_encoder *encoder, uint64_t first,
+                                uint64_t count, uint64_t *out, struct rn_error *err)
+{
+    const struct rn_round_layout *layout = encoder->layout;
+    RN_ENSURE(first <= layout->elements && count <= layout->elements - first, err, RN_E_INTERNAL,
+              "elements %llu and on are not in the update", (unsigned long long)first);
+    uint64_t heads = 0;
+    if (first < layout->delta_offset) {
+        heads = layout->delta_offset - first < count ? layout->delta_offset - first : count;
+        memcpy(out, encoder->head + first, heads * sizeof(*out));
+    }
+    return heads == count ? rn_ok()
+                          : read_deltas(encoder, (size_t)(first + heads - layout->delta_offset),
+                                        (size_t)(count - heads), out + heads, err);
+}
+
+void rn_round_encoder_clear(struct rn_round_encoder *encoder)
+{
+    rn_secret_wipe(encoder, sizeof(*encoder));
 }
 
 static rn_result read_start(const struct rn_round_layout *layout, const uint64_t *sum,

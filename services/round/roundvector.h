@@ -25,15 +25,32 @@ struct rn_round_report {
     struct rn_round_measure start;
 };
 
-/* One member's vector: out has layout->elements values, each at most rn_round_value_max. delta has
- * layout->delta_count elements. The same key gives the same integers (for resends); a new session
- * takes a new key. *out_clipped: elements that the scale cut off.
+/* One member's vector, made range by range as it is asked for: beside the delta it takes the few
+ * elements before the deltas. A plain value; clear it, it holds the key of the rounding. */
+#define RN_ROUND_HEAD_MAX (RN_ROUND_FIELDS * RN_ROUND_FIELD_BITS)
+struct rn_round_encoder {
+    const struct rn_round_layout *layout; /* borrowed, as delta */
+    const float *delta;
+    struct rn_secret32 key;
+    uint64_t weight;
+    uint64_t clipped;                 /* elements of the delta that the scale cuts off */
+    uint64_t head[RN_ROUND_HEAD_MAX]; /* weight and metrics: elements before delta_offset */
+};
+
+/* delta has layout->delta_count elements; both outlive the encoder. Looks at the whole delta. A new
+ * session takes a new key.
  * RN_E_ROUND_NUMERIC for NaN or infinity; RN_E_REFUSED when weight is 0 or above the plan's
  * max_examples. */
-RN_MUST rn_result rn_round_encode(const struct rn_round_layout *layout,
-                                  const struct rn_round_report *report, const float *delta,
-                                  const struct rn_secret32 *key, uint64_t *out,
-                                  uint64_t *out_clipped, struct rn_error *err);
+RN_MUST rn_result rn_round_encoder_init(struct rn_round_encoder *out,
+                                        const struct rn_round_layout *layout,
+                                        const struct rn_round_report *report, const float *delta,
+                                        const struct rn_secret32 *key, struct rn_error *err);
+/* Elements [first, first + count) of the layout->elements, each at most rn_round_value_max. A pure
+ * function: any division into ranges, and any repetition, gives the same integers. RN_E_INTERNAL
+ * beyond the end. */
+RN_MUST rn_result rn_round_encoder_read(const struct rn_round_encoder *encoder, uint64_t first,
+                                        uint64_t count, uint64_t *out, struct rn_error *err);
+void rn_round_encoder_clear(struct rn_round_encoder *encoder);
 
 /* What the sum says about all members together. */
 struct rn_round_total {

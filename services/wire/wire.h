@@ -26,7 +26,7 @@
  * 128 members. */
 #define RN_WIRE_SECAGG_MAX ((size_t)2 << 20)
 /* The plan's signatures as text: RN_SIGNATURES_BYTES_MAX of policy/signature.h. */
-#define RN_WIRE_SIGNATURES_MAX ((size_t)64 << 10)
+#define RN_WIRE_SIGNATURES_MAX ((size_t)512 << 10)
 /* Payload of one chunk: 1 MiB of lanes and the signed message's header around them. */
 #define RN_WIRE_CHUNK_MAX (((size_t)1 << 20) + 2048)
 /* Room for a chunk's fields before its data. */

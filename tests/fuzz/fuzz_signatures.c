@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         RN_BUG_IF(err.text[0] == '\0' || memcmp(&signatures, &zero, sizeof zero) != 0);
         return 0;
     }
-    RN_BUG_IF(signatures.count > RN_SIGNATURES_MAX);
+    RN_BUG_IF(signatures.count > RN_SIGNATURES_MAX ||
+              signatures.document_bytes > sizeof signatures.document);
     for (uint32_t i = 0; i < signatures.count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             RN_BUG_IF(

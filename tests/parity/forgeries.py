@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Callable
 
 from verifier import joining, primitives
-from verifier.recording import COORDINATOR, ENVELOPE, HEADER, TAG, Failure
+from verifier.recording import COORDINATOR, ENVELOPE, HEADER, SET, TAG, Failure
 
 P_BYTES = primitives.P.to_bytes(32, "little")
 L_BYTES = primitives.L.to_bytes(32, "little")
-READY, ACK, DONE, VOTE, RECEIPT = 96, 48, 44, 36, 64  # bytes of bodies
+READY, ACK, DONE, VOTE, RECEIPT = 96, SET + 32, 44, 36, 64  # bytes of bodies
 
 
 def sign(identities, message, body, body_hash=None, header=()):
@@ -235,7 +235,7 @@ forge("wide", 5, "share set: another commitment", "shares root", flip(4 + ENVELO
 forge("wide", 5, "share set: cut short", "length", lambda body: bytes(body[:-1]))
 forge("wide", 5, "share set: longer", "length", lambda body: bytes(body + b"\0"))
 forge("wide", 6, "ack: of a member that dealt nothing", "ack", put(10, b"\1"))
-forge("wide", 6, "ack: saw other shares", "seen", flip(16))
+forge("wide", 6, "ack: saw other shares", "seen", flip(SET))
 forge("wide", 6, "ack: a complaint without a cause", "ack", lambda body: bytes([body[0] & 0xF7]) + bytes(body[1:]),
       public=False, finding=True)
 

@@ -25,6 +25,7 @@ SCENARIOS = {  # what has to be found in each: findings, survivors, blamed
                 "reveal: member 0 gives a false share of member 2"], {0, 3, 5, 6, 7, 8, 9, 10, 11}, {0}),
     "wide": (["shares: what member 4 dealt to member 2 is no share"], {0, 1, 2, 3, 4}, set()),
     "abort": ([], None, set()),
+    "blind": ([], {0, 1, 2, 3}, set()),
 }
 FLIPS = 6  # in every message, beside all bytes of the first one of its type
 
@@ -137,6 +138,9 @@ def test_context(folder):
     session.aborted = False
     session.secrets["0"]["vector"][0] ^= 1
     expect(session.conclude, "sum")
+    recording = load(folder / "blind")
+    recording.secrets["group"] = "08" + recording.secrets["group"][2:]
+    expect(lambda: verify(recording, records(recording.wire)), "masked vector")
 
 
 def run_program(folder, *options):
@@ -201,6 +205,18 @@ def test_other_types(folder):
         expect_located(session, number, sender, receiver, bytes(bad))
 
 
+def test_ring(folder):
+    """A sparse graph, as an auditor sees it."""
+    (folder / "ring").mkdir()
+    subprocess.run([os.environ["RONDO_RECORDER"], "ring", folder / "ring"], check=True, timeout=900)
+    recording = load(folder / "ring", with_secrets=False)
+    session = verify(recording, records(recording.wire))
+    assert (session.findings, session.survivors) == ([], set(range(129)) - {5}), session.findings
+    assert session.numbers.threshold < 20 < session.numbers.quorum and not session.unverified
+    recording.context["seed"] = "01" * 32
+    expect(lambda: verify(recording, records(recording.wire)), "offer")
+
+
 def test_vectors():
     document = (HERE / "../../crypto/secagg/PROTOCOL.md").read_text()
     assert vectors.section() in document, "the test vectors of PROTOCOL.md are to be (--vectors prints them):\n" + vectors.section()
@@ -220,6 +236,7 @@ def main():
         forged = test_forgeries(folder)
         test_other_types(folder)
         test_program(folder)
+        test_ring(folder)
     test_vectors()
     print(f"{flipped} flipped bytes and {forged} forged messages were located")
 

@@ -23,6 +23,8 @@ so b = 19 and lanes are u32; d 6, chunk_elements 4, so 2 chunks; round 7, attemp
 hexadecimal; the roster's text has federation `vectors` and members `m0` to `m3`. T0, T1, T2 are those of bodies that are the ASCII
 texts `ready set`, `ack set` and `survivors`; T0 has all four members, U2 is 0, 1, 2. Member i has s = 2 + i, b = 102 + i, the X25519
 secret 32*(10 + i) (hexadecimal); member 0 shares s by 2 + 7x + 11x^2 and b by 102 + 13x + 17x^2 and uploads 1, 2, 3, 4, 5, 6.
+The job is open; beside it stand the values of a blind one with G 32*07 and the document's hash 32*08; blind(0) is under session id
+and T1 of the open one.
 
 """
 
@@ -34,14 +36,21 @@ def roster():
     return "\n".join(lines + [f"member {i} m{i} ed25519 {key(0x20 + i)}" for i in range(4)]) + "\n"
 
 
+def context():
+    """What a member knows before the session."""
+    known = {"roster": roster(), "colluding": 1, "losses": 1, "honest": 2, "value_max": 65534, "chunk_elements": 4,
+               "elements": 6, "round": 7, "attempt": 2, "active": 2, "blind": 0,
+               "group": "00" * 32, "seed": "00" * 32}
+    known.update({name: f"{k:02x}" * 32 for k, name in enumerate(("plan", "base", "adapter", "layout", "scales"), 1)})
+    return known
+
+
 def example():
     """A session as far as the vectors need it."""
-    context = {"roster": roster(), "colluding": 1, "losses": 1, "honest": 2, "value_max": 65534, "chunk_elements": 4,
-               "elements": 6, "round": 7, "attempt": 2, "active": 2}
-    context.update({name: f"{k:02x}" * 32 for k, name in enumerate(("plan", "base", "adapter", "layout", "scales"), 1)})
     secrets = {str(i): {"s": S[i].to_bytes(32, "little").hex(), "b": B[i].to_bytes(32, "little").hex(),
                         "channel": CHANNEL[i].hex(), "vector": [1, 2, 3, 4, 5, 6]} for i in range(4)}
-    session = Session(context, secrets)
+    secrets["group"] = "07" * 32
+    session = Session(context(), secrets)
     session.sid = session.numbers.session_id(b"\x06" * 32)
     session.joined, session.linked = [0, 1, 2, 3], [0, 1, 2]
     session.t0 = H("T0", session.sid, b"ready set")
@@ -89,6 +98,9 @@ def values():
         primitives.interpolate({j: int(j == place) for j in (0, 2, 3)}).to_bytes(32, "little") for place in (0, 2, 3))
     yield "self(0)", sums.self_key(session, 0, session.secret(0, "b"))
     yield "pair(0, 1)", sums.pair_key(session, 0, 1, session.secret(0, "s"))
+    yield "blind(0)", sums.blind_key(session, 0)
+    blind = Numbers(dict(context(), blind=1, group="08" * 32))
+    yield from (("params hash of a blind job", blind.params_hash()), ("its session id", blind.session_id(b"\x06" * 32)))
     own = sums.self_key(session, 0, session.secret(0, "b"))
     yield "u32 lanes 5, 6, 7 of self(0)", u32(*primitives.mask_lanes(own, 4, 5, 3))
     yield "u64 lanes 5, 6, 7 of self(0)", b"".join(map(u64, primitives.mask_lanes(own, 8, 5, 3)))

@@ -32,7 +32,7 @@ static void make_faces(const struct rn_sa_aggregator *a)
             rn_sa_set_remove(&survivors, 0);
         }
         face->half = half_of(a, which);
-        face->t = a->t;
+        face->t = rn_sa_transcript_copy(&a->t);
         rn_sa_survivors_write(a->inbox[RN_SA_DONE], &survivors, &body);
         const rn_result allowed = rn_sa_survivors_apply(&face->t, rn_buffer_view(&body), NULL);
         RN_BUG_IF(!rn_is_ok(allowed));

@@ -55,7 +55,7 @@ static void write_other_result(struct rn_sa_aggregator *a, struct rn_buffer *out
     flip_first(&a->vector);
     __real_rn_sa_aggregator_sum_root(a, other_root);
     flip_first(&a->vector);
-    rn_sa_result_write(&a->t, other_root, a->secrets, rn_view_of(NULL, 0), &body);
+    rn_sa_result_write(&a->t, other_root, a->secrets, &(struct rn_sa_proofs){0}, &body);
     write_broadcast(a, &a->t, RN_SA_RESULT, rn_buffer_view(&body), out);
 }
 

@@ -85,6 +85,7 @@ struct face {
     struct rn_sa_transcript t;
     struct rn_sa_set told; /* honest members */
     struct rn_sa_secrets secrets[PLACES];
+    struct rn_sa_slot slots[PLACES][PLACES]; /* of those */
     struct rn_sa_set valid[PLACES];
     struct rn_scalar opened[PLACES];
     uint64_t sum[ELEMENTS];

@@ -17,6 +17,23 @@ static struct face *new_face(struct plot *p)
     return NULL;
 }
 
+/* The corrupt members hold what there is for each other too, in the face. */
+static void hold_slots(struct face *f, uint32_t members)
+{
+    const struct rn_sa_set circle = rn_sa_set_first(members);
+    for (uint32_t c = 0; c < PLACES; c++) {
+        rn_sa_secrets_init(&f->secrets[c], &circle, f->slots[c]);
+    }
+}
+
+static void free_face(struct face *f)
+{
+    if (f != NULL) {
+        rn_sa_transcript_clear(&f->t);
+    }
+    rn_free(f);
+}
+
 /* Some members are told another story from here on; NULL when there are too few, or too many
  * stories. */
 static struct face *fork_face(struct plot *p, struct face *f)
@@ -27,6 +44,8 @@ static struct face *fork_face(struct plot *p, struct face *f)
         return NULL;
     }
     *g = *f;
+    g->t = rn_sa_transcript_copy(&f->t);
+    hold_slots(g, g->t.params.members);
     g->told = (struct rn_sa_set){{0}};
     const uint32_t moved = chance(p, 50) ? 1 : 1 + below(p, count - 1);
     for (uint32_t k = 0; k < moved; k++) {
@@ -79,6 +98,7 @@ static struct face *offer(struct plot *p, const struct rn_sa_context *context,
         memcpy(seed.bytes + k, &words[1], 8);
     }
     rn_sa_transcript_init(&f->t, &p->sim->params, context);
+    hold_slots(f, p->sim->params.members);
     rn_sa_transcript_start(&f->t, nonce);
     struct seance *seance = &p->seances[p->seance_count++];
     *seance = (struct seance){

@@ -101,19 +101,17 @@ typedef rn_result apply_body(struct rn_sa_transcript *transcript, struct rn_view
 static bool broadcast(struct plot *p, struct face *f, enum rn_sa_type type, apply_body *apply,
                       const struct rn_buffer *body)
 {
-    struct rn_sa_transcript *next = rn_alloc(1, sizeof *next);
-    *next = f->t;
-    const bool ok = rn_is_ok(apply(next, rn_buffer_view(body), NULL));
+    struct rn_sa_transcript RN_CLEANUP(rn_sa_transcript_clear) next = rn_sa_transcript_copy(&f->t);
+    const bool ok = rn_is_ok(apply(&next, rn_buffer_view(body), NULL));
     const struct rn_sa_set others = rn_sa_set_minus(&p->honest, &f->told);
-    const uint8_t *hash = rn_sa_transcript_hash(next);
+    const uint8_t *hash = rn_sa_transcript_hash(&next);
     (void)tell(p, f, type, RN_SA_EVERYONE, hash, rn_buffer_view(body), &f->told);
     if (chance(p, 25)) { /* and to those who were told another story */
         (void)tell(p, f, type, RN_SA_EVERYONE, hash, rn_buffer_view(body), &others);
     }
     if (ok) {
-        f->t = *next;
+        rn_sa_transcript_become(&f->t, &next);
     }
-    rn_free(next);
     return ok;
 }
 
@@ -140,11 +138,11 @@ static void garble_entries(struct plot *p, struct face *f, uint32_t c, struct rn
     FOR_EACH(h, &f->t.joined)
     {
         if (h != c && chance(p, 40)) {
-            entries[rn_sa_transcript_place(&f->t, h) * (size_t)RN_SA_SEALED_BYTES] ^= 1;
+            entries[rn_sa_set_rank(&f->t.joined, h) * (size_t)RN_SA_SEALED_BYTES] ^= 1;
             saw(p, DEAL_FALSE);
         }
     }
-    rn_sa_shares_hash(&f->t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_hash(&f->t, c, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(&f->t, c, &hashes, root);
     sim_sign_again(p->sim, &m, rn_buffer_view(&body), NULL, root, &forged);
     rn_buffer_clear(message);

@@ -32,7 +32,7 @@ static void sign_sum(struct plot *p, const struct face *f, const struct rn_sa_ve
 static bool tell_result(struct plot *p, struct face *f, const uint8_t *root)
 {
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    rn_sa_result_write(&f->t, root, f->opened, no_head, &body);
+    rn_sa_result_write(&f->t, root, f->opened, &(struct rn_sa_proofs){0}, &body);
     return broadcast(p, f, RN_SA_RESULT, rn_sa_result_apply, &body);
 }
 
@@ -53,10 +53,12 @@ static void sign_false_reveal(struct plot *p, const struct face *f, uint32_t c, 
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) truth = {0};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    struct rn_sa_secrets *secrets = rn_alloc(1, sizeof *secrets);
-    *secrets = f->secrets[c];
-    rn_sa_slots_choose(&f->t, secrets);
-    rn_sa_reveal_write(&f->t, c, secrets, p->sim->identities[c], &truth);
+    struct rn_sa_slot slots[PLACES];
+    struct rn_sa_secrets secrets = f->secrets[c];
+    memcpy(slots, f->slots[c], sizeof slots);
+    secrets.slots = slots;
+    rn_sa_slots_choose(&f->t, &secrets);
+    rn_sa_reveal_write(&f->t, c, &secrets, p->sim->identities[c], &truth);
     const struct rn_sa_message m = sim_parse(&truth);
     rn_buffer_append(&body, m.body.data, m.body.length);
     for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
@@ -64,14 +66,13 @@ static void sign_false_reveal(struct plot *p, const struct face *f, uint32_t c, 
     }
     sim_sign_again(p->sim, &m, rn_buffer_view(&body), NULL, NULL, &message);
     (void)write_down(p, c, rn_buffer_view(&message));
-    rn_free(secrets);
 }
 
 /* A Result that blames: a corrupt member for a share that is false, or an honest one for its true
  * answer, which nobody may believe. */
 static void tell_blame(struct plot *p, struct face *f, const uint8_t *root)
 {
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) proof = {0};
+    struct rn_sa_proofs proofs = {.count = 1};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     struct rn_sa_dealing dealing = {{0}, rn_alloc(f->t.n, RN_HASH_BYTES)};
     const uint32_t holder = any_of(p, &f->t.survivors);
@@ -83,13 +84,14 @@ static void tell_blame(struct plot *p, struct face *f, const uint8_t *root)
     const struct note *shares = find(p, dealer, RN_SA_SHARES, f->t.t0, no_head);
     if (reveal != NULL && rn_is_ok(rn_sa_shares_check(&f->t, &shares->m, dealing.leaves, NULL))) {
         rn_buffer_append(&dealing.message, shares->bytes.data, shares->bytes.length);
-        rn_sa_blame_write(&f->t, dealer, &dealing, reveal->m.whole, &proof);
-        rn_sa_result_write(&f->t, root, f->opened, rn_buffer_view(&proof), &body);
+        rn_sa_blame_write(&f->t, dealer, &dealing, reveal->m.whole, &proofs.bytes);
+        rn_sa_result_write(&f->t, root, f->opened, &proofs, &body);
         (void)broadcast(p, f, RN_SA_RESULT, rn_sa_result_apply, &body);
         const struct rn_sa_set honest = rn_sa_set_both(&f->t.blamed, &p->honest);
         assert_true(rn_sa_set_empty(&honest));
         saw(p, BLAME_FALSE);
     }
+    rn_buffer_clear(&proofs.bytes);
     rn_buffer_clear(&dealing.message);
     rn_free(dealing.leaves);
 }

@@ -91,24 +91,22 @@ static bool show_shares(struct plot *p, struct face *f, const struct rn_sa_deali
             (void)tell(p, f, RN_SA_SHARES_SET, h, f->t.t0, rn_buffer_view(&body), &only);
         }
     }
-    struct rn_sa_transcript *next = rn_alloc(1, sizeof *next);
+    struct rn_sa_transcript RN_CLEANUP(rn_sa_transcript_clear) next = rn_sa_transcript_copy(&f->t);
     bool ok = true;
     const struct rn_sa_set own = rn_sa_set_both(&p->corrupt, &f->t.joined);
     FOR_EACH(c, &own)
     {
         struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-        *next = f->t;
         rn_sa_shares_set_write(&f->t, dealings, dealers, c, &body);
         ok = ok &&
              rn_is_ok(rn_sa_shares_set_apply(
-                 next, rn_buffer_view(&body), c, &f->secrets[c],
+                 &next, rn_buffer_view(&body), c, &f->secrets[c],
                  rn_view_of(dealings[c].message.data, RN_SA_ENVELOPE_BYTES), &f->valid[c], NULL));
     }
     ok = ok && !rn_sa_set_empty(&own);
     if (ok) {
-        f->t = *next;
+        rn_sa_transcript_become(&f->t, &next);
     }
-    rn_free(next);
     return ok;
 }
 

@@ -12,7 +12,7 @@ static const struct rn_scalar *own_secret(const struct face *f, uint32_t c)
 }
 
 static bool open_one(const struct plot *p, struct face *f, uint32_t i,
-                     struct rn_sa_revealed (*answers)[RN_SA_MEMBERS_MAX])
+                     struct rn_sa_revealed (*answers)[PLACES])
 {
     const bool of_s = rn_sa_kind_due(&f->t, i) == RN_SA_KIND_S;
     uint32_t holders[PLACES];
@@ -35,7 +35,7 @@ static bool open_one(const struct plot *p, struct face *f, uint32_t i,
 
 static bool open_all(const struct plot *p, struct face *f)
 {
-    struct rn_sa_revealed(*answers)[RN_SA_MEMBERS_MAX] = rn_alloc(PLACES, sizeof *answers);
+    struct rn_sa_revealed(*answers)[PLACES] = rn_alloc(PLACES, sizeof *answers);
     bool all = true;
     FOR_EACH(j, &p->honest)
     {

@@ -76,7 +76,7 @@ static inline void deal_again(struct sim *sim, const struct rn_sa_message *m, st
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     rn_buffer_append(&body, m->body.data, m->body.length);
     body.data[2 * rn_sa_coefficient_bytes(t)] ^= 1;
-    rn_sa_shares_hash(t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_hash(t, m->sender, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(t, m->sender, &hashes, root);
     sim_sign_again(sim, m, rn_buffer_view(&body), NULL, root, out);
     rn_buffer_clear(&sim->members[m->sender]->shares); /* it stands by what it sent */

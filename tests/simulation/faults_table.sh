@@ -296,7 +296,7 @@ fault untrained-is-published $fed/participation.c \
   test_job_rounds:test_nothing_untrained_is_published
 
 fault untrained-is-published-here $fed/coordination.c \
-  'if (c->round_count > 0) {
+  'if (c->round_count > 0 && !c->blind) {
         publish_last(c);' \
   'if (true) {
         if (c->round_count > 0) publish_last(c); else rn_coord_publish(c, c->model, 0, true);' \
@@ -315,7 +315,7 @@ fault publications-without-bound $fed/coordination.c \
   test_job_rounds:test_slow_publications_hold_the_next_session
 
 fault start-is-not-published-again $fed/coordresume.c \
-  'if (*out_published < 0) {' 'if (*out_published < -1) {' \
+  'if (*out_published < 0 && !c->blind) {' 'if (*out_published < -1) {' \
   test_job_restart:test_publications_are_made_again
 
 fault older-coordinator-goes-on $fed/coordination.c \
@@ -367,8 +367,7 @@ fault measured-twice services/round/roundmeasure.c \
   test_job_measure:test_a_skipped_round_leaves_a_gap
 
 fault nothing-is-measured services/round/roundvector.c \
-  'write_start(layout, &report->start, out);
-    if' 'if' \
+  'write_start(layout, &report->start, encoder.head);' '' \
   test_job_measure:test_every_adapter_is_measured
 
 fault best-is-a-round-late services/round/roundmeasure.c \
@@ -433,8 +432,8 @@ fault sa-survivors-below-the-floor $sa/msg_vote.c \
   'rn_sa_floor(&transcript->params, 0)' '3' test_secagg_floors
 
 fault sa-quorum-of-those-who-came $sa/msg_ready.c \
-  'transcript->quorum = rn_sa_quorum(&transcript->params);' \
-  'transcript->quorum = (count + transcript->params.colluding) / 2 + 1;' test_secagg_floors
+  'transcript->n = count;' \
+  'transcript->n = count; transcript->quorum = (count + transcript->params.colluding) / 2 + 1;' test_secagg_floors
 
 fault sa-quorum-one-too-low $sa/params.c \
   '(params->members + params->colluding) / 2 + 1' '(params->members + params->colluding) / 2' \
@@ -444,7 +443,52 @@ fault sa-own-floor-is-ignored $sa/params.c \
   'floor < local_minimum ? local_minimum : floor' 'floor' test_secagg_floors
 
 fault sa-own-threshold-is-ignored $sa/member.c \
-  'rn_sa_quorum(&config->params) >= config->threshold_min' 'true' test_secagg_floors
+  'threshold >= config->threshold_min' 'true' test_secagg_floors
+
+# ---- Secure aggregation: the ring
+
+fault sa-masks-with-strangers $sa/member_steps.c \
+  'rn_sa_set_both(&t->linked, &secrets->circle)' 't->linked' test_secagg_rings
+
+fault sa-takes-off-masks-with-strangers $sa/openmasks.c \
+  'rn_sa_set_both(&t->survivors, &circle)' 't->survivors' test_secagg_rings
+
+fault sa-holders-to-the-quorum $sa/msg_ack.c \
+  'holders >= transcript->threshold' 'holders >= transcript->quorum' test_secagg_rings
+
+fault sa-strangers-complain $sa/msg_ack.c \
+  'rn_sa_set_both(&circle, &acks->senders)' 'acks->senders' test_secagg_rings
+
+fault sa-deals-to-too-few $sa/msg_ready.c \
+  'if (rn_sa_set_count(&holders) >= transcript->threshold) {' 'if (true) {' test_secagg_rings
+
+fault sa-seen-is-everybody $sa/msg_ack.c \
+  'return rn_sa_set_both(dealers, &circle);' 'return *dealers;' test_secagg_rings
+
+fault sa-reveals-of-strangers $sa/msg_reveal.c \
+  'return rn_sa_set_both(&transcript->linked, &circle);' 'return transcript->linked;' test_secagg_rings
+
+fault sa-session-without-its-seed $sa/params.c \
+  'rn_write_bytes(&w, context->graph_seed, RN_HASH_BYTES);' 'rn_write_bytes(&w, none, RN_HASH_BYTES);' \
+  test_secagg_rings
+
+fault sa-ring-without-a-seed $sa/params.c \
+  'RN_ENSURE(given || sizes.complete' 'RN_ENSURE(true' test_secagg_rings
+
+fault sa-seed-without-a-ring $sa/params.c \
+  'RN_ENSURE(!given || !sizes.complete' 'RN_ENSURE(true' test_secagg_rings
+
+fault sa-share-sets-of-strangers $sa/msg_shares.c \
+  'rn_sa_set_both(dealers, &circle)' '*dealers' test_secagg_rings
+
+fault sa-one-set-of-weights $sa/aggregator_unmask.c \
+  '!c->has_weights || memcmp(' '!c->has_weights && memcmp(' test_secagg_rings
+
+fault sa-parts-are-certified $sa/msg_vote.c \
+  'rn_sa_set_both(&transcript->peers[i].holders, set)' 'transcript->peers[i].holders' test_secagg_rings
+
+fault sa-share-sets-beyond-a-message $sa/params.c \
+  'RN_SA_ENVELOPE_BYTES + 4 + circle * part <= RN_SA_MESSAGE_MAX' 'circle + part > 0' test_secagg_spent
 
 # ---- Secure aggregation: what a broadcast may say (the cases of crypto/secagg/PROTOCOL.md)
 
@@ -575,7 +619,7 @@ fault sa-survivors-beyond-u2 $sa/msg_vote.c \
   'rn_sa_set_within(set, &transcript->linked)' 'true' test_secagg_survivors
 
 fault sa-one-holder-too-few $sa/msg_vote.c \
-  'rn_sa_set_count(&left) >= transcript->quorum' 'rn_sa_set_count(&left) + 1 >= transcript->quorum' \
+  'rn_sa_set_count(&left) >= transcript->threshold' 'rn_sa_set_count(&left) + 1 >= transcript->threshold' \
   test_secagg_survivors
 
 fault sa-one-survivor-too-few $sa/msg_vote.c \
@@ -600,7 +644,7 @@ fault sa-the-lost-answer $sa/aggregator_unmask.c \
   'RN_ENSURE(rn_sa_set_has(&a->t.survivors, holder)' 'RN_ENSURE(true' test_secagg_outside
 
 fault sa-holders-of-all-that-acknowledged-anything $sa/msg_ack.c \
-  'if (rn_sa_set_has(&valid[j], i)) {' 'if (true) {' test_secagg_survivors
+  'if (rn_sa_set_has(&acks->valid[j], dealer)) {' 'if (true) {' test_secagg_survivors
 
 fault sa-another-version-is-no-evidence $sa/member.c \
   'rn_sa_member_give_evidence(m, type, message->envelope, actions);' '' test_secagg_hostile
@@ -621,7 +665,7 @@ fault sa-what-others-were-shown $sa/msg_ack.c \
   'memcmp(theirs, seen, RN_HASH_BYTES) == 0' 'true' test_secagg_crossing
 
 fault sa-acks-of-any-dealers $sa/msg_ack.c \
-  'rn_sa_set_within(&valid, dealers)' 'true' test_secagg_crossing
+  'rn_sa_set_within(&valid, &shown)' 'true' test_secagg_crossing
 
 fault sa-nested-of-another-transcript $sa/transcript.c \
   'memcmp(message->transcript, hash, RN_HASH_BYTES) == 0' 'true' test_secagg_crossing
@@ -731,11 +775,11 @@ fault sa-channels-do-not-know-t0 crypto/secagg/msg_shares.c \
   'memcpy(context.transcript, transcript->t0, RN_HASH_BYTES);' '' test_secagg_shares
 
 fault sa-dealers-are-listed-twice $sa/msg_shares.c \
-  'RN_ENSURE(dealer >= least' 'RN_ENSURE(true' test_secagg_shares
+  'RN_ENSURE(envelope->sender >= least' 'RN_ENSURE(true' test_secagg_shares
 
 fault sa-shares-of-any-length $sa/msg_shares.c \
-  'RN_ENSURE(message->body.length == shares_bytes(transcript)' \
-  'RN_ENSURE(message->body.length >= shares_bytes(transcript)' test_secagg_shares
+  'message->body.length == shares_bytes(transcript, message->sender)' \
+  'message->body.length >= shares_bytes(transcript, message->sender)' test_secagg_shares
 
 fault sa-points-have-two-encodings crypto/group.c \
   'return bytes[RN_POINT_BYTES - 1] >> 7 != 0;' 'return bytes == NULL;' test_secagg_encodings
@@ -803,20 +847,21 @@ fault sa-commitments-that-are-no-points $sa/msg_shares.c \
                             err);' 'return rn_ok();' test_secagg_dealers
 
 fault sa-one-complaint-costs-the-place $sa/msg_ack.c \
-  'acks - holders <= transcript->params.colluding' 'acks - holders < transcript->params.colluding' \
+  'complaints <= transcript->params.colluding' 'complaints < transcript->params.colluding' \
   test_secagg_dealers
 
 fault sa-complaints-cost-nothing $sa/msg_ack.c \
-  'acks - holders <= transcript->params.colluding' 'acks - holders <= transcript->n' test_secagg_dealers
+  'complaints <= transcript->params.colluding' 'complaints <= transcript->n' test_secagg_dealers
 
 fault sa-false-shares-stay $sa/aggregator_unmask.c \
-  'answers->of[member].held = false; /* it acknowledged another share */' '' test_secagg_answers
+  'rn_sa_set_remove(&answers->members, member); /* it acknowledged another share */' '' test_secagg_answers
 
 fault sa-liars-are-not-named $sa/aggregator_unmask.c \
   'rn_sa_set_add(&a->blamed, j);' '' test_secagg_answers
 
 fault sa-first-shares-alone-are-tried $sa/aggregator_unmask.c \
-  'while (gather(a, member, c)) {' 'if (!rn_sa_set_has(&a->blamed, 0) && gather(a, member, c)) {' \
+  'while (a->available[member] >= a->t.threshold) {' \
+  'while (a->available[member] >= a->t.threshold && !rn_sa_set_has(&a->blamed, 0)) {' \
   test_secagg_answers
 
 fault sa-opened-secrets-are-rebuilt $sa/aggregator_unmask.c \
@@ -963,3 +1008,102 @@ void' 'return rn_ok();
 }
 
 void' test_secagg_corrupt
+
+fault sa-done-overtakes-needed-chunks crypto/secagg/member.c \
+  'now_ms >= m->retry_at_ms && !sending' 'now_ms >= m->retry_at_ms' \
+  test_secagg_uploads:test_done_follows_what_is_needed
+
+fault sa-done-is-forgotten-after-needed-chunks crypto/secagg/member.c \
+  'if (m->state == RN_SA_M_DONE && m->sending) {' 'if (false) {' \
+  test_secagg_uploads:test_done_follows_what_is_needed
+
+fault sa-done-stays-with-a-lost-transport crypto/secagg/member.c \
+  'm->sending = false; /* the transport that had them is gone */' '' \
+  test_secagg_uploads:test_done_follows_what_is_needed
+
+# ---- Blind jobs
+
+fault no-stream-is-added crypto/secagg/member_steps.c \
+  '    if (t->context.blind) {
+        rn_mask_key_blind' '    if (t->context.blind && t == NULL) {
+        rn_mask_key_blind' \
+  test_secagg_blind
+
+fault one-stream-for-all crypto/secagg/member_steps.c \
+  'rn_mask_key_blind(&context, m->config.group, m->config.self, &key);' \
+  'rn_mask_key_blind(&context, m->config.group, 0, &key);' \
+  test_secagg_blind
+
+fault streams-of-u2-are-taken-off crypto/secagg/member_result.c \
+  'const struct rn_sa_set *survivors = &m->t.survivors;' \
+  'const struct rn_sa_set *survivors = &m->t.linked;' \
+  test_secagg_blind
+
+fault blind-range-is-not-looked-at crypto/secagg/member_result.c \
+  'm->out_of_range = same && blind && !in_range;' 'm->out_of_range = false;' \
+  test_secagg_blind
+
+fault blind-coordinator-looks-at-the-range crypto/secagg/aggregator_unmask.c \
+  'if (a->t.context.blind) {' 'if (a->t.context.blind && a == NULL) {' \
+  test_secagg_blind
+
+fault the-document-is-in-no-session-id crypto/secagg/params.c \
+  'rn_write_bytes(&w, context->group_hash, RN_HASH_BYTES);' \
+  'rn_write_bytes(&w, (const uint8_t[RN_HASH_BYTES]){0}, RN_HASH_BYTES);' \
+  test_secagg_blind
+
+fault blindness-is-in-no-session-id crypto/secagg/params.c \
+  'rn_write_u32(&w, context->blind ? 1 : 0);' 'rn_write_u32(&w, 0);' \
+  test_secagg_blind
+
+fault blind-coordinator-publishes $fed/coordoutcome.c \
+  'if (outcome->sum && !c->blind) {' 'if (outcome->sum) {' \
+  test_job_blind:test_members_publish*
+
+fault blind-coordinator-publishes-the-last $fed/coordination.c \
+  'if (c->round_count > 0 && !c->blind) {' 'if (c->round_count > 0) {' \
+  test_job_blind:test_members_publish*
+
+fault blind-coordinator-publishes-the-start $fed/coordresume.c \
+  'if (*out_published < 0 && !c->blind) {' 'if (*out_published < 0) {' \
+  test_job_blind:test_members_publish*
+
+fault blind-coordinator-forgets-the-hash $fed/coordresume.c \
+  'memcpy(c->blind_hash, results->last.after, sizeof(c->blind_hash));' '' \
+  test_job_blind:test_crashes*
+
+fault blind-round-without-adapter-counts $fed/coordsum.c \
+  'memcmp(info->adapter_hash, session->before, RN_HASH_BYTES) != 0, err, RN_E_ROUND_SUM,' \
+  'true, err, RN_E_ROUND_SUM,' \
+  test_job_blind:test_*poisoned*
+
+fault group-key-is-not-journalled $fed/coordsigners.c \
+  '    if (c->signers.group && !had) {' '    if (c->signers.group && !had && c == NULL) {' \
+  test_job_blind:test_coordinator_without_the_document
+
+fault blind-session-without-the-key $fed/coordination.c \
+  ' &&
+           rn_coord_signers_ready(c);' ';' \
+  test_job_blind:test_the_coordinator_alone_lacks_it
+
+fault members-do-not-wait-for-the-key $fed/partsigners.c \
+  'if (signers->satisfied && rn_plan_is_blind(basis->plan)) {' \
+  'if (signers->satisfied && rn_plan_is_blind(basis->plan) && basis->self == 0) {' \
+  test_job_blind:test_the_maker_never_comes
+
+fault the-maker-brings-nothing $fed/partsigners.c \
+  'if (basis->self == RN_GROUP_MAKER && signers->group != NULL) {' 'if (false) {' \
+  test_job_blind:test_members_publish*
+
+fault anybody-brings-a-document $fed/coordsigners.c \
+  'if (c->blind && index == RN_GROUP_MAKER &&' 'if (c->blind &&' \
+  test_job_blind:test_others_bring_nothing
+
+fault documents-without-end $fed/coordsigners.c \
+  'rn_budget_take(&c->peers[index].documents, &rate, c->clock_ms)) {' \
+  '(rn_budget_take(&c->peers[index].documents, &rate, c->clock_ms) || true)) {' \
+  test_job_blind:test_others_bring_nothing
+
+fault who-waited-waits-for-ever $fed/participation.c \
+  'if (p->said_waits && p->signers.satisfied) {' 'if (false) {' \
+  test_job_blind:test_satisfied_between*

@@ -63,30 +63,34 @@ void job_trace(const struct job_node *node, const char *format, ...)
 
 /* ---- Vectors, as their members encoded them */
 
-rn_result __real_rn_round_encode(const struct rn_round_layout *layout,
-                                 const struct rn_round_report *report, const float *delta,
-                                 const struct rn_secret32 *key, uint64_t *out,
-                                 uint64_t *out_clipped, struct rn_error *err);
-rn_result __wrap_rn_round_encode(const struct rn_round_layout *layout,
-                                 const struct rn_round_report *report, const float *delta,
-                                 const struct rn_secret32 *key, uint64_t *out,
-                                 uint64_t *out_clipped, struct rn_error *err);
+rn_result __real_rn_round_encoder_init(struct rn_round_encoder *out,
+                                       const struct rn_round_layout *layout,
+                                       const struct rn_round_report *report, const float *delta,
+                                       const struct rn_secret32 *key, struct rn_error *err);
+rn_result __wrap_rn_round_encoder_init(struct rn_round_encoder *out,
+                                       const struct rn_round_layout *layout,
+                                       const struct rn_round_report *report, const float *delta,
+                                       const struct rn_secret32 *key, struct rn_error *err);
 
 static struct job *encoding; /* the job whose step runs */
 
-rn_result __wrap_rn_round_encode(const struct rn_round_layout *layout,
-                                 const struct rn_round_report *report, const float *delta,
-                                 const struct rn_secret32 *key, uint64_t *out,
-                                 uint64_t *out_clipped, struct rn_error *err)
+rn_result __wrap_rn_round_encoder_init(struct rn_round_encoder *out,
+                                       const struct rn_round_layout *layout,
+                                       const struct rn_round_report *report, const float *delta,
+                                       const struct rn_secret32 *key, struct rn_error *err)
 {
-    const rn_result result =
-        __real_rn_round_encode(layout, report, delta, key, out, out_clipped, err);
-    if (rn_is_ok(result) && encoding != NULL) {
+    RN_TRY(__real_rn_round_encoder_init(out, layout, report, delta, key, err));
+    for (size_t e = 0;
+         encoding != NULL && encoding->current->mood == JOB_POISONS && e < layout->delta_offset;
+         e++) {
+        out->head[e] = rn_round_value_max(&layout->spec);
+    }
+    if (encoding != NULL) {
         RN_BUG_IF(layout->elements > JOB_VECTOR_MAX);
-        memcpy(encoding->current->fresh, out, layout->elements * sizeof(*out));
+        RN_TRY(rn_round_encoder_read(out, 0, layout->elements, encoding->current->fresh, err));
         encoding->current->has_fresh = true;
     }
-    return result;
+    return rn_ok();
 }
 
 static struct job_vector *find_vector(struct job *job, uint32_t member, const uint8_t *session)
@@ -507,6 +511,9 @@ void job_check_publish(struct job_node *node, const struct rn_publish_order *ord
 {
     struct job *job = node->job;
     const struct job_truth *truth = &job->truth[order->final ? node->rounds_done : order->round];
+    if (job->options.blind && node->place == job->coordinator) {
+        job_fail(job, "a blind coordinator publishes an adapter");
+    }
     if (order->best) {
         job_measure_check_best(node, order);
     }
@@ -519,8 +526,20 @@ void job_check_publish(struct job_node *node, const struct rn_publish_order *ord
     }
 }
 
+static void check_blindness(struct job *job)
+{
+    static const enum rn_record_kind kinds[] = {RN_RECORD_ADAPTER, RN_RECORD_BEST,
+                                                RN_RECORD_METRICS};
+    for (size_t k = 0; job->options.blind && k < RN_ARRAY_LENGTH(kinds); k++) {
+        if (job_records(job, job->coordinator, kinds[k]) != 0) {
+            job_fail(job, "a blind coordinator has records of kind %u", (unsigned)kinds[k]);
+        }
+    }
+}
+
 void job_check_end(struct job *job)
 {
+    check_blindness(job);
     job_measure_check_end(job);
     for (uint32_t i = 0; i <= job->options.members; i++) {
         const struct job_node *node = &job->nodes[i];

@@ -11,10 +11,10 @@
 
 static void sign(struct job *job, uint32_t signers, struct rn_plan_signatures *out)
 {
-    rn_signatures_init(out, job->plan.hash);
+    rn_signatures_init(out, &job->plan);
     for (uint32_t i = 0; i <= job->options.members; i++) {
         if ((signers >> i & 1u) != 0) {
-            RN_BUG_IF(!rn_is_ok(rn_signatures_add(out, job->nodes[i].identity, NULL)));
+            RN_BUG_IF(!rn_is_ok(rn_signatures_add(out, &job->plan, job->nodes[i].identity, NULL)));
         }
     }
 }
@@ -31,11 +31,12 @@ static bool is_enough(const struct job_node *node, const struct rn_plan_signatur
 {
     const struct job *job = node->job;
     struct rn_plan_signers who;
-    if (!rn_is_ok(rn_signatures_verify(set, job->plan.hash, &job->roster, &who, NULL))) {
+    if (!rn_is_ok(rn_signatures_verify(set, &job->plan, &job->roster, &who, NULL))) {
         job_fail(job, "site %u holds a signature that does not hold", (unsigned)node->place);
     }
     bool enough = who.coordinator && who.members[node->place] &&
-                  who.member_count >= node->policy.plan.signers;
+                  who.member_count >= node->policy.plan.signers &&
+                  (!job->options.blind || who.group);
     for (uint32_t i = 0; i < node->policy.plan.signed_by_count; i++) {
         const int place = rn_roster_find_name(&job->roster, node->policy.plan.signed_by[i]);
         enough = enough && who.members[place];
@@ -53,7 +54,7 @@ void job_keep(struct job_node *node, struct rn_view text)
 {
     struct rn_plan_signatures *RN_CLEANUP(rn_free_cleanup) before = rn_alloc(1, sizeof(*before));
     struct rn_plan_signatures *RN_CLEANUP(rn_free_cleanup) after = rn_alloc(1, sizeof(*after));
-    rn_signatures_init(before, node->job->plan.hash);
+    rn_signatures_init(before, &node->job->plan);
     if (node->signatures.length > 0) {
         job_held(node, before);
     }

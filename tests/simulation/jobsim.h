@@ -18,6 +18,8 @@
  *   - final is published only by who arrived at that adapter, and is the newest one;
  *   - nothing is trained, and no protocol message said, by a member whose disk does not hold the
  *     signatures of the plan that its policy asks for;
+ *   - of a blind job the coordinator publishes nothing and has no record of an adapter, and nobody
+ *     takes part without the group key's document on its disk;
  *   - with federated evaluation: a measure is the mean of the members in its sum, of the adapter
  *     that the round started from; no member's measure of one adapter is in two sums; best round
  *     and early end are those of the true measures, and no round is summed after that end.
@@ -63,6 +65,7 @@ struct job_options {
     uint32_t jump_percent;  /* a node is suspended or its wall clock jumps, per second */
     uint32_t drain_percent; /* a node gets a signal, per second */
     uint32_t train_percent; /* a training fails */
+    bool blind;             /* the coordinator is blind */
     bool own_signatures;    /* members begin with theirs and the coordinator's alone */
     uint64_t collect_ms;    /* then the operator has them all; until then the coordinator's alone */
 };
@@ -73,6 +76,7 @@ enum job_mood {
     JOB_REFUSES,       /* its policy wants more survivors than there can be */
     JOB_REFUSES_LATER, /* from the second start of its process on */
     JOB_LIES,          /* reveals false shares */
+    JOB_POISONS,       /* its vectors are none that a member's counts give */
 };
 
 /* A connection from a member to the coordinator. */

@@ -131,6 +131,7 @@ static void make_plan(struct job *job)
         .weights = o->weights,
         .max_examples = o->weights == RN_WEIGHTS_EXAMPLES ? 100 : 0,
         .metrics = RN_METRICS_SUMMED,
+        .coordinator = o->blind ? RN_PLAN_COORDINATOR_BLIND : RN_PLAN_COORDINATOR_OPEN,
         .lora = {.rank = RANK, .head = o->head},
         .evaluation = {.federated = o->evaluation,
                        .keep_best = o->keep_best,
@@ -172,6 +173,7 @@ void job_world_init(struct job *job)
         job->nodes[i].identity = make_identity(i);
         if (i == members) {
             job->roster.coordinator = *rn_identity_public_of(job->nodes[i].identity);
+            memcpy(job->plan.coordinator_key, job->roster.coordinator.bytes, 32);
         } else {
             (void)rn_text_format(job->roster.members[i].name, sizeof(job->roster.members[i].name),
                                  "site-%u", (unsigned)i);

@@ -22,26 +22,27 @@ static inline struct rn_sa_set lie_linked(const struct rn_sa_params *params, str
 {
     struct rn_reader r = rn_reader_of(body);
     struct rn_sa_set dealers = {{0}}, ackers = {{0}}, linked = {{0}};
-    struct rn_sa_set valid[SIM_MEMBERS] = {{{0}}};
+    const uint32_t members = params->members;
+    struct rn_sa_set valid[RN_SA_MEMBERS_MAX] = {{{0}}};
     const uint32_t count = rn_read_u32(&r);
     const struct rn_view envelopes = rn_read_view(&r, (size_t)count * RN_SA_ENVELOPE_BYTES);
     const uint32_t acks = rn_read_u32(&r);
     const struct rn_view whole = rn_read_view(&r, (size_t)acks * RN_SA_ACK_BYTES);
     for (uint32_t k = 0; !r.failed && k < count; k++) {
         rn_sa_set_add(&dealers, lie_u32(envelopes.data + k * RN_SA_ENVELOPE_BYTES + LIE_SENDER_AT) %
-                                    SIM_MEMBERS);
+                                    RN_SA_MEMBERS_MAX);
     }
     for (uint32_t k = 0; !r.failed && k < acks; k++) {
         const uint8_t *ack = whole.data + k * (size_t)RN_SA_ACK_BYTES;
-        const uint32_t sender = lie_u32(ack + LIE_SENDER_AT) % SIM_MEMBERS;
+        const uint32_t sender = lie_u32(ack + LIE_SENDER_AT) % RN_SA_MEMBERS_MAX;
         struct rn_reader set =
             rn_reader_of(rn_view_of(ack + RN_SA_ENVELOPE_BYTES, RN_SA_SET_BYTES));
         valid[sender] = rn_sa_set_read(&set);
         rn_sa_set_add(&ackers, sender);
     }
-    for (uint32_t i = 0; i < SIM_MEMBERS; i++) {
+    for (uint32_t i = 0; i < members; i++) {
         uint32_t holders = 0;
-        for (uint32_t j = 0; j < SIM_MEMBERS; j++) {
+        for (uint32_t j = 0; j < members; j++) {
             holders += rn_sa_set_has(&ackers, j) && rn_sa_set_has(&valid[j], i);
         }
         if (rn_sa_set_has(&dealers, i) && rn_sa_set_has(&ackers, i) &&

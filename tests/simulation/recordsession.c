@@ -3,7 +3,7 @@
  * Records one session of the simulator, for verifiers that share no code with it
  * (tests/parity/verify_session.py).
  *
- *     recordsession losses|wide|abort DIR
+ *     recordsession losses|wide|abort|blind|ring DIR
  *
  * DIR, which exists, gets three files:
  *   session.wire   what was on the wire, in order of sending: "RNSAREC1", then for each message its
@@ -82,6 +82,28 @@ static const struct scenario scenarios[] = {
         .done_lost_count = 2,
         .summed = false,
     },
+    {
+        .name = "blind",
+        .options = {.members = 4, .colluding = 1, .losses = 1, .seed = 24, .blind = true},
+        .lost_after_shares = SIM_COORDINATOR,
+        .lost_after_done = 3,
+        .liar = SIM_COORDINATOR,
+        .bad_dealer = SIM_COORDINATOR,
+        .chunk_lost_of = SIM_COORDINATOR,
+        .summed = true,
+    },
+    {
+        .name = "ring",
+        .options = {.members = 129, .colluding = 1, .losses = 2, .seed = 24, .elements = 3},
+        .lost_after_shares = SIM_COORDINATOR,
+        .lost_after_done = SIM_COORDINATOR,
+        .liar = SIM_COORDINATOR,
+        .bad_dealer = SIM_COORDINATOR,
+        .chunk_lost_of = SIM_COORDINATOR,
+        .done_lost_from = 5,
+        .done_lost_count = 1,
+        .summed = true,
+    },
 };
 
 struct recording {
@@ -128,7 +150,7 @@ static void deal_garbage(struct sim *sim, const struct scenario *s, struct rn_bu
     for (uint32_t k = 0; k < s->victims; k++) {
         body.data[entries + (s->victim + k) * (size_t)RN_SA_SEALED_BYTES] ^= 1;
     }
-    rn_sa_shares_hash(&dealer->t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_hash(&dealer->t, m.sender, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(&dealer->t, m.sender, &hashes, root);
     sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, root, &forged);
     rn_buffer_clear(&dealer->shares); /* it stands by what it sent */
@@ -182,13 +204,14 @@ static void write_identities(const struct sim *sim, struct rn_buffer *out)
     rn_buffer_format(out, "{\"identities\": {");
     for (uint32_t i = 0; i <= sim->params.members; i++) {
         const uint32_t place = i < sim->params.members ? i : SIM_COORDINATOR;
-        const uint8_t seed[32] = {(uint8_t)place, 7};
+        const uint8_t seed[32] = {(uint8_t)place, 7, (uint8_t)(place >> 8)};
         char name[16];
         (void)rn_text_format(name, sizeof name, "%u", place == i ? i : RN_SA_COORDINATOR);
         rn_buffer_format(out, "%s", i == 0 ? "" : ", ");
         write_hex(out, name, seed);
     }
-    rn_buffer_format(out, "}");
+    rn_buffer_format(out, "}, ");
+    write_hex(out, "group", sim->group.bytes);
 }
 
 static void write_roster(const struct sim *sim, struct rn_buffer *out)
@@ -209,11 +232,10 @@ static void write_context(const struct sim *sim, struct rn_buffer *out)
     const struct {
         const char *name;
         const uint8_t *hash;
-    } hashes[] = {{"plan", c->plan_hash},
-                  {"base", c->base_hash},
-                  {"adapter", c->adapter_hash},
-                  {"layout", c->layout_hash},
-                  {"scales", c->scales_hash}};
+    } hashes[] = {{"plan", c->plan_hash},       {"base", c->base_hash},
+                  {"adapter", c->adapter_hash}, {"layout", c->layout_hash},
+                  {"scales", c->scales_hash},   {"group", c->group_hash},
+                  {"seed", c->graph_seed}};
     write_roster(sim, out);
     for (size_t k = 0; k < RN_ARRAY_LENGTH(hashes); k++) {
         write_hex(out, hashes[k].name, hashes[k].hash);
@@ -224,8 +246,8 @@ static void write_context(const struct sim *sim, struct rn_buffer *out)
     rn_buffer_format(out, "\"value_max\": %llu, \"chunk_elements\": %u, \"elements\": %llu,\n",
                      (unsigned long long)p->value_max, p->chunk_elements,
                      (unsigned long long)c->elements);
-    rn_buffer_format(out, "\"round\": %llu, \"attempt\": %u, \"active\": %u}\n",
-                     (unsigned long long)c->round, c->attempt, c->active);
+    rn_buffer_format(out, "\"round\": %llu, \"attempt\": %u, \"active\": %u, \"blind\": %u}\n",
+                     (unsigned long long)c->round, c->attempt, c->active, c->blind);
 }
 
 static void save(const char *directory, const char *name, const struct rn_buffer *content)
@@ -318,6 +340,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    (void)fprintf(stderr, "usage: recordsession losses|wide|abort DIR\n");
+    (void)fprintf(stderr, "usage: recordsession losses|wide|abort|blind|ring DIR\n");
     return 64;
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "tests/simulation/packetheap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "tests/simulation/blinding.h"
 
 #define TICK_MS 250
 
@@ -73,6 +76,7 @@ static struct rn_sa_member_config member_config(struct sim *sim, uint32_t i,
         .context = sim->context,
         .spent = sim->spent[i],
         .seed = seed,
+        .group = sim->context.blind ? &sim->group : NULL,
         .input = {read_input, &inputs[i]},
     };
 }
@@ -107,7 +111,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
 {
     memset(sim, 0, sizeof *sim);
     sim->options = *options;
-    memory_spool_init(&sim->spool, SIM_MEMBERS);
+    memory_spool_init(&sim->spool, options->members);
     sim->random = options->seed;
     sim->params = (struct rn_sa_params){
         .members = options->members,
@@ -131,6 +135,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         struct rn_secret32 seed = {{0}};
         seed.bytes[0] = (uint8_t)i;
         seed.bytes[1] = 7;
+        seed.bytes[2] = (uint8_t)(i >> 8);
         sim->identities[i] = rn_identity_from_seed(&seed);
         sim->nodes[i].crash_at = SIM_NEVER;
         sim->nodes[i].restart_at = SIM_NEVER;
@@ -156,7 +161,15 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         .adapter_hash = {3},
         .layout_hash = {4},
         .scales_hash = {5},
+        .blind = options->blind,
+        .group_hash = {options->blind ? 6 : 0},
     };
+    sim->group.bytes[0] = 7;
+    struct rn_sa_graph_sizes sizes;
+    rn_sa_sizes(&sim->params, &sizes);
+    if (!sizes.complete) {
+        memset(sim->context.graph_seed, (int)(options->seed % 250 + 1), RN_HASH_BYTES);
+    }
     /* A replay goes to and fro once a chunk, on a network where everything takes so long. */
     const uint64_t replay_ms = 2 * (sim->options.delay_ms + TICK_MS) *
                                (sim->context.elements / sim->params.chunk_elements + 1);
@@ -322,6 +335,7 @@ static void enqueue(struct sim *sim, uint32_t from, uint32_t to, struct rn_view 
         .to = to,
     };
     rn_buffer_append(&packet->bytes, bytes.data, bytes.length);
+    rise(sim, sim->packet_count - 1);
 }
 
 static void transmit(struct sim *sim, uint32_t from, uint32_t to, struct rn_view bytes)
@@ -423,11 +437,17 @@ static void take_sum(struct sim *sim, uint32_t i)
         assert_true(
             rn_is_ok(rn_sa_member_sum_read(sim->members[i], 0, (uint32_t)elements, sum, NULL)));
     }
+    if (memcmp(info.adapter_hash, sim->context.adapter_hash, RN_HASH_BYTES) == 0) {
+        return; /* of a blind session: its sum was out of range */
+    }
     for (uint64_t e = 0; e < elements; e++) {
         uint64_t plain = 0;
         for (uint32_t m = 0; m < sim->params.members; m++) {
             plain += rn_sa_set_has(&info.survivors, m) ? sim_value(sim, m, e) : 0;
         }
+        const bool blind = sim->context.blind && i == SIM_COORDINATOR;
+        plain += blind ? sim_blinding(sim, &info.survivors, e) : 0;
+        plain %= (uint64_t)1 << rn_sa_bits(&sim->params);
         assert_int_equal(plain, sum[e]);
     }
     node->summed = true;
@@ -605,22 +625,12 @@ static void deliver(struct sim *sim, struct sim_packet *packet)
 
 static bool deliver_due(struct sim *sim)
 {
-    size_t best = sim->packet_count;
-    for (size_t k = 0; k < sim->packet_count; k++) {
-        const struct sim_packet *p = &sim->packets[k];
-        if (p->at > sim->now) {
-            continue;
-        }
-        if (best == sim->packet_count || p->at < sim->packets[best].at ||
-            (p->at == sim->packets[best].at && p->order < sim->packets[best].order)) {
-            best = k;
-        }
-    }
-    if (best == sim->packet_count) {
+    if (sim->packet_count == 0 || sim->packets[0].at > sim->now) {
         return false;
     }
-    struct sim_packet packet = sim->packets[best];
-    sim->packets[best] = sim->packets[--sim->packet_count];
+    struct sim_packet packet = sim->packets[0];
+    sim->packets[0] = sim->packets[--sim->packet_count];
+    sink(sim, 0);
     deliver(sim, &packet);
     rn_buffer_clear(&packet.bytes);
     return true;

@@ -16,7 +16,7 @@
 #include "crypto/secagg/spent.h"
 #include "tests/simulation/memoryspool.h"
 
-#define SIM_MEMBERS 128
+#define SIM_MEMBERS RN_SA_MEMBERS_MAX
 #define SIM_COORDINATOR SIM_MEMBERS
 #define SIM_NEVER UINT64_MAX
 
@@ -33,6 +33,7 @@ struct sim_options {
     uint64_t value_max;      /* 0: 65534 */
     uint32_t elements;       /* 0: 11 */
     uint32_t chunk_elements; /* 0: 4 */
+    bool blind;              /* the coordinator is blind; the group key is sim->group */
     uint64_t seed;
     uint32_t drop_percent, duplicate_percent;
     uint64_t delay_ms; /* most; 0: none */
@@ -82,12 +83,13 @@ struct sim {
     struct rn_sa_params params;
     struct rn_sa_context context;
     struct rn_roster roster;
+    struct rn_secret32 group; /* of a blind job */
     struct rn_identity *identities[SIM_MEMBERS + 1];
     struct rn_sa_member *members[SIM_MEMBERS];
     struct rn_sa_spent *spent[SIM_MEMBERS];
     struct rn_sa_aggregator *aggregator;
     struct sim_node nodes[SIM_MEMBERS + 1];
-    struct sim_packet *packets;
+    struct sim_packet *packets; /* a heap: the next one to deliver first */
     size_t packet_count, packet_capacity;
     uint64_t random;
     uint64_t now;

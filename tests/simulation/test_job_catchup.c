@@ -606,6 +606,9 @@ static void restarts_with_proof(bool late)
     job_crash(job, 5, JOB_NEVER);
     job_start_node(job, 5);
     job_start_node(job, 0);
+    job_until_stage(job, 2, RN_SA_STAGE_SUM, 5 * MINUTE_MS);
+    assert_true(job_view(job).members[1].blamed);
+    assert_false(job_view(job).members[5].blamed);
     job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
     assert_int_equal(job->sums, options.rounds);
     job_free(job);

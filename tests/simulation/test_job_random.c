@@ -75,6 +75,7 @@ static struct job_options draw(uint64_t seed, uint64_t *s)
     options.evaluation = pick(&measures, 2) == 1;
     options.keep_best = options.evaluation && pick(&measures, 2) == 1;
     options.patience = options.evaluation ? pick(&measures, 4) : 0;
+    options.blind = !options.evaluation && pick(&measures, 2) == 1;
     return options;
 }
 
@@ -85,8 +86,10 @@ static void set_moods(struct job *job, uint64_t *s)
     if (members > 3 && pick(s, 5) == 0) {
         const enum job_mood mood = (enum job_mood)(1 + pick(s, 3));
         struct job_node *node = &job->nodes[pick(s, members)];
-        node->mood = mood;
-        node->start_at = mood == JOB_NEVER_THERE ? JOB_NEVER : node->start_at;
+        /* Without the maker there is no group key, and no blind job. */
+        const bool needed = job->options.blind && node->place == RN_GROUP_MAKER;
+        node->mood = needed ? JOB_REFUSES : mood;
+        node->start_at = node->mood == JOB_NEVER_THERE ? JOB_NEVER : node->start_at;
     }
     const struct rn_sa_params params = {
         .members = members, .colluding = job->options.colluding, .honest = job->options.honest};

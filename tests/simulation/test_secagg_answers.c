@@ -147,22 +147,23 @@ static void test_opened_is_kept(void **state)
     const struct rn_sa_set blamed = rn_sa_set_first(5);
     assert_true(rn_sa_set_equal(&sim->aggregator->blamed, &blamed));
     /* a tick without news looks at no share again; a secret that is rebuilt is rebuilt once */
-    struct rn_sa_revealed *dropped = &sim->aggregator->answers[0]->of[7];
+    struct rn_sa_answers *dropped = sim->aggregator->answers[0];
     for (uint32_t k = 0; k < 2; k++) { /* with them there would be t */
         struct rn_sa_answers *answers = sim->aggregator->answers[k];
-        assert_false(answers->of[7].held);
-        answers->of[7].held = true;
+        assert_false(rn_sa_set_has(&answers->members, 7));
+        rn_sa_set_add(&answers->members, 7);
+        sim->aggregator->available[7]++;
         rn_sa_set_remove(&answers->checked, 7);
     }
     sim->aggregator->secrets[1].bytes[0] ^= 1;
     const struct rn_scalar marked = sim->aggregator->secrets[1];
     sim_run(sim, 4 * TICK_MS);
-    assert_true(dropped->held);
+    assert_true(rn_sa_set_has(&dropped->members, 7));
     sim->nodes[9].silent = false;
     sim->nodes[9].silent_from = 0;
     sim_run(sim, 400000);
     assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_UNMASK_QUORUM);
-    assert_false(dropped->held);
+    assert_false(rn_sa_set_has(&dropped->members, 7));
     assert_memory_equal(&marked, &sim->aggregator->secrets[1], sizeof marked);
     sim_free(sim);
 }

@@ -72,7 +72,7 @@ static bool repeat_blame(struct sim *sim, uint32_t from, uint32_t to, struct rn_
         return true;
     }
     repeated->done = true;
-    const size_t one = rn_sa_blame_bytes(&sim->aggregator->t);
+    const size_t one = rn_sa_blame_bytes(&sim->aggregator->t, 0); /* of everybody */
     const size_t head = m.body.length - 2 * one;
     static const uint8_t orders[][3] = {{0, 0}, {1, 0}, {1, 1}};
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) forged = {0};

@@ -157,7 +157,7 @@ static void run_session(struct plot *p)
     each_face(p, late_aborts, RN_SA_LEVEL_JOINED, true);
     check_all(p);
     for (uint32_t k = 0; k < FACES; k++) {
-        rn_free(RN_TAKE(p->faces[k]));
+        free_face(RN_TAKE(p->faces[k]));
     }
     p->tally->sessions++;
 }

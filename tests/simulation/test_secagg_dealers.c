@@ -89,7 +89,7 @@ static bool deal_badly(struct sim *sim, uint32_t from, uint32_t to, struct rn_bu
     uint8_t leaves[SIM_MEMBERS * RN_HASH_BYTES];
     uint8_t root[RN_HASH_BYTES];
     struct rn_sa_shares_hashes hashes;
-    rn_sa_shares_hash(&sim->aggregator->t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_hash(&sim->aggregator->t, from, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(&sim->aggregator->t, from, &hashes, root);
     struct rn_buffer forged = {0};
     sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, root, &forged);
@@ -145,7 +145,7 @@ static bool deal_no_points(struct sim *sim, uint32_t from, uint32_t to, struct r
         struct rn_sa_shares_hashes hashes;
         rn_buffer_append(&body, m.body.data, m.body.length);
         memcpy(body.data + RN_POINT_BYTES, bad[k], RN_POINT_BYTES);
-        rn_sa_shares_hash(&sim->aggregator->t, rn_buffer_view(&body), leaves, &hashes);
+        rn_sa_shares_hash(&sim->aggregator->t, from, rn_buffer_view(&body), leaves, &hashes);
         rn_sa_shares_root(&sim->aggregator->t, from, &hashes, root);
         sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, root, &forged);
         sim_expect_refused(sim, from, to, rn_buffer_view(&forged));

@@ -206,8 +206,9 @@ static void test_reasons(void **state)
         uint32_t members, colluding, losses, honest;
         const char *reason;
     } plans[] = {
-        {2, 1, 0, 2, "2 members in the roster; it takes 3 to 128"},
-        {129, 1, 0, 2, "129 members in the roster; it takes 3 to 128"},
+        {2, 1, 0, 2, "2 members in the roster; it takes 3 to 1024"},
+        {1025, 1, 0, 2, "1025 members in the roster; it takes 3 to 1024"},
+        {1024, 341, 341, 2, "more than a message takes"},
         {5, 0, 0, 2, "colluding must be at least 1"},
         {5, 1, 0, 1, "honest must be at least 2"},
         {5, 1, 0, 0, "honest must be at least 2"},

@@ -174,7 +174,7 @@ static bool deal(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *
     struct rn_buffer forged = {0};
     rn_buffer_append(&body, m.body.data, m.body.length);
     misplace(sim, sim->options.tamper_context, &body);
-    rn_sa_shares_hash(&sim->aggregator->t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_hash(&sim->aggregator->t, from, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(&sim->aggregator->t, from, &hashes, root);
     sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, root, &forged);
     rn_buffer_clear(&sim->members[DEALER]->shares); /* it stands by what it sent */
@@ -251,7 +251,7 @@ static bool deal_lengths(struct sim *sim, uint32_t from, uint32_t to, struct rn_
         const size_t length = (size_t)((long)m.body.length + changes[k]);
         sim_sign_again(sim, &m, rn_view_of(body.data, length), NULL, m.body_hash, &forged);
         lie_bytes_refused(sim, SIM_COORDINATOR, rn_buffer_view(&forged),
-                          "not t - 1 commitments to each secret and one entry per member");
+                          "not t - 1 commitments to each secret and one entry per holder");
     }
     sim_sign_again(sim, &m, rn_view_of(body.data, 0), NULL, m.body_hash, &forged);
     sim_expect_refused(sim, from, SIM_COORDINATOR, rn_buffer_view(&forged));

@@ -190,6 +190,7 @@ static void test_second_session_closes_first(void **state)
     struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
     const struct rn_view nothing = {0};
     rn_sa_spent_join(sim->spent[0], t, nothing, nothing, &actions);
+    rn_sa_transcript_clear(t);
     rn_free(t);
     sim_run(sim, 400000);
     assert_true(sim->nodes[0].aborted);
@@ -302,7 +303,12 @@ static void test_feasible_plans(void **state)
     assert_false(feasible(10, 3, 4, 2));
     assert_true(feasible(64, 21, 21, 2));
     assert_true(feasible(128, 42, 42, 2));
-    assert_false(feasible(129, 42, 42, 2));
+    assert_true(feasible(129, 42, 42, 2)); /* complete: no ring does */
+    assert_true(feasible(129, 6, 6, 2));
+    assert_true(feasible(1024, 102, 102, 2));
+    assert_false(feasible(1025, 102, 102, 2));
+    assert_true(feasible(170, 34, 17, 2)); /* complete, and a share set just fits a message */
+    assert_false(feasible(171, 34, 17, 2));
     assert_false(feasible(4, UINT32_MAX, 1, 2));
     assert_false(feasible(4, 1, UINT32_MAX, 2));
     const struct rn_sa_params params = good_params();

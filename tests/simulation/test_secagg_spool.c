@@ -8,7 +8,7 @@
 #include "crypto/secagg/aggregator_state.h"
 #include "crypto/secagg/member_state.h"
 
-#define PLACES (SIM_MEMBERS * 64)
+#define PLACES (16 * 64)
 
 /* A spool that can misbehave. */
 struct place {

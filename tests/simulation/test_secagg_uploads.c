@@ -273,12 +273,77 @@ static void test_chunk_with_other_bytes(void **state)
     }
 }
 
+/* How often the sender's actions send its Done, and whether they ask for chunks. */
+struct answer {
+    uint32_t dones;
+    bool chunks;
+};
+
+static struct answer answer_of(const struct rn_sa_actions *actions)
+{
+    struct answer answer = {0};
+    for (size_t i = 0; i < actions->count; i++) {
+        const struct rn_sa_action *action = &actions->items[i];
+        answer.chunks |= action->kind == RN_SA_SEND_BULK;
+        answer.dones += action->kind == RN_SA_SEND && sim_parse(&action->bytes).type == RN_SA_DONE;
+    }
+    return answer;
+}
+
+static struct answer need(struct sim *sim, uint8_t bits)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    rn_sa_need_write(&sim->aggregator->t, SENDER, &bits, sim->aggregator->config.identity,
+                     &message);
+    assert_true(rn_is_ok(rn_sa_member_receive(sim->members[SENDER], rn_buffer_view(&message),
+                                              sim->now, &actions, NULL)));
+    return answer_of(&actions);
+}
+
+static struct answer wait_for_retry(struct sim *sim)
+{
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) actions = {0};
+    sim->now += sim->params.retry_ms + 1;
+    rn_sa_member_tick(sim->members[SENDER], sim->now, &actions);
+    return answer_of(&actions);
+}
+
+/* case 5. A Done that overtakes chunks on their way would have them sent again: it follows them;
+ * and it comes at once where no chunk is needed, or after a reconnect, when nobody has them. */
+static void test_done_follows_what_is_needed(void **state)
+{
+    (void)state;
+    struct sim *sim = new_sim(NULL, NULL);
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) sent = {0};
+    struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) again = {0};
+    for (uint32_t k = 0; k < 400 && sim->members[SENDER]->state != RN_SA_M_DONE; k++) {
+        sim_run(sim, TICK_MS);
+    }
+    struct answer answer = need(sim, 5);
+    assert_true(answer.chunks && answer.dones == 0);
+    assert_int_equal(wait_for_retry(sim).dones, 0);
+    assert_true(rn_is_ok(rn_sa_member_bulk_sent(sim->members[SENDER], sim->now, &sent, NULL)));
+    assert_int_equal(answer_of(&sent).dones, 1);
+    assert_int_equal(wait_for_retry(sim).dones, 1);
+    answer = need(sim, 0);
+    assert_true(!answer.chunks && answer.dones == 1);
+    assert_int_equal(need(sim, 1).dones, 0);
+    rn_sa_member_resend(sim->members[SENDER], sim->now, &again);
+    assert_int_equal(answer_of(&again).dones, 1);
+    assert_int_equal(wait_for_retry(sim).dones, 1);
+    sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gone_after_done),        cmocka_unit_test(test_gone_in_the_middle),
-        cmocka_unit_test(test_goes_on_where_it_broke), cmocka_unit_test(test_any_order_any_number),
+        cmocka_unit_test(test_gone_after_done),
+        cmocka_unit_test(test_gone_in_the_middle),
+        cmocka_unit_test(test_goes_on_where_it_broke),
+        cmocka_unit_test(test_any_order_any_number),
         cmocka_unit_test(test_chunk_with_other_bytes),
+        cmocka_unit_test(test_done_follows_what_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

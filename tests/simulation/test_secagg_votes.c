@@ -33,7 +33,6 @@ static void sign_all(struct sim *sim, struct votes *out)
         out->t[v]->joined = out->t[v]->linked = out->t[v]->survivors =
             rn_sa_set_first(sim->params.members);
         out->t[v]->n = sim->params.members;
-        out->t[v]->quorum = rn_sa_quorum(&sim->params);
         out->t[v]->level = RN_SA_LEVEL_SURVIVORS;
         memset(out->t[v]->t2, (int)v + 1, RN_HASH_BYTES);
     }
@@ -53,8 +52,10 @@ static void clear_votes(struct votes *votes)
             rn_buffer_clear(&votes->of[c][i]);
         }
     }
-    rn_free(votes->t[0]);
-    rn_free(votes->t[1]);
+    for (uint32_t v = 0; v < 2; v++) {
+        rn_sa_transcript_clear(votes->t[v]);
+        rn_free(votes->t[v]);
+    }
 }
 
 /* Do these members' votes of the kind make a certificate? */

@@ -348,3 +348,191 @@ fault kept-rows-of-another-epsilon trainer/trainer.c \
 
 fault kept-rows-of-another-padding trainer/trainer.c \
   '.pad_id = encoder->config.pad_id,' '' test_prefix_cache
+
+# ---- A vector range by range
+
+fault a-range-forgets-its-place services/round/roundvector.c \
+  'layout->delta_offset + from, to - from' 'layout->delta_offset, to - from' test_round_vector
+
+fault a-range-starts-where-its-segment-does services/round/roundvector.c \
+  'segment->offset > first ? segment->offset : first' 'segment->offset' test_round_vector
+
+fault weights-multiply-heads-too services/round/roundvector.c \
+  'memcpy(out, encoder->head + first, heads * sizeof(*out));' \
+  'for (uint64_t i = 0; i < heads; i++) { out[i] = encoder->head[first + i] * encoder->weight; }' \
+  test_round_vector
+
+fault what-is-beyond-the-end-is-read services/round/roundvector.c \
+  'count <= layout->elements - first, err, RN_E_INTERNAL' \
+  'count <= layout->elements - first + 1, err, RN_E_INTERNAL' test_round_vector
+
+fault what-is-clipped-is-not-counted crypto/quantise.c \
+  'clipped += fabs((double)values[k]) > scale;' 'clipped += 0 * (fabs((double)values[k]) > scale);' \
+  test_quantise
+
+# ---- The sparse graph
+
+fault a-tail-begins-one-lower crypto/secagg/graphtail.c \
+  'uint32_t i = marked < drawn ? marked : drawn;' \
+  'uint32_t i = (marked < drawn ? marked : drawn) - (marked > 1 && drawn > 1);' test_graphtail
+
+fault as-rare-as-asked-is-not-rare crypto/secagg/graphtail.c \
+  '    return false;
+}
+
+/* a * C(n, k) */' '    return true;
+}
+
+/* a * C(n, k) */' test_graphtail
+
+fault carries-are-lost crypto/secagg/graphtail.c \
+  'carry = (uint64_t)(sum >> 64);' 'carry = 0;' test_graphtail
+
+fault times-is-left-out crypto/secagg/graphtail.c \
+  'multiply(a, rarity.times);' 'multiply(a, 1);' test_graphtail
+
+fault an-odd-bit-is-left-out crypto/secagg/graphtail.c \
+  'rarity.bits - rarity.bits / 2' 'rarity.bits / 2' test_graphtail
+
+fault one-seed-instead-of-16 crypto/secagg/graph.c \
+  'RN_SA_GRAPH_SECURITY_BITS + 4' 'RN_SA_GRAPH_SECURITY_BITS' test_graph
+
+fault one-arc-instead-of-all crypto/secagg/graph.c \
+  'RN_SA_GRAPH_SECURITY_BITS + 4, members}' 'RN_SA_GRAPH_SECURITY_BITS + 4, 1}' test_graph
+
+fault a-threshold-one-lower crypto/secagg/graph.c \
+  'degree / 2 + 2 + corrupt;' 'degree / 2 + 1 + corrupt;' test_graph
+
+fault arcs-of-the-whole-degree crypto/secagg/graph.c \
+  'rn_sa_tail_quantile(members, colluding, degree / 2, rarity)' \
+  'rn_sa_tail_quantile(members, colluding, degree, rarity)' test_graph
+
+fault the-own-share-of-a-lost-member-counts crypto/secagg/graph.c \
+  '<= degree - threshold;' '<= degree + 1 - threshold;' test_graph
+
+fault the-member-itself-may-be-among-its-neighbours crypto/secagg/graph.c \
+  'rn_sa_tail_quantile(members - 1, losses' 'rn_sa_tail_quantile(members, losses' test_graph
+
+fault a-threshold-above-the-degree crypto/secagg/graph.c \
+  'return threshold <= degree &&' 'return' test_graph
+
+fault a-degree-of-more-than-half crypto/secagg/graph.c \
+  'degree <= members / 2; degree += 2' 'degree < members; degree += 2' test_graph
+
+fault odd-degrees crypto/secagg/graph.c \
+  'degree = 2; degree <= members / 2; degree += 2' 'degree = 2; degree <= members / 2; degree++' \
+  test_graph
+
+fault a-sparse-graph-of-128 crypto/secagg/graph.c \
+  'members > RN_SA_GRAPH_COMPLETE_MAX' 'members >= RN_SA_GRAPH_COMPLETE_MAX' test_graph
+
+fault the-ring-is-cut crypto/secagg/graph.c \
+  '(apart < other_way ? apart : other_way)' 'apart' test_graph
+
+fault one-neighbour-more-on-either-side crypto/secagg/graph.c \
+  '<= graph->sizes.degree / 2;' '<= graph->sizes.degree / 2 + 1;' test_graph_opens
+
+fault neighbours-by-place crypto/secagg/graph.c \
+  'graph->position[permutation[p]] = p;' 'graph->position[p] = p;' test_graph
+
+fault a-position-twice crypto/secagg/graph.c \
+  'permutation[p] >= members || seated[permutation[p]]' 'permutation[p] >= members' test_graph
+
+# ---- The epoch
+
+fault a-seventeenth-attempt crypto/secagg/epoch.c \
+  'attempt <= RN_SA_EPOCH_ATTEMPTS_MAX, err' 'attempt <= RN_SA_EPOCH_ATTEMPTS_MAX + 1, err' \
+  test_epoch
+
+fault attempts-from-zero crypto/secagg/epoch.c \
+  'attempt >= 1 && attempt' 'attempt' test_epoch
+
+fault one-contribution-for-all-attempts crypto/secagg/epoch.c \
+  '    rn_identity_sign(identity, TAG_SECRET,' \
+  '    memset(message + 64, 0, 4); rn_identity_sign(identity, TAG_SECRET,' test_epoch
+
+fault a-commitment-that-another-can-open crypto/secagg/epoch.c \
+  '    rn_write_u32(&w, place);' '    rn_write_u32(&w, 0 * place);' test_epoch_faces
+
+fault commitments-are-not-verified crypto/secagg/epoch.c \
+  'return rn_identity_verify(&context->keys[out->place], TAG_COMMIT,' \
+  'return rn_ok(); return rn_identity_verify(&context->keys[out->place], TAG_COMMIT,' test_epoch
+
+fault a-second-set-of-one-attempt crypto/secagg/epoch.c \
+  'memcmp(set->hash, revealed->set_hash, RN_HASH_BYTES) == 0);' 'true);' test_epoch_faces
+
+fault earlier-attempts-are-revealed-again crypto/secagg/epoch.c \
+  'set->attempt > revealed->attempt' 'set->attempt != revealed->attempt' test_epoch_faces
+
+fault the-attempt-is-not-remembered crypto/secagg/epoch.c \
+  'revealed->attempt = set->attempt;' '' test_epoch_faces
+
+fault a-reveal-counts-under-every-set crypto/secagg/epoch.c \
+  'rn_write_bytes(&w, set->hash, RN_HASH_BYTES);' \
+  'rn_write_bytes(&w, set->commitments[0], RN_HASH_BYTES);' test_epoch_faces
+
+fault reveals-are-not-held-against-commitments crypto/secagg/epoch.c \
+  'RN_ENSURE(is_committed(context, set, out->place, out->value), err' 'RN_ENSURE(true, err' \
+  test_epoch_faces
+
+fault another-commitment-under-the-own-name crypto/secagg/epoch.c \
+  'RN_ENSURE(is_committed(context, set, place, contribution.bytes), err' 'RN_ENSURE(true, err' \
+  test_epoch_faces
+
+fault the-last-position-never-moves crypto/secagg/epoch.c \
+  '(uint64_t)p + 1)' '(uint64_t)p)' test_epoch
+
+fault a-set-below-the-floor crypto/secagg/epochset.c \
+  'RN_ENSURE(out->count >= context->least && out' 'RN_ENSURE(out' test_epoch
+
+fault a-member-twice-in-a-set crypto/secagg/epochset.c \
+  'RN_ENSURE(entry.place >= least, err' 'RN_ENSURE(entry.place + 1 >= least, err' test_epoch
+
+fault bytes-after-a-set crypto/secagg/epochset.c \
+  'rn_reader_left(r) == (size_t)out->count' 'rn_reader_left(r) >= (size_t)out->count' test_epoch
+
+fault a-set-of-another-plan crypto/secagg/epochset.c \
+  'memcmp(plan, context->plan_hash, sizeof plan) == 0' 'true' test_epoch
+
+fault a-missing-reveal-is-passed-over crypto/secagg/epochset.c \
+  'RN_ENSURE(entries[place].length > 0, err' 'RN_ENSURE(true, err' test_epoch_faces
+
+fault reveals-in-any-order crypto/secagg/epochset.c \
+  'RN_ENSURE(entry.place == set->places[k], err' 'RN_ENSURE(true, err' test_epoch
+
+fault a-contribution-is-left-out-of-the-seed crypto/secagg/epochset.c \
+  'rn_sha256_update(&hash, entry.value, sizeof entry.value);' \
+  'if (k > 0) { rn_sha256_update(&hash, entry.value, sizeof entry.value); }' test_epoch
+
+# ---- Blind plans
+
+fault group-keys-are-not-signed policy/signature.c \
+  'out.length = sizeof out.bytes;' 'out.length = 32;' test_groupsign
+
+fault blind-signatures-without-keys policy/signature.c \
+  'RN_ENSURE(has_group(entry) == wanted, err, RN_E_PEER_AUTH,' \
+  'RN_ENSURE(has_group(entry) || wanted || true, err, RN_E_PEER_AUTH,' test_groupsign
+
+fault the-second-document-replaces-the-first policy/signature.c \
+  'RN_ENSURE(into->document_bytes == 0 ||' 'RN_ENSURE(true || into->document_bytes == 0 ||' \
+  test_groupsign
+
+fault documents-without-all-keys policy/groupsign.c \
+  'return signatures->blind && found == roster->count;' \
+  'return signatures->blind && found + 1 >= roster->count;' test_groupsign
+
+fault the-commitment-is-not-checked crypto/groupkey.c \
+  'if (memcmp(commitment, head.commitment, RN_HASH_BYTES) != 0) {' 'if (false) {' test_groupkey
+
+fault the-makers-signature-is-not-checked crypto/groupkey.c \
+  'RN_ENSURE(rn_is_ok(rn_identity_verify(&roster->members[RN_GROUP_MAKER].key, SIGN_TAG,
+                                          rn_view_of(document.data, signed_bytes),
+                                          document.data + signed_bytes, NULL)),' \
+  'RN_ENSURE(signed_bytes > 0,' test_groupkey
+
+fault group-keys-do-not-follow-the-plan crypto/groupkey.c \
+  'rn_identity_derive(identity, rn_view_of(plan_hash, RN_HASH_BYTES), "group member", out_secret);' \
+  'rn_identity_derive(identity, rn_view_of("", 0), "group member", out_secret);' test_groupkey
+
+fault all-members-have-one-stream crypto/maskkey.c \
+  '"blind", &index, 1, out_key);' '"blind", &index, 0, out_key);' test_groupkey

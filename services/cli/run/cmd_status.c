@@ -65,6 +65,9 @@ static const char *state_of(const json_t *member)
     if (is_true(member, "stranded")) {
         return "stranded: what it misses is not kept any more";
     }
+    if (is_true(member, "blamed")) {
+        return "BLAMED: it signed a false share; left out of this job, only follows";
+    }
     if (is_true(member, "waits")) {
         return "waits for signatures of the plan";
     }
@@ -267,7 +270,8 @@ static void print_text(const json_t *status)
         print_missing(members, strcmp(text_of(status, "stage"), "gather") == 0);
         print_unsigned(members);
     }
-    printf("adapter     %s\n", text_of(status, "adapter"));
+    printf("adapter     %s%s\n", text_of(status, "adapter"),
+           is_true(status, "blind") ? " (blind: members hold the adapter)" : "");
     print_certificate(json_object_get(status, "certificate"));
     if (members != NULL) {
         print_members(members);

@@ -230,8 +230,7 @@ static rn_result signatures_check(struct rn_doctor *doctor, struct rn_plan_signe
 {
     const struct rn_setup *setup = doctor->setup;
     RN_TRY(rn_setup_load_signatures(doctor->setup, err));
-    RN_TRY(
-        rn_signatures_verify(&setup->signatures, setup->plan.hash, &setup->roster, signers, err));
+    RN_TRY(rn_signatures_verify(&setup->signatures, &setup->plan, &setup->roster, signers, err));
     RN_ENSURE(signers->coordinator, err, RN_E_CONFIG,
               "the coordinator has not signed the plan (rondo plan sign)");
     const int self = rn_roster_find_name(&setup->roster, setup->site.name);

@@ -250,7 +250,9 @@ static void show_end(struct rn_runview *view, const struct rn_job_event *event)
     }
     show_best(view, event);
     if (event->path == NULL) {
-        rn_progress_line(&view->progress, "no adapter was published");
+        rn_progress_line(&view->progress, event->blind && event->summed > 0
+                                              ? "blind: members hold the adapter"
+                                              : "no adapter was published");
     } else {
         (void)rn_text_format(line, sizeof(line), "adapter: %s", event->path);
         rn_progress_line(&view->progress, line);

@@ -71,8 +71,8 @@ static rn_result load_directory(struct plan_job *job, const char *path, struct r
     RN_TRY(rn_plan_parties_check(setup, identity, err));
     job->view.roster = &setup->roster;
     job->view.members = setup->roster.count;
-    RN_TRY(rn_signatures_verify(&setup->signatures, setup->plan.hash, &setup->roster, &job->signers,
-                                err));
+    RN_TRY(
+        rn_signatures_verify(&setup->signatures, &setup->plan, &setup->roster, &job->signers, err));
     job->view.signers = &job->signers;
     return rn_ok();
 }

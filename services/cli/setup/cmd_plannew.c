@@ -185,6 +185,7 @@ const struct rn_command_def rn_cmd_plan_new = {
     .examples = "  rondo plan new consortium --out longer.yaml --plan consortium/plan.yaml \\\n"
                 "      --name longer --rounds 40\n"
                 "  rondo plan new --out plan.yaml --federation clinics --model encoder \\\n"
-                "      --labels negative,positive",
+                "      --labels negative,positive\n"
+                "  rondo plan new consortium --out blind.yaml --coordinator blind",
     .run = run,
 };

@@ -72,7 +72,7 @@ static rn_result plan_put(struct proposal *proposal, bool changed, struct rn_err
     RN_TRY(rn_setup_write(setup->directory, "plan.yaml", rn_buffer_view(&setup->plan_bytes), 0644,
                           err));
     if (changed) {
-        rn_signatures_init(&setup->signatures, setup->plan.hash);
+        rn_signatures_init(&setup->signatures, &setup->plan);
     }
     return plan_finish(setup, err);
 }

@@ -197,7 +197,7 @@ rn_result rn_enrol_rebind(struct rn_setup *setup, struct rn_error *err)
     } else {
         RN_TRY(fresh);
     }
-    rn_signatures_init(&setup->signatures, setup->plan.hash);
+    rn_signatures_init(&setup->signatures, &setup->plan);
     return rn_ok();
 }
 
@@ -248,7 +248,7 @@ rn_result rn_enrol_finish(struct rn_setup *setup, struct rn_error *err)
                                setup->directory);
     }
     RN_TRY(rn_setup_identity(setup->directory, &identity, err));
-    RN_TRY(rn_signatures_add(&setup->signatures, identity, err));
+    RN_TRY(rn_signatures_add(&setup->signatures, &setup->plan, identity, err));
     RN_TRY(rn_signatures_write(&setup->signatures, &setup->roster, &text, err));
     RN_TRY(rn_job_switch(setup->directory, &setup->site, setup->plan.hash, path, err));
     RN_TRY(rn_setup_write(setup->directory, "plan.yaml.sigs", rn_buffer_view(&text), 0644, err));

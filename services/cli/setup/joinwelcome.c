@@ -117,14 +117,14 @@ static rn_result signatures_take(const struct rn_join_job *job, struct rn_setup 
     struct rn_plan_signers signers;
     RN_TRY(rn_signatures_parse(rn_bundle_file(&job->bundle, RN_WELCOME_SIGNATURES), job->source,
                                fresh, err));
-    RN_TRY(rn_signatures_verify(fresh, setup->plan.hash, &setup->roster, &signers, err));
+    RN_TRY(rn_signatures_verify(fresh, &setup->plan, &setup->roster, &signers, err));
     RN_ENSURE(signers.coordinator, err, RN_E_PEER_AUTH,
               "%s: the coordinator has not signed the plan", job->source);
     struct rn_plan_signatures *held = &setup->signatures;
     const bool merged =
         memcmp(held->plan_hash, fresh->plan_hash, sizeof held->plan_hash) == 0 &&
         rn_is_ok(rn_signatures_merge(held, fresh, NULL)) &&
-        rn_is_ok(rn_signatures_verify(held, setup->plan.hash, &setup->roster, &signers, NULL));
+        rn_is_ok(rn_signatures_verify(held, &setup->plan, &setup->roster, &signers, NULL));
     if (!merged) {
         *held = *fresh;
     }

@@ -53,6 +53,25 @@ static void print_cohort(const struct rn_plan_view *view, FILE *out)
                   n->value_bits, n->sum_bits, n->headroom);
 }
 
+/* Who sees what, and what has to be there before round 1. */
+static void print_blind(const struct rn_plan_view *view, FILE *out)
+{
+    if (!rn_plan_is_blind(view->plan)) {
+        return;
+    }
+    (void)fprintf(out,
+                  "  blind           members alone see sums and the adapter, and publish it; the "
+                  "coordinator\n"
+                  "                  learns hashes, sizes and who took part\n");
+    if (view->roster != NULL) {
+        const bool there = view->signers != NULL && view->signers->group;
+        (void)fprintf(out, "  group key       %s %s\n",
+                      there ? "is here, made by"
+                            : "not here yet: all members have to sign, then it is made by",
+                      view->roster->members[RN_GROUP_MAKER].name);
+    }
+}
+
 static void print_cost(const struct rn_plan_view *view, FILE *out)
 {
     if (!view->has_cost) {
@@ -115,6 +134,7 @@ void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *
     (void)fprintf(out, "  longest attempt %" PRIu64 " s\n",
                   rn_plan_attempt_seconds(plan, view->members, view->cost.bytes_max));
     print_signers(view, out);
+    print_blind(view, out);
     print_roster(view, all_fields, out);
     if (view->policy != NULL) {
         (void)fprintf(out, "  policy          %s%s%s\n", view->policy,
@@ -163,8 +183,8 @@ static json_t *signers_json(const struct rn_plan_view *view)
             (void)json_array_append_new(names, json_string(view->roster->members[i].name));
         }
     }
-    return json_pack("{s:b, s:o}", "coordinator", view->signers->coordinator ? 1 : 0, "members",
-                     names);
+    return json_pack("{s:b, s:o, s:b}", "coordinator", view->signers->coordinator ? 1 : 0,
+                     "members", names, "group_key", view->signers->group ? 1 : 0);
 }
 
 static json_t *entry_json(const struct rn_field *field, const void *data, uint32_t at)

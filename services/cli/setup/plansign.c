@@ -138,7 +138,7 @@ static rn_result signatures_take(struct rn_setup *setup, const char *file, struc
         result = same_plan_check(setup, other, file, err);
     }
     if (rn_is_ok(result)) {
-        result = rn_signatures_verify(other, setup->plan.hash, &setup->roster, &signers, err);
+        result = rn_signatures_verify(other, &setup->plan, &setup->roster, &signers, err);
         if (!rn_is_ok(result)) {
             result = rn_fail_context(err, result, "%s", file);
         }
@@ -156,8 +156,8 @@ static rn_result own_signature_write(const struct rn_setup *setup,
     char file[RN_NAME_MAX + 16];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     struct rn_plan_signatures *own = rn_alloc(1, sizeof *own);
-    rn_signatures_init(own, setup->plan.hash);
-    rn_result result = rn_signatures_add(own, identity, err);
+    rn_signatures_init(own, &setup->plan);
+    rn_result result = rn_signatures_add(own, &setup->plan, identity, err);
     if (rn_is_ok(result)) {
         result = rn_signatures_write(own, &setup->roster, &text, err);
     }
@@ -181,9 +181,9 @@ rn_result rn_plan_sign(struct rn_setup *setup, const char *const *files, size_t 
     for (size_t i = 0; i < count; i++) {
         RN_TRY(signatures_take(setup, files[i], err));
     }
-    RN_TRY(rn_signatures_add(&setup->signatures, identity, err));
-    RN_TRY(rn_signatures_verify(&setup->signatures, setup->plan.hash, &setup->roster, out_signers,
-                                err));
+    RN_TRY(rn_signatures_add(&setup->signatures, &setup->plan, identity, err));
+    RN_TRY(
+        rn_signatures_verify(&setup->signatures, &setup->plan, &setup->roster, out_signers, err));
     if (coordinator) {
         return rn_enrol_finish(setup, err); /* the welcomes carry the signatures too */
     }

@@ -155,7 +155,7 @@ rn_result rn_setup_load_signatures(struct rn_setup *setup, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    rn_signatures_init(&setup->signatures, setup->plan.hash);
+    rn_signatures_init(&setup->signatures, &setup->plan);
     RN_TRY(rn_path_join(path, setup->directory, "plan.yaml.sigs", err));
     if (!rn_file_exists(path)) {
         return rn_ok();
@@ -163,7 +163,7 @@ rn_result rn_setup_load_signatures(struct rn_setup *setup, struct rn_error *err)
     RN_TRY(rn_file_read(path, RN_SIGNATURES_BYTES_MAX, &text, err));
     RN_TRY(rn_signatures_parse(rn_buffer_view(&text), path, &setup->signatures, err));
     if (memcmp(setup->signatures.plan_hash, setup->plan.hash, 32) != 0) {
-        rn_signatures_init(&setup->signatures, setup->plan.hash);
+        rn_signatures_init(&setup->signatures, &setup->plan);
     }
     return rn_ok();
 }

@@ -2,10 +2,10 @@
 """Offer to Ack set: who is in the session, and whose secrets are held by whom."""
 from .primitives import (H, committed, decode, encode, equal, hkdf, of_generator, scalar_of, u32, x25519,
                          x25519_public, xchacha_open)
-from .recording import ENVELOPE, Reader, need, set_bytes
+from .recording import ENVELOPE, SET, Reader, need, set_bytes
 
 READY, SHARES, ACK = 2, 4, 6
-READY_BYTES, ACK_BYTES, SEALED = ENVELOPE + 96, ENVELOPE + 48, 120
+READY_BYTES, ACK_BYTES, SEALED = ENVELOPE + 96, ENVELOPE + SET + 32, 120
 S, B = 1, 2  # kinds of secrets
 
 
@@ -62,13 +62,18 @@ def ready_set(session, m):
 
 # Shares
 
+def holders_of(session, dealer):
+    """Those of T0 who get a share of its secrets."""
+    return [j for j in session.joined if j in session.numbers.circles[dealer]]
+
+
 def shares_root(session, dealer, halves, leaves):
-    return H("shares root", session.t0, u32(dealer, len(session.joined)), H("coefficients", halves[0]),
+    return H("shares root", session.t0, u32(dealer, len(leaves)), H("coefficients", halves[0]),
              H("coefficients", halves[1]), H("entries", *leaves))
 
 
 def read_commitments(session, r):
-    half = 32 * (session.numbers.quorum - 1)
+    half = 32 * (session.numbers.threshold - 1)
     return r.take(half), r.take(half)
 
 
@@ -81,7 +86,7 @@ def shares(session, m):
     need(m.sender in session.joined, "T0", "its sender is not of the session")
     r = Reader(m.body)
     halves = read_commitments(session, r)
-    entries = {j: r.take(SEALED) for j in session.joined}
+    entries = {j: r.take(SEALED) for j in holders_of(session, m.sender)}
     r.end()
     leaves = [H("leaf", u32(j), sealed) for j, sealed in entries.items()]
     need(shares_root(session, m.sender, halves, leaves) == m.body_hash, "shares root", "commitments or entries differ")
@@ -91,7 +96,7 @@ def shares(session, m):
     need(entries[m.sender] == bytes(SEALED), "own entry", "it is not zero")
     session.shares[m.sender] = m.envelope, halves, entries
     if session.secrets:
-        for holder in session.joined:
+        for holder in entries:
             if holder != m.sender:
                 open_entry(session, m.sender, holder)
 
@@ -128,14 +133,15 @@ def share_set(session, m):
     r, shown = Reader(m.body), {}
     for _ in range(r.u32()):
         dealer = session.nested(r.take(ENVELOPE), SHARES, session.t0, with_body=False)
-        need(dealer.sender > max(shown, default=-1) and dealer.sender in session.joined, "order",
-             "dealers repeat, are out of order or not of T0")
+        need(dealer.sender > max(shown, default=-1) and dealer.sender in holders_of(session, m.recipient), "order",
+             "dealers repeat, are out of order, not of T0 or no neighbours")
         halves = read_commitments(session, r)
-        leaves = [r.hash() for _ in session.joined]
+        holders = holders_of(session, dealer.sender)
+        leaves = [r.hash() for _ in holders]
         sealed = r.take(SEALED)
         need(shares_root(session, dealer.sender, halves, leaves) == dealer.body_hash, "shares root",
              f"commitments or leaves of member {dealer.sender} differ")
-        need(leaves[session.joined.index(m.recipient)] == H("leaf", u32(m.recipient), sealed), "leaf",
+        need(leaves[holders.index(m.recipient)] == H("leaf", u32(m.recipient), sealed), "leaf",
              f"another entry of member {dealer.sender}")
         shown[dealer.sender] = dealer.envelope
         session.counts["roots of shares"] += 1
@@ -181,11 +187,12 @@ def ack_set(session, m):
     acks = session.nested_list(r, ACK, session.t0, ACK_BYTES)
     r.end()
     need({a.sender for a in acks} <= set(session.joined), "T0", "an Ack of one that is not of the session")
-    valid = {a.sender: read_ack(session, a, shown) for a in acks}
     numbers = session.numbers
-    session.holders = {i: {j for j in valid if i in valid[j]} for i in shown}
-    session.linked = [i for i in sorted(shown) if i in valid and len(session.holders[i]) >= numbers.quorum
-                      and len(valid) - len(session.holders[i]) <= numbers.colluding]
+    valid = {a.sender: read_ack(session, a, {i: shown[i] for i in shown if i in numbers.circles[a.sender]}) for a in acks}
+    asked = {i: numbers.circles[i] & set(valid) for i in shown}
+    session.holders = {i: {j for j in asked[i] if i in valid[j]} for i in shown}
+    session.linked = [i for i in sorted(shown) if i in valid and len(session.holders[i]) >= numbers.threshold
+                      and len(asked[i]) - len(session.holders[i]) <= numbers.colluding]
     need(len(session.linked) >= numbers.floor, "floor", f"{len(session.linked)} members in U2")
     session.t1 = H("T1", session.t0, set_bytes(session.linked), m.body)
     session.under(m, session.t1, "T1")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from .primitives import H, signed_by, tagged_hash, u32, u64
 
-VERSION = 3
+VERSION = 4
 COORDINATOR, EVERYONE = 0xFFFFFFFE, 0xFFFFFFFF
-HEADER, ENVELOPE = 128, 192
+HEADER, ENVELOPE, SET = 128, 192, 128
 TAG = "rondo/v1 secagg message"
 MAGIC = b"RNSAREC1"
 HEAD = 16
@@ -88,15 +88,15 @@ class Reader:
         return self.take(32)
 
     def set(self):
-        number = int.from_bytes(self.take(16), "little")
-        return {i for i in range(128) if number >> i & 1}
+        number = int.from_bytes(self.take(SET), "little")
+        return {i for i in range(8 * SET) if number >> i & 1}
 
     def end(self):
         need(self.at == len(self.data), "length", "bytes follow the body")
 
 
 def set_bytes(members):
-    return sum(1 << i for i in members).to_bytes(16, "little")
+    return sum(1 << i for i in members).to_bytes(SET, "little")
 
 
 # The files

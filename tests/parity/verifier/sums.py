@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Uploads, what unmasks them, and the sum."""
-from .joining import B, S, on_polynomial
+from .joining import B, S, holders_of, on_polynomial
 from .plannumbers import CANARIES
 from .primitives import H, agree, encode, hkdf, interpolate, mask_lanes, of_generator, scalar_of, u32, u64, unpack
 from .recording import COORDINATOR, ENVELOPE, Reader, need
@@ -62,6 +62,10 @@ def pair_key(session, i, j, s_i):
     return hkdf(shared, session.sid, b"mask" + u32(min(i, j), max(i, j)) + session.t1)
 
 
+def blind_key(session, member):
+    return hkdf(bytes.fromhex(session.secrets["group"]), session.sid, b"blind" + u32(member) + session.t1)
+
+
 def stream(session, key, number):
     numbers = session.numbers
     count = numbers.chunk_count(number) + CANARIES
@@ -86,10 +90,19 @@ def masked(session, i, number):
     total = combine(session, vector_chunk(session, i, number), 1,
                     stream(session, self_key(session, i, session.secret(i, "b")), number))
     for j in session.linked:
-        if j != i:
+        if j != i and j in session.numbers.circles[i]:
             key = pair_key(session, i, j, session.secret(i, "s"))
             total = combine(session, total, 1 if i < j else -1, stream(session, key, number))
+    if session.numbers.blind:
+        total = combine(session, total, 1, stream(session, blind_key(session, i), number))
     return total
+
+
+def unblinded(session, number, lanes):
+    """What members make of a chunk of a blind session's sum."""
+    for i in session.survivors:
+        lanes = combine(session, lanes, -1, stream(session, blind_key(session, i), number))
+    return lanes
 
 
 def replay(session, number):
@@ -99,7 +112,7 @@ def replay(session, number):
         total = combine(session, total, 1, session.uploads[i, number][1])
         total = combine(session, total, -1, stream(session, self_key(session, i, session.opened[i]), number))
     for lost in set(session.linked) - session.survivors:
-        for i in session.survivors:
+        for i in session.survivors & session.numbers.circles[lost]:
             key = pair_key(session, lost, i, session.opened[lost])
             total = combine(session, total, -1 if i < lost else 1, stream(session, key, number))
     return total
@@ -111,11 +124,17 @@ def kind_due(session, member):
     return B if member in session.survivors else S
 
 
+def owed_by(session, holder):
+    """Members of U2 whose shares it may hold."""
+    return [i for i in session.linked if i in session.numbers.circles[holder]]
+
+
 def read_reveal(session, m):
     """{member: share}; kinds as U3 and the sender's Ack dictate."""
     r, shares = Reader(m.body), {}
-    need(r.u32() == len(session.linked), "reveal", "not one entry for each member of U2")
-    for i in session.linked:
+    owed = owed_by(session, m.sender)
+    need(r.u32() == len(owed), "reveal", "not one entry for each member of U2 in its circle")
+    for i in owed:
         place, kind, share = r.u32(), r.u32(), r.hash()
         holds = m.sender in session.holders[i]
         need(place == i and kind == (kind_due(session, i) if holds else NONE), "reveal",
@@ -159,10 +178,10 @@ def result(session, m):
 
 
 def check_opened(session, member, secret):
-    scalar, quorum = scalar_of(secret), session.numbers.quorum
+    scalar, threshold = scalar_of(secret), session.numbers.threshold
     need(scalar and encode(of_generator(scalar)) == session.readys[member][kind_due(session, member)],
          "opened secret", f"it is not the one that member {member} published")
-    shares = dict(list(session.revealed.get(member, {}).items())[:quorum])
+    shares = dict(list(session.revealed.get(member, {}).items())[:threshold])
     need(interpolate(shares) == scalar, "revealed shares", f"t shares of member {member} do not give it")
     session.counts["secrets opened"] += 1
 
@@ -170,14 +189,16 @@ def check_opened(session, member, secret):
 def proof_of_blame(session, r):
     """The holder that it proves wrong."""
     dealer = r.u32()
-    message = session.nested(r.take(ENVELOPE + 4 + 40 * len(session.linked)), REVEAL, session.t2)
+    sender = int.from_bytes(r.data[r.at + 52:r.at + 56], "little")
+    need(sender in session.survivors, "blame: debt", f"member {sender} is no survivor")
+    message = session.nested(r.take(ENVELOPE + 4 + 40 * len(owed_by(session, sender))), REVEAL, session.t2)
     holder = message.sender
     need(dealer in session.linked and holder in session.survivors and holder in session.holders[dealer],
          "blame: debt", f"member {holder} owed no share of member {dealer}")
     kind = kind_due(session, dealer)
-    half, other, entries = r.take(32 * (session.numbers.quorum - 1)), r.hash(), r.hash()
+    half, other, entries = r.take(32 * (session.numbers.threshold - 1)), r.hash(), r.hash()
     hashes = (H("coefficients", half), other) if kind == S else (other, H("coefficients", half))
-    root = H("shares root", session.t0, u32(dealer, len(session.joined)), *hashes, entries)
+    root = H("shares root", session.t0, u32(dealer, len(holders_of(session, dealer))), *hashes, entries)
     envelope = session.shares[dealer][0]
     need(root == envelope[96:128], "blame: commitments", f"these are not the commitments that member {dealer} signed")
     share = read_reveal(session, message)[dealer]
@@ -194,8 +215,11 @@ def sum_chunk(session, m):
     numbers = session.numbers
     number, leaf, lanes = read_chunk(session, m, session.t2)
     count = numbers.chunk_count(number)
-    need(all(lane <= len(session.survivors) * numbers.value_max for lane in lanes[:count]), "range", "an element is out of it")
-    need(not any(lanes[count:]), "canary", "it is not 0")
+    if not numbers.blind or session.secrets:  # of a blind session only its members can tell
+        plain = unblinded(session, number, lanes) if numbers.blind else lanes
+        need(all(lane <= len(session.survivors) * numbers.value_max for lane in plain[:count]), "range",
+             "an element is out of it")
+        need(not any(plain[count:]), "canary", "it is not 0")
     for e, (announced, recomputed) in enumerate(zip(lanes, session.sum[number])):
         need(announced == recomputed, "sum", f"element {number * numbers.chunk_elements + e} is {announced} "
              f"and not {recomputed}")
@@ -210,7 +234,8 @@ def sum_chunk(session, m):
 def compare_with_vectors(session):
     for number in range(session.numbers.chunks) if session.secrets else ():
         total = [sum(lanes) for lanes in zip(*(vector_chunk(session, i, number) for i in session.survivors))]
-        need(total == session.sum[number], "sum", f"chunk {number} is not the sum of the vectors")
+        announced = session.sum[number]
+        need(total == (unblinded(session, number, announced) if session.numbers.blind else announced), "sum", f"chunk {number} is not the sum of the vectors")
         session.counts["elements of the sum from vectors"] += len(total) - CANARIES
 
 

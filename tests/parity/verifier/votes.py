@@ -47,7 +47,7 @@ def survivors(session, m):
     need(members <= set(session.linked), "U2", "a survivor may not upload")
     need(len(members) >= numbers.floor, "floor", f"{len(members)} members in U3")
     for i in session.linked:
-        need(len(session.holders[i] & members) >= numbers.quorum, "holders", f"too few of member {i}'s shares")
+        need(len(session.holders[i] & members) >= numbers.threshold, "holders", f"too few of member {i}'s shares")
     for d in dones:
         check_upload(session, d.sender, read_done(session, d.body))
     session.survivors = members

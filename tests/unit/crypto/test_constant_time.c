@@ -182,6 +182,7 @@ static void update(void)
     uint8_t packed[sizeof(lanes)];
     uint64_t clipped = 0;
     HIDE(values);
+    assert_ok(rn_quantise_look(&quantiser, values, 5, RN_ARRAY_LENGTH(values), &clipped, NULL));
     assert_ok(rn_quantise_u64(&quantiser, &key, values, 5, RN_ARRAY_LENGTH(values), lanes, &clipped,
                               NULL));
     assert_ok(rn_mask_add_u64(lanes, 3, RN_ARRAY_LENGTH(lanes), &key, 1, NULL));

@@ -108,6 +108,10 @@ static void neighbours_only(void **state)
         assert_true(fabs(u - fmax(-32767.0, fmin(32767.0, y))) < 1.0);
     }
     assert_true(clipped == beyond);
+    uint64_t looked = 5; /* the same count, of every kind of range */
+    assert_ok(rn_quantise_look(&q16, values, 0, 1001, &looked, NULL));
+    assert_ok(rn_quantise_look(&q16, values + 1001, 1001, 3095, &looked, NULL));
+    assert_true(looked == beyond);
     assert_true(clipped > 5);
 }
 
@@ -263,6 +267,8 @@ static void not_finite_is_refused(void **state)
             char index[32];
             values[place] = bad[k];
             assert_code(rn_quantise_u32(&q16, &key, values, 1000, 700, out, &clipped, &err),
+                        RN_E_ROUND_NUMERIC);
+            assert_code(rn_quantise_look(&q16, values, 1000, 700, &clipped, NULL),
                         RN_E_ROUND_NUMERIC);
             (void)rn_text_format(index, sizeof(index), "element %zu ", 1000 + place);
             assert_non_null(strstr(err.text, index));

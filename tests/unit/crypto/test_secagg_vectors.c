@@ -140,7 +140,6 @@ static int set_up(void **state)
     rn_sa_transcript_init(&v->t, &v->params, &context);
     rn_sa_transcript_start(&v->t, nonce);
     v->t.n = MEMBERS;
-    v->t.quorum = rn_sa_quorum(&v->params);
     v->t.joined = rn_sa_set_first(MEMBERS);
     v->t.linked = rn_sa_set_first(3);
     chain(v->t.t0, "rondo/v1 secagg T0", v->t.session, NULL, "ready set");
@@ -158,6 +157,7 @@ static int tear_down(void **state)
         rn_identity_free(v->identities[i]);
     }
     rn_buffer_clear(&v->document);
+    rn_sa_transcript_clear(&v->t);
     rn_free(v);
     return 0;
 }
@@ -184,6 +184,30 @@ static void test_transcript(void **state)
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) vote = {0};
     rn_sa_vote_write(&v->t, 2, RN_SA_VOTE_SURVIVORS, v->identities[2], &vote);
     compare(v, "vote of 2 for T2", vote.data, vote.length);
+}
+
+/* The same session if its job were blind, and member 0's stream in the open one. */
+static void test_blind(void **state)
+{
+    struct vectors *v = *state;
+    struct rn_sa_context context = v->t.context;
+    struct rn_secret32 group;
+    struct rn_secret32 key;
+    uint8_t hash[RN_HASH_BYTES];
+    uint8_t nonce[32];
+    struct rn_mask_context keys;
+    memcpy(keys.session, v->t.session, RN_HASH_BYTES);
+    memcpy(keys.transcript, v->t.t1, RN_HASH_BYTES);
+    memset(nonce, 6, sizeof nonce);
+    memset(group.bytes, 7, sizeof group.bytes);
+    context.blind = true;
+    memset(context.group_hash, 8, sizeof context.group_hash);
+    rn_mask_key_blind(&keys, &group, 0, &key);
+    compare(v, "blind(0)", key.bytes, sizeof key.bytes);
+    rn_sa_params_hash(hash, &v->params, &context);
+    compare(v, "params hash of a blind job", hash, sizeof hash);
+    rn_sa_session_id(hash, &v->params, &context, v->t.roster_hash, nonce);
+    compare(v, "its session id", hash, sizeof hash);
 }
 
 /* Shares of member 0: 2 + 7x + 11x^2 and 102 + 13x + 17x^2. */
@@ -238,7 +262,7 @@ static void test_shares(void **state)
     uint8_t leaves[MEMBERS * RN_HASH_BYTES];
     uint8_t root[RN_HASH_BYTES];
     struct rn_sa_shares_hashes hashes;
-    rn_sa_shares_hash(&v->t, rn_buffer_view(&body), leaves, &hashes);
+    rn_sa_shares_hash(&v->t, 0, rn_buffer_view(&body), leaves, &hashes);
     rn_sa_shares_root(&v->t, 0, &hashes, root);
     compare(v, "X25519 key of 0", own->channel.bytes, sizeof own->channel.bytes);
     compare(v, "S of 0", own->mask.bytes, RN_POINT_BYTES);
@@ -319,9 +343,8 @@ static void test_all_compared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transcript),
-        cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_vectors_of_0),
+        cmocka_unit_test(test_transcript),   cmocka_unit_test(test_blind),
+        cmocka_unit_test(test_shares),       cmocka_unit_test(test_vectors_of_0),
         cmocka_unit_test(test_all_compared),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

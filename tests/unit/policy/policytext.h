@@ -166,8 +166,12 @@ static inline const char *with_field(char *out, size_t capacity, const char *tex
         }
         path = dot + 1;
     }
-    (void)rn_text_format(head, sizeof head, "%s%*s%s: ", indent == 0 ? "" : "\n", indent, "", path);
-    const char *line = strstr(at, head);
+    (void)rn_text_format(head, sizeof head, "\n%*s%s: ", indent, "", path);
+    const char *line = strncmp(at, head + 1, strlen(head) - 1) == 0 ? at - 1 : strstr(at, head);
+    if (indent == 0 && line == NULL) {
+        RN_BUG_IF(!rn_text_format(out, capacity, "%s%s%s\n", text, head + 1, value));
+        return out;
+    }
     if (line == NULL || line >= end) {
         RN_BUG_IF(
             !rn_text_format(out, capacity, "%.*s%s%s%s", (int)(at - text), text, head, value, at));

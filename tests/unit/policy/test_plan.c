@@ -108,6 +108,21 @@ static void optional_fields_have_defaults(void **state)
     assert_int_equal(rn_plan_active(&plan, plan.rounds + 1), 0);
 }
 
+/* The word of a plan that says nothing, and what a blind one cannot have. */
+static void blind_plans(void **state)
+{
+    (void)state;
+    char a[EDITED_MAX];
+    char b[EDITED_MAX];
+    assert_true(rn_is_ok(parse(plan_example)));
+    assert_false(rn_plan_is_blind(&plan));
+    assert_int_equal(plan.secagg.kem, RN_PLAN_KEM_NONE);
+    edited(a, plan_example, "metrics: home", "metrics: summed\ncoordinator: blind");
+    assert_true(rn_is_ok(parse(a)));
+    assert_true(rn_plan_is_blind(&plan));
+    refuse(edited(b, a, "federated: false", "federated: true"), "not with coordinator: blind");
+}
+
 /* The most rounds that a plan can have, the measuring one too: each may stay open in the ledger. */
 static void the_longest_job_fits_the_ledger_of_spent_updates(void **state)
 {
@@ -201,6 +216,12 @@ static void refusals(void **state)
         {"  early_stop:\n    patience: 0\n    min_delta: 0\n", "  early_stop: 3\n",
          "evaluation.early_stop: expected the section's keys"},
         {"weights: uniform", "weights: examples", "needs max_examples"},
+        {"metrics: home", "coordinator: closed",
+         "coordinator: 'closed' is unknown: expected open or blind"},
+        {"  attempts: 3\n", "  attempts: 3\n  kem: hybrid\n",
+         "secagg.kem: 'hybrid' (X25519 with ML-KEM-768) needs libsodium 1.0.22 or later"},
+        {"  attempts: 3\n", "  attempts: 3\n  kem: ml-kem\n",
+         "secagg.kem: 'ml-kem' is unknown: expected none or hybrid"},
         {"max_examples: 0", "max_examples: 5", "only with weights: examples"},
     };
     for (size_t i = 0; i < RN_ARRAY_LENGTH(rows); i++) {
@@ -271,7 +292,10 @@ static void cohorts(void **state)
         const rn_result result = rn_plan_feasible(&plan, rows[i].members, &numbers, &error);
         assert_int_equal(rn_is_ok(result), rows[i].feasible);
         assert_int_equal(numbers.quorum, rows[i].quorum);
-        assert_int_equal(numbers.threshold, rows[i].quorum);
+        const bool complete = rows[i].members <= RN_SA_GRAPH_COMPLETE_MAX;
+        assert_int_equal(numbers.threshold == rows[i].quorum, complete);
+        assert_int_equal(strstr(error.text, "sparse graph's seed") != NULL, !complete);
+        error.text[0] = 0;
     }
 }
 
@@ -307,6 +331,7 @@ int main(void)
         cmocka_unit_test(reads_every_field),
         cmocka_unit_test(hash_is_of_exact_bytes),
         cmocka_unit_test(optional_fields_have_defaults),
+        cmocka_unit_test(blind_plans),
         cmocka_unit_test(the_longest_job_fits_the_ledger_of_spent_updates),
         cmocka_unit_test(refusals),
         cmocka_unit_test(refused_plan_is_zeroed),

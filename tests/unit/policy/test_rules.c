@@ -21,10 +21,11 @@ static struct rn_policy_facts facts;
 static bool signed_by[RN_ROSTER_MEMBERS_MAX];
 static struct rn_error error;
 
-static struct rn_identity_public key_of(uint8_t number)
+static struct rn_identity_public key_of(uint32_t number)
 {
     struct rn_secret32 seed = {{0}};
-    seed.bytes[0] = number;
+    seed.bytes[0] = (uint8_t)number;
+    seed.bytes[1] = (uint8_t)(number >> 8);
     struct rn_identity *identity = rn_identity_from_seed(&seed);
     const struct rn_identity_public key = *rn_identity_public_of(identity);
     rn_identity_free(identity);
@@ -35,11 +36,11 @@ static void roster_make(uint32_t members)
 {
     memset(&roster, 0, sizeof roster);
     (void)rn_text_format(roster.federation, sizeof roster.federation, "clinics");
-    roster.coordinator = key_of(200);
+    roster.coordinator = key_of(2000);
     roster.count = members;
     for (uint32_t i = 0; i < members; i++) {
         (void)rn_text_format(roster.members[i].name, sizeof roster.members[i].name, "member-%u", i);
-        roster.members[i].key = key_of((uint8_t)(i + 1));
+        roster.members[i].key = key_of(i + 1);
     }
     assert_true(rn_is_ok(rn_roster_write(&roster, &roster_bytes, &error)));
 }
@@ -309,10 +310,10 @@ static void pins_are_written(void **state)
     assert_true(rn_is_ok(rn_pins_write(rn_view_text(own), &roster, &once, &error)));
     assert_non_null(strstr(rn_buffer_text(&once), "# ours\n"));
     assert_null(strstr(rn_buffer_text(&once), HEX_A "\nupload"));
-    roster_make(RN_ROSTER_MEMBERS_MAX);
+    roster_make(RN_POLICY_PINS_MAX);
     assert_true(rn_is_ok(rn_pins_write(rn_buffer_view(&once), &roster, &twice, &error)));
     assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error)));
-    assert_int_equal(policy.members_count, RN_ROSTER_MEMBERS_MAX);
+    assert_int_equal(policy.members_count, RN_POLICY_PINS_MAX);
     assert_true(rn_is_ok(rn_pins_check(&policy, &roster, &error)));
     for (uint32_t extra = 0; extra < 2; extra++) { /* limit and limit + 1 */
         const rn_result result = rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error);

@@ -23,8 +23,8 @@ static struct rn_plan_signatures signatures, other;
 static struct rn_plan_signers signers;
 static struct rn_buffer text;
 static struct rn_error error;
-static const uint8_t plan_hash[32] = {1, 2, 3};
-static const uint8_t other_hash[32] = {1, 2, 4};
+static const struct rn_plan plan = {.hash = {1, 2, 3}};
+static const struct rn_plan other_plan = {.hash = {1, 2, 4}};
 
 static int set_up(void **state)
 {
@@ -56,18 +56,19 @@ static int tear_down(void **state)
 
 static void sign_by(struct rn_plan_signatures *set, size_t who)
 {
-    assert_true(rn_is_ok(rn_signatures_add(set, identities[who], &error)));
+    assert_true(rn_is_ok(rn_signatures_add(set, set->plan_hash[2] == 3 ? &plan : &other_plan,
+                                           identities[who], &error)));
 }
 
 static rn_result verify(const struct rn_plan_signatures *set)
 {
-    return rn_signatures_verify(set, plan_hash, &roster, &signers, &error);
+    return rn_signatures_verify(set, &plan, &roster, &signers, &error);
 }
 
 static void counts_who_signed(void **state)
 {
     (void)state;
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     assert_true(rn_is_ok(verify(&signatures)));
     assert_false(signers.coordinator);
     assert_int_equal(signers.member_count, 0);
@@ -85,15 +86,15 @@ static void counts_who_signed(void **state)
 static void refuses_what_does_not_hold(void **state)
 {
     (void)state;
-    rn_signatures_init(&signatures, other_hash);
+    rn_signatures_init(&signatures, &other_plan);
     sign_by(&signatures, 1);
     assert_int_equal(verify(&signatures).code, RN_E_PEER_AUTH);
     /* A signature over another plan, carried over. */
-    memcpy(signatures.plan_hash, plan_hash, 32);
+    memcpy(signatures.plan_hash, plan.hash, 32);
     assert_int_equal(verify(&signatures).code, RN_E_PEER_AUTH);
     assert_non_null(strstr(error.text, "'m0'"));
     /* One bit. */
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     sign_by(&signatures, 1);
     for (size_t byte = 0; byte < RN_SIGNATURE_BYTES; byte += 21) {
         signatures.entries[0].bytes[byte] ^= 1;
@@ -104,7 +105,7 @@ static void refuses_what_does_not_hold(void **state)
     signatures.entries[0].key = roster.members[1].key;
     assert_int_equal(verify(&signatures).code, RN_E_PEER_AUTH);
     sign_by(&signatures, MEMBERS + 1);
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     sign_by(&signatures, MEMBERS + 1);
     assert_int_equal(verify(&signatures).code, RN_E_PEER_AUTH);
     assert_int_equal(signers.member_count, 0);
@@ -113,7 +114,7 @@ static void refuses_what_does_not_hold(void **state)
 static void text_round_trip(void **state)
 {
     (void)state;
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     sign_by(&signatures, 2);
     sign_by(&signatures, 0);
     sign_by(&signatures, 1);
@@ -136,7 +137,7 @@ static void text_round_trip(void **state)
 static void text_refusals(void **state)
 {
     (void)state;
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     sign_by(&signatures, 1);
     assert_true(rn_is_ok(rn_signatures_write(&signatures, &roster, &text, &error)));
     const size_t length = text.length;
@@ -164,14 +165,14 @@ static void text_refusals(void **state)
 static void merges(void **state)
 {
     (void)state;
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     sign_by(&signatures, 1);
-    rn_signatures_init(&other, plan_hash);
+    rn_signatures_init(&other, &plan);
     sign_by(&other, 1);
     sign_by(&other, 2);
     assert_true(rn_is_ok(rn_signatures_merge(&signatures, &other, &error)));
     assert_int_equal(signatures.count, 2);
-    rn_signatures_init(&other, other_hash);
+    rn_signatures_init(&other, &other_plan);
     assert_int_equal(rn_signatures_merge(&signatures, &other, &error).code, RN_E_DATA);
 }
 
@@ -180,10 +181,10 @@ static void takes_what_holds(void **state)
 {
     (void)state;
     uint32_t fresh = 9;
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     sign_by(&signatures, 0);
     sign_by(&signatures, 1);
-    rn_signatures_init(&other, plan_hash);
+    rn_signatures_init(&other, &plan);
     sign_by(&other, 1);
     sign_by(&other, 3);
     assert_true(rn_is_ok(rn_signatures_write(&other, &roster, &text, &error)));
@@ -205,7 +206,7 @@ static void takes_what_holds(void **state)
                          .code,
                      RN_E_PEER_AUTH);
     assert_non_null(strstr(error.text, "sigs: "));
-    rn_signatures_init(&other, other_hash);
+    rn_signatures_init(&other, &other_plan);
     sign_by(&other, 2);
     assert_true(rn_is_ok(rn_signatures_write(&other, &roster, &text, &error)));
     assert_int_equal(rn_signatures_take(rn_buffer_view(&text), "sigs", &roster, &signatures, &fresh,
@@ -235,7 +236,7 @@ static void refused_by_take(void)
 static void what_is_held_vouches_for_nothing_else(void **state)
 {
     (void)state;
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     sign_by(&signatures, 1);
     other = signatures;
     other.entries[0].key = roster.members[1].key; /* held bytes under another key */
@@ -250,7 +251,7 @@ static void what_is_held_vouches_for_nothing_else(void **state)
     other.entries[1].bytes[40] ^= 1;
     refused_by_take();
     other = signatures; /* held entries under another plan's name */
-    memcpy(other.plan_hash, other_hash, 32);
+    memcpy(other.plan_hash, other_plan.hash, 32);
     refused_by_take();
     rn_buffer_clear(&text); /* a stranger, whom write refuses too */
     const struct rn_identity_public kept = roster.members[2].key;
@@ -270,7 +271,7 @@ static void names_who_is_missing(void **state)
 {
     (void)state;
     char names[9];
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     assert_true(rn_is_ok(verify(&signatures)));
     rn_signatures_missing(&signers, &roster, names, sizeof names);
     assert_string_equal(names, "m0, m1");
@@ -291,14 +292,15 @@ static void names_who_is_missing(void **state)
 static void count_limit(void **state)
 {
     (void)state;
-    rn_signatures_init(&signatures, plan_hash);
+    rn_signatures_init(&signatures, &plan);
     for (uint32_t i = 0; i < RN_SIGNATURES_MAX; i++) {
         signatures.entries[i].key.bytes[0] = (uint8_t)i;
         signatures.entries[i].key.bytes[1] = 0xee;
     }
     signatures.count = RN_SIGNATURES_MAX - 1;
     sign_by(&signatures, 1);
-    assert_int_equal(rn_signatures_add(&signatures, identities[2], &error).code, RN_E_CONFIG);
+    assert_int_equal(rn_signatures_add(&signatures, &plan, identities[2], &error).code,
+                     RN_E_CONFIG);
     assert_int_equal(signatures.count, RN_SIGNATURES_MAX);
 }
 

@@ -513,10 +513,10 @@ static const struct rn_identity *identity_of(const struct world *w, uint32_t who
 /* By whom `signers` names: bits in the roster's order, SITES for the coordinator. */
 static void sign_plan(const struct world *w, uint32_t signers, struct rn_plan_signatures *out)
 {
-    rn_signatures_init(out, w->plan.hash);
+    rn_signatures_init(out, &w->plan);
     for (uint32_t i = 0; i <= SITES; i++) {
         if ((signers >> i & 1u) != 0) {
-            assert_true(rn_is_ok(rn_signatures_add(out, identity_of(w, i), NULL)));
+            assert_true(rn_is_ok(rn_signatures_add(out, &w->plan, identity_of(w, i), NULL)));
         }
     }
 }

@@ -647,7 +647,7 @@ static void a_flood_of_one_peer_delays_the_others_by_one_input(void **state)
 static void the_parts_of_the_inbox(void **state)
 {
     (void)state;
-    const uint32_t peers[] = {1, 64, 65, RN_SA_MEMBERS_MAX};
+    const uint32_t peers[] = {1, 64, 65, RN_SA_GRAPH_COMPLETE_MAX};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(peers); i++) {
         const size_t part = RN_EXECUTOR_INBOX_BYTES / peers[i];
         const size_t most = part < RN_EXECUTOR_PART_BYTES_MIN ? RN_EXECUTOR_PART_BYTES_MIN : part;

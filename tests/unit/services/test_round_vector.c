@@ -109,14 +109,28 @@ static void world_clear(struct world *world)
     rn_free(world->mean);
 }
 
+/* The whole vector at once: out has layout->elements. */
+static rn_result encode_whole(const struct rn_round_layout *layout,
+                              const struct rn_round_report *report, const float *delta,
+                              const struct rn_secret32 *key, uint64_t *out, uint64_t *out_clipped,
+                              struct rn_error *err)
+{
+    RN_CLEANUP(rn_round_encoder_clear) struct rn_round_encoder encoder = {0};
+    RN_TRY(rn_round_encoder_init(&encoder, layout, report, delta, key, err));
+    if (out_clipped != NULL) {
+        *out_clipped = encoder.clipped;
+    }
+    return rn_round_encoder_read(&encoder, 0, layout->elements, out, err);
+}
+
 static void add_member(struct world *world, int m, uint64_t weight)
 {
     const struct rn_round_report report = {
         .weight = weight, .examples = 100 + (uint64_t)m, .loss_sum = 50.25 * (m + 1)};
     uint64_t clipped = 0;
     struct rn_error err = {0};
-    if (!rn_is_ok(rn_round_encode(&world->layout, &report, world->deltas[m], &world->keys[m],
-                                  world->one, &clipped, &err))) {
+    if (!rn_is_ok(encode_whole(&world->layout, &report, world->deltas[m], &world->keys[m],
+                               world->one, &clipped, &err))) {
         fail_msg("%s", err.text);
     }
     for (size_t i = 0; i < world->layout.elements; i++) {
@@ -231,24 +245,59 @@ static void refuses_wrong_updates(void **state)
     struct world world;
     world_init(&world, &spec);
     struct rn_round_report report = {.weight = 1000, .examples = 1, .loss_sum = 1};
-    assert_true(rn_is_ok(rn_round_encode(&world.layout, &report, world.deltas[0], &world.keys[0],
-                                         world.one, NULL, NULL)));
+    assert_true(rn_is_ok(encode_whole(&world.layout, &report, world.deltas[0], &world.keys[0],
+                                      world.one, NULL, NULL)));
     report.weight = 1001;
-    assert_int_equal(rn_round_encode(&world.layout, &report, world.deltas[0], &world.keys[0],
-                                     world.one, NULL, NULL)
-                         .code,
-                     RN_E_REFUSED);
+    assert_int_equal(
+        encode_whole(&world.layout, &report, world.deltas[0], &world.keys[0], world.one, NULL, NULL)
+            .code,
+        RN_E_REFUSED);
     report.weight = 0;
-    assert_int_equal(rn_round_encode(&world.layout, &report, world.deltas[0], &world.keys[0],
-                                     world.one, NULL, NULL)
-                         .code,
-                     RN_E_REFUSED);
+    assert_int_equal(
+        encode_whole(&world.layout, &report, world.deltas[0], &world.keys[0], world.one, NULL, NULL)
+            .code,
+        RN_E_REFUSED);
     report.weight = 1;
     world.deltas[0][5] = NAN;
-    assert_int_equal(rn_round_encode(&world.layout, &report, world.deltas[0], &world.keys[0],
-                                     world.one, NULL, NULL)
-                         .code,
-                     RN_E_ROUND_NUMERIC);
+    assert_int_equal(
+        encode_whole(&world.layout, &report, world.deltas[0], &world.keys[0], world.one, NULL, NULL)
+            .code,
+        RN_E_ROUND_NUMERIC);
+    world_clear(&world);
+}
+
+/* Every range of the vector is the slice of the whole, over heads, segments and their borders;
+ * beyond the end there is nothing. */
+static void ranges_are_slices(void **state)
+{
+    (void)state;
+    struct rn_round_spec spec = make_spec(RN_ROUND_B);
+    spec.weighted = true;
+    spec.weight_max = 1000;
+    spec.metrics = true;
+    spec.evaluation = true;
+    struct world world;
+    world_init(&world, &spec);
+    const uint64_t elements = world.layout.elements;
+    const struct rn_round_report report = {.weight = 7, .examples = 3, .loss_sum = 1.5};
+    assert_true(rn_is_ok(encode_whole(&world.layout, &report, world.deltas[0], &world.keys[0],
+                                      world.one, NULL, NULL)));
+    RN_CLEANUP(rn_round_encoder_clear) struct rn_round_encoder encoder = {0};
+    assert_true(rn_is_ok(rn_round_encoder_init(&encoder, &world.layout, &report, world.deltas[0],
+                                               &world.keys[0], NULL)));
+    uint64_t *part = rn_alloc(elements + 1, sizeof(*part));
+    for (uint64_t first = 0; first <= elements; first++) {
+        for (uint64_t count = 0; count <= elements - first; count += 1 + count / 7) {
+            part[count] = UINT64_MAX;
+            assert_true(rn_is_ok(rn_round_encoder_read(&encoder, first, count, part, NULL)));
+            assert_memory_equal(part, world.one + first, count * sizeof(*part));
+            assert_true(part[count] == UINT64_MAX);
+        }
+        assert_int_equal(
+            rn_round_encoder_read(&encoder, first, elements - first + 1, part, NULL).code,
+            RN_E_INTERNAL);
+    }
+    rn_free(part);
     world_clear(&world);
 }
 
@@ -290,8 +339,8 @@ static void metrics_saturate_at_any_width(void **state)
         const struct rn_round_report report = {
             .weight = 1, .examples = UINT64_MAX, .loss_sum = 1e300};
         for (int m = 0; m < 128; m++) {
-            assert_true(rn_is_ok(rn_round_encode(&world.layout, &report, world.deltas[0],
-                                                 &world.keys[0], world.one, NULL, NULL)));
+            assert_true(rn_is_ok(encode_whole(&world.layout, &report, world.deltas[0],
+                                              &world.keys[0], world.one, NULL, NULL)));
             for (size_t i = 0; i < world.layout.elements; i++) {
                 assert_true(world.one[i] <= rn_round_value_max(&spec));
                 world.sum[i] += world.one[i];
@@ -308,8 +357,8 @@ static void encode_start(struct world *world, int m, double metric, double loss,
 {
     const struct rn_round_report report = {
         .weight = 1, .start = {.valid = valid, .metric = metric, .loss = loss}};
-    assert_true(rn_is_ok(rn_round_encode(&world->layout, &report, world->deltas[m], &world->keys[m],
-                                         world->one, NULL, NULL)));
+    assert_true(rn_is_ok(encode_whole(&world->layout, &report, world->deltas[m], &world->keys[m],
+                                      world->one, NULL, NULL)));
     for (size_t i = 0; i < world->layout.elements; i++) {
         world->sum[i] += world->one[i];
     }
@@ -477,6 +526,7 @@ int main(void)
         cmocka_unit_test(same_key_same_integers),
         cmocka_unit_test(counts_what_the_scale_cut_off),
         cmocka_unit_test(refuses_wrong_updates),
+        cmocka_unit_test(ranges_are_slices),
         cmocka_unit_test(refuses_a_sum_out_of_range),
         cmocka_unit_test(metrics_saturate_at_any_width),
         cmocka_unit_test(start_is_the_mean_of_the_members),

@@ -17,7 +17,7 @@
 static char site[RN_PATH_MAX], file[RN_PATH_MAX];
 static struct rn_identity *identities[MEMBERS + 1];
 static struct rn_roster roster;
-static uint8_t plan_hash[RN_HASH_BYTES] = {7};
+static struct rn_plan plan = {.hash = {7}};
 static struct end end;
 static struct rn_site_signatures_watch *watch;
 static struct rn_buffer told;
@@ -26,10 +26,10 @@ static unsigned texts, unread;
 static void text_of(uint32_t signers, struct rn_buffer *out)
 {
     struct rn_plan_signatures *RN_CLEANUP(rn_free_cleanup) set = rn_alloc(1, sizeof(*set));
-    rn_signatures_init(set, plan_hash);
+    rn_signatures_init(set, &plan);
     for (uint32_t i = 0; i <= MEMBERS; i++) {
         if ((signers >> i & 1u) != 0) {
-            assert_true(rn_is_ok(rn_signatures_add(set, identities[i], NULL)));
+            assert_true(rn_is_ok(rn_signatures_add(set, &plan, identities[i], NULL)));
         }
     }
     assert_true(rn_is_ok(rn_signatures_write(set, &roster, out, NULL)));
@@ -96,13 +96,13 @@ static void test_keep_beside_a_forged_one(void **state)
 static void test_keep_for_another_plan(void **state)
 {
     (void)state;
-    plan_hash[0] = 8;
+    plan.hash[0] = 8;
     put_signers(ALL);
-    plan_hash[0] = 7;
+    plan.hash[0] = 7;
     assert_int_equal(keep(9).code, RN_E_CONFIG);
-    plan_hash[0] = 8;
+    plan.hash[0] = 8;
     assert_file(ALL);
-    plan_hash[0] = 7;
+    plan.hash[0] = 7;
 }
 
 static void test_keep_where_nothing_can_be_written(void **state)

@@ -127,6 +127,8 @@ static void test_coordinator(void **state)
             "\"why\":\"refused\",\"uplink_bytes\":0},"
             "{\"name\":\"delta\",\"connected\":true,\"stranded\":true,\"since_ms\":1000,"
             "\"why\":\"ok\",\"uplink_bytes\":0},"
+            "{\"name\":\"iota\",\"connected\":true,\"blamed\":true,\"declined\":true,"
+            "\"since_ms\":1000,\"why\":\"ok\",\"uplink_bytes\":0},"
             "{\"name\":\"beta\",\"connected\":false,\"missing\":true,\"uplink_bytes\":12}]}";
     assert_int_equal(run_status(site, "text", &out), 0);
     assert_non_null(
@@ -135,6 +137,7 @@ static void test_coordinator(void **state)
     assert_non_null(strstr(rn_buffer_text(&out), "0 B  takes no part in this round (refused)\n"));
     assert_non_null(strstr(rn_buffer_text(&out), "2 h "));
     assert_non_null(strstr(rn_buffer_text(&out), "0 B  stranded: what it misses is not kept"));
+    assert_non_null(strstr(rn_buffer_text(&out), "0 B  BLAMED: it signed a false share"));
     assert_non_null(strstr(rn_buffer_text(&out), "1.2 MB"));
     assert_non_null(strstr(rn_buffer_text(&out), "12 B  waited for\n"));
     assert_int_equal(run_status(site, "json", &out), 0);

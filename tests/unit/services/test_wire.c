@@ -154,9 +154,9 @@ static void test_signatures(void **state)
     in.as.signatures.length = 0;
     assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
 
-    for (size_t more = 0; more < 2; more++) { /* by hand: 72, length 2^16, 2^16 + 1 */
+    for (size_t more = 0; more < 2; more++) { /* by hand: 72, length 2^19, 2^19 + 1 */
         rn_buffer_clear(&bytes);
-        rn_buffer_append(&bytes, more == 0 ? "\x72\x80\x80\x04" : "\x72\x81\x80\x04", 4);
+        rn_buffer_append(&bytes, more == 0 ? "\x72\x80\x80\x20" : "\x72\x81\x80\x20", 4);
         rn_buffer_append(&bytes, text, RN_WIRE_SIGNATURES_MAX + more);
         assert_int_equal(rn_wire_envelope_decode(rn_buffer_view(&bytes), &out, NULL).code,
                          more == 0 ? RN_OK : RN_E_PEER_LIMIT);
