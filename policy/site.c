@@ -16,11 +16,19 @@ static const struct rn_word directions[] = {
 static const struct rn_word formats[] = {{"auto", RN_SITE_FORMAT_AUTO},
                                          {"tsv", RN_SITE_FORMAT_TSV},
                                          {"csv", RN_SITE_FORMAT_CSV},
-                                         {"jsonl", RN_SITE_FORMAT_JSONL}};
+                                         {"jsonl", RN_SITE_FORMAT_JSONL},
+                                         {"tsv-quoted", RN_SITE_FORMAT_TSV_QUOTED},
+                                         {"csv-semicolon", RN_SITE_FORMAT_CSV_SEMICOLON}};
+static const struct rn_word encodings[] = {
+    {"utf-8", RN_SITE_UTF8}, {"latin-1", RN_SITE_LATIN1}, {"windows-1252", RN_SITE_WINDOWS1252}};
 static const struct rn_word backends[] = {{"cpu", RN_SITE_CPU},
                                           {"cpu-bf16", RN_SITE_CPU_BF16},
                                           {"ref", RN_SITE_REF},
                                           {"cuda", RN_SITE_CUDA}};
+static const struct rn_word kernels[] = {{"auto", RN_SITE_KERNELS_AUTO},
+                                         {"amx", RN_SITE_KERNELS_AMX},
+                                         {"onednn", RN_SITE_KERNELS_ONEDNN},
+                                         {"float32", RN_SITE_KERNELS_FLOAT32}};
 static const struct rn_word log_formats[] = {{"text", RN_SITE_LOG_TEXT},
                                              {"json", RN_SITE_LOG_JSON}};
 static const struct rn_word log_levels[] = {{"debug", RN_SITE_DEBUG},
@@ -65,7 +73,12 @@ static const struct rn_field fields[] = {
      .meaning = "TSV, CSV or JSONL, plain or gzip; a member needs it, a coordinator has none"},
     {"data.dev", RN_FIELD_TEXT, AT(data.dev), .optional = true, .meaning = "data to measure on"},
     {"data.format", RN_FIELD_WORD, AT(data.format), ONE_OF(formats), .optional = true,
-     .absent = "auto", .meaning = "`auto` (by file name), `tsv`, `csv`, `jsonl`"},
+     .absent = "auto",
+     .meaning =
+         "`auto` (by file name), `tsv`, `csv`, `jsonl`, `tsv-quoted` (tabs, but cells quoted "
+         "as in CSV), `csv-semicolon`"},
+    {"data.encoding", RN_FIELD_WORD, AT(data.encoding), ONE_OF(encodings), .optional = true,
+     .absent = "utf-8", .meaning = "`utf-8`, `latin-1` or `windows-1252`"},
     {"data.text", RN_FIELD_TEXT, AT(data.text),
      .meaning = "column of the text, by name, or by number from 0 without header"},
     {"data.pair", RN_FIELD_TEXT, AT(data.pair), .optional = true,
@@ -75,6 +88,10 @@ static const struct rn_field fields[] = {
      .meaning = "`true` or `false`: the first line of TSV and CSV names the columns"},
     {"compute.backend", RN_FIELD_WORD, AT(compute.backend), ONE_OF(backends),
      .meaning = "`cpu`, `cpu-bf16`, `ref` or `cuda`"},
+    {"compute.kernels", RN_FIELD_WORD, AT(compute.kernels), ONE_OF(kernels), .optional = true,
+     .absent = "auto",
+     .meaning = "what `cpu-bf16` multiplies with: `amx`, `onednn`, `float32`, the same at every "
+                "start, or `auto`, the fastest of them that is measured at the start"},
     {"compute.threads", RN_FIELD_U32, AT(compute.threads), .most = 64,
      .meaning = "0: one per core"},
     {"limits", RN_FIELD_SECTION, .optional = true},
@@ -179,6 +196,11 @@ static rn_result site_check(const struct rn_yaml_index *index, struct rn_site *s
         return rn_yaml_fail(index, "limits.kept_sums", err,
                             "only a coordinator keeps sums: remove this key");
     }
+    if (site->compute.kernels != RN_SITE_KERNELS_AUTO &&
+        site->compute.backend != RN_SITE_CPU_BF16) {
+        return rn_yaml_fail(index, "compute.kernels", err,
+                            "only the backend cpu-bf16 has a choice: remove this key");
+    }
     return check_network(index, site, err);
 }
 
@@ -210,7 +232,41 @@ const char *rn_site_backend_name(enum rn_site_backend backend)
     return backends[backend].text;
 }
 
+const char *rn_site_kernels_name(enum rn_site_kernels of)
+{
+    return kernels[of].text;
+}
+
 const char *rn_site_format_name(enum rn_site_data_format format)
 {
     return format == RN_SITE_FORMAT_AUTO ? NULL : formats[format].text;
+}
+
+const char *rn_site_encoding_name(enum rn_site_encoding encoding)
+{
+    return encodings[encoding].text;
+}
+
+/* The place of a name in a list of words, 0 for NULL; count when it is not there. */
+static size_t word_place(const struct rn_word *words, size_t count, const char *name)
+{
+    size_t i = 0;
+    while (name != NULL && i < count && strcmp(words[i].text, name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+bool rn_site_format_find(const char *name, enum rn_site_data_format *out)
+{
+    const size_t place = word_place(formats, RN_ARRAY_LENGTH(formats), name);
+    *out = (enum rn_site_data_format)place;
+    return place < RN_ARRAY_LENGTH(formats);
+}
+
+bool rn_site_encoding_find(const char *name, enum rn_site_encoding *out)
+{
+    const size_t place = word_place(encodings, RN_ARRAY_LENGTH(encodings), name);
+    *out = (enum rn_site_encoding)place;
+    return place < RN_ARRAY_LENGTH(encodings);
 }

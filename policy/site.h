@@ -33,9 +33,18 @@ enum rn_site_data_format {
     RN_SITE_FORMAT_AUTO = 0,
     RN_SITE_FORMAT_TSV,
     RN_SITE_FORMAT_CSV,
-    RN_SITE_FORMAT_JSONL
+    RN_SITE_FORMAT_JSONL,
+    RN_SITE_FORMAT_TSV_QUOTED,
+    RN_SITE_FORMAT_CSV_SEMICOLON
 };
+enum rn_site_encoding { RN_SITE_UTF8 = 0, RN_SITE_LATIN1, RN_SITE_WINDOWS1252 };
 enum rn_site_backend { RN_SITE_CPU = 0, RN_SITE_CPU_BF16, RN_SITE_REF, RN_SITE_CUDA };
+enum rn_site_kernels {
+    RN_SITE_KERNELS_AUTO = 0, /* measured at each start */
+    RN_SITE_KERNELS_AMX,
+    RN_SITE_KERNELS_ONEDNN,
+    RN_SITE_KERNELS_FLOAT32
+};
 enum rn_site_log_format { RN_SITE_LOG_TEXT = 0, RN_SITE_LOG_JSON };
 enum rn_site_log_level { RN_SITE_DEBUG = 0, RN_SITE_INFO, RN_SITE_WARN, RN_SITE_ERROR };
 
@@ -57,6 +66,7 @@ struct rn_site_data {
     char train[RN_SITE_PATH_MAX + 1]; /* "" at a coordinator */
     char dev[RN_SITE_PATH_MAX + 1];   /* "" none */
     enum rn_site_data_format format;
+    enum rn_site_encoding encoding;
     char text[RN_SITE_COLUMN_MAX + 1]; /* column, or its number from 0 without header */
     char pair[RN_SITE_COLUMN_MAX + 1]; /* second text of a pair; "" none */
     char label[RN_SITE_COLUMN_MAX + 1];
@@ -65,7 +75,8 @@ struct rn_site_data {
 
 struct rn_site_compute {
     enum rn_site_backend backend;
-    uint32_t threads; /* 0: one per core */
+    enum rn_site_kernels kernels; /* other than auto: with cpu-bf16 alone */
+    uint32_t threads;             /* 0: one per core */
 };
 
 /* What a service may take of its machine; 0: a default that suits the machine. */
@@ -106,7 +117,12 @@ RN_MUST rn_result rn_site_path(char out[static RN_PATH_MAX], const char *directo
 
 /* Words as trainer and log take them. */
 const char *rn_site_backend_name(enum rn_site_backend backend);
+const char *rn_site_kernels_name(enum rn_site_kernels kernels);
 /* NULL for auto. */
 const char *rn_site_format_name(enum rn_site_data_format format);
+const char *rn_site_encoding_name(enum rn_site_encoding encoding);
+/* The values of such names, NULL for the default; false for another name. */
+bool rn_site_format_find(const char *name, enum rn_site_data_format *out);
+bool rn_site_encoding_find(const char *name, enum rn_site_encoding *out);
 
 #endif

@@ -2,12 +2,14 @@
  *
  * The plan of a trainer's memory.
  */
-#include "trainer/trainerstate.h"
+#include "trainer/memoryplan.h"
 
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "base/memoryavailable.h"
-#include "trainer/safetensors.h"
+#include "trainer/adapter/adapter.h"
+#include "trainer/ground/safetensors.h"
+#include "trainer/settled.h"
 
 #define GIB ((double)((uint64_t)1 << 30))
 
@@ -95,7 +97,7 @@ static rn_result lane_bytes(const struct rn_adapter *adapter, const struct rn_pa
     return rn_ok();
 }
 
-/* At the most: every value trains, the pool of noise is full (trainerdp.h). */
+/* At the most: every value trains, the pool of noise is full (dpwords.h). */
 static void add_examples(const struct rn_adapter *adapter, const struct rn_pass_options *options,
                          enum rn_memory_device device, struct rn_memory_plan *plan)
 {
@@ -109,41 +111,35 @@ static void add_examples(const struct rn_adapter *adapter, const struct rn_pass_
         whole > RN_DP_POOL_BYTES_MAX ? whole : RN_DP_POOL_BYTES_MAX);
 }
 
-static bool cache_wanted(const struct rn_trainer *trainer, const struct rn_adapter *adapter)
-{
-    return trainer->cache_bytes != 0 && adapter->lowest > 0 &&
-           adapter->lowest < adapter->encoder->config.layers && !trainer->switches.full_backward;
-}
-
 /* After all other lines: an automatic budget is what they leave. */
-static void add_cache(const struct rn_trainer *trainer, const struct rn_adapter *adapter,
+static void add_cache(const struct rn_settled *settled, const struct rn_adapter *adapter,
                       const struct rn_memory_request *request, struct rn_memory_plan *plan)
 {
-    if (!cache_wanted(trainer, adapter)) {
+    if (!rn_settled_caches(settled, adapter->lowest)) {
         return;
     }
     const uint32_t row = adapter->encoder->config.hidden *
                          (uint32_t)rn_element_size(adapter->encoder->kernels->residual);
-    uint64_t budget = trainer->cache_bytes;
+    uint64_t budget = settled->cache_bytes;
     if (budget == RN_CACHE_AUTO) {
         const uint64_t left = plan->available > plan->host ? plan->available - plan->host : 0;
-        budget = rn_trainer_cache_auto(left, trainer->cache_dir != NULL);
+        budget = rn_settled_cache_auto(settled, left);
     }
     const uint64_t table = rn_prefixcache_table_bytes(budget, row);
     const uint64_t filled = request->data_tokens * (row + 5) + request->data_records * 192 + 4096;
     budget = request->data_tokens != 0 && filled < budget ? filled : budget;
-    add(plan, RN_MEMORY_CACHE, trainer->cache_dir != NULL ? RN_MEMORY_DISK : RN_MEMORY_HOST,
+    add(plan, RN_MEMORY_CACHE, settled->cache_dir != NULL ? RN_MEMORY_DISK : RN_MEMORY_HOST,
         budget);
     add(plan, RN_MEMORY_CACHE, RN_MEMORY_HOST, table);
 }
 
-static rn_result fill(const struct rn_trainer *trainer, const struct rn_adapter *adapter,
+static rn_result fill(const struct rn_settled *settled, const struct rn_adapter *adapter,
                       const struct rn_memory_request *request, struct rn_memory_plan *plan,
                       struct rn_error *err)
 {
-    const bool host = rn_kernels_on_host(trainer->kernels);
+    const bool host = rn_settled_on_host(settled);
     const enum rn_memory_device device = host ? RN_MEMORY_HOST : RN_MEMORY_ACCELERATOR;
-    const struct rn_pass_options options = rn_trainer_pass_options(trainer, request->training);
+    const struct rn_pass_options options = rn_settled_options(settled, request->training);
     const uint64_t d = adapter->encoder->config.hidden;
     uint64_t weights = 0;
     uint64_t square = 0;
@@ -156,7 +152,7 @@ static rn_result fill(const struct rn_trainer *trainer, const struct rn_adapter 
     }
     add(plan, RN_MEMORY_WEIGHTS, device, weights);
     add(plan, RN_MEMORY_STEP, device, plan->lanes * (uint64_t)rn_pass_bytes(adapter, &options));
-    lane += rn_pass_host_bytes(adapter, &options, cache_wanted(trainer, adapter));
+    lane += rn_pass_host_bytes(adapter, &options, rn_settled_caches(settled, adapter->lowest));
     add(plan, RN_MEMORY_STEP, RN_MEMORY_HOST, plan->lanes * lane);
     add(plan, RN_MEMORY_ADAPTER, device, adapter_bytes(adapter, request->training));
     if (request->dp) {
@@ -165,28 +161,29 @@ static rn_result fill(const struct rn_trainer *trainer, const struct rn_adapter 
     add(plan, RN_MEMORY_DATA, RN_MEMORY_HOST,
         request->data_tokens * (sizeof(uint32_t) + 1) + request->data_records * 32);
     add(plan, RN_MEMORY_PROGRAM, RN_MEMORY_HOST, RN_MEMORY_SLACK_BYTES);
-    add_cache(trainer, adapter, request, plan);
+    add_cache(settled, adapter, request, plan);
     return rn_ok();
 }
 
-/* The plan of a settled trainer. config is used and given back. */
-static rn_result plan_of(const struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
-                         const struct rn_model_config *model, struct rn_peft_config *config,
-                         const struct rn_safetensors *tensors,
-                         const struct rn_memory_request *request, struct rn_memory_plan *out,
-                         struct rn_error *err)
+rn_result rn_memory_plan_of(struct rn_settled *settled, const struct rn_safetensors *tensors,
+                            const struct rn_memory_request *request, uint64_t limit,
+                            struct rn_memory_plan *out, struct rn_error *err)
 {
     const struct rn_encoder encoder = {
-        .kernels = trainer->kernels, .device = trainer->device, .config = *model};
+        .kernels = settled->kernels, .device = settled->device, .config = settled->model};
     struct rn_adapter adapter = {0};
-    *out = (struct rn_memory_plan){.available = spec->memory_limit != 0 ? spec->memory_limit
-                                                                        : rn_memory_available(),
-                                   .lanes = trainer->threads,
-                                   .max_length = trainer->max_length};
-    RN_TRY(rn_adapter_shape(&adapter, &encoder, config, trainer->label_count,
-                            tensors != NULL && rn_adapter_pooler_missing(model, tensors), err));
-    const rn_result result = fill(trainer, &adapter, request, out, err);
-    *config = adapter.config;
+    *out = (struct rn_memory_plan){.available = limit != 0 ? limit : rn_memory_available(),
+                                   .lanes = settled->threads,
+                                   .max_length = settled->max_length};
+    _Static_assert(sizeof(out->measured) == RN_KERNELS_MEASURED_MAX, "as the kernels say it");
+    (void)rn_text_format(out->kernels, sizeof(out->kernels), "%.24s %.22s", settled->kernels->name,
+                         settled->kernels->device_describe(settled->device));
+    rn_kernels_measured(settled->kernels, out->measured);
+    RN_TRY(rn_adapter_shape(&adapter, &encoder, &settled->config, settled->label_count,
+                            tensors != NULL && rn_adapter_pooler_missing(&settled->model, tensors),
+                            err));
+    const rn_result result = fill(settled, &adapter, request, out, err);
+    settled->config = adapter.config; /* given back */
     adapter.config = (struct rn_peft_config){0};
     rn_adapter_clear(&adapter);
     return result;
@@ -196,18 +193,13 @@ rn_result rn_trainer_memory_plan(const struct rn_trainer_spec *spec,
                                  const struct rn_memory_request *request,
                                  struct rn_memory_plan *out, struct rn_error *err)
 {
-    struct rn_trainer *trainer = NULL;
-    struct rn_peft_config config = {0};
-    struct rn_model_config model;
-    RN_TRY(rn_trainer_settle(spec, &trainer, &config, &model, err));
+    RN_CLEANUP(rn_settled_clear) struct rn_settled settled = {0};
+    RN_TRY(rn_settle(spec, &settled, err));
     /* Only whether there is a pooler: a directory without weights can be planned too. */
     RN_CLEANUP(rn_safetensors_cleanup) struct rn_safetensors *tensors = NULL;
     const bool there = rn_is_ok(rn_safetensors_open_model(spec->model_dir, &tensors, NULL));
-    const rn_result result =
-        plan_of(trainer, spec, &model, &config, there ? tensors : NULL, request, out, err);
-    rn_peft_config_clear(&config);
-    rn_trainer_close(trainer);
-    return result;
+    return rn_memory_plan_of(&settled, there ? tensors : NULL, request, spec->memory_limit, out,
+                             err);
 }
 
 static uint64_t bytes_of(const struct rn_memory_plan *plan, enum rn_memory_arena arena)
@@ -251,14 +243,4 @@ rn_result rn_memory_plan_check(const struct rn_memory_plan *plan, struct rn_erro
                    "take %.2f; use the backend cpu-bf16 or a smaller model, or lower --threads, "
                    "--max-length and --rank",
                    (double)plan->host / GIB, (double)plan->available / GIB, (double)weights / GIB);
-}
-
-rn_result rn_memory_refuse(struct rn_trainer *trainer, const struct rn_trainer_spec *spec,
-                           const struct rn_model_config *model, struct rn_peft_config *config,
-                           const struct rn_safetensors *tensors, struct rn_error *err)
-{
-    struct rn_memory_plan plan;
-    const struct rn_memory_request request = {.training = spec->for_training};
-    RN_TRY(plan_of(trainer, spec, model, config, tensors, &request, &plan, err));
-    return rn_memory_plan_check(&plan, err);
 }

@@ -55,6 +55,8 @@ struct rn_memory_plan {
     uint64_t available; /* host memory that may be taken: spec.memory_limit or what is free */
     uint32_t lanes;
     uint32_t max_length;
+    char kernels[48]; /* what computes here, and what the choice rests on: as in trainer's facts */
+    char measured[96];
 };
 
 /* Errors as rn_trainer_open's for the same specification; never RN_E_MEMORY. */

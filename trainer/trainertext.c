@@ -6,10 +6,11 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/modelconfig.h"
-#include "trainer/peftfile.h"
-#include "trainer/recordfile.h"
-#include "trainer/tokenizer.h"
+#include "trainer/adapter/peftfile.h"
+#include "trainer/data/recordfile.h"
+#include "trainer/model/modelclasses.h"
+#include "trainer/model/modelconfig.h"
+#include "trainer/text/tokenizer.h"
 
 rn_result rn_text_tokenize(const char *model_dir, const struct rn_data_spec *spec,
                            uint32_t max_length, rn_ids_fn each, void *context, struct rn_error *err)
@@ -39,8 +40,7 @@ rn_result rn_text_tokenize(const char *model_dir, const struct rn_data_spec *spe
     }
 }
 
-/* ---- Facts
- * ------------------------------------------------------------------------------------------ */
+/* ---- Facts */
 
 rn_result rn_model_facts_read(const char *model_dir, struct rn_model_facts *out,
                               struct rn_error *err)
@@ -99,7 +99,9 @@ rn_result rn_adapter_facts_read(const char *adapter_dir, struct rn_adapter_facts
         .targets = targets_text(&peft.config),
         .base_model = RN_TAKE(peft.config.base_model),
         .labels = peft.extra.labels,
+        .stated = peft.extra.stated,
         .task = peft.extra.task,
+        .head_outputs = rn_head_outputs(peft.tensors, "base_model.model."),
         .max_length = peft.extra.max_length,
         .tensors = rn_safetensors_count(peft.tensors),
     };

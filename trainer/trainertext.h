@@ -1,34 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The part of the trainer's public face that needs no weights: labels of a data file, token ids of
- * its texts, facts of a model or adapter directory. Services get it through trainer/trainer.h.
+ * The part of the trainer's public face that needs no open trainer: token ids of a data file's
+ * texts, facts of a model or adapter directory. Services get it through trainer/trainer.h.
  */
 #ifndef RN_TRAINER_TRAINERTEXT_H
 #define RN_TRAINER_TRAINERTEXT_H
 
 #include "base/result.h"
-#include "trainer/trainer.h"
+#include "trainer/data/labellist.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* Label names in class order. Free with rn_label_list_clear. */
-struct rn_label_list {
-    char **names;
-    size_t count;
-};
-void rn_label_list_clear(struct rn_label_list *list);
-/* Appends a copy; false when the list holds RN_TRAINER_LABELS_MAX. */
-bool rn_label_list_append(struct rn_label_list *list, const char *name, size_t length);
-/* "negative,positive": at least two distinct names without spaces around; RN_E_USAGE otherwise. */
-RN_MUST rn_result rn_label_list_parse(const char *text, struct rn_label_list *out,
-                                      struct rn_error *err);
-
-/* The distinct labels of a data file: "0", "1", ... up to the largest when all are integers from 0,
- * else the texts in byte order. For an engineer at a desk; in a federation the plan lists the
- * labels. At most RN_TRAINER_LABELS_MAX, at least 2 (RN_E_DATA otherwise). */
-RN_MUST rn_result rn_label_list_discover(const struct rn_data_spec *spec, struct rn_label_list *out,
-                                         struct rn_error *err);
 
 /* The ids of every record's text (or pair), in file order; borrowed for the call. */
 typedef rn_result (*rn_ids_fn)(void *context, size_t index, const uint32_t *ids, size_t count,
@@ -58,9 +40,11 @@ struct rn_adapter_facts {
     bool use_rslora;
     char *targets;               /* comma-separated, or the regular expression */
     char *base_model;            /* NULL when not stated */
-    struct rn_label_list labels; /* empty when the adapter was not made by Rondo */
-    enum rn_task task;
-    uint32_t max_length; /* 0 when not stated */
+    bool stated;                 /* rondo.json is there: Rondo made the adapter */
+    struct rn_label_list labels; /* empty when not stated */
+    enum rn_task task;           /* classification when not stated */
+    uint32_t max_length;         /* 0 when not stated */
+    uint32_t head_outputs;       /* of the head that it holds; 0: none */
     uint64_t tensors;
     uint64_t parameters;
 };

@@ -15,15 +15,16 @@
 #include <string.h>
 
 #define GIGA 1e-9
-#define BACKENDS_MAX 2
+#define BACKENDS_MAX 4
 #define PEAK_SECONDS 0.2
 
 /* Shares of the instruction peak to reach on every shape. */
 #define GOAL_BF16 0.92
 #define GOAL_F32 0.90
+#define GOAL_AMX 0.40
 
 struct gemm_settings {
-    const char *backend;
+    const char *backend, *kernels;
     const char *shape;
     uint64_t threads, rows;
     double seconds;
@@ -37,17 +38,25 @@ struct gemm_report {
     size_t rate_count;
 };
 
-/* The processor's best float32 or bf16 loop; NaN when it was not measured (an AMX processor's
- * matrix unit has no loop here). */
+static bool by_amx(const struct rn_product_rates *rates)
+{
+    return strstr(rates->kernels, "amx") != NULL;
+}
+
+static double goal_of(const struct rn_product_rates *rates)
+{
+    return by_amx(rates) ? GOAL_AMX : rates->bf16 ? GOAL_BF16 : GOAL_F32;
+}
+
+/* The processor's best loop of the kind that the products use: float32, bf16 dot products, or
+ * tiles; NaN when it was not measured. */
 static double peak_of(const struct gemm_report *report, const struct rn_product_rates *rates)
 {
     double best = (double)NAN;
     const bool cpu = strncmp(rates->backend, "cpu", 3) == 0;
-    if (!cpu || (rates->bf16 && strcmp(report->cpu.class, "AMX") == 0)) {
-        return best;
-    }
-    for (size_t i = 0; i < report->peak_count; i++) {
-        if (report->peaks[i].bf16 == rates->bf16) {
+    for (size_t i = 0; i < report->peak_count && cpu; i++) {
+        const bool tiles = strstr(report->peaks[i].name, "AMX") != NULL;
+        if (report->peaks[i].bf16 == rates->bf16 && tiles == by_amx(rates)) {
             best = fmax(best, report->peaks[i].rate);
         }
     }
@@ -55,10 +64,12 @@ static double peak_of(const struct gemm_report *report, const struct rn_product_
 }
 
 static rn_result measure_backend(const struct gemm_settings *s, const char *backend,
-                                 struct gemm_report *report, struct rn_error *err)
+                                 const char *kernels, struct gemm_report *report,
+                                 struct rn_error *err)
 {
     const struct rn_bench_shape *shape = rn_bench_shape_find(s->shape);
     const struct rn_measure_spec spec = {.backend = backend,
+                                         .kernels = kernels,
                                          .threads = (uint32_t)s->threads,
                                          .hidden = shape->hidden,
                                          .intermediate = shape->intermediate,
@@ -76,18 +87,30 @@ static rn_result measure(const struct gemm_settings *s, struct gemm_report *repo
     RN_TRY(rn_measure_peaks((uint32_t)s->threads, fmin(s->seconds, PEAK_SECONDS), report->peaks,
                             &report->peak_count, err));
     if (strcmp(s->backend, "every") != 0) {
-        return measure_backend(s, s->backend, report, err);
+        const bool bf16 =
+            strncmp(s->backend, "cpu-bf16", 8) == 0 && strcmp(s->kernels, "every") != 0;
+        return measure_backend(s, s->backend, bf16 ? s->kernels : "auto", report, err);
     }
-    RN_TRY(measure_backend(s, "cpu", report, err));
-    const rn_result bf16 = measure_backend(s, "cpu-bf16", report, err);
-    return bf16.code == RN_E_USAGE ? rn_ok() : bf16; /* a build without it */
+    RN_TRY(measure_backend(s, "cpu", "auto", report, err));
+    if (strcmp(s->kernels, "every") != 0) {
+        return measure_backend(s, "cpu-bf16", s->kernels, report, err);
+    }
+    static const char *const all[] = {"amx", "onednn", "float32"};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(all); i++) {
+        const rn_result result = measure_backend(s, "cpu-bf16", all[i], report, err);
+        if (!rn_is_ok(result) && result.code != RN_E_UNSUPPORTED) {
+            return result;
+        }
+    }
+    return rn_ok();
 }
 
 static void print_json_rates(const struct gemm_report *report, const struct rn_product_rates *rates)
 {
     const double peak = peak_of(report, rates);
-    printf("{\"backend\": \"%s\", \"threads\": %u, \"products\": [", rates->backend,
-           rates->threads);
+    printf("{\"backend\": \"%s\", \"kernels\": ", rates->backend);
+    rn_json_text_print(rates->kernels);
+    printf(", \"threads\": %u, \"products\": [", rates->threads);
     for (size_t i = 0; i < RN_MEASURE_PRODUCTS; i++) {
         const struct rn_product_rate *product = &rates->products[i];
         printf("%s{\"k\": %u, \"n\": %u, \"rate\": %.6e, \"of_peak\": ", i == 0 ? "" : ", ",
@@ -121,10 +144,10 @@ static void print_json(const struct gemm_report *report)
 static void print_text_rates(const struct gemm_report *report, const struct rn_product_rates *rates)
 {
     const double peak = peak_of(report, rates);
-    const double goal = rates->bf16 ? GOAL_BF16 : GOAL_F32;
+    const double goal = goal_of(rates);
     double least = INFINITY;
-    printf("\nbackend %s, %u threads\n  %-14s %10s %8s\n", rates->backend, rates->threads, "K x N",
-           "GFLOP/s", "of peak");
+    printf("\nbackend %s, %s, %u threads\n  %-14s %10s %8s\n", rates->backend, rates->kernels,
+           rates->threads, "K x N", "GFLOP/s", "of peak");
     for (size_t i = 0; i < RN_MEASURE_PRODUCTS; i++) {
         const struct rn_product_rate *product = &rates->products[i];
         char name[32];
@@ -173,6 +196,8 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 static const struct rn_option options[] = {
     {"backend", RN_OPT_CHOICE(struct gemm_settings, backend, "every|" RN_CHOICES_BACKEND),
      .fallback = "every", .help = "every: cpu and cpu-bf16"},
+    {"kernels", RN_OPT_CHOICE(struct gemm_settings, kernels, "every|" RN_CHOICES_KERNELS),
+     .fallback = "auto", .help = "of cpu-bf16; every: all that this machine has, one by one"},
     {"shape", RN_OPT_CHOICE(struct gemm_settings, shape, RN_CHOICES_SHAPE), .fallback = "large",
      .help = "widths of RoBERTa-large, RoBERTa-base, or 256"},
     {"threads", RN_OPT_COUNT(struct gemm_settings, threads, "N"), .fallback = "0",
@@ -195,6 +220,7 @@ const struct rn_command_def rn_bench_gemm = {
               "in a training step; the fastest pass counts. The instruction peak is a loop of "
               "multiply-adds on registers alone, on the same number of threads.",
     .examples = "  rondo-bench gemm\n"
+                "  rondo-bench gemm --kernels every\n"
                 "  rondo-bench gemm --backend cpu --shape base --threads 1",
     .run = run,
 };

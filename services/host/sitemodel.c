@@ -39,6 +39,7 @@ static rn_result open_trainer(struct rn_site_model *model, bool with_train, stru
         .head = (enum rn_head_mode)plan->lora.head,
         .seed = plan->seed,
         .backend = rn_site_backend_name(site->compute.backend),
+        .kernels = rn_site_kernels_name(site->compute.kernels),
         .threads = site->compute.threads,
         .for_training = with_train,
         .cache_bytes = RN_CACHE_AUTO, /* in memory: rounds come back to the same records */
@@ -55,6 +56,7 @@ static rn_result open_data(struct rn_site_model *model, const char *file, struct
     const struct rn_data_spec spec = {
         .path = path,
         .format = rn_site_format_name(data->format),
+        .encoding = rn_site_encoding_name(data->encoding),
         .text_column = data->text,
         .pair_column = data->pair[0] == '\0' ? NULL : data->pair,
         .label_column = data->label,

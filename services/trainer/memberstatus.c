@@ -53,10 +53,13 @@ void rn_member_log_start(struct rn_jobhost *host)
 {
     const struct rn_now now = {rn_clock_monotonic_ms(), rn_clock_wall_ms()};
     struct rn_participation_view view;
+    struct rn_trainer_facts facts;
     char hash[65];
     rn_participation_view(host->machine, now, &view);
+    rn_trainer_facts(host->model->trainer, &facts);
     rn_hex_encode(hash, view.adapter_hash, RN_HASH_BYTES);
     rn_log(RN_LOG_INFO, "service.start", RN_LOG_TEXT(RN_F_MEMBER, host->site->site.name),
            RN_LOG_TEXT(RN_F_VERSION, RN_VERSION), RN_LOG_NUMBER(RN_F_ROUND, view.next_round),
-           RN_LOG_NUMBER(RN_F_COUNT, host->model->train_count), RN_LOG_TEXT(RN_F_HASH, hash));
+           RN_LOG_NUMBER(RN_F_COUNT, host->model->train_count), RN_LOG_TEXT(RN_F_HASH, hash),
+           RN_LOG_TEXT(RN_F_SETTING, facts.kernels), RN_LOG_TEXT(RN_F_VALUE, facts.measured));
 }

@@ -11,7 +11,7 @@ set -euo pipefail
 build=$1
 out=$2
 mkdir -p "$out/lib"
-library=$build/trainer/kernels/cuda/librondo-cuda.so
+library=$build/bin/librondo-cuda.so
 [ -e "$library" ] || { echo "$library is missing: build the target rondo-cuda" >&2; exit 66; }
 programs=("$build"/bin/rondo "$build"/tests/test_device_* "$build"/tests/test_cuda_trainer)
 cp "${programs[@]}" "$library" "$out/"

@@ -17,7 +17,6 @@ failures=0
 # cuBLASLt from the toolkit, or from the wheels beside torch.
 wheels=$(python3 -c 'import nvidia, pathlib; print(":".join(str(p.parent) for r in nvidia.__path__ for p in pathlib.Path(r).rglob("libcublasLt.so.*")))' 2>/dev/null)
 export LD_LIBRARY_PATH="$bundle/lib:/usr/local/cuda/lib64:$wheels:${LD_LIBRARY_PATH:-}"
-export RONDO_CUDA_LIBRARY="$bundle/librondo-cuda.so"
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.max.sm --format=csv,noheader | tee "$out/device"
 
 wants() { [[ " $parts " == *" $1 "* ]]; }
@@ -49,13 +48,13 @@ if wants baseline; then
     note baseline $?
 fi
 if wants step; then
-    timeout 580 python3 tests/bench/gpu_step.py --rondo "$bundle/rondo" --library "$RONDO_CUDA_LIBRARY" \
+    timeout 580 python3 tests/bench/gpu_step.py --rondo "$bundle/rondo" \
         --out "$out/step.json" 2>"$out/step.err"
     note step $?
 fi
 if wants savings; then
     timeout 580 python3 tests/bench/gpu_step.py --savings --rondo "$bundle/rondo" \
-        --library "$RONDO_CUDA_LIBRARY" --out "$out/savings.json" 2>"$out/savings.err"
+        --out "$out/savings.json" 2>"$out/savings.err"
     note savings $?
 fi
 exit $((failures > 0))

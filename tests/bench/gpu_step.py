@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """LoRA steps of Rondo's cuda backend beside peft on the same GPU, in one run.
 
-    tests/bench/gpu_step.py --rondo build/release/bin/rondo --library .../librondo-cuda.so [--out FILE]
+    tests/bench/gpu_step.py --rondo build/release/bin/rondo [--out FILE]
 
 Random weights in RoBERTa's shape, one word a token, the same lengths for both sides; r = 8 on query and
 value, AdamW. Rondo also runs with its savings one by one off, with gradients of examples (DP-SGD), and
@@ -69,7 +69,7 @@ def rondo_ms(args, model, data, batch, steps, layers, active, options, variables
         command += options
         if layers:
             command += ["--layers", ",".join(map(str, layers))]
-        environment = dict(os.environ, RONDO_CUDA_LIBRARY=args.library, **variables)
+        environment = dict(os.environ, **variables)
         out = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
         seconds.append(json.loads(out)["seconds"])
     return 1e3 * (seconds[1] - seconds[0]) / (steps - steps // 4)
@@ -90,7 +90,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rondo", required=True)
-    parser.add_argument("--library", required=True)
     parser.add_argument("--backend", default="cuda")
     parser.add_argument("--shape", choices=SHAPES, default="large")
     parser.add_argument("--peft", choices=("run", "none"), default="run", help="large shape only")

@@ -5,8 +5,8 @@
 #include "memoryfile.h"
 
 #include "base/guard.h"
-#include "trainer/recordfile.h"
-#include "trainer/unicodetext.h"
+#include "trainer/data/recordfile.h"
+#include "trainer/text/unicodetext.h"
 
 static void read_all(struct rn_records *records)
 {

@@ -3,7 +3,7 @@
  * rn_peft_config_parse and the module match of what it accepts.
  */
 #include "base/guard.h"
-#include "trainer/peftfile.h"
+#include "trainer/adapter/peftfile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

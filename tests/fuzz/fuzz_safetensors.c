@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/safetensors.h"
+#include "trainer/ground/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -3,7 +3,7 @@
  * rn_tokenizer_parse: a tokenizer that it accepts encodes any text without leaving its vocabulary.
  */
 #include "base/guard.h"
-#include "trainer/tokenizer.h"
+#include "trainer/text/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

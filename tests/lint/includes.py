@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks include directions: base <- crypto <- policy <- services; base <- trainer <- services (trainer/trainer.h alone),
-and those between the folders of services; that libraries stay in the folder that owns them; that sans-I/O code knows no
+and those between the folders of trainer and of services; that libraries stay in the folder that owns them; that sans-I/O code knows no
 clock, log, file, thread or socket; and that inside services/rpc each file includes and calls downward alone."""
 import os
 import re
@@ -30,6 +30,14 @@ SERVICES = {"wire": set(), "round": set(), "store": set(), "rpc": {"wire"}, "fed
             "cli/run": {"cli", "cli/kit", "cli/desk", "cli/setup", "coordinator", "trainer", "host", "federation", "rpc",
                         "wire"}}
 TRAINER_OUTSIDE = {"trainer/trainer.h"}
+# Inside trainer: each room may include those before it. The face (files of the folder itself) may include all of them;
+# of the face a room may include the words alone. A backend knows its own folder and the table.
+TRAINER = ["ground", "text", "data", "kernels", "model", "adapter", "pass", "privacy", "learn", "bench"]
+TRAINER_WORDS = {"words", "jobwords", "dpwords"}
+KERNELS = {"kernels": set(), "kernels/ref": {"kernels"}, "kernels/cpu": {"kernels"}, "kernels/cuda": {"kernels"},
+           "kernels/cuda/emulated": {"kernels", "kernels/cuda"}}
+# The door through which the emulator comes in where no CUDA compiler is.
+EMULATOR_DOOR = ("trainer/kernels/cuda/cudakernel.h", "trainer/kernels/cuda/emulated/cudahost.h")
 
 # Files of services/rpc from the ground up: one may include the headers, and name the functions, of levels below its own
 # alone. rpc.h is everybody's, so calls are looked at by name.
@@ -65,6 +73,19 @@ def folder(path):
     return "/".join(parts[1:-1]) if len(parts) > 2 else ""
 
 
+def trainer_may(path, name):
+    """Whether a file of a room inside trainer may include a header of trainer."""
+    room, other = folder(path), folder(name)
+    if room == other or not room or (path, name) == EMULATOR_DOOR:
+        return True
+    if not other:
+        return os.path.basename(name).split(".")[0] in TRAINER_WORDS
+    if room in KERNELS and other in KERNELS:
+        return other in KERNELS[room]
+    rooms = [each.split("/")[0] for each in (room, other)]
+    return all(each in TRAINER for each in rooms) and TRAINER.index(rooms[1]) < TRAINER.index(rooms[0])
+
+
 def sans_io_faults(number, line):
     match = re.match(r'\s*#\s*include\s+[<"]([^>"]+)[>"]', line)
     if match and SANS_IO.match(match.group(1)):
@@ -92,6 +113,8 @@ def faults(path, text):
             for pattern, homes in OWNED:
                 if pattern.match(name) and not path.startswith(homes):
                     yield number, f"<{name}> belongs to {', '.join(homes)}"
+        if room == other == "trainer" and match.group(1) == '"' and not trainer_may(path, name):
+            yield number, f"trainer/{folder(path)} may not include {name}"
         if room == other == "services" and folder(name) != folder(path):
             if folder(name) not in SERVICES.get(folder(path), set()):
                 yield number, f"services/{folder(path)} may not include {name}"

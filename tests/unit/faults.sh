@@ -4,7 +4,8 @@
 # Seeded faults of the unit tests: builds each changed source file by itself, links it before the
 # libraries of a build, runs the test that should find it, and says whether it did. The faults are
 # those of faults_table.sh, in the form of simulation/faults.sh; what they are about stands in
-# FAULTS.md. Only .c files; the build has to be Ninja's and complete.
+# FAULTS.md. A .c file, or a header together with the .c file to build with it. The build has to be
+# Ninja's and complete.
 #
 #     tests/unit/faults.sh [BUILD] [PATTERN]
 #
@@ -31,21 +32,30 @@ command_for() { # target, old, new
   printf '%s' "${line//"$2"/"$3"}"
 }
 
-# fault NAME FILE OLD NEW TEST: OLD stands in FILE exactly once.
+# fault NAME FILE OLD NEW TEST [SOURCE]: OLD stands in FILE exactly once; where FILE is a header,
+# SOURCE is what is built with it.
 fault() {
-  local name=$1 file=$2 old=$3 new=$4 test=$5
+  local name=$1 file=$2 old=$3 new=$4 test=$5 source=${6:-$2} changed=$scratch/fault.c include=
   [[ $name =~ $pattern ]] || return 0
   count=$((count + 1))
+  if [[ $source != "$file" ]]; then
+    rm -rf "$scratch/shadow"
+    changed=$scratch/shadow/$file
+    mkdir -p "$(dirname "$changed")"
+    cp "$root/$source" "$scratch/fault.c"
+    include=" -I$scratch/shadow"
+  fi
   if ! python3 -c 'import sys
 path, out, old, new = sys.argv[1:]
 text = open(path).read()
 open(out, "w").write(text.replace(old, new))
-sys.exit(text.count(old) != 1)' "$root/$file" "$scratch/fault.c" "$old" "$new"; then
+sys.exit(text.count(old) != 1)' "$root/$file" "$changed" "$old" "$new"; then
     miss "STALE     $name: its line is not there once in $file"
     return
   fi
-  local object=${file%%/*}/CMakeFiles/rn_${file%%/*}.dir/${file#*/}.o compile link
-  compile=$(command_for "$object" " -c $root/$file" " -c $scratch/fault.c")
+  local object=${source%%/*}/CMakeFiles/rn_${source%%/*}.dir/${source#*/}.o compile link
+  compile=$(command_for "$object" " -c $root/$source" " -c $scratch/fault.c")
+  compile=${compile/ -I/"$include -I"} # before the tree's own
   compile=${compile//" -o $object"/" -o $scratch/fault.o"}
   link=$(command_for "tests/$test" " -o tests/$test" " $scratch/fault.o -o $scratch/$test")
   if ! (cd "$build" && eval "${compile//" -MF $object.d"/" -MF $scratch/fault.d"}" && eval "$link") \

@@ -199,6 +199,156 @@ fault a-charge-that-fails-is-left-out services/host/jobhostmachine.c \
   'return rn_siteledger_charge(host->ledger, err);' \
   'return rn_is_ok(rn_siteledger_charge(host->ledger, err)) ? rn_ok() : rn_ok();' test_siteledger
 
+# ---- Products in bfloat16: strips, packing, tails, tiles, and the choice between them
+
+cpu=trainer/kernels/cpu
+
+fault every-strip-goes-to-the-first $cpu/cpu_fused.body.h \
+  'fused_finish(epilogue, t, rows, &sums, y);' 'fused_finish(epilogue, 0, rows, &sums, y);' \
+  test_strips $cpu/cpu_avx512bf16.c
+
+fault padded-depth-keeps-what-was-there $cpu/cpu_fused.body.h \
+  'memset(row + x.cols, 0, (depth - x.cols) * sizeof(*row));' '' test_strips $cpu/cpu_avx512bf16.c
+
+fault a-strip-takes-a-row-too-few $cpu/cpu_fused.body.h \
+  'for (size_t i = 0; i < rows; i++) {
+        uint16_t *row' 'for (size_t i = 0; i + 1 < rows; i++) {
+        uint16_t *row' test_strips $cpu/cpu_avx512bf16.c
+
+fault the-place-in-a-strip-is-not-tried $cpu/cpu_onednncheck.c \
+  'keeps_turned(&t, 1) && keeps_turned(&t, strip / 2 + 3) &&' '' test_onednn_refuse
+
+fault company-is-not-tried $cpu/cpu_onednncheck.c \
+  'keeps = keeps && row_keeps(&found, i, t->sums + i * found.count);' '' test_onednn_refuse
+
+fault a-first-column-stands-for-a-row $cpu/cpu_onednncheck.c \
+  'sums, found->count * sizeof(float)) == 0' 'sums, sizeof(float)) == 0' test_onednn_refuse
+
+fault a-shape-that-changes-rows-is-used $cpu/cpu_onednn.c \
+  'shape->exact = rn_onednn_rows_keep(lane, matrix, i);' 'shape->exact = true;' test_onednn_refuse
+
+fault pairs-are-packed-the-other-way $cpu/cpu_tiles.c \
+  'panel[row + column + i % 2]' 'panel[row + column + 1 - i % 2]' test_tiles
+
+fault the-second-tile-lies-over-the-first $cpu/cpu_tiles.c \
+  'c % RN_TILE_BLOCK / 16 * 512' 'c % RN_TILE_BLOCK / 16 * 256' test_tiles
+
+fault a-strip-leaves-no-room-for-a-panel $cpu/cpu_tiles.c \
+  '(room - panel) / row' 'room / row' test_tiles
+
+fault a-deep-strip-is-larger-than-its-memory $cpu/cpu_tiles.c \
+  'return held > least ? held : least;' 'return held;' test_tiles
+
+fault sums-begin-anew-at-each-cut $cpu/cpu_tileproduct.body.h \
+  'steps, i == 0, sums}' 'steps, true, sums}' test_tiles $cpu/cpu_scalar.c
+
+fault every-group-goes-to-the-first $cpu/cpu_tileproduct.body.h \
+  'tile_finish(e, strip->t + r, rows' 'tile_finish(e, strip->t, rows' test_tiles $cpu/cpu_avx2.c
+
+fault a-ragged-row-runs-into-the-next $cpu/cpu_tileproduct.body.h \
+  'if (x.type == RN_BF16 && c + RN_TILE_DEPTH <= x.cols) {' 'if (x.type == RN_BF16) {' \
+  test_strips $cpu/cpu_avx512bf16.c
+
+fault rows-beyond-the-last-are-finished $cpu/cpu_tileproduct.body.h \
+  'strip->rows - r < RN_TILE_BLOCK ? strip->rows - r : RN_TILE_BLOCK;' 'RN_TILE_BLOCK;' \
+  test_strips $cpu/cpu_avx512bf16.c
+
+fault subnormal-sums-are-kept $cpu/cpu_tileops.h \
+  'sums[odd] = tile_flush(v_fma(left, v_load(right[odd][k]), sums[odd]));' \
+  'sums[odd] = v_fma(left, v_load(right[odd][k]), sums[odd]);' test_tiles $cpu/cpu_scalar.c
+
+fault subnormal-factors-count $cpu/cpu_tileops.h \
+  '(half & 0x7f800000u) == 0 ? half & 0x80000000u : half' 'half' test_tiles $cpu/cpu_scalar.c
+
+fault even-and-odd-products-are-one-chain $cpu/cpu_tileops.h \
+  'sums[odd] = tile_flush(v_fma(left, v_load(right[odd][k]), sums[odd]));' \
+  'sums[0] = tile_flush(v_fma(left, v_load(right[odd][k]), sums[0]));' test_tiles $cpu/cpu_avx512.c
+
+fault the-factors-of-a-tile-are-swapped $cpu/cpu_tileblock.body.h \
+  'tile_dot(&file, 1, 4, 7);' 'tile_dot(&file, 1, 7, 4);' test_tiles $cpu/cpu_amx.c
+
+fault rows-of-a-tile-lie-too-close $cpu/cpu_tileblock.body.h \
+  '#define TILE_STRIDE 64 ' '#define TILE_STRIDE 32 ' test_tiles $cpu/cpu_amx.c
+
+fault tiles-have-fifteen-rows $cpu/cpu_amx.c \
+  '.rows = {16, 16, 16, 16, 16, 16, 16, 16}' '.rows = {16, 16, 16, 16, 15, 16, 16, 16}' test_tiles
+
+fault tiles-are-not-released $cpu/cpu_amx.c \
+  '    _tile_release();' '' test_tiles
+
+fault slower-than-float32-is-taken $cpu/cpu_choice.c \
+  'rate > 0.0 && rate >= RN_CPU_CHOICE_GAIN * rates->rate[RN_CPU_BY_FLOAT32]' 'rate > 0.0' \
+  test_cpu_choice
+
+fault a-hair-decides-the-choice $cpu/cpu_choice.c \
+  'rate >= RN_CPU_CHOICE_GAIN * rates->rate[best]' 'rate > rates->rate[best]' test_cpu_choice
+
+fault the-first-pass-counts-alone $cpu/cpu_choice.c \
+  'pass > 0 && rate > out->rate[i]' 'pass > TRIAL_PASSES' test_cpu_choice
+
+# ---- Products in float32
+
+fault sums-of-panels-lie-over-each-other $cpu/cpu_product.body.h \
+  'part == depth ? 0 : j' '0' test_cpu_product $cpu/cpu_avx512.c
+
+fault the-ragged-end-is-packed-from-the-start $cpu/cpu_packrows.body.h \
+  'row + r, first + done, depth - done' 'row + r, first, depth - done' test_cpu_product \
+  $cpu/cpu_avx512.c
+
+fault halves-of-a-transpose-are-swapped $cpu/cpu_packrows.body.h \
+  'b[c + 8] = _mm512_shuffle_f32x4(low, high, 0xdd);' \
+  'b[c + 8] = _mm512_shuffle_f32x4(high, low, 0xdd);' test_cpu_product $cpu/cpu_avx512.c
+
+fault blocks-outgrow-the-cache $cpu/cpu_common.c \
+  'l2 / 8 * 7 / (sizeof(float)' 'l2 * 2 / (sizeof(float)' test_cpu_product
+
+# ---- What a trainer refuses, and the one loop over blocks
+
+fault token-types-are-not-looked-at trainer/learn/datafit.c \
+  '!rn_modelconfig_reads_types(model) || range.types <= model->types, err' 'true, err' test_data_fits
+
+fault one-token-type-too-many trainer/learn/datafit.c \
+  'range.types <= model->types' 'range.types <= model->types + 1' test_data_fits
+
+fault numbers-pass-for-classes trainer/learn/datafit.c \
+  'regression == (lanes->task == RN_TASK_REGRESSION), err' 'true, err' test_data_fits
+
+fault one-class-too-many trainer/learn/datafit.c \
+  '(uint32_t)range.label_most < labels' '(uint32_t)range.label_most <= labels' test_data_fits
+
+fault prediction-takes-any-data trainer/learn/inference.c \
+  'RN_TRY(rn_learn_data_fits(lanes, data, false, "prediction", err));' '' test_data_fits
+
+fault a-path-that-json-cannot-hold-opens trainer/settled.c \
+  'RN_TRY(check_utf8(spec->model_dir, "the path of the model directory", err));' '' test_data_fits
+
+fault a-label-that-json-cannot-hold-opens trainer/settled.c \
+  'RN_TRY(check_utf8(spec->labels[i], "a label", err));' '' test_data_fits
+
+fault a-target-that-json-cannot-hold-opens trainer/settled.c \
+  'RN_TRY(check_utf8(spec->lora.targets[i], "a target module", err));' '' test_data_fits
+
+fault the-last-update-is-not-looked-at trainer/learn/trainloop.c \
+  'return rn_loop_values_finite(loop, err);' 'return rn_ok();' test_data_fits
+
+fault clients-get-what-is-not-finite trainer/learn/trainclients.c \
+  'RN_TRY(rn_loop_values_finite(&crowd->loops[i], err));' '' test_data_fits
+
+fault clients-share-a-state trainer/learn/trainclients.c \
+  '.values = memory[0] + client * adapter->count' '.values = memory[0]' test_clients
+
+fault the-clients-passes-stay trainer/trainerjobs.c \
+  'rn_lanes_release(&trainer->lanes); /*' '/*' test_clients
+
+fault kept-rows-of-other-heads trainer/trainer.c \
+  '.heads = encoder->config.heads,' '' test_prefix_cache
+
+fault kept-rows-of-another-epsilon trainer/trainer.c \
+  '.layer_norm_epsilon = encoder->config.layer_norm_epsilon,' '' test_prefix_cache
+
+fault kept-rows-of-another-padding trainer/trainer.c \
+  '.pad_id = encoder->config.pad_id,' '' test_prefix_cache
+
 # ---- A vector range by range
 
 fault a-range-forgets-its-place services/round/roundvector.c \

@@ -91,10 +91,10 @@ enum rn_activation { RN_ACTIVATION_NONE, RN_ACTIVATION_GELU, RN_ACTIVATION_TANH 
  *   s += rank_h[t][0] * b[0][n] + ... + rank_h[t][rank-1] * b[rank-1][n],
  *        b = rank_b + owner[t] * owner_stride: rows of several adapters in one product
  *   s += residual[t][n]
- *   pre != none:  pre[t][n] = what `gate` will need: s, or at once f'(s), as the backend likes
+ *   pre != none:  pre[t][n] = what `slope` will need: s, or at once f'(s), as the backend likes
  *   activation:   s = f(s)                    (erf-GELU: x/2 (1 + erf(x / sqrt 2)))
- *   gate != none: s *= f'(gate)               GELU: gate holds the stored `pre`
- *                                             TANH: gate holds tanh's output y, f' = 1 - y^2
+ *   slope != none: s *= f'(slope)             GELU: slope holds the stored `pre`
+ *                                             TANH: slope holds tanh's output y, f' = 1 - y^2
  * A zeroed struct does nothing. residual may be the output matrix itself. */
 struct rn_epilogue {
     const float *bias;      /* device, [cols of the output] */
@@ -105,8 +105,8 @@ struct rn_epilogue {
     struct rn_mat residual; /* data NULL = none */
     struct rn_mat pre;      /* data NULL = none */
     enum rn_activation activation;
-    struct rn_mat gate; /* data NULL = none */
-    enum rn_activation gate_of;
+    struct rn_mat slope; /* data NULL = none */
+    enum rn_activation slope_of;
 };
 
 /* Sequences of a packed block. Both arrays are device memory. */
@@ -254,9 +254,9 @@ struct rn_kernels {
     /* y[S][n] = act(x[S][k] w^T + bias), w = [n][k] */
     void (*dense)(struct rn_lane *lane, struct rn_mat x, const float *w, const float *bias,
                   enum rn_activation activation, struct rn_mat y);
-    /* dx[S][k] = (dy[S][n] w) * f'; gate as in rn_epilogue (data NULL = none) */
-    void (*dense_back)(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat gate,
-                       enum rn_activation gate_of, struct rn_mat dx);
+    /* dx[S][k] = (dy[S][n] w) * f'; slope as in rn_epilogue (data NULL = none) */
+    void (*dense_back)(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat slope,
+                       enum rn_activation slope_of, struct rn_mat dx);
     /* adds: out[c] += sum over rows, in order, of m[t][c] */
     void (*column_sum)(struct rn_lane *lane, struct rn_mat m, float *out);
     /* Cross entropy of logits[S][C]: loss[i] = log sum exp - logit of labels[i] (device float64),
@@ -305,17 +305,41 @@ struct rn_kernels {
 /* The backends of this build. cpu, cpu-bf16 and ref always work. */
 const struct rn_kernels *rn_kernels_ref(void);
 const struct rn_kernels *rn_kernels_cpu(void);
-/* Activations in bfloat16, the stream between layers in bfloat16 or float32. Fast where the machine
- * has AVX512_BF16 or AMX; otherwise own float32 products over bfloat16 storage. */
+/* Libraries whose versions the bits of cpu and cpu-bf16 may depend on: "oneDNN 2.6.3". */
+#define RN_LIBRARIES_TEXT_MAX 64
+void rn_kernels_cpu_libraries(char out[static RN_LIBRARIES_TEXT_MAX]);
+/* Activations in bfloat16, the stream between layers in bfloat16 or float32. Products with frozen
+ * weights by whatever is fastest on this machine and keeps a row's bits, measured once a process:
+ * AMX, oneDNN, or own float32 products over bfloat16 storage. */
 const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32);
-/* Opens the shared object (environment RONDO_CUDA_LIBRARY, else librondo-cuda.so beside the program
- * or on the loader's path), which exports `const struct rn_kernels *rn_kernels_cuda_table(void)`.
- * RN_E_UNSUPPORTED with the reason when there is none, its version differs, or no device answers.
+/* For backends.c: those of rn_kernels_find_by that are named, and the text of rn_kernels_measured.
+ */
+RN_MUST rn_result rn_kernels_cpu_bf16_named(const char *products, bool residual_f32,
+                                            const struct rn_kernels **out, struct rn_error *err);
+/* `cpu` with the products of frozen weights from OpenBLAS, to compare: a row's bits depend on the
+ * batch, so there is no differential privacy. No program offers it. */
+const struct rn_kernels *rn_kernels_cpu_openblas(void);
+/* For tests: the shared object that rn_kernels_cuda opens from now on; NULL = the ordinary one. The
+ * text stays. No program takes a path from its environment: what the object holds runs in it. */
+void rn_kernels_cuda_library(const char *path);
+/* Opens the shared object (librondo-cuda.so beside the program or on the loader's path), which
+ * exports `const struct rn_kernels *rn_kernels_cuda_table(void)`. RN_E_UNSUPPORTED with the reason
+ * when there is none, its version differs, or no device answers.
  */
 RN_MUST rn_result rn_kernels_cuda(const struct rn_kernels **out, struct rn_error *err);
-/* By name: "cpu", "cpu-bf16", "cpu-bf16-residual-f32", "ref", "cuda"; NULL = "cpu". RN_E_USAGE for
- * any other. */
+/* By name: "cpu", "cpu-openblas", "cpu-bf16", "cpu-bf16-residual-f32", "ref", "cuda"; NULL = "cpu".
+ * RN_E_USAGE for any other. */
 RN_MUST rn_result rn_kernels_find(const char *name, const struct rn_kernels **out,
                                   struct rn_error *err);
+/* The same, where the bfloat16 backends do not measure but take what is named: "amx", "onednn" or
+ * "float32"; NULL or "auto" measures. RN_E_UNSUPPORTED where the machine lacks it, or where it does
+ * not keep a row's bits; RN_E_USAGE for another name, or with a backend that has no choice. */
+RN_MUST rn_result rn_kernels_find_by(const char *name, const char *products,
+                                     const struct rn_kernels **out, struct rn_error *err);
+/* What was measured, as "amx 1031, onednn 655, float32 102 GFLOP/s a thread"; empty where nothing
+ * was. */
+#define RN_KERNELS_MEASURED_MAX 96
+void rn_kernels_measured(const struct rn_kernels *kernels, char out[RN_KERNELS_MEASURED_MAX]);
+void rn_kernels_cpu_measured(char out[RN_KERNELS_MEASURED_MAX]);
 
 #endif

@@ -18,7 +18,10 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     rn_desk_notes(command->settings, &session, command, true);
     RN_TRY(rn_trainer_evaluate(session.trainer, session.data, NULL, NULL, &metrics, err));
     if (command->json) {
-        rn_metrics_print_json(&metrics);
+        printf("{");
+        rn_desk_warnings_print(&session);
+        rn_metrics_print_json_fields(&metrics);
+        printf("}");
         printf("\n");
         return rn_ok();
     }
@@ -35,13 +38,19 @@ static const struct rn_option_group groups[] = {
 
 const struct rn_command_def rn_cmd_evaluate = {
     .name = "evaluate",
-    .summary = "metrics of a model and adapter on labelled data",
+    .summary = "measure a model, with or without an adapter, on labelled data",
     .groups = groups,
     .settings_size = sizeof(struct rn_desk),
     .exits = RN_DESK_EXITS,
-    .detail = "Prints loss, accuracy, F1 (of class 1 with two classes, macro mean otherwise) and "
-              "Matthews correlation, or Pearson and Spearman correlation for a regression.",
-    .examples = "  rondo evaluate --model encoder --adapter adapter --data dev.tsv.gz \\\n"
+    .detail =
+        "Prints loss, accuracy, F1 (of class 1 with two classes, macro mean otherwise) and "
+        "Matthews correlation, or Pearson and Spearman correlation for a regression. Classes "
+        "and their order are those of the adapter, or of the model's head (id2label); the file "
+        "may hold names or numbers of them and need not hold every class. A label that is none "
+        "of them is an error. A note, with --format json also \"warnings\", says when the head "
+        "is random.",
+    .examples = "  rondo evaluate --model classifier --data dev.csv --text sentence --label label\n"
+                "  rondo evaluate --model encoder --adapter adapter --data dev.tsv.gz \\\n"
                 "      --text sentence --label label --format json",
     .run = run,
 };

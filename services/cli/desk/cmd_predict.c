@@ -13,6 +13,7 @@
 struct predict_output {
     bool objects; /* JSON, one object a record */
     bool list;    /* inside {"predictions": [...]} */
+    bool regression;
 };
 
 static void print_object(const struct predict_output *output, const struct rn_prediction *each)
@@ -21,10 +22,12 @@ static void print_object(const struct predict_output *output, const struct rn_pr
         printf(",\n");
     }
     printf("{\"label\": ");
-    if (each->name == NULL) {
+    if (output->regression) {
         printf("%.9g", (double)each->logits[0]);
-    } else {
+    } else if (each->name != NULL) {
         rn_json_text_print(each->name);
+    } else {
+        printf("%u", each->label);
     }
     printf(", \"class\": %u, \"logits\": [", each->label);
     for (size_t i = 0; i < each->logit_count; i++) {
@@ -41,11 +44,17 @@ static bool print_prediction(void *context, const struct rn_prediction *each)
         print_object(output, each);
         return ferror(stdout) == 0;
     }
+    if (output->regression) {
+        printf("%.9g\n", (double)each->logits[0]);
+        return ferror(stdout) == 0;
+    }
     if (each->name != NULL) {
         printf("%s", each->name);
+    } else {
+        printf("%u", each->label);
     }
     for (size_t i = 0; i < each->logit_count; i++) {
-        printf("%s%.9g", i == 0 && each->name == NULL ? "" : "\t", (double)each->logits[i]);
+        printf("\t%.9g", (double)each->logits[i]);
     }
     printf("\n");
     return ferror(stdout) == 0;
@@ -61,8 +70,11 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 
     RN_TRY(rn_desk_open(command->settings, &session, err));
     rn_desk_notes(command->settings, &session, command, true);
+    output.regression = rn_desk_task(command->settings) == RN_TASK_REGRESSION;
     if (output.list) {
-        printf("{\"predictions\": [");
+        printf("{");
+        rn_desk_warnings_print(&session);
+        printf("\"predictions\": [");
     }
     RN_TRY(rn_trainer_predict(session.trainer, session.data, print_prediction, &output, err));
     if (output.list) {
@@ -80,14 +92,20 @@ static const struct rn_option_group groups[] = {
 
 const struct rn_command_def rn_cmd_predict = {
     .name = "predict",
-    .summary = "label and logits of every record",
+    .summary = "predict the label of every record",
     .groups = groups,
     .settings_size = sizeof(struct rn_desk),
     .formats = "text|json|jsonl",
     .exits = RN_DESK_EXITS,
-    .detail = "One line per record, in file order: the label and the logits between tabs, or with "
-              "--format jsonl {\"label\", \"class\", \"logits\"}.",
-    .examples = "  rondo predict --model encoder --adapter adapter --data test.tsv.gz \\\n"
+    .detail =
+        "One line per record, in file order: the class (its name, or its number where nobody "
+        "named the classes) and the logits between tabs, or with --format jsonl {\"label\", "
+        "\"class\", \"logits\"}. A regression prints the value, which is \"label\" then. No "
+        "label column is needed. Classes are those of the adapter, or of the model's head with "
+        "the names of id2label; a note, with --format json also \"warnings\", says when the "
+        "head is random.",
+    .examples = "  rondo predict --model classifier --data test.csv --text sentence\n"
+                "  rondo predict --model encoder --adapter adapter --data test.tsv.gz \\\n"
                 "      --text sentence --format jsonl",
     .run = run,
 };

@@ -48,10 +48,16 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 {
     struct tokenize_settings *s = command->settings;
     struct totals totals = {.lines = !command->json, .json = strcmp(command->format, "jsonl") == 0};
+    struct rn_data_seen seen = {0};
     struct rn_data_spec spec;
 
     RN_TRY(rn_data_columns_spec(&s->columns, &spec, err));
+    spec.seen = &seen;
     RN_TRY(rn_text_tokenize(s->model, &spec, (uint32_t)s->max_length, print_ids, &totals, err));
+    if (seen.quoted > 0) {
+        rn_command_note(command, RN_DESK_QUOTED_NOTE, s->columns.path,
+                        (unsigned long long)seen.quoted_line, (unsigned long long)seen.quoted);
+    }
     if (command->json) {
         printf("{\"records\": %llu, \"tokens\": %llu, \"longest\": %llu}\n",
                (unsigned long long)totals.records, (unsigned long long)totals.tokens,

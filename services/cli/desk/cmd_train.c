@@ -72,6 +72,8 @@ static rn_result settle_adapter(struct train_settings *s, const struct rn_comman
 
     RN_ENSURE(!rn_command_given(command, "steps") || !rn_command_given(command, "epochs"), err,
               RN_E_USAGE, "--steps and --epochs exclude each other");
+    RN_ENSURE(!s->desk.new_head || !from_adapter, err, RN_E_USAGE,
+              "--new-head and --init-adapter exclude each other: an adapter's classes are its own");
     s->desk.for_training = true;
     s->desk.head = strcmp(s->head, "frozen") == 0 ? RN_HEAD_FROZEN : RN_HEAD_LOCAL;
     s->desk.lora.init = strcmp(s->init, "orthonormal") == 0 ? RN_LORA_ORTHONORMAL : RN_LORA_KAIMING;
@@ -100,13 +102,18 @@ static void print_loss(const char *name, double loss)
 }
 
 static void print_report(const struct train_settings *s, const struct rn_command *command,
-                         const struct rn_train_report *report, const struct rn_metrics *dev)
+                         struct rn_desk_session *session, const struct rn_train_report *report,
+                         const struct rn_metrics *dev)
 {
     const double mean = report->examples == 0 ? NAN : report->loss_sum / (double)report->examples;
     const double speed = report->seconds > 0 ? (double)report->tokens / report->seconds : 0;
+    struct rn_trainer_facts facts;
 
+    rn_trainer_facts(session->trainer, &facts);
     if (command->json) {
-        printf("{\"steps\": %u, \"examples\": %llu, \"tokens\": %llu, \"seconds\": %.3f, "
+        printf("{");
+        rn_desk_warnings_print(session);
+        printf("\"steps\": %u, \"examples\": %llu, \"tokens\": %llu, \"seconds\": %.3f, "
                "\"tokens_per_second\": %.1f",
                report->steps, (unsigned long long)report->examples,
                (unsigned long long)report->tokens, report->seconds, speed);
@@ -121,6 +128,10 @@ static void print_report(const struct train_settings *s, const struct rn_command
         }
         printf(", \"adapter\": ");
         rn_json_text_print(s->out);
+        printf(", \"kernels\": ");
+        rn_json_text_print(facts.kernels);
+        printf(", \"measured\": ");
+        rn_json_text_print(facts.measured);
         printf("}\n");
         return;
     }
@@ -139,6 +150,8 @@ static void print_report(const struct train_settings *s, const struct rn_command
     if (dev != NULL) {
         rn_metrics_print_text(dev);
     }
+    printf("kernels: %s %s%s%s\n", facts.backend, facts.kernels,
+           facts.measured[0] != '\0' ? ", measured " : "", facts.measured);
     printf("adapter: %s\n", s->out);
 }
 
@@ -215,7 +228,7 @@ static rn_result finish(const struct train_settings *s, const struct rn_command 
                         "use. Try a lower --lr, --warmup-steps or --clip",
                         report.loss_first, report.loss_last);
     }
-    print_report(s, command, &report, s->dev == NULL ? NULL : &dev);
+    print_report(s, command, session, &report, s->dev == NULL ? NULL : &dev);
     return rn_ok();
 }
 
@@ -285,6 +298,9 @@ static const struct rn_option adapter_options[] = {
      .help = "start of A; B starts at zero"},
     {"head", RN_OPT_CHOICE(struct train_settings, head, "frozen|local"), .fallback = "local",
      .help = "whether the classifier is trained"},
+    {"new-head", RN_OPT_FLAG(struct train_settings, desk.new_head),
+     .help =
+         "begin with a new classifier though the model has one: for other classes than its own"},
     {"active", RN_OPT_CHOICE(struct train_settings, active, "both|A|B"), .fallback = "both",
      .help = "which LoRA matrices are trained"},
     {NULL}};
@@ -339,11 +355,14 @@ const struct rn_command_def rn_cmd_train = {
     .settings_size = sizeof(struct train_settings),
     .renamed = renamed,
     .exits = RN_DESK_EXITS,
-    .detail = "Writes a PEFT directory that `peft` loads. Without --no-shuffle the batches are "
-              "drawn by the seed, with it they follow the file. The same options give the same "
-              "bytes, except with --dp-clip: its noise and its sampling come from the system's "
-              "randomness. The first Ctrl-C or SIGTERM writes a checkpoint and ends with exit code "
-              "82; the same command with --resume goes on.",
+    .detail =
+        "Writes a PEFT directory that `peft` loads. Without --no-shuffle the batches are "
+        "drawn by the seed, with it they follow the file. The same options give the same "
+        "bytes, except with --dp-clip: its noise and its sampling come from the system's "
+        "randomness. The first Ctrl-C or SIGTERM writes a checkpoint and ends with exit code "
+        "82; the same command with --resume goes on. With --backend cuda two variables of the "
+        "environment are read: RONDO_CUDA_PLANS=FILE keeps the fastest algorithm of every "
+        "product in a file, RONDO_CUDA_GRAPHS=off issues every operation by itself.",
     .examples = "  rondo train --model encoder --data train.tsv.gz --text sentence \\\n"
                 "      --label label --rank 4 --alpha 8 --steps 300 --dev dev.tsv.gz \\\n"
                 "      --out adapter\n"

@@ -5,6 +5,7 @@
 #include "base/guard.h"
 #include "services/cli/desk/desktrainer.h"
 #include "services/cli/kit/bounds.h"
+#include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
 
 #include <stdio.h>
@@ -48,6 +49,8 @@ static void print_text(const struct rn_memory_plan *plan)
         printf("\n");
     }
     printf("%u lanes, records of at most %u tokens\n", plan->lanes, plan->max_length);
+    printf("kernels: %s%s%s\n", plan->kernels, plan->measured[0] != '\0' ? ", measured " : "",
+           plan->measured);
 }
 
 static void print_json(const struct rn_memory_plan *plan)
@@ -60,10 +63,14 @@ static void print_json(const struct rn_memory_plan *plan)
                (unsigned long long)line->bytes);
     }
     printf("], \"host\": %llu, \"accelerator\": %llu, \"disk\": %llu, \"available\": %llu, "
-           "\"fits\": %s, \"lanes\": %u, \"max_length\": %u}\n",
+           "\"fits\": %s, \"lanes\": %u, \"max_length\": %u, \"kernels\": ",
            (unsigned long long)plan->host, (unsigned long long)plan->accelerator,
            (unsigned long long)plan->disk, (unsigned long long)plan->available,
            plan->host <= plan->available ? "true" : "false", plan->lanes, plan->max_length);
+    rn_json_text_print(plan->kernels);
+    printf(", \"measured\": ");
+    rn_json_text_print(plan->measured);
+    printf("}\n");
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -116,6 +123,8 @@ static const struct rn_option load_options[] = {
      .fallback = "classification", .help = "what the label column holds"},
     {"backend", RN_OPT_CHOICE(struct plan_settings, desk.backend, RN_CHOICES_BACKEND),
      .fallback = "cpu", .help = "what computes"},
+    {"kernels", RN_OPT_CHOICE(struct plan_settings, desk.kernels, RN_CHOICES_KERNELS),
+     .fallback = "auto", .help = "what cpu-bf16 multiplies with; auto: the fastest, measured"},
     {"threads", RN_OPT_COUNT(struct plan_settings, desk.threads, "N"), .fallback = "0",
      RN_BOUNDS_THREADS, .help = "0: one per core"},
     {"evaluate", RN_OPT_FLAG(struct plan_settings, evaluate),

@@ -28,7 +28,13 @@
 #define FORMAT_ROW                                                                            \
     {                                                                                         \
         "data-format", RN_OPT_CHOICE(struct rn_data_columns, format, RN_CHOICES_DATA_FORMAT), \
-            .help = "when the file's name does not tell"                                      \
+            .help = "when the file's name does not tell; tsv-quoted: tabs, but cells quoted " \
+                    "as in CSV"                                                               \
+    }
+#define ENCODING_ROW                                                                      \
+    {                                                                                     \
+        "encoding", RN_OPT_CHOICE(struct rn_data_columns, encoding, RN_CHOICES_ENCODING), \
+            .help = "of the file; without: utf-8"                                         \
     }
 #define HEADER_ROW                                                       \
     {                                                                    \
@@ -36,9 +42,10 @@
             .help = "the file has no header: columns are numbers from 0" \
     }
 
-const struct rn_option rn_data_options[] = {DATA_ROW, TEXT_ROW, FORMAT_ROW, HEADER_ROW, {NULL}};
-const struct rn_option rn_labelled_data_options[] = {DATA_ROW,   TEXT_ROW,   LABEL_ROW,
-                                                     FORMAT_ROW, HEADER_ROW, {NULL}};
+const struct rn_option rn_data_options[] = {DATA_ROW,     TEXT_ROW,   FORMAT_ROW,
+                                            ENCODING_ROW, HEADER_ROW, {NULL}};
+const struct rn_option rn_labelled_data_options[] = {
+    DATA_ROW, TEXT_ROW, LABEL_ROW, FORMAT_ROW, ENCODING_ROW, HEADER_ROW, {NULL}};
 
 rn_result rn_data_columns_spec(struct rn_data_columns *columns, struct rn_data_spec *out,
                                struct rn_error *err)
@@ -58,6 +65,7 @@ rn_result rn_data_columns_spec(struct rn_data_columns *columns, struct rn_data_s
     *out = (struct rn_data_spec){
         .path = columns->path,
         .format = columns->format,
+        .encoding = columns->encoding,
         .text_column = columns->first,
         .pair_column = comma == NULL ? NULL : columns->second,
         .label_column = columns->label,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The options with which every command names its data: --data, --text, --label, --data-format,
- * --no-header.
+ * --encoding, --no-header.
  */
 #ifndef RN_SERVICES_CLI_DESK_DATACOLUMNS_H
 #define RN_SERVICES_CLI_DESK_DATACOLUMNS_H
@@ -11,10 +11,16 @@
 
 #define RN_COLUMN_BYTES_MAX 256
 
+/* The note about quotes in a TSV file: path, line, number of cells. */
+#define RN_DESK_QUOTED_NOTE                                                                     \
+    "%s:%llu: cells that look quoted (%llu of them) are read with their quotes; --data-format " \
+    "tsv-quoted undoes quoting"
+
 /* What the options fill. */
 struct rn_data_columns {
     const char *path;
     const char *format;
+    const char *encoding;
     const char *text; /* COL or COL,COL */
     const char *label;
     bool no_header;

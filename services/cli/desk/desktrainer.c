@@ -32,16 +32,19 @@ const struct rn_option rn_desk_options[] = {
     {"max-length", RN_OPT_COUNT(struct rn_desk, max_length, "N"), RN_BOUNDS_LENGTH,
      .help = "tokens per record, special ones included; without: the adapter's, or the model's "
              "most"},
-    {"task", RN_OPT_CHOICE(struct rn_desk, task, RN_CHOICES_TASK), .fallback = "classification",
-     .help = "what the label column holds"},
+    {"task", RN_OPT_CHOICE(struct rn_desk, task, RN_CHOICES_TASK),
+     .help = "what the label column holds; without: as the adapter says, or the model"},
     {"labels", RN_OPT_TEXT(struct rn_desk, labels, "NAME,..."),
-     .help = "class names in order; without: the adapter's, or what the data hold (not with "
-             "--dp-clip)"},
+     .help =
+         "class names in the order of the head; without: the adapter's, or those of the model's "
+         "head (id2label), or where there is no head what the data hold (not with --dp-clip)"},
     {"seed", RN_OPT_COUNT(struct rn_desk, seed, "N"), .fallback = "1", RN_BOUNDS_SEED,
      .help = "of everything random: start values, order of the batches"},
     {"backend", RN_OPT_CHOICE(struct rn_desk, backend, RN_CHOICES_BACKEND), .fallback = "cpu",
      .help = "what computes; cpu-bf16: about twice as fast on processors with bfloat16, "
              "activations rounded to 8 bits; residual-f32: but the stream between layers"},
+    {"kernels", RN_OPT_CHOICE(struct rn_desk, kernels, RN_CHOICES_KERNELS), .fallback = "auto",
+     .help = "what cpu-bf16 multiplies with; auto: the fastest, measured at the start"},
     {"threads", RN_OPT_COUNT(struct rn_desk, threads, "N"), .fallback = "0", RN_BOUNDS_THREADS,
      .help = "0: one per core"},
     {NULL}};
@@ -156,21 +159,10 @@ static rn_result split_plain(const char *text, struct rn_trainer_switches *out,
     return rn_ok();
 }
 
-static rn_result settle_labels(const struct rn_desk *desk, const struct rn_data_spec *data,
-                               struct rn_desk_session *session, struct rn_error *err)
+enum rn_task rn_desk_task(const struct rn_desk *desk)
 {
-    if (strcmp(desk->task, "regression") == 0) {
-        return rn_ok();
-    }
-    if (desk->labels != NULL) {
-        return rn_label_list_parse(desk->labels, &session->labels, err);
-    }
-    if (session->adapter.labels.count > 0 || data->label_column == NULL) {
-        return rn_ok(); /* the trainer takes the adapter's, or the model's */
-    }
-    RN_ENSURE(!desk->labels_public, err, RN_E_USAGE,
-              "--dp-clip needs --labels: names found in the data would tell of single records");
-    return rn_label_list_discover(data, &session->labels, err);
+    return desk->task != NULL && strcmp(desk->task, "regression") == 0 ? RN_TASK_REGRESSION
+                                                                       : RN_TASK_CLASSIFICATION;
 }
 
 rn_result rn_desk_spec(const struct rn_desk *desk, struct rn_desk_lists *lists,
@@ -196,11 +188,13 @@ rn_result rn_desk_spec(const struct rn_desk *desk, struct rn_desk_lists *lists,
         .model_dir = desk->model,
         .adapter_dir = desk->adapter,
         .max_length = (uint32_t)desk->max_length,
-        .task = strcmp(desk->task, "regression") == 0 ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION,
+        .task = rn_desk_task(desk),
         .lora = lora,
         .head = desk->head,
+        .new_head = desk->new_head,
         .seed = desk->seed,
         .backend = desk->backend,
+        .kernels = desk->kernels,
         .threads = (uint32_t)desk->threads,
         .switches = switches,
         .cache_bytes = cache_bytes,
@@ -234,8 +228,9 @@ static rn_result open_all(struct rn_desk *desk, struct rn_desk_session *session,
     if (desk->adapter != NULL) {
         RN_TRY(rn_adapter_facts_read(desk->adapter, &session->adapter, err));
     }
-    RN_TRY(settle_labels(desk, &data, session, err));
+    RN_TRY(rn_desk_settle_labels(desk, &data, session, err));
     RN_TRY(open_trainer(desk, session, err));
+    data.seen = &session->seen;
     return rn_trainer_data_open(session->trainer, &data, &session->data, err);
 }
 
@@ -252,50 +247,12 @@ rn_result rn_desk_open(struct rn_desk *desk, struct rn_desk_session *out, struct
     return rn_ok();
 }
 
-/* Class names were given and the file holds none of them: its labels are class numbers. */
-static bool names_are_numbers(const struct rn_desk *desk, const struct rn_desk_session *session)
-{
-    RN_CLEANUP(rn_label_list_clear) struct rn_label_list found = {0};
-    struct rn_data_columns columns = desk->columns;
-    struct rn_data_spec spec;
-    if (desk->labels == NULL || desk->labels_public || columns.label == NULL ||
-        !rn_is_ok(rn_data_columns_spec(&columns, &spec, NULL)) ||
-        !rn_is_ok(rn_label_list_discover(&spec, &found, NULL))) {
-        return false;
-    }
-    for (size_t i = 0; i < found.count; i++) {
-        for (size_t k = 0; k < session->labels.count; k++) {
-            if (strcmp(found.names[i], session->labels.names[k]) == 0) {
-                return false;
-            }
-        }
-    }
-    return session->labels.count > 0;
-}
-
-void rn_desk_notes(const struct rn_desk *desk, const struct rn_desk_session *session,
-                   const struct rn_command *command, bool head)
-{
-    struct rn_trainer_facts facts;
-    rn_trainer_facts(session->trainer, &facts);
-    if (head && facts.head_from_seed && desk->adapter == NULL) {
-        rn_command_note(command,
-                        "%s holds no classifier: its head is random (--seed %llu), so the figures "
-                        "are those of guessing; --adapter names a trained one",
-                        desk->model, (unsigned long long)desk->seed);
-    }
-    if (names_are_numbers(desk, session)) {
-        rn_command_note(command,
-                        "the labels of %s are class numbers, not names: 0 is taken as %s, 1 as %s",
-                        desk->columns.path, session->labels.names[0], session->labels.names[1]);
-    }
-}
-
 void rn_desk_close(struct rn_desk_session *session)
 {
     rn_trainer_data_close(session->data);
     rn_trainer_close(session->trainer);
     rn_label_list_clear(&session->labels);
     rn_adapter_facts_clear(&session->adapter);
+    rn_buffer_clear(&session->warnings);
     *session = (struct rn_desk_session){0};
 }

@@ -20,17 +20,18 @@ struct rn_desk {
     const char *model;
     const char *adapter; /* to start from, to use; NULL: none */
     uint64_t max_length;
-    const char *task;
-    const char *labels; /* "a,b", NULL: from the adapter, or from the data */
+    const char *task;   /* NULL: from the adapter, or from the model */
+    const char *labels; /* "a,b", NULL: from the adapter, the model's head, or the data */
     bool labels_public; /* never from the data */
     uint64_t seed;
-    const char *backend;
+    const char *backend, *kernels;
     uint64_t threads;
     struct rn_data_columns columns;
     struct rn_lora_spec lora; /* rank 0: as the adapter has it, or none */
     const char *targets;      /* "query,value" */
     const char *layers;       /* "0,1,2", NULL: all */
     enum rn_head_mode head;
+    bool new_head;         /* not the model's: other classes */
     const char *cache;     /* "auto", "off", "2G"; NULL: off */
     const char *cache_dir; /* NULL: in memory */
     bool cache_keep;
@@ -68,17 +69,30 @@ struct rn_desk_session {
     struct rn_dataset *data;
     struct rn_label_list labels;
     struct rn_adapter_facts adapter;
+    struct rn_data_seen seen;
+    struct rn_buffer warnings; /* what rn_desk_notes said, as JSON strings between commas */
 };
 
-/* Settles labels (the option, the adapter, the data when there is a label column, else the model),
- * opens the trainer, reads the data. */
+/* The task that the options name, or that rn_desk_settle_labels found. */
+enum rn_task rn_desk_task(const struct rn_desk *desk);
+
+/* Settles task and labels: the option, the adapter, the model's head, and where there is no head
+ * the data. RN_E_DATA, naming both, when the label column holds what is none of them. */
+RN_MUST rn_result rn_desk_settle_labels(struct rn_desk *desk, const struct rn_data_spec *data,
+                                        struct rn_desk_session *session, struct rn_error *err);
+
+/* Settles task and labels, opens the trainer, reads the data. */
 RN_MUST rn_result rn_desk_open(struct rn_desk *desk, struct rn_desk_session *out,
                                struct rn_error *err);
 
-/* What a person should know about an opened session, as notes: a head of random values, class names
- * given for what are numbers in the file. head: the head is used as it is. */
-void rn_desk_notes(const struct rn_desk *desk, const struct rn_desk_session *session,
+/* What a person should know about an opened session, as notes and for rn_desk_warnings_print: a
+ * head of random values, class names given for what are numbers in the file, quotes in a TSV file.
+ * head: the head is used as it is. */
+void rn_desk_notes(const struct rn_desk *desk, struct rn_desk_session *session,
                    const struct rn_command *command, bool head);
+
+/* "warnings": ["..."], and a comma, inside a JSON object; nothing when there are none. */
+void rn_desk_warnings_print(struct rn_desk_session *session);
 
 void rn_desk_close(struct rn_desk_session *session);
 

@@ -26,10 +26,17 @@ static void list_metrics(const struct rn_metrics *metrics, struct named_metric o
 
 void rn_metrics_print_json(const struct rn_metrics *metrics)
 {
+    printf("{");
+    rn_metrics_print_json_fields(metrics);
+    printf("}");
+}
+
+void rn_metrics_print_json_fields(const struct rn_metrics *metrics)
+{
     struct named_metric list[METRIC_COUNT];
 
     list_metrics(metrics, list);
-    printf("{\"count\": %llu", (unsigned long long)metrics->count);
+    printf("\"count\": %llu", (unsigned long long)metrics->count);
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         if (isfinite(list[i].value)) {
             printf(", \"%s\": %.9g", list[i].name, list[i].value);
@@ -37,7 +44,6 @@ void rn_metrics_print_json(const struct rn_metrics *metrics)
             printf(", \"%s\": null", list[i].name);
         }
     }
-    printf("}");
 }
 
 void rn_metrics_print_text(const struct rn_metrics *metrics)

@@ -23,7 +23,9 @@
 #define RN_BOUNDS_TIMEOUT .least = 1, .most = 3600
 
 #define RN_CHOICES_BACKEND "cpu|cpu-bf16|cpu-bf16-residual-f32|ref|cuda"
-#define RN_CHOICES_DATA_FORMAT "tsv|csv|jsonl"
+#define RN_CHOICES_KERNELS "auto|amx|onednn|float32"
+#define RN_CHOICES_DATA_FORMAT "tsv|tsv-quoted|csv|csv-semicolon|jsonl"
+#define RN_CHOICES_ENCODING "utf-8|latin-1|windows-1252"
 #define RN_CHOICES_METHOD "rolora|ffa-lora|fedavg-lora"
 #define RN_CHOICES_WEIGHTS "uniform|examples"
 #define RN_CHOICES_TASK "classification|regression"

@@ -350,6 +350,8 @@ static const struct rn_option dev_options[] = {
      .help = "column of its label or target"},
     {"data-format", RN_OPT_CHOICE(struct init_settings, columns.format, RN_CHOICES_DATA_FORMAT),
      .help = "when its name does not tell"},
+    {"encoding", RN_OPT_CHOICE(struct init_settings, columns.encoding, RN_CHOICES_ENCODING),
+     .help = "of TSV and CSV; without: utf-8"},
     {"no-header", RN_OPT_FLAG(struct init_settings, columns.no_header),
      .help = "it has no header: columns are numbers from 0"},
     {NULL}};

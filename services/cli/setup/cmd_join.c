@@ -226,6 +226,8 @@ static const struct rn_option data_options[] = {
      .help = "column of the label or target"},
     {"data-format", RN_OPT_CHOICE(struct rn_join_settings, data_format, RN_CHOICES_DATA_FORMAT),
      .help = "when the file's name does not tell"},
+    {"encoding", RN_OPT_CHOICE(struct rn_join_settings, encoding, RN_CHOICES_ENCODING),
+     .help = "of TSV and CSV; without: utf-8"},
     {"no-header", RN_OPT_FLAG(struct rn_join_settings, no_header),
      .help = "the data has no header: columns are numbers from 0"},
     {NULL}};

@@ -80,8 +80,11 @@ static rn_result site_write(struct rn_join_job *job, struct rn_error *err)
     rn_result result = site_fill(job, site, err);
     if (rn_is_ok(result)) {
         const struct rn_join_settings *given = job->settings;
-        const struct rn_setup_columns columns = {given->text, given->label, given->data_format,
-                                                 given->no_header};
+        const struct rn_setup_columns columns = {.text = given->text,
+                                                 .label = given->label,
+                                                 .format = given->data_format,
+                                                 .encoding = given->encoding,
+                                                 .no_header = given->no_header};
         result = rn_setup_columns(&columns, &site->data, err);
     }
     if (rn_is_ok(result)) {

@@ -12,7 +12,7 @@
 
 struct rn_join_settings {
     const char *directory, *out;
-    const char *model, *data, *dev, *text, *label, *data_format;
+    const char *model, *data, *dev, *text, *label, *data_format, *encoding;
     const char *address, *listen, *backend, *log, *policy, *roster;
     uint64_t threads;
     bool no_header, sign;

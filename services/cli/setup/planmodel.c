@@ -25,6 +25,38 @@ rn_result rn_plan_base_check(const struct rn_plan *plan, const char *model_dir, 
     return rn_ok();
 }
 
+/* Whether the plan's labels are the model's names in another order: every class would be read as
+ * another one. */
+static bool labels_are_mixed_up(const struct rn_plan *plan, const struct rn_label_list *names)
+{
+    size_t known = 0;
+    bool same = true;
+    for (uint32_t i = 0; i < plan->task.labels_count && i < names->count; i++) {
+        same = same && strcmp(plan->task.labels[i], names->names[i]) == 0;
+        for (size_t k = 0; k < names->count; k++) {
+            known += strcmp(plan->task.labels[i], names->names[k]) == 0 ? 1 : 0;
+        }
+    }
+    return !same && known == names->count && names->count == plan->task.labels_count;
+}
+
+static rn_result labels_check(const struct rn_plan *plan, const char *model_dir,
+                              struct rn_error *err)
+{
+    char names[RN_ERROR_TEXT_MAX / 2];
+    struct rn_model_classes classes = {0};
+    rn_result result = rn_model_classes_read(model_dir, &classes, err);
+    if (rn_is_ok(result) && classes.has_head && labels_are_mixed_up(plan, &classes.names)) {
+        rn_label_list_text(&classes.names, names, sizeof names);
+        result = rn_fail(err, RN_E_CONFIG,
+                         "%s: its head has the plan's labels in another order (id2label of "
+                         "config.json): %s",
+                         model_dir, names);
+    }
+    rn_model_classes_clear(&classes);
+    return result;
+}
+
 static rn_result model_open(const struct rn_plan *plan, const char *model_dir,
                             struct rn_trainer **out, struct rn_error *err)
 {
@@ -53,6 +85,7 @@ static rn_result model_open(const struct rn_plan *plan, const char *model_dir,
         .seed = plan->seed,
         .threads = 1,
     };
+    RN_TRY(labels_check(plan, model_dir, err));
     const rn_result opened = rn_trainer_open(&spec, out, err);
     return rn_is_ok(opened) ? opened
                             : rn_fail_context(err, opened, "the plan does not suit the base model");
@@ -117,6 +150,7 @@ static rn_result file_count(struct rn_trainer *trainer, const char *directory, c
     const struct rn_data_spec spec = {
         .path = path,
         .format = rn_site_format_name(data->format),
+        .encoding = rn_site_encoding_name(data->encoding),
         .text_column = data->text,
         .pair_column = data->pair[0] == '\0' ? NULL : data->pair,
         .label_column = data->label,

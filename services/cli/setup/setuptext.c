@@ -116,7 +116,6 @@ rn_result rn_setup_columns(const struct rn_setup_columns *columns, struct rn_sit
 {
     const size_t first = strcspn(columns->text, ",");
     const char *second = columns->text[first] == ',' ? columns->text + first + 1 : "";
-    const char *format = columns->format;
     RN_ENSURE(strchr(second, ',') == NULL, err, RN_E_USAGE,
               "--text: at most two columns, the text and its pair");
     RN_ENSURE(
@@ -126,9 +125,9 @@ rn_result rn_setup_columns(const struct rn_setup_columns *columns, struct rn_sit
             rn_text_format(data->label, sizeof data->label, "%s", columns->label),
         err, RN_E_USAGE, "--text or --label: the column's name is empty or too long");
     data->header = !columns->no_header;
-    data->format = format == NULL               ? RN_SITE_FORMAT_AUTO
-                   : strcmp(format, "tsv") == 0 ? RN_SITE_FORMAT_TSV
-                   : strcmp(format, "csv") == 0 ? RN_SITE_FORMAT_CSV
-                                                : RN_SITE_FORMAT_JSONL;
+    RN_ENSURE(rn_site_format_find(columns->format, &data->format), err, RN_E_USAGE,
+              "--data-format: not known");
+    RN_ENSURE(rn_site_encoding_find(columns->encoding, &data->encoding), err, RN_E_USAGE,
+              "--encoding: not known");
     return rn_ok();
 }

@@ -16,9 +16,9 @@ void rn_setup_plan_text(const struct rn_plan *plan, struct rn_buffer *out);
 /* A policy whose bounds just hold the plan, for the member to narrow. */
 void rn_setup_policy_text(const struct rn_plan *plan, struct rn_buffer *out);
 
-/* --text, --label, --data-format and --no-header into the data section of site.yaml. */
+/* --text, --label, --data-format, --encoding and --no-header into the data section of site.yaml. */
 struct rn_setup_columns {
-    const char *text, *label, *format;
+    const char *text, *label, *format, *encoding;
     bool no_header;
 };
 RN_MUST rn_result rn_setup_columns(const struct rn_setup_columns *columns,

@@ -370,20 +370,6 @@ static void rows_are_stored_apart(void **state)
     }
 }
 
-/* Products whose rows depend on the batch: no gradients of examples. */
-static void timed_products_offer_no_privacy(void **state)
-{
-    (void)state;
-    assert_non_null(rn_kernels_cuda_table()->clip_add);
-    assert_int_equal(setenv("RONDO_CUDA_PRODUCTS", "timed", 1), 0);
-    assert_null(rn_kernels_cuda_table()->clip_add);
-    assert_null(rn_kernels_cuda_table()->rows_store);
-    assert_null(rn_kernels_cuda_table()->noisy_mean);
-    assert_non_null(rn_kernels_cuda_table()->linear);
-    assert_int_equal(unsetenv("RONDO_CUDA_PRODUCTS"), 0);
-    assert_non_null(rn_kernels_cuda_table()->clip_add);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,7 +385,6 @@ int main(void)
 #endif
         cmocka_unit_test(noisy_means),
         cmocka_unit_test(rows_are_stored_apart),
-        cmocka_unit_test(timed_products_offer_no_privacy),
     };
     return check_main("dp", tests, RN_ARRAY_LENGTH(tests));
 }

@@ -11,9 +11,9 @@
 enum { ROWS = 21, N = 9, K = 300 };
 
 struct head {
-    struct check_pair x, y, dy, gate, dx;
+    struct check_pair x, y, dy, slope, dx;
     float *w, *bias;
-    enum rn_activation activation, gate_of;
+    enum rn_activation activation, slope_of;
 };
 
 static void head(const struct rn_kernels *kernels, struct rn_lane *lane, void *context)
@@ -22,8 +22,8 @@ static void head(const struct rn_kernels *kernels, struct rn_lane *lane, void *c
     const struct rn_mat none = {0};
     kernels->dense(lane, PICK(kernels, h->x), h->w, h->bias, h->activation, PICK(kernels, h->y));
     kernels->dense_back(lane, PICK(kernels, h->dy), h->w,
-                        h->gate_of == RN_ACTIVATION_NONE ? none : PICK(kernels, h->gate),
-                        h->gate_of, PICK(kernels, h->dx));
+                        h->slope_of == RN_ACTIVATION_NONE ? none : PICK(kernels, h->slope),
+                        h->slope_of, PICK(kernels, h->dx));
 }
 
 static void dense_layers(void **state)
@@ -33,7 +33,7 @@ static void dense_layers(void **state)
         .x = check_filled(ROWS, K, 1.0f),
         .y = check_narrow(ROWS, N),
         .dy = check_narrow_filled(ROWS, N, 1.0f),
-        .gate = check_narrow_filled(ROWS, K, 0.9f),
+        .slope = check_narrow_filled(ROWS, K, 0.9f),
         .dx = check_empty_ld(ROWS, K, K + 1),
         .w = check_floats(N * K, 0.3f, 0.0f),
         .bias = check_floats(N, 1.0f, 0.0f),
@@ -41,7 +41,7 @@ static void dense_layers(void **state)
     const struct check_out outs[] = {check_out_mat(h.y.cuda), check_out_mat(h.dx.cuda)};
     for (int i = 0; i < 2; i++) {
         h.activation = i == 0 ? RN_ACTIVATION_NONE : RN_ACTIVATION_TANH;
-        h.gate_of = h.activation;
+        h.slope_of = h.activation;
         check_orders(head, &h, outs, RN_ARRAY_LENGTH(outs));
         check_run(rn_kernels_ref(), head, &h);
         check_close("dense", h.y, 1, 1e-5);
@@ -50,7 +50,7 @@ static void dense_layers(void **state)
     check_free(h.x);
     check_free(h.y);
     check_free(h.dy);
-    check_free(h.gate);
+    check_free(h.slope);
     check_free(h.dx);
     check_release(h.w);
     check_release(h.bias);

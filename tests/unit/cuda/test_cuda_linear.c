@@ -18,9 +18,9 @@ struct linear {
     size_t owner_stride;
     int32_t *owner; /* [rows]; NULL = one adapter */
     unsigned parts;
-    enum rn_activation activation, gate_of;
+    enum rn_activation activation, slope_of;
     float *w, *bias, *rank_b;
-    struct check_pair x, h, residual, pre, gate, y;
+    struct check_pair x, h, residual, pre, slope, y;
 };
 
 static struct rn_epilogue epilogue_of(const struct rn_kernels *kernels, const struct linear *l)
@@ -45,8 +45,8 @@ static struct rn_epilogue epilogue_of(const struct rn_kernels *kernels, const st
         e.activation = l->activation;
     }
     if ((l->parts & GATE) != 0) {
-        e.gate = PICK(kernels, l->gate);
-        e.gate_of = l->gate_of;
+        e.slope = PICK(kernels, l->slope);
+        e.slope_of = l->slope_of;
     }
     return e;
 }
@@ -84,7 +84,7 @@ static struct linear make(uint32_t rows, uint32_t n, uint32_t k, bool back)
         .h = check_narrow_filled(rows, 5, 1.0f),
         .residual = check_filled_ld(rows, out, out + 16, 1.0f, 0.0f),
         .pre = check_empty(rows, out),
-        .gate = check_filled_ld(rows, out, out, 1.0f, 0.0f),
+        .slope = check_filled_ld(rows, out, out, 1.0f, 0.0f),
         .y = check_empty_ld(rows, out, out + 8),
     };
     /* both backends start from the same bf16 weights */
@@ -104,7 +104,7 @@ static void clear(struct linear *l)
     check_free(l->h);
     check_free(l->residual);
     check_free(l->pre);
-    check_free(l->gate);
+    check_free(l->slope);
     check_free(l->y);
 }
 
@@ -114,14 +114,14 @@ static double gelu_slope(double x)
            x * exp(-0.5 * x * x) * (0.5 * M_SQRT1_2 * M_2_SQRTPI);
 }
 
-/* GELU's gate holds f' at once on the CUDA backend, and what f' is formed from in the reference. */
-static void set_gate(struct linear *l)
+/* GELU keeps f' at once on the CUDA backend, and what f' is formed from in the reference. */
+static void set_slope(struct linear *l)
 {
-    for (size_t i = 0; i < l->gate.cuda.rows && l->gate_of == RN_ACTIVATION_GELU; i++) {
-        for (size_t c = 0; c < l->gate.cuda.cols; c++) {
-            double *ref = (double *)l->gate.ref.data + i * l->gate.ref.ld + c;
+    for (size_t i = 0; i < l->slope.cuda.rows && l->slope_of == RN_ACTIVATION_GELU; i++) {
+        for (size_t c = 0; c < l->slope.cuda.cols; c++) {
+            double *ref = (double *)l->slope.ref.data + i * l->slope.ref.ld + c;
             const double x = *ref;
-            check_set(l->gate, i, c, (float)gelu_slope(x));
+            check_set(l->slope, i, c, (float)gelu_slope(x));
             *ref = x;
         }
     }
@@ -142,7 +142,7 @@ static void set_pre(struct linear *l)
 static void compare(struct linear *l)
 {
     memset(l->y.cuda.data, 0xff, l->y.cuda.rows * l->y.cuda.ld * rn_element_size(l->y.cuda.type));
-    set_gate(l);
+    set_slope(l);
     run_linear(rn_kernels_cuda_table(), l);
     run_linear(rn_kernels_ref(), l);
     set_pre(l);
@@ -160,7 +160,7 @@ static void every_combination(bool back)
         struct linear l = make(13, 24, 40, back);
         l.parts = parts;
         l.activation = RN_ACTIVATION_GELU;
-        l.gate_of = parts % 2 == 0 ? RN_ACTIVATION_GELU : RN_ACTIVATION_TANH;
+        l.slope_of = parts % 2 == 0 ? RN_ACTIVATION_GELU : RN_ACTIVATION_TANH;
         compare(&l);
         clear(&l);
     }
@@ -187,12 +187,12 @@ static void float_on_either_side(void **state)
     for (unsigned parts = 0; parts < PARTS; parts++) {
         struct linear l = make(13, 24, 40, false);
         check_free(l.y);
-        check_free(l.gate);
+        check_free(l.slope);
         l.y = check_empty_type(13, 24, 28, RN_F32);
-        l.gate = check_narrow_filled(13, 24, 0.9f);
+        l.slope = check_narrow_filled(13, 24, 0.9f);
         l.parts = parts;
         l.activation = RN_ACTIVATION_TANH;
-        l.gate_of = RN_ACTIVATION_TANH;
+        l.slope_of = RN_ACTIVATION_TANH;
         run_linear(rn_kernels_cuda_table(), &l);
         run_linear(rn_kernels_ref(), &l);
         check_close("y", l.y, 0, 1e-5);
@@ -231,7 +231,7 @@ static void rows_of_several_adapters(void **state)
         compare(&l);
         l.parts = RANK | RESIDUAL | PRE | ACTIVATE | GATE;
         l.activation = RN_ACTIVATION_GELU;
-        l.gate_of = RN_ACTIVATION_TANH;
+        l.slope_of = RN_ACTIVATION_TANH;
         compare(&l);
         clear(&l);
     }
@@ -317,9 +317,9 @@ static void gelu_is_the_erf_form(void **state)
         check_close("gelu", l.y, 1, 1e-6);
         check_close("slope of gelu", l.pre, 1, 1e-6);
         l.parts = GATE;
-        l.gate_of = RN_ACTIVATION_GELU;
-        struct check_pair kept = l.gate;
-        l.gate = l.pre;
+        l.slope_of = RN_ACTIVATION_GELU;
+        struct check_pair kept = l.slope;
+        l.slope = l.pre;
         run_linear(rn_kernels_cuda_table(), &l);
         for (size_t i = 0; i < 64; i++) {
             for (size_t c = 0; c < 64; c++) { /* times what was stored, no more */
@@ -328,7 +328,7 @@ static void gelu_is_the_erf_form(void **state)
             }
         }
         check_close("gradient of gelu", l.y, 0, 0.0);
-        l.gate = kept;
+        l.slope = kept;
         l.parts = ACTIVATE;
         l.activation = RN_ACTIVATION_TANH;
         run_linear(rn_kernels_cuda_table(), &l);

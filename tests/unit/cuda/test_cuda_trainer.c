@@ -24,7 +24,7 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "tests/unit/trainer/bf16bounds.h"
-#include "trainer/safetensors.h"
+#include "trainer/ground/safetensors.h"
 
 struct model {
     const char *name;
@@ -125,7 +125,7 @@ static void logits_of(struct bench *b, size_t first, uint32_t count, float *out)
 {
     struct rn_error err;
     struct rn_example examples[64];
-    struct rn_pass *pass = &b->trainer->passes[0];
+    struct rn_pass *pass = &b->trainer->lanes.passes[0];
     assert_true(count <= 64);
     for (uint32_t i = 0; i < count; i++) {
         examples[i] = rn_dataset_at(b->data, first + i);
@@ -133,7 +133,7 @@ static void logits_of(struct bench *b, size_t first, uint32_t count, float *out)
     rn_pass_load(pass, examples, count);
     rn_pass_forward(pass);
     must(rn_pass_logits(pass, &err), &err);
-    memcpy(out, pass->host_logits, count * b->trainer->label_count * sizeof(float));
+    memcpy(out, pass->host_logits, count * b->trainer->settled.label_count * sizeof(float));
 }
 
 /* The gradient of `scale` times the loss of the same examples, in the order of the segments. */
@@ -141,18 +141,18 @@ static float *gradient_of(struct bench *b, size_t first, uint32_t count, float s
 {
     const struct rn_pass_active active = {RN_MATRIX_AB, true};
     const size_t n = b->trainer->adapter.count;
-    struct rn_pass *pass = &b->trainer->passes[0];
-    float *logits = rn_alloc((size_t)count * b->trainer->label_count, sizeof(float));
+    struct rn_pass *pass = &b->trainer->lanes.passes[0];
+    float *logits = rn_alloc((size_t)count * b->trainer->settled.label_count, sizeof(float));
     float *out = rn_alloc(n, sizeof(float));
     const struct rn_adapter *adapter = &b->trainer->adapter;
     logits_of(b, first, count, logits);
-    rn_pass_loss(pass, b->trainer->task, scale, true);
+    rn_pass_loss(pass, b->trainer->settled.task, scale, true);
     rn_pass_backward(pass, &active);
     for (size_t i = 0; i < adapter->segment_count; i++) {
         const struct rn_segment *s = &adapter->segments[i];
-        b->trainer->kernels->download(pass->lane, out + s->offset,
-                                      pass->gradient + adapter->places[i],
-                                      s->count * sizeof(float));
+        b->trainer->lanes.kernels->download(pass->lane, out + s->offset,
+                                            pass->gradient + adapter->places[i],
+                                            s->count * sizeof(float));
     }
     rn_free(logits);
     return out;
@@ -163,8 +163,8 @@ static void golden_errors(struct bench *b, struct bf16_errors *errors)
 {
     struct rn_error err;
     *errors = (struct bf16_errors){0};
-    must(rn_trainer_prepare(b->trainer, true, &err), &err);
-    const size_t count = rn_dataset_count(b->data) * b->trainer->label_count;
+    must(rn_trainer_prepare(b->trainer, true, 0, &err), &err);
+    const size_t count = rn_dataset_count(b->data) * b->trainer->settled.label_count;
     float *logits = rn_alloc(count, sizeof(float));
     logits_of(b, 0, (uint32_t)rn_dataset_count(b->data), logits);
     float *wanted = golden(b->model, "logits", count);
@@ -216,8 +216,8 @@ static void packed_equals_one_by_one(void **state)
         struct bench b;
         struct rn_error err;
         open_bench(&b, &models[m], "cuda", RN_HEAD_FEDERATED);
-        must(rn_trainer_prepare(b.trainer, true, &err), &err);
-        const size_t count = rn_dataset_count(b.data), labels = b.trainer->label_count;
+        must(rn_trainer_prepare(b.trainer, true, 0, &err), &err);
+        const size_t count = rn_dataset_count(b.data), labels = b.trainer->settled.label_count;
         float *packed = rn_alloc(count * labels, sizeof(float));
         float *alone = rn_alloc(count * labels, sizeof(float));
         logits_of(&b, 0, (uint32_t)count, packed);
@@ -241,7 +241,7 @@ static void a_gradient_keeps_its_bits_in_company(void **state)
         struct bench b;
         struct rn_error err;
         open_bench(&b, &models[m], "cuda", RN_HEAD_FEDERATED);
-        must(rn_trainer_prepare(b.trainer, true, &err), &err);
+        must(rn_trainer_prepare(b.trainer, true, 0, &err), &err);
         const size_t n = b.trainer->adapter.count;
         float *together = gradient_of(&b, 3, COUNT, 0.125f);
         float *sum = rn_alloc(n, sizeof(float));
@@ -352,9 +352,9 @@ static void rounded_rows_change_no_bit(void **state)
         struct rn_error err;
         struct rn_example examples[5];
         open_bench(&b, &models[m], "cuda", RN_HEAD_FEDERATED);
-        must(rn_trainer_prepare(b.trainer, true, &err), &err);
+        must(rn_trainer_prepare(b.trainer, true, 0, &err), &err);
         const size_t n = b.trainer->adapter.count;
-        struct rn_pass *pass = &b.trainer->passes[0];
+        struct rn_pass *pass = &b.trainer->lanes.passes[0];
         float *bits[2] = {rn_alloc(n, sizeof(float)), rn_alloc(n, sizeof(float))};
         for (uint32_t i = 0; i < 5; i++) {
             examples[i] = rn_dataset_at(b.data, i);
@@ -363,9 +363,9 @@ static void rounded_rows_change_no_bit(void **state)
             rn_pass_load(pass, examples, 5);
             assert_true(pass->sequences.tokens > (uint32_t)pass->host_cu[5]);
             pass->sequences.tokens = exact ? (uint32_t)pass->host_cu[5] : pass->sequences.tokens;
-            rn_pass_step(pass, b.trainer->task, 0.2f, &active);
-            b.trainer->kernels->download(pass->lane, bits[exact], pass->gradient,
-                                         n * sizeof(float));
+            rn_pass_step(pass, b.trainer->settled.task, 0.2f, &active);
+            b.trainer->lanes.kernels->download(pass->lane, bits[exact], pass->gradient,
+                                               n * sizeof(float));
         }
         assert_memory_equal(bits[0], bits[1], n * sizeof(float));
         rn_free(bits[0]);
@@ -438,8 +438,8 @@ static int run_with(const char *library)
         cmocka_unit_test(rounded_rows_change_no_bit),
         cmocka_unit_test(recorded_steps_leave_the_same_bits),
     };
-    printf("library: %s\n", library);
-    (void)setenv("RONDO_CUDA_LIBRARY", library, 1);
+    printf("library: %s\n", library != NULL ? library : "beside this program");
+    rn_kernels_cuda_library(library);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
@@ -447,16 +447,13 @@ int main(void)
 {
     const struct rn_kernels *kernels = NULL;
     struct rn_error err;
-    const char *named = getenv("RONDO_CUDA_LIBRARY");
-    char device[RN_PATH_MAX];
+    const char *device = access(RN_CUDA_LIBRARY, R_OK) == 0 ? RN_CUDA_LIBRARY : NULL;
     int failures = 0;
-    const bool fits =
-        rn_text_format(device, sizeof(device), "%s", named != NULL ? named : RN_CUDA_LIBRARY);
     if (access(RN_CUDA_EMULATED_LIBRARY, R_OK) == 0) {
         failures += run_with(RN_CUDA_EMULATED_LIBRARY);
     }
-    (void)setenv("RONDO_CUDA_LIBRARY", device, 1);
-    if (fits && rn_is_ok(rn_kernels_cuda(&kernels, &err))) {
+    rn_kernels_cuda_library(device);
+    if (rn_is_ok(rn_kernels_cuda(&kernels, &err))) {
         failures += run_with(device);
     } else {
         printf("on a device: skipped: %s\n", err.text);

@@ -51,6 +51,22 @@ static void ports(void **state)
     }
 }
 
+static void kernels_may_be_named(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"auto", "amx", "onednn", "float32"};
+    assert_true(rn_is_ok(rn_site_parse(rn_view_text(site_example), "s", &site, &error)));
+    assert_string_equal(rn_site_kernels_name(site.compute.kernels), "auto");
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(names); i++) {
+        char edit[EDITED_MAX];
+        char lines[64];
+        (void)rn_text_format(lines, sizeof lines, "backend: cpu-bf16\n  kernels: %s", names[i]);
+        edited(edit, site_example, "backend: cpu", lines);
+        assert_true(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
+        assert_string_equal(rn_site_kernels_name(site.compute.kernels), names[i]);
+    }
+}
+
 static void coordinator_with_peers(void **state)
 {
     (void)state;
@@ -160,6 +176,9 @@ static void refusals(void **state)
         {"threads: 2", "threads: 65", "compute.threads: must be between"},
         {"threads: 2", "threads: two", "compute.threads"},
         {"backend: cpu", "backend: gpu", "compute.backend"},
+        {"backend: cpu", "backend: cpu-bf16\n  kernels: fast", "compute.kernels"},
+        {"backend: cpu", "backend: cpu\n  kernels: amx",
+         "compute.kernels: only the backend cpu-bf16 has a choice"},
         {"level: info", "level: loud", "log.level"},
         {"state: state", "state: \"\"", "state"},
         {"log:", "limits:\n  upload_memory: 1G\nlog:",
@@ -289,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads),
         cmocka_unit_test(ports),
+        cmocka_unit_test(kernels_may_be_named),
         cmocka_unit_test(coordinator_with_peers),
         cmocka_unit_test(upload_memory),
         cmocka_unit_test(refusals),

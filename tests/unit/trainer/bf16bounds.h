@@ -83,9 +83,9 @@ static inline void bf16_bounds_check(const struct bf16_bounds *bounds,
 static inline void bf16_model_use(struct rn_trainer *trainer, enum bf16_order order,
                                   enum bf16_rounding rounding, uint64_t seed)
 {
-    assert_int_equal(trainer->threads, 1);
-    trainer->kernels = bf16_model_table(order, rounding, seed);
-    trainer->encoder.kernels = trainer->kernels;
+    assert_int_equal(trainer->settled.threads, 1);
+    trainer->lanes.kernels = bf16_model_table(order, rounding, seed);
+    trainer->encoder.kernels = trainer->lanes.kernels;
 }
 
 #endif

@@ -189,8 +189,8 @@ static void bf16_finish(const struct rn_epilogue *e, size_t t, const double *sum
             rn_row_f64(e->pre, t)[n] = s;
         }
         s = rn_ref_activate(e->activation, s);
-        if (e->gate.data != NULL) {
-            s *= bf16_round(rn_ref_slope(e->gate_of, rn_row_f64(e->gate, t)[n]));
+        if (e->slope.data != NULL) {
+            s *= bf16_round(rn_ref_slope(e->slope_of, rn_row_f64(e->slope, t)[n]));
         }
         rn_row_f64(y, t)[n] = bf16_round(s);
     }
@@ -265,10 +265,10 @@ static void bf16_scatter_add_rows(struct rn_lane *lane, struct rn_mat x, const i
 
 /* The gradient of the first tokens is stored as such; the head's own stay float32. */
 static void bf16_dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w,
-                            struct rn_mat gate, enum rn_activation gate_of, struct rn_mat dx)
+                            struct rn_mat kept, enum rn_activation slope_of, struct rn_mat dx)
 {
-    rn_ref_dense_back(lane, dy, w, gate, gate_of, dx);
-    if (gate.data == NULL) {
+    rn_ref_dense_back(lane, dy, w, kept, slope_of, dx);
+    if (kept.data == NULL) {
         bf16_round_mat(dx);
     }
 }

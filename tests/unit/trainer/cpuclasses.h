@@ -22,8 +22,8 @@ enum cpu_classes { CPU_CLASSES_ALL, CPU_CLASSES_UNLIKE };
 
 enum { CLASS_LACKING = 77, CLASS_REFUSED = 78 }; /* exit codes of a class that did not run */
 
-static const char *const cpu_class_names[RN_CPU_CLASSES] = {"scalar", "AVX2", "AVX512",
-                                                            "AVX512-BF16", "AMX"};
+static const char *const cpu_class_names[RN_CPU_CLASSES] = {
+    "scalar", "AVX2", "AVX512", "AVX512-BF16", "oneDNN with AMX", "AMX", "tiles in C"};
 
 static enum rn_cpu_class cpu_class; /* of this process */
 

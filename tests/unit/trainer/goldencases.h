@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "tests/unit/trainer/bf16bounds.h"
 #include "tests/unit/trainer/goldenmodel.h"
-#include "trainer/safetensors.h"
+#include "trainer/ground/safetensors.h"
 
 struct golden_case {
     const char *name;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 #include "trainer/kernels/cpu/cpu_class.h"
 #include "trainer/kernels/host.h"
 
@@ -125,7 +125,7 @@ static void forward_products(struct run *run, const struct rn_weight *weight, st
     e = (struct rn_epilogue){.bias = bias, .pre = pre, .activation = RN_ACTIVATION_GELU};
     k->linear(run->lane, weight, x, &e, y);
     keep(run, "linear, gelu", y);
-    e = (struct rn_epilogue){.gate = pre, .gate_of = RN_ACTIVATION_GELU};
+    e = (struct rn_epilogue){.slope = pre, .slope_of = RN_ACTIVATION_GELU};
     k->linear(run->lane, weight, x, &e, y);
     keep(run, "linear, gelu slope", y);
     k->linear(run->lane, weight, x, &(struct rn_epilogue){.activation = RN_ACTIVATION_TANH}, onto);
@@ -366,8 +366,8 @@ static void vectors(struct run *run)
     rn_free(v);
 }
 
-/* All operations; free with run_free. */
-static void run_all(struct run *run, const struct rn_kernels *k, bool rounded)
+/* A device and a lane; free with run_free. */
+static void run_open(struct run *run, const struct rn_kernels *k, bool rounded)
 {
     const struct rn_lane_limits limits = {.tokens = T,
                                           .sequences = S,
@@ -379,6 +379,12 @@ static void run_all(struct run *run, const struct rn_kernels *k, bool rounded)
     *run = (struct run){.k = k, .rounded = rounded};
     assert_true(rn_is_ok(k->device_open(&run->device, NULL)));
     assert_true(rn_is_ok(k->lane_new(run->device, &limits, &run->lane, NULL)));
+}
+
+/* All operations; free with run_free. */
+static void run_all(struct run *run, const struct rn_kernels *k, bool rounded)
+{
+    run_open(run, k, rounded);
     products(run);
     gradients(run);
     norms(run);

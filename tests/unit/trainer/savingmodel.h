@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 
 #include "tests/unit/trainer/goldenmodel.h"
 
@@ -84,7 +84,7 @@ static inline float *saving_predict(struct rn_trainer *trainer, const struct rn_
                                     size_t *out_count)
 {
     struct rn_error err;
-    *out_count = rn_dataset_count(data) * trainer->label_count;
+    *out_count = rn_dataset_count(data) * trainer->settled.label_count;
     struct saving_logits logits = {.values = rn_alloc(*out_count, sizeof(float))};
     must(rn_trainer_predict(trainer, data, saving_collect, &logits, &err), &err);
     return logits.values;

@@ -17,7 +17,8 @@
 
 struct bench {
     struct rn_kernels table;
-    struct rn_trainer trainer;
+    struct rn_lanes lanes;
+    bool plain;
     struct rn_example examples[2048];
     uint32_t first[2049];
 };
@@ -27,14 +28,15 @@ static struct bench bench_of(uint32_t lanes)
     struct bench b = {.table = *rn_kernels_cpu()};
     b.table.block_tokens = MOST;
     b.table.lanes_max = lanes;
-    b.trainer.max_length = 128;
     return b;
 }
 
 static uint32_t cut(struct bench *b, uint32_t count)
 {
-    b->trainer.kernels = &b->table;
-    return rn_blocks_cut(&b->trainer, b->examples, count, b->first);
+    const struct rn_trainer_switches switches = {.plain_batches = b->plain};
+    b->lanes.kernels = &b->table;
+    b->lanes.options = rn_pass_options_for(&b->table, 128, &switches);
+    return rn_blocks_cut(&b->lanes, b->examples, count, b->first);
 }
 
 static uint32_t tokens_of(const struct bench *b, uint32_t block)
@@ -66,7 +68,7 @@ static void covers_within_the_limits(void **state)
             struct bench b = bench_of(lanes);
             put_lengths(&b, counts[c], 7 + c);
             for (int plain = 0; plain < 2; plain++) {
-                b.trainer.switches.plain_batches = plain == 1;
+                b.plain = plain == 1;
                 const uint32_t blocks = cut(&b, counts[c]);
                 assert_in_range(blocks, 1, counts[c]);
                 assert_int_equal(b.first[0], 0);
@@ -135,7 +137,7 @@ static void plain_blocks_are_full(void **state)
 {
     (void)state;
     struct bench b = bench_of(2);
-    b.trainer.switches.plain_batches = true;
+    b.plain = true;
     for (uint32_t i = 0; i < 40; i++) {
         b.examples[i].length = 30;
     }

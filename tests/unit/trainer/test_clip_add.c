@@ -17,14 +17,14 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 #include "trainer/kernels/cpu/cpu_kernels.h"
 
 /* The body below computes norms that are wrong by this factor. */
 static double norm_error = 1.0;
 #define sqrt(x) (norm_error * (sqrt)(x))
 #define RN_SET_SCALAR
-#include "trainer/kernels/cpu/cpu_dp.h"
+#include "trainer/kernels/cpu/cpu_dp.body.h"
 #undef sqrt
 
 enum { LONGEST = 5000, TABLES = 4 };

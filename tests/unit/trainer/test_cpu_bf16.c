@@ -20,8 +20,8 @@
 
 /* Half a unit in the last place of a bfloat16 number is at most 2^-8 of it. */
 #define HALF_UNIT 0x1p-8
-/* GELU, its slope and exponentials are polynomials (cpu_fused.h, cpu_attention_dot.h): at most
- * 2e-4 of the value, and 3e-5 where the slope is near zero. */
+/* GELU, its slope and exponentials are polynomials (cpu_fused.body.h, cpu_attention_dot.body.h): at
+ * most 2e-4 of the value, and 3e-5 where the slope is near zero. */
 #define POLYNOMIAL 2e-4
 #define POLYNOMIAL_ZERO 3e-5
 /* A sum of at most F float32 terms (of D for the other side) errs by at most F 2^-24 of the sum of

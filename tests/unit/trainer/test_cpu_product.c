@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 #include "trainer/kernels/cpu/cpu_kernels.h"
 
 struct backend {
@@ -108,8 +108,11 @@ static void product_is_the_fmaf_chain(void **state)
         }
         struct backend b;
         backend_open(&b, k);
-        for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-            check_shape(&b, shapes[i][0], shapes[i][1], shapes[i][2]);
+        const size_t blocks[] = {b.lane->block_k, 128}; /* the machine's, and many passes over k */
+        for (size_t i = 0; i < 2 * sizeof(shapes) / sizeof(shapes[0]); i++) {
+            const size_t *shape = shapes[i / 2];
+            b.lane->block_k = blocks[i % 2];
+            check_shape(&b, shape[0], shape[1], shape[2]);
         }
         backend_close(&b);
     }
@@ -160,9 +163,21 @@ static void rows_do_not_depend_on_the_batch(void **state)
     }
 }
 
+static void blocks_fit_the_cache(void **state)
+{
+    (void)state;
+    static const size_t caches[][2] = {{0, 256},          {256 << 10, 256}, {512 << 10, 512},
+                                       {1 << 20, 1024},   {2 << 20, 2048},  {4 << 20, 2048},
+                                       {1280 << 10, 1280}};
+    for (size_t i = 0; i < sizeof(caches) / sizeof(caches[0]); i++) {
+        assert_int_equal(rn_cpu_block_k(caches[i][0]), caches[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_fit_the_cache),
         cmocka_unit_test(product_is_the_fmaf_chain),
         cmocka_unit_test(rows_do_not_depend_on_the_batch),
     };

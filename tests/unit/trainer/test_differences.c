@@ -17,10 +17,12 @@
 
 #include "tests/unit/trainer/goldenmodel.h"
 
+static const struct rn_state *state_of_trainer;
+
 static double loss_of(struct rn_pass *pass, uint32_t count)
 {
     struct rn_error err;
-    rn_adapter_refresh(pass->adapter, pass->lane);
+    rn_adapter_refresh(pass->adapter, state_of_trainer, pass->lane);
     rn_pass_forward(pass);
     rn_pass_loss(pass, RN_TASK_CLASSIFICATION, 1.0f, false);
     must(rn_pass_losses(pass, &err), &err);
@@ -50,8 +52,8 @@ static void check_folder(const char *folder)
     struct rn_trainer *trainer = golden_trainer(folder, "ref", 1, RN_HEAD_FEDERATED);
     struct rn_dataset *data = golden_data(trainer, folder);
     struct rn_error err;
-    must(rn_trainer_prepare(trainer, true, &err), &err);
-    struct rn_pass *pass = &trainer->passes[0];
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
+    struct rn_pass *pass = &trainer->lanes.passes[0];
     struct rn_example examples[3] = {rn_dataset_at(data, 0), rn_dataset_at(data, 5),
                                      rn_dataset_at(data, 8)};
     const struct rn_pass_active active = {RN_MATRIX_AB, true};
@@ -60,12 +62,13 @@ static void check_folder(const char *folder)
     rn_pass_loss(pass, RN_TASK_CLASSIFICATION, (float)(1.0 / 3.0), true);
     rn_pass_backward(pass, &active);
     const struct rn_adapter *adapter = &trainer->adapter;
+    state_of_trainer = &trainer->state;
     for (size_t i = 0; i < adapter->segment_count; i++) {
         const struct rn_segment *segment = &adapter->segments[i];
         double difference = 0.0;
         double size = 0.0;
         for (size_t j = 0; j < segment->count; j += 1 + segment->count / 12) {
-            const double slope = slope_of(pass, adapter->values + adapter->places[i] + j, 3);
+            const double slope = slope_of(pass, trainer->state.values + adapter->places[i] + j, 3);
             const double gradient = (double)pass->gradient[adapter->places[i] + j];
             difference += (slope - gradient) * (slope - gradient);
             size += slope * slope;

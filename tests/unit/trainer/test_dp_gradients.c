@@ -16,8 +16,8 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/dp.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
+#include "trainer/privacy/dp.h"
 
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldenmodel.h"
@@ -52,7 +52,7 @@ static struct rn_trainer *cached_trainer(const char *folder, const char *backend
     rn_generator_normal(&generator, 0.3, count, values);
     must(rn_trainer_set(trainer, RN_MATRIX_AB, true, values, count, &err), &err);
     rn_free(values);
-    must(rn_trainer_prepare(trainer, true, &err), &err);
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
     return trainer;
 }
 
@@ -75,7 +75,8 @@ static void make_examples(const struct rn_trainer *trainer, uint32_t count, cons
     assert_true(count <= EXAMPLES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t wanted = lengths[i % length_count];
-        const uint32_t length = wanted < trainer->max_length ? wanted : trainer->max_length;
+        const uint32_t length =
+            wanted < trainer->settled.max_length ? wanted : trainer->settled.max_length;
         for (uint32_t t = 0; t < length; t++) {
             uint32_t words[4];
             rn_generator_words(&generator, (uint64_t)i * 512 + t, 0, words);
@@ -91,7 +92,7 @@ static struct rn_dp *plain_dp(struct rn_trainer *trainer, const struct rn_train_
     struct rn_error err;
     struct rn_dp *dp = NULL;
     const struct rn_pass_active active = {matrices, true};
-    must(rn_dp_new(trainer, spec, &active, 1, &dp, &err), &err);
+    must(rn_dp_new(&trainer->lanes, spec, &active, 1, &dp, &err), &err);
     return dp;
 }
 
@@ -102,7 +103,7 @@ static const struct rn_train_spec training = {.batch = EXAMPLES_MAX, .steps = 1,
 static void block_gradients(struct rn_trainer *trainer, const struct rn_pass_active *active,
                             const struct rn_example *examples, uint32_t count, float *out)
 {
-    struct rn_pass *pass = &trainer->passes[0];
+    struct rn_pass *pass = &trainer->lanes.passes[0];
     struct rn_error err;
     rn_pass_load(pass, examples, count);
     rn_pass_forward(pass);
@@ -117,7 +118,7 @@ static void block_gradients(struct rn_trainer *trainer, const struct rn_pass_act
 static void plain_gradient(struct rn_trainer *trainer, const struct rn_pass_active *active,
                            const struct rn_example *example, float *out)
 {
-    struct rn_pass *pass = &trainer->passes[0];
+    struct rn_pass *pass = &trainer->lanes.passes[0];
     struct rn_error err;
     float *const kept = pass->each.gradients;
     pass->each.gradients = NULL;
@@ -136,7 +137,7 @@ static void plain_gradient(struct rn_trainer *trainer, const struct rn_pass_acti
 
 static void check_block(struct rn_trainer *trainer, enum rn_matrix matrices)
 {
-    const uint32_t longest = trainer->max_length;
+    const uint32_t longest = trainer->settled.max_length;
     const uint32_t lengths[] = {1, 2, 7, longest, 13, 1, 16, 17};
     const struct rn_pass_active active = {matrices, true};
     struct rn_example examples[8];
@@ -193,11 +194,11 @@ static void frozen_parts_are_left_out(void **state)
     const struct rn_pass_active both = {RN_MATRIX_AB, true};
     float *gradients = rn_alloc(2 * all_count, sizeof(float));
     block_gradients(trainer, &both, examples, 2, gradients);
-    const struct rn_pass_run head = trainer->passes[0].each.runs[2];
-    const struct rn_pass_run a = trainer->passes[0].each.runs[0];
+    const struct rn_pass_run head = trainer->lanes.passes[0].each.runs[2];
+    const struct rn_pass_run a = trainer->lanes.passes[0].each.runs[0];
     rn_dp_free(all);
     for (int sloppy = 0; sloppy < 2; sloppy++) {
-        trainer->passes[0].options.switches.all_gradients = sloppy == 1;
+        trainer->lanes.passes[0].options.switches.all_gradients = sloppy == 1;
         const struct rn_pass_active only = {RN_MATRIX_A, true};
         struct rn_dp *dp = plain_dp(trainer, &training, RN_MATRIX_A);
         const size_t count = rn_dp_elements(dp);
@@ -350,7 +351,7 @@ static void threads_and_blocks_do_not_matter(void **state)
             for (int plain = 0; plain < 2; plain++) {
                 struct sums s;
                 sums_init(&s, "bert-40", backends[b], 20, threads);
-                s.trainer->switches.plain_batches = plain == 1;
+                s.trainer->lanes.options.switches.plain_batches = plain == 1;
                 int64_t *sum = rn_alloc(s.n, sizeof(int64_t));
                 sum_of(&s, s.examples, s.count, sum);
                 if (first == NULL) {
@@ -433,8 +434,8 @@ static void a_record_that_is_not_finite_stays_alone(void **state)
             }
             /* the table's type is const for the encoder, which uploaded it */
             const uintptr_t words = (uintptr_t)trainer->encoder.embedding.words;
-            trainer->kernels->upload(trainer->lane, (float *)words + poisoned * hidden, row,
-                                     hidden * sizeof(float));
+            trainer->lanes.kernels->upload(trainer->lanes.lane, (float *)words + poisoned * hidden,
+                                           row, hidden * sizeof(float));
             must(rn_dp_sum(dp, &bad, 1, want, &err), &err);
             for (size_t j = 0; j < n && !isfinite(poisons[p]); j++) {
                 assert_int_equal(want[j], 0);
@@ -488,10 +489,8 @@ static void openblas_is_refused(void **state)
 {
     (void)state;
     struct rn_error err;
-    setenv("RONDO_CPU_GEMM", "openblas", 1);
-    struct rn_trainer *trainer = random_trainer("roberta-24", "cpu", 4, 1);
-    unsetenv("RONDO_CPU_GEMM");
-    const rn_result result = rn_dp_check(trainer, &training, &err);
+    struct rn_trainer *trainer = random_trainer("roberta-24", "cpu-openblas", 4, 1);
+    const rn_result result = rn_dp_check(trainer->lanes.kernels, true, &training, &err);
     assert_int_equal(result.code, RN_E_UNSUPPORTED);
     rn_trainer_close(trainer);
 }

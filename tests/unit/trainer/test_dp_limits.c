@@ -18,7 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/dp.h"
+#include "trainer/privacy/dp.h"
 
 #undef RN_DP_POOL_BYTES_MAX
 #define RN_DP_POOL_BYTES_MAX ((size_t)16)
@@ -26,7 +26,7 @@
 #define RN_DP_GRADIENTS_BYTES_MAX gradients_bytes
 static size_t gradients_bytes = (size_t)64 << 20;
 
-#include "trainer/dpstep.c"
+#include "trainer/privacy/dpstep.c"
 
 #include "tests/unit/trainer/goldenmodel.h"
 
@@ -79,13 +79,13 @@ static void every_step_has_noise_of_its_own(void **state)
     const size_t count = trainer->adapter.count;
     struct rn_error err;
     float *before = rn_alloc(count, sizeof(float));
-    memcpy(before, trainer->adapter.values, count * sizeof(float));
+    memcpy(before, trainer->state.values, count * sizeof(float));
     must(rn_trainer_train(trainer, data, &spec, NULL, NULL, NULL, &err), &err);
     assert_int_equal(source.calls, 5);
     assert_true(source.deviation == 1.5 * 4096);
     const double want = (1 + 4 + 16 + 64 + 256) * 0.5 / (4096 * 4.0);
     for (size_t j = 0; j < count; j++) {
-        assert_true(fabs((double)before[j] - (double)trainer->adapter.values[j] - want) < 1e-5);
+        assert_true(fabs((double)before[j] - (double)trainer->state.values[j] - want) < 1e-5);
     }
     rn_free(before);
     rn_trainer_data_close(data);
@@ -107,23 +107,23 @@ static void noise_is_never_added_twice(void **state)
     struct rn_trainer *trainer = golden_trainer("roberta-24", "cpu", 1, RN_HEAD_LOCAL);
     struct rn_dp *state_of = NULL;
     struct rn_error err;
-    must(rn_trainer_prepare(trainer, true, &err), &err);
-    must(rn_dp_new(trainer, &spec, &active, 1, &state_of, &err), &err);
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
+    must(rn_dp_new(&trainer->lanes, &spec, &active, 1, &state_of, &err), &err);
     rn_dp_begin_step(state_of);
-    must(rn_dp_gradient(state_of, NULL, 0, &err), &err);
+    must(rn_dp_gradient(state_of, NULL, 0, trainer->state.gradient, &err), &err);
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         (void)signal(SIGABRT, SIG_DFL);
         (void)close(STDERR_FILENO);
-        (void)!rn_is_ok(rn_dp_gradient(state_of, NULL, 0, &err));
+        (void)!rn_is_ok(rn_dp_gradient(state_of, NULL, 0, trainer->state.gradient, &err));
         _exit(0);
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     rn_dp_begin_step(state_of);
-    must(rn_dp_gradient(state_of, NULL, 0, &err), &err);
+    must(rn_dp_gradient(state_of, NULL, 0, trainer->state.gradient, &err), &err);
     rn_dp_free(state_of);
     rn_trainer_close(trainer);
 }
@@ -147,20 +147,20 @@ static void the_denominator_is_the_public_one(void **state)
     struct rn_dp *dp_state = NULL;
     struct rn_error err;
     gradients_bytes = (size_t)64 << 20;
-    must(rn_trainer_prepare(trainer, true, &err), &err);
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
     for (size_t i = 0; i < 18; i++) {
         batch[i] = rn_dataset_at(data, i);
     }
-    must(rn_dp_new(trainer, &spec, &active, 1, &dp_state, &err), &err);
+    must(rn_dp_new(&trainer->lanes, &spec, &active, 1, &dp_state, &err), &err);
     const size_t n = rn_dp_elements(dp_state);
     int64_t *sum = rn_alloc(n, sizeof(int64_t));
     for (uint32_t count = 0; count <= 18; count += 6) {
         const int64_t drawn = INT64_C(1) << (2 * source.calls);
         must(rn_dp_sum(dp_state, batch, count, sum, &err), &err);
         rn_dp_begin_step(dp_state);
-        must(rn_dp_gradient(dp_state, batch, count, &err), &err);
+        must(rn_dp_gradient(dp_state, batch, count, trainer->state.gradient, &err), &err);
         for (size_t j = 0; j < n; j++) { /* everything trains: places are elements */
-            assert_true(trainer->gradient[j] ==
+            assert_true(trainer->state.gradient[j] ==
                         (float)((double)(sum[j] + drawn) * (0.5 / (1000.0 * 7.0))));
         }
     }
@@ -181,12 +181,12 @@ static int64_t *sum_with_room(uint32_t room, uint32_t threads, size_t *out_count
     struct rn_example batch[18];
     struct rn_dp *state = NULL;
     struct rn_error err;
-    must(rn_trainer_prepare(trainer, true, &err), &err);
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
     for (size_t i = 0; i < 18; i++) {
         batch[i] = rn_dataset_at(data, i);
     }
     gradients_bytes = room * trainer->adapter.count * sizeof(float);
-    must(rn_dp_new(trainer, &spec, &active, 1, &state, &err), &err);
+    must(rn_dp_new(&trainer->lanes, &spec, &active, 1, &state, &err), &err);
     assert_int_equal(state->block_examples, room == 0 ? 1 : room);
     int64_t *sum = rn_alloc(rn_dp_elements(state), sizeof(int64_t));
     must(rn_dp_sum(state, batch, 18, sum, &err), &err);

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/guard.h"
-#include "trainer/dp.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
+#include "trainer/privacy/dp.h"
 
 /* Words from a list first, then from a generator. */
 struct source {

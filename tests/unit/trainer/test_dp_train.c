@@ -16,8 +16,8 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/dp.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
+#include "trainer/privacy/dp.h"
 
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldenmodel.h"
@@ -95,9 +95,9 @@ static float *trained(const char *backend, uint32_t threads, const struct rn_tra
     const size_t count = trainer->adapter.count;
     float *before = rn_alloc(count, sizeof(float));
     float *after = rn_alloc(count, sizeof(float));
-    memcpy(before, trainer->adapter.values, count * sizeof(float));
+    memcpy(before, trainer->state.values, count * sizeof(float));
     must(rn_trainer_train(trainer, data, spec, NULL, NULL, out_report, &err), &err);
-    memcpy(after, trainer->adapter.values, count * sizeof(float));
+    memcpy(after, trainer->state.values, count * sizeof(float));
     rn_trainer_data_close(data);
     rn_trainer_close(trainer);
     if (out_before != NULL) {
@@ -211,15 +211,15 @@ static void zero_gradients_get_noise(void **state)
     struct rn_dataset *data = golden_data(trainer, "roberta-24");
     const size_t count = trainer->adapter.count;
     float *before = rn_alloc(count, sizeof(float));
-    memcpy(before, trainer->adapter.values, count * sizeof(float));
+    memcpy(before, trainer->state.values, count * sizeof(float));
     must(rn_trainer_train(trainer, data, &spec, NULL, NULL, NULL, &err), &err);
     assert_true(seen.norm_sum == 0.0 && seen.examples == 7);
     size_t changed = 0;
     for (size_t j = 0; j < source.noise_count; j++) {
-        changed += before[j] != trainer->adapter.values[j];
+        changed += before[j] != trainer->state.values[j];
     }
     assert_true(source.noise_count > 100 && changed > source.noise_count - 3);
-    assert_memory_equal(before + source.noise_count, trainer->adapter.values + source.noise_count,
+    assert_memory_equal(before + source.noise_count, trainer->state.values + source.noise_count,
                         (count - source.noise_count) * sizeof(float));
     rn_free(before);
     rn_trainer_data_close(data);
@@ -243,12 +243,12 @@ static void frozen_bytes_stay(void **state)
         struct rn_dataset *data = golden_data(trainer, "roberta-24");
         const struct rn_adapter *adapter = &trainer->adapter;
         float *before = rn_alloc(adapter->count, sizeof(float));
-        memcpy(before, adapter->values, adapter->count * sizeof(float));
+        memcpy(before, trainer->state.values, adapter->count * sizeof(float));
         struct rn_error err;
         must(rn_trainer_train(trainer, data, &spec, NULL, NULL, NULL, &err), &err);
         for (size_t s = 0; s < adapter->segment_count; s++) {
             const int same =
-                memcmp(before + adapter->places[s], adapter->values + adapter->places[s],
+                memcmp(before + adapter->places[s], trainer->state.values + adapter->places[s],
                        adapter->segments[s].count * sizeof(float));
             assert_int_equal(same != 0,
                              rn_segment_chosen(&adapter->segments[s], spec.active, none));
@@ -424,7 +424,10 @@ static void limits(void **state)
             spec.clip = 1.0;
             break;
         }
-        assert_int_equal(rn_is_ok(rn_dp_check(trainer, &spec, &err)), good);
+        assert_int_equal(
+            rn_is_ok(rn_dp_check(trainer->lanes.kernels,
+                                 trainer->settled.head_mode != RN_HEAD_FROZEN, &spec, &err)),
+            good);
     }
     rn_trainer_close(trainer);
 }

@@ -26,8 +26,8 @@ static const char *const backends[] = {"cpu", "cpu-bf16", "cpu-bf16-residual-f32
 static struct rn_pass *pass_of(struct rn_trainer *trainer)
 {
     struct rn_error err;
-    must(rn_trainer_prepare(trainer, true, &err), &err);
-    return &trainer->passes[0];
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
+    return &trainer->lanes.passes[0];
 }
 
 /* Logits and gradient of examples[0 .. count-1] as one block. */
@@ -52,7 +52,7 @@ static void packed_equals_one_by_one(void **state)
         struct rn_trainer *trainer = golden_trainer(folder, backend, 1, RN_HEAD_FEDERATED);
         struct rn_dataset *data = golden_data(trainer, folder);
         struct rn_pass *pass = pass_of(trainer);
-        const size_t labels = trainer->label_count;
+        const size_t labels = trainer->settled.label_count;
         struct rn_example all[18];
         float logits[18 * 3];
         double loss[18];
@@ -122,10 +122,11 @@ static void short_last_layer_equals_the_plain_one(void **state)
         run_block(pass, examples, 5);
         memcpy(gradient, pass->gradient, count * sizeof(float));
         float logits[15];
-        memcpy(logits, pass->host_logits, 5 * trainer->label_count * sizeof(float));
+        memcpy(logits, pass->host_logits, 5 * trainer->settled.label_count * sizeof(float));
         pass->options.switches.plain_last_layer = true;
         run_block(pass, examples, 5);
-        assert_memory_equal(logits, pass->host_logits, 5 * trainer->label_count * sizeof(float));
+        assert_memory_equal(logits, pass->host_logits,
+                            5 * trainer->settled.label_count * sizeof(float));
         for (size_t j = 0; j < count; j++) { /* -0 and 0 are one value */
             assert_true(gradient[j] == pass->gradient[j]);
         }
@@ -217,9 +218,7 @@ static void openblas_agrees(void **state)
     (void)state;
     size_t count = 0;
     float *own = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
-    setenv("RONDO_CPU_GEMM", "openblas", 1);
-    float *blas = trained("bert-40", "cpu", 2, &training, RN_HEAD_FEDERATED, &count);
-    unsetenv("RONDO_CPU_GEMM");
+    float *blas = trained("bert-40", "cpu-openblas", 2, &training, RN_HEAD_FEDERATED, &count);
     double difference = 0.0;
     double size = 0.0;
     for (size_t i = 0; i < count; i++) {
@@ -249,13 +248,13 @@ static void frozen_bytes_stay(void **state)
         spec.optimizer = i % 2 == 0 ? RN_OPTIMIZER_ADAMW : RN_OPTIMIZER_SGD;
         const struct rn_adapter *adapter = &trainer->adapter;
         float *before = rn_alloc(adapter->count, sizeof(float));
-        memcpy(before, adapter->values, adapter->count * sizeof(float));
+        memcpy(before, trainer->state.values, adapter->count * sizeof(float));
         struct rn_error err;
         must(rn_trainer_train(trainer, data, &spec, NULL, NULL, NULL, &err), &err);
         for (size_t s = 0; s < adapter->segment_count; s++) {
             const struct rn_segment *segment = &adapter->segments[s];
             const int same =
-                memcmp(before + adapter->places[s], adapter->values + adapter->places[s],
+                memcmp(before + adapter->places[s], trainer->state.values + adapter->places[s],
                        segment->count * sizeof(float));
             assert_int_equal(same != 0, rn_segment_chosen(segment, spec.active, none));
         }

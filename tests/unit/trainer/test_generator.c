@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
 
 static void philox_known_answers(void **state)
 {

@@ -72,6 +72,49 @@ static void sets_agree_bit_for_bit(void **state)
     run_free(&scalar);
 }
 
+/* How many values of the output and its log sums are no finite numbers when one query, or one key,
+ * is a NaN. */
+static size_t not_finite_after(const struct rn_kernels *k, bool key)
+{
+    struct run run;
+    run_open(&run, k, false);
+    const struct rn_attention a = {
+        .sequences = sequences, .heads = HEADS, .head_dim = WIDTH, .scale = 0.35355339f};
+    struct rn_mat q = wide(&run, "q", T, D);
+    struct rn_mat keys = wide(&run, "k", T, D);
+    struct rn_mat v = wide(&run, "v", T, D);
+    struct rn_mat out = wide(&run, NULL, T, D);
+    struct rn_mat lse = narrow(&run, NULL, T, HEADS);
+    rn_row_f32(key ? keys : q, 0)[0] = NAN;
+    k->attention(run.lane, &a, q, keys, v, out, lse);
+    size_t count = 0;
+    for (size_t i = 0; i < (size_t)T * D; i++) {
+        count += !isfinite(((const float *)out.data)[i]);
+    }
+    struct rn_mat *const mats[] = {&q, &keys, &v, &out, &lse};
+    for (size_t i = 0; i < sizeof(mats) / sizeof(mats[0]); i++) {
+        rn_free(mats[i]->data);
+    }
+    run_free(&run);
+    return count;
+}
+
+/* A score that is no number must not become an even share of attention: the loss would look sound.
+ */
+static void attention_keeps_a_nan(void **state)
+{
+    (void)state;
+    for (int set = RN_CPU_SCALAR; set <= RN_CPU_AVX512; set++) {
+        const struct rn_kernels *k = rn_kernels_cpu_of((enum rn_cpu_set)set);
+        if (k == NULL) {
+            continue;
+        }
+        /* one head of one row; one head of every row of the first sequence */
+        assert_int_equal(not_finite_after(k, false), WIDTH);
+        assert_int_equal(not_finite_after(k, true), WIDTH * (size_t)sequences.cu_host[1]);
+    }
+}
+
 /* Tests that run in every class lean on it. */
 static void a_lower_class_is_what_is_chosen(void **state)
 {
@@ -93,6 +136,7 @@ int main(void)
         cmocka_unit_test(a_lower_class_is_what_is_chosen),
         cmocka_unit_test(cpu_agrees_with_the_reference),
         cmocka_unit_test(sets_agree_bit_for_bit),
+        cmocka_unit_test(attention_keeps_a_nan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

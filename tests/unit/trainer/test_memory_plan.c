@@ -63,16 +63,16 @@ static void compare(const struct rn_trainer_spec *spec, bool training)
     struct rn_trainer *trainer = NULL;
     must(rn_trainer_open(spec, &trainer, &err), &err);
     const size_t before = rn_alloc_thread_bytes();
-    must(rn_trainer_prepare(trainer, training, &err), &err);
+    must(rn_trainer_prepare(trainer, training, 0, &err), &err);
     const uint64_t taken = rn_alloc_thread_bytes() - before;
     struct rn_trainer_facts facts;
     rn_trainer_facts(trainer, &facts);
     const struct rn_adapter *adapter = &trainer->adapter;
     const uint64_t d = facts.hidden;
-    const uint64_t pooler =
-        adapter->pooler == NULL
-            ? 0
-            : trainer->kernels->weight_bytes(adapter->pooler) + (d * d + 2 * d) * sizeof(float);
+    const uint64_t pooler = adapter->pooler == NULL
+                                ? 0
+                                : trainer->lanes.kernels->weight_bytes(adapter->pooler) +
+                                      (d * d + 2 * d) * sizeof(float);
     assert_int_equal(bytes_in(&plan, RN_MEMORY_WEIGHTS), facts.weight_bytes + pooler);
     const uint64_t state = training ? 3 * adapter->count * sizeof(float) : 0;
     const uint64_t step = bytes_in(&plan, RN_MEMORY_STEP) + state;
@@ -134,7 +134,7 @@ static void dp_is_planned(void **state)
     must(rn_trainer_memory_plan(&spec, &request, &plan, &err), &err);
     struct rn_trainer *trainer = saving_open(&spec);
     struct rn_dataset *data = golden_data(trainer, "bert-40");
-    must(rn_trainer_prepare(trainer, true, &err), &err);
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
     const struct rn_dp_spec dp = {
         .clip_norm = 1, .noise_multiplier = 1, .denominator = 6, .noise = noise};
     const struct rn_train_spec train = {

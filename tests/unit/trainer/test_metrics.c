@@ -4,7 +4,7 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/metrics.h"
+#include "trainer/learn/metrics.h"
 
 #include "golden_metrics.h"
 #include <math.h>

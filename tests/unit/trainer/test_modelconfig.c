@@ -4,7 +4,7 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/modelconfig.h"
+#include "trainer/model/modelconfig.h"
 
 #define SHAPES                                                                                    \
     "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"hidden_size\":64,\"intermediate_size\":" \

@@ -19,7 +19,7 @@
 #include "base/guard.h"
 #include "tests/unit/trainer/cpuclasses.h"
 #include "tests/unit/trainer/goldencases.h"
-#include "trainer/dp.h"
+#include "trainer/privacy/dp.h"
 
 #define TOLERANCE 1e-5
 
@@ -63,8 +63,8 @@ static void case_errors(const struct golden_bench *b, struct bf16_errors *errors
     const struct rn_pass_active active = {RN_MATRIX_AB, true};
     struct rn_dp *dp = NULL;
     struct rn_error err;
-    must(rn_trainer_prepare(b->trainer, true, &err), &err);
-    must(rn_dp_new(b->trainer, &spec, &active, 1, &dp, &err), &err);
+    must(rn_trainer_prepare(b->trainer, true, 0, &err), &err);
+    must(rn_dp_new(&b->trainer->lanes, &spec, &active, 1, &dp, &err), &err);
     const size_t count = rn_dp_elements(dp);
     int64_t *sum = rn_alloc(count, sizeof(int64_t));
     for (size_t i = 0; i < EXAMPLES; i++) {
@@ -75,7 +75,7 @@ static void case_errors(const struct golden_bench *b, struct bf16_errors *errors
     }
     bf16_error_add(errors, "norms", found, norms, EXAMPLES);
     must(rn_dp_sum(dp, examples, EXAMPLES, sum, &err), &err);
-    float *want = golden_sum(b, &b->trainer->passes[0].each);
+    float *want = golden_sum(b, &b->trainer->lanes.passes[0].each);
     float *got = rn_alloc(count, sizeof(float));
     for (size_t j = 0; j < count; j++) {
         got[j] = (float)((double)sum[j] * mechanism.clip_norm / RN_DP_GRID_MAX);

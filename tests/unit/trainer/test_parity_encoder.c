@@ -43,7 +43,7 @@ static void check(const struct golden_bench *b, const char *name, const float *f
     const double error = bf16_relative_error(found, expected, count);
     rn_free(expected);
     if (!(error <= tolerance)) {
-        fail_msg("%s, %s, %s: relative error %g", b->c->name, b->trainer->kernels->name, name,
+        fail_msg("%s, %s, %s: relative error %g", b->c->name, b->trainer->lanes.kernels->name, name,
                  error);
     }
 }
@@ -95,7 +95,7 @@ static double loss_of(const struct rn_example *example, const float *logits, siz
 static void check_loss(const struct golden_bench *b, const float *logits)
 {
     const size_t count = rn_dataset_count(b->data);
-    const size_t labels = b->trainer->label_count;
+    const size_t labels = b->trainer->settled.label_count;
     struct rn_error err;
     struct rn_metrics metrics;
     must(rn_trainer_evaluate(b->trainer, b->data, NULL, NULL, &metrics, &err), &err);
@@ -118,7 +118,7 @@ static void add_error(const struct golden_bench *b, const char *name, const floa
 /* again: the same logits come again, which they do not where chance is in it. */
 static void logits_error(const struct golden_bench *b, bool again, struct bf16_errors *errors)
 {
-    const size_t count = rn_dataset_count(b->data) * b->trainer->label_count;
+    const size_t count = rn_dataset_count(b->data) * b->trainer->settled.label_count;
     struct rn_error err;
     struct collected c = {.logits = rn_alloc(count, sizeof(float))};
     must(rn_trainer_predict(b->trainer, b->data, collect, &c, &err), &err);
@@ -135,8 +135,8 @@ static void gradient_errors(const struct golden_bench *b, bool plain_last_layer,
 {
     struct rn_error err;
     struct rn_trainer *trainer = b->trainer;
-    must(rn_trainer_prepare(trainer, true, &err), &err);
-    struct rn_pass *pass = &trainer->passes[0];
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
+    struct rn_pass *pass = &trainer->lanes.passes[0];
     pass->options.switches.plain_last_layer = plain_last_layer;
     struct rn_example examples[4];
     for (size_t i = 0; i < 4; i++) {
@@ -145,7 +145,7 @@ static void gradient_errors(const struct golden_bench *b, bool plain_last_layer,
     const struct rn_pass_active active = {RN_MATRIX_AB, true};
     rn_pass_load(pass, examples, 4);
     rn_pass_forward(pass);
-    rn_pass_loss(pass, trainer->task, 0.25f, true);
+    rn_pass_loss(pass, trainer->settled.task, 0.25f, true);
     rn_pass_backward(pass, &active);
     for (size_t i = 0; i < trainer->adapter.segment_count; i++) {
         const struct rn_segment *segment = &trainer->adapter.segments[i];

@@ -4,7 +4,7 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/peftfile.h"
+#include "trainer/adapter/peftfile.h"
 
 #include <math.h>
 

@@ -223,6 +223,65 @@ static void damage_is_found(void **state)
     assert_int_equal(unlink(cache_path()), 0);
 }
 
+/* The golden model with one field of config.json changed, in the fixture's folder. */
+static void changed_model(const char *dir, const char *old, const char *new)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer config = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer changed = {0};
+    static const char *const others[] = {"model.safetensors", "tokenizer.json"};
+    char from[RN_PATH_MAX];
+    char to[RN_PATH_MAX];
+    struct rn_error err;
+    assert_int_equal(mkdir(dir, 0700), 0);
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(others); i++) {
+        char folder[RN_PATH_MAX];
+        golden_path(folder, "roberta-24", "model");
+        must(rn_path_join(from, folder, others[i], &err), &err);
+        must(rn_path_join(to, dir, others[i], &err), &err);
+        assert_int_equal(symlink(from, to), 0);
+    }
+    must(
+        rn_file_read(golden_path(from, "roberta-24", "model/config.json"), 1u << 20, &config, &err),
+        &err);
+    const char *text = rn_buffer_text(&config);
+    const char *hit = strstr(text, old);
+    assert_non_null(hit);
+    rn_buffer_append(&changed, text, (size_t)(hit - text));
+    rn_buffer_append(&changed, new, strlen(new));
+    rn_buffer_append(&changed, hit + strlen(old), strlen(hit + strlen(old)));
+    must(rn_path_join(to, dir, "config.json", &err), &err);
+    must(rn_file_write(to, rn_buffer_view(&changed), 0600, &err), &err);
+}
+
+/* The weights are the same, what is computed from them is not. */
+static void another_arithmetic_finds_nothing(void **state)
+{
+    (void)state;
+    static const char *const changes[][2] = {
+        {"\"num_attention_heads\": 3", "\"num_attention_heads\": 2"},
+        {"\"layer_norm_eps\": 1e-05", "\"layer_norm_eps\": 1e-02"},
+        {"\"pad_token_id\": 1", "\"pad_token_id\": 0"}};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(changes); i++) {
+        char model[RN_PATH_MAX];
+        char name[16];
+        struct rn_trainer_spec spec = kept_spec(model, "roberta-24");
+        spec.max_length = 16; /* the model's most would tell the padding id */
+        struct outcome plain = outcome_of(&spec, "roberta-24");
+        assert_true(rn_text_format(name, sizeof(name), "model-%zu", i));
+        assert_true(rn_is_ok(rn_path_join(model, fixture_folder, name, NULL)));
+        changed_model(model, changes[i][0], changes[i][1]);
+        struct outcome changed = outcome_of(&spec, "roberta-24");
+        assert_int_equal(changed.facts.cache_misses, EXAMPLES);
+        spec.cache_bytes = 0;
+        struct outcome uncached = outcome_of(&spec, "roberta-24");
+        assert_same(&changed, &uncached);
+        outcome_clear(&plain);
+        outcome_clear(&changed);
+        outcome_clear(&uncached);
+        assert_int_equal(unlink(cache_path()), 0);
+    }
+}
+
 /* As after a crash between a record's head and its data. */
 static void unwritten_record_is_found(void **state)
 {
@@ -292,6 +351,7 @@ int main(void)
         cmocka_unit_test(budget_has_a_least),
         cmocka_unit_test(kept_file_serves_the_next_run),
         cmocka_unit_test(another_key_finds_nothing),
+        cmocka_unit_test(another_arithmetic_finds_nothing),
         cmocka_unit_test(damage_is_found),
         cmocka_unit_test(unwritten_record_is_found),
         cmocka_unit_test(file_has_no_name_unless_kept),

@@ -92,8 +92,8 @@ static void cpu_agrees_with_the_reference(void **state)
         struct rn_error err;
         struct rn_dataset *data = NULL;
         struct rn_trainer *trainer = open_real(backends[i], true, &data);
-        must(rn_trainer_prepare(trainer, false, &err), &err);
-        struct rn_pass *pass = &trainer->passes[0];
+        must(rn_trainer_prepare(trainer, false, 0, &err), &err);
+        struct rn_pass *pass = &trainer->lanes.passes[0];
         const struct rn_example examples[2] = {rn_dataset_at(data, 0), rn_dataset_at(data, 4)};
         rn_pass_load(pass, examples, 2);
         rn_pass_forward(pass);
@@ -120,8 +120,8 @@ static struct block_values block_of(const char *backend)
     struct rn_error err;
     struct rn_dataset *data = NULL;
     struct rn_trainer *trainer = open_real(backend, true, &data);
-    must(rn_trainer_prepare(trainer, true, &err), &err);
-    struct rn_pass *pass = &trainer->passes[0];
+    must(rn_trainer_prepare(trainer, true, 0, &err), &err);
+    struct rn_pass *pass = &trainer->lanes.passes[0];
     struct rn_example examples[4];
     for (size_t i = 0; i < 4; i++) {
         examples[i] = rn_dataset_at(data, i);
@@ -140,9 +140,9 @@ static struct block_values block_of(const char *backend)
     out.inputs = rn_alloc(out.layers * out.plane, sizeof(float));
     memcpy(out.gradient, pass->gradient, out.count * sizeof(float));
     for (size_t i = 0; i < out.layers; i++) {
-        trainer->kernels->read_mat(pass->lane,
-                                   rn_mat_rows(pass->layers[i].x, 0, pass->sequences.tokens),
-                                   out.inputs + i * out.plane);
+        trainer->lanes.kernels->read_mat(pass->lane,
+                                         rn_mat_rows(pass->layers[i].x, 0, pass->sequences.tokens),
+                                         out.inputs + i * out.plane);
     }
     rn_trainer_data_close(data);
     rn_trainer_close(trainer);

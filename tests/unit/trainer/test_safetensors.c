@@ -4,7 +4,7 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/safetensors.h"
+#include "trainer/ground/safetensors.h"
 
 #include <math.h>
 

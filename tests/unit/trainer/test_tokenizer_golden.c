@@ -5,8 +5,8 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/jsonfile.h"
-#include "trainer/tokenizer.h"
+#include "trainer/ground/jsonfile.h"
+#include "trainer/text/tokenizer.h"
 
 #define FOLDER RN_SOURCE_DIR "/tests/parity/tokenizer/"
 

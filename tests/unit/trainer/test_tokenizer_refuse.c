@@ -4,14 +4,14 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/tokenizerparts.h"
+#include "trainer/text/tokenizerparts.h"
 
 #define BPE_START "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},"
 #define BYTE_LEVEL "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
-#define WORDS                                                                                      \
+#define WORDS_ALONE                                                                                \
     "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1,\"##a\":2}" \
-    "},"                                                                                           \
-    "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}"
+    "}"
+#define WORDS WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}"
 
 static rn_result parse(const char *json, struct rn_tokenizer **out, struct rn_error *err)
 {
@@ -34,7 +34,17 @@ static void unsupported_kinds_are_named(void **state)
     refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", RN_E_UNSUPPORTED, "Unigram");
     refused(BPE_START "\"merges\":[]},\"pre_tokenizer\":{\"type\":\"Metaspace\"}}",
             RN_E_UNSUPPORTED, "Metaspace");
-    refused(BPE_START "\"merges\":[]}}", RN_E_UNSUPPORTED, "pre_tokenizer (none)");
+    refused(BPE_START "\"merges\":[]}}", RN_E_UNSUPPORTED, "ByteLevel as the last");
+    refused(WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}", RN_E_UNSUPPORTED,
+            "WordPiece");
+    refused(WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"Split\"}}", RN_E_UNSUPPORTED, "Split");
+    refused(WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"Punctuation\",\"behavior\":\"Removed\"}}",
+            RN_E_UNSUPPORTED, "Removed");
+    refused(
+        WORDS
+        ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a\"},\"content\":\"\"}}",
+        RN_E_UNSUPPORTED, "Regex");
+    refused(WORDS ",\"version\":\"2.0\"}", RN_E_UNSUPPORTED, "version 2.0");
     refused(BPE_START "\"merges\":[],\"dropout\":0.1}," BYTE_LEVEL "}", RN_E_UNSUPPORTED,
             "dropout");
     refused(BPE_START "\"merges\":[],\"ignore_merges\":true}," BYTE_LEVEL "}", RN_E_UNSUPPORTED,
@@ -51,7 +61,7 @@ static void broken_files_are_data_errors(void **state)
     refused("", RN_E_DATA, "not valid JSON");
     refused("[]", RN_E_DATA, "object");
     refused("{}", RN_E_DATA, "model");
-    refused("{\"a\":1,\"a\":2}", RN_E_DATA, "not valid JSON");
+    refused("{\"a\":1,,}", RN_E_DATA, "not valid JSON");
     refused(BPE_START "\"merges\":[\"a c\"]}," BYTE_LEVEL "}", RN_E_DATA, "entry 0");
     refused(BPE_START "\"merges\":[\"b a\"]}," BYTE_LEVEL "}", RN_E_DATA, "result of entry 0");
     refused(BPE_START "\"merges\":[\"ab\"]}," BYTE_LEVEL "}", RN_E_DATA, "entry 0");

@@ -17,7 +17,8 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "trainer/generator.h"
+#include "trainer/ground/generator.h"
+#include "trainer/learn/trainloop.h"
 
 #include "tests/unit/trainer/goldenmodel.h"
 
@@ -434,7 +435,7 @@ static void save_and_load(const char *folder)
     must(rn_trainer_open(&fresh, &other, &err), &err);
     loaded = values_of(other, RN_MATRIX_AB, true, &count);
     assert_memory_equal(saved, loaded, count * sizeof(float));
-    assert_int_equal(other->label_count, trained->label_count);
+    assert_int_equal(other->settled.label_count, trained->settled.label_count);
     rn_free(loaded);
     rn_trainer_close(other);
     /* a directory of another rank is refused and changes nothing */

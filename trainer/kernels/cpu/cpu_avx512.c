@@ -12,7 +12,8 @@
 
 #define RN_SET_AVX512
 #define RN_CPU_TABLES rn_cpu_tables_avx512
+#define RN_CPU_TILED rn_cpu_tiled_avx512
 #define RN_CPU_NAME "avx512"
-#include "trainer/kernels/cpu/cpu_bodies.h"
+#include "trainer/kernels/cpu/cpu_table.body.h"
 
 #endif

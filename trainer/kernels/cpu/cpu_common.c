@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The CPU backend's choice of instruction set, its memory, and the operations that need no vectors.
+ * The CPU backend's memory, and the operations that need no vectors.
  */
+#include "trainer/kernels/cpu/cpu_features.h"
 #include "trainer/kernels/cpu/cpu_kernels.h"
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
 #include "base/alloc.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 rn_result rn_cpu_device_open(struct rn_device **out, struct rn_error *err)
@@ -26,6 +26,20 @@ rn_result rn_cpu_onednn_device_open(struct rn_device **out, struct rn_error *err
         rn_free(device);
         return result;
     }
+    device->name = rn_onednn_has_amx() ? "onednn-amx" : NULL;
+    *out = device;
+    return rn_ok();
+}
+
+rn_result rn_cpu_tile_device_open(const struct rn_tile_unit *unit, const char *name,
+                                  struct rn_device **out, struct rn_error *err)
+{
+    (void)err;
+    struct rn_device *device = rn_alloc(1, sizeof(*device));
+    *device = (struct rn_device){.name = name,
+                                 .tiles = unit,
+                                 .tile_cut = rn_tile_cut(rn_cpu_features()->l1_data),
+                                 .tile_l2 = rn_cpu_features()->l2};
     *out = device;
     return rn_ok();
 }
@@ -57,6 +71,25 @@ size_t rn_cpu_dot_halves(size_t length, size_t head_dim)
     return 9 * s * d + s * s + RN_CPU_DOT_STRIP * (6 * s + 2 * d) + 4 * s;
 }
 
+size_t rn_cpu_block_k(size_t l2)
+{
+    const size_t held = l2 / 8 * 7 / (sizeof(float) * (RN_CPU_BLOCK_M + RN_CPU_PANEL));
+    const size_t whole = held / 128 * 128;
+    return whole < RN_CPU_BLOCK_K_MIN   ? RN_CPU_BLOCK_K_MIN
+           : whole > RN_CPU_BLOCK_K_MAX ? RN_CPU_BLOCK_K_MAX
+                                        : whole;
+}
+
+static void lane_add_tiles(struct rn_lane *lane, const struct rn_device *device, size_t width)
+{
+    lane->tiles = device->tiles;
+    lane->tile_cut = device->tile_cut;
+    lane->tile_l2 = device->tile_l2;
+    lane->tile_left =
+        rn_alloc(rn_tile_left_elements(width, device->tile_l2), sizeof(*lane->tile_left));
+    lane->tile_sums = rn_alloc(RN_TILE_STRIP_MAX * RN_TILE_BLOCK, sizeof(*lane->tile_sums));
+}
+
 rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits *limits,
                           struct rn_lane **out, struct rn_error *err)
 {
@@ -68,10 +101,16 @@ rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits 
             rn_free(lane);
             return result;
         }
+    }
+    if (device->onednn != NULL || device->tiles != NULL) {
         lane->dots =
             rn_alloc(rn_cpu_dot_halves(limits->length, limits->head_dim), sizeof(*lane->dots));
     }
-    lane->packed = rn_alloc((size_t)RN_CPU_BLOCK_M * RN_CPU_BLOCK_K, sizeof(float));
+    if (device->tiles != NULL) {
+        lane_add_tiles(lane, device, limits->width);
+    }
+    lane->block_k = rn_cpu_block_k(rn_cpu_features()->l2);
+    lane->packed = rn_alloc(RN_CPU_BLOCK_M * lane->block_k + RN_CPU_PACK_SLACK, sizeof(float));
     lane->sums = rn_alloc(round_up(limits->width, RN_CPU_PANEL) * RN_CPU_BLOCK_M, sizeof(float));
     lane->attend = rn_alloc(rn_cpu_attend_floats(limits->length, limits->head_dim), sizeof(float));
     lane->row = rn_alloc(round_up(limits->width, 16), sizeof(float));
@@ -87,6 +126,8 @@ void rn_cpu_lane_free(struct rn_lane *lane)
         rn_free(lane->attend);
         rn_free(lane->row);
         rn_free(lane->dots);
+        rn_free(lane->tile_left);
+        rn_free(lane->tile_sums);
         rn_onednn_lane_free(lane->onednn);
         rn_free(lane);
     }
@@ -163,6 +204,19 @@ rn_result rn_cpu_weight_new_onednn(struct rn_device *device, const float *host_w
     return rn_ok();
 }
 
+rn_result rn_cpu_weight_new_tiles(struct rn_device *device, const float *host_w, uint32_t n,
+                                  uint32_t k, struct rn_weight **out, struct rn_error *err)
+{
+    (void)device;
+    (void)err;
+    struct rn_weight *weight = rn_alloc(1, sizeof(*weight));
+    *weight = (struct rn_weight){.n = n, .k = k, .type = RN_BF16, .tiled = true};
+    weight->forward = rn_tile_pack(host_w, k, n, 1, k);
+    weight->backward = rn_tile_pack(host_w, n, k, k, 1);
+    *out = weight;
+    return rn_ok();
+}
+
 void rn_cpu_weight_free(struct rn_device *device, struct rn_weight *weight)
 {
     (void)device;
@@ -181,6 +235,10 @@ size_t rn_cpu_weight_bytes(const struct rn_weight *weight)
     if (weight->onednn_forward != NULL) {
         return rn_onednn_matrix_bytes(weight->onednn_forward) +
                rn_onednn_matrix_bytes(weight->onednn_backward);
+    }
+    if (weight->tiled) {
+        return (rn_tile_elements(weight->k, weight->n) + rn_tile_elements(weight->n, weight->k)) *
+               sizeof(uint16_t);
     }
     const size_t forward = round_up(weight->n, RN_CPU_PANEL) * weight->k;
     const size_t backward = round_up(weight->k, RN_CPU_PANEL) * weight->n;
@@ -296,101 +354,4 @@ void rn_cpu_adamw(struct rn_lane *lane, size_t n, const struct rn_adamw *o, cons
         v[i] = o->beta2 * v[i] + rest2 * g[i] * g[i];
         p[i] = p[i] * decay - step * (m[i] / (sqrtf(v[i]) / root2 + o->eps));
     }
-}
-
-/* Whether the processor has a set's instructions; the kernels may still refuse them. */
-static bool processor_has(enum rn_cpu_set set)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl");
-    if (set == RN_CPU_AVX512_BF16) {
-        return avx512 && __builtin_cpu_supports("avx512bf16");
-    }
-    if (set == RN_CPU_AVX512) {
-        return avx512;
-    }
-    if (set == RN_CPU_AVX2) {
-        return avx2;
-    }
-#endif
-    return set == RN_CPU_SCALAR;
-}
-
-static bool processor_has_amx(void)
-{
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16");
-#else
-    return false;
-#endif
-}
-
-static bool machine_has(enum rn_cpu_set set)
-{
-    return processor_has(set) && (set != RN_CPU_AVX512_BF16 || rn_onednn_row_exact());
-}
-
-const struct rn_kernels *rn_kernels_cpu_typed(enum rn_cpu_set set, enum rn_cpu_types types)
-{
-    static const struct rn_kernels *const tables[RN_CPU_SETS] = {
-        [RN_CPU_SCALAR] = rn_cpu_tables_scalar,
-#if defined(__x86_64__)
-        [RN_CPU_AVX2] = rn_cpu_tables_avx2,
-        [RN_CPU_AVX512] = rn_cpu_tables_avx512,
-        [RN_CPU_AVX512_BF16] = rn_cpu_tables_avx512bf16,
-#endif
-    };
-    const bool there = tables[set] != NULL && tables[set][types].name != NULL;
-    return there && machine_has(set) ? &tables[set][types] : NULL;
-}
-
-const struct rn_kernels *rn_kernels_cpu_of(enum rn_cpu_set set)
-{
-    return rn_kernels_cpu_typed(set, RN_CPU_F32);
-}
-
-static enum rn_cpu_set highest = RN_CPU_AVX512_BF16; /* that may be chosen */
-
-enum rn_cpu_taken rn_cpu_class_take(enum rn_cpu_class level)
-{
-    _Static_assert((int)RN_CPU_CLASS_AVX512_BF16 == (int)RN_CPU_AVX512_BF16, "a class is a set");
-    const enum rn_cpu_set set =
-        level == RN_CPU_CLASS_AMX ? RN_CPU_AVX512_BF16 : (enum rn_cpu_set)level;
-    if (!processor_has(set) || (level == RN_CPU_CLASS_AMX && !processor_has_amx())) {
-        return RN_CPU_LACKING;
-    }
-    if (level == RN_CPU_CLASS_AVX512_BF16) {
-        rn_onednn_without_amx();
-    }
-    if (!machine_has(set)) {
-        return RN_CPU_REFUSED;
-    }
-    highest = set;
-    return RN_CPU_TAKEN;
-}
-
-static const struct rn_kernels *best_set(enum rn_cpu_types types)
-{
-    const struct rn_kernels *best = NULL;
-    for (int set = RN_CPU_SCALAR; set <= (int)highest; set++) {
-        const struct rn_kernels *table = rn_kernels_cpu_typed((enum rn_cpu_set)set, types);
-        best = table != NULL ? table : best;
-    }
-    return best;
-}
-
-const struct rn_kernels *rn_kernels_cpu(void)
-{
-    const char *gemm = getenv("RONDO_CPU_GEMM");
-    const struct rn_kernels *table = best_set(RN_CPU_F32);
-    return gemm != NULL && strcmp(gemm, "openblas") == 0 ? rn_cpu_with_openblas(table) : table;
-}
-
-const struct rn_kernels *rn_kernels_cpu_bf16(bool residual_f32)
-{
-    return best_set(residual_f32 ? RN_CPU_BF16_RESIDUAL_F32 : RN_CPU_BF16);
 }

@@ -2,37 +2,46 @@
  *
  * The CPU backends: `cpu` in float32, `cpu-bf16` and `cpu-bf16-residual-f32` with bfloat16 storage
  * and float32 arithmetic. Each instruction set (AVX-512, AVX2 with FMA, scalar) compiles the same
- * bodies (cpu_bodies.h and the files that it includes) over its own 16-lane vector type
- * (cpu_vector.h) into a table of its own. All give the same bits: every sum is one chain of fused
- * multiply-adds in rising index, or sixteen such chains added in one fixed tree.
- *
- * Environment: RONDO_CPU_GEMM = openblas takes the products with frozen weights from OpenBLAS, to
- * compare: its bits depend on the batch.
+ * bodies (cpu_table.body.h and the files that it includes) over its own 16-lane vector type
+ * (cpu_vector.body.h) into a table of its own. All give the same bits: every sum is one chain of
+ * fused multiply-adds in rising index, or sixteen such chains added in one fixed tree. On top of
+ * that the bfloat16 backends multiply with frozen weights by what is fastest (cpu_choice.h): in
+ * tiles (cpu_tiles.h), by oneDNN (cpu_onednn.h), each with sums in an order of its own, or as said.
  */
 #ifndef RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
 #define RN_TRAINER_KERNELS_CPU_CPU_KERNELS_H
 
 #include "trainer/kernels/cpu/cpu_class.h"
+#include "trainer/kernels/cpu/cpu_tiles.h"
 #include "trainer/kernels/host.h"
 
-#define RN_CPU_PANEL 32    /* columns of a weight panel */
-#define RN_CPU_BLOCK_K 512 /* k per pass over packed rows; sums go on across passes */
-#define RN_CPU_BLOCK_M 192 /* rows packed at once; a multiple of every tile height */
+#define RN_CPU_PANEL 32      /* columns of a weight panel */
+#define RN_CPU_BLOCK_M 192   /* rows packed at once; a multiple of every tile height */
+#define RN_CPU_PACK_SLACK 16 /* floats behind the packed rows */
+/* k per pass over packed rows, sums going on across passes, so that no bit depends on it: as many
+ * as let a block of packed rows and a panel's part have seven eighths of the second-level cache. */
+#define RN_CPU_BLOCK_K_MIN 256
+#define RN_CPU_BLOCK_K_MAX 2048
+size_t rn_cpu_block_k(size_t l2);
 
 struct rn_onednn;
 struct rn_onednn_matrix;
 struct rn_onednn_lane;
 
 struct rn_device {
-    struct rn_onednn *onednn; /* NULL unless oneDNN computes */
+    const char *name;                 /* of what multiplies; static. NULL: the set's */
+    struct rn_onednn *onednn;         /* NULL unless oneDNN computes */
+    const struct rn_tile_unit *tiles; /* NULL unless tiles do */
+    size_t tile_cut, tile_l2;         /* rn_tile_cut, and bytes of the second-level cache */
 };
 
 /* A frozen matrix in panels of `type`: panel j holds columns 32j .. of the right factor, row after
  * row; columns beyond the last are zero. plain is there for OpenBLAS alone; with oneDNN its own two
- * packings are there instead of the panels. */
+ * packings are there instead of the panels; tiled panels are those of cpu_tiles.h. */
 struct rn_weight {
     uint32_t n, k;
     enum rn_element type;
+    bool tiled;
     void *forward;  /* right factor W^T: [ceil(n/32)][k][32] */
     void *backward; /* right factor W:   [ceil(k/32)][n][32] */
     float *plain;   /* [n][k], NULL unless OpenBLAS computes */
@@ -40,12 +49,17 @@ struct rn_weight {
 };
 
 struct rn_lane {
-    float *packed;  /* [BLOCK_K][rows of a tile] per tile, BLOCK_M rows */
-    float *sums;    /* [panels][BLOCK_M][32] */
-    float *attend;  /* attention scratch, see cpu_attention.h */
+    size_t block_k; /* rn_cpu_block_k */
+    float *packed;  /* [block_k][rows of a tile] per tile, BLOCK_M rows; slack */
+    float *sums;    /* [panels][BLOCK_M][32]; the first panel's alone where k is one pass */
+    float *attend;  /* attention scratch, see cpu_attention.body.h */
     float *row;     /* [width] */
-    uint16_t *dots; /* scratch of cpu_attention_dot.h; there with oneDNN */
+    uint16_t *dots; /* scratch of cpu_attention_dot.body.h; there with oneDNN and tiles */
     struct rn_onednn_lane *onednn;
+    const struct rn_tile_unit *tiles; /* of the device */
+    size_t tile_cut, tile_l2;
+    uint16_t *tile_left; /* a packed strip */
+    float *tile_sums;    /* [RN_TILE_STRIP_MAX][RN_TILE_BLOCK] */
 };
 
 #define RN_ATTEND_ROWS ((size_t)4) /* query rows at once */
@@ -64,10 +78,19 @@ extern const struct rn_kernels rn_cpu_tables_scalar[RN_CPU_TYPES];
 extern const struct rn_kernels rn_cpu_tables_avx2[RN_CPU_TYPES];
 extern const struct rn_kernels rn_cpu_tables_avx512[RN_CPU_TYPES];
 extern const struct rn_kernels rn_cpu_tables_avx512bf16[RN_CPU_TYPES]; /* the first is empty */
+/* The same with products in tiles, by the set's stand-in; the first of each is empty. */
+extern const struct rn_kernels rn_cpu_tiled_scalar[RN_CPU_TYPES];
+extern const struct rn_kernels rn_cpu_tiled_avx2[RN_CPU_TYPES];
+extern const struct rn_kernels rn_cpu_tiled_avx512[RN_CPU_TYPES];
+extern const struct rn_kernels rn_cpu_tiled_avx512bf16[RN_CPU_TYPES];
+extern const struct rn_kernels rn_cpu_tables_amx[RN_CPU_TYPES]; /* by AMX */
 
 /* Operations that are the same for every set. */
 rn_result rn_cpu_device_open(struct rn_device **out, struct rn_error *err);
 rn_result rn_cpu_onednn_device_open(struct rn_device **out, struct rn_error *err);
+rn_result rn_cpu_amx_device_open(struct rn_device **out, struct rn_error *err);
+rn_result rn_cpu_tile_device_open(const struct rn_tile_unit *unit, const char *name,
+                                  struct rn_device **out, struct rn_error *err);
 void rn_cpu_device_close(struct rn_device *device);
 rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits *limits,
                           struct rn_lane **out, struct rn_error *err);
@@ -78,6 +101,8 @@ rn_result rn_cpu_weight_new_bf16(struct rn_device *device, const float *host_w, 
                                  uint32_t k, struct rn_weight **out, struct rn_error *err);
 rn_result rn_cpu_weight_new_onednn(struct rn_device *device, const float *host_w, uint32_t n,
                                    uint32_t k, struct rn_weight **out, struct rn_error *err);
+rn_result rn_cpu_weight_new_tiles(struct rn_device *device, const float *host_w, uint32_t n,
+                                  uint32_t k, struct rn_weight **out, struct rn_error *err);
 void rn_cpu_weight_free(struct rn_device *device, struct rn_weight *weight);
 size_t rn_cpu_weight_bytes(const struct rn_weight *weight);
 void rn_cpu_thin_transpose(struct rn_lane *lane, const float *b, uint32_t n, uint32_t r,

@@ -5,25 +5,26 @@
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/guard.h"
 
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <string.h>
 
-#define COUNTS (RN_ONEDNN_ROWS / 16)
 #define SHAPES_MAX 256 /* different slice shapes of one model */
 
-/* One shape of slice: primitives by rows / 16 - 1, and what they want of their arguments. */
+/* One shape of slice: its primitive, and what that wants of its arguments. */
 struct shape {
     size_t depth, width; /* padded */
-    dnnl_memory_desc_t weights;
-    dnnl_memory_desc_t left[COUNTS], sums[COUNTS], scratch[COUNTS];
-    dnnl_primitive_t primitives[COUNTS];
+    dnnl_memory_desc_t left, weights, sums, scratch;
+    dnnl_primitive_t primitive;
+    bool exact; /* a row keeps its bits at every place: tried */
 };
 
 struct rn_onednn {
     dnnl_engine_t engine;
+    size_t strip;
     size_t count;
     struct shape *shapes[SHAPES_MAX];
 };
@@ -55,7 +56,7 @@ struct rn_onednn_lane {
     float *sums;
     uint8_t *scratch;
     size_t scratch_bytes;
-    struct bound bound[SHAPES_MAX][COUNTS];
+    struct bound bound[SHAPES_MAX];
 };
 
 /* The library asks OpenMP how many threads there are, at creation and at execution; this thread
@@ -79,6 +80,12 @@ static size_t round_up(size_t value, size_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
+void rn_onednn_version(size_t size, char *out)
+{
+    const dnnl_version_t *v = dnnl_version();
+    (void)rn_text_format(out, size, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
+}
+
 rn_result rn_onednn_new(struct rn_onednn **out, struct rn_error *err)
 {
     struct rn_onednn *onednn = rn_alloc(1, sizeof(*onednn));
@@ -88,8 +95,21 @@ rn_result rn_onednn_new(struct rn_onednn **out, struct rn_error *err)
         rn_free(onednn);
         return result;
     }
+    onednn->strip = rn_onednn_has_amx() ? RN_STRIP_MAX : 16;
     *out = onednn;
     return rn_ok();
+}
+
+size_t rn_onednn_strip(const struct rn_onednn *onednn)
+{
+    return onednn->strip;
+}
+
+bool rn_onednn_has_amx(void)
+{
+    /* each class has the bits of those below it */
+    const unsigned amx = (unsigned)dnnl_cpu_isa_avx512_core_amx;
+    return ((unsigned)dnnl_get_effective_cpu_isa() & amx) == amx;
 }
 
 void rn_onednn_without_amx(void)
@@ -102,10 +122,8 @@ void rn_onednn_without_amx(void)
 
 static void shape_free(struct shape *shape)
 {
-    for (size_t i = 0; i < COUNTS; i++) {
-        if (shape->primitives[i] != NULL) {
-            (void)dnnl_primitive_destroy(shape->primitives[i]);
-        }
+    if (shape->primitive != NULL) {
+        (void)dnnl_primitive_destroy(shape->primitive);
     }
     rn_free(shape);
 }
@@ -128,22 +146,14 @@ static dnnl_status_t plain(dnnl_memory_desc_t *out, size_t rows, size_t cols, dn
     return dnnl_memory_desc_init_by_tag(out, 2, dims, type, dnnl_ab);
 }
 
-/* The primitive for (index + 1) * 16 rows. The first leaves the packing to the library, the others
- * take the same. */
-static dnnl_status_t primitive_new(struct rn_onednn *onednn, struct shape *shape, size_t index,
+/* Packing is left to the library. */
+static dnnl_status_t primitive_new(struct rn_onednn *onednn, struct shape *shape,
                                    const_dnnl_primitive_attr_t attributes)
 {
-    const size_t rows = (index + 1) * 16;
     dnnl_matmul_desc_t product;
     dnnl_primitive_desc_t description = NULL;
-    dnnl_status_t status = plain(&shape->left[index], rows, shape->depth, dnnl_bf16);
-    if (status == dnnl_success) {
-        status = plain(&shape->sums[index], rows, shape->width, dnnl_f32);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_matmul_desc_init(&product, &shape->left[index], &shape->weights, NULL,
-                                       &shape->sums[index]);
-    }
+    dnnl_status_t status =
+        dnnl_matmul_desc_init(&product, &shape->left, &shape->weights, NULL, &shape->sums);
     if (status == dnnl_success) {
         status =
             dnnl_primitive_desc_create(&description, &product, attributes, onednn->engine, NULL);
@@ -152,8 +162,8 @@ static dnnl_status_t primitive_new(struct rn_onednn *onednn, struct shape *shape
         return status;
     }
     shape->weights = *dnnl_primitive_desc_query_md(description, dnnl_query_weights_md, 0);
-    shape->scratch[index] = *dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
-    status = dnnl_primitive_create(&shape->primitives[index], description);
+    shape->scratch = *dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
+    status = dnnl_primitive_create(&shape->primitive, description);
     (void)dnnl_primitive_desc_destroy(description);
     return status;
 }
@@ -171,8 +181,14 @@ static dnnl_status_t shape_fill(struct rn_onednn *onednn, struct shape *shape)
         status =
             dnnl_memory_desc_init_by_tag(&shape->weights, 2, dims, dnnl_bf16, dnnl_format_tag_any);
     }
-    for (size_t i = COUNTS; i > 0 && status == dnnl_success; i--) {
-        status = primitive_new(onednn, shape, i - 1, attributes);
+    if (status == dnnl_success) {
+        status = plain(&shape->left, onednn->strip, shape->depth, dnnl_bf16);
+    }
+    if (status == dnnl_success) {
+        status = plain(&shape->sums, onednn->strip, shape->width, dnnl_f32);
+    }
+    if (status == dnnl_success) {
+        status = primitive_new(onednn, shape, attributes);
     }
     (void)dnnl_primitive_attr_destroy(attributes);
     return status;
@@ -291,6 +307,26 @@ static rn_result matrix_fill(struct rn_onednn_matrix *matrix, const struct sourc
     return rn_ok();
 }
 
+/* Slices of shapes that no matrix had before. */
+static rn_result matrix_try(struct rn_onednn_matrix *matrix, struct rn_error *err)
+{
+    for (size_t i = 0; i < matrix->count; i++) {
+        struct shape *shape = matrix->owner->shapes[matrix->slices[i].shape];
+        struct rn_onednn_lane *lane = NULL;
+        if (shape->exact) {
+            continue;
+        }
+        RN_TRY(rn_onednn_lane_new(matrix->owner, matrix->depth, &lane, err));
+        shape->exact = rn_onednn_rows_keep(lane, matrix, i);
+        rn_onednn_lane_free(lane);
+        RN_ENSURE(shape->exact, err, RN_E_UNSUPPORTED,
+                  "oneDNN's bfloat16 product of depth %zu and width %zu gives a row other bits in "
+                  "other company; use backend cpu",
+                  shape->depth, shape->width);
+    }
+    return rn_ok();
+}
+
 rn_result rn_onednn_matrix_new(struct rn_onednn *onednn, const float *w, size_t depth,
                                size_t columns, size_t step_i, size_t step_c,
                                struct rn_onednn_matrix **out, struct rn_error *err)
@@ -302,8 +338,11 @@ rn_result rn_onednn_matrix_new(struct rn_onednn *onednn, const float *w, size_t 
     matrix->count = (columns + RN_ONEDNN_SLICE - 1) / RN_ONEDNN_SLICE;
     matrix->slices = rn_alloc(matrix->count, sizeof(*matrix->slices));
     const int before = alone();
-    const rn_result result = matrix_fill(matrix, &from, columns, err);
+    rn_result result = matrix_fill(matrix, &from, columns, err);
     omp_set_num_threads(before);
+    if (rn_is_ok(result)) {
+        result = matrix_try(matrix, err);
+    }
     if (!rn_is_ok(result)) {
         rn_onednn_matrix_free(matrix);
         return result;
@@ -342,28 +381,27 @@ size_t rn_onednn_slices(const struct rn_onednn_matrix *matrix)
     return matrix->count;
 }
 
-/* The lane's memory objects for a primitive, made at its first use. */
-static const struct bound *bind(struct rn_onednn_lane *lane, size_t number, size_t index)
+/* The lane's memory objects for a shape, made at its first use. */
+static const struct bound *bind(struct rn_onednn_lane *lane, size_t number)
 {
     const struct shape *shape = lane->owner->shapes[number];
-    struct bound *bound = &lane->bound[number][index];
+    struct bound *bound = &lane->bound[number];
     if (bound->left != NULL) {
         return bound;
     }
-    const size_t bytes = dnnl_memory_desc_get_size(&shape->scratch[index]);
+    const size_t bytes = dnnl_memory_desc_get_size(&shape->scratch);
     if (bytes > lane->scratch_bytes) { /* the objects made so far set their handle at each use */
         rn_free(lane->scratch);
         lane->scratch = rn_alloc(bytes, 1);
         lane->scratch_bytes = bytes;
     }
     const dnnl_engine_t engine = lane->owner->engine;
-    dnnl_status_t status =
-        dnnl_memory_create(&bound->left, &shape->left[index], engine, lane->rows);
+    dnnl_status_t status = dnnl_memory_create(&bound->left, &shape->left, engine, lane->rows);
     if (status == dnnl_success) {
-        status = dnnl_memory_create(&bound->sums, &shape->sums[index], engine, lane->sums);
+        status = dnnl_memory_create(&bound->sums, &shape->sums, engine, lane->sums);
     }
     if (status == dnnl_success && bytes > 0) {
-        status = dnnl_memory_create(&bound->scratch, &shape->scratch[index], engine, lane->scratch);
+        status = dnnl_memory_create(&bound->scratch, &shape->scratch, engine, lane->scratch);
     }
     RN_BUG_IF(status != dnnl_success);
     return bound;
@@ -381,13 +419,11 @@ rn_result rn_onednn_lane_new(struct rn_onednn *onednn, size_t width, struct rn_o
         rn_free(lane);
         return result;
     }
-    lane->rows = rn_alloc(RN_ONEDNN_ROWS * round_up(width, RN_ONEDNN_DEPTH), sizeof(uint16_t));
-    lane->sums = rn_alloc((size_t)RN_ONEDNN_ROWS * RN_ONEDNN_SLICE, sizeof(float));
+    lane->rows = rn_alloc(onednn->strip * round_up(width, RN_ONEDNN_DEPTH), sizeof(uint16_t));
+    lane->sums = rn_alloc(onednn->strip * RN_ONEDNN_SLICE, sizeof(float));
     /* What the matrices so far will need now, not in the middle of a step. */
     for (size_t i = 0; i < SHAPES_MAX && onednn->shapes[i] != NULL; i++) {
-        for (size_t j = 0; j < COUNTS; j++) {
-            (void)bind(lane, i, j);
-        }
+        (void)bind(lane, i);
     }
     *out = lane;
     return rn_ok();
@@ -410,9 +446,7 @@ void rn_onednn_lane_free(struct rn_onednn_lane *lane)
         return;
     }
     for (size_t i = 0; i < SHAPES_MAX; i++) {
-        for (size_t j = 0; j < COUNTS; j++) {
-            bound_clear(&lane->bound[i][j]);
-        }
+        bound_clear(&lane->bound[i]);
     }
     (void)dnnl_stream_destroy(lane->stream);
     rn_free(lane->rows);
@@ -421,21 +455,25 @@ void rn_onednn_lane_free(struct rn_onednn_lane *lane)
     rn_free(lane);
 }
 
+size_t rn_onednn_lane_strip(const struct rn_onednn_lane *lane)
+{
+    return lane->owner->strip;
+}
+
 uint16_t *rn_onednn_rows(struct rn_onednn_lane *lane)
 {
     return lane->rows;
 }
 
-struct rn_onednn_sums rn_onednn_product(struct rn_onednn_lane *lane,
-                                        const struct rn_onednn_matrix *matrix, size_t slice_number,
-                                        const uint16_t *rows, size_t count)
+struct rn_strip_sums rn_onednn_product(struct rn_onednn_lane *lane,
+                                       const struct rn_onednn_matrix *matrix, size_t slice_number,
+                                       const uint16_t *rows)
 {
-    RN_BUG_IF(count == 0 || count > RN_ONEDNN_ROWS || slice_number >= matrix->count);
+    RN_BUG_IF(slice_number >= matrix->count);
     const struct slice *slice = &matrix->slices[slice_number];
     const struct shape *shape = lane->owner->shapes[slice->shape];
-    const size_t index = (count + 15) / 16 - 1;
     const int before = alone();
-    const struct bound *bound = bind(lane, slice->shape, index);
+    const struct bound *bound = bind(lane, slice->shape);
     dnnl_exec_arg_t arguments[4] = {{DNNL_ARG_SRC, bound->left},
                                     {DNNL_ARG_WEIGHTS, slice->weights},
                                     {DNNL_ARG_DST, bound->sums}};
@@ -448,10 +486,10 @@ struct rn_onednn_sums rn_onednn_product(struct rn_onednn_lane *lane,
         status = dnnl_memory_set_data_handle_v2(bound->scratch, lane->scratch, lane->stream);
     }
     if (status == dnnl_success) {
-        status = dnnl_primitive_execute(shape->primitives[index], lane->stream,
+        status = dnnl_primitive_execute(shape->primitive, lane->stream,
                                         bound->scratch != NULL ? 4 : 3, arguments);
     }
     omp_set_num_threads(before);
     RN_BUG_IF(status != dnnl_success);
-    return (struct rn_onednn_sums){slice->first, slice->count, shape->width, lane->sums};
+    return (struct rn_strip_sums){slice->first, slice->count, shape->width, lane->sums};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whether a row keeps its bits in company, tried on this machine: random rows through products of
- * several shapes, all counts of rows in 16, against each row alone.
+ * Whether a row keeps its bits wherever it stands in a strip and whatever stands beside it, tried
+ * on this machine.
  */
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
@@ -11,14 +11,12 @@
 #include <pthread.h>
 #include <string.h>
 
-struct
-try {
+struct trial_shape {
     size_t depth, columns;
 };
 
-/* Depths on both sides of what the library may cut in blocks, one narrow slice, one wide. */
-static const struct try tries[] = {{32, 16},     {96, 48},   {768, 768},
-                                   {1024, 1024}, {3072, 64}, {4096, 128}};
+/* Depths on both sides of what the library may cut in blocks, narrow slices. */
+static const struct trial_shape trials[] = {{32, 16}, {96, 48}, {768, 128}, {3072, 64}, {4096, 96}};
 
 static uint64_t next(uint64_t *state)
 {
@@ -26,78 +24,102 @@ static uint64_t next(uint64_t *state)
     return *state >> 33;
 }
 
-static void lane_close(struct rn_onednn_lane **lane)
-{
-    rn_onednn_lane_free(*lane);
-}
-static void matrix_close(struct rn_onednn_matrix **matrix)
-{
-    rn_onednn_matrix_free(*matrix);
-}
 static void onednn_close(struct rn_onednn **onednn)
 {
     rn_onednn_free(*onednn);
 }
 
 /* bfloat16 numbers of either sign in [2^-3, 2^1). */
-static void random_rows(size_t count, uint16_t *out)
+static void random_rows(uint64_t seed, size_t count, uint16_t *out)
 {
-    uint64_t state = 1;
+    uint64_t state = seed;
     for (size_t i = 0; i < count; i++) {
         const uint64_t r = next(&state);
         out[i] = (uint16_t)((r & 0x8000u) | (uint64_t)((124 + (r >> 16) % 4) << 7) | (r & 0x7fu));
     }
 }
 
-/* Sums of rows[0 .. count-1], gathered from the slices' scratch into out[count][columns]. */
-static void multiply(struct rn_onednn_lane *lane, const struct rn_onednn_matrix *matrix,
-                     const uint16_t *rows, size_t count, size_t columns, float *out)
+/* Strips of rows: as they are, turned by `turn` rows, and with every other row replaced. */
+struct trial {
+    struct rn_onednn_lane *lane;
+    const struct rn_onednn_matrix *matrix;
+    size_t slice, strip, depth;
+    uint16_t *rows, *others;
+    float *sums; /* of the rows as they are */
+};
+
+static struct rn_strip_sums multiply(const struct trial *t, const uint16_t *rows)
 {
-    for (size_t s = 0; s < rn_onednn_slices(matrix); s++) {
-        const struct rn_onednn_sums sums = rn_onednn_product(lane, matrix, s, rows, count);
-        for (size_t i = 0; i < count; i++) {
-            memcpy(out + i * columns + sums.first, sums.sums + i * sums.ld,
-                   sums.count * sizeof(float));
-        }
-    }
+    return rn_onednn_product(t->lane, t->matrix, t->slice, rows);
 }
 
-static bool rows_agree(struct rn_onednn_lane *lane, const struct rn_onednn_matrix *matrix,
-                       const struct try *t)
+static bool row_keeps(const struct rn_strip_sums *found, size_t row, const float *sums)
 {
-    const size_t width = t->columns;
-    RN_CLEANUP(rn_free_cleanup)
-    uint16_t *rows = rn_alloc((2 * RN_ONEDNN_ROWS) * t->depth, sizeof(*rows));
-    RN_CLEANUP(rn_free_cleanup) float *alone = rn_alloc(RN_ONEDNN_ROWS * width, sizeof(*alone));
-    RN_CLEANUP(rn_free_cleanup) float *together = rn_alloc(RN_ONEDNN_ROWS * width, sizeof(*alone));
-    random_rows(2 * RN_ONEDNN_ROWS * t->depth, rows);
-    for (size_t i = 0; i < RN_ONEDNN_ROWS; i++) {
-        multiply(lane, matrix, rows + i * t->depth, 1, width, alone + i * width);
-    }
-    bool agree = true;
-    for (size_t count = 16; count <= RN_ONEDNN_ROWS && agree; count += 16) {
-        multiply(lane, matrix, rows, count, width, together);
-        agree = memcmp(alone, together, count * width * sizeof(float)) == 0;
-    }
-    return agree;
+    return memcmp(found->sums + row * found->ld, sums, found->count * sizeof(float)) == 0;
 }
 
-static bool shape_agrees(const struct try *t)
+static bool keeps_turned(const struct trial *t, size_t turn)
+{
+    for (size_t i = 0; i < t->strip; i++) {
+        memcpy(t->others + (i + turn) % t->strip * t->depth, t->rows + i * t->depth,
+               t->depth * sizeof(*t->rows));
+    }
+    const struct rn_strip_sums found = multiply(t, t->others);
+    bool keeps = true;
+    for (size_t i = 0; i < t->strip; i++) {
+        keeps = keeps && row_keeps(&found, (i + turn) % t->strip, t->sums + i * found.count);
+    }
+    return keeps;
+}
+
+static bool keeps_in_company(const struct trial *t, size_t odd)
+{
+    random_rows(2, t->strip * t->depth, t->others);
+    for (size_t i = odd; i < t->strip; i += 2) {
+        memcpy(t->others + i * t->depth, t->rows + i * t->depth, t->depth * sizeof(*t->rows));
+    }
+    const struct rn_strip_sums found = multiply(t, t->others);
+    bool keeps = true;
+    for (size_t i = odd; i < t->strip; i += 2) {
+        keeps = keeps && row_keeps(&found, i, t->sums + i * found.count);
+    }
+    return keeps;
+}
+
+bool rn_onednn_rows_keep(struct rn_onednn_lane *lane, const struct rn_onednn_matrix *matrix,
+                         size_t slice)
+{
+    const size_t strip = rn_onednn_lane_strip(lane);
+    const size_t depth = rn_onednn_depth(matrix);
+    RN_CLEANUP(rn_free_cleanup) uint16_t *rows = rn_alloc(strip * depth, sizeof(*rows));
+    RN_CLEANUP(rn_free_cleanup) uint16_t *others = rn_alloc(strip * depth, sizeof(*others));
+    RN_CLEANUP(rn_free_cleanup) float *sums = rn_alloc(strip * RN_ONEDNN_SLICE, sizeof(*sums));
+    random_rows(1, strip * depth, rows);
+    const struct trial t = {lane, matrix, slice, strip, depth, rows, others, sums};
+    const struct rn_strip_sums first = multiply(&t, rows);
+    for (size_t i = 0; i < strip; i++) {
+        memcpy(sums + i * first.count, first.sums + i * first.ld, first.count * sizeof(float));
+    }
+    return keeps_turned(&t, 1) && keeps_turned(&t, strip / 2 + 3) && keeps_in_company(&t, 0) &&
+           keeps_in_company(&t, 1);
+}
+
+/* Making a matrix tries its shape. */
+static bool shape_agrees(const struct trial_shape *shape)
 {
     struct rn_error err;
     RN_CLEANUP(onednn_close) struct rn_onednn *onednn = NULL;
-    RN_CLEANUP(matrix_close) struct rn_onednn_matrix *matrix = NULL;
-    RN_CLEANUP(lane_close) struct rn_onednn_lane *lane = NULL;
-    RN_CLEANUP(rn_free_cleanup) float *w = rn_alloc(t->depth * t->columns, sizeof(*w));
-    uint64_t state = 2;
-    for (size_t i = 0; i < t->depth * t->columns; i++) {
+    struct rn_onednn_matrix *matrix = NULL;
+    RN_CLEANUP(rn_free_cleanup) float *w = rn_alloc(shape->depth * shape->columns, sizeof(*w));
+    uint64_t state = 3;
+    for (size_t i = 0; i < shape->depth * shape->columns; i++) {
         w[i] = (float)(next(&state) & 0xffffu) * 0x1p-16f - 0.5f;
     }
-    return rn_is_ok(rn_onednn_new(&onednn, &err)) &&
-           rn_is_ok(rn_onednn_matrix_new(onednn, w, t->depth, t->columns, t->columns, 1, &matrix,
-                                         &err)) &&
-           rn_is_ok(rn_onednn_lane_new(onednn, t->depth, &lane, &err)) &&
-           rows_agree(lane, matrix, t);
+    const bool agrees = rn_is_ok(rn_onednn_new(&onednn, &err)) &&
+                        rn_is_ok(rn_onednn_matrix_new(onednn, w, shape->depth, shape->columns,
+                                                      shape->columns, 1, &matrix, &err));
+    rn_onednn_matrix_free(matrix);
+    return agrees;
 }
 
 static bool all_agree;
@@ -105,8 +127,8 @@ static bool all_agree;
 static void try_all(void)
 {
     all_agree = true;
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(tries) && all_agree; i++) {
-        all_agree = shape_agrees(&tries[i]);
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(trials) && all_agree; i++) {
+        all_agree = shape_agrees(&trials[i]);
     }
 }
 

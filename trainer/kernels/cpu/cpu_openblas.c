@@ -44,13 +44,13 @@ static void finish(const struct rn_epilogue *e, struct rn_mat y)
             } else if (e->activation == RN_ACTIVATION_TANH) {
                 s = tanhf(s);
             }
-            if (e->gate.data != NULL) {
-                const float x = rn_row_f32(e->gate, t)[c];
+            if (e->slope.data != NULL) {
+                const float x = rn_row_f32(e->slope, t)[c];
                 const float pdf = expf(-0.5f * x * x) * 0.398942280f;
                 const float gelu = 0.5f * (1.0f + erff(x * (float)M_SQRT1_2)) + x * pdf;
-                s *= e->gate_of == RN_ACTIVATION_GELU   ? gelu
-                     : e->gate_of == RN_ACTIVATION_TANH ? 1.0f - x * x
-                                                        : 1.0f;
+                s *= e->slope_of == RN_ACTIVATION_GELU   ? gelu
+                     : e->slope_of == RN_ACTIVATION_TANH ? 1.0f - x * x
+                                                         : 1.0f;
             }
             row[c] = s;
         }

@@ -7,7 +7,9 @@
 
 #if defined(__x86_64__)
 
-#include <cpuid.h>
+#include "trainer/kernels/cpu/cpu_features.h"
+#include "trainer/kernels/cpu/cpu_tiles.h"
+
 #include <immintrin.h>
 
 #define CHAINS_YMM 12
@@ -73,48 +75,37 @@ __attribute__((target("avx512f,avx512bf16"))) static float run_bf16(size_t round
     return _mm512_cvtss_f32(sum[0]);
 }
 
-/* AVX512_BF16: leaf 7.1, EAX bit 5. AMX-TILE and AMX-BF16: leaf 7.0, EDX bits 24 and 22. */
-static bool has_bf16(void)
-{
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return __builtin_cpu_supports("avx512f") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 &&
-           (a & 1u << 5) != 0;
-}
-
-static bool has_amx(void)
-{
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & 1u << 24) != 0 &&
-           (d & 1u << 22) != 0;
-}
-
 size_t rn_cpu_peaks(struct rn_cpu_peak out[RN_CPU_PEAKS_MAX])
 {
     size_t count = 0;
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    const struct rn_cpu_features *has = rn_cpu_features();
+    if (has->avx2) {
         out[count++] =
             (struct rn_cpu_peak){"AVX2 float32 FMA", false, 2.0 * 8 * CHAINS_YMM, run_avx2};
     }
-    if (__builtin_cpu_supports("avx512f")) {
+    if (has->avx512) {
         out[count++] =
             (struct rn_cpu_peak){"AVX-512 float32 FMA", false, 2.0 * 16 * CHAINS_ZMM, run_avx512};
     }
-    if (has_bf16()) {
+    if (has->avx512_bf16) {
         out[count++] =
             (struct rn_cpu_peak){"AVX-512 bf16 dot", true, 2.0 * 32 * CHAINS_ZMM, run_bf16};
+    }
+    if (has->amx) {
+        out[count++] = (struct rn_cpu_peak){"AMX bf16 tiles", true, RN_TILE_AMX_PEAK_OPERATIONS,
+                                            rn_tile_amx_peak};
     }
     return count;
 }
 
 const char *rn_cpu_class(void)
 {
-    __builtin_cpu_init();
-    return has_amx()                           ? "AMX"
-           : has_bf16()                        ? "AVX512-BF16"
-           : __builtin_cpu_supports("avx512f") ? "AVX-512"
-           : __builtin_cpu_supports("avx2")    ? "AVX2"
-                                               : "other";
+    const struct rn_cpu_features *has = rn_cpu_features();
+    return has->amx           ? "AMX"
+           : has->avx512_bf16 ? "AVX512-BF16"
+           : has->avx512      ? "AVX-512"
+           : has->avx2        ? "AVX2"
+                              : "other";
 }
 
 #else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Loops of one multiply-add instruction on registers, for the instruction peak of
- * trainer/measure.h.
+ * trainer/bench/measure.h.
  */
 #ifndef RN_TRAINER_KERNELS_CPU_CPU_PEAK_H
 #define RN_TRAINER_KERNELS_CPU_CPU_PEAK_H

@@ -53,19 +53,19 @@ static __device__ __forceinline__ float quad_max(float v)
 #define RN_NAMED(name) RN_JOIN(name, RN_HEAD)
 
 #define RN_HEAD 16
-#include "trainer/kernels/cuda/cuda_attention_tile.h"
+#include "trainer/kernels/cuda/cuda_attention_tile.body.h"
 #undef RN_HEAD
 #define RN_HEAD 32
-#include "trainer/kernels/cuda/cuda_attention_tile.h"
+#include "trainer/kernels/cuda/cuda_attention_tile.body.h"
 #undef RN_HEAD
 #define RN_HEAD 64
-#include "trainer/kernels/cuda/cuda_attention_tile.h"
+#include "trainer/kernels/cuda/cuda_attention_tile.body.h"
 #undef RN_HEAD
 #define RN_HEAD 96
-#include "trainer/kernels/cuda/cuda_attention_tile.h"
+#include "trainer/kernels/cuda/cuda_attention_tile.body.h"
 #undef RN_HEAD
 #define RN_HEAD 128
-#include "trainer/kernels/cuda/cuda_attention_tile.h"
+#include "trainer/kernels/cuda/cuda_attention_tile.body.h"
 #undef RN_HEAD
 
 /* ---- any head size and element type: one warp a query or key, block (group, head, sequence) ----

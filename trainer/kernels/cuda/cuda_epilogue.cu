@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What follows a matrix product, in one pass over its result: bias, rank update, stored
- * pre-activation, activation, gate. A residual of the result's type is added inside the product.
+ * pre-activation, activation, slope. A residual of the result's type is added inside the product.
  */
 #include "trainer/kernels/cuda/cudakernel.h"
 
@@ -10,15 +10,15 @@ enum { CHUNK = 8, ROWS = 4 };
 static __device__ __forceinline__ void finish_chunk(struct rn_epilogue_args a, int64_t row,
                                                     int32_t c, float s[CHUNK])
 {
-    float gate[CHUNK], slope[CHUNK];
-    if (a.gate.data) {
-        rn_load8(rn_at(a.gate, row, c), gate);
+    float kept[CHUNK], slope[CHUNK];
+    if (a.slope.data) {
+        rn_load8(rn_at(a.slope, row, c), kept);
     }
 #pragma unroll
     for (int j = 0; j < CHUNK; j++) {
         s[j] = rn_activate(a.activation, s[j], &slope[j]);
-        if (a.gate.data) {
-            s[j] *= rn_slope(a.gate_of, gate[j]);
+        if (a.slope.data) {
+            s[j] *= rn_slope(a.slope_of, kept[j]);
         }
     }
     if (a.pre.data) {
@@ -106,8 +106,8 @@ RN_KERNEL(rn_cuda_epilogue_any, struct rn_epilogue_args)
     if (a.pre.data) {
         rn_put(a.pre, row, c, slope);
     }
-    if (a.gate.data) {
-        s *= rn_slope(a.gate_of, rn_get(a.gate, row, c));
+    if (a.slope.data) {
+        s *= rn_slope(a.slope_of, rn_get(a.slope, row, c));
     }
     rn_put(a.y, row, c, s);
 }

@@ -56,7 +56,7 @@ RN_KERNEL(rn_cuda_dense_back, struct rn_dense_back_args)
     for (int i = 0; i < ROWS; i++) {
         if (first + i < a.rows) {
             const float slope =
-                a.gate.data ? rn_slope(a.gate_of, rn_get(a.gate, first + i, k)) : 1.0f;
+                a.slope.data ? rn_slope(a.slope_of, rn_get(a.slope, first + i, k)) : 1.0f;
             rn_put(a.dx, first + i, k, sum[i] * slope);
         }
     }

@@ -58,15 +58,15 @@ struct rn_embed_args {
 
 /* What follows a matrix product, on its result s = source[row][n]: s += bias[n] (NULL: none);
  * s += sum_j h[row][j] b[j][n] with b of the row's owner; s += residual (rn_cuda_epilogue_any
- * alone); pre = f'(s) (GELU) or s; s = f(s); s *= f'(gate) (GELU: gate holds f'); y = s. y may be
- * source. */
+ * alone); pre = f'(s) (GELU) or s; s = f(s); s *= f'(slope) (GELU: `slope` holds f'); y = s. y may
+ * be source. */
 struct rn_epilogue_args {
-    struct rn_cuda_mat source, h, residual, pre, gate, y;
+    struct rn_cuda_mat source, h, residual, pre, slope, y;
     const float *bias, *b; /* b[rank][cols], one after the other by owner_stride elements */
     const int32_t *owner;  /* [rows]; NULL = all 0 */
     int64_t owner_stride;
     int32_t rows, cols, rank;
-    int32_t activation, gate_of;
+    int32_t activation, slope_of;
     int32_t unused;
 };
 
@@ -136,11 +136,11 @@ struct rn_dense_args {
     const float *w, *bias;
     int32_t rows, n, k, activation;
 };
-/* dx[row][k] = f'(gate) * sum_n dy[row][n] w[n][k]: block (8 rows, tile of k) */
+/* dx[row][k] = f'(slope) * sum_n dy[row][n] w[n][k]: block (8 rows, tile of k) */
 struct rn_dense_back_args {
-    struct rn_cuda_mat dy, gate, dx;
+    struct rn_cuda_mat dy, slope, dx;
     const float *w;
-    int32_t rows, n, k, gate_of;
+    int32_t rows, n, k, slope_of;
 };
 enum { RN_CUDA_DENSE_ROWS = 8 };
 /* out[c] += sum of column c */

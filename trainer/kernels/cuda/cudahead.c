@@ -24,16 +24,16 @@ void rn_cuda_dense_op(struct rn_lane *lane, struct rn_mat x, const float *w, con
 }
 
 void rn_cuda_dense_back_op(struct rn_lane *lane, struct rn_mat dy, const float *w,
-                           struct rn_mat gate, enum rn_activation gate_of, struct rn_mat dx)
+                           struct rn_mat kept, enum rn_activation slope_of, struct rn_mat dx)
 {
     const struct rn_dense_back_args args = {.dy = rn_cuda_view(dy),
-                                            .gate = rn_cuda_view(gate),
+                                            .slope = rn_cuda_view(kept),
                                             .dx = rn_cuda_view(dx),
                                             .w = w,
                                             .rows = (int32_t)dx.rows,
                                             .n = (int32_t)dy.cols,
                                             .k = (int32_t)dx.cols,
-                                            .gate_of = (int32_t)gate_of};
+                                            .slope_of = (int32_t)slope_of};
     rn_cuda_launch_rows(lane, RN_ID_rn_cuda_dense_back,
                         (dx.rows + RN_CUDA_DENSE_ROWS - 1) / RN_CUDA_DENSE_ROWS, dx.cols, &args);
 }

@@ -23,7 +23,7 @@
 #define RN_DYNAMIC_SHARED(type, name) extern __shared__ __align__(16) type name[]
 #define RN_KERNEL(name, type) extern "C" __global__ void name(type a)
 #else
-#include "trainer/kernels/cuda/cudahost.h"
+#include "trainer/kernels/cuda/emulated/cudahost.h"
 #endif
 
 #include "trainer/kernels/cuda/cudaargs.h"
@@ -212,7 +212,7 @@ static __device__ __forceinline__ float rn_add(float x, float y)
 #endif
 }
 
-/* f as in struct rn_epilogue, by the number of enum rn_activation; *slope = what a later gate will
+/* f as in struct rn_epilogue, by the number of enum rn_activation; *slope = what a later slope will
  * need: GELU: f'(x), so that its error function is not formed twice; else x itself. */
 static __device__ __forceinline__ float rn_activate(int kind, float x, float *slope)
 {
@@ -225,10 +225,10 @@ static __device__ __forceinline__ float rn_activate(int kind, float x, float *sl
     return kind == RN_CUDA_TANH ? tanhf(x) : x;
 }
 
-/* f' from the gate: GELU's holds f' itself, tanh's its output. */
-static __device__ __forceinline__ float rn_slope(int kind, float gate)
+/* f' from what was kept: of GELU f' itself, tanh's its output. */
+static __device__ __forceinline__ float rn_slope(int kind, float kept)
 {
-    return kind == RN_CUDA_GELU ? gate : kind == RN_CUDA_TANH ? 1.0f - gate * gate : 1.0f;
+    return kind == RN_CUDA_GELU ? kept : kind == RN_CUDA_TANH ? 1.0f - kept * kept : 1.0f;
 }
 
 /* ---- tensor cores (PTX ISA, "Matrix Fragments for mma.m16n8k16", "ldmatrix") ---- */

@@ -76,7 +76,7 @@ static bool fits_product(struct rn_mat residual, struct rn_mat y)
 static bool needs_pass(const struct rn_epilogue *e, struct rn_mat y)
 {
     return e->rank_b != NULL || e->pre.data != NULL || e->activation != RN_ACTIVATION_NONE ||
-           e->gate.data != NULL || (e->residual.data != NULL && !fits_product(e->residual, y));
+           e->slope.data != NULL || (e->residual.data != NULL && !fits_product(e->residual, y));
 }
 
 static bool absent_or_vectors(struct rn_mat m)
@@ -92,7 +92,7 @@ static void launch_epilogue(struct rn_lane *lane, const struct rn_epilogue *e, s
         .h = rn_cuda_view(e->rank_h),
         .residual = rn_cuda_view(late ? e->residual : (struct rn_mat){0}),
         .pre = rn_cuda_view(e->pre),
-        .gate = rn_cuda_view(e->gate),
+        .slope = rn_cuda_view(e->slope),
         .y = rn_cuda_view(y),
         .bias = e->bias,
         .b = e->rank_b,
@@ -102,11 +102,11 @@ static void launch_epilogue(struct rn_lane *lane, const struct rn_epilogue *e, s
         .cols = (int32_t)y.cols,
         .rank = e->rank_b != NULL ? (int32_t)e->rank_h.cols : 0,
         .activation = (int32_t)e->activation,
-        .gate_of = (int32_t)e->gate_of,
+        .slope_of = (int32_t)e->slope_of,
     };
     const uintptr_t floats = (uintptr_t)e->bias | (uintptr_t)e->rank_b |
                              (e->owner != NULL ? e->owner_stride * sizeof(float) : 0);
-    if (!late && rn_cuda_vectors(y) && absent_or_vectors(e->pre) && absent_or_vectors(e->gate) &&
+    if (!late && rn_cuda_vectors(y) && absent_or_vectors(e->pre) && absent_or_vectors(e->slope) &&
         floats % 16 == 0) {
         const unsigned threads =
             y.cols / 8 <= RN_CUDA_THREADS / 2 ? RN_CUDA_THREADS / 2 : RN_CUDA_THREADS;

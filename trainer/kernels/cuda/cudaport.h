@@ -4,7 +4,8 @@
  * symbols, chosen when linking:
  *
  *   cudaport_device.c    CUDA runtime and cuBLASLt
- *   cudaport_host.c      the kernels' bodies on the CPU (cudahost.h), products by plain loops
+ *   emulated/            the kernels' bodies on the CPU (emulated/cudahost.h), products by plain
+ * loops
  *
  * so that the whole backend, launch geometry included, runs its tests without a GPU. One stream a
  * port; work on it happens in order. The first failure sticks and is handed out by rn_port_sync.
@@ -31,9 +32,6 @@ RN_MUST rn_result rn_port_open(struct rn_port **out, struct rn_error *err);
 void rn_port_close(struct rn_port *port); /* accepts NULL */
 /* Static until close. */
 const char *rn_port_describe(const struct rn_port *port);
-/* Whether a product's rows keep their bits whatever the number of rows: not when
- * RONDO_CUDA_PRODUCTS is "timed". */
-bool rn_port_batch_invariant(const struct rn_port *port);
 
 /* Zeroed memory, aligned to 256 bytes. RN_E_MEMORY when it does not fit. */
 RN_MUST rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out,

@@ -58,9 +58,7 @@ static rn_result find_device(struct rn_port *port, struct rn_error *err)
 
 rn_result rn_port_open(struct rn_port **out, struct rn_error *err)
 {
-    const char *products = getenv("RONDO_CUDA_PRODUCTS");
     struct rn_port *port = rn_alloc(1, sizeof *port);
-    port->timed = products != NULL && strcmp(products, "timed") == 0;
     rn_result result = find_device(port, err);
     if (rn_is_ok(result) &&
         (cudaStreamCreateWithFlags(&port->stream, cudaStreamNonBlocking) != cudaSuccess ||
@@ -96,11 +94,6 @@ void rn_port_close(struct rn_port *port)
 const char *rn_port_describe(const struct rn_port *port)
 {
     return port->name;
-}
-
-bool rn_port_batch_invariant(const struct rn_port *port)
-{
-    return !port->timed;
 }
 
 rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct rn_error *err)

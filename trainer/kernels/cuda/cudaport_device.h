@@ -18,7 +18,6 @@ struct rn_port {
     cudaStream_t stream;
     cublasLtHandle_t blas;
     void *workspace;
-    bool timed;
     bool failed;
     bool recording;
     uint64_t generation;

@@ -7,9 +7,6 @@
  * row's bits do not depend on the batch, which the privacy proof needs. Without a plan file that is
  * the first one that cuBLASLt proposes, so that two runs give the same bits; with
  * RONDO_CUDA_PLANS=FILE it is the fastest, timed once and kept there (cudaplans.h).
- *
- * RONDO_CUDA_PRODUCTS=timed gives the rule up for speed: the fastest for each multiple of PLAN_STEP
- * rows, also kept in the file.
  */
 #include "trainer/kernels/cuda/cudaport_device.h"
 
@@ -23,7 +20,6 @@ enum {
     CANDIDATES = 8,
     TIMED_RUNS = 5,
     PLAN_ROWS = 2048,
-    PLAN_STEP = 128,
     ALIGNMENT = 16,
 };
 
@@ -297,14 +293,14 @@ static int first_that_fits(struct rn_port *port, const struct rn_port_product *p
     return count > 0 ? 0 : -1; /* still one for all rows; where it cannot, the product says so */
 }
 
-/* Timing is for a plan that is kept, or where exactness was given up; never while recording. */
+/* Timing is for a plan that is kept; never while recording. */
 static const struct rn_cuda_plan *make_plan(struct rn_port *port, const struct rn_port_product *p,
                                             const struct rn_cuda_plan_key *key)
 {
     cublasLtMatmulHeuristicResult_t candidates[CANDIDATES];
     struct descriptors set;
     int count = 0, chosen = -1;
-    const bool time = (port->timed || port->plan_file != NULL) && !port->recording;
+    const bool time = port->plan_file != NULL && !port->recording;
     if (describe(port, p, key->rows, &set)) {
         count = find_candidates(port, &set, candidates);
     }
@@ -330,10 +326,10 @@ static const struct rn_cuda_plan *make_plan(struct rn_port *port, const struct r
 static const struct rn_cuda_plan *find_plan(struct rn_port *port, const struct rn_port_product *p)
 {
     const struct rn_cuda_plan_key key = {
-        .rows = port->timed ? (p->m + PLAN_STEP - 1) / PLAN_STEP * PLAN_STEP : PLAN_ROWS,
+        .rows = PLAN_ROWS,
         .n = p->n,
         .k = p->k,
-        .exact = !port->timed,
+        .exact = 1,
         .by_rows = p->by_rows,
         .wide = p->wide,
         .has_bias = p->bias != NULL,

@@ -20,7 +20,7 @@ struct rn_lane {
 
 /* f and f' of an activation at x; derivative of TANH from its output. */
 double rn_ref_activate(enum rn_activation f, double x);
-double rn_ref_slope(enum rn_activation f, double gate);
+double rn_ref_slope(enum rn_activation f, double kept);
 
 rn_result rn_ref_weight_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
                             struct rn_weight **out, struct rn_error *err);
@@ -38,8 +38,8 @@ void rn_ref_outer_sum(struct rn_lane *lane, const struct rn_sequences *sequences
                       float *out);
 void rn_ref_dense(struct rn_lane *lane, struct rn_mat x, const float *w, const float *bias,
                   enum rn_activation activation, struct rn_mat y);
-void rn_ref_dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat gate,
-                       enum rn_activation gate_of, struct rn_mat dx);
+void rn_ref_dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat kept,
+                       enum rn_activation slope_of, struct rn_mat dx);
 void rn_ref_column_sum(struct rn_lane *lane, struct rn_mat m, float *out);
 
 void rn_ref_rows_store(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);

@@ -22,14 +22,14 @@ double rn_ref_activate(enum rn_activation f, double x)
     return x;
 }
 
-double rn_ref_slope(enum rn_activation f, double gate)
+double rn_ref_slope(enum rn_activation f, double kept)
 {
     switch (f) {
     case RN_ACTIVATION_GELU:
-        return 0.5 * (1.0 + erf(gate * M_SQRT1_2)) +
-               gate * exp(-0.5 * gate * gate) * (0.5 * M_SQRT1_2 * M_2_SQRTPI);
+        return 0.5 * (1.0 + erf(kept * M_SQRT1_2)) +
+               kept * exp(-0.5 * kept * kept) * (0.5 * M_SQRT1_2 * M_2_SQRTPI);
     case RN_ACTIVATION_TANH:
-        return 1.0 - gate * gate;
+        return 1.0 - kept * kept;
     case RN_ACTIVATION_NONE:
         break;
     }
@@ -82,8 +82,8 @@ static double finish(const struct rn_epilogue *e, size_t cols, size_t t, size_t 
         rn_row_f64(e->pre, t)[n] = s;
     }
     s = rn_ref_activate(e->activation, s);
-    if (e->gate.data != NULL) {
-        s *= rn_ref_slope(e->gate_of, rn_row_f64(e->gate, t)[n]);
+    if (e->slope.data != NULL) {
+        s *= rn_ref_slope(e->slope_of, rn_row_f64(e->slope, t)[n]);
     }
     return s;
 }
@@ -145,11 +145,11 @@ void rn_ref_dense(struct rn_lane *lane, struct rn_mat x, const float *w, const f
     multiply(w, x.cols, 1, x, &epilogue, y);
 }
 
-void rn_ref_dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat gate,
-                       enum rn_activation gate_of, struct rn_mat dx)
+void rn_ref_dense_back(struct rn_lane *lane, struct rn_mat dy, const float *w, struct rn_mat kept,
+                       enum rn_activation slope_of, struct rn_mat dx)
 {
     (void)lane;
-    const struct rn_epilogue epilogue = {.gate = gate, .gate_of = gate_of};
+    const struct rn_epilogue epilogue = {.slope = kept, .slope_of = slope_of};
     multiply(w, 1, dx.cols, dy, &epilogue, dx);
 }
 

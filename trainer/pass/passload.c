@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Packing of a block, and its way to the device.
+ */
+#include "trainer/pass/passparts.h"
+
+#include "base/guard.h"
+
+/* Position ids as in transformers: BERT counts from 0; RoBERTa counts the tokens that are not
+ * padding from pad_id + 1, and a padding token inside a text keeps pad_id. */
+static void put_positions(const struct rn_model_config *config, const struct rn_example *example,
+                          int32_t *out)
+{
+    int32_t next = config->family == RN_FAMILY_ROBERTA ? (int32_t)config->pad_id + 1 : 0;
+    for (uint32_t t = 0; t < example->length; t++) {
+        const bool padding =
+            config->family == RN_FAMILY_ROBERTA && example->ids[t] == config->pad_id;
+        out[t] = padding ? (int32_t)config->pad_id : next++;
+    }
+}
+
+static uint32_t up_to(uint32_t value, uint32_t multiple, uint32_t most)
+{
+    const uint32_t up = multiple == 0 ? value : (value + multiple - 1) / multiple * multiple;
+    return up > most ? most : up;
+}
+
+/* Tokens and longest of the block as the backend likes them: rows beyond the last sequence belong
+ * to none. */
+static void round_up(struct rn_pass *pass)
+{
+    const struct rn_kernels *k = pass->kernels;
+    struct rn_sequences *s = &pass->sequences;
+    s->tokens = up_to(s->tokens, k->graph_tokens, pass->options.tokens);
+    s->longest = up_to(s->longest, k->graph_length, pass->options.length);
+}
+
+void rn_pass_load_rows(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)
+{
+    const struct rn_model_config *config = &pass->adapter->encoder->config;
+    RN_BUG_IF(count == 0 || count > pass->options.sequences);
+    uint32_t tokens = 0;
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct rn_example *example = &examples[i];
+        RN_BUG_IF(example->length > pass->options.length ||
+                  example->length > pass->options.tokens - tokens);
+        pass->host_cu[i] = (int32_t)tokens;
+        pass->host_first[i] = (int32_t)tokens;
+        pass->host_labels[i] = example->label;
+        pass->host_targets[i] = example->target;
+        put_positions(config, example, pass->host_positions + tokens);
+        for (uint32_t t = 0; t < example->length; t++) {
+            pass->host_ids[tokens + t] = (int32_t)example->ids[t];
+            pass->host_types[tokens + t] =
+                rn_modelconfig_reads_types(config) ? (int32_t)example->type_ids[t] : 0;
+        }
+        tokens += example->length;
+        longest = example->length > longest ? example->length : longest;
+    }
+    pass->host_cu[count] = (int32_t)tokens;
+    pass->examples = examples;
+    pass->sequences = (struct rn_sequences){.count = count,
+                                            .tokens = tokens,
+                                            .longest = longest,
+                                            .cu = pass->cu,
+                                            .cu_host = pass->host_cu};
+    round_up(pass);
+    const struct rn_kernels *k = pass->kernels;
+    k->upload(pass->lane, pass->ids, pass->host_ids, tokens * sizeof(int32_t));
+    k->upload(pass->lane, pass->types, pass->host_types, tokens * sizeof(int32_t));
+    k->upload(pass->lane, pass->positions, pass->host_positions, tokens * sizeof(int32_t));
+    k->upload(pass->lane, pass->cu, pass->host_cu, (count + 1) * sizeof(int32_t));
+    k->upload(pass->lane, pass->first, pass->host_first, count * sizeof(int32_t));
+    k->upload(pass->lane, pass->labels, pass->host_labels, count * sizeof(int32_t));
+    k->upload(pass->lane, pass->targets, pass->host_targets, count * sizeof(float));
+}
+
+void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)
+{
+    rn_pass_load_rows(pass, examples, count);
+    const struct rn_piece whole = {.count = count};
+    rn_pass_split(pass, &whole, 1);
+}

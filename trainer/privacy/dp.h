@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of DP-SGD: who is in a batch (dpsample.c) and the noisy mean of clipped gradients
+ * (dpstep.c). What it means stands in trainer/dpwords.h.
+ */
+#ifndef RN_TRAINER_DP_H
+#define RN_TRAINER_DP_H
+
+#include "trainer/jobwords.h"
+#include "trainer/pass/lanes.h"
+
+struct rn_dp;
+
+/* Checks the dp part of a training; head: whether the head trains. */
+RN_MUST rn_result rn_dp_check(const struct rn_kernels *kernels, bool head,
+                              const struct rn_train_spec *spec, struct rn_error *err);
+/* Memory for `steps` steps with these active parts; draws the noise pool. The lanes (borrowed,
+ * prepared for training) form gradients of examples until the owner frees. */
+RN_MUST rn_result rn_dp_new(struct rn_lanes *lanes, const struct rn_train_spec *spec,
+                            const struct rn_pass_active *active, uint32_t steps, struct rn_dp **out,
+                            struct rn_error *err);
+void rn_dp_free(struct rn_dp *dp); /* accepts NULL */
+
+/* Noise of the next step; before its records are chosen. */
+void rn_dp_begin_step(struct rn_dp *dp);
+/* POISSON: at most spec->batch examples of the data, drawn; returns how many. */
+uint32_t rn_dp_sample(struct rn_dp *dp, const struct rn_dataset *data, struct rn_example *batch);
+/* Leaves the noisy mean over any number of examples (none is well) in the active parts of a vector
+ * of the adapter's layout. */
+RN_MUST rn_result rn_dp_gradient(struct rn_dp *dp, const struct rn_example *batch, uint32_t count,
+                                 float *out_gradient, struct rn_error *err);
+
+/* The sum of the clipped whole vectors of a batch as host numbers [elements of the active parts in
+ * device order], without noise: what the proof of the sensitivity speaks of. For tests. */
+RN_MUST rn_result rn_dp_sum(struct rn_dp *dp, const struct rn_example *batch, uint32_t count,
+                            int64_t *out, struct rn_error *err);
+size_t rn_dp_elements(const struct rn_dp *dp);
+
+/* Who is in a batch: numbers of the chosen records, most at most, in a random order when there were
+ * more. chosen has room for `records`. Returns how many were drawn before the cut. */
+size_t rn_dp_choose(const struct rn_dp_spec *spec, size_t records, uint32_t most, uint32_t *chosen);
+
+#endif
