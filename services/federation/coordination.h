@@ -20,6 +20,9 @@
  * Claims, for any peers (each a test of tests/simulation/test_job_*):
  *   - a round is summed once: no session of a round begins after one of it may have reached a sum,
  *     or after updates were spent without an abort certificate (crypto/secagg/PROTOCOL.md, A9);
+ *   - where the plan needs a share graph, no session begins before it is drawn; one set of
+ *     commitments is shown in an attempt, at most 16 attempts are made, and who does not reveal is
+ *     in none after that, whenever the coordinator restarts with its records;
  *   - nothing is sent that depends on a record which is not durable;
  *   - a terminal end is remembered: a restarted job ends with the same code and offers nothing;
  *   - whole vectors are kept until every member has a receipt for their round, or a limit is

@@ -81,11 +81,11 @@ const struct rn_option rn_plan_training_options[] = {
 
 const struct rn_option rn_plan_secagg_options[] = {
     {"colluding", RN_OPT_COUNT(struct rn_plan_options, colluding, "N"), .fallback = "1", .least = 1,
-     .most = 126, .help = "members that may work with the coordinator"},
-    {"losses", RN_OPT_COUNT(struct rn_plan_options, losses, "N"), .most = 125,
+     .most = RN_PLAN_MEMBERS_MAX - 2, .help = "members that may work with the coordinator"},
+    {"losses", RN_OPT_COUNT(struct rn_plan_options, losses, "N"), .most = RN_PLAN_MEMBERS_MAX - 3,
      .help = "losses that a round survives; without: as many as the members allow"},
     {"honest", RN_OPT_COUNT(struct rn_plan_options, honest, "N"), .fallback = "2", .least = 2,
-     .most = 127, .help = "honest contributors that must remain"},
+     .most = RN_PLAN_MEMBERS_MAX - 1, .help = "honest contributors that must remain"},
     {"bits", RN_OPT_COUNT(struct rn_plan_options, bits, "N"), .fallback = "16", .least = 4,
      .most = 24, .help = "of one quantised value"},
     {"scale", RN_OPT_NUMBER(struct rn_plan_options, scale, "X"), .fallback = "0.125",
