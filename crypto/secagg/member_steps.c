@@ -35,8 +35,8 @@ static bool own_keys_unchanged(const struct rn_sa_member *m, const struct rn_sa_
     rn_channel_public_of(&m->vault->session.channel, &channel);
     const struct rn_sa_peer *own = &t->peers[m->config.self];
     return memcmp(own->channel.bytes, channel.bytes, sizeof channel.bytes) == 0 &&
-           rn_point_matches(&own->mask, &m->vault->session.mask) &&
-           rn_point_matches(&own->self, &m->vault->session.self);
+           rn_point_matches(&own->mask, &m->vault->session.mask_secret) &&
+           rn_point_matches(&own->self, &m->vault->session.self_seed);
 }
 
 static rn_result deal(struct rn_sa_member *m, const struct rn_sa_message *message,
@@ -125,11 +125,11 @@ static rn_result make_masks(struct rn_sa_member *m, struct rn_mask_set **out, st
          i = rn_sa_set_next(&linked, i + 1)) {
         int sign = 1;
         if (i == m->config.self) {
-            rn_mask_key_self(&context, &secrets->self, i, &key);
+            rn_mask_key_self(&context, &secrets->self_seed, i, &key);
         } else {
             sign = rn_mask_sign(m->config.self, i);
-            RN_TRY(rn_mask_key_pair(&context, &secrets->mask, m->config.self, &t->peers[i].mask, i,
-                                    &key, err));
+            RN_TRY(rn_mask_key_pair(&context, &secrets->mask_secret, m->config.self,
+                                    &t->peers[i].mask, i, &key, err));
         }
         RN_TRY(rn_mask_set_insert(masks, &key, sign, err));
     }

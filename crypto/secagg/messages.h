@@ -9,43 +9,8 @@
 #define RN_CRYPTO_SECAGG_MESSAGES_H
 
 #include "crypto/secagg/lanevector.h"
+#include "crypto/secagg/secrets.h"
 #include "crypto/secagg/transcript.h"
-
-/* ---- secrets of one member in one session; in secret memory ---- */
-
-/* The one slot per peer: never both shares leave. */
-enum rn_sa_slot_state {
-    RN_SA_SLOT_NONE = 0, /* no valid share, or erased */
-    RN_SA_SLOT_BOTH,
-    RN_SA_SLOT_KEPT_S, /* share_b is erased */
-    RN_SA_SLOT_KEPT_B, /* share_s is erased */
-};
-struct rn_sa_slot {
-    enum rn_sa_slot_state state;
-    struct rn_scalar share_s;
-    struct rn_scalar share_b;
-};
-struct rn_sa_secrets {
-    struct rn_secret32 channel;
-    struct rn_scalar mask; /* s */
-    struct rn_scalar self; /* b */
-    struct rn_stream stream;
-    struct rn_sa_set circle;  /* whose shares may be held: the own circle in the graph */
-    struct rn_sa_slot *slots; /* [|circle|], by place in it; beside this, in secret memory too */
-};
-/* slots: as many zeroed ones as the circle has members. */
-void rn_sa_secrets_init(struct rn_sa_secrets *secrets, const struct rn_sa_set *circle,
-                        struct rn_sa_slot *slots);
-/* The member is of the circle. */
-struct rn_sa_slot *rn_sa_secrets_slot(const struct rn_sa_secrets *secrets, uint32_t member);
-/* Keys and self seed of one session, from the member's 32 fresh bytes and the session id. */
-void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 *seed,
-                        const uint8_t session[static RN_HASH_BYTES]);
-
-/* Which secret a share is of. */
-enum rn_sa_kind { RN_SA_KIND_NONE = 0, RN_SA_KIND_S = 1, RN_SA_KIND_B = 2 };
-/* Of the two, what the certificate opens of this member: b of a survivor, s of a lost one. */
-enum rn_sa_kind rn_sa_kind_due(const struct rn_sa_transcript *transcript, uint32_t member);
 
 /* ---- 0 Offer ---- */
 void rn_sa_offer_write(const struct rn_sa_transcript *transcript, const uint8_t nonce[static 32],
@@ -206,8 +171,6 @@ void rn_sa_abort_call_write(const struct rn_sa_transcript *transcript, uint32_t 
 RN_MUST rn_result rn_sa_abort_call_read(struct rn_view body, bool *out_last, struct rn_error *err);
 
 /* ---- R4 Unmask ---- */
-/* Keeps in every slot the kind that U3 dictates and erases the other. */
-void rn_sa_slots_choose(const struct rn_sa_transcript *transcript, struct rn_sa_secrets *secrets);
 /* Members whose shares this one may have: of whom its Reveal has an entry. */
 struct rn_sa_set rn_sa_reveal_members(const struct rn_sa_transcript *transcript, uint32_t holder);
 /* After rn_sa_slots_choose; refuses (a bug) slots in state BOTH. */

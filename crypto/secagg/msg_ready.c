@@ -6,37 +6,10 @@
  */
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "crypto/kdf.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/messages.h"
 
 #include <string.h>
-
-void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 *seed,
-                        const uint8_t session[static RN_HASH_BYTES])
-{
-    struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
-    rn_kdf_sha256(&key, rn_view_of(seed->bytes, sizeof seed->bytes),
-                  rn_view_of(session, RN_HASH_BYTES), rn_view_text("rondo/v1 secagg member"));
-    rn_stream_init(&secrets->stream, &key);
-    struct rn_channel_public unused;
-    rn_channel_generate(&secrets->stream, &secrets->channel, &unused);
-    rn_scalar_draw(&secrets->stream, &secrets->mask);
-    rn_scalar_draw(&secrets->stream, &secrets->self);
-}
-
-void rn_sa_secrets_init(struct rn_sa_secrets *secrets, const struct rn_sa_set *circle,
-                        struct rn_sa_slot *slots)
-{
-    secrets->circle = *circle;
-    secrets->slots = slots;
-}
-
-struct rn_sa_slot *rn_sa_secrets_slot(const struct rn_sa_secrets *secrets, uint32_t member)
-{
-    RN_BUG_IF(!rn_sa_set_has(&secrets->circle, member));
-    return &secrets->slots[rn_sa_set_rank(&secrets->circle, member)];
-}
 
 void rn_sa_ready_write(const struct rn_sa_transcript *transcript, uint32_t self,
                        const struct rn_sa_secrets *secrets, const struct rn_identity *identity,
@@ -45,9 +18,9 @@ void rn_sa_ready_write(const struct rn_sa_transcript *transcript, uint32_t self,
     struct rn_channel_public channel;
     rn_channel_public_of(&secrets->channel, &channel);
     struct rn_point mask;
-    rn_point_of_scalar(&secrets->mask, &mask);
+    rn_point_of_scalar(&secrets->mask_secret, &mask);
     struct rn_point own;
-    rn_point_of_scalar(&secrets->self, &own);
+    rn_point_of_scalar(&secrets->self_seed, &own);
 
     uint8_t body[RN_SA_READY_BODY];
     struct rn_writer w = rn_writer_to(body, sizeof body);

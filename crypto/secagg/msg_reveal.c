@@ -9,39 +9,6 @@
 
 #include <string.h>
 
-enum rn_sa_kind rn_sa_kind_due(const struct rn_sa_transcript *transcript, uint32_t member)
-{
-    return rn_sa_set_has(&transcript->survivors, member) ? RN_SA_KIND_B : RN_SA_KIND_S;
-}
-
-static void keep_only(struct rn_sa_slot *slot, enum rn_sa_kind kind)
-{
-    if (slot->state != RN_SA_SLOT_BOTH) {
-        return; /* nothing held, or chosen before: never back */
-    }
-    if (kind == RN_SA_KIND_S) {
-        rn_scalar_clear(&slot->share_b);
-        slot->state = RN_SA_SLOT_KEPT_S;
-    } else {
-        rn_scalar_clear(&slot->share_s);
-        slot->state = RN_SA_SLOT_KEPT_B;
-    }
-}
-
-void rn_sa_slots_choose(const struct rn_sa_transcript *transcript, struct rn_sa_secrets *secrets)
-{
-    RN_BUG_IF(transcript->level < RN_SA_LEVEL_CERTIFIED);
-    for (uint32_t i = rn_sa_set_next(&secrets->circle, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(&secrets->circle, i + 1)) {
-        struct rn_sa_slot *slot = rn_sa_secrets_slot(secrets, i);
-        if (rn_sa_set_has(&transcript->linked, i)) {
-            keep_only(slot, rn_sa_kind_due(transcript, i));
-        } else {
-            rn_secret_wipe(slot, sizeof *slot);
-        }
-    }
-}
-
 struct rn_sa_set rn_sa_reveal_members(const struct rn_sa_transcript *transcript, uint32_t holder)
 {
     const struct rn_sa_set circle = rn_sa_transcript_circle(transcript, holder);

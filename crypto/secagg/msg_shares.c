@@ -121,8 +121,8 @@ static void draw(const struct rn_sa_transcript *transcript, struct rn_sa_secrets
                  struct polynomials *out, struct rn_buffer *out_body)
 {
     const size_t t = transcript->threshold;
-    rn_shamir_draw(&secrets->mask, t, &secrets->stream, out->coefficients);
-    rn_shamir_draw(&secrets->self, t, &secrets->stream, out->coefficients + t);
+    rn_shamir_draw(&secrets->mask_secret, t, &secrets->stream, out->coefficients);
+    rn_shamir_draw(&secrets->self_seed, t, &secrets->stream, out->coefficients + t);
     struct rn_point *RN_CLEANUP(rn_free_cleanup) commitments = rn_alloc(2 * t, sizeof *commitments);
     rn_feldman_commit(out->coefficients, t, commitments);
     rn_feldman_commit(out->coefficients + t, t, commitments + (t - 1));

@@ -185,9 +185,9 @@ static struct rn_mask_set *puppet_masks(const struct face *f, uint32_t c)
     FOR_EACH(i, &f->t.linked)
     {
         if (i == c) {
-            rn_mask_key_self(&context, &f->secrets[c].self, i, &key);
+            rn_mask_key_self(&context, &f->secrets[c].self_seed, i, &key);
         } else {
-            assert_true(rn_is_ok(rn_mask_key_pair(&context, &f->secrets[c].mask, c,
+            assert_true(rn_is_ok(rn_mask_key_pair(&context, &f->secrets[c].mask_secret, c,
                                                   &f->t.peers[i].mask, i, &key, NULL)));
         }
         assert_true(

@@ -8,7 +8,8 @@
 
 static const struct rn_scalar *own_secret(const struct face *f, uint32_t c)
 {
-    return rn_sa_kind_due(&f->t, c) == RN_SA_KIND_S ? &f->secrets[c].mask : &f->secrets[c].self;
+    return rn_sa_kind_due(&f->t, c) == RN_SA_KIND_S ? &f->secrets[c].mask_secret
+                                                    : &f->secrets[c].self_seed;
 }
 
 static bool open_one(const struct plot *p, struct face *f, uint32_t i,

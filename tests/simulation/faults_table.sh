@@ -628,10 +628,10 @@ fault sa-own-channel-key-is-replaced $sa/member_steps.c \
   'memcmp(own->channel.bytes, channel.bytes, sizeof channel.bytes) == 0' 'true' test_secagg_ready
 
 fault sa-own-s-is-replaced $sa/member_steps.c \
-  'rn_point_matches(&own->mask, &m->vault->session.mask)' 'true' test_secagg_ready
+  'rn_point_matches(&own->mask, &m->vault->session.mask_secret)' 'true' test_secagg_ready
 
 fault sa-own-b-is-replaced $sa/member_steps.c \
-  'rn_point_matches(&own->self, &m->vault->session.self)' 'true' test_secagg_ready
+  'rn_point_matches(&own->self, &m->vault->session.self_seed)' 'true' test_secagg_ready
 
 fault sa-t0-is-the-coordinators-word $sa/member_steps.c \
   'if (memcmp(message->transcript, t->t0, RN_HASH_BYTES) != 0) {' 'if (false) {' test_secagg_ready

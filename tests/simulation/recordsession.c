@@ -192,9 +192,9 @@ static void write_secrets(struct sim *sim, struct recording *rec, uint32_t i)
     rn_buffer_format(&rec->secrets, "], ");
     write_hex(&rec->secrets, "channel", secrets->channel.bytes);
     rn_buffer_format(&rec->secrets, ", ");
-    write_hex(&rec->secrets, "s", secrets->mask.bytes);
+    write_hex(&rec->secrets, "s", secrets->mask_secret.bytes);
     rn_buffer_format(&rec->secrets, ", ");
-    write_hex(&rec->secrets, "b", secrets->self.bytes);
+    write_hex(&rec->secrets, "b", secrets->self_seed.bytes);
     rn_buffer_format(&rec->secrets, "}");
 }
 

@@ -49,7 +49,7 @@ static void deal_other_seed(struct sim *sim, uint32_t dealer, struct rn_buffer *
     struct rn_sa_member *m = sim->members[dealer];
     struct rn_sa_secrets other = m->vault->session;
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
-    other.self.bytes[0] ^= 1;
+    other.self_seed.bytes[0] ^= 1;
     assert_true(rn_is_ok(
         rn_sa_shares_write(&m->t, dealer, &other, sim->identities[dealer], &message, NULL)));
     rn_buffer_clear(out_body);

@@ -46,10 +46,10 @@ static void take_notes(struct notes *notes, const struct rn_sa_member *m)
     notes->taken = true;
     note(notes, "channel key", vault->session.channel.bytes);
     if (!notes->follows) {
-        note(notes, "mask key s", vault->session.mask.bytes);
+        note(notes, "mask key s", vault->session.mask_secret.bytes);
     }
     if (notes->everything || notes->follows) {
-        note(notes, "self seed b", vault->session.self.bytes);
+        note(notes, "self seed b", vault->session.self_seed.bytes);
     }
     for (uint32_t i = 0; i < MEMBERS; i++) {
         const struct rn_sa_slot *slot = &vault->session.slots[i];

@@ -213,10 +213,10 @@ static void remake_masks(struct sim *sim, uint32_t member, const uint8_t *sessio
          i = rn_sa_set_next(&m->t.linked, i + 1)) {
         int sign = 1;
         if (i == member) {
-            rn_mask_key_self(&context, &m->vault->session.self, i, &key);
+            rn_mask_key_self(&context, &m->vault->session.self_seed, i, &key);
         } else {
             sign = rn_mask_sign(member, i);
-            assert_true(rn_is_ok(rn_mask_key_pair(&context, &m->vault->session.mask, member,
+            assert_true(rn_is_ok(rn_mask_key_pair(&context, &m->vault->session.mask_secret, member,
                                                   &m->t.peers[i].mask, i, &key, NULL)));
         }
         assert_true(rn_is_ok(rn_mask_set_insert(m->masks, &key, sign, NULL)));

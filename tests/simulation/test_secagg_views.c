@@ -92,10 +92,10 @@ static void take_off(struct uploads *uploads, const struct rn_sa_member *m, uint
         rn_mask_set_new(rn_sa_set_count(&m->t.linked));
     memcpy(context.session, m->t.session, RN_HASH_BYTES);
     memcpy(context.transcript, m->t.t1, RN_HASH_BYTES);
-    rn_mask_key_self(&context, &m->vault->session.self, self, &key);
+    rn_mask_key_self(&context, &m->vault->session.self_seed, self, &key);
     assert_true(rn_is_ok(rn_mask_set_insert(masks, &key, -1, NULL)));
     for (uint32_t k = honest(uploads->split); k < uploads->split->members; k++) {
-        assert_true(rn_is_ok(rn_mask_key_pair(&context, &m->vault->session.mask, self,
+        assert_true(rn_is_ok(rn_mask_key_pair(&context, &m->vault->session.mask_secret, self,
                                               &m->t.peers[k].mask, k, &key, NULL)));
         assert_true(rn_is_ok(rn_mask_set_insert(masks, &key, -rn_mask_sign(self, k), NULL)));
     }

@@ -93,11 +93,11 @@ static void make_secrets(struct vectors *v)
         struct rn_sa_secrets *secrets = &v->secrets[i];
         struct rn_sa_peer *peer = &v->t.peers[i];
         memset(secrets->channel.bytes, (int)(0x10 + i), sizeof secrets->channel.bytes);
-        rn_scalar_from_u64(2 + i, &secrets->mask);
-        rn_scalar_from_u64(102 + i, &secrets->self);
+        rn_scalar_from_u64(2 + i, &secrets->mask_secret);
+        rn_scalar_from_u64(102 + i, &secrets->self_seed);
         rn_channel_public_of(&secrets->channel, &peer->channel);
-        rn_point_of_scalar(&secrets->mask, &peer->mask);
-        rn_point_of_scalar(&secrets->self, &peer->self);
+        rn_point_of_scalar(&secrets->mask_secret, &peer->mask);
+        rn_point_of_scalar(&secrets->self_seed, &peer->self);
     }
 }
 
@@ -285,11 +285,11 @@ static struct rn_mask_set *keys_of_0(struct vectors *v, struct rn_secret32 *own,
     memcpy(context.session, v->t.session, RN_HASH_BYTES);
     memcpy(context.transcript, v->t.t1, RN_HASH_BYTES);
     struct rn_mask_set *set = rn_mask_set_new(3);
-    rn_mask_key_self(&context, &v->secrets[0].self, 0, own);
+    rn_mask_key_self(&context, &v->secrets[0].self_seed, 0, own);
     assert_true(rn_is_ok(rn_mask_set_insert(set, own, 1, NULL)));
     for (uint32_t j = 2; j > 0; j--) {
-        assert_true(rn_is_ok(rn_mask_key_pair(&context, &v->secrets[0].mask, 0, &v->t.peers[j].mask,
-                                              j, pair, NULL)));
+        assert_true(rn_is_ok(rn_mask_key_pair(&context, &v->secrets[0].mask_secret, 0,
+                                              &v->t.peers[j].mask, j, pair, NULL)));
         assert_true(rn_is_ok(rn_mask_set_insert(set, pair, rn_mask_sign(0, j), NULL)));
     }
     return set; /* pair is that of 0 and 1 */
