@@ -286,6 +286,16 @@ fault a-hair-decides-the-choice $cpu/cpu_choice.c \
 fault the-first-pass-counts-alone $cpu/cpu_choice.c \
   'pass > 0 && rate > out->rate[i]' 'pass > TRIAL_PASSES' test_cpu_choice
 
+fault names-of-candidates-are-swapped $cpu/cpu_choicetext.c \
+  '{"amx", "onednn", "float32"}' '{"onednn", "amx", "float32"}' test_cpu_choice
+
+fault a-named-choice-forgets-the-stream $cpu/cpu_choicetext.c \
+  'rn_kernels_cpu_bf16_by(candidate, residual_f32)' 'rn_kernels_cpu_bf16_by(candidate, false)' \
+  test_cpu_choice
+
+fault what-was-measured-stays-unsaid $cpu/cpu_choicetext.c \
+  'rates.rate[i] > 0.0' 'rates.rate[i] < 0.0' test_cpu_choice
+
 # ---- Products in float32
 
 fault sums-of-panels-lie-over-each-other $cpu/cpu_product.body.h \
