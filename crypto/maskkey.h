@@ -7,8 +7,6 @@
  *                       info = "mask" || u32 min(i,j) || u32 max(i,j) || transcript hash T1)
  *     self(i)    = HKDF(ikm  = b_i, salt = session id, info = "self" || u32 i || T1)
  *     blind(i)   = HKDF(ikm  = G, salt = session id, info = "blind" || u32 i || T1)   blind jobs
- *     blind(i)   = HKDF(ikm  = G, salt = session id, info = "blind" || u32 i)       blind jobs
- * alone
  *
  * Member i adds its self mask, adds pair(i, j) for every i < j and subtracts it for i > j; summed
  * over both members the pair's masks cancel. The session id and T1 bind plan, base model, adapter

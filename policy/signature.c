@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/fingerprint.h"
 #include "policy/groupsign.h"
 
 #define SIGNATURE_TAG "rondo/v1 plan signature"
@@ -105,6 +106,17 @@ static rn_result merge_document(struct rn_plan_signatures *into,
     return rn_ok();
 }
 
+/* A group key follows from the signer's identity and the plan: an honest signer has one. */
+static rn_result same_group(const struct rn_plan_signature *held,
+                            const struct rn_plan_signature *other, struct rn_error *err)
+{
+    char key[RN_FINGERPRINT_KEY_TEXT];
+    rn_fingerprint_key(&held->key, key);
+    RN_ENSURE(memcmp(&held->group, &other->group, sizeof held->group) == 0, err, RN_E_DATA,
+              "the member with key %s signed two group keys for this plan", key);
+    return rn_ok();
+}
+
 rn_result rn_signatures_merge(struct rn_plan_signatures *into,
                               const struct rn_plan_signatures *from, struct rn_error *err)
 {
@@ -113,7 +125,9 @@ rn_result rn_signatures_merge(struct rn_plan_signatures *into,
               err, RN_E_DATA, "the signatures are for another plan");
     RN_TRY(merge_document(into, from, err));
     for (uint32_t i = 0; i < from->count; i++) {
-        if (entry_find(into, &from->entries[i].key) != NULL) {
+        const struct rn_plan_signature *held = entry_find(into, &from->entries[i].key);
+        RN_TRY(held != NULL ? same_group(held, &from->entries[i], err) : rn_ok());
+        if (held != NULL) {
             continue;
         }
         RN_ENSURE(into->count < RN_SIGNATURES_MAX, err, RN_E_DATA, "more than %d signatures",

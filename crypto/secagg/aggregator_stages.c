@@ -398,11 +398,14 @@ static bool close_unmasking(struct rn_sa_aggregator *a, bool hard, struct rn_sa_
 static bool close_sum(struct rn_sa_aggregator *a, bool soft, bool hard,
                       struct rn_sa_actions *actions)
 {
-    const struct rn_sa_set agreeing = rn_sa_receipts_agreeing(a);
-    const bool all = rn_sa_set_within(&a->t.survivors, &a->got[RN_SA_RECEIPT]);
-    if ((all || soft) && rn_sa_set_count(&agreeing) >= a->t.quorum) {
-        rn_sa_receipts_close(a, &agreeing, actions);
-        return true;
+    const struct rn_sa_set *got = &a->got[RN_SA_RECEIPT];
+    const bool all = rn_sa_set_within(&a->t.survivors, got);
+    if ((all || soft) && rn_sa_set_count(got) >= a->t.quorum) {
+        const struct rn_sa_set agreeing = rn_sa_receipts_agreeing(a);
+        if (rn_sa_set_count(&agreeing) >= a->t.quorum) {
+            rn_sa_receipts_close(a, &agreeing, actions);
+            return true;
+        }
     }
     if (hard) {
         give_up(a, RN_SA_REASON_RECEIPT_QUORUM, actions);

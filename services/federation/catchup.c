@@ -299,9 +299,7 @@ static void tell_left_out(struct rn_coordination *c, uint32_t index)
 {
     struct rn_coord_peer *peer = &c->peers[index];
     const struct rn_coord_round *missed = rn_coord_index_find(c, peer->next_round);
-    const struct rn_sa_set left_out = rn_coord_left_out(c);
-    if (rn_sa_set_has(&left_out, index) && peer->known && missed != NULL &&
-        missed->round != peer->told_round) {
+    if (peer->known && missed != NULL && missed->round != peer->told_round) {
         peer->told_round = missed->round;
         peer->wants_help = true;
     }
@@ -310,9 +308,12 @@ static void tell_left_out(struct rn_coordination *c, uint32_t index)
 /* Help reads records: a member that asks without end does not get it without end. */
 void rn_coord_help_all(struct rn_coordination *c)
 {
+    const struct rn_sa_set left_out = rn_coord_left_out(c);
     for (uint32_t i = 0; i < c->peer_count; i++) {
         struct rn_coord_peer *peer = &c->peers[i];
-        tell_left_out(c, i);
+        if (rn_sa_set_has(&left_out, i)) {
+            tell_left_out(c, i);
+        }
         const bool soon = peer->helped && c->clock_ms - peer->helped_ms < HELP_MS;
         if (peer->wants_help && !soon && peer->connection != 0) {
             help(c, i);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Members that announce, deal and complain wrongly, with their real keys: a bad dealer goes before
- * anybody has uploaded anything, or does no harm.
+ * anybody has uploaded anything, or does no harm as long as it answers.
  */
 #include "tests/simulation/simulator.c"
 
@@ -23,6 +23,7 @@ struct bad_dealer {
     uint32_t dealer;
     uint32_t victims;
     enum cheat cheat;
+    enum rn_sa_type silent; /* what it does not send then; 0: all is sent */
 };
 
 /* The dealer's entry for a holder, sealed again with another share. */
@@ -64,7 +65,7 @@ static bool deal_badly(struct sim *sim, uint32_t from, uint32_t to, struct rn_bu
     struct rn_sa_member *dealer = sim->members[bad->dealer];
     (void)to;
     if (m.type != RN_SA_SHARES || from != bad->dealer) {
-        return true;
+        return from != bad->dealer || m.type != bad->silent;
     }
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     rn_buffer_append(&body, m.body.data, m.body.length);
@@ -111,7 +112,7 @@ static void test_bad_dealers(void **state)
             if (cheat >= OFF_POLYNOMIAL && victims < 4) {
                 continue;
             }
-            struct bad_dealer bad = {2, victims, cheat};
+            struct bad_dealer bad = {2, victims, cheat, 0};
             struct sim *sim = sim_tampered(5, 1, 1, deal_badly, &bad);
             sim_run(sim, 400000);
             for (uint32_t k = 0; k < 4; k++) {
@@ -124,6 +125,31 @@ static void test_bad_dealers(void **state)
             assert_true((sim->nodes[2].done_count > 0) == stays); /* else it uploads nothing */
             assert_int_equal(sim_check_sums(sim), 5);
             assert_true(rn_sa_set_empty(&sim->nodes[SIM_COORDINATOR].blamed));
+            sim_free(sim);
+        }
+    }
+}
+
+/* What the rule above leaves to one member: with as many complaints as it may have, its own share
+ * is one of the t that open its secret, and it may keep it. The session ends, and nobody is proven
+ * faulty; with one complaint fewer (none, here) it is an ordinary loss. */
+static void test_bad_dealer_goes_silent(void **state)
+{
+    (void)state;
+    static const struct {
+        enum rn_sa_type silent;
+        enum rn_sa_reason reason;
+    } rows[] = {{RN_SA_DONE, RN_SA_REASON_UPLOAD_QUORUM},
+                {RN_SA_REVEAL, RN_SA_REASON_UNMASK_QUORUM}};
+    for (size_t k = 0; k < 2; k++) {
+        for (uint32_t victims = 0; victims < 2; victims++) {
+            struct bad_dealer bad = {2, victims, OTHER_SHARE_B, rows[k].silent};
+            struct sim *sim = sim_tampered(5, 1, 1, deal_badly, &bad);
+            sim_run(sim, 400000);
+            const struct sim_node *coordinator = &sim->nodes[SIM_COORDINATOR];
+            assert_true(coordinator->finished == (victims == 0));
+            assert_true(victims == 0 || coordinator->reason == rows[k].reason);
+            assert_true(rn_sa_set_empty(&coordinator->blamed));
             sim_free(sim);
         }
     }
@@ -273,9 +299,8 @@ static void test_zero_seed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_dealers),
-        cmocka_unit_test(test_no_points),
-        cmocka_unit_test(test_complaints),
+        cmocka_unit_test(test_bad_dealers), cmocka_unit_test(test_bad_dealer_goes_silent),
+        cmocka_unit_test(test_no_points),   cmocka_unit_test(test_complaints),
         cmocka_unit_test(test_zero_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,8 +218,9 @@ static rn_result roster_extend(struct acceptance *a, struct rn_error *err)
                              setup->site.federation);
         memcpy(roster->coordinator.bytes, setup->plan.coordinator_key, 32);
     }
-    RN_ENSURE(roster->count + a->count <= RN_ROSTER_MEMBERS_MAX, err, RN_E_CONFIG,
-              "a federation has at most %d members", RN_ROSTER_MEMBERS_MAX);
+    /* A policy pins no more, and a welcome holds the signatures of no more. */
+    RN_ENSURE(roster->count + a->count <= RN_POLICY_PINS_MAX, err, RN_E_CONFIG,
+              "a federation has at most %d members", RN_POLICY_PINS_MAX);
     for (size_t i = 0; i < a->count; i++) {
         struct rn_roster_member *member = &roster->members[roster->count++];
         memcpy(member->name, a->candidates[i].name, sizeof member->name);

@@ -213,6 +213,19 @@ static void forged_documents_are_refused(void **state)
     assert_int_equal(other.count + other.document_bytes, 0);
 }
 
+/* One that signs two group keys is named, whoever hands the second one on; nothing is taken. */
+static void two_group_keys_name_their_signer(void **state)
+{
+    (void)state;
+    rn_signatures_init(&other, &blind);
+    assert_true(rn_is_ok(rn_signatures_add(&other, &blind, identities[1], &error)));
+    other.entries[0].group.bytes[0] ^= 2;
+    const uint32_t before = set.count;
+    assert_int_equal(rn_signatures_merge(&set, &other, &error).code, RN_E_DATA);
+    assert_non_null(strstr(error.text, "signed two group keys"));
+    assert_int_equal(set.count, before);
+}
+
 /* The largest file there is fits its limit; a document of one byte more than the limit, one of
  * another length, and lines that are none are refused. */
 static void lengths_and_lines(void **state)
@@ -253,6 +266,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_second_document_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forged_documents_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(two_group_keys_name_their_signer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lengths_and_lines, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
