@@ -418,7 +418,8 @@ static bool other_adapter(struct sim *sim, uint32_t from, uint32_t to, struct rn
 {
     (void)to;
     const struct rn_sa_message m = sim_parse(message);
-    if (from != 3 || m.type != RN_SA_RECEIPT) {
+    const uint32_t *first = sim->options.tamper_context; /* this one and those up to 3 */
+    if (from < *first || from > 3 || m.type != RN_SA_RECEIPT) {
         return true;
     }
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) forged = {0};
@@ -427,16 +428,18 @@ static bool other_adapter(struct sim *sim, uint32_t from, uint32_t to, struct rn
     body.data[RN_HASH_BYTES] ^= 1;
     sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
     replace(message, rn_buffer_view(&forged));
-    rn_buffer_clear(&sim->members[3]->receipt); /* it is what it computed */
-    rn_buffer_append(&sim->members[3]->receipt, forged.data, forged.length);
+    rn_buffer_clear(&sim->members[from]->receipt); /* it is what it computed */
+    rn_buffer_append(&sim->members[from]->receipt, forged.data, forged.length);
     return true;
 }
 
 static void test_adapter_differs(void **state)
 {
     (void)state;
+    uint32_t first = 3;
     struct sim_options options = options_of(5, 1, 1);
     options.tamper = other_adapter;
+    options.tamper_context = &first;
     struct sim *sim = sim_new(&options);
     sim_run(sim, 400000);
     assert_int_equal(sim_check_sums(sim), 4);
@@ -445,6 +448,25 @@ static void test_adapter_differs(void **state)
     assert_int_equal(sim->nodes[3].proof.kind, RN_SA_EVIDENCE_RECEIPTS);
     assert_true(rn_sa_set_has(&sim->nodes[3].proof.one_of, 3));
     assert_true(sim->nodes[SIM_COORDINATOR].evidence > 0);
+    sim_free(sim);
+}
+
+/* A quorum of receipts that do not agree is none: no adapter moves. */
+static void test_quorum_of_two_adapters(void **state)
+{
+    (void)state;
+    uint32_t first = 2;
+    struct sim_options options = options_of(5, 1, 1);
+    options.tamper = other_adapter;
+    options.tamper_context = &first;
+    struct sim *sim = sim_new(&options);
+    sim_run(sim, 400000);
+    assert_false(sim->nodes[SIM_COORDINATOR].finished);
+    assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_RECEIPT_QUORUM);
+    assert_int_equal(rn_sa_set_count(&sim->aggregator->got[RN_SA_RECEIPT]), 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_false(sim->nodes[i].finished);
+    }
     sim_free(sim);
 }
 
@@ -526,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_proof_is_exact),
         cmocka_unit_test(test_honest_sum_has_no_proof),
         cmocka_unit_test(test_two_faces),
+        cmocka_unit_test(test_quorum_of_two_adapters),
         cmocka_unit_test(test_lies_in_replay),
         cmocka_unit_test(test_withheld_upload),
         cmocka_unit_test(test_bad_certificates),
