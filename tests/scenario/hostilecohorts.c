@@ -12,6 +12,7 @@ static bool told_all;                 /* the small sets are out */
 static void shrink_to(struct rn_sa_aggregator *a, uint32_t which)
 {
     attacked.floor = RN_SA_MEMBERS_MIN;
+    a->t.threshold = RN_SA_MEMBERS_MIN; /* else it expects nobody to deal, and ends at once */
     a->config.excluded = half_of(a, 1 - which);
 }
 
