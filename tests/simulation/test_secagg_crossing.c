@@ -65,10 +65,10 @@ static void mix(const struct pair *pair, enum rn_sa_type type, enum rn_sa_type b
 {
     const struct rn_sa_aggregator *own = pair->sim[1]->aggregator;
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
-    struct rn_buffer inbox[RN_SA_MEMBERS_MAX];
+    struct rn_buffer inbox[SIM_MEMBERS];
     struct rn_sa_set set = own->got[type];
     const struct rn_sa_message m = draft(pair, broadcast);
-    memcpy(inbox, own->inbox[type], sizeof inbox);
+    memcpy(inbox, own->inbox[type], own->config.params.members * sizeof *inbox);
     for (uint32_t with = 0; with < 2; with++) {
         for (uint32_t i = 1; with != 0 && i < 3; i++) {
             inbox[i] = pair->sim[0]->aggregator->inbox[type][i];
