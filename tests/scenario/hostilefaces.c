@@ -108,6 +108,7 @@ static bool hear_faces(struct rn_sa_aggregator *a, struct rn_view message,
 static void leave(void)
 {
     for (uint32_t which = 0; which < 2; which++) {
+        rn_sa_transcript_clear(&faces[which].t);
         rn_buffer_clear(&faces[which].survivors);
         for (uint32_t i = 0; i < RN_SA_MEMBERS_MAX; i++) {
             rn_buffer_clear(&faces[which].votes[i]);

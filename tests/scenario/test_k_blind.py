@@ -33,6 +33,10 @@ def files_with(directory, wanted):
     return held
 
 
+# More than the program ever holds: beyond it is the shadow of a sanitizer, terabytes of address space.
+MAPPED_MAX = 1 << 30
+
+
 def memory_with(process, wanted):
     """How many pieces the process's writable memory holds; None where it may not be read."""
     found = set()
@@ -40,6 +44,8 @@ def memory_with(process, wanted):
         maps = open(f"/proc/{process.child.pid}/maps").read()
         with open(f"/proc/{process.child.pid}/mem", "rb", 0) as memory:
             for begin, end in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw", maps, re.M):
+                if int(end, 16) - int(begin, 16) > MAPPED_MAX:
+                    continue
                 try:
                     memory.seek(int(begin, 16))
                     data = memory.read(int(end, 16) - int(begin, 16))
