@@ -51,12 +51,14 @@ struct rn_data_spec {
     const char *path;   /* TSV, CSV or JSONL; plain or gzip (recognised by content) */
     const char *format; /* "tsv", "tsv-quoted", "csv", "csv-semicolon", "jsonl"; NULL = by the file
                            name (recordfile.h) */
-    const char *encoding;      /* "utf-8" (NULL means it), "latin-1", "windows-1252" */
-    const char *text_column;   /* column name, or its number from 0 in a file without header */
-    const char *pair_column;   /* second text; NULL for single sentences */
-    const char *label_column;  /* NULL = no labels: only for prediction */
-    bool no_header;            /* TSV and CSV only */
-    struct rn_data_seen *seen; /* NULL, or what a person should know of the file: counted up */
+    const char *encoding;     /* "utf-8" (NULL means it), "latin-1", "windows-1252" */
+    const char *text_column;  /* column name, or its number from 0 in a file without header */
+    const char *pair_column;  /* second text; NULL for single sentences */
+    const char *label_column; /* NULL = no labels: only for prediction */
+    bool no_header;           /* TSV and CSV only */
+    /* NULL, or what a person should know of the file: counted up. With it an error may list what
+     * the first line holds; without, as in a service, no cell of the file stands in one. */
+    struct rn_data_seen *seen;
 };
 
 struct rn_dataset; /* tokenised examples; independent of the adapter */

@@ -205,10 +205,10 @@ rn_result rn_sa_member_on_need(struct rn_sa_member *m, const struct rn_sa_messag
     struct rn_view bits;
     RN_TRY(rn_sa_need_read(&m->t, message->body, &bits, err));
     if (m->masks != NULL) {
+        /* Done overtaking the chunks would ask for them again: it follows them. */
         m->sending = !rn_secret_is_zero(bits.data, bits.length);
         if (m->sending) {
-            ask_for_chunks(m, bits.data,
-                           actions); /* Done overtaking them would ask for them again */
+            ask_for_chunks(m, bits.data, actions);
         } else {
             rn_sa_member_send(m, &m->outbox, actions);
         }

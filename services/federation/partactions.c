@@ -5,7 +5,7 @@
 #include "base/guard.h"
 #include "services/federation/participationstate.h"
 
-void rn_part_forget_vector(struct rn_participation *p)
+void rn_part_forget_upload(struct rn_participation *p)
 {
     struct rn_part_session *session = &p->session;
     rn_round_encoder_clear(&session->encoder);
@@ -96,7 +96,7 @@ static void ask_for_upload(struct rn_participation *p, const struct rn_sa_action
 static void on_following(struct rn_participation *p, const struct rn_sa_action *action)
 {
     struct rn_part_session *session = &p->session;
-    rn_part_forget_vector(p);
+    rn_part_forget_upload(p);
     session->following = true;
     session->wants_input = false;
     struct rn_job_event event = rn_part_session_event(p, RN_JOB_FOLLOW);
@@ -217,7 +217,7 @@ rn_result rn_part_execute(struct rn_participation *p, struct rn_sa_actions *acti
     }
     /* From its vote on nobody may ask this member for chunks again. */
     if (rn_sa_member_stage(p->session.machine) >= RN_SA_STAGE_VOTE) {
-        rn_part_forget_vector(p);
+        rn_part_forget_upload(p);
     }
     return rn_ok();
 }

@@ -24,9 +24,9 @@
  *     each verified against this site's roster and plan, no offer is taken, nothing is trained, and
  *     nothing is said but greetings and status; the coordinator can withhold a signature, and
  *     neither forge one nor take one away;
- *   - where the plan needs a share graph, no offer is taken before its seed is here, from reveals
- * of all whom one set of commitments lists; it reveals under one set an attempt, and in none below
- *     one in which it revealed, however often it restarts with its records;
+ *   - where the plan needs a share graph, no offer is taken before its seed is here, from
+ *     the reveals of all whom one set of commitments lists; it reveals under one set an attempt,
+ *     and in none below one in which it revealed, however often it restarts with its records;
  *   - nothing is sent that depends on a record which is not durable (crypto/secagg/PROTOCOL.md);
  *   - an adapter is published as final only when this site arrived at it by the sums of at least
  *     one round and knows of none that it misses.

@@ -236,7 +236,7 @@ void rn_part_tell_following(struct rn_participation *p);
 struct rn_job_event rn_part_session_event(const struct rn_participation *p,
                                           enum rn_job_event_kind kind);
 /* The integers are this site's plain update: wiped as soon as nobody may ask for them again. */
-void rn_part_forget_vector(struct rn_participation *p);
+void rn_part_forget_upload(struct rn_participation *p);
 
 /* ---- partsession.c */
 

@@ -10,7 +10,7 @@
 void rn_part_session_clear(struct rn_participation *p)
 {
     if (p->session.machine != NULL) {
-        rn_part_forget_vector(p);
+        rn_part_forget_upload(p);
         rn_sa_member_free(p->session.machine);
     }
     p->session = (struct rn_part_session){0};
@@ -265,7 +265,7 @@ static rn_result encode(struct rn_participation *p, struct rn_error *err)
     struct rn_part_session *session = &p->session;
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
     RN_TRY(basis->random(basis->random_context, key.bytes, sizeof(key.bytes), err));
-    rn_part_forget_vector(p);
+    rn_part_forget_upload(p);
     RN_TRY(rn_round_encoder_init(&session->encoder, &session->layout, &p->update.report,
                                  p->update.delta, &key, err));
     if (session->encoder.clipped > 0) {

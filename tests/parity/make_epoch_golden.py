@@ -5,8 +5,7 @@ without the product's code.
 
 Usage: python3 tests/parity/make_epoch_golden.py
 """
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
-
+from verifier.graph import permutation
 from verifier.primitives import H, hkdf, sign, u32
 
 PLAN, ROSTER, MEMBERS = b"\xa1" * 32, b"\xa2" * 32, 6
@@ -33,22 +32,6 @@ def set_hash(places, attempt):
 
 def seed(places, attempt):
     return H("epoch seed", set_hash(places, attempt), *(contribution(place, attempt) for place in places))
-
-
-def permutation(value, members):
-    stream = Cipher(algorithms.ChaCha20(hkdf(value, b"", b"epoch permutation"), bytes(16)), None).encryptor()
-
-    def below(bound):
-        while True:
-            word = int.from_bytes(stream.update(bytes(8)), "little")
-            if word >= 2**64 % bound:
-                return word % bound
-
-    order = list(range(members))
-    for p in range(members - 1, 0, -1):
-        q = below(p + 1)
-        order[p], order[q] = order[q], order[p]
-    return order
 
 
 everybody, without = list(range(MEMBERS)), [0, 2, 3, 4, 5]

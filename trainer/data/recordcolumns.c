@@ -127,13 +127,18 @@ static const char *header_hint(const struct rn_records *records, const char *nam
     return is_number(name) ? "; for a file without a header say so" : "";
 }
 
+/* The first line of a file without a header is a record: its cells are shown to a person alone. */
 static rn_result no_column(const struct rn_records *records, const char *name, struct rn_error *err)
 {
     char columns[HEADER_TEXT_MAX];
 
     list_header(records, columns, sizeof columns);
-    return rn_fail(err, RN_E_USAGE, "%s:1: the header has no column \"%s\"; it has %s%s",
-                   records->path, name, columns, header_hint(records, name, columns));
+    const char *hint = header_hint(records, name, columns);
+    return records->seen == NULL
+               ? rn_fail(err, RN_E_USAGE, "%s:1: the header has no column \"%s\"%s", records->path,
+                         name, hint)
+               : rn_fail(err, RN_E_USAGE, "%s:1: the header has no column \"%s\"; it has %s%s",
+                         records->path, name, columns, hint);
 }
 
 static rn_result find_column(const struct rn_records *records, const char *name, size_t *out,

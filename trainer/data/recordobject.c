@@ -96,6 +96,10 @@ static rn_result no_field(const struct rn_records *records, int role, struct rn_
             break;
         }
     }
+    if (records->seen == NULL) {
+        return rn_fail(err, RN_E_DATA, "%s:%llu: there is no \"%s\"", records->path,
+                       (unsigned long long)records->first_line, records->names[role]);
+    }
     return rn_fail(err, RN_E_DATA, "%s:%llu: there is no \"%s\"; it has %s", records->path,
                    (unsigned long long)records->first_line, records->names[role],
                    names.length == 0 ? "no field" : rn_buffer_text(&names));

@@ -103,16 +103,22 @@ static void quotes_in_a_tsv_file_are_noticed(void **state)
 static void a_missing_column_lists_what_there_is(void **state)
 {
     char long_name[80];
+    struct rn_data_seen seen = {0};
+    struct rn_data_spec shown = TEXT_LABEL;
 
     (void)state;
-    fails("a.csv", "text,label\nSECRET,1\n", TEXT_LABEL, RN_E_USAGE, "it has text, label");
+    shown.seen = &seen;
+    fails("a.csv", "text,label\nSECRET,1\n", shown, RN_E_USAGE, "it has text, label");
+    /* A first line that is a record, where nobody sits before the screen: none of it is repeated.
+     */
+    fails("a.csv", "SECRET,1\nx,2\n", TEXT_LABEL, RN_E_USAGE, "has no column \"t\"");
     fails("a.csv", "t;l\nSECRET;1\n", TEXT_LABEL, RN_E_USAGE, "csv-semicolon");
     fails("a.csv", "t\tl\nSECRET\t1\n", TEXT_LABEL, RN_E_USAGE, "data format tsv");
     fails("a.tsv", "t,l\nSECRET,1\n", TEXT_LABEL, RN_E_USAGE, "data format csv");
     fails("a.tsv", "\"t\"\t\"l\"\nSECRET\t1\n", TEXT_LABEL, RN_E_USAGE, "tsv-quoted");
     /* A file without a header begins with a record: no long text is repeated. */
     (void)rn_text_format(long_name, sizeof long_name, "SECRET%*d,1\nx,2\n", 49, 0);
-    fails("a.csv", long_name, TEXT_LABEL, RN_E_USAGE, "it has ...");
+    fails("a.csv", long_name, shown, RN_E_USAGE, "it has ...");
 }
 
 static void files_that_are_something_else_are_named(void **state)

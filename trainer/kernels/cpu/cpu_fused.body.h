@@ -7,7 +7,7 @@
 #include "trainer/kernels/cpu/cpu_epilogue.body.h"
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
-enum fused_case { FUSED_PLAIN, FUSED_RESIDUAL, FUSED_GELU, FUSED_GATE, FUSED_OTHER };
+enum fused_case { FUSED_PLAIN, FUSED_RESIDUAL, FUSED_GELU, FUSED_SLOPE, FUSED_OTHER };
 
 static enum fused_case fused_case_of(const struct rn_epilogue *e, enum rn_element out)
 {
@@ -23,7 +23,7 @@ static enum fused_case fused_case_of(const struct rn_epilogue *e, enum rn_elemen
     }
     if (e->activation == RN_ACTIVATION_NONE && sloped && e->slope.type == RN_BF16 && !residual &&
         !pre) {
-        return FUSED_GATE;
+        return FUSED_SLOPE;
     }
     return FUSED_OTHER;
 }
@@ -83,7 +83,7 @@ RN_INLINE void fused_row(enum fused_case what, enum rn_element out_type,
             v16 at;
             x = fused_gelu(x, &at);
             v_put(RN_BF16, rn_row(e->pre, t), c, left, at);
-        } else if (what == FUSED_GATE) {
+        } else if (what == FUSED_SLOPE) {
             x = v_mul(x, v_get(RN_BF16, rn_row(e->slope, t), c, left));
         }
         v_put(out_type, out, c, left, x);
@@ -116,7 +116,7 @@ static void fused_finish(const struct rn_epilogue *e, size_t t, size_t rows,
     } else if (what == FUSED_GELU) {
         fused_rows(FUSED_GELU, RN_BF16, e, t, rows, s, y);
     } else {
-        fused_rows(FUSED_GATE, RN_BF16, e, t, rows, s, y);
+        fused_rows(FUSED_SLOPE, RN_BF16, e, t, rows, s, y);
     }
 }
 
