@@ -79,7 +79,8 @@ struct rn_policy_member {
     char key[RN_PLAN_HASH_TEXT + 1]; /* Ed25519 identity key, hex */
 };
 
-/* Pins of the largest roster that runs today (rn_plan_feasible); more would not fit the text. */
+/* Pins of the largest roster that the programs enrol; those of a larger one would not fit the text.
+ */
 #define RN_POLICY_PINS_MAX 128
 
 struct rn_policy {

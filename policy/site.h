@@ -22,7 +22,7 @@
 #define RN_SITE_PATH_MAX 1023
 #define RN_SITE_ADDRESS_MAX 261 /* 253 of a host name, brackets, colon, port */
 #define RN_SITE_COLUMN_MAX 127
-#define RN_SITE_PEERS_MAX RN_ROSTER_MEMBERS_MAX
+#define RN_SITE_PEERS_MAX 128 /* as many members as the programs run with: RN_POLICY_PINS_MAX */
 #define RN_SITE_LIMIT_LEAST ((uint64_t)1 << 20)
 #define RN_SITE_LIMIT_MOST ((uint64_t)1 << 40)
 
