@@ -39,7 +39,7 @@ static void amx_end(void)
     _tile_release();
 }
 
-const struct rn_tile_unit rn_tile_amx = {amx_begin, amx_end, tile_block};
+const struct rn_tile_unit rn_tile_amx = {amx_begin, amx_end, tile_block, tile_pairs};
 
 rn_result rn_cpu_amx_device_open(struct rn_device **out, struct rn_error *err)
 {

@@ -14,30 +14,43 @@
  *   dQ = dS K, which reads dS as pairs of rows of dS^T.
  * A row's result depends on its own query and on its sequence alone; rows and pairs beyond the
  * sequence are zeros.
+ *
+ * A lane with tiles (cpu_tiles.h) has its products by them, 32 rows at a time: "pairs by column" is
+ * what a tile takes as right factor, and every extent is then a multiple of 32.
  */
 #include "trainer/kernels/cpu/cpu_element.body.h"
 #include "trainer/kernels/cpu/cpu_kernels.h"
 
-#define STRIP RN_CPU_DOT_STRIP
+#define STRIP ((size_t)6) /* rows of a left factor at once without tiles; even */
 #define LOG2_E 1.44269504089f
 
 struct dot_head {
-    size_t keys, queries; /* tokens of the sequence; rows that ask */
-    size_t s, i, d;       /* keys, queries and the head's columns, rounded up to 16 */
+    const struct rn_tile_unit *tiles; /* NULL: none */
+    size_t strip;                     /* rows of a left factor at once; even */
+    size_t keys, queries;             /* tokens of the sequence; rows that ask */
+    size_t s, i, d; /* keys, queries and the head's columns, rounded up to 16, with tiles to 32 */
     size_t width;
     uint16_t *q, *k, *v, *dout;         /* rows [s][d] */
     uint32_t *down[2], *across[3], *ds; /* [d/2][s], [s/2][d], [s/2][i] */
-    float *scores, *other, *row;        /* [STRIP][s], [STRIP][s], [STRIP][d] */
-    uint16_t *left, *left_ds;           /* [STRIP][s] */
+    uint32_t *turned;                   /* ds as [i][s/2] */
+    float *scores, *other, *row;        /* [strip][s], [strip][s], [strip][d] */
+    uint16_t *left, *left_ds;           /* [strip][s] */
     float *shift, *delta;               /* [s] */
 };
 
+RN_INLINE size_t dot_round(const struct dot_head *h, size_t count)
+{
+    const size_t unit = h->tiles != NULL ? 2 * RN_LANES : RN_LANES;
+    return (count + unit - 1) / unit * unit;
+}
+
 static struct dot_head dot_head_of(struct rn_lane *lane, size_t keys, size_t queries, size_t width)
 {
-    struct dot_head h = {.keys = keys, .queries = queries, .width = width};
-    h.s = (keys + RN_LANES - 1) / RN_LANES * RN_LANES;
-    h.i = (queries + RN_LANES - 1) / RN_LANES * RN_LANES;
-    h.d = (width + RN_LANES - 1) / RN_LANES * RN_LANES;
+    struct dot_head h = {.tiles = lane->tiles, .keys = keys, .queries = queries, .width = width};
+    h.strip = h.tiles != NULL ? RN_CPU_DOT_STRIP_MAX : STRIP;
+    h.s = dot_round(&h, keys);
+    h.i = dot_round(&h, queries);
+    h.d = dot_round(&h, width);
     const size_t plane = h.s * h.d; /* elements of two bytes */
     uint16_t *at = lane->dots;
     uint16_t **const rows[] = {&h.q, &h.k, &h.v, &h.dout};
@@ -49,15 +62,16 @@ static struct dot_head dot_head_of(struct rn_lane *lane, size_t keys, size_t que
         *pairs[n] = (uint32_t *)at;
     }
     h.ds = (uint32_t *)at;
-    at += h.s * h.s;
+    h.turned = (uint32_t *)(at + h.s * h.s);
+    at += 2 * h.s * h.s;
     float **const planes[] = {&h.scores, &h.other, &h.row, &h.shift, &h.delta};
-    const size_t sizes[] = {STRIP * h.s, STRIP * h.s, STRIP * h.d, h.s, h.s};
+    const size_t sizes[] = {h.strip * h.s, h.strip * h.s, h.strip * h.d, h.s, h.s};
     for (size_t n = 0; n < 5; n++) {
         *planes[n] = (float *)at;
         at += 2 * sizes[n];
     }
     h.left = at;
-    h.left_ds = at + STRIP * h.s;
+    h.left_ds = at + h.strip * h.s;
     return h;
 }
 
@@ -139,7 +153,7 @@ static void dot_across(const struct dot_head *h, const uint16_t *from, size_t ro
     }
 }
 
-/* A left factor: pair p of row r stands at pairs[r * row + p * pair]; rows 1..STRIP. */
+/* A left factor: pair p of row r stands at pairs[r * row + p * pair]; rows 1..strip. */
 struct dot_left {
     const uint32_t *pairs;
     size_t row, pair, rows;
@@ -183,21 +197,33 @@ RN_INLINE void dot_tile(size_t depth, const struct dot_left *a, const uint32_t *
     }
 }
 
-/* out[r][c] = sum over pairs, for STRIP rows (those beyond a->rows are copies of the last). */
-static void dot_product(size_t depth, struct dot_left a, const uint32_t *b, size_t columns,
+/* By vectors, for STRIP rows (those beyond a->rows are copies of the last). */
+static void dot_vectors(size_t depth, const struct dot_left *a, const uint32_t *b, size_t columns,
                         float *out)
 {
     size_t c = 0;
     for (; c + 4 * RN_LANES <= columns; c += 4 * RN_LANES) {
-        dot_tile(depth, &a, b + c, columns, 4, out + c, columns);
+        dot_tile(depth, a, b + c, columns, 4, out + c, columns);
     }
     if (c + 2 * RN_LANES <= columns) {
-        dot_tile(depth, &a, b + c, columns, 2, out + c, columns);
+        dot_tile(depth, a, b + c, columns, 2, out + c, columns);
         c += 2 * RN_LANES;
     }
     if (c < columns) {
-        dot_tile(depth, &a, b + c, columns, 1, out + c, columns);
+        dot_tile(depth, a, b + c, columns, 1, out + c, columns);
     }
+}
+
+/* out[r][c] = sum over `depth` pairs, for a strip of rows. */
+static void dot_product(const struct dot_head *h, size_t depth, struct dot_left a,
+                        const uint32_t *b, size_t columns, float *out)
+{
+    if (h->tiles == NULL) {
+        dot_vectors(depth, &a, b, columns, out);
+        return;
+    }
+    const struct rn_tile_pairs job = {a.pairs, a.row, b, depth / RN_LANES, columns, out};
+    h->tiles->pairs(&job);
 }
 
 /* 2^x within 3e-6 of its value. */
@@ -215,7 +241,7 @@ RN_INLINE v16 dot_exp2(v16 x)
 /* Lanes of the vector at column j that lie inside the sequence. */
 RN_INLINE __mmask16 dot_inside(const struct dot_head *h, size_t j)
 {
-    return (__mmask16)((1u << v_left(j, h->keys)) - 1u);
+    return j < h->keys ? (__mmask16)((1u << v_left(j, h->keys)) - 1u) : (__mmask16)0;
 }
 
 /* left = e^(scale (s - most)), rounded; returns its sum before rounding and log sum exp. */
@@ -244,17 +270,17 @@ static float dot_softmax(const struct dot_head *h, float scale, const float *sco
 static void dot_forward(const struct dot_head *h, float scale, size_t at, size_t row, size_t head,
                         struct rn_mat out, struct rn_mat lse)
 {
-    for (size_t i = 0; i < h->queries; i += STRIP) {
-        const size_t rows = h->queries - i < STRIP ? h->queries - i : STRIP;
+    for (size_t i = 0; i < h->queries; i += h->strip) {
+        const size_t rows = h->queries - i < h->strip ? h->queries - i : h->strip;
         const struct dot_left q = {(const uint32_t *)(h->q + i * h->d), h->d / 2, 1, rows};
-        float total[STRIP];
-        dot_product(h->d / 2, q, h->down[0], h->s, h->scores);
+        float total[RN_CPU_DOT_STRIP_MAX];
+        dot_product(h, h->d / 2, q, h->down[0], h->s, h->scores);
         for (size_t r = 0; r < rows; r++) {
             total[r] = dot_softmax(h, scale, h->scores + r * h->s, h->left + r * h->s,
                                    rn_row_f32(lse, row + i + r) + head);
         }
         const struct dot_left p = {(const uint32_t *)h->left, h->s / 2, 1, rows};
-        dot_product(h->s / 2, p, h->across[0], h->d, h->row);
+        dot_product(h, h->s / 2, p, h->across[0], h->d, h->row);
         for (size_t r = 0; r < rows; r++) {
             uint16_t *to = (uint16_t *)rn_row(out, row + i + r) + at;
             const v16 share = v_set(1.0f / total[r]);
@@ -266,9 +292,25 @@ static void dot_forward(const struct dot_head *h, float scale, size_t at, size_t
     }
 }
 
+/* Around all heads: tiles are configured only while they are in use. */
+static void dot_begin(const struct rn_lane *lane)
+{
+    if (lane->tiles != NULL) {
+        lane->tiles->begin();
+    }
+}
+
+static void dot_end(const struct rn_lane *lane)
+{
+    if (lane->tiles != NULL) {
+        lane->tiles->end();
+    }
+}
+
 static void attention(struct rn_lane *lane, const struct rn_attention *a, struct rn_mat q,
                       struct rn_mat k, struct rn_mat v, struct rn_mat out, struct rn_mat lse)
 {
+    dot_begin(lane);
     for (size_t n = 0; n < a->sequences.count; n++) {
         const size_t first = (size_t)a->sequences.cu[n];
         const size_t keys = (size_t)a->sequences.cu[n + 1] - first;
@@ -284,6 +326,7 @@ static void attention(struct rn_lane *lane, const struct rn_attention *a, struct
             dot_forward(&h, a->scale, at, row, head, out, lse);
         }
     }
+    dot_end(lane);
 }
 
 /* What backward knows of each query: -lse log2 e, and delta = out . dout; beyond the queries a
@@ -308,24 +351,28 @@ static void dot_facts(const struct dot_head *h, size_t row, size_t at, size_t he
     }
 }
 
+/* P and dS of one vector of a row, rounded. */
+RN_INLINE __m256i dot_slope(const struct dot_head *h, float scale, size_t r, size_t i)
+{
+    const size_t at = r * h->i + i;
+    const v16 p = dot_exp2(
+        v_fma(v_load(h->scores + at), v_set(scale * LOG2_E), v_load(h->shift + i)));
+    const v16 centred = v_sub(v_load(h->other + at), v_load(h->delta + i));
+    const __m256i ds = v_narrow(v_mul(v_mul(p, centred), v_set(scale)));
+    _mm256_storeu_si256((__m256i *)(h->left + at), v_narrow(p));
+    _mm256_storeu_si256((__m256i *)(h->left_ds + at), ds);
+    return ds;
+}
+
 /* From scores and `other` (V dO^T) of a strip of keys to P^T, dS^T and pairs of rows of dS^T. */
 static void dot_slopes(const struct dot_head *h, float scale, size_t key, size_t rows)
 {
-    const v16 factor = v_set(scale * LOG2_E);
-    for (size_t i = 0; i < h->i; i += RN_LANES) {
-        const v16 shift = v_load(h->shift + i);
-        const v16 delta = v_load(h->delta + i);
-        __m256i ds[STRIP];
-        for (size_t r = 0; r < STRIP; r++) {
-            const v16 p = dot_exp2(v_fma(v_load(h->scores + r * h->i + i), factor, shift));
-            const v16 centred = v_sub(v_load(h->other + r * h->i + i), delta);
-            ds[r] = r < rows ? v_narrow(v_mul(v_mul(p, centred), v_set(scale)))
-                             : _mm256_setzero_si256();
-            _mm256_storeu_si256((__m256i *)(h->left + r * h->i + i), v_narrow(p));
-            _mm256_storeu_si256((__m256i *)(h->left_ds + r * h->i + i), ds[r]);
-        }
-        for (size_t r = 0; r < rows; r += 2) {
-            _mm512_storeu_si512(h->ds + (key + r) / 2 * h->i + i, dot_pair(ds[r], ds[r + 1]));
+    for (size_t r = 0; r < rows; r += 2) {
+        for (size_t i = 0; i < h->i; i += RN_LANES) {
+            const __m256i even = dot_slope(h, scale, r, i);
+            const __m256i odd =
+                r + 1 < rows ? dot_slope(h, scale, r + 1, i) : _mm256_setzero_si256();
+            _mm512_storeu_si512(h->ds + (key + r) / 2 * h->i + i, dot_pair(even, odd));
         }
     }
 }
@@ -345,28 +392,47 @@ static void dot_put(const struct dot_head *h, size_t row, size_t at, size_t rows
 static void dot_back_keys(const struct dot_head *h, float scale, size_t first, size_t at,
                           struct rn_mat dk, struct rn_mat dv)
 {
-    for (size_t j = 0; j < h->keys; j += STRIP) {
-        const size_t rows = h->keys - j < STRIP ? h->keys - j : STRIP;
+    for (size_t j = 0; j < h->keys; j += h->strip) {
+        const size_t rows = h->keys - j < h->strip ? h->keys - j : h->strip;
         const struct dot_left k = {(const uint32_t *)(h->k + j * h->d), h->d / 2, 1, rows};
         const struct dot_left v = {(const uint32_t *)(h->v + j * h->d), h->d / 2, 1, rows};
-        dot_product(h->d / 2, k, h->down[0], h->i, h->scores);
-        dot_product(h->d / 2, v, h->down[1], h->i, h->other);
+        dot_product(h, h->d / 2, k, h->down[0], h->i, h->scores);
+        dot_product(h, h->d / 2, v, h->down[1], h->i, h->other);
         dot_slopes(h, scale, j, rows);
         const struct dot_left p = {(const uint32_t *)h->left, h->i / 2, 1, rows};
-        dot_product(h->i / 2, p, h->across[1], h->d, h->row);
+        dot_product(h, h->i / 2, p, h->across[1], h->d, h->row);
         dot_put(h, first + j, at, rows, dv);
         const struct dot_left ds = {(const uint32_t *)h->left_ds, h->i / 2, 1, rows};
-        dot_product(h->i / 2, ds, h->across[0], h->d, h->row);
+        dot_product(h, h->i / 2, ds, h->across[0], h->d, h->row);
         dot_put(h, first + j, at, rows, dk);
+    }
+}
+
+/* dS as rows of pairs, for tiles: [i][s/2], zeros beyond the keys. */
+static void dot_turn(const struct dot_head *h)
+{
+    const size_t done = (h->keys + 1) / 2;
+    memset(h->ds + done * h->i, 0, (h->s / 2 - done) * h->i * sizeof(*h->ds));
+    for (size_t p = 0; p < h->s / 2; p += RN_LANES) {
+        for (size_t i = 0; i < h->i; i += RN_LANES) {
+            dot_transpose((const uint16_t *)(h->ds + p * h->i + i), 2 * h->i,
+                          h->turned + i * (h->s / 2) + p, h->s / 2);
+        }
     }
 }
 
 static void dot_back_queries(const struct dot_head *h, size_t row, size_t at, struct rn_mat dq)
 {
-    for (size_t i = 0; i < h->queries; i += STRIP) {
-        const size_t rows = h->queries - i < STRIP ? h->queries - i : STRIP;
+    const bool tiles = h->tiles != NULL;
+    const size_t pairs = tiles ? h->s / 2 : (h->keys + 1) / 2;
+    if (tiles) {
+        dot_turn(h);
+    }
+    for (size_t i = 0; i < h->queries; i += h->strip) {
+        const size_t rows = h->queries - i < h->strip ? h->queries - i : h->strip;
         const struct dot_left ds = {h->ds + i, 1, h->i, rows};
-        dot_product((h->keys + 1) / 2, ds, h->across[2], h->d, h->row);
+        const struct dot_left turned = {h->turned + i * pairs, pairs, 1, rows};
+        dot_product(h, pairs, tiles ? turned : ds, h->across[2], h->d, h->row);
         dot_put(h, row + i, at, rows, dq);
     }
 }
@@ -375,6 +441,7 @@ static void attention_back(struct rn_lane *lane, const struct rn_attention *a, s
                            struct rn_mat k, struct rn_mat v, struct rn_mat out, struct rn_mat lse,
                            struct rn_mat dout, struct rn_mat dq, struct rn_mat dk, struct rn_mat dv)
 {
+    dot_begin(lane);
     for (size_t n = 0; n < a->sequences.count; n++) {
         const size_t first = (size_t)a->sequences.cu[n];
         const size_t keys = (size_t)a->sequences.cu[n + 1] - first;
@@ -396,6 +463,7 @@ static void attention_back(struct rn_lane *lane, const struct rn_attention *a, s
             dot_back_queries(&h, row, at, dq);
         }
     }
+    dot_end(lane);
 }
 
 #undef STRIP

@@ -38,8 +38,7 @@ rn_result rn_cpu_tile_device_open(const struct rn_tile_unit *unit, const char *n
     struct rn_device *device = rn_alloc(1, sizeof(*device));
     *device = (struct rn_device){.name = name,
                                  .tiles = unit,
-                                 .tile_cut = rn_tile_cut(rn_cpu_features()->l1_data),
-                                 .tile_l2 = rn_cpu_features()->l2};
+                                 .tile_cuts = RN_TILE_CUTS_USUAL};
     *out = device;
     return rn_ok();
 }
@@ -66,9 +65,9 @@ size_t rn_cpu_attend_floats(size_t length, size_t head_dim)
 
 size_t rn_cpu_dot_halves(size_t length, size_t head_dim)
 {
-    const size_t s = round_up(length, 16);
-    const size_t d = round_up(head_dim, 16);
-    return 9 * s * d + s * s + RN_CPU_DOT_STRIP * (6 * s + 2 * d) + 4 * s;
+    const size_t s = round_up(length, 32);
+    const size_t d = round_up(head_dim, 32);
+    return 9 * s * d + 2 * s * s + RN_CPU_DOT_STRIP_MAX * (6 * s + 2 * d) + 4 * s;
 }
 
 size_t rn_cpu_block_k(size_t l2)
@@ -80,14 +79,15 @@ size_t rn_cpu_block_k(size_t l2)
                                         : whole;
 }
 
-static void lane_add_tiles(struct rn_lane *lane, const struct rn_device *device, size_t width)
+static void lane_add_tiles(struct rn_lane *lane, const struct rn_device *device, size_t rows,
+                           size_t width)
 {
     lane->tiles = device->tiles;
-    lane->tile_cut = device->tile_cut;
-    lane->tile_l2 = device->tile_l2;
-    lane->tile_left =
-        rn_alloc(rn_tile_left_elements(width, device->tile_l2), sizeof(*lane->tile_left));
-    lane->tile_sums = rn_alloc(RN_TILE_STRIP_MAX * RN_TILE_BLOCK, sizeof(*lane->tile_sums));
+    lane->tile_cuts = device->tile_cuts;
+    lane->tile_left = rn_alloc(rn_tile_left_elements(&lane->tile_cuts, rows, width),
+                               sizeof(*lane->tile_left));
+    lane->tile_sums =
+        rn_alloc(rn_tile_sums(&lane->tile_cuts, rows, width), sizeof(*lane->tile_sums));
 }
 
 rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits *limits,
@@ -107,7 +107,7 @@ rn_result rn_cpu_lane_new(struct rn_device *device, const struct rn_lane_limits 
             rn_alloc(rn_cpu_dot_halves(limits->length, limits->head_dim), sizeof(*lane->dots));
     }
     if (device->tiles != NULL) {
-        lane_add_tiles(lane, device, limits->width);
+        lane_add_tiles(lane, device, limits->tokens, limits->width);
     }
     lane->block_k = rn_cpu_block_k(rn_cpu_features()->l2);
     lane->packed = rn_alloc(RN_CPU_BLOCK_M * lane->block_k + RN_CPU_PACK_SLACK, sizeof(float));

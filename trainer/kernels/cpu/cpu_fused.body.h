@@ -7,6 +7,10 @@
 #include "trainer/kernels/cpu/cpu_epilogue.body.h"
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
+/* Outputs of more bytes than a core's own cache holds are written past the caches: rows lie so far
+ * apart that their lines meet in few places of it, and each would be read before it is written. */
+#define FUSED_PAST ((size_t)2 << 20)
+
 enum fused_case { FUSED_PLAIN, FUSED_RESIDUAL, FUSED_GELU, FUSED_SLOPE, FUSED_OTHER };
 
 static enum fused_case fused_case_of(const struct rn_epilogue *e, enum rn_element out)
@@ -53,40 +57,153 @@ RN_INLINE v16 fused_gelu(v16 x, v16 *out_slope)
     return v_mul(x, phi);
 }
 
-/* Row t, columns first .. of the output, from its sums. */
-RN_INLINE void fused_row(enum fused_case what, enum rn_element out_type,
-                         const struct rn_epilogue *e, size_t t, const struct rn_strip_sums *s,
-                         const float *sums, struct rn_mat y)
+/* Of a patch: rows 1 or 2, vectors 1 or 2; `left` columns of the last vector. All three are
+ * constants where it is called, so that a whole patch has no masks, and its chains run side by side.
+ */
+struct fused_patch {
+    size_t t, rows, c, vectors, left;
+    const float *sums;
+    size_t ld;
+    bool past; /* the caches */
+};
+
+RN_INLINE size_t fused_left(const struct fused_patch *p, size_t v)
 {
-    void *out = rn_row(y, t);
-    for (size_t i = 0; i < s->count; i += RN_LANES) {
-        const size_t c = s->first + i;
-        const size_t left = v_left(i, s->count);
-        v16 x = v_load(sums + i);
-        if (what == FUSED_OTHER) {
-            v_put(out_type, out, c, left, finish(e, y.cols, t, c, left, x));
-            continue;
-        }
-        if (e->bias != NULL) {
-            x = v_add(x, v_load_at(e->bias + c, left));
-        }
-        if (e->rank_b != NULL) {
-            const float *h = rn_row_f32(e->rank_h, t);
-            const float *b = rn_epilogue_b(e, t) + c;
-            for (size_t r = 0; r < e->rank_h.cols; r++) {
-                x = v_fma(v_set(h[r]), v_load_at(b + r * y.cols, left), x);
+    return v + 1 < p->vectors ? RN_LANES : p->left;
+}
+
+RN_INLINE void fused_add_rank(const struct rn_epilogue *e, const struct fused_patch *p,
+                              size_t columns, v16 x[2][2])
+{
+    const float *b = rn_epilogue_b(e, p->t) + p->c;
+    const float *h[2] = {rn_row_f32(e->rank_h, p->t), rn_row_f32(e->rank_h, p->t + p->rows - 1)};
+    for (size_t i = 0; i < e->rank_h.cols; i++, b += columns) {
+#pragma GCC unroll 2
+        for (size_t v = 0; v < p->vectors; v++) {
+            const v16 right = v_load_at(b + v * RN_LANES, fused_left(p, v));
+#pragma GCC unroll 2
+            for (size_t r = 0; r < p->rows; r++) {
+                x[r][v] = v_fma(v_set(h[r][i]), right, x[r][v]);
             }
         }
-        if (what == FUSED_RESIDUAL) {
-            x = v_add(x, v_get(out_type, rn_row(e->residual, t), c, left));
-        } else if (what == FUSED_GELU) {
-            v16 at;
-            x = fused_gelu(x, &at);
-            v_put(RN_BF16, rn_row(e->pre, t), c, left, at);
-        } else if (what == FUSED_SLOPE) {
-            x = v_mul(x, v_get(RN_BF16, rn_row(e->slope, t), c, left));
+    }
+}
+
+/* The rest for one vector; out_kept: what `pre` takes, with GELU alone. */
+RN_INLINE v16 fused_rest(enum fused_case what, enum rn_element out_type,
+                         const struct rn_epilogue *e, size_t t, size_t c, size_t left, v16 x,
+                         v16 *out_kept)
+{
+    if (what == FUSED_RESIDUAL) {
+        return v_add(x, v_get(out_type, rn_row(e->residual, t), c, left));
+    }
+    if (what == FUSED_SLOPE) {
+        return v_mul(x, v_get(RN_BF16, rn_row(e->slope, t), c, left));
+    }
+    return what == FUSED_GELU ? fused_gelu(x, out_kept) : x;
+}
+
+RN_INLINE void fused_put(enum fused_case what, enum rn_element out_type,
+                         const struct rn_epilogue *e, size_t t, size_t c, size_t left, v16 x,
+                         struct rn_mat y)
+{
+    v16 kept;
+    const v16 out = fused_rest(what, out_type, e, t, c, left, x, &kept);
+    if (what == FUSED_GELU) {
+        v_put(RN_BF16, rn_row(e->pre, t), c, left, kept);
+    }
+    v_put(out_type, rn_row(y, t), c, left, out);
+}
+
+/* Two vectors as one line of 32 halves. */
+RN_INLINE void fused_line(struct rn_mat m, size_t t, size_t c, v16 low, v16 high, bool past)
+{
+    uint16_t *to = (uint16_t *)rn_row(m, t) + c;
+    const __m512i line = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    if (past) {
+        _mm512_stream_si512((void *)to, line);
+    } else {
+        _mm512_storeu_si512(to, line);
+    }
+}
+
+RN_INLINE void fused_put_two(enum fused_case what, const struct rn_epilogue *e, size_t t,
+                             const struct fused_patch *p, const v16 x[2], struct rn_mat y)
+{
+    v16 kept[2];
+    v16 out[2];
+#pragma GCC unroll 2
+    for (size_t v = 0; v < 2; v++) {
+        out[v] = fused_rest(what, RN_BF16, e, t, p->c + v * RN_LANES, RN_LANES, x[v], &kept[v]);
+    }
+    if (what == FUSED_GELU) {
+        fused_line(e->pre, t, p->c, kept[0], kept[1], p->past);
+    }
+    fused_line(y, t, p->c, out[0], out[1], p->past);
+}
+
+RN_INLINE void fused_patch(enum fused_case what, enum rn_element out_type,
+                           const struct rn_epilogue *e, struct fused_patch p, struct rn_mat y)
+{
+    v16 x[2][2];
+#pragma GCC unroll 2
+    for (size_t v = 0; v < p.vectors; v++) {
+        const size_t at = v * RN_LANES;
+        const v16 bias =
+            e->bias != NULL ? v_load_at(e->bias + p.c + at, fused_left(&p, v)) : v_set(0.0f);
+#pragma GCC unroll 2
+        for (size_t r = 0; r < p.rows; r++) {
+            const v16 sum = v_load(p.sums + r * p.ld + at);
+            x[r][v] = e->bias != NULL ? v_add(sum, bias) : sum;
         }
-        v_put(out_type, out, c, left, x);
+    }
+    if (e->rank_b != NULL) {
+        fused_add_rank(e, &p, y.cols, x);
+    }
+#pragma GCC unroll 2
+    for (size_t r = 0; r < p.rows; r++) {
+        if (p.vectors == 2 && out_type == RN_BF16) {
+            fused_put_two(what, e, p.t + r, &p, x[r], y);
+            continue;
+        }
+#pragma GCC unroll 2
+        for (size_t v = 0; v < p.vectors; v++) {
+            fused_put(what, out_type, e, p.t + r, p.c + v * RN_LANES, fused_left(&p, v), x[r][v],
+                      y);
+        }
+    }
+}
+
+/* After a product: what was written past the caches is there for other threads. */
+RN_INLINE void fused_settle(void)
+{
+    _mm_sfence();
+}
+
+/* Whether the lines of m begin where lines of cache do, and m is large. */
+RN_INLINE bool fused_goes_past(struct rn_mat m)
+{
+    const size_t line = 64;
+    return m.type == RN_BF16 && (uintptr_t)m.data % line == 0 &&
+           m.ld * sizeof(uint16_t) % line == 0 && m.rows * m.ld * sizeof(uint16_t) > FUSED_PAST;
+}
+
+/* `rows` (a constant) rows from t on, all columns of the sums. */
+RN_INLINE void fused_few(enum fused_case what, enum rn_element out_type,
+                         const struct rn_epilogue *e, size_t t, size_t rows,
+                         const struct rn_strip_sums *s, const float *sums, struct rn_mat y)
+{
+    struct fused_patch p = {t, rows, s->first, 2, RN_LANES, sums, s->ld, false};
+    p.past = s->first % (2 * RN_LANES) == 0 && fused_goes_past(y) &&
+             (what != FUSED_GELU || fused_goes_past(e->pre));
+    const size_t end = s->first + s->count;
+    for (; p.c + 2 * RN_LANES <= end; p.c += 2 * RN_LANES, p.sums += 2 * RN_LANES) {
+        fused_patch(what, out_type, e, p, y);
+    }
+    p.vectors = 1;
+    for (; p.c < end; p.c += RN_LANES, p.sums += RN_LANES) {
+        p.left = v_left(p.c, end);
+        fused_patch(what, out_type, e, p, y);
     }
 }
 
@@ -94,8 +211,29 @@ RN_INLINE void fused_rows(enum fused_case what, enum rn_element out_type,
                           const struct rn_epilogue *e, size_t t, size_t rows,
                           const struct rn_strip_sums *s, struct rn_mat y)
 {
-    for (size_t i = 0; i < rows; i++) {
-        fused_row(what, out_type, e, t + i, s, s->sums + i * s->ld, y);
+    for (size_t i = 0; i < rows;) {
+        const float *sums = s->sums + i * s->ld;
+        const bool both = i + 1 < rows && rn_epilogue_b(e, t + i) == rn_epilogue_b(e, t + i + 1);
+        if (both) {
+            fused_few(what, out_type, e, t + i, 2, s, sums, y);
+        } else {
+            fused_few(what, out_type, e, t + i, 1, s, sums, y);
+        }
+        i += both ? 2 : 1;
+    }
+}
+
+/* Whatever has no name of its own. */
+static void fused_other(const struct rn_epilogue *e, size_t t, size_t rows,
+                        const struct rn_strip_sums *s, struct rn_mat y)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < s->count; i += RN_LANES) {
+            const size_t c = s->first + i;
+            const size_t left = v_left(i, s->count);
+            const v16 sum = v_load(s->sums + r * s->ld + i);
+            v_put(y.type, rn_row(y, t + r), c, left, finish(e, y.cols, t + r, c, left, sum));
+        }
     }
 }
 
@@ -104,7 +242,7 @@ static void fused_finish(const struct rn_epilogue *e, size_t t, size_t rows,
 {
     const enum fused_case what = fused_case_of(e, y.type);
     if (what == FUSED_OTHER || (y.type != RN_BF16 && what >= FUSED_GELU)) {
-        fused_rows(FUSED_OTHER, y.type, e, t, rows, s, y);
+        fused_other(e, t, rows, s, y);
     } else if (y.type != RN_BF16 && what == FUSED_PLAIN) {
         fused_rows(FUSED_PLAIN, RN_F32, e, t, rows, s, y);
     } else if (y.type != RN_BF16) {
@@ -122,7 +260,7 @@ static void fused_finish(const struct rn_epilogue *e, size_t t, size_t rows,
 
 /* A strip of x from row t on as the library wants it: in place when it stands so, else copied, with
  * zeros up to the padded depth and in rows that nobody reads. */
-static const uint16_t *fused_left(struct rn_lane *lane, size_t depth, struct rn_mat x, size_t t,
+static const uint16_t *fused_strip(struct rn_lane *lane, size_t depth, struct rn_mat x, size_t t,
                                   size_t rows)
 {
     const size_t strip = rn_onednn_lane_strip(lane->onednn);
@@ -148,12 +286,13 @@ static void product(struct rn_lane *lane, const struct rn_onednn_matrix *w, stru
     const size_t strip = rn_onednn_lane_strip(lane->onednn);
     for (size_t t = 0; t < y.rows; t += strip) {
         const size_t rows = y.rows - t < strip ? y.rows - t : strip;
-        const uint16_t *left = fused_left(lane, rn_onednn_depth(w), x, t, rows);
+        const uint16_t *left = fused_strip(lane, rn_onednn_depth(w), x, t, rows);
         for (size_t i = 0; i < rn_onednn_slices(w); i++) {
             const struct rn_strip_sums sums = rn_onednn_product(lane->onednn, w, i, left);
             fused_finish(epilogue, t, rows, &sums, y);
         }
     }
+    fused_settle();
 }
 
 static void linear(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat x,

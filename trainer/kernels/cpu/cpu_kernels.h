@@ -32,7 +32,7 @@ struct rn_device {
     const char *name;                 /* of what multiplies; static. NULL: the set's */
     struct rn_onednn *onednn;         /* NULL unless oneDNN computes */
     const struct rn_tile_unit *tiles; /* NULL unless tiles do */
-    size_t tile_cut, tile_l2;         /* rn_tile_cut, and bytes of the second-level cache */
+    struct rn_tile_cuts tile_cuts;    /* of them */
 };
 
 /* A frozen matrix in panels of `type`: panel j holds columns 32j .. of the right factor, row after
@@ -57,16 +57,16 @@ struct rn_lane {
     uint16_t *dots; /* scratch of cpu_attention_dot.body.h; there with oneDNN and tiles */
     struct rn_onednn_lane *onednn;
     const struct rn_tile_unit *tiles; /* of the device */
-    size_t tile_cut, tile_l2;
-    uint16_t *tile_left; /* a packed strip */
-    float *tile_sums;    /* [RN_TILE_STRIP_MAX][RN_TILE_BLOCK] */
+    struct rn_tile_cuts tile_cuts;
+    uint16_t *tile_left; /* a part of a strip, packed: rn_tile_left_elements */
+    float *tile_sums;    /* blocks, one after the other: rn_tile_sums */
 };
 
 #define RN_ATTEND_ROWS ((size_t)4) /* query rows at once */
 /* Floats of attention scratch for a sequence length and head width. */
 size_t rn_cpu_attend_floats(size_t length, size_t head_dim);
 
-#define RN_CPU_DOT_STRIP ((size_t)6) /* rows of a left factor at once; even */
+#define RN_CPU_DOT_STRIP_MAX RN_TILE_BLOCK /* rows of a left factor at once, at most */
 /* Elements of two bytes for attention in dot products. */
 size_t rn_cpu_dot_halves(size_t length, size_t head_dim);
 

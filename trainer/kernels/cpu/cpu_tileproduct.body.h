@@ -22,22 +22,31 @@ RN_INLINE void tile_take(struct rn_mat x, const void *row, size_t c, uint16_t *t
     }
 }
 
-/* A strip of x from row t on; rows that nobody reads are zero up to a whole group. */
-static void tile_take_strip(struct rn_mat x, size_t t, size_t rows, uint16_t *to)
+/* `steps` steps of a strip of x from row t and column `first` on; rows that nobody reads are zero up
+ * to a whole group. */
+static void tile_take_strip(struct rn_mat x, size_t t, size_t rows, size_t first, size_t steps,
+                            uint16_t *to)
 {
-    const size_t steps = rn_tile_steps(x.cols);
     const size_t padded = (rows + RN_TILE_BLOCK - 1) / RN_TILE_BLOCK * RN_TILE_BLOCK;
     for (size_t r = 0; r < padded; r++) {
         uint16_t *at = to + r / RN_TILE_BLOCK * steps * RN_TILE_STEP + r % RN_TILE_BLOCK * 32;
         const void *row = r < rows ? rn_row(x, t + r) : NULL;
         for (size_t i = 0; i < steps; i++, at += RN_TILE_STEP) {
             if (row != NULL) {
-                tile_take(x, row, i * RN_TILE_DEPTH, at);
+                tile_take(x, row, first + i * RN_TILE_DEPTH, at);
             } else {
                 memset(at, 0, RN_TILE_DEPTH * sizeof(*at));
             }
         }
     }
+}
+
+/* What was written past the caches is there for other threads. */
+static void tile_settle(void)
+{
+#if defined(RN_SET_BF16)
+    fused_settle();
+#endif
 }
 
 static void tile_finish(const struct rn_epilogue *e, size_t t, size_t rows,
@@ -57,33 +66,100 @@ static void tile_finish(const struct rn_epilogue *e, size_t t, size_t rows,
 #endif
 }
 
-/* A packed strip and where its product goes. */
-struct tile_strip {
-    const uint16_t *left;
-    size_t t, rows, steps;
+/* One product on its way. */
+struct tile_work {
+    struct rn_lane *lane;
+    const uint16_t *right;
+    const struct rn_epilogue *e;
+    struct rn_mat x, y;
+    size_t steps;             /* of the whole depth */
+    size_t t, rows;           /* of the strip */
+    size_t column, columns;   /* first and number of those at hand */
+    size_t first, part;       /* steps of the part at hand */
+    struct rn_strip_sums sum; /* sums of a block that wait to be finished; none: count is 0 */
+    size_t sum_t, sum_rows;   /* and their rows */
+    size_t turn;              /* which of two blocks comes next */
 };
 
-/* Columns of one panel, for all groups of the strip. */
-static void tile_panel(const struct rn_lane *lane, const struct tile_strip *strip,
-                       const uint16_t *panel, size_t column, const struct rn_epilogue *e,
-                       struct rn_mat y)
+static size_t tile_least(size_t a, size_t b)
 {
-    const size_t count = y.cols - column < RN_TILE_BLOCK ? y.cols - column : RN_TILE_BLOCK;
-    const size_t cut = lane->tile_cut < strip->steps ? lane->tile_cut : strip->steps;
-    for (size_t i = 0; i < strip->steps; i += cut) {
-        const size_t steps = strip->steps - i < cut ? strip->steps - i : cut;
-        for (size_t r = 0; r < strip->rows; r += RN_TILE_BLOCK) {
-            const uint16_t *left =
-                strip->left + (r / RN_TILE_BLOCK * strip->steps + i) * RN_TILE_STEP;
-            float *sums = lane->tile_sums + r * RN_TILE_BLOCK;
-            const struct rn_tile_job job = {left, panel + i * RN_TILE_STEP, steps, i == 0, sums};
-            lane->tiles->block(&job);
-            if (i + steps == strip->steps) {
-                const struct rn_strip_sums done = {column, count, RN_TILE_BLOCK, sums};
-                const size_t rows =
-                    strip->rows - r < RN_TILE_BLOCK ? strip->rows - r : RN_TILE_BLOCK;
-                tile_finish(e, strip->t + r, rows, &done, y);
-            }
+    return a < b ? a : b;
+}
+
+/* Rows of the sums that wait, the step's share of them, by twos. */
+static void tile_beside(void *with, size_t step, size_t steps)
+{
+    const struct tile_work *w = with;
+    const size_t pairs = (w->sum_rows + 1) / 2;
+    const size_t from = step * pairs / steps * 2;
+    const size_t to = tile_least((step + 1) * pairs / steps * 2, w->sum_rows);
+    if (from < to) {
+        struct rn_strip_sums sums = w->sum;
+        sums.sums += from * sums.ld;
+        tile_finish(w->e, w->sum_t + from, to - from, &sums, w->y);
+    }
+}
+
+/* The block of group g and the panel from `column` on, in whose company the one before is finished.
+ */
+static void tile_one(struct tile_work *w, size_t column, size_t g, size_t groups)
+{
+    const size_t panel = w->steps * RN_TILE_STEP;
+    const uint16_t *right =
+        w->right + column / RN_TILE_BLOCK * panel + w->first * RN_TILE_STEP;
+    const size_t lines = (32 + groups - 1) / groups; /* a step of a panel has 32 lines */
+    const size_t asked = g * lines;
+    const bool deep = w->part < w->steps;
+    const size_t block = deep ? (column - w->column) / RN_TILE_BLOCK * groups + g : w->turn;
+    struct rn_tile_job job = {.left = w->lane->tile_left + g * w->part * RN_TILE_STEP,
+                              .right = right,
+                              .steps = w->part,
+                              .fresh = w->first == 0,
+                              .sums = w->lane->tile_sums + block * RN_TILE_BLOCK * RN_TILE_BLOCK};
+    if (column + RN_TILE_BLOCK < w->column + w->columns && asked + lines <= 32) {
+        job.next = right + panel + asked * w->part * 32;
+        job.next_lines = lines;
+    }
+    if (w->sum.count != 0) {
+        job.beside = tile_beside;
+        job.with = w;
+    }
+    w->lane->tiles->block(&job);
+    w->turn = 1 - w->turn;
+    w->sum = (struct rn_strip_sums){0};
+    if (w->first + w->part == w->steps) {
+        w->sum = (struct rn_strip_sums){column, tile_least(w->y.cols - column, RN_TILE_BLOCK),
+                                        RN_TILE_BLOCK, job.sums};
+        w->sum_t = w->t + g * RN_TILE_BLOCK;
+        w->sum_rows = tile_least(w->rows - g * RN_TILE_BLOCK, RN_TILE_BLOCK);
+    }
+}
+
+/* All blocks of a strip, some columns and a part of the depth. */
+static void tile_part(struct tile_work *w)
+{
+    const size_t groups = (w->rows + RN_TILE_BLOCK - 1) / RN_TILE_BLOCK;
+    tile_take_strip(w->x, w->t, w->rows, w->first * RN_TILE_DEPTH, w->part, w->lane->tile_left);
+    for (size_t c = w->column; c < w->column + w->columns; c += RN_TILE_BLOCK) {
+        for (size_t g = 0; g < groups; g++) {
+            tile_one(w, c, g, groups);
+        }
+    }
+}
+
+static void tile_strip(struct tile_work *w)
+{
+    const struct rn_tile_cuts *cuts = &w->lane->tile_cuts;
+    const bool deep = w->steps > cuts->steps;
+    for (w->column = 0; w->column < w->y.cols; w->column += w->columns) {
+        w->columns = tile_least(w->y.cols - w->column, deep ? cuts->columns : w->y.cols);
+        for (w->first = 0; w->first < w->steps; w->first += w->part) {
+            w->part = tile_least(w->steps - w->first, cuts->steps);
+            tile_part(w);
+        }
+        if (w->sum.count != 0) { /* before its place is written again */
+            tile_beside(w, 0, 1);
+            w->sum.count = 0;
         }
     }
 }
@@ -91,19 +167,21 @@ static void tile_panel(const struct rn_lane *lane, const struct tile_strip *stri
 static void tile_product(struct rn_lane *lane, const uint16_t *right, struct rn_mat x,
                          const struct rn_epilogue *epilogue, struct rn_mat y)
 {
-    const size_t high = rn_tile_strip(x.cols, lane->tile_l2);
-    const size_t steps = rn_tile_steps(x.cols);
+    const struct rn_tile_cuts *cuts = &lane->tile_cuts;
+    struct tile_work w = {.lane = lane,
+                          .right = right,
+                          .e = epilogue,
+                          .x = x,
+                          .y = y,
+                          .steps = rn_tile_steps(x.cols)};
+    const size_t high = w.steps > cuts->steps ? cuts->deep_rows : cuts->rows;
     lane->tiles->begin();
-    for (size_t t = 0; t < y.rows; t += high) {
-        const struct tile_strip strip = {lane->tile_left, t, y.rows - t < high ? y.rows - t : high,
-                                         steps};
-        tile_take_strip(x, t, strip.rows, lane->tile_left);
-        for (size_t c = 0; c < y.cols; c += RN_TILE_BLOCK) {
-            tile_panel(lane, &strip, right + c / RN_TILE_BLOCK * steps * RN_TILE_STEP, c, epilogue,
-                       y);
-        }
+    for (w.t = 0; w.t < y.rows; w.t += high) {
+        w.rows = tile_least(y.rows - w.t, high);
+        tile_strip(&w);
     }
     lane->tiles->end();
+    tile_settle();
 }
 
 static void tile_linear(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat x,
@@ -123,6 +201,7 @@ static void tile_nothing(void) {}
 
 static rn_result tile_plain_open(struct rn_device **out, struct rn_error *err)
 {
-    static const struct rn_tile_unit plain = {tile_nothing, tile_nothing, tile_block};
+    static const struct rn_tile_unit plain = {tile_nothing, tile_nothing, tile_block,
+                                              tile_pairs};
     return rn_cpu_tile_device_open(&plain, "tiles in C", out, err);
 }

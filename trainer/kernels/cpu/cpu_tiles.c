@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Packing for tiles, and how much of it the caches hold.
+ * Packing for tiles, and the memory that products in tiles take.
  */
 #include "trainer/kernels/cpu/cpu_tiles.h"
 
@@ -22,29 +22,29 @@ uint16_t *rn_tile_pack(const float *w, size_t depth, size_t columns, size_t step
     return out;
 }
 
-size_t rn_tile_strip(size_t depth, size_t l2)
+static size_t lesser(size_t a, size_t b)
 {
-    const size_t row = rn_tile_steps(depth) * RN_TILE_DEPTH * sizeof(uint16_t);
-    const size_t room = l2 / 8 * 5;
-    const size_t panel = row * RN_TILE_BLOCK;
-    const size_t rows = room > panel ? (room - panel) / row : 0;
-    const size_t whole = rows / RN_TILE_BLOCK * RN_TILE_BLOCK;
-    return whole < RN_TILE_BLOCK       ? RN_TILE_BLOCK
-           : whole > RN_TILE_STRIP_MAX ? RN_TILE_STRIP_MAX
-                                       : whole;
+    return a < b ? a : b;
 }
 
-size_t rn_tile_left_elements(size_t depth, size_t l2)
+static size_t whole(size_t count)
 {
-    const size_t least = rn_tile_steps(depth) * RN_TILE_STEP; /* one group of the deepest */
-    const size_t room = l2 / 8 * 5 / sizeof(uint16_t);
-    const size_t most = least * (RN_TILE_STRIP_MAX / RN_TILE_BLOCK);
-    const size_t held = room < most ? room : most;
-    return held > least ? held : least;
+    return (count + RN_TILE_BLOCK - 1) / RN_TILE_BLOCK * RN_TILE_BLOCK;
 }
 
-size_t rn_tile_cut(size_t l1)
+size_t rn_tile_left_elements(const struct rn_tile_cuts *cuts, size_t rows, size_t width)
 {
-    const size_t steps = l1 / 2 / (RN_TILE_STEP * sizeof(uint16_t));
-    return steps > 0 ? steps : 1;
+    const size_t most = cuts->rows > cuts->deep_rows ? cuts->rows : cuts->deep_rows;
+    return lesser(whole(rows), most) * lesser(rn_tile_steps(width), cuts->steps) * RN_TILE_DEPTH;
+}
+
+/* Two blocks take turns where nothing rests. */
+size_t rn_tile_sums(const struct rn_tile_cuts *cuts, size_t rows, size_t width)
+{
+    const size_t turns = 2 * RN_TILE_BLOCK * RN_TILE_BLOCK;
+    if (rn_tile_steps(width) <= cuts->steps) {
+        return turns;
+    }
+    const size_t rest = lesser(whole(rows), cuts->deep_rows) * lesser(whole(width), cuts->columns);
+    return rest > turns ? rest : turns;
 }
