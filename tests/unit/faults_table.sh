@@ -233,25 +233,58 @@ fault pairs-are-packed-the-other-way $cpu/cpu_tiles.c \
 fault the-second-tile-lies-over-the-first $cpu/cpu_tiles.c \
   'c % RN_TILE_BLOCK / 16 * 512' 'c % RN_TILE_BLOCK / 16 * 256' test_tiles
 
-fault a-strip-leaves-no-room-for-a-panel $cpu/cpu_tiles.c \
-  '(room - panel) / row' 'room / row' test_tiles
+fault sums-begin-anew-at-each-part $cpu/cpu_tileproduct.body.h \
+  '.fresh = w->first == 0,' '.fresh = true,' test_tiles $cpu/cpu_scalar.c
 
-fault a-deep-strip-is-larger-than-its-memory $cpu/cpu_tiles.c \
-  'return held > least ? held : least;' 'return held;' test_tiles
+fault every-part-begins-at-the-first-column $cpu/cpu_tileproduct.body.h \
+  'w->first * RN_TILE_DEPTH, w->part' '0, w->part' test_tiles $cpu/cpu_scalar.c
 
-fault sums-begin-anew-at-each-cut $cpu/cpu_tileproduct.body.h \
-  'steps, i == 0, sums}' 'steps, true, sums}' test_tiles $cpu/cpu_scalar.c
+fault sums-of-all-panels-rest-in-one-place $cpu/cpu_tileproduct.body.h \
+  '(column - w->column) / RN_TILE_BLOCK * groups + g : 0' 'g : 0' test_tiles $cpu/cpu_scalar.c
+
+fault the-last-block-is-not-finished $cpu/cpu_tileproduct.body.h \
+  'tile_beside(w, 0, 1);' '' test_tiles $cpu/cpu_scalar.c
+
+fault the-last-row-of-a-block-waits-for-ever $cpu/cpu_tileproduct.body.h \
+  'const size_t pairs = (w->sum_rows + 1) / 2;' 'const size_t pairs = w->sum_rows / 2;' \
+  test_tiles $cpu/cpu_scalar.c
+
+fault sums-that-rest-have-no-room $cpu/cpu_tiles.c \
+  'rn_tile_steps(width) <= cuts->steps' 'width <= cuts->columns' test_tiles
 
 fault every-group-goes-to-the-first $cpu/cpu_tileproduct.body.h \
-  'tile_finish(e, strip->t + r, rows' 'tile_finish(e, strip->t, rows' test_tiles $cpu/cpu_avx2.c
+  'w->sum_t = w->t + g * RN_TILE_BLOCK;' 'w->sum_t = w->t;' test_tiles $cpu/cpu_avx2.c
+
+fault pairs-of-the-lower-half-are-the-upper-s $cpu/cpu_tileblock.body.h \
+  'tile_load(&file, 5, left + 16 * job->left_row, left_row);' \
+  'tile_load(&file, 5, left, left_row);' test_tiles $cpu/cpu_scalar.c
+
+fault halves-of-a-line-are-swapped $cpu/cpu_fused.body.h \
+  '_mm512_cvtne2ps_pbh(high, low)' '_mm512_cvtne2ps_pbh(low, high)' test_cpu_bf16 \
+  $cpu/cpu_avx512bf16.c
+
+fault the-second-row-takes-the-first-one-s-rank $cpu/cpu_fused.body.h \
+  'rn_row_f32(e->rank_h, p->t + p->rows - 1)' 'rn_row_f32(e->rank_h, p->t)' test_cpu_bf16 \
+  $cpu/cpu_avx512bf16.c
+
+fault a-line-past-the-caches-goes-to-the-row-above $cpu/cpu_fused.body.h \
+  '        _mm512_stream_si512((void *)to, line);' \
+  '        _mm512_stream_si512((void *)(to - (t > 0 ? m.ld : 0)), line);' test_tiles \
+  $cpu/cpu_avx512bf16.c
+
+fault slopes-beyond-the-keys-are-left $cpu/cpu_attention_dot.body.h \
+  'memset(h->ds + done * h->i' 'memset(h->turned' test_exactness $cpu/cpu_avx512bf16.c
+
+fault keys-beyond-the-sequence-have-a-share $cpu/cpu_attention_dot.body.h \
+  'return j < h->keys ? (' 'return true ? (' test_exactness $cpu/cpu_avx512bf16.c
 
 fault a-ragged-row-runs-into-the-next $cpu/cpu_tileproduct.body.h \
   'if (x.type == RN_BF16 && c + RN_TILE_DEPTH <= x.cols) {' 'if (x.type == RN_BF16) {' \
   test_strips $cpu/cpu_avx512bf16.c
 
 fault rows-beyond-the-last-are-finished $cpu/cpu_tileproduct.body.h \
-  'strip->rows - r < RN_TILE_BLOCK ? strip->rows - r : RN_TILE_BLOCK;' 'RN_TILE_BLOCK;' \
-  test_strips $cpu/cpu_avx512bf16.c
+  'tile_least(w->rows - g * RN_TILE_BLOCK, RN_TILE_BLOCK);' 'RN_TILE_BLOCK;' test_strips \
+  $cpu/cpu_avx512bf16.c
 
 fault subnormal-sums-are-kept $cpu/cpu_tileops.h \
   'sums[odd] = tile_flush(v_fma(left, v_load(right[odd][k]), sums[odd]));' \
@@ -264,8 +297,9 @@ fault even-and-odd-products-are-one-chain $cpu/cpu_tileops.h \
   'sums[odd] = tile_flush(v_fma(left, v_load(right[odd][k]), sums[odd]));' \
   'sums[0] = tile_flush(v_fma(left, v_load(right[odd][k]), sums[0]));' test_tiles $cpu/cpu_avx512.c
 
-fault the-factors-of-a-tile-are-swapped $cpu/cpu_tileblock.body.h \
-  'tile_dot(&file, 1, 4, 7);' 'tile_dot(&file, 1, 7, 4);' test_tiles $cpu/cpu_amx.c
+fault a-tile-is-multiplied-by-itself $cpu/cpu_tileblock.body.h \
+  'tile_load(&file, 6, right, TILE_STRIDE);' 'tile_load(&file, 6, left, TILE_STRIDE);' test_tiles \
+  $cpu/cpu_amx.c
 
 fault rows-of-a-tile-lie-too-close $cpu/cpu_tileblock.body.h \
   '#define TILE_STRIDE 64 ' '#define TILE_STRIDE 32 ' test_tiles $cpu/cpu_amx.c

@@ -3,7 +3,7 @@
  * Products in tiles, by the stand-in of every instruction set and by the AMX code itself, whose
  * instructions are carried out one by one where the processor has none: blocks against the
  * instruction as the manual has it, products both ways against a chain by element, rows in strips
- * of every count, every cut of the depth, and what strips take of the caches.
+ * of every count, every cut of a product, outputs too large for a cache, and attention.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,21 +53,23 @@ static void need_instructions(void)
     }
 }
 
-/* A backend with tiles; l2 and cut of 0 leave the machine's. */
+enum { LARGE_ROWS = 520, LARGE_K = 40, LARGE_N = 2112 }; /* more than 2 MiB of halves */
+
+/* A backend with tiles; no cuts: the usual ones. */
 struct backend {
     const struct rn_kernels *k;
     struct rn_device *device;
     struct rn_lane *lane;
 };
 
-static void backend_open(struct backend *b, const struct rn_kernels *k, size_t l2, size_t cut)
+static void backend_open(struct backend *b, const struct rn_kernels *k,
+                         const struct rn_tile_cuts *cuts)
 {
     const struct rn_lane_limits limits = {
-        .tokens = 300, .sequences = 1, .length = 1, .width = 700, .heads = 1, .head_dim = 16};
+        .tokens = 600, .sequences = 2, .length = 40, .width = LARGE_N, .heads = 2, .head_dim = 40};
     *b = (struct backend){.k = k};
     assert_true(rn_is_ok(k->device_open(&b->device, NULL)));
-    b->device->tile_l2 = l2 != 0 ? l2 : b->device->tile_l2;
-    b->device->tile_cut = cut != 0 ? cut : b->device->tile_cut;
+    b->device->tile_cuts = cuts != NULL ? *cuts : b->device->tile_cuts;
     assert_true(rn_is_ok(k->lane_new(b->device, &limits, &b->lane, NULL)));
 }
 
@@ -162,6 +164,11 @@ static void fill_block(struct block *b, uint64_t seed)
     }
 }
 
+static void beside(void *with, size_t step, size_t steps)
+{
+    ((size_t *)with)[step] += steps;
+}
+
 static void blocks_are_the_instruction(void **state)
 {
     (void)state;
@@ -175,13 +182,24 @@ static void blocks_are_the_instruction(void **state)
         const bool fresh = n / table_count / STEPS % 2 == 0;
         fill_block(&b, n / table_count);
         block_wanted(&b, steps, fresh, wanted);
-        backend_open(&backend, tables[table], 0, 0);
+        backend_open(&backend, tables[table], NULL);
         const struct rn_tile_unit *unit = backend.device->tiles;
-        const struct rn_tile_job job = {&b.left[0][0][0][0], &b.right[0][0][0][0], steps, fresh,
-                                        &b.sums[0][0]};
+        size_t shares[STEPS + 1] = {0};
+        const struct rn_tile_job job = {&b.left[0][0][0][0],
+                                        &b.right[0][0][0][0],
+                                        steps,
+                                        fresh,
+                                        &b.sums[0][0],
+                                        &b,
+                                        2,
+                                        beside,
+                                        shares};
         unit->begin();
         unit->block(&job);
         unit->end();
+        for (size_t i = 0; i <= STEPS; i++) { /* one share at each step */
+            assert_int_equal(shares[i], i < steps ? steps : 0);
+        }
         for (size_t i = 0; i < 1024; i++) {
             const float found = (&b.sums[0][0])[i];
             const float want = (&wanted[0][0])[i];
@@ -203,8 +221,11 @@ static void amx_code_configures_and_releases(void **state)
         skip();
     }
     need_instructions();
-    const struct rn_tile_job job = {&b.left[0][0][0][0], &b.right[0][0][0][0], 2, true,
-                                    &b.sums[0][0]};
+    const struct rn_tile_job job = {.left = &b.left[0][0][0][0],
+                                    .right = &b.right[0][0][0][0],
+                                    .steps = 2,
+                                    .fresh = true,
+                                    .sums = &b.sums[0][0]};
     const unsigned long before = tile_machine.done;
     rn_tile_amx.begin();
     assert_true(tile_machine.configured);
@@ -287,7 +308,7 @@ static void products_are_the_chain(void **state)
                                        {32, 33, 65}, {17, 15, 16}, {65, 97, 40}};
     for (size_t t = 0; t < table_count; t++) {
         struct backend b;
-        backend_open(&b, tables[t], 0, 0);
+        backend_open(&b, tables[t], NULL);
         for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
             check_product(&b, shapes[i][0], shapes[i][1], shapes[i][2]);
         }
@@ -295,12 +316,62 @@ static void products_are_the_chain(void **state)
     }
 }
 
+/* Factors that are not packed: pairs of halves, and as many columns as three tiles' pairs have. */
+static void pairs_are_the_instruction(void **state)
+{
+    (void)state;
+    need_instructions();
+    enum { COLUMNS = 96, LEFT_ROW = STEPS * 16 + 5 };
+    static uint32_t left[32][LEFT_ROW];
+    static uint32_t right[STEPS * 16][COLUMNS];
+    static float out[32][COLUMNS];
+    static struct block b;
+    static float wanted[32][32];
+    random_state = 7;
+    for (size_t i = 0; i < 32 * LEFT_ROW; i++) {
+        (&left[0][0])[i] = (uint32_t)odd_half(false) << 16 | odd_half(false);
+    }
+    for (size_t i = 0; i < (size_t)STEPS * 16 * COLUMNS; i++) {
+        (&right[0][0])[i] = (uint32_t)odd_half(false) << 16 | odd_half(false);
+    }
+    for (size_t t = 0; t < table_count; t++) {
+        struct backend backend;
+        backend_open(&backend, tables[t], NULL);
+        const struct rn_tile_unit *unit = backend.device->tiles;
+        const struct rn_tile_pairs job = {&left[0][0], LEFT_ROW, &right[0][0],
+                                          STEPS,       COLUMNS,  &out[0][0]};
+        unit->begin();
+        unit->pairs(&job);
+        unit->end();
+        for (size_t c = 0; c < COLUMNS; c += 32) {
+            for (size_t i = 0; i < STEPS; i++) {
+                for (size_t r = 0; r < 32; r++) {
+                    memcpy(b.left[i][r / 16][r % 16], &left[r][i * 16], 64);
+                    memcpy(b.right[i][r / 16][r % 16], &right[i * 16 + r % 16][c + r / 16 * 16],
+                           64);
+                }
+            }
+            block_wanted(&b, STEPS, true, wanted);
+            for (size_t r = 0; r < 32; r++) {
+                assert_memory_equal(&out[r][c], wanted[r], sizeof(wanted[r]));
+            }
+        }
+        backend_close(&backend);
+    }
+}
+
 /* ---- Strips and cuts ------------------------------------------------------------------------- */
 
 enum { ROWS = 3 * 32 + 1, K = 140, N = 50 };
 
-/* Rows 0 .. ROWS-1, in one call, then in every count from both ends, for one height and one cut. */
-static void check_strips(const struct rn_kernels *k, size_t l2, size_t cut, const float *wanted)
+static bool by_amx(const struct rn_kernels *k)
+{
+    return k == &rn_cpu_tables_amx[RN_CPU_BF16_RESIDUAL_F32];
+}
+
+/* Rows 0 .. ROWS-1, in one call, then in every count from both ends, for one way to cut. */
+static void check_strips(const struct rn_kernels *k, const struct rn_tile_cuts *cuts,
+                         const float *wanted)
 {
     const struct rn_epilogue none = {0};
     struct backend b;
@@ -308,9 +379,9 @@ static void check_strips(const struct rn_kernels *k, size_t l2, size_t cut, cons
     float *x = values("x", ROWS * K);
     float *w = values("w", N * K);
     float *y = rn_alloc(ROWS * N, sizeof(float));
-    backend_open(&b, k, l2, cut);
+    backend_open(&b, k, cuts);
     assert_true(rn_is_ok(k->weight_new(b.device, w, N, K, &weight, NULL)));
-    const size_t step = k == &rn_cpu_tables_amx[RN_CPU_BF16_RESIDUAL_F32] ? 19 : 1;
+    const size_t step = by_amx(k) ? 19 : 1;
     for (size_t count = 1; count <= ROWS; count += step) {
         k->linear(b.lane, weight, mat(x, count, K), &none, mat(y, count, N));
         assert_memory_equal(y, wanted, count * N * sizeof(float));
@@ -329,6 +400,12 @@ static void strips_and_cuts_do_not_change_bits(void **state)
 {
     (void)state;
     need_instructions();
+    static const struct rn_tile_cuts cuts[] = {
+        {32, 32, 32, 1}, /* the least of all: sums in memory at each step */
+        {64, 32, 64, 2},
+        {32, 96, 32, 3},
+        {64, 32, 32, 5},
+        {512, 256, 1024, 32}};
     float *x = values("x", ROWS * K);
     float *w = values("w", N * K);
     float *wanted = rn_alloc(ROWS * N, sizeof(float));
@@ -336,35 +413,147 @@ static void strips_and_cuts_do_not_change_bits(void **state)
         wanted[i] = chain(x + i / N * K, w + i % N * K, 1, K);
     }
     for (size_t t = 0; t < table_count; t++) {
-        check_strips(tables[t], 1, 1, wanted); /* the least strip, sums in memory at each step */
-        check_strips(tables[t], (size_t)1 << 20, 2, wanted);
-        check_strips(tables[t], 64 << 10, 100, wanted);
+        for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+            check_strips(tables[t], &cuts[i], wanted);
+        }
     }
     rn_free(x);
     rn_free(w);
     rn_free(wanted);
 }
 
-static void strips_fit_the_cache(void **state)
+/* A lane's memory is a part of a strip and the sums that rest, and never more than it can use. */
+static void memory_is_what_is_used(void **state)
 {
     (void)state;
-    static const size_t caches[] = {1, 4096, 256 << 10, 1 << 20, 2 << 20, 64 << 20};
-    for (size_t c = 0; c < sizeof(caches) / sizeof(caches[0]); c++) {
-        const size_t l2 = caches[c];
-        for (size_t depth = 1; depth <= 12000; depth += depth < 100 ? 1 : 97) {
-            const size_t strip = rn_tile_strip(depth, l2);
-            const size_t row = (depth + 31) / 32 * 64;
-            assert_true(strip >= 32 && strip <= RN_TILE_STRIP_MAX && strip % 32 == 0);
-            assert_true(strip == 32 || (strip + 32) * row <= l2 / 8 * 5);
-            assert_true(strip == RN_TILE_STRIP_MAX || (strip + 64) * row > l2 / 8 * 5);
-            /* the lane's buffer was sized for a greater depth */
-            assert_true(strip * row <= 2 * rn_tile_left_elements(depth, l2));
-            assert_true(strip * row <= 2 * rn_tile_left_elements(depth + 1000, l2));
+    const struct rn_tile_cuts cuts = RN_TILE_CUTS_USUAL;
+    const size_t block = 32 * 32;
+    assert_int_equal(rn_tile_left_elements(&cuts, 1, 1), 32 * 32);
+    assert_int_equal(rn_tile_left_elements(&cuts, 512, 1024), 512 * 1024);
+    assert_int_equal(rn_tile_left_elements(&cuts, 513, 1025), 512 * 1024);
+    assert_int_equal(rn_tile_left_elements(&cuts, 33, 33), 64 * 64);
+    assert_int_equal(rn_tile_sums(&cuts, 4096, 1024), block);
+    assert_int_equal(rn_tile_sums(&cuts, 4096, 1025), 256 * 1024);
+    assert_int_equal(rn_tile_sums(&cuts, 33, 1025), 64 * 1024);
+    const struct rn_tile_cuts least = {32, 32, 32, 1};
+    assert_int_equal(rn_tile_sums(&least, 600, 700), block);
+}
+
+/* ---- Outputs past the caches ----------------------------------------------------------------- */
+
+static struct rn_mat halves(uint16_t *data, size_t rows, size_t cols)
+{
+    return (struct rn_mat){data, (uint32_t)rows, (uint32_t)cols, cols, RN_BF16};
+}
+
+/* What is written past the caches has the bits of what is not: all rows at once against a few. */
+static void check_large(struct backend *b, bool gelu)
+{
+    float *w = values("w", (size_t)LARGE_N * LARGE_K);
+    float *from = values("x", (size_t)LARGE_ROWS * LARGE_K);
+    uint16_t *x = rn_alloc((size_t)LARGE_ROWS * LARGE_K, sizeof(*x));
+    uint16_t *out[2][2]; /* all at once, a few at a time; y, pre */
+    for (size_t i = 0; i < 4; i++) {
+        out[i / 2][i % 2] = rn_alloc((size_t)LARGE_ROWS * LARGE_N, sizeof(*x));
+    }
+    for (size_t i = 0; i < (size_t)LARGE_ROWS * LARGE_K; i++) {
+        x[i] = rn_bf16_of(from[i]);
+    }
+    struct rn_weight *weight = NULL;
+    assert_true(rn_is_ok(b->k->weight_new(b->device, w, LARGE_N, LARGE_K, &weight, NULL)));
+    for (size_t n = 0; n < 2; n++) {
+        const size_t few = n == 0 ? LARGE_ROWS : 104;
+        for (size_t t = 0; t < LARGE_ROWS; t += few) {
+            struct rn_epilogue e = {0};
+            if (gelu) {
+                e.activation = RN_ACTIVATION_GELU;
+                e.pre = halves(out[n][1] + t * LARGE_N, few, LARGE_N);
+            }
+            b->k->linear(b->lane, weight, halves(x + t * LARGE_K, few, LARGE_K), &e,
+                         halves(out[n][0] + t * LARGE_N, few, LARGE_N));
         }
     }
-    assert_int_equal(rn_tile_cut(48 << 10), 12);
-    assert_int_equal(rn_tile_cut(4095), 1);
-    assert_int_equal(rn_tile_cut(0), 1);
+    const size_t bytes = (size_t)LARGE_ROWS * LARGE_N * sizeof(uint16_t);
+    assert_memory_equal(out[0][0], out[1][0], bytes);
+    assert_memory_equal(out[0][1], out[1][1], bytes);
+    b->k->weight_free(b->device, weight);
+    rn_free(w);
+    rn_free(from);
+    rn_free(x);
+    for (size_t i = 0; i < 4; i++) {
+        rn_free(out[i / 2][i % 2]);
+    }
+}
+
+static void large_outputs_keep_bits(void **state)
+{
+    (void)state;
+    if (!rn_cpu_features()->avx512_bf16) {
+        skip(); /* no other set writes past the caches */
+    }
+    const bool amx = rn_cpu_features()->amx;
+    struct backend b;
+    backend_open(&b, amx ? &rn_cpu_tables_amx[RN_CPU_BF16] : &rn_cpu_tiled_avx512bf16[RN_CPU_BF16],
+                 NULL);
+    check_large(&b, false);
+    check_large(&b, true);
+    backend_close(&b);
+}
+
+/* ---- Attention ------------------------------------------------------------------------------- */
+
+enum { TOKENS = 40 + 9, WIDTH = 2 * 40 };
+
+struct attended {
+    uint16_t out[TOKENS * WIDTH], dq[TOKENS * WIDTH], dk[TOKENS * WIDTH], dv[TOKENS * WIDTH];
+    float lse[TOKENS * 2];
+};
+
+static void attend(const struct rn_kernels *k, struct attended *to)
+{
+    static const int32_t cu[] = {0, 40, TOKENS};
+    struct backend b;
+    uint16_t *in[4]; /* q, k, v, gradient */
+    static const char *const in_names[] = {"q", "k", "v", "g"};
+    for (size_t n = 0; n < 4; n++) {
+        float *from = values(in_names[n], (size_t)TOKENS * WIDTH);
+        in[n] = rn_alloc((size_t)TOKENS * WIDTH, sizeof(*in[n]));
+        for (size_t i = 0; i < (size_t)TOKENS * WIDTH; i++) {
+            in[n][i] = rn_bf16_of(from[i]);
+        }
+        rn_free(from);
+    }
+    const struct rn_attention a = {
+        .sequences = {2, TOKENS, 40, cu, cu}, .heads = 2, .head_dim = 40, .scale = 0.16f};
+    const struct rn_mat q = halves(in[0], TOKENS, WIDTH);
+    const struct rn_mat keys = halves(in[1], TOKENS, WIDTH);
+    const struct rn_mat v = halves(in[2], TOKENS, WIDTH);
+    const struct rn_mat out = halves(to->out, TOKENS, WIDTH);
+    const struct rn_mat lse = mat(to->lse, TOKENS, 2);
+    backend_open(&b, k, NULL);
+    k->attention(b.lane, &a, q, keys, v, out, lse);
+    k->attention_back(b.lane, &a, q, keys, v, out, lse, halves(in[3], TOKENS, WIDTH),
+                      halves(to->dq, TOKENS, WIDTH), halves(to->dk, TOKENS, WIDTH),
+                      halves(to->dv, TOKENS, WIDTH));
+    backend_close(&b);
+    for (size_t n = 0; n < 4; n++) {
+        rn_free(in[n]);
+    }
+}
+
+/* The AMX code's attention has the stand-in's bits, which test_cpu_bf16 holds to the reference. */
+static void attention_is_the_stand_in(void **state)
+{
+    (void)state;
+    static struct attended by[2];
+    if (!rn_cpu_features()->avx512_bf16) {
+        skip(); /* no other set has attention in tiles */
+    }
+    need_instructions();
+    attend(&rn_cpu_tiled_avx512bf16[RN_CPU_BF16], &by[0]);
+    attend(&rn_cpu_tables_amx[RN_CPU_BF16], &by[1]);
+    assert_memory_equal(&by[0], &by[1], sizeof(by[0]));
+    assert_true(by[0].out[0] != 0 && by[0].dq[TOKENS * WIDTH - 1] != 0);
 }
 
 int main(void)
@@ -374,7 +563,10 @@ int main(void)
         cmocka_unit_test(amx_code_configures_and_releases),
         cmocka_unit_test(products_are_the_chain),
         cmocka_unit_test(strips_and_cuts_do_not_change_bits),
-        cmocka_unit_test(strips_fit_the_cache),
+        cmocka_unit_test(memory_is_what_is_used),
+        cmocka_unit_test(pairs_are_the_instruction),
+        cmocka_unit_test(large_outputs_keep_bits),
+        cmocka_unit_test(attention_is_the_stand_in),
     };
     find_tables();
     return cmocka_run_group_tests(tests, NULL, NULL);

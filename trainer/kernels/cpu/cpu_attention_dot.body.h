@@ -355,8 +355,8 @@ static void dot_facts(const struct dot_head *h, size_t row, size_t at, size_t he
 RN_INLINE __m256i dot_slope(const struct dot_head *h, float scale, size_t r, size_t i)
 {
     const size_t at = r * h->i + i;
-    const v16 p = dot_exp2(
-        v_fma(v_load(h->scores + at), v_set(scale * LOG2_E), v_load(h->shift + i)));
+    const v16 p =
+        dot_exp2(v_fma(v_load(h->scores + at), v_set(scale * LOG2_E), v_load(h->shift + i)));
     const v16 centred = v_sub(v_load(h->other + at), v_load(h->delta + i));
     const __m256i ds = v_narrow(v_mul(v_mul(p, centred), v_set(scale)));
     _mm256_storeu_si256((__m256i *)(h->left + at), v_narrow(p));

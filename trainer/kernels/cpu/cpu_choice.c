@@ -172,6 +172,9 @@ static void measure(struct rn_cpu_rates *out)
     }
     *out = (struct rn_cpu_rates){0};
     for (int i = 0; i < RN_CPU_CANDIDATES; i++) {
+        if (i == RN_CPU_BY_ONEDNN && rn_cpu_features()->amx) {
+            continue;
+        }
         trials[i].kernels = rn_kernels_cpu_bf16_by((enum rn_cpu_candidate)i, false);
         if (trials[i].kernels != NULL && !trial_open(&trials[i], w)) {
             trial_close(&trials[i]); /* refused: no candidate */

@@ -5,8 +5,10 @@
  * Candidates: own products in AMX tiles; oneDNN, where a row keeps its bits in it; own float32
  * products over bfloat16 storage, which every machine has. On many processors bfloat16 dot products
  * without AMX run at half the rate of float32, on others at twice: no list of models, the rate
- * decides. Each candidate multiplies [RN_CPU_TRIAL_ROWS, K] by [K, N] of a usual shape a few times
- * in turn with the others on the calling thread; the fastest pass in processor time counts.
+ * decides. With AMX, oneDNN is no candidate: it has the same instructions, is slower, and came so
+ * near on a busy machine that the choice wavered; it can be named. Each candidate multiplies
+ * [RN_CPU_TRIAL_ROWS, K] by [K, N] of a usual shape a few times in turn with the others on the
+ * calling thread; the fastest pass in processor time counts.
  *
  * The choice must not waver between two starts, since each candidate adds in an order of its own:
  * the order of preference is the order of enum rn_cpu_candidate, one that is not at least

@@ -36,9 +36,7 @@ rn_result rn_cpu_tile_device_open(const struct rn_tile_unit *unit, const char *n
 {
     (void)err;
     struct rn_device *device = rn_alloc(1, sizeof(*device));
-    *device = (struct rn_device){.name = name,
-                                 .tiles = unit,
-                                 .tile_cuts = RN_TILE_CUTS_USUAL};
+    *device = (struct rn_device){.name = name, .tiles = unit, .tile_cuts = RN_TILE_CUTS_USUAL};
     *out = device;
     return rn_ok();
 }
@@ -84,8 +82,8 @@ static void lane_add_tiles(struct rn_lane *lane, const struct rn_device *device,
 {
     lane->tiles = device->tiles;
     lane->tile_cuts = device->tile_cuts;
-    lane->tile_left = rn_alloc(rn_tile_left_elements(&lane->tile_cuts, rows, width),
-                               sizeof(*lane->tile_left));
+    lane->tile_left =
+        rn_alloc(rn_tile_left_elements(&lane->tile_cuts, rows, width), sizeof(*lane->tile_left));
     lane->tile_sums =
         rn_alloc(rn_tile_sums(&lane->tile_cuts, rows, width), sizeof(*lane->tile_sums));
 }

@@ -58,7 +58,8 @@ RN_INLINE v16 fused_gelu(v16 x, v16 *out_slope)
 }
 
 /* Of a patch: rows 1 or 2, vectors 1 or 2; `left` columns of the last vector. All three are
- * constants where it is called, so that a whole patch has no masks, and its chains run side by side.
+ * constants where it is called, so that a whole patch has no masks, and its chains run side by
+ * side.
  */
 struct fused_patch {
     size_t t, rows, c, vectors, left;
@@ -261,7 +262,7 @@ static void fused_finish(const struct rn_epilogue *e, size_t t, size_t rows,
 /* A strip of x from row t on as the library wants it: in place when it stands so, else copied, with
  * zeros up to the padded depth and in rows that nobody reads. */
 static const uint16_t *fused_strip(struct rn_lane *lane, size_t depth, struct rn_mat x, size_t t,
-                                  size_t rows)
+                                   size_t rows)
 {
     const size_t strip = rn_onednn_lane_strip(lane->onednn);
     if (x.type == RN_BF16 && x.ld == depth && x.cols == depth && rows == strip) {

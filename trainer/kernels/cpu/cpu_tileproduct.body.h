@@ -22,8 +22,8 @@ RN_INLINE void tile_take(struct rn_mat x, const void *row, size_t c, uint16_t *t
     }
 }
 
-/* `steps` steps of a strip of x from row t and column `first` on; rows that nobody reads are zero up
- * to a whole group. */
+/* `steps` steps of a strip of x from row t and column `first` on; rows that nobody reads are zero
+ * up to a whole group. */
 static void tile_take_strip(struct rn_mat x, size_t t, size_t rows, size_t first, size_t steps,
                             uint16_t *to)
 {
@@ -78,7 +78,6 @@ struct tile_work {
     size_t first, part;       /* steps of the part at hand */
     struct rn_strip_sums sum; /* sums of a block that wait to be finished; none: count is 0 */
     size_t sum_t, sum_rows;   /* and their rows */
-    size_t turn;              /* which of two blocks comes next */
 };
 
 static size_t tile_least(size_t a, size_t b)
@@ -105,12 +104,11 @@ static void tile_beside(void *with, size_t step, size_t steps)
 static void tile_one(struct tile_work *w, size_t column, size_t g, size_t groups)
 {
     const size_t panel = w->steps * RN_TILE_STEP;
-    const uint16_t *right =
-        w->right + column / RN_TILE_BLOCK * panel + w->first * RN_TILE_STEP;
+    const uint16_t *right = w->right + column / RN_TILE_BLOCK * panel + w->first * RN_TILE_STEP;
     const size_t lines = (32 + groups - 1) / groups; /* a step of a panel has 32 lines */
     const size_t asked = g * lines;
     const bool deep = w->part < w->steps;
-    const size_t block = deep ? (column - w->column) / RN_TILE_BLOCK * groups + g : w->turn;
+    const size_t block = deep ? (column - w->column) / RN_TILE_BLOCK * groups + g : 0;
     struct rn_tile_job job = {.left = w->lane->tile_left + g * w->part * RN_TILE_STEP,
                               .right = right,
                               .steps = w->part,
@@ -125,7 +123,6 @@ static void tile_one(struct tile_work *w, size_t column, size_t g, size_t groups
         job.with = w;
     }
     w->lane->tiles->block(&job);
-    w->turn = 1 - w->turn;
     w->sum = (struct rn_strip_sums){0};
     if (w->first + w->part == w->steps) {
         w->sum = (struct rn_strip_sums){column, tile_least(w->y.cols - column, RN_TILE_BLOCK),
@@ -201,7 +198,6 @@ static void tile_nothing(void) {}
 
 static rn_result tile_plain_open(struct rn_device **out, struct rn_error *err)
 {
-    static const struct rn_tile_unit plain = {tile_nothing, tile_nothing, tile_block,
-                                              tile_pairs};
+    static const struct rn_tile_unit plain = {tile_nothing, tile_nothing, tile_block, tile_pairs};
     return rn_cpu_tile_device_open(&plain, "tiles in C", out, err);
 }

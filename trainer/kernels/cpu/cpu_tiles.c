@@ -38,13 +38,10 @@ size_t rn_tile_left_elements(const struct rn_tile_cuts *cuts, size_t rows, size_
     return lesser(whole(rows), most) * lesser(rn_tile_steps(width), cuts->steps) * RN_TILE_DEPTH;
 }
 
-/* Two blocks take turns where nothing rests. */
+/* One block where nothing rests: the one before is finished when it is stored. */
 size_t rn_tile_sums(const struct rn_tile_cuts *cuts, size_t rows, size_t width)
 {
-    const size_t turns = 2 * RN_TILE_BLOCK * RN_TILE_BLOCK;
-    if (rn_tile_steps(width) <= cuts->steps) {
-        return turns;
-    }
-    const size_t rest = lesser(whole(rows), cuts->deep_rows) * lesser(whole(width), cuts->columns);
-    return rest > turns ? rest : turns;
+    return rn_tile_steps(width) <= cuts->steps
+               ? RN_TILE_BLOCK * RN_TILE_BLOCK
+               : lesser(whole(rows), cuts->deep_rows) * lesser(whole(width), cuts->columns);
 }

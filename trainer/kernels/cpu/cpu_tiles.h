@@ -44,16 +44,17 @@ struct rn_tile_cuts {
 };
 /* For 2 MiB of second-level cache, which every processor with AMX has for a core: a strip of 1 MiB,
  * or of half of it beside as much of sums. */
-#define RN_TILE_CUTS_USUAL ((struct rn_tile_cuts){ 512, 256, 1024, 32})
+#define RN_TILE_CUTS_USUAL ((struct rn_tile_cuts){512, 256, 1024, 32})
 
-/* sums[32][32] = or += left[steps] . right[steps]. */
+/* sums[32][32] = or += left[steps] . right[steps]; written when all shares of what is beside are
+ * done, so that these may read what stood there. */
 struct rn_tile_job {
     const uint16_t *left, *right;
     size_t steps;
     bool fresh; /* = */
     float *sums;
-    const void *next;    /* lines of cache to ask for; NULL: none */
-    size_t next_lines;   /* of them, at each step */
+    const void *next;  /* lines of cache to ask for; NULL: none */
+    size_t next_lines; /* of them, at each step */
     void (*beside)(void *with, size_t step, size_t steps); /* a share of other work; NULL: none */
     void *with;
 };
