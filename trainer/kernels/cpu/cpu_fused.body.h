@@ -7,8 +7,10 @@
 #include "trainer/kernels/cpu/cpu_epilogue.body.h"
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
-/* Outputs of more bytes than a core's own cache holds are written past the caches: rows lie so far
- * apart that their lines meet in few places of it, and each would be read before it is written. */
+/* Outputs of more bytes than a core's own cache holds are written past the caches where the caller
+ * says so: rows lie so far apart that their lines meet in few places of it, and each would be read
+ * before it is written. Products in tiles, which are fast enough to wait for that, gain a third by
+ * it (trainer/PERFORMANCE.md). */
 #define FUSED_PAST ((size_t)2 << 20)
 
 enum fused_case { FUSED_PLAIN, FUSED_RESIDUAL, FUSED_GELU, FUSED_SLOPE, FUSED_OTHER };
@@ -192,10 +194,11 @@ RN_INLINE bool fused_goes_past(struct rn_mat m)
 /* `rows` (a constant) rows from t on, all columns of the sums. */
 RN_INLINE void fused_few(enum fused_case what, enum rn_element out_type,
                          const struct rn_epilogue *e, size_t t, size_t rows,
-                         const struct rn_strip_sums *s, const float *sums, struct rn_mat y)
+                         const struct rn_strip_sums *s, const float *sums, bool past,
+                         struct rn_mat y)
 {
     struct fused_patch p = {t, rows, s->first, 2, RN_LANES, sums, s->ld, false};
-    p.past = s->first % (2 * RN_LANES) == 0 && fused_goes_past(y) &&
+    p.past = past && s->first % (2 * RN_LANES) == 0 && fused_goes_past(y) &&
              (what != FUSED_GELU || fused_goes_past(e->pre));
     const size_t end = s->first + s->count;
     for (; p.c + 2 * RN_LANES <= end; p.c += 2 * RN_LANES, p.sums += 2 * RN_LANES) {
@@ -210,15 +213,15 @@ RN_INLINE void fused_few(enum fused_case what, enum rn_element out_type,
 
 RN_INLINE void fused_rows(enum fused_case what, enum rn_element out_type,
                           const struct rn_epilogue *e, size_t t, size_t rows,
-                          const struct rn_strip_sums *s, struct rn_mat y)
+                          const struct rn_strip_sums *s, bool past, struct rn_mat y)
 {
     for (size_t i = 0; i < rows;) {
         const float *sums = s->sums + i * s->ld;
         const bool both = i + 1 < rows && rn_epilogue_b(e, t + i) == rn_epilogue_b(e, t + i + 1);
         if (both) {
-            fused_few(what, out_type, e, t + i, 2, s, sums, y);
+            fused_few(what, out_type, e, t + i, 2, s, sums, past, y);
         } else {
-            fused_few(what, out_type, e, t + i, 1, s, sums, y);
+            fused_few(what, out_type, e, t + i, 1, s, sums, past, y);
         }
         i += both ? 2 : 1;
     }
@@ -239,23 +242,23 @@ static void fused_other(const struct rn_epilogue *e, size_t t, size_t rows,
 }
 
 static void fused_finish(const struct rn_epilogue *e, size_t t, size_t rows,
-                         const struct rn_strip_sums *s, struct rn_mat y)
+                         const struct rn_strip_sums *s, bool past, struct rn_mat y)
 {
     const enum fused_case what = fused_case_of(e, y.type);
     if (what == FUSED_OTHER || (y.type != RN_BF16 && what >= FUSED_GELU)) {
         fused_other(e, t, rows, s, y);
     } else if (y.type != RN_BF16 && what == FUSED_PLAIN) {
-        fused_rows(FUSED_PLAIN, RN_F32, e, t, rows, s, y);
+        fused_rows(FUSED_PLAIN, RN_F32, e, t, rows, s, past, y);
     } else if (y.type != RN_BF16) {
-        fused_rows(FUSED_RESIDUAL, RN_F32, e, t, rows, s, y);
+        fused_rows(FUSED_RESIDUAL, RN_F32, e, t, rows, s, past, y);
     } else if (what == FUSED_PLAIN) {
-        fused_rows(FUSED_PLAIN, RN_BF16, e, t, rows, s, y);
+        fused_rows(FUSED_PLAIN, RN_BF16, e, t, rows, s, past, y);
     } else if (what == FUSED_RESIDUAL) {
-        fused_rows(FUSED_RESIDUAL, RN_BF16, e, t, rows, s, y);
+        fused_rows(FUSED_RESIDUAL, RN_BF16, e, t, rows, s, past, y);
     } else if (what == FUSED_GELU) {
-        fused_rows(FUSED_GELU, RN_BF16, e, t, rows, s, y);
+        fused_rows(FUSED_GELU, RN_BF16, e, t, rows, s, past, y);
     } else {
-        fused_rows(FUSED_SLOPE, RN_BF16, e, t, rows, s, y);
+        fused_rows(FUSED_SLOPE, RN_BF16, e, t, rows, s, past, y);
     }
 }
 
@@ -290,10 +293,9 @@ static void product(struct rn_lane *lane, const struct rn_onednn_matrix *w, stru
         const uint16_t *left = fused_strip(lane, rn_onednn_depth(w), x, t, rows);
         for (size_t i = 0; i < rn_onednn_slices(w); i++) {
             const struct rn_strip_sums sums = rn_onednn_product(lane->onednn, w, i, left);
-            fused_finish(epilogue, t, rows, &sums, y);
+            fused_finish(epilogue, t, rows, &sums, false, y);
         }
     }
-    fused_settle();
 }
 
 static void linear(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat x,

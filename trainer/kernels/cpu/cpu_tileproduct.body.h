@@ -53,7 +53,7 @@ static void tile_finish(const struct rn_epilogue *e, size_t t, size_t rows,
                         const struct rn_strip_sums *s, struct rn_mat y)
 {
 #if defined(RN_SET_BF16)
-    fused_finish(e, t, rows, s, y);
+    fused_finish(e, t, rows, s, true, y);
 #else
     for (size_t r = 0; r < rows; r++) {
         for (size_t i = 0; i < s->count; i += RN_LANES) {
