@@ -204,7 +204,7 @@ fault a-charge-that-fails-is-left-out services/host/jobhostmachine.c \
 cpu=trainer/kernels/cpu
 
 fault every-strip-goes-to-the-first $cpu/cpu_fused.body.h \
-  'fused_finish(epilogue, t, rows, &sums, y);' 'fused_finish(epilogue, 0, rows, &sums, y);' \
+  'fused_finish(epilogue, t, rows, &sums, false, y);' 'fused_finish(epilogue, 0, rows, &sums, false, y);' \
   test_strips $cpu/cpu_avx512bf16.c
 
 fault padded-depth-keeps-what-was-there $cpu/cpu_fused.body.h \
@@ -250,7 +250,7 @@ fault the-last-row-of-a-block-waits-for-ever $cpu/cpu_tileproduct.body.h \
   test_tiles $cpu/cpu_scalar.c
 
 fault sums-that-rest-have-no-room $cpu/cpu_tiles.c \
-  'rn_tile_steps(width) <= cuts->steps' 'width <= cuts->columns' test_tiles
+  'lesser(whole(rows), cuts->deep_rows) *' 'lesser(rows, cuts->deep_rows) *' test_tiles
 
 fault every-group-goes-to-the-first $cpu/cpu_tileproduct.body.h \
   'w->sum_t = w->t + g * RN_TILE_BLOCK;' 'w->sum_t = w->t;' test_tiles $cpu/cpu_avx2.c
