@@ -927,9 +927,11 @@ fault sa-share-of-b-is-not-checked $sa/msg_shares.c \
                              rn_view_of(commitments + half, half), &out->share_b, err));' '' \
   test_secagg_dealers
 
-fault sa-constant-is-not-the-published-point crypto/feldman.c \
-  'return rn_point_add(&value, constant, out, err);' '*out = value; (void)constant; return rn_ok();' \
-  test_secagg_dealers
+fault sa-right-shares-are-judged-too $sa/msg_shares.c \
+  'if (rn_feldman_matches(&expected, share)) {' 'if (false) {' test_secagg_wide
+
+fault sa-a-share-beside-the-polynomial-is-taken $sa/msg_shares.c \
+  'if (rn_feldman_matches(&expected, share)) {' 'if (true) {' test_secagg_dealers
 
 fault sa-commitments-are-not-signed $sa/msg_shares.c \
   'rn_view_of(hashes->coefficients[1], RN_HASH_BYTES)' 'rn_view_of(hashes->coefficients[0], RN_HASH_BYTES)' \
@@ -951,10 +953,10 @@ fault sa-complaints-cost-nothing $sa/msg_ack.c \
   'complaints <= transcript->params.colluding' 'complaints <= transcript->n' test_secagg_dealers
 
 fault sa-false-shares-stay $sa/aggregator_unmask.c \
-  'rn_sa_set_remove(&answers->members, member); /* it acknowledged another share */' '' test_secagg_answers
+  'rn_sa_set_remove(&a->answers[holder]->members, member); /* it acknowledged another share */' '' test_secagg_answers
 
 fault sa-liars-are-not-named $sa/aggregator_unmask.c \
-  'rn_sa_set_add(&a->blamed, j);' '' test_secagg_answers
+  'rn_sa_set_add(&a->blamed, holder);' '' test_secagg_answers
 
 fault sa-first-shares-alone-are-tried $sa/aggregator_unmask.c \
   'while (a->available[member] >= a->t.threshold) {' \
