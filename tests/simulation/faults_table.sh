@@ -916,6 +916,32 @@ fault sa-the-last-chunk-is-whole $sa/params.c \
 fault sa-uploads-take-any-memory $sa/aggregator_upload.c \
   'if (size > limit - a->spool_bytes) {' 'if (a->spool_bytes > limit) {' test_secagg_spool
 
+# ---- Sets of shares
+
+fault all-sets-of-shares-at-once $fed/coordshares.c \
+  'if (held > 0 && held + shares->largest > limit_of(c)) {' 'if (false) {' \
+  test_job_shares:test_as_many_as_fit
+
+fault one-set-of-shares-too-many $fed/coordshares.c \
+  'held + shares->largest > limit_of(c)' 'held > limit_of(c)' test_job_shares:test_as_many_as_fit
+
+fault a-set-that-left-weighs-nothing $fed/coordshares.c \
+  'shares->bytes[member] = (uint32_t)message.length;' '' test_job_shares:test_as_many_as_fit
+
+fault silent-members-hold-up-the-shares $fed/coordshares.c \
+  ' ||
+           c->clock_ms - session->shares.sent_ms[member] >= patience' '' \
+  test_job_shares:test_silence_holds_nobody_up
+
+fault patience-is-that-of-one-turn $fed/coordshares.c \
+  '(2 * turns)' '2' test_job_shares:test_silence_holds_nobody_up
+
+fault a-set-of-shares-larger-than-the-limit $fed/coordshares.c \
+  'if (held > 0 && held' 'if (held' test_job_shares:test_as_many_as_fit
+
+fault sets-of-shares-are-not-asked-for-again $sa/aggregator.c \
+  'rn_sa_aggregator_send_shares(a, &to, out_actions);' '' test_job_shares:test_after_a_restart
+
 # ---- Secure aggregation: dealers, shares, blame
 
 fault sa-share-of-s-is-not-checked $sa/msg_shares.c \

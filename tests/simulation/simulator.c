@@ -420,6 +420,17 @@ static void send_bulk(struct sim *sim, uint32_t i, const struct rn_sa_action *ac
     }
 }
 
+static void send_shares(struct sim *sim, const struct rn_sa_action *action)
+{
+    assert_int_equal(action->bytes.length, 0);
+    for (uint32_t to = rn_sa_set_next(&action->to, 0); to < RN_SA_MEMBERS_MAX;
+         to = rn_sa_set_next(&action->to, to + 1)) {
+        struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
+        assert_true(rn_is_ok(rn_sa_aggregator_share_set(sim->aggregator, to, &message, NULL)));
+        transmit(sim, SIM_COORDINATOR, to, rn_buffer_view(&message));
+    }
+}
+
 static const uint8_t next_adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */
 
 static void take_sum(struct sim *sim, uint32_t i)
@@ -491,6 +502,9 @@ static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *
                 transmit(sim, i, to, rn_buffer_view(&action->bytes));
             }
         }
+        break;
+    case RN_SA_SEND_SHARES:
+        send_shares(sim, action);
         break;
     case RN_SA_SEND_BULK:
         send_bulk(sim, i, action);
