@@ -75,8 +75,9 @@ static struct job_options draw(uint64_t seed, uint64_t *s)
     options.evaluation = pick(&measures, 2) == 1;
     options.keep_best = options.evaluation && pick(&measures, 2) == 1;
     options.patience = options.evaluation ? pick(&measures, 4) : 0;
-    options.share_bytes = pick(&measures, 3) == 0 ? 1 + pick(&measures, 8000) : 0;
     options.blind = !options.evaluation && pick(&measures, 2) == 1;
+    uint64_t shares = seed * 73;
+    options.share_bytes = pick(&shares, 3) == 0 ? 1 + pick(&shares, 8000) : 0;
     return options;
 }
 

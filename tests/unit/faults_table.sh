@@ -380,6 +380,24 @@ fault what-is-clipped-is-not-counted crypto/quantise.c \
   'clipped += fabs((double)values[k]) > scale;' 'clipped += 0 * (fabs((double)values[k]) > scale);' \
   test_quantise
 
+# ---- Shamir's weights
+
+fault a-word-is-held-too-long crypto/shamir.c \
+  '#define HELD_BITS 43' '#define HELD_BITS 60' test_shamir
+
+fault signs-are-lost crypto/shamir.c \
+  'negative ^= below;' 'negative |= below;' test_shamir
+
+fault the-own-place-is-left-out crypto/shamir.c \
+  '    multiply(&product, holders[k] + 1);' '' test_shamir
+
+fault the-first-inverse-is-that-of-all crypto/shamir.c \
+  '        rn_scalar_mul(&inverse, &below[k], &inverse);' '' test_shamir
+
+fault what-is-held-is-not-taken-in crypto/shamir.c \
+  '    take_in(&product);
+    *out = product.whole;' '    *out = product.whole;' test_shamir
+
 # ---- Sums over public elements
 
 fault other-encodings-decode crypto/curvesum.c \
