@@ -916,6 +916,23 @@ fault sa-the-last-chunk-is-whole $sa/params.c \
 fault sa-uploads-take-any-memory $sa/aggregator_upload.c \
   'if (size > limit - a->spool_bytes) {' 'if (a->spool_bytes > limit) {' test_secagg_spool
 
+fault damaged-documents-are-passed-over $fed/jobepoch.c \
+  'RN_ENSURE(rn_is_ok(taken), err, RN_E_DATA,' 'RN_ENSURE(rn_is_ok(taken) || found, err, RN_E_DATA,' \
+  test_job_epochrecords:test_damaged_documents
+
+fault void-attempts-name-anybody $fed/coordepoch.c \
+  'rn_sa_set_within(&left_out, &all) &&' '' test_job_epochrecords:test_damaged_void_attempts
+
+fault void-attempts-go-down $fed/coordepoch.c \
+  'key->attempt > epoch->attempt && ' '' test_job_epochrecords:test_damaged_void_attempts
+
+fault void-attempts-beyond-the-last $fed/coordepoch.c \
+  ' && key->attempt <= RN_SA_EPOCH_ATTEMPTS_MAX' '' test_job_epochrecords:test_damaged_void_attempts
+
+fault void-attempts-of-any-length $fed/coordepoch.c \
+  'RN_ENSURE(rn_reader_done(&r) && rn_sa_set' 'RN_ENSURE((r.position > 0) && rn_sa_set' \
+  test_job_epochrecords:test_damaged_void_attempts
+
 # ---- Sets of shares
 
 fault all-sets-of-shares-at-once $fed/coordshares.c \
