@@ -47,7 +47,8 @@ static void carry(struct rn_field *a)
 void rn_field_write(const struct rn_field *a, uint8_t out[static RN_FIELD_BYTES])
 {
     struct rn_field r = *a;
-    carry(&r);                                  /* below 2^255 + 2^9 now, hence below 2p */
+    carry(&r);
+    /* Below 2^255 + 2^9 now, hence below 2p. */
     uint64_t over = (r.v[0] + 19) >> LIMB_BITS; /* is r >= p, that is r + 19 >= 2^255? */
     for (unsigned k = 1; k < 5; k++) {
         over = (r.v[k] + over) >> LIMB_BITS;
@@ -87,10 +88,12 @@ void rn_field_sub(const struct rn_field *a, const struct rn_field *b, struct rn_
 static inline void reduce(wide r[static 5], struct rn_field *out)
 {
     for (unsigned k = 0; k < 4; k++) {
-        r[k + 1] += r[k] >> LIMB_BITS;
+        r[k + 1] += r[k] >> LIMB_BITS; /* cppcheck-suppress shiftTooManyBits; of 128 */
         out->v[k] = (uint64_t)r[k] & LIMB_MASK;
     }
-    const wide first = out->v[0] + 19 * (r[4] >> LIMB_BITS); /* below 2^72: r[4] has no factor 19 */
+    /* Below 2^72: r[4] has no factor 19. */
+    const wide first =
+        out->v[0] + 19 * (r[4] >> LIMB_BITS); /* cppcheck-suppress shiftTooManyBits */
     out->v[4] = (uint64_t)r[4] & LIMB_MASK;
     out->v[0] = (uint64_t)first & LIMB_MASK;
     const uint64_t second = out->v[1] + (uint64_t)(first >> LIMB_BITS);

@@ -428,14 +428,14 @@ fault the-highest-bit-twice crypto/curvesum.c \
   'bit = 30 - __builtin_clz' 'bit = 31 - __builtin_clz' test_curvesum
 
 fault the-last-carry-is-cut crypto/curvefield.c \
-  'const wide first = out->v[0] + 19 * (r[4] >> LIMB_BITS);' \
-  'const wide first = (uint64_t)(out->v[0] + 19 * (r[4] >> LIMB_BITS));' test_curvesum
+  'out->v[0] + 19 * (r[4] >> LIMB_BITS);' '(uint64_t)(out->v[0] + 19 * (r[4] >> LIMB_BITS));' test_curvesum
 
 fault p-is-written-as-p crypto/curvefield.c \
   'uint64_t over = (r.v[0] + 19) >> LIMB_BITS;' 'uint64_t over = (r.v[0] + 18) >> LIMB_BITS;' test_curvesum
 
 fault limbs-are-written-as-they-are crypto/curvefield.c \
-  'carry(&r); /* below' '/* below' test_curvesum
+  '    carry(&r);
+    /* Below' '    /* Below' test_curvesum
 
 fault roots-of-minus-one-are-roots crypto/curvefield.c \
   'const bool is_square = flipped || rn_field_equal(&check, &one);' \
