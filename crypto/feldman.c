@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/feldman.h"
 
+#include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/curvesum.h"
+#include "crypto/shamir.h"
 
 #include <string.h>
 
@@ -48,6 +51,40 @@ rn_result rn_feldman_evaluate(const struct rn_point *constant, struct rn_view co
         RN_TRY(rn_point_multiply(&x, &value, &value, err));
     }
     return rn_point_add(&value, constant, out, err);
+}
+
+/* A_0 and the commitments, as points; the caller frees them. */
+static rn_result decode_all(const struct rn_point *constant, struct rn_view commitments,
+                            size_t count, struct rn_curve_point **out, struct rn_error *err)
+{
+    struct rn_curve_point *RN_CLEANUP(rn_free_cleanup) points = rn_alloc(count + 1, sizeof *points);
+    bool good = rn_curve_decode(constant->bytes, &points[0]);
+    for (size_t k = 0; k < count && good; k++) {
+        good = rn_curve_decode(commitments.data + k * RN_POINT_BYTES, &points[k + 1]);
+    }
+    RN_ENSURE(good, err, RN_E_PEER_FORMAT, "group element is not a canonical encoding");
+    *out = RN_TAKE(points);
+    return rn_ok();
+}
+
+rn_result rn_feldman_expect(const struct rn_point *constant, struct rn_view commitments,
+                            const uint32_t *holders, size_t count, struct rn_point *out,
+                            struct rn_error *err)
+{
+    size_t degree = 0;
+    RN_TRY(read_commitments(commitments, &degree, err));
+    struct rn_curve_point *RN_CLEANUP(rn_free_cleanup) points = NULL;
+    RN_TRY(decode_all(constant, commitments, degree, &points, err));
+    for (size_t j = 0; j < count; j++) {
+        RN_BUG_IF(holders[j] >= RN_SHAMIR_PLACE_MAX);
+        struct rn_curve_point value = points[degree];
+        for (size_t k = degree; k > 0; k--) {
+            rn_curve_times(&value, holders[j] + 1, &value);
+            rn_curve_add(&value, &points[k - 1], &value);
+        }
+        rn_curve_encode(&value, &out[j]);
+    }
+    return rn_ok();
 }
 
 bool rn_feldman_matches(const struct rn_point *expected, const struct rn_scalar *share)

@@ -23,10 +23,18 @@ void rn_feldman_commit(const struct rn_scalar *coefficients, size_t threshold,
 RN_MUST rn_result rn_feldman_check(struct rn_view commitments, struct rn_error *err);
 
 /* f(holder + 1) * G from A_0 and the commitments, which may come from anybody: RN_E_PEER_FORMAT
- * when one is no group element or their number is not a whole one. Takes about 100 us for each. All
- * of it is public. */
+ * when one is no group element or their number is not a whole one. All of it is public. By
+ * libsodium's products and sums of encoded elements, about 85 us a commitment: the judge, where
+ * somebody is going to be called a liar, and the oracle of the tests for the next one. */
 RN_MUST rn_result rn_feldman_evaluate(const struct rn_point *constant, struct rn_view commitments,
                                       uint32_t holder, struct rn_point *out, struct rn_error *err);
+
+/* The same for each of count holders, out[k] of holders[k], by crypto/curvesum.h: what it says is
+ * exact, no random combination. Each commitment is decoded once, 6 us, and costs 2 to 5 us a holder
+ * for places up to 1024. Places are below RN_SHAMIR_PLACE_MAX. */
+RN_MUST rn_result rn_feldman_expect(const struct rn_point *constant, struct rn_view commitments,
+                                    const uint32_t *holders, size_t count, struct rn_point *out,
+                                    struct rn_error *err);
 
 /* share * G == expected, where both may be zero and the identity: the verdict is public. */
 RN_MUST bool rn_feldman_matches(const struct rn_point *expected, const struct rn_scalar *share);

@@ -76,30 +76,91 @@ rn_result rn_shamir_share(const struct rn_scalar *secret, size_t threshold, cons
     return rn_ok();
 }
 
-/* Product over m != k of x_m / (x_m - x_k). All of it is public. */
+/* A product of small numbers: as many as fit a word are multiplied in it. */
+struct product {
+    struct rn_scalar whole;
+    uint64_t held;
+};
+#define HELD_BITS 43 /* below 2^43 there is room for one more factor, of at most 2^20 */
+_Static_assert(RN_SHAMIR_PLACE_MAX <= (1u << 20), "factors are at most 2^20");
+
+static void take_in(struct product *product)
+{
+    struct rn_scalar held;
+    rn_scalar_from_u64(product->held, &held);
+    rn_scalar_mul(&product->whole, &held, &product->whole);
+    product->held = 1;
+}
+
+static struct product product_of_none(void)
+{
+    struct product product = {.held = 1};
+    rn_scalar_from_u64(1, &product.whole);
+    return product;
+}
+
+static void multiply(struct product *product, uint32_t factor)
+{
+    if (product->held >> HELD_BITS != 0) {
+        take_in(product);
+    }
+    product->held *= factor;
+}
+
+/* x_k times the product over m != k of x_m - x_k. */
+static void denominator(const uint32_t *holders, size_t count, size_t k, struct rn_scalar *out)
+{
+    struct product product = product_of_none();
+    bool negative = false;
+    multiply(&product, holders[k] + 1);
+    for (size_t m = 0; m < count; m++) {
+        const bool below = holders[m] < holders[k];
+        if (m != k) {
+            multiply(&product, below ? holders[k] - holders[m] : holders[m] - holders[k]);
+            negative ^= below;
+        }
+    }
+    take_in(&product);
+    rn_scalar_from_u64(0, out);
+    if (negative) {
+        rn_scalar_sub(out, &product.whole, out);
+    } else {
+        *out = product.whole;
+    }
+}
+
+static void product_of_all(const uint32_t *holders, size_t count, struct rn_scalar *out)
+{
+    struct product product = product_of_none();
+    for (size_t m = 0; m < count; m++) {
+        multiply(&product, holders[m] + 1);
+    }
+    take_in(&product);
+    *out = product.whole;
+}
+
+/* Product over m != k of x_m / (x_m - x_k), as that of all x_m over the denominator, of which all
+ * are inverted with one inversion (Montgomery 1987). All of it is public. */
 static void weights_at_zero(const uint32_t *holders, size_t count, struct rn_scalar *out_weights)
 {
+    struct rn_scalar below[RN_SHAMIR_HOLDERS_MAX];
+    struct rn_scalar inverse; /* of the denominators up to k; times the product of all x_m */
+    struct rn_scalar all;
     for (size_t k = 0; k < count; k++) {
-        struct rn_scalar xk;
-        struct rn_scalar above;
-        struct rn_scalar below;
-        abscissa(holders[k], &xk);
-        rn_scalar_from_u64(1, &above);
-        below = above;
-        for (size_t m = 0; m < count; m++) {
-            if (m == k) {
-                continue;
-            }
-            struct rn_scalar xm;
-            struct rn_scalar factor;
-            abscissa(holders[m], &xm);
-            rn_scalar_mul(&above, &xm, &above);
-            rn_scalar_sub(&xm, &xk, &factor);
-            rn_scalar_mul(&below, &factor, &below);
+        denominator(holders, count, k, &below[k]);
+        out_weights[k] = below[k]; /* the product of those up to k */
+        if (k > 0) {
+            rn_scalar_mul(&out_weights[k - 1], &below[k], &out_weights[k]);
         }
-        rn_scalar_invert(&below, &below);
-        rn_scalar_mul(&above, &below, &out_weights[k]);
     }
+    product_of_all(holders, count, &all);
+    rn_scalar_invert(&out_weights[count - 1], &inverse);
+    rn_scalar_mul(&inverse, &all, &inverse);
+    for (size_t k = count - 1; k > 0; k--) {
+        rn_scalar_mul(&inverse, &out_weights[k - 1], &out_weights[k]);
+        rn_scalar_mul(&inverse, &below[k], &inverse);
+    }
+    out_weights[0] = inverse;
 }
 
 rn_result rn_shamir_weights(const uint32_t *holders, size_t count, struct rn_scalar *out_weights,

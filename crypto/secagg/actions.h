@@ -25,6 +25,10 @@ enum rn_sa_action_kind {
     RN_SA_PERSIST = 1,
     /* bytes is one message: aggregator: to every member of `to`; member: to the coordinator. */
     RN_SA_SEND,
+    /* Aggregator: each member in `to` gets a set of shares of its own: make it with
+     * rn_sa_aggregator_share_set, send it and free it before the next one, or later. All together
+     * they are n times the largest message. */
+    RN_SA_SEND_SHARES,
     /* Upload (member); sum, or with audit set what its replay needs (aggregator, to the members in
      * `to`): pull the pieces for which rn_sa_action_wants is true, one by one, with
      * rn_sa_member_chunk / rn_sa_aggregator_chunk, and send each as one message on the bulk stream.

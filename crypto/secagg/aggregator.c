@@ -325,7 +325,7 @@ void rn_sa_aggregator_resend(struct rn_sa_aggregator *a, uint32_t member,
         [RN_SA_STAGE_ABORTING] = RN_SA_ABORT_CALL, [RN_SA_STAGE_ABORTED] = RN_SA_ABORT_CALL,
     };
     if (a->stage == RN_SA_STAGE_ACKS) {
-        rn_sa_aggregator_send_shares(a, member, out_actions);
+        rn_sa_aggregator_send_shares(a, &to, out_actions);
     } else if (opening[a->stage] != 0) {
         rn_sa_aggregator_send(a, opening[a->stage], &to, out_actions);
     }

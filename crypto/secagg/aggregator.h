@@ -6,6 +6,7 @@
  *   rn_sa_aggregator_new(config), rn_sa_aggregator_start()   -> PERSIST, SEND Offer
  *   rn_sa_aggregator_receive(from, bytes)                    from = who the transport says it is
  *   rn_sa_aggregator_tick()                                  every second or so
+ *     SEND_SHARES: rn_sa_aggregator_share_set() for each member in `to`, one after the other
  *     SEND_BULK: rn_sa_aggregator_chunk() for each wanted piece, to every member in `to`
  *     APPLY: rn_sa_aggregator_sum_read(), take the adapter
  *     FINISHED or ABORTED: keep the machine as long as members that were away shall be able to
@@ -70,6 +71,11 @@ void rn_sa_aggregator_resend(struct rn_sa_aggregator *aggregator, uint32_t membe
 void rn_sa_aggregator_abort(struct rn_sa_aggregator *aggregator, uint64_t now_ms,
                             struct rn_sa_actions *out_actions);
 
+/* The member's set of shares as a signed message into out (replacing its content); the same bytes
+ * each time. RN_E_USAGE before there are shares, or when it is not of the session. */
+RN_MUST rn_result rn_sa_aggregator_share_set(const struct rn_sa_aggregator *aggregator,
+                                             uint32_t member, struct rn_buffer *out,
+                                             struct rn_error *err);
 /* One chunk of the sum as a signed message into out (replacing its content); beyond those, what a
  * replay needs. RN_E_BUSY when an upload is not kept any more, RN_E_USAGE when the piece is not one
  * of this time. */

@@ -52,10 +52,7 @@ static void close_shares(struct rn_sa_aggregator *a, struct rn_sa_actions *actio
     }
     a->t.dealers = *dealers;
     a->t.handed = a->t.joined;
-    for (uint32_t i = rn_sa_set_next(&a->t.joined, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(&a->t.joined, i + 1)) {
-        rn_sa_aggregator_send_shares(a, i, actions);
-    }
+    rn_sa_aggregator_send_shares(a, &a->t.joined, actions);
     rn_sa_aggregator_enter(a, RN_SA_STAGE_ACKS, actions);
 }
 

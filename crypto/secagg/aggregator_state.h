@@ -106,7 +106,8 @@ void rn_sa_aggregator_broadcast(struct rn_sa_aggregator *a, enum rn_sa_type type
                                 struct rn_view body);
 void rn_sa_aggregator_send(const struct rn_sa_aggregator *a, enum rn_sa_type type,
                            const struct rn_sa_set *to, struct rn_sa_actions *actions);
-void rn_sa_aggregator_send_shares(const struct rn_sa_aggregator *a, uint32_t member,
+/* Asks for their sets; those who are not of the session get none. */
+void rn_sa_aggregator_send_shares(const struct rn_sa_aggregator *a, const struct rn_sa_set *to,
                                   struct rn_sa_actions *actions);
 /* What follows on a message of this type, if it is there already. */
 void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type type, uint32_t member,

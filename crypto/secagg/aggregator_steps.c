@@ -43,12 +43,21 @@ void rn_sa_aggregator_send(const struct rn_sa_aggregator *a, enum rn_sa_type typ
     }
 }
 
-void rn_sa_aggregator_send_shares(const struct rn_sa_aggregator *a, uint32_t member,
+void rn_sa_aggregator_send_shares(const struct rn_sa_aggregator *a, const struct rn_sa_set *to,
                                   struct rn_sa_actions *actions)
 {
-    if (rn_sa_set_empty(&a->t.dealers) || !rn_sa_set_has(&a->t.joined, member)) {
-        return;
+    const struct rn_sa_set joined = rn_sa_set_both(to, &a->t.joined);
+    if (!rn_sa_set_empty(&a->t.dealers) && !rn_sa_set_empty(&joined)) {
+        rn_sa_actions_add(actions, RN_SA_SEND_SHARES)->to = joined;
     }
+}
+
+rn_result rn_sa_aggregator_share_set(const struct rn_sa_aggregator *a, uint32_t member,
+                                     struct rn_buffer *out, struct rn_error *err)
+{
+    RN_ENSURE(!rn_sa_set_empty(&a->t.dealers) && member < RN_SA_MEMBERS_MAX &&
+                  rn_sa_set_has(&a->t.joined, member),
+              err, RN_E_USAGE, "there is no such set of shares");
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     rn_sa_shares_set_write(&a->t, a->dealings, &a->t.dealers, member, &body);
     const struct rn_sa_draft draft = {
@@ -58,9 +67,9 @@ void rn_sa_aggregator_send_shares(const struct rn_sa_aggregator *a, uint32_t mem
         .hash = a->t.t0,
         .body = rn_buffer_view(&body),
     };
-    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_SEND);
-    action->to = rn_sa_set_only(member);
-    rn_sa_transcript_write(&a->t, &draft, a->config.identity, &action->bytes);
+    rn_buffer_clear(out);
+    rn_sa_transcript_write(&a->t, &draft, a->config.identity, out);
+    return rn_ok();
 }
 
 void rn_sa_aggregator_send_need(const struct rn_sa_aggregator *a, uint32_t member,
@@ -97,7 +106,7 @@ void rn_sa_aggregator_reply(const struct rn_sa_aggregator *a, enum rn_sa_type ty
         rn_sa_aggregator_send(a, RN_SA_READY_SET, &to, actions);
         return;
     case RN_SA_SHARES:
-        rn_sa_aggregator_send_shares(a, member, actions);
+        rn_sa_aggregator_send_shares(a, &to, actions);
         return;
     case RN_SA_ACK:
         rn_sa_aggregator_send(a, RN_SA_ACK_SET, &to, actions);

@@ -7,6 +7,7 @@
  */
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "crypto/feldman.h"
 #include "crypto/secagg/aggregator_state.h"
 #include "crypto/secagg/openmasks.h"
 #include "crypto/shamir.h"
@@ -96,30 +97,67 @@ static void combine(const struct rn_sa_aggregator *a, struct combination *c, str
     rn_shamir_combine(c->weights, c->shares, t, out);
 }
 
+/* The shares of one secret that were not checked yet. */
+struct doubts {
+    uint32_t count;
+    uint32_t holders[RN_SA_MEMBERS_MAX];
+    struct rn_point expected[RN_SA_MEMBERS_MAX];
+};
+
+static void find_doubts(const struct rn_sa_aggregator *a, uint32_t member, struct doubts *out)
+{
+    const struct rn_sa_set *holders = &a->t.peers[member].holders;
+    out->count = 0;
+    for (uint32_t j = rn_sa_set_next(holders, 0); j < RN_SA_MEMBERS_MAX;
+         j = rn_sa_set_next(holders, j + 1)) {
+        if (answer_of(a, j, member) != NULL && !rn_sa_set_has(&a->answers[j]->checked, member)) {
+            out->holders[out->count++] = j;
+        }
+    }
+}
+
+/* expected: quickly computed; NULL: it could not be. Who is to be blamed is judged again, once; of
+ * those who are the other false shares only go. */
+static bool is_false(const struct rn_sa_aggregator *a, uint32_t member, uint32_t holder,
+                     const struct rn_point *expected, struct rn_view coefficients)
+{
+    const struct rn_scalar *share = answer_of(a, holder, member);
+    if (expected != NULL && rn_feldman_matches(expected, share)) {
+        return false;
+    }
+    return (expected != NULL && rn_sa_set_has(&a->blamed, holder)) ||
+           !rn_is_ok(rn_sa_share_check(&a->t, rn_sa_kind_due(&a->t, member), member, holder,
+                                       coefficients, share, NULL));
+}
+
+static void drop_share(struct rn_sa_aggregator *a, uint32_t member, uint32_t holder)
+{
+    rn_sa_set_remove(&a->answers[holder]->members, member); /* it acknowledged another share */
+    a->available[member]--;
+    if (!rn_sa_set_has(&a->blamed, holder)) {
+        rn_sa_set_add(&a->blamed, holder);
+        a->blamed_for[holder] = member;
+    }
+}
+
 /* Checks every share of one secret that was not checked yet; false when all of them are right. */
 static bool sort_out(struct rn_sa_aggregator *a, uint32_t member)
 {
     const enum rn_sa_kind kind = rn_sa_kind_due(&a->t, member);
     const struct rn_view coefficients =
         rn_sa_dealing_coefficients(&a->t, &a->dealings[member], kind);
-    const struct rn_sa_set *holders = &a->t.peers[member].holders;
+    struct doubts *RN_CLEANUP(rn_free_cleanup) doubts = rn_alloc(1, sizeof *doubts);
+    find_doubts(a, member, doubts);
+    const bool quick = rn_is_ok(rn_sa_shares_expected(
+        &a->t, kind, member, coefficients, doubts->holders, doubts->count, doubts->expected, NULL));
     bool found = false;
-    for (uint32_t j = rn_sa_set_next(holders, 0); j < RN_SA_MEMBERS_MAX;
-         j = rn_sa_set_next(holders, j + 1)) {
-        struct rn_sa_answers *answers = a->answers[j];
-        const struct rn_scalar *share = answer_of(a, j, member);
-        if (share == NULL || rn_sa_set_has(&answers->checked, member)) {
-            continue;
-        }
-        rn_sa_set_add(&answers->checked, member);
-        if (!rn_is_ok(rn_sa_share_check(&a->t, kind, member, j, coefficients, share, NULL))) {
+    for (uint32_t k = 0; k < doubts->count; k++) {
+        const uint32_t holder = doubts->holders[k];
+        rn_sa_set_add(&a->answers[holder]->checked, member);
+        const struct rn_point *expected = quick ? &doubts->expected[k] : NULL;
+        if (is_false(a, member, holder, expected, coefficients)) {
             found = true;
-            rn_sa_set_remove(&answers->members, member); /* it acknowledged another share */
-            a->available[member]--;
-            if (!rn_sa_set_has(&a->blamed, j)) {
-                rn_sa_set_add(&a->blamed, j);
-                a->blamed_for[j] = member;
-            }
+            drop_share(a, member, holder);
         }
     }
     return found;

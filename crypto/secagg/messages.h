@@ -64,14 +64,19 @@ struct rn_sa_dealing {
 struct rn_view rn_sa_dealing_coefficients(const struct rn_sa_transcript *transcript,
                                           const struct rn_sa_dealing *dealing,
                                           enum rn_sa_kind kind);
-/* share * G as the dealer's commitments fix it. RN_E_PEER_FORMAT when they are no group elements.
- */
+/* share * G as the dealer's commitments fix it, by the judge of crypto/feldman.h. RN_E_PEER_FORMAT
+ * when they are no group elements. */
 RN_MUST rn_result rn_sa_share_expected(const struct rn_sa_transcript *transcript,
                                        enum rn_sa_kind kind, uint32_t dealer, uint32_t holder,
                                        struct rn_view coefficients, struct rn_point *out,
                                        struct rn_error *err);
+/* The same for each of count holders, out[k] of holders[k], by rn_feldman_expect. */
+RN_MUST rn_result rn_sa_shares_expected(const struct rn_sa_transcript *transcript,
+                                        enum rn_sa_kind kind, uint32_t dealer,
+                                        struct rn_view coefficients, const uint32_t *holders,
+                                        size_t count, struct rn_point *out, struct rn_error *err);
 /* Is this the share of dealer's secret for holder? Coefficients: the commitments that the dealer
- * signed. RN_E_PEER_PROTOCOL when not. */
+ * signed. RN_E_PEER_PROTOCOL when not: the quick answer is yes or is judged again. */
 RN_MUST rn_result rn_sa_share_check(const struct rn_sa_transcript *transcript, enum rn_sa_kind kind,
                                     uint32_t dealer, uint32_t holder, struct rn_view coefficients,
                                     const struct rn_scalar *share, struct rn_error *err);

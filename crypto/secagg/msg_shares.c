@@ -248,13 +248,28 @@ void rn_sa_shares_set_write(const struct rn_sa_transcript *transcript,
     }
 }
 
+static const struct rn_point *constant_of(const struct rn_sa_transcript *transcript,
+                                          enum rn_sa_kind kind, uint32_t dealer)
+{
+    const struct rn_sa_peer *peer = &transcript->peers[dealer];
+    return kind == RN_SA_KIND_B ? &peer->self : &peer->mask;
+}
+
 rn_result rn_sa_share_expected(const struct rn_sa_transcript *transcript, enum rn_sa_kind kind,
                                uint32_t dealer, uint32_t holder, struct rn_view coefficients,
                                struct rn_point *out, struct rn_error *err)
 {
-    const struct rn_sa_peer *peer = &transcript->peers[dealer];
-    const struct rn_point *constant = kind == RN_SA_KIND_B ? &peer->self : &peer->mask;
+    const struct rn_point *constant = constant_of(transcript, kind, dealer);
     return rn_feldman_evaluate(constant, coefficients, holder, out, err);
+}
+
+rn_result rn_sa_shares_expected(const struct rn_sa_transcript *transcript, enum rn_sa_kind kind,
+                                uint32_t dealer, struct rn_view coefficients,
+                                const uint32_t *holders, size_t count, struct rn_point *out,
+                                struct rn_error *err)
+{
+    const struct rn_point *constant = constant_of(transcript, kind, dealer);
+    return rn_feldman_expect(constant, coefficients, holders, count, out, err);
 }
 
 rn_result rn_sa_share_check(const struct rn_sa_transcript *transcript, enum rn_sa_kind kind,
@@ -262,6 +277,11 @@ rn_result rn_sa_share_check(const struct rn_sa_transcript *transcript, enum rn_s
                             const struct rn_scalar *share, struct rn_error *err)
 {
     struct rn_point expected;
+    RN_TRY(
+        rn_sa_shares_expected(transcript, kind, dealer, coefficients, &holder, 1, &expected, err));
+    if (rn_feldman_matches(&expected, share)) {
+        return rn_ok();
+    }
     RN_TRY(rn_sa_share_expected(transcript, kind, dealer, holder, coefficients, &expected, err));
     RN_ENSURE(rn_feldman_matches(&expected, share), err, RN_E_PEER_PROTOCOL,
               "a share of member %u for member %u is not on the polynomial that was committed to",

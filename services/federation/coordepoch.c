@@ -25,11 +25,13 @@ static rn_result visit_void(void *argument, const struct rn_record_key *key, str
 {
     struct rn_coord_epoch *epoch = argument;
     struct rn_reader r = rn_reader_of(body);
-    epoch->left_out = rn_sa_set_read(&r);
+    const struct rn_sa_set left_out = rn_sa_set_read(&r);
+    const struct rn_sa_set all = rn_sa_set_first(epoch->job->context.members);
+    RN_ENSURE(rn_reader_done(&r) && rn_sa_set_within(&left_out, &all) &&
+                  key->attempt > epoch->attempt && key->attempt <= RN_SA_EPOCH_ATTEMPTS_MAX,
+              err, RN_E_DATA, "journal: a void attempt at the share graph is damaged");
+    epoch->left_out = left_out;
     epoch->attempt = key->attempt;
-    RN_ENSURE(rn_reader_done(&r), err, RN_E_DATA,
-              "journal: a void attempt at the share graph is "
-              "damaged");
     return rn_ok();
 }
 

@@ -51,6 +51,8 @@ struct rn_coordination_config {
     struct rn_round_model *model;                /* borrowed; changed by steps alone */
     uint64_t spool_bytes;            /* unfinished uploads in memory at most; 0: the default */
     uint64_t kept_bytes;             /* whole vectors on disk for members away; 0: the default */
+    uint64_t share_bytes;            /* sets of shares that left and are not answered; 0: the
+                                        default */
     const struct rn_sa_spool *spool; /* where they go above that; NULL: refused as busy */
 };
 

@@ -7,6 +7,7 @@
  *     coordrecord.c    records written and read, the index of rounds, pruning
  *     coordepoch.c     the drawing of the share graph, where the plan needs one
  *     coordsum.c       a session's sum becomes the next adapter
+ *     coordshares.c    sets of shares on their way
  *     coordsession.c   one session: the aggregator and its actions
  *     coordoutcome.c   a sum, a finished or a lost session: what follows for the job
  *     coordsigners.c   the plan's signatures, for the members
@@ -64,6 +65,8 @@
  * again. */
 #define RN_COORD_SUM_BURST 4u
 #define RN_COORD_SUM_EVERY_MS 600000u
+/* Sets of shares that left and are not answered, unless configured; one may be larger. */
+#define RN_COORD_SHARE_BYTES_DEFAULT ((uint64_t)64 << 20)
 
 /* Publications that may be under way before the next session waits for them. */
 #define RN_COORD_PUBLISHING_MAX 4u
@@ -106,6 +109,15 @@ struct rn_coord_peer {
     uint64_t received_at_start; /* when the round began */
 };
 
+/* Sets of shares, which are made when they leave. */
+struct rn_coord_shares {
+    struct rn_sa_set due;       /* members that are to get theirs */
+    struct rn_sa_set under_way; /* got it, and are waited for before others get theirs */
+    uint64_t sent_ms[RN_SA_MEMBERS_MAX];
+    uint32_t bytes[RN_SA_MEMBERS_MAX];
+    uint64_t largest; /* of those made so far */
+};
+
 struct rn_coord_session {
     struct rn_sa_aggregator *machine; /* NULL: none */
     uint8_t id[RN_HASH_BYTES];
@@ -125,6 +137,7 @@ struct rn_coord_session {
     bool summed;  /* result is what came of it */
     bool refused; /* no adapter can come from its sum */
     struct rn_job_result result;
+    struct rn_coord_shares shares;
     struct rn_budget sums[RN_SA_MEMBERS_MAX];    /* copies of its sum: a member each */
     struct rn_budget replays[RN_SA_MEMBERS_MAX]; /* of all its uploads */
 };
@@ -291,6 +304,12 @@ bool rn_coord_epoch_waiting(const struct rn_coordination *c, struct rn_error *ou
 /* ---- coordsum.c */
 /* Sets summed with its result, or refused. Another failure is the process's: c->err says it. */
 RN_MUST rn_result rn_coord_take_sum(struct rn_coordination *c, struct rn_coord_session *session);
+
+/* ---- coordshares.c */
+/* They are to get their sets of shares, now or when others have theirs. */
+void rn_coord_shares_want(struct rn_coord_session *session, const struct rn_sa_set *members);
+/* As many as may be under way; often, since time and answers make room. */
+void rn_coord_shares_send(struct rn_coordination *c, struct rn_coord_session *session);
 
 /* ---- coordsession.c */
 /* What a list of the machine's actions says about the current session. */

@@ -166,6 +166,9 @@ static void execute_one(struct rn_coordination *c, struct rn_coord_session *sess
     case RN_SA_SEND:
         send_to(c, action);
         break;
+    case RN_SA_SEND_SHARES:
+        rn_coord_shares_want(session, &action->to);
+        break;
     case RN_SA_SEND_BULK:
         send_bulk_to(c, session, action);
         break;
@@ -211,6 +214,9 @@ struct rn_coord_outcome rn_coord_execute(struct rn_coordination *c,
     }
     if (tell) {
         tell_stage(c, session);
+    }
+    if (rn_is_ok(outcome.failed)) {
+        rn_coord_shares_send(c, session);
     }
     rn_sa_actions_clear(actions);
     if (session != &c->session || session->over) {

@@ -196,6 +196,7 @@ static rn_result execute_one(struct rn_participation *p, const struct rn_sa_acti
         rn_part_event(p, rn_part_session_event(p, RN_JOB_EVIDENCE));
         break;
     case RN_SA_STAGE:
+    case RN_SA_SEND_SHARES: /* the coordinator's alone */
         break;
     }
     return rn_ok();

@@ -26,6 +26,15 @@ static bool is_unique(enum rn_sa_type type)
            type == RN_SA_ABORT_CERTIFICATE;
 }
 
+/* Whoever is named can be given its set. */
+static void make_share_sets(struct run *run, const struct rn_sa_set *to)
+{
+    struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
+    for (uint32_t i = rn_sa_set_next(to, 0); i < RN_SA_MEMBERS_MAX; i = rn_sa_set_next(to, i + 1)) {
+        RN_BUG_IF(!rn_is_ok(rn_sa_aggregator_share_set(run->aggregator, i, &message, NULL)));
+    }
+}
+
 static void take(struct run *run, const struct rn_sa_actions *actions)
 {
     for (size_t k = 0; k < actions->count; k++) {
@@ -34,6 +43,9 @@ static void take(struct run *run, const struct rn_sa_actions *actions)
         if (action->kind == RN_SA_PERSIST) {
             RN_BUG_IF(run->record_count == RECORDS_MAX);
             rn_buffer_append(&run->records[run->record_count++], bytes.data, bytes.length);
+        }
+        if (action->kind == RN_SA_SEND_SHARES) {
+            make_share_sets(run, &action->to);
         }
         if (action->kind != RN_SA_SEND) {
             continue;

@@ -142,6 +142,10 @@ static void world_broadcast(struct world *world, struct rn_sa_aggregator *aggreg
             if (action->kind == RN_SA_SEND) {
                 world_keep(world, WORLD_MEMBERS, to, rn_buffer_view(&action->bytes));
             }
+            if (action->kind == RN_SA_SEND_SHARES &&
+                rn_is_ok(rn_sa_aggregator_share_set(aggregator, to, &chunk, NULL))) {
+                world_keep(world, WORLD_MEMBERS, to, rn_buffer_view(&chunk));
+            }
             for (uint32_t c = 0; action->kind == RN_SA_SEND_BULK && c < action->chunks; c++) {
                 if (rn_sa_action_wants(action, c) &&
                     rn_is_ok(rn_sa_aggregator_chunk(aggregator, c, &chunk, NULL))) {

@@ -33,6 +33,16 @@ static void take_twins(struct rn_sa_actions *actions, const struct rn_sa_actions
                 rn_sa_set_minus(&twins->items[i].to, &twin->config.excluded);
             send_to(actions, &to, rn_buffer_view(&twins->items[i].bytes));
         }
+        for (uint32_t k = 0; twins->items[i].kind == RN_SA_SEND_SHARES && k < RN_SA_MEMBERS_MAX;
+             k++) { /* its own, which nobody could ask the other one for */
+            struct rn_buffer RN_CLEANUP(rn_buffer_clear) shares = {0};
+            const struct rn_sa_set to = rn_sa_set_only(k);
+            if (rn_sa_set_has(&twins->items[i].to, k) &&
+                !rn_sa_set_has(&twin->config.excluded, k) &&
+                rn_is_ok(rn_sa_aggregator_share_set(twin, k, &shares, NULL))) {
+                send_to(actions, &to, rn_buffer_view(&shares));
+            }
+        }
     }
 }
 

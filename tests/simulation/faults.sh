@@ -53,7 +53,9 @@ run() { # test program, pattern of its tests; true: it passes
     case $object in o/test_*) ;; *) objects+=("$object") ;; esac
   done
   [ "$1" = test_secagg_sum ] && objects+=(-Wl,--wrap=rn_sa_vector_in_range)
-  [[ $1 =~ ^test_(secagg_rings|job_epoch) ]] && objects+=(-Wl,--wrap=rn_sa_graph_plan)
+  [ "$1" = test_secagg_wide ] && objects+=(-Wl,--wrap=rn_feldman_evaluate,--wrap=rn_identity_verify
+    -Wl,--wrap=rn_point_parse,--wrap=rn_channel_public_valid)
+  [[ $1 =~ ^test_(secagg_rings|job_epoch|job_random) ]] && objects+=(-Wl,--wrap=rn_sa_graph_plan)
   cc "o/$1.o" "${objects[@]}" "${libraries[@]}" -o "$1" || exit 2
   RONDO_JOB_TEST=$2 RONDO_JOB_COUNT=60 RONDO_CORRUPT_COUNT=1000 timeout 300 "./$1" >out.txt 2>&1
 }

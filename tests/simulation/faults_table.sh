@@ -492,7 +492,7 @@ fault entry-in-anothers-name $fed/coordepoch.c \
   test_job_epochfaces:test_entry_of_another
 
 fault left-out-is-forgotten $fed/coordepoch.c \
-  'epoch->left_out = rn_sa_set_read(&r);' '(void)rn_sa_set_read(&r);' \
+  'epoch->left_out = left_out;' '' \
   test_job_epochfaces:test_left_out_survives_a_restart
 
 fault seventeenth-attempt $fed/coordepoch.c \
@@ -916,6 +916,46 @@ fault sa-the-last-chunk-is-whole $sa/params.c \
 fault sa-uploads-take-any-memory $sa/aggregator_upload.c \
   'if (size > limit - a->spool_bytes) {' 'if (a->spool_bytes > limit) {' test_secagg_spool
 
+fault damaged-documents-are-passed-over $fed/jobepoch.c \
+  'RN_ENSURE(rn_is_ok(taken), err, RN_E_DATA,' 'RN_ENSURE(rn_is_ok(taken) || found, err, RN_E_DATA,' \
+  test_job_epochrecords:test_damaged_documents
+
+fault void-attempts-name-anybody $fed/coordepoch.c \
+  'rn_sa_set_within(&left_out, &all) &&' '' test_job_epochrecords:test_damaged_void_attempts
+
+fault void-attempts-go-down $fed/coordepoch.c \
+  'key->attempt > epoch->attempt && ' '' test_job_epochrecords:test_damaged_void_attempts
+
+fault void-attempts-beyond-the-last $fed/coordepoch.c \
+  ' && key->attempt <= RN_SA_EPOCH_ATTEMPTS_MAX' '' test_job_epochrecords:test_damaged_void_attempts
+
+fault void-attempts-of-any-length $fed/coordepoch.c \
+  'RN_ENSURE(rn_reader_done(&r) && rn_sa_set' 'RN_ENSURE((r.position > 0) && rn_sa_set' \
+  test_job_epochrecords:test_damaged_void_attempts
+
+# ---- Sets of shares
+
+fault all-sets-of-shares-at-once $fed/coordshares.c \
+  'if (held > 0 && held + shares->largest > limit_of(c)) {' 'if (false) {' \
+  test_job_shares:test_as_many_as_fit
+
+fault one-set-of-shares-too-many $fed/coordshares.c \
+  'held + shares->largest > limit_of(c)' 'held > limit_of(c)' test_job_shares:test_as_many_as_fit
+
+fault a-set-that-left-weighs-nothing $fed/coordshares.c \
+  'shares->bytes[member] = (uint32_t)message.length;' '' test_job_shares:test_as_many_as_fit
+
+fault silent-members-hold-up-the-shares $fed/coordshares.c \
+  ' ||
+           c->clock_ms - session->shares.sent_ms[member] >= patience' '' \
+  test_job_shares:test_silence_holds_nobody_up
+
+fault patience-is-that-of-one-turn $fed/coordshares.c \
+  '(2 * turns)' '2' test_job_shares:test_silence_holds_nobody_up
+
+fault a-set-of-shares-larger-than-the-limit $fed/coordshares.c \
+  'if (held > 0 && held' 'if (held' test_job_shares:test_as_many_as_fit
+
 # ---- Secure aggregation: dealers, shares, blame
 
 fault sa-share-of-s-is-not-checked $sa/msg_shares.c \
@@ -927,9 +967,11 @@ fault sa-share-of-b-is-not-checked $sa/msg_shares.c \
                              rn_view_of(commitments + half, half), &out->share_b, err));' '' \
   test_secagg_dealers
 
-fault sa-constant-is-not-the-published-point crypto/feldman.c \
-  'return rn_point_add(&value, constant, out, err);' '*out = value; (void)constant; return rn_ok();' \
-  test_secagg_dealers
+fault sa-right-shares-are-judged-too $sa/msg_shares.c \
+  'if (rn_feldman_matches(&expected, share)) {' 'if (false) {' test_secagg_wide
+
+fault sa-a-share-beside-the-polynomial-is-taken $sa/msg_shares.c \
+  'if (rn_feldman_matches(&expected, share)) {' 'if (true) {' test_secagg_dealers
 
 fault sa-commitments-are-not-signed $sa/msg_shares.c \
   'rn_view_of(hashes->coefficients[1], RN_HASH_BYTES)' 'rn_view_of(hashes->coefficients[0], RN_HASH_BYTES)' \
@@ -951,10 +993,10 @@ fault sa-complaints-cost-nothing $sa/msg_ack.c \
   'complaints <= transcript->params.colluding' 'complaints <= transcript->n' test_secagg_dealers
 
 fault sa-false-shares-stay $sa/aggregator_unmask.c \
-  'rn_sa_set_remove(&answers->members, member); /* it acknowledged another share */' '' test_secagg_answers
+  'rn_sa_set_remove(&a->answers[holder]->members, member); /* it acknowledged another share */' '' test_secagg_answers
 
 fault sa-liars-are-not-named $sa/aggregator_unmask.c \
-  'rn_sa_set_add(&a->blamed, j);' '' test_secagg_answers
+  'rn_sa_set_add(&a->blamed, holder);' '' test_secagg_answers
 
 fault sa-first-shares-alone-are-tried $sa/aggregator_unmask.c \
   'while (a->available[member] >= a->t.threshold) {' \

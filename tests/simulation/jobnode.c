@@ -409,6 +409,7 @@ static rn_result machine_new(struct job_node *node, struct rn_effects *effects,
             .signatures = signatures,
             .model = &node->model,
             .kept_bytes = job->options.kept_bytes,
+            .share_bytes = job->options.share_bytes,
             .spool = &node->spool.face,
         };
         return rn_coordination_new(&config, job_now(node), effects, &node->coordination, err);

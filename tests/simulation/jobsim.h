@@ -59,6 +59,7 @@ struct job_options {
     bool evaluation, keep_best;
     uint32_t patience;
     uint64_t kept_bytes;    /* of whole vectors, for members away; 0: the default */
+    uint64_t share_bytes;   /* of sets of shares under way; 0: the default */
     uint32_t delay_ms;      /* most, of one message */
     uint32_t commit_ms;     /* most, of one commit ... */
     uint32_t commit_min_ms; /* ... beyond this */

@@ -390,35 +390,7 @@ static void persist(struct sim_node *node, struct rn_view bytes)
 
 static void execute(struct sim *sim, uint32_t i, struct rn_sa_actions *actions);
 
-static void send_bulk(struct sim *sim, uint32_t i, const struct rn_sa_action *action)
-{
-    struct rn_buffer RN_CLEANUP(rn_buffer_clear) message = {0};
-    for (uint32_t c = 0; c < action->chunks; c++) {
-        if (!rn_sa_action_wants(action, c)) {
-            continue;
-        }
-        if (i == SIM_COORDINATOR) {
-            const rn_result made = rn_sa_aggregator_chunk(sim->aggregator, c, &message, NULL);
-            assert_true(rn_is_ok(made) || action->audit); /* what is replayed may be gone */
-            if (!rn_is_ok(made)) {
-                continue;
-            }
-            for (uint32_t to = 0; to < sim->params.members; to++) {
-                if (rn_sa_set_has(&action->to, to)) {
-                    transmit(sim, i, to, rn_buffer_view(&message));
-                }
-            }
-        } else {
-            assert_true(rn_is_ok(rn_sa_member_chunk(sim->members[i], c, &message, NULL)));
-            transmit(sim, i, SIM_COORDINATOR, rn_buffer_view(&message));
-        }
-    }
-    if (i != SIM_COORDINATOR) {
-        struct rn_sa_actions RN_CLEANUP(rn_sa_actions_clear) more = {0};
-        assert_true(rn_is_ok(rn_sa_member_bulk_sent(sim->members[i], sim->now, &more, NULL)));
-        execute(sim, i, &more);
-    }
-}
+#include "tests/simulation/simpieces.h"
 
 static const uint8_t next_adapter[RN_HASH_BYTES] = {9}; /* follows from every sum */
 
@@ -491,6 +463,9 @@ static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *
                 transmit(sim, i, to, rn_buffer_view(&action->bytes));
             }
         }
+        break;
+    case RN_SA_SEND_SHARES:
+        send_shares(sim, action);
         break;
     case RN_SA_SEND_BULK:
         send_bulk(sim, i, action);

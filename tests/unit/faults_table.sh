@@ -414,6 +414,97 @@ fault what-is-clipped-is-not-counted crypto/quantise.c \
   'clipped += fabs((double)values[k]) > scale;' 'clipped += 0 * (fabs((double)values[k]) > scale);' \
   test_quantise
 
+# ---- Shamir's weights
+
+fault a-word-is-held-too-long crypto/shamir.c \
+  '#define HELD_BITS 43' '#define HELD_BITS 60' test_shamir
+
+fault signs-are-lost crypto/shamir.c \
+  'negative ^= below;' 'negative |= below;' test_shamir
+
+fault the-own-place-is-left-out crypto/shamir.c \
+  '    multiply(&product, holders[k] + 1);' '' test_shamir
+
+fault the-first-inverse-is-that-of-all crypto/shamir.c \
+  '        rn_scalar_mul(&inverse, &below[k], &inverse);' '' test_shamir
+
+fault what-is-held-is-not-taken-in crypto/shamir.c \
+  '    take_in(&product);
+    *out = product.whole;' '    *out = product.whole;' test_shamir
+
+# ---- Sums over public elements
+
+fault other-encodings-decode crypto/curvesum.c \
+  'memcmp(bytes, again, sizeof again) == 0 && ' '' test_curvesum
+
+fault negative-encodings-decode crypto/curvesum.c \
+  ' && (bytes[0] & 1) == 0' '' test_curvesum
+
+fault what-has-no-root-decodes crypto/curvesum.c \
+  'return square && ' 'return ' test_curvesum
+
+fault negative-products-decode crypto/curvesum.c \
+  '!rn_field_is_negative(&out->t) && ' '' test_curvesum
+
+fault minus-one-decodes crypto/curvesum.c \
+  ' && !rn_field_is_zero(&out->y)' '' test_curvesum
+
+fault torsion-shows crypto/curvesum.c \
+  'if (rn_field_is_negative(&t)) { /* turn by a point of order 4 */' 'if (false) {' test_curvesum
+
+fault a-sum-has-another-constant crypto/curvesum.c \
+  'rn_field_mul(&a->t, &twice_d, &t);' 'rn_field_mul(&a->t, &curve_d, &t);' test_curvesum
+
+fault doublings-add-the-wrong-way crypto/curvesum.c \
+  'rn_field_sub(&zero, &h, &h);' '' test_curvesum
+
+fault the-highest-bit-twice crypto/curvesum.c \
+  'bit = 30 - __builtin_clz' 'bit = 31 - __builtin_clz' test_curvesum
+
+fault the-last-carry-is-cut crypto/curvefield.c \
+  'out->v[0] + 19 * (r[4] >> LIMB_BITS);' '(uint64_t)(out->v[0] + 19 * (r[4] >> LIMB_BITS));' test_curvesum
+
+fault p-is-written-as-p crypto/curvefield.c \
+  'uint64_t over = (r.v[0] + 19) >> LIMB_BITS;' 'uint64_t over = (r.v[0] + 18) >> LIMB_BITS;' test_curvesum
+
+fault limbs-are-written-as-they-are crypto/curvefield.c \
+  '    carry(&r);
+    /* Below' '    /* Below' test_curvesum
+
+fault roots-of-minus-one-are-roots crypto/curvefield.c \
+  'const bool is_square = flipped || rn_field_equal(&check, &one);' \
+  'const bool is_square = !rn_field_is_zero(&check);' test_curvesum
+
+fault roots-are-not-flipped crypto/curvefield.c \
+  'if (flipped || rn_field_equal(&check, &minus_root)) {' \
+  'if (rn_field_equal(&check, &minus_root)) {' test_curvesum
+
+fault roots-may-be-negative crypto/curvefield.c \
+  'rn_field_absolute(out);
+    return is_square;' 'return is_square;' test_curvesum
+
+fault the-highest-commitment-is-left-out crypto/feldman.c \
+  'struct rn_curve_point value = points[degree];' \
+  'struct rn_curve_point value = points[degree > 0 ? degree - 1 : 0];' test_feldman
+
+fault the-constant-is-not-the-published-point crypto/feldman.c \
+  'rn_curve_decode(constant->bytes, &points[0]);' '(rn_curve_identity(&points[0]), constant != NULL);' \
+  test_feldman
+
+fault the-judge-forgets-the-constant crypto/feldman.c \
+  'return rn_point_add(&value, constant, out, err);' '*out = value; (void)constant; return rn_ok();' \
+  test_feldman
+
+fault the-first-holder-is-all crypto/feldman.c \
+  'rn_curve_times(&value, holders[j] + 1, &value);' 'rn_curve_times(&value, holders[0] + 1, &value);' \
+  test_feldman
+
+fault holders-of-any-place crypto/feldman.c \
+  'RN_BUG_IF(holders[j] >= RN_SHAMIR_PLACE_MAX);' '' test_feldman
+
+fault commitments-of-any-bytes-are-summed crypto/feldman.c \
+  'RN_ENSURE(good, err, RN_E_PEER_FORMAT' 'RN_ENSURE(true, err, RN_E_PEER_FORMAT' test_feldman
+
 # ---- The sparse graph
 
 fault a-tail-begins-one-lower crypto/secagg/graphtail.c \

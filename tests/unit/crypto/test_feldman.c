@@ -36,7 +36,10 @@ static void make(struct scheme *s, size_t threshold)
 static bool fits(const struct scheme *s, uint32_t holder, const struct rn_scalar *share)
 {
     struct rn_point expected;
+    struct rn_point quick;
     assert_ok(rn_feldman_evaluate(&s->constant, commitments_of(s), holder, &expected, NULL));
+    assert_ok(rn_feldman_expect(&s->constant, commitments_of(s), &holder, 1, &quick, NULL));
+    assert_true(rn_point_equal(&expected, &quick));
     return rn_feldman_matches(&expected, share);
 }
 
@@ -130,6 +133,45 @@ static void zeros_on_the_way(void **state)
     }
 }
 
+/* Many holders at once give what one by one give, whatever points the commitments are: here no
+ * dealer could have made them. */
+static void many_holders_at_once(void **state)
+{
+    (void)state;
+    static const uint32_t holders[] = {0, 1, 2, 62, 63, 1022, 1023, RN_SHAMIR_PLACE_MAX - 1};
+    for (size_t t = 1; t <= SMALL; t++) {
+        struct scheme s = {.threshold = t};
+        struct rn_point out[RN_ARRAY_LENGTH(holders)];
+        for (size_t k = 0; k + 1 < t; k++) {
+            struct rn_scalar scalar;
+            rn_scalar_draw(&stream, &scalar);
+            rn_point_of_scalar(&scalar, k % 3 == 2 ? &s.commitments[k - 1] : &s.commitments[k]);
+            s.commitments[k] = k % 3 == 2 ? s.commitments[k - 1] : s.commitments[k];
+        }
+        assert_ok(rn_feldman_expect(&s.constant, commitments_of(&s), holders,
+                                    RN_ARRAY_LENGTH(holders), out, NULL));
+        for (size_t j = 0; j < RN_ARRAY_LENGTH(holders); j++) {
+            struct rn_point one;
+            assert_ok(rn_feldman_evaluate(&s.constant, commitments_of(&s), holders[j], &one, NULL));
+            assert_true(rn_point_equal(&one, &out[j]));
+        }
+    }
+}
+
+static void beyond_the_last_place(void)
+{
+    static const uint32_t beyond = RN_SHAMIR_PLACE_MAX;
+    struct rn_point out;
+    (void)!rn_feldman_expect(&(struct rn_point){{0}}, (struct rn_view){0}, &beyond, 1, &out, NULL)
+        .code;
+}
+
+static void places_end(void **state)
+{
+    (void)state;
+    assert_aborts(beyond_the_last_place);
+}
+
 static void what_is_no_commitment(void **state)
 {
     (void)state;
@@ -138,7 +180,9 @@ static void what_is_no_commitment(void **state)
     make(&s, 4);
     assert_ok(rn_feldman_check(commitments_of(&s), NULL));
     assert_ok(rn_feldman_check(rn_view_of(NULL, 0), NULL));
+    const uint32_t holder = 1;
     const struct rn_view cut = rn_view_of(s.commitments, 2 * RN_POINT_BYTES + 31);
+    assert_code(rn_feldman_expect(&s.constant, cut, &holder, 1, &out, NULL), RN_E_PEER_FORMAT);
     assert_code(rn_feldman_check(cut, NULL), RN_E_PEER_FORMAT);
     assert_code(rn_feldman_evaluate(&s.constant, cut, 1, &out, NULL), RN_E_PEER_FORMAT);
     for (unsigned k = 0; k < 3; k++) {
@@ -147,10 +191,15 @@ static void what_is_no_commitment(void **state)
         assert_code(rn_feldman_check(commitments_of(&s), NULL), RN_E_PEER_FORMAT);
         assert_code(rn_feldman_evaluate(&s.constant, commitments_of(&s), 1, &out, NULL),
                     RN_E_PEER_FORMAT);
+        assert_code(rn_feldman_expect(&s.constant, commitments_of(&s), &holder, 1, &out, NULL),
+                    RN_E_PEER_FORMAT);
         memset(&s.commitments[k], 0, sizeof(s.commitments[k])); /* the identity */
         assert_code(rn_feldman_check(commitments_of(&s), NULL), RN_E_PEER_FORMAT);
         s.commitments[k] = kept;
     }
+    s.constant.bytes[0] ^= 1;
+    assert_code(rn_feldman_expect(&s.constant, commitments_of(&s), &holder, 1, &out, NULL),
+                RN_E_PEER_FORMAT);
 }
 
 int main(void)
@@ -162,6 +211,8 @@ int main(void)
         cmocka_unit_test(each_commitment_counts),
         cmocka_unit_test(shares_that_fit_rebuild_the_constant),
         cmocka_unit_test(zeros_on_the_way),
+        cmocka_unit_test(many_holders_at_once),
+        cmocka_unit_test(places_end),
         cmocka_unit_test(what_is_no_commitment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,37 @@ static void order_of_holders_does_not_matter(void **state)
     assert_true(rn_scalar_equal(&rebuilt, &secret));
 }
 
+/* By the formula, factor by factor: places near and far, in any order, up to the last. */
+static void weights_are_products(void **state)
+{
+    (void)state;
+    static const uint32_t far[] = {RN_SHAMIR_PLACE_MAX - 1, 0, RN_SHAMIR_PLACE_MAX - 2, 1, 524288};
+    uint32_t holders[140];
+    struct rn_scalar weights[140];
+    for (uint32_t count = 1; count <= 140; count += count < 12 ? 1 : 32) {
+        for (uint32_t k = 0; k < count; k++) {
+            holders[k] = count % 2 == 0 && k < 5 ? far[k] : 1 + (k * 677 + 13) % 1021 + k / 1021;
+        }
+        assert_ok(rn_shamir_weights(holders, count, weights, NULL));
+        for (uint32_t k = 0; k < count; k++) { /* weight * product of (x_m - x_k) is that of x_m */
+            struct rn_scalar left = weights[k];
+            struct rn_scalar right, x, xk;
+            rn_scalar_from_u64(1, &right);
+            rn_scalar_from_u64((uint64_t)holders[k] + 1, &xk);
+            for (uint32_t m = 0; m < count; m++) {
+                struct rn_scalar difference;
+                rn_scalar_from_u64((uint64_t)holders[m] + 1, &x);
+                rn_scalar_sub(&x, &xk, &difference);
+                if (m != k) {
+                    rn_scalar_mul(&left, &difference, &left);
+                    rn_scalar_mul(&right, &x, &right);
+                }
+            }
+            assert_true(rn_scalar_equal(&left, &right));
+        }
+    }
+}
+
 /* f(x) = 5 + 3x + 2x^2 by hand: the coefficients are read off the weights' side. */
 static void weights_are_lagranges(void **state)
 {
@@ -214,6 +245,7 @@ int main(void)
         cmocka_unit_test(every_subset_of_small_schemes),
         cmocka_unit_test(order_of_holders_does_not_matter),
         cmocka_unit_test(weights_are_lagranges),
+        cmocka_unit_test(weights_are_products),
         cmocka_unit_test(fewer_than_threshold_fit_every_secret),
         cmocka_unit_test(single_shares_are_uniform),
         cmocka_unit_test(limits),

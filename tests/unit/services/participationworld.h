@@ -363,6 +363,15 @@ static void apply_at_coordinator(struct world *w)
     w->start_round = w->layout.spec.round;
 }
 
+static void send_share_set(struct world *w, uint32_t member)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer message = {0};
+    assert_true(rn_is_ok(rn_sa_aggregator_share_set(w->aggregator, member, &message, NULL)));
+    const struct rn_wire_envelope envelope = {.body = RN_WIRE_SECAGG,
+                                              .as.secagg = rn_buffer_view(&message)};
+    send_to(&w->sites[member], &envelope);
+}
+
 static void perform(struct world *w, struct rn_sa_actions *actions)
 {
     for (size_t i = 0; i < actions->count; i++) {
@@ -378,6 +387,8 @@ static void perform(struct world *w, struct rn_sa_actions *actions)
             }
             if (action->kind == RN_SA_SEND) {
                 send_to(&w->sites[m], &envelope);
+            } else if (action->kind == RN_SA_SEND_SHARES) {
+                send_share_set(w, m);
             } else if (action->kind == RN_SA_SEND_BULK) {
                 send_sum(w, action, m);
             }
