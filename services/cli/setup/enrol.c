@@ -16,6 +16,16 @@
 #include "services/cli/setup/jobs.h"
 
 #define TOKEN_BYTES 32
+/* Lines and values of a welcome around its files. */
+#define WELCOME_FRAME_BYTES (RN_BUNDLE_ITEMS_MAX * (RN_BUNDLE_NAME_MAX + RN_BUNDLE_VALUE_MAX + 16))
+
+_Static_assert(RN_SIGNATURES_BYTES_MAX <= RN_BUNDLE_FILE_MAX &&
+                   RN_ROSTER_BYTES_MAX <= RN_BUNDLE_FILE_MAX,
+               "what a welcome holds of the largest roster fits a file of it");
+_Static_assert(RN_SIGNATURES_BYTES_MAX + RN_ROSTER_BYTES_MAX + RN_PLAN_BYTES_MAX +
+                       RN_SETUP_PEM_MAX + WELCOME_FRAME_BYTES <=
+                   RN_BUNDLE_BYTES_MAX,
+               "a welcome of the largest roster fits");
 
 /* RN_E_CONFIG when the name is taken. */
 static rn_result name_check(const struct rn_roster *roster, const char *name, struct rn_error *err)

@@ -218,9 +218,8 @@ static rn_result roster_extend(struct acceptance *a, struct rn_error *err)
                              setup->site.federation);
         memcpy(roster->coordinator.bytes, setup->plan.coordinator_key, 32);
     }
-    /* A policy pins no more, and a welcome holds the signatures of no more. */
-    RN_ENSURE(roster->count + a->count <= RN_POLICY_PINS_MAX, err, RN_E_CONFIG,
-              "a federation has at most %d members", RN_POLICY_PINS_MAX);
+    RN_ENSURE(roster->count + a->count <= RN_ROSTER_MEMBERS_MAX, err, RN_E_CONFIG,
+              "a federation has at most %d members", RN_ROSTER_MEMBERS_MAX);
     for (size_t i = 0; i < a->count; i++) {
         struct rn_roster_member *member = &roster->members[roster->count++];
         memcpy(member->name, a->candidates[i].name, sizeof member->name);
@@ -265,7 +264,7 @@ static rn_result peers_write(struct acceptance *a, struct rn_error *err)
     struct rn_site *site = rn_alloc(1, sizeof *site);
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     rn_result result =
-        rn_setup_read(a->setup->directory, "site.yaml", RN_PLAN_BYTES_MAX, &text, err);
+        rn_setup_read(a->setup->directory, "site.yaml", RN_SITE_BYTES_MAX, &text, err);
     bool changed = false;
     for (size_t i = 0; rn_is_ok(result) && i < a->count; i++) {
         if (a->candidates[i].address[0] != '\0') {

@@ -7,8 +7,6 @@
 #include "crypto/fingerprint.h"
 #include "policy/pins.h"
 
-#define POLICY_BYTES_MAX ((size_t)64 * 1024)
-
 static const char *change_word(const struct rn_setup *setup, const struct rn_roster_member *member)
 {
     static const char *const words[] = {
@@ -90,6 +88,6 @@ rn_result rn_roster_confirm(const struct rn_setup *setup, const char *given,
         "%s: call the other organisations, by a number that is not from the operator, and "
         "compare it, each reading out a part; then give what they read with --roster",
         fingerprint);
-    RN_TRY(rn_setup_read(setup->directory, "policy.yaml", POLICY_BYTES_MAX, &text, err));
+    RN_TRY(rn_setup_read(setup->directory, "policy.yaml", RN_POLICY_BYTES_MAX, &text, err));
     return rn_pins_write(rn_buffer_view(&text), &setup->roster, out_policy, err);
 }
