@@ -7,6 +7,7 @@ its sum, and everybody arrives at the same adapter.
 Enrolment alone, and a coordinator that says whom it waits for; with RONDO_LONG the round. RONDO_WIDE: members
 (default 130)."""
 
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -35,10 +36,15 @@ class Wide:
            *[str(word) for key, value in options.items() for word in (f"--{key}", value)])  # fmt: skip
         self.coordinator = Process("rondo-coordinator", self.operator)
 
+    def each(self, work):
+        """The members act by themselves."""
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(work, self.names))
+
     def join(self):
-        for name in self.names:
-            ok("join", self.operator / f"invitations/{name}.invite", "--dir", self.directory / name, "--model", MODEL,
-               "--data", self.directory / "data.tsv", "--text", "sentence", "--label", "label", "--threads", 1)  # fmt: skip
+        self.each(lambda name: ok(
+            "join", self.operator / f"invitations/{name}.invite", "--dir", self.directory / name, "--model", MODEL,
+            "--data", self.directory / "data.tsv", "--text", "sentence", "--label", "label", "--threads", 1))  # fmt: skip
         requests = [self.directory / f"{name}/{name}.request" for name in self.names]
         answer = json.loads(ok("invite", self.operator, "--accept", "--format", "json", *requests))
         check(answer["members"] == len(self.names) and answer["complete"], f"accepted: {answer}")
@@ -48,8 +54,8 @@ class Wide:
         return self.operator / f"welcome/{name}.welcome"
 
     def sign(self):
-        for name in self.names:
-            ok("join", self.welcome(name), "--dir", self.directory / name, "--sign", "--roster", self.fingerprint)
+        self.each(lambda name: ok(
+            "join", self.welcome(name), "--dir", self.directory / name, "--sign", "--roster", self.fingerprint))  # fmt: skip
         ok("plan", "sign", self.operator, *[self.directory / f"{name}/{name}.signature" for name in self.names])
 
     def processes(self):
