@@ -19,8 +19,9 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
-/* The largest files in one are a welcome's, of a roster of RN_ROSTER_MEMBERS_MAX members: the plan's
- * signatures (RN_SIGNATURES_BYTES_MAX), the roster (RN_ROSTER_BYTES_MAX), plan and certificate. */
+/* The largest files in one are a welcome's, of a roster of RN_ROSTER_MEMBERS_MAX members: the
+ * plan's signatures (RN_SIGNATURES_BYTES_MAX), the roster (RN_ROSTER_BYTES_MAX), plan and
+ * certificate. */
 #define RN_BUNDLE_BYTES_MAX ((size_t)1024 * 1024)
 #define RN_BUNDLE_ITEMS_MAX 16
 #define RN_BUNDLE_NAME_MAX 31

@@ -123,10 +123,9 @@ rn_result rn_plan_examples_check(const struct rn_plan *plan, uint64_t examples,
 
 uint64_t rn_plan_upload_bytes(const struct rn_plan_numbers *numbers, uint64_t elements)
 {
-    const struct rn_sa_params params = {
-        .members = numbers->members,
-        .value_max = numbers->value_max,
-        .chunk_elements = rn_sa_chunk_elements(numbers->members)};
+    const struct rn_sa_params params = {.members = numbers->members,
+                                        .value_max = numbers->value_max,
+                                        .chunk_elements = rn_sa_chunk_elements(numbers->members)};
     const struct rn_sa_context context = {.elements = elements};
     struct rn_sa_layout layout;
     if (elements == 0 || elements > RN_SA_ELEMENTS_MAX) {

@@ -96,13 +96,13 @@ static const struct rn_field fields[] = {
          "other members, differ by this site's contribution up to training noise"},
     {"members", RN_FIELD_ROWS, LIST(members), .optional = true, .most = RN_POLICY_PINS_MAX,
      .columns = &pin_table,
-     .meaning = "the members of the roster: list of `name` and `key` (64 hex digits), at most 1024; "
-                "written by `rondo join --roster`; without it nothing runs"},
+     .meaning =
+         "the members of the roster: list of `name` and `key` (64 hex digits), at most 1024; "
+         "written by `rondo join --roster`; without it nothing runs"},
 };
 
-static const struct rn_field_table table = {.fields = fields,
-                                            .count = RN_ARRAY_LENGTH(fields),
-                                            .bytes_max = RN_POLICY_BYTES_MAX};
+static const struct rn_field_table table = {
+    .fields = fields, .count = RN_ARRAY_LENGTH(fields), .bytes_max = RN_POLICY_BYTES_MAX};
 
 const struct rn_field_table *rn_policy_fields(void)
 {

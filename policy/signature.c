@@ -18,7 +18,7 @@
 #define DOCUMENT_WORD "group "
 #define LINE_MAX_BYTES (2 * RN_GROUP_DOCUMENT_MAX + 16)
 
-_Static_assert(RN_SIGNATURES_MAX * RN_SIGNATURES_LINE_MAX + LINE_MAX_BYTES + 128 <=
+_Static_assert(RN_SIGNATURES_MAX *RN_SIGNATURES_LINE_MAX + LINE_MAX_BYTES + 128 <=
                    RN_SIGNATURES_BYTES_MAX,
                "the signatures of the largest roster fit, those of a blind plan too");
 

@@ -110,8 +110,8 @@ uint32_t rn_sa_threshold(const struct rn_sa_params *params)
     return sizes.threshold;
 }
 
-_Static_assert(RN_SA_ELEMENTS_MAX / (RN_SA_CHUNK_ELEMENTS_DEFAULT * RN_SA_CHUNK_CROWD /
-                                     RN_SA_MEMBERS_MAX) <=
+_Static_assert(RN_SA_ELEMENTS_MAX /
+                       (RN_SA_CHUNK_ELEMENTS_DEFAULT * RN_SA_CHUNK_CROWD / RN_SA_MEMBERS_MAX) <=
                    RN_SA_CHUNKS_MAX,
                "the largest vector of the largest roster has no more chunks than may be");
 

@@ -189,8 +189,7 @@ static void train(struct crowd_member *member)
                                        .examples = 8,
                                        .steps = member->site->plan.training.steps,
                                        .loss_sum = 2.5};
-    crowd_member_input(member,
-                       &(struct rn_input){.kind = RN_INPUT_TRAINED, .trained = &trained});
+    crowd_member_input(member, &(struct rn_input){.kind = RN_INPUT_TRAINED, .trained = &trained});
     rn_effect_clear(&order);
 }
 

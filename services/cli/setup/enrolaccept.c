@@ -118,8 +118,8 @@ static rn_result held_load(struct acceptance *a, struct rn_error *err)
     for (uint32_t i = 0; i < setup->roster.count; i++) {
         char file[128];
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-        RN_BUG_IF(!rn_text_format(file, sizeof file, "members/%s.crt",
-                                  setup->roster.members[i].name));
+        RN_BUG_IF(
+            !rn_text_format(file, sizeof file, "members/%s.crt", setup->roster.members[i].name));
         RN_TRY(rn_setup_read(setup->directory, file, RN_SETUP_PEM_MAX, &text, err));
         RN_TRY(rn_x509_key_hash(rn_buffer_view(&text), a->held[i].hash, err));
     }

@@ -59,13 +59,14 @@ static void print_cohort(const struct rn_plan_view *view, FILE *out)
                   "  quorum          Q = %u signatures, t = %u shares, floor F = %u survivors\n",
                   n->quorum, n->threshold, n->floor);
     if (is_drawn(n)) {
-        (void)fprintf(out,
-                      "  share graph     each shares with %u others, drawn once, by all who are there "
-                      "before round 1:\n"
-                      "                  who comes later takes no part in any round of this plan, "
-                      "only follows,\n"
-                      "                  and counts against the losses\n",
-                      n->neighbours);
+        (void)fprintf(
+            out,
+            "  share graph     each shares with %u others, drawn once, by all who are there "
+            "before round 1:\n"
+            "                  who comes later takes no part in any round of this plan, "
+            "only follows,\n"
+            "                  and counts against the losses\n",
+            n->neighbours);
     }
     (void)fprintf(out, "  masked sum      q = %u bits a value, b = %u bits sent, headroom %.2f\n",
                   n->value_bits, n->sum_bits, n->headroom);
@@ -166,11 +167,11 @@ static json_t *cohort_json(const struct rn_plan_view *view)
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:f, s:b, s:s}", "members",
                      (json_int_t)n->members, "quorum", (json_int_t)n->quorum, "threshold",
                      (json_int_t)n->threshold, "neighbours", (json_int_t)n->neighbours,
-                     "graph_drawn", is_drawn(n) ? 1 : 0, "floor", (json_int_t)n->floor, "losses_asked",
-                     (json_int_t)view->plan->secagg.losses, "losses_max", (json_int_t)n->losses_max,
-                     "value_bits", (json_int_t)n->value_bits, "sum_bits", (json_int_t)n->sum_bits,
-                     "headroom", n->headroom, "feasible", view->feasible ? 1 : 0, "reason",
-                     view->reason);
+                     "graph_drawn", is_drawn(n) ? 1 : 0, "floor", (json_int_t)n->floor,
+                     "losses_asked", (json_int_t)view->plan->secagg.losses, "losses_max",
+                     (json_int_t)n->losses_max, "value_bits", (json_int_t)n->value_bits, "sum_bits",
+                     (json_int_t)n->sum_bits, "headroom", n->headroom, "feasible",
+                     view->feasible ? 1 : 0, "reason", view->reason);
 }
 
 static json_t *cost_json(const struct rn_plan_view *view)

@@ -299,8 +299,7 @@ static void the_largest_roster_signs(void **state)
         const struct rn_secret32 seed = {{(uint8_t)i, (uint8_t)(i >> 8), 1}};
         all[i] = rn_identity_from_seed(&seed);
         assert_true(rn_is_ok(rn_signatures_add(&signatures, &plan, all[i], &error)));
-        struct rn_identity_public *key =
-            i == 0 ? &large.coordinator : &large.members[i - 1].key;
+        struct rn_identity_public *key = i == 0 ? &large.coordinator : &large.members[i - 1].key;
         *key = *rn_identity_public_of(all[i]);
         if (i > 0) {
             (void)rn_text_format(large.members[i - 1].name, RN_NAME_MAX + 1, "%063u", i - 1);
