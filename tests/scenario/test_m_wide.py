@@ -2,10 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """More members than the complete share graph takes: 130 enrolled by the real commands, the real coordinator, and
 all members in one process (crowd.c), each over its own connection of mutual TLS. The graph is drawn, a round gets
-its sum, and everybody arrives at the same adapter.
-
-Enrolment alone, and a coordinator that says whom it waits for; with RONDO_LONG the round. RONDO_WIDE: members
-(default 130)."""
+its sum, and everybody arrives at the same adapter. RONDO_WIDE: how many members (default 130)."""
 
 import concurrent.futures
 import json
@@ -13,7 +10,8 @@ import os
 import subprocess
 import sys
 
-from federation import BIN, LONG, MODEL, TRAIN, LABELS, Process, REFUSED, SMALL, check, free_port, lines, main, ok, rondo
+from federation import BIN, LABELS, MODEL, REFUSED, SMALL, TRAIN, Process, Skip
+from federation import check, free_port, lines, main, ok, rondo
 
 CROWD = BIN.parent / "tests/crowd"
 MEMBERS = int(os.environ.get("RONDO_WIDE", "130"))
@@ -73,7 +71,7 @@ def check_commands(fed):
     check(code == REFUSED and len(shown["roster"]["members"]) == MEMBERS, f"join without --roster: {code}")
     check(name not in shown["calls"] and len(set(shown["calls"])) == MEMBERS - 2, f"to call: {len(shown['calls'])}")
     text = ok("plan", "show", fed.operator)
-    check("share graph     each shares with" in text and "takes no part in any round of this plan" in text, text[-2000:])
+    check("share graph     each shares with" in text and "takes no part in any round of this plan" in text, text)
 
 
 def check_signed(fed):
@@ -113,11 +111,13 @@ def check_round(scenario, fed):
     row = next(row for row in rows if row["round"] == 1)
     check(code == 0 and row["outcome"] == "ok" and row["members"] == MEMBERS, f"exit {code}: {row}")
     check([said[key] for key in ("ended", "well", "finals")] == [MEMBERS] * 3, f"the crowd says {said}")
-    check(said["hash"] == row["adapter"], f"adapters: {said['hash']} at all members, {row['adapter']} at the coordinator")
+    check(said["hash"] == row["adapter"], f"adapters: {said['hash']} at the members, {row['adapter']} is the sum's")
     scenario.say(f"a round of {MEMBERS} over mutual TLS; the coordinator took {memory} MiB")
 
 
 def run(scenario):
+    if not CROWD.exists():
+        raise Skip(f"{CROWD} is not built")
     fed = Wide(scenario.work / "fed", MEMBERS)
     scenario.federations.append(fed)
     fed.join()
