@@ -231,3 +231,29 @@ int rn_roster_find_key(const struct rn_roster *roster, const struct rn_identity_
     }
     return -1;
 }
+
+void rn_roster_names(const struct rn_roster *roster, const bool *listed, char *out, size_t size)
+{
+    static const size_t more = sizeof(" and 1024 more");
+    uint32_t left = 0;
+    size_t used = 0;
+    RN_BUG_IF(size < RN_ROSTER_NAMES_MIN);
+    out[0] = '\0';
+    for (uint32_t k = 0; k < roster->count; k++) {
+        left += listed[k];
+    }
+    for (uint32_t k = 0; k < roster->count; k++) {
+        const char *name = roster->members[k].name;
+        const char *comma = used == 0 ? "" : ", ";
+        if (!listed[k]) {
+            continue;
+        }
+        if (used + strlen(comma) + strlen(name) + (left > 1 ? more : 1) > size) {
+            (void)rn_text_format(out + used, size - used, " and %u more", left);
+            return;
+        }
+        (void)rn_text_format(out + used, size - used, "%s%s", comma, name);
+        used += strlen(out + used);
+        left--;
+    }
+}

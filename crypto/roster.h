@@ -58,6 +58,12 @@ void rn_roster_hash_of(const struct rn_roster *roster, uint8_t out[static RN_HAS
 int rn_roster_find_name(const struct rn_roster *roster, const char *name);
 int rn_roster_find_key(const struct rn_roster *roster, const struct rn_identity_public *key);
 
+/* "east, west and 3 more": the members whose place is set in listed ([roster->count]), in roster
+ * order, as many names as fit with the count of the others; "" when none is. size: at least
+ * RN_ROSTER_NAMES_MIN, where the longest name fits. */
+#define RN_ROSTER_NAMES_MIN 80
+void rn_roster_names(const struct rn_roster *roster, const bool *listed, char *out, size_t size);
+
 /* [a-z0-9-]{1,63} */
 RN_MUST bool rn_name_valid(const char *name);
 

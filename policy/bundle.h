@@ -19,11 +19,14 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
-#define RN_BUNDLE_BYTES_MAX ((size_t)512 * 1024)
+/* The largest files in one are a welcome's, of a roster of RN_ROSTER_MEMBERS_MAX members: the
+ * plan's signatures (RN_SIGNATURES_BYTES_MAX), the roster (RN_ROSTER_BYTES_MAX), plan and
+ * certificate. */
+#define RN_BUNDLE_BYTES_MAX ((size_t)1024 * 1024)
 #define RN_BUNDLE_ITEMS_MAX 16
 #define RN_BUNDLE_NAME_MAX 31
 #define RN_BUNDLE_VALUE_MAX 511
-#define RN_BUNDLE_FILE_MAX ((size_t)128 * 1024)
+#define RN_BUNDLE_FILE_MAX ((size_t)512 * 1024)
 
 #define RN_BUNDLE_INVITE "rondo-invite 1"
 #define RN_BUNDLE_REQUEST "rondo-request 1"

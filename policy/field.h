@@ -68,6 +68,7 @@ struct rn_field {
 struct rn_field_table {
     const struct rn_field *fields;
     size_t count;
+    size_t bytes_max; /* of a file with these fields, at most RN_YAML_BYTES_MAX; rows have none */
 };
 
 /* The uint32_t at this offset: a value, a count, bits. */

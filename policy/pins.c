@@ -16,11 +16,11 @@ static const struct rn_policy_member *pin_find(const struct rn_policy *policy, c
     return NULL;
 }
 
-static bool pin_holds(const struct rn_policy_member *pin, const struct rn_identity_public *key)
+static struct rn_identity_public pin_key(const struct rn_policy_member *pin)
 {
-    char hex[RN_FIELD_HASH_TEXT + 1];
-    rn_hex_encode(hex, key->bytes, sizeof key->bytes);
-    return strcmp(pin->key, hex) == 0;
+    struct rn_identity_public key = {{0}};
+    RN_BUG_IF(!rn_hex_decode(key.bytes, sizeof key.bytes, pin->key)); /* a field of this kind */
+    return key;
 }
 
 enum rn_pin_change rn_pin_change(const struct rn_policy *policy,
@@ -30,18 +30,18 @@ enum rn_pin_change rn_pin_change(const struct rn_policy *policy,
     if (pin == NULL) {
         return RN_PIN_NEW;
     }
-    return pin_holds(pin, &member->key) ? RN_PIN_SAME : RN_PIN_CHANGED;
+    const struct rn_identity_public key = pin_key(pin);
+    return rn_identity_public_equal(&key, &member->key) ? RN_PIN_SAME : RN_PIN_CHANGED;
 }
 
 int rn_pin_place(const struct rn_policy *policy, const struct rn_roster *roster, const char *name)
 {
     const struct rn_policy_member *pin = pin_find(policy, name);
-    for (uint32_t i = 0; pin != NULL && i < roster->count; i++) {
-        if (pin_holds(pin, &roster->members[i].key)) {
-            return (int)i;
-        }
+    if (pin == NULL) {
+        return -1;
     }
-    return -1;
+    const struct rn_identity_public key = pin_key(pin);
+    return rn_roster_find_key(roster, &key);
 }
 
 rn_result rn_pins_check(const struct rn_policy *policy, const struct rn_roster *roster,

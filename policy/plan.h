@@ -188,7 +188,8 @@ void rn_plan_defaults(struct rn_plan *out_plan);
 struct rn_plan_numbers {
     uint32_t members;    /* n_max: size of the roster */
     uint32_t quorum;     /* Q = floor((n_max + n_c) / 2) + 1 signatures in a certificate */
-    uint32_t threshold;  /* t = Q shares rebuild a secret (complete graph) */
+    uint32_t threshold;  /* t shares rebuild a secret; Q where the share graph is complete */
+    uint32_t neighbours; /* whom a member shares its secrets with; n_max - 1: complete graph */
     uint32_t floor;      /* F = max(Q, n_c + h_min): fewest members of a session and its sum */
     uint32_t losses_max; /* n_max - F: members that may be absent or get lost */
     uint32_t value_bits; /* q */

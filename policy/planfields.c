@@ -190,7 +190,8 @@ static const struct rn_field fields[] = {
      .meaning = "coordinator's Ed25519 key, hex"},
 };
 
-static const struct rn_field_table table = {fields, RN_ARRAY_LENGTH(fields)};
+static const struct rn_field_table table = {
+    .fields = fields, .count = RN_ARRAY_LENGTH(fields), .bytes_max = RN_PLAN_BYTES_MAX};
 
 const struct rn_field_table *rn_plan_fields(void)
 {

@@ -52,10 +52,13 @@ static void numbers_fill(const struct rn_plan *plan, uint32_t members,
                          struct rn_plan_numbers *numbers)
 {
     const struct rn_sa_params params = params_of(plan, members);
+    struct rn_sa_graph_sizes graph;
+    rn_sa_sizes(&params, &graph);
     *numbers = (struct rn_plan_numbers){
         .members = members,
         .quorum = rn_sa_quorum(&params),
-        .threshold = rn_sa_threshold(&params),
+        .threshold = graph.threshold,
+        .neighbours = graph.degree,
         .floor = rn_sa_floor(&params, 0),
         .losses_max = rn_sa_spare(&params),
         .value_bits = plan->secagg.bits,
@@ -121,7 +124,8 @@ rn_result rn_plan_examples_check(const struct rn_plan *plan, uint64_t examples,
 uint64_t rn_plan_upload_bytes(const struct rn_plan_numbers *numbers, uint64_t elements)
 {
     const struct rn_sa_params params = {.members = numbers->members,
-                                        .value_max = numbers->value_max};
+                                        .value_max = numbers->value_max,
+                                        .chunk_elements = rn_sa_chunk_elements(numbers->members)};
     const struct rn_sa_context context = {.elements = elements};
     struct rn_sa_layout layout;
     if (elements == 0 || elements > RN_SA_ELEMENTS_MAX) {

@@ -24,7 +24,8 @@ static const struct rn_field pin_fields[] = {
     {"name", RN_FIELD_NAME, PIN(name)},
     {"key", RN_FIELD_HASH, PIN(key)},
 };
-static const struct rn_field_table pin_table = {pin_fields, RN_ARRAY_LENGTH(pin_fields)};
+static const struct rn_field_table pin_table = {.fields = pin_fields,
+                                                .count = RN_ARRAY_LENGTH(pin_fields)};
 
 /* A bound may be as wide as what it bounds and no wider; where a plan has a floor of its own
  * (3 members, 1 colluding, 2 honest) the policy cannot go below it. */
@@ -95,11 +96,13 @@ static const struct rn_field fields[] = {
          "other members, differ by this site's contribution up to training noise"},
     {"members", RN_FIELD_ROWS, LIST(members), .optional = true, .most = RN_POLICY_PINS_MAX,
      .columns = &pin_table,
-     .meaning = "the members of the roster: list of `name` and `key` (64 hex digits), at most 128; "
-                "written by `rondo join --roster`; without it nothing runs"},
+     .meaning =
+         "the members of the roster: list of `name` and `key` (64 hex digits), at most 1024; "
+         "written by `rondo join --roster`; without it nothing runs"},
 };
 
-static const struct rn_field_table table = {fields, RN_ARRAY_LENGTH(fields)};
+static const struct rn_field_table table = {
+    .fields = fields, .count = RN_ARRAY_LENGTH(fields), .bytes_max = RN_POLICY_BYTES_MAX};
 
 const struct rn_field_table *rn_policy_fields(void)
 {

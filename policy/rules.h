@@ -79,9 +79,11 @@ struct rn_policy_member {
     char key[RN_PLAN_HASH_TEXT + 1]; /* Ed25519 identity key, hex */
 };
 
-/* Pins of the largest roster that the programs enrol; those of a larger one would not fit the text.
- */
-#define RN_POLICY_PINS_MAX 128
+/* One pin for each member of the largest roster. */
+#define RN_POLICY_PINS_MAX RN_ROSTER_MEMBERS_MAX
+/* Of the file: what people write, and the pins as rn_pins_write writes them (name and key in 21
+ * more bytes) with room for a comment. */
+#define RN_POLICY_BYTES_MAX ((size_t)64 * 1024 + (size_t)RN_POLICY_PINS_MAX * 192)
 
 struct rn_policy {
     uint32_t version;

@@ -18,6 +18,10 @@
 #define DOCUMENT_WORD "group "
 #define LINE_MAX_BYTES (2 * RN_GROUP_DOCUMENT_MAX + 16)
 
+_Static_assert(RN_SIGNATURES_MAX *RN_SIGNATURES_LINE_MAX + LINE_MAX_BYTES + 128 <=
+                   RN_SIGNATURES_BYTES_MAX,
+               "the signatures of the largest roster fit, those of a blind plan too");
+
 void rn_signatures_init(struct rn_plan_signatures *out, const struct rn_plan *plan)
 {
     *out = (struct rn_plan_signatures){.blind = rn_plan_is_blind(plan)};
@@ -275,16 +279,11 @@ rn_result rn_signatures_take(struct rn_view text, const char *source,
 void rn_signatures_missing(const struct rn_plan_signers *signers, const struct rn_roster *roster,
                            char *out, size_t size)
 {
-    size_t used = 0;
-    out[0] = '\0';
+    bool missing[RN_ROSTER_MEMBERS_MAX];
     for (uint32_t i = 0; i < roster->count; i++) {
-        const char *name = roster->members[i].name;
-        const char *comma = used == 0 ? "" : ", ";
-        if (!signers->members[i] && used + strlen(comma) + strlen(name) < size) {
-            (void)rn_text_format(out + used, size - used, "%s%s", comma, name);
-            used += strlen(out + used);
-        }
+        missing[i] = !signers->members[i];
     }
+    rn_roster_names(roster, missing, out, size);
 }
 
 /* ---- Text:
@@ -442,18 +441,17 @@ rn_result rn_signatures_write(const struct rn_plan_signatures *signatures,
     rn_hex_encode(hash, signatures->plan_hash, sizeof signatures->plan_hash);
     out->length = 0;
     rn_buffer_format(out, "%s\nplan %s\n", signatures->blind ? BLIND_HEAD_LINE : HEAD_LINE, hash);
-    uint32_t written = 0;
+    const struct rn_plan_signature *by_place[RN_SIGNATURES_MAX] = {NULL};
+    for (uint32_t i = 0; i < signatures->count; i++) {
+        const int place = signer_place(roster, &signatures->entries[i].key);
+        RN_ENSURE(place >= 0, err, RN_E_DATA, "a signature is by a key outside the roster");
+        by_place[place] = &signatures->entries[i];
+    }
     for (int place = 0; place <= (int)roster->count; place++) {
-        for (uint32_t i = 0; i < signatures->count; i++) {
-            const struct rn_plan_signature *entry = &signatures->entries[i];
-            if (signer_place(roster, &entry->key) == place) {
-                entry_write(entry, signer_name(roster, place), out);
-                written++;
-            }
+        if (by_place[place] != NULL) {
+            entry_write(by_place[place], signer_name(roster, place), out);
         }
     }
-    RN_ENSURE(written == signatures->count, err, RN_E_DATA,
-              "a signature is by a key outside the roster");
     document_write(signatures, out);
     return rn_ok();
 }

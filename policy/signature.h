@@ -18,8 +18,10 @@
 #include "crypto/roster.h"
 #include "policy/plan.h"
 
-#define RN_SIGNATURES_BYTES_MAX ((size_t)512 * 1024)
 #define RN_SIGNATURES_MAX (RN_ROSTER_MEMBERS_MAX + 1)
+/* A line of a blind plan's: name, key, signature and group key in hex, and what stands between. */
+#define RN_SIGNATURES_LINE_MAX (RN_NAME_MAX + 64 + 2 * RN_SIGNATURE_BYTES + 64 + 4)
+#define RN_SIGNATURES_BYTES_MAX ((size_t)512 * 1024)
 #define RN_SIGNATURES_COORDINATOR "coordinator"
 
 /* No padding: entries are compared as bytes. */
@@ -77,7 +79,7 @@ RN_MUST rn_result rn_signatures_take(struct rn_view text, const char *source,
                                      struct rn_plan_signatures *into, uint32_t *out_new,
                                      struct rn_plan_signers *out_signers, struct rn_error *err);
 
-/* "east, west": the members that have not signed; as many names as fit. "" when all have. */
+/* "east, west and 3 more": the members that have not signed, as rn_roster_names. */
 void rn_signatures_missing(const struct rn_plan_signers *signers, const struct rn_roster *roster,
                            char *out, size_t size);
 

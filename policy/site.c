@@ -45,7 +45,8 @@ static const struct rn_field peer_fields[] = {
     {"name", RN_FIELD_NAME, IN(rn_site_peer, name)},
     {"address", RN_FIELD_TEXT, IN(rn_site_peer, address)},
 };
-static const struct rn_field_table peer_table = {peer_fields, RN_ARRAY_LENGTH(peer_fields)};
+static const struct rn_field_table peer_table = {.fields = peer_fields,
+                                                 .count = RN_ARRAY_LENGTH(peer_fields)};
 
 static const struct rn_field fields[] = {
     {"version", RN_FIELD_U32, AT(version), .least = RN_SITE_VERSION, .most = RN_SITE_VERSION,
@@ -63,7 +64,7 @@ static const struct rn_field fields[] = {
     {"network.peers", RN_FIELD_ROWS, .optional = true, .most = RN_SITE_PEERS_MAX,
      .offset = offsetof(struct rn_site, network.peers), .size = sizeof(struct rn_site_peer),
      .count_offset = offsetof(struct rn_site, network.peers_count), .columns = &peer_table,
-     .meaning = "coordinator that dials: list of `name` and `address`, at most 128"},
+     .meaning = "coordinator that dials: list of `name` and `address`, at most 1024"},
     {"state", RN_FIELD_TEXT, AT(state),
      .meaning = "directory of journal, socket and adapters; relative paths start at the site's "
                 "directory"},
@@ -109,7 +110,8 @@ static const struct rn_field fields[] = {
      .meaning = "`debug`, `info`, `warn`, `error`"},
 };
 
-static const struct rn_field_table table = {fields, RN_ARRAY_LENGTH(fields)};
+static const struct rn_field_table table = {
+    .fields = fields, .count = RN_ARRAY_LENGTH(fields), .bytes_max = RN_SITE_BYTES_MAX};
 
 const struct rn_field_table *rn_site_fields(void)
 {

@@ -22,7 +22,11 @@
 #define RN_SITE_PATH_MAX 1023
 #define RN_SITE_ADDRESS_MAX 261 /* 253 of a host name, brackets, colon, port */
 #define RN_SITE_COLUMN_MAX 127
-#define RN_SITE_PEERS_MAX 128 /* as many members as the programs run with: RN_POLICY_PINS_MAX */
+#define RN_SITE_PEERS_MAX RN_ROSTER_MEMBERS_MAX /* every member may listen */
+/* Of the file: what people write, and the peers as `rondo invite --accept` writes them (name and
+ * address in 32 more bytes) with room for a comment. */
+#define RN_SITE_BYTES_MAX \
+    ((size_t)64 * 1024 + (size_t)RN_SITE_PEERS_MAX * (RN_NAME_MAX + RN_SITE_ADDRESS_MAX + 60))
 #define RN_SITE_LIMIT_LEAST ((uint64_t)1 << 20)
 #define RN_SITE_LIMIT_MOST ((uint64_t)1 << 40)
 

@@ -224,6 +224,10 @@ rn_result rn_yaml_load(struct rn_view text, const char *source, const struct rn_
                        struct rn_error *err)
 {
     memset(out_data, 0, size);
+    *out_index = (struct rn_yaml_index){0};
+    RN_BUG_IF(table->bytes_max == 0 || table->bytes_max > RN_YAML_BYTES_MAX);
+    RN_ENSURE(text.length <= table->bytes_max, err, RN_E_CONFIG, "%s: larger than %zu bytes",
+              source, table->bytes_max);
     RN_TRY(rn_yaml_scan(text, source, out_index, err));
     struct load load = {.index = out_index, .table = table, .data = out_data, .err = err};
     return load_run(&load);

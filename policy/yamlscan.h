@@ -11,8 +11,8 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
-#define RN_YAML_BYTES_MAX ((size_t)64 * 1024)
-#define RN_YAML_FIELDS_MAX 2048 /* values in one file */
+#define RN_YAML_BYTES_MAX ((size_t)512 * 1024) /* a file's own limit: field.h, bytes_max */
+#define RN_YAML_FIELDS_MAX 4096 /* values in one file: 1024 rows of two, and the rest */
 #define RN_YAML_DEPTH_MAX 4     /* nested mappings and sequences */
 #define RN_YAML_PATH_MAX 96
 

@@ -110,6 +110,20 @@ uint32_t rn_sa_threshold(const struct rn_sa_params *params)
     return sizes.threshold;
 }
 
+_Static_assert(RN_SA_ELEMENTS_MAX /
+                       (RN_SA_CHUNK_ELEMENTS_DEFAULT * RN_SA_CHUNK_CROWD / RN_SA_MEMBERS_MAX) <=
+                   RN_SA_CHUNKS_MAX,
+               "the largest vector of the largest roster has no more chunks than may be");
+
+uint32_t rn_sa_chunk_elements(uint32_t members)
+{
+    uint32_t elements = RN_SA_CHUNK_ELEMENTS_DEFAULT;
+    for (uint32_t crowd = RN_SA_CHUNK_CROWD; members > crowd; crowd *= 2) {
+        elements /= 2;
+    }
+    return elements;
+}
+
 uint32_t rn_sa_spare(const struct rn_sa_params *params)
 {
     const uint32_t floor = rn_sa_floor(params, 0);

@@ -101,6 +101,13 @@ struct rn_sa_context {
 RN_MUST rn_result rn_sa_context_check(const struct rn_sa_params *params,
                                       const struct rn_sa_context *context, struct rn_error *err);
 
+/* Data elements of one chunk in a roster of so many members: RN_SA_CHUNK_ELEMENTS_DEFAULT up to
+ * RN_SA_CHUNK_CROWD of them, and halved as often as keeps members times chunk within that. What a
+ * coordinator holds of one chunk a member then does not grow with the roster. At 1024 members each
+ * chunk has 2^14 elements, and the largest vector 2^14 chunks. */
+#define RN_SA_CHUNK_CROWD 128u
+uint32_t rn_sa_chunk_elements(uint32_t members);
+
 /* How the vector is cut. Chunk c carries data elements [c * chunk_elements, ...) and then
  * RN_SA_CANARIES zeros; the mask position of its first lane is c * (chunk_elements +
  * RN_SA_CANARIES). */

@@ -55,6 +55,10 @@
  * many waits. */
 #define RN_COORD_HELP_BURST 32u
 #define RN_COORD_HELP_EVERY_MS 250u
+/* Texts of the plan's signatures, to all members together: of a thousand each has a quarter of a
+ * MiB. Who has to wait gets it in a later step. */
+#define RN_COORD_TEXTS_BURST 128u
+#define RN_COORD_TEXTS_EVERY_MS 10u
 /* Texts with the group key document of a blind plan; one too many is not read. */
 #define RN_COORD_DOCUMENTS_BURST 4u
 #define RN_COORD_DOCUMENTS_EVERY_MS 10000u
@@ -195,6 +199,7 @@ struct rn_coordination {
 
     struct rn_plan_signatures signatures; /* every one verified; they only become more */
     struct rn_plan_signers signers;
+    struct rn_budget texts; /* of signatures, on their way out */
     struct rn_job_evidence evidence;
     struct rn_coord_epoch *epoch; /* NULL: the share graph is complete */
 

@@ -96,11 +96,15 @@ void rn_coord_signers_hear(struct rn_coordination *c, uint32_t index, struct rn_
 
 void rn_coord_signers_send(struct rn_coordination *c)
 {
+    static const struct rn_budget_rate rate = {RN_COORD_TEXTS_BURST, RN_COORD_TEXTS_EVERY_MS};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     for (uint32_t i = 0; i < c->peer_count; i++) {
         struct rn_coord_peer *peer = &c->peers[i];
         if (!peer->wants_signatures || peer->connection == 0) {
             continue;
+        }
+        if (!rn_budget_take(&c->texts, &rate, c->clock_ms)) {
+            return; /* a later step, the next tick's at the latest, goes on */
         }
         if (text.length == 0) {
             RN_BUG_IF(

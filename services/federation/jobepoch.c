@@ -143,19 +143,9 @@ struct rn_sa_set rn_job_epoch_listed(const struct rn_job_epoch *epoch)
 void rn_job_epoch_names(const struct rn_roster *roster, const struct rn_sa_set *members, char *out,
                         size_t size)
 {
-    static const size_t more = sizeof(" and 1024 more");
-    size_t used = 0;
-    uint32_t left = rn_sa_set_count(members);
-    out[0] = '\0';
-    for (uint32_t i = rn_sa_set_next(members, 0); i < roster->count;
-         i = rn_sa_set_next(members, i + 1)) {
-        const char *name = roster->members[i].name;
-        if (used + strlen(name) + 2 + more > size) {
-            (void)rn_text_format(out + used, size - used, " and %u more", (unsigned)left);
-            return;
-        }
-        (void)rn_text_format(out + used, size - used, "%s%s", used == 0 ? "" : ", ", name);
-        used += strlen(out + used);
-        left--;
+    bool listed[RN_SA_MEMBERS_MAX];
+    for (uint32_t i = 0; i < roster->count; i++) {
+        listed[i] = rn_sa_set_has(members, i);
     }
+    rn_roster_names(roster, listed, out, size);
 }

@@ -33,10 +33,10 @@
 #include "services/store/store.h"
 
 /* Bytes of inputs that wait, shared by the peers: above its part of them a peer is not read (it is
- * again below half of that part). The part is at least RN_EXECUTOR_PART_BYTES_MIN, about one of the
- * largest messages. */
+ * again below half of that part). The part is at least RN_EXECUTOR_PART_BYTES_MIN; what was on its
+ * way when reading stopped, a message of each of its streams, comes on top. */
 #define RN_EXECUTOR_INBOX_BYTES ((size_t)64 << 20)
-#define RN_EXECUTOR_PART_BYTES_MIN ((size_t)1 << 20)
+#define RN_EXECUTOR_PART_BYTES_MIN ((size_t)64 << 10)
 /* Chunks of a peer between the machine and its stream's queue. */
 #define RN_EXECUTOR_BULK_CHUNKS 2
 #define RN_EXECUTOR_TICK_MS 200

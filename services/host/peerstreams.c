@@ -27,13 +27,21 @@ struct rn_peerstreams {
     struct rn_rpc *rpc;
     struct connection *connections;
     struct peer *peers;
+    size_t window; /* of each bulk stream */
 };
+
+size_t rn_peerstreams_window(uint32_t peers)
+{
+    const size_t part = RN_STREAM_BULK_BYTES / peers;
+    return part < RN_STREAM_BULK_WINDOW ? part : RN_STREAM_BULK_WINDOW;
+}
 
 struct rn_peerstreams *rn_peerstreams_new(const struct rn_peerstreams_config *config)
 {
     struct rn_peerstreams *streams = rn_alloc(1, sizeof(*streams));
     streams->config = *config;
     streams->peers = rn_alloc(config->peers, sizeof(*streams->peers));
+    streams->window = rn_peerstreams_window(config->peers);
     return streams;
 }
 
@@ -90,12 +98,12 @@ static void post(struct rn_peerstreams *streams, struct rn_input input, uint32_t
 
 /* ---- Bulk */
 
-static bool has_room(const struct rn_rpc_stream *stream)
+static bool has_room(const struct rn_peerstreams *streams, const struct rn_rpc_stream *stream)
 {
     size_t messages = 0;
     size_t bytes = 0;
     rn_rpc_stream_queued(stream, &messages, &bytes);
-    return bytes < RN_STREAM_BULK_WINDOW;
+    return bytes < streams->window;
 }
 
 static rn_result send_chunk(const struct rn_peerstreams *streams, struct rn_rpc_stream *stream,
@@ -119,7 +127,7 @@ static rn_result send_chunk(const struct rn_peerstreams *streams, struct rn_rpc_
 static void flush(struct rn_peerstreams *streams, uint32_t place)
 {
     struct peer *peer = &streams->peers[place];
-    while (peer->waiting > 0 && peer->bulk != NULL && has_room(peer->bulk)) {
+    while (peer->waiting > 0 && peer->bulk != NULL && has_room(streams, peer->bulk)) {
         const rn_result sent = send_chunk(streams, peer->bulk, &peer->outbox[0]);
         if (sent.code == RN_E_BUSY || sent.code == RN_E_UNAVAILABLE) {
             return; /* until the stream is writable, or another one comes */

@@ -18,8 +18,11 @@
 #include "services/rpc/rpc.h"
 #include "services/wire/wire.h"
 
-/* Queued bytes on a Bulk stream above which no further chunk is sent. */
+/* Queued bytes on a Bulk stream above which no further chunk is sent: its part of
+ * RN_STREAM_BULK_BYTES, at most RN_STREAM_BULK_WINDOW. A stream holds one chunk more than that. */
 #define RN_STREAM_BULK_WINDOW ((size_t)2 << 20)
+#define RN_STREAM_BULK_BYTES ((size_t)64 << 20)
+size_t rn_peerstreams_window(uint32_t peers);
 
 struct rn_peerstreams;
 

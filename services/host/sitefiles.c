@@ -12,8 +12,6 @@
 #include "services/host/modelhash.h"
 #include "services/host/sitesignatures.h"
 
-#define SITE_BYTES_MAX ((size_t)256 << 10)
-
 static rn_result read_file(const struct rn_site_files *site, const char *name, size_t max,
                            struct rn_buffer *out, char path[static RN_PATH_MAX],
                            struct rn_error *err)
@@ -28,7 +26,7 @@ rn_result rn_site_files_configuration(const char *directory, struct rn_site *out
     char path[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     RN_TRY(rn_path_join(path, directory, "site.yaml", err));
-    const rn_result read = rn_file_read(path, SITE_BYTES_MAX, &text, err);
+    const rn_result read = rn_file_read(path, RN_SITE_BYTES_MAX, &text, err);
     if (!rn_is_ok(read)) {
         return rn_fail_context(err, read,
                                "%s is no site's directory (make one with rondo init or rondo join)",
@@ -134,7 +132,7 @@ static rn_result check_policy(struct rn_site_files *site, struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_TRY(read_file(site, "policy.yaml", SITE_BYTES_MAX, &text, path, err));
+    RN_TRY(read_file(site, "policy.yaml", RN_POLICY_BYTES_MAX, &text, path, err));
     RN_TRY(rn_policy_parse(rn_buffer_view(&text), path, &site->policy, err));
     struct rn_policy_facts facts = {
         .self_key = *rn_identity_public_of(site->identity),

@@ -19,7 +19,7 @@ void rn_round_params(const struct rn_plan *plan, uint32_t members, uint64_t valu
         .losses = secagg->losses,
         .honest = secagg->honest,
         .value_max = value_max,
-        .chunk_elements = RN_SA_CHUNK_ELEMENTS_DEFAULT,
+        .chunk_elements = rn_sa_chunk_elements(members),
         .retry_ms = RETRY_MS,
     };
     const struct rn_sa_timeout stage = {secagg->stage_soft_s * UINT64_C(1000),

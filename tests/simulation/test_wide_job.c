@@ -18,7 +18,7 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/secagg/graph.h"
-#include "services/federation/coordination.h"
+#include "services/federation/coordinationstate.h"
 #include "services/federation/participation.h"
 #include "tests/simulation/verifyonce.h"
 
@@ -67,6 +67,7 @@ static struct rn_segment segments[4][2];
 static struct item *items;
 static size_t item_first, item_count, item_capacity;
 static uint64_t now_ms = 1000;
+static uint32_t texts_sent, texts_most;
 
 static struct item *push(enum rn_input_kind kind, uint32_t to, uint32_t peer)
 {
@@ -259,6 +260,21 @@ static void send_chunks(struct node *node, const struct rn_effect *effect)
     memcpy(item->session, effect->session, sizeof(item->session));
 }
 
+/* Texts of the signatures are large: at no moment more of them leave than may. */
+static void count_texts(const struct node *node, struct rn_view message)
+{
+    static uint64_t at_ms;
+    static uint32_t texts;
+    struct rn_wire_envelope envelope;
+    assert_true(rn_is_ok(rn_wire_envelope_decode(message, &envelope, NULL)));
+    if (node->place == MEMBERS && envelope.body == RN_WIRE_SIGNATURES) {
+        texts = at_ms == now_ms ? texts + 1 : 1;
+        at_ms = now_ms;
+        texts_most = texts > texts_most ? texts : texts_most;
+        texts_sent++;
+    }
+}
+
 static void carry_out(struct node *node, struct rn_effect *effect)
 {
     struct item *item = NULL;
@@ -267,6 +283,7 @@ static void carry_out(struct node *node, struct rn_effect *effect)
         keep(node, &effect->batch);
         break;
     case RN_EFFECT_SEND: /* connection i + 1 is member i's */
+        count_texts(node, rn_buffer_view(&effect->bytes));
         item = node->place == MEMBERS
                    ? push(RN_INPUT_MESSAGE, (uint32_t)effect->connection - 1, RN_SA_COORDINATOR)
                    : push(RN_INPUT_MESSAGE, MEMBERS, node->place);
@@ -477,6 +494,8 @@ static void test_two_rounds_of_130(void **state)
     rn_coordination_view(nodes[MEMBERS].coordination, now(), &view);
     assert_true(nodes[MEMBERS].ended && rn_is_ok(nodes[MEMBERS].result));
     assert_int_equal(view.summed, ROUNDS);
+    assert_int_equal(texts_sent, MEMBERS);
+    assert_int_equal(texts_most, RN_COORD_TEXTS_BURST);
     for (uint32_t i = 0; i < MEMBERS; i++) {
         struct rn_participation_view member;
         rn_participation_view(nodes[i].participation, now(), &member);

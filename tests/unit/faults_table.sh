@@ -671,3 +671,88 @@ fault group-keys-do-not-follow-the-plan crypto/groupkey.c \
 
 fault all-members-have-one-stream crypto/maskkey.c \
   '"blind", &index, 1, out_key);' '"blind", &index, 0, out_key);' test_groupkey
+
+# ---- A thousand members: limits of files, one listing of names, whom to call, how chunks are cut
+
+fault wide-one-pin-fewer policy/rules.c \
+  '.most = RN_POLICY_PINS_MAX,' '.most = RN_POLICY_PINS_MAX - 1,' test_rules
+
+fault wide-one-peer-fewer policy/site.c \
+  '.most = RN_SITE_PEERS_MAX,' '.most = RN_SITE_PEERS_MAX - 1,' test_site
+
+fault wide-every-file-may-be-as-large-as-any policy/yamlfile.c \
+  'text.length <= table->bytes_max' 'text.length <= RN_YAML_BYTES_MAX' test_fields
+
+fault wide-pins-are-found-at-the-first-place policy/pins.c \
+  'return rn_roster_find_key(roster, &key);' 'return 0 * rn_roster_find_key(roster, &key);' test_rules
+
+fault wide-a-bundle-is-one-byte-longer policy/bundle.c \
+  'text.length <= RN_BUNDLE_BYTES_MAX' 'text.length <= RN_BUNDLE_BYTES_MAX + 1' test_site
+
+fault wide-a-file-in-it-is-one-byte-longer policy/bundle.c \
+  'return value <= RN_BUNDLE_FILE_MAX;' 'return value <= RN_BUNDLE_FILE_MAX + 1;' test_site
+
+fault wide-signatures-stand-as-they-came policy/signature.c \
+  'by_place[place] = &signatures->entries[i];' 'by_place[place * 0 + (int)i] = &signatures->entries[i];' \
+  test_signature
+
+fault wide-one-signature-more policy/signature.c \
+  'RN_ENSURE(out->count < RN_SIGNATURES_MAX,' 'RN_ENSURE(out->count <= RN_SIGNATURES_MAX,' test_signature
+
+fault wide-who-has-signed-is-missing policy/signature.c \
+  'missing[i] = !signers->members[i];' 'missing[i] = signers->members[i];' test_signature
+
+fault wide-room-for-more-after-the-last-name crypto/roster.c \
+  '(left > 1 ? more : 1)' 'more' test_roster
+
+fault wide-named-ones-are-counted-as-more crypto/roster.c \
+  '        left--;
+    }
+}' '    }
+}' test_roster
+
+fault wide-the-threshold-is-the-degree policy/plannumbers.c \
+  '.neighbours = graph.degree,' '.neighbours = graph.threshold,' test_plan
+
+fault wide-all-that-may-collude-may-be-invented services/cli/setup/joincalls.c \
+  'return colluding / 2;' 'return colluding;' test_join_calls
+
+fault wide-one-invented-member-fewer-is-found services/cli/setup/joincalls.c \
+  'rn_join_calls_spared(colluding) + 1;' 'rn_join_calls_spared(colluding) + 2;' test_join_calls
+
+fault wide-one-call-fewer services/cli/setup/joincalls.c \
+  'double miss = 1.0;' 'double miss = 0.9;' test_join_calls
+
+fault wide-a-site-calls-itself services/cli/setup/joincalls.c \
+  'if (order[i] != self) {' 'if (true || order[i] != self) {' test_join_calls
+
+fault wide-the-draw-is-the-same-for-every-roster services/cli/setup/joincalls.c \
+  'rn_view_of(hash, sizeof hash)' 'rn_view_of(hash, 0)' test_join_calls
+
+fault wide-every-site-draws-the-same services/cli/setup/joincalls.c \
+  'rn_sa_epoch_permutation(seed.bytes,' 'rn_sa_epoch_permutation(hash,' test_join_calls
+
+fault wide-small-rosters-draw-too services/cli/setup/joincalls.c \
+  'members <= RN_JOIN_CALLS_ALL_MAX' 'members < RN_JOIN_CALLS_ALL_MAX' test_join_calls
+
+fault wide-chunks-shrink-one-member-early crypto/secagg/params.c \
+  'members > crowd; crowd *= 2' 'members >= crowd; crowd *= 2' test_round_spec
+
+fault wide-a-session-cuts-as-for-a-few services/round/roundsession.c \
+  '.chunk_elements = rn_sa_chunk_elements(members),' '.chunk_elements = RN_SA_CHUNK_ELEMENTS_DEFAULT,' \
+  test_round_spec
+
+fault wide-a-plan-counts-as-for-a-few policy/plannumbers.c \
+  '.chunk_elements = rn_sa_chunk_elements(numbers->members)}' '.chunk_elements = 0}' test_round_spec
+
+fault wide-every-peer-has-the-whole-inbox services/host/executorinbox.c \
+  'RN_EXECUTOR_INBOX_BYTES / executor->bulk_count' 'RN_EXECUTOR_INBOX_BYTES / (executor->bulk_count < 65 ? executor->bulk_count : 64)' \
+  test_executor
+
+fault wide-every-stream-has-the-whole-window services/host/peerstreams.c \
+  'return part < RN_STREAM_BULK_WINDOW ? part : RN_STREAM_BULK_WINDOW;' 'return part < RN_STREAM_BULK_WINDOW ? RN_STREAM_BULK_WINDOW : RN_STREAM_BULK_WINDOW;' \
+  test_peerstreams
+
+fault wide-signatures-leave-to-all-at-once services/federation/coordsigners.c \
+  'if (!rn_budget_take(&c->texts, &rate, c->clock_ms)) {' \
+  'if (!rn_budget_take(&c->texts, &rate, c->clock_ms) && c == NULL) {' test_wide_job

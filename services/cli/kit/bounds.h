@@ -19,7 +19,7 @@
 #define RN_BOUNDS_THREADS .least = 0, .most = 64
 #define RN_BOUNDS_ROUNDS .least = 1, .most = 100000
 #define RN_BOUNDS_SCALE .least = 0x1p-30, .most = 0x1p20
-#define RN_BOUNDS_MEMBERS .least = 1, .most = 128
+#define RN_BOUNDS_MEMBERS .least = 1, .most = 1024
 #define RN_BOUNDS_TIMEOUT .least = 1, .most = 3600
 
 #define RN_CHOICES_BACKEND "cpu|cpu-bf16|cpu-bf16-residual-f32|ref|cuda"

@@ -15,7 +15,7 @@
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/planmodel.h"
 
-#define NAMES_BYTES 4096
+#define NAMES_BYTES ((size_t)RN_ROSTER_MEMBERS_MAX * (RN_NAME_MAX + 2))
 
 struct invite_settings {
     bool accept, final, renew;

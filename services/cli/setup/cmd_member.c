@@ -20,7 +20,7 @@
 #include "services/host/adminsocket.h"
 
 #define STATUS_MS 2000
-#define NAMES_BYTES 4096
+#define NAMES_BYTES ((size_t)RN_ROSTER_MEMBERS_MAX * (RN_NAME_MAX + 2))
 
 /* Opens the operator's directory. */
 static rn_result operator_open(const char *directory, struct rn_setup **out, struct rn_error *err)

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/calendar.h"
 #include "base/guard.h"
 #include "crypto/random.h"
@@ -16,6 +17,16 @@
 #include "services/cli/setup/jobs.h"
 
 #define TOKEN_BYTES 32
+/* Lines and values of a welcome around its files. */
+#define WELCOME_FRAME_BYTES (RN_BUNDLE_ITEMS_MAX * (RN_BUNDLE_NAME_MAX + RN_BUNDLE_VALUE_MAX + 16))
+
+_Static_assert(RN_SIGNATURES_BYTES_MAX <= RN_BUNDLE_FILE_MAX &&
+                   RN_ROSTER_BYTES_MAX <= RN_BUNDLE_FILE_MAX,
+               "what a welcome holds of the largest roster fits a file of it");
+_Static_assert(RN_SIGNATURES_BYTES_MAX + RN_ROSTER_BYTES_MAX + RN_PLAN_BYTES_MAX +
+                       RN_SETUP_PEM_MAX + WELCOME_FRAME_BYTES <=
+                   RN_BUNDLE_BYTES_MAX,
+               "a welcome of the largest roster fits");
 
 /* RN_E_CONFIG when the name is taken. */
 static rn_result name_check(const struct rn_roster *roster, const char *name, struct rn_error *err)
@@ -215,6 +226,19 @@ rn_result rn_enrol_bind(struct rn_setup *setup, struct rn_error *err)
                           err);
 }
 
+/* A file that is there already with this content costs no fsync: a thousand welcomes would. */
+static rn_result write_changed(const char *directory, const char *file, struct rn_view content,
+                               struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer held = {0};
+    if (rn_setup_has(directory, file) &&
+        rn_is_ok(rn_setup_read(directory, file, RN_BUNDLE_BYTES_MAX, &held, NULL)) &&
+        rn_view_equal(rn_buffer_view(&held), content)) {
+        return rn_ok();
+    }
+    return rn_setup_write(directory, file, content, 0644, err);
+}
+
 static rn_result welcome_write(const struct rn_setup *setup, const char *name,
                                struct rn_view signatures, struct rn_error *err)
 {
@@ -232,7 +256,23 @@ static rn_result welcome_write(const struct rn_setup *setup, const char *name,
     rn_bundle_put_file(&out, "plan.yaml.sigs", signatures);
     rn_bundle_end(&out);
     RN_BUG_IF(!rn_text_format(file, sizeof file, "welcome/%s.welcome", name));
-    return rn_setup_write(setup->directory, file, rn_buffer_view(&out), 0644, err);
+    return write_changed(setup->directory, file, rn_buffer_view(&out), err);
+}
+
+/* What a welcome holds of the signatures: in a wide federation the coordinator's alone, so that
+ * all of them do not stand in every member's file. The service brings the others. */
+static rn_result welcome_signatures(const struct rn_setup *setup,
+                                    const struct rn_identity *identity, struct rn_view all,
+                                    struct rn_buffer *out, struct rn_error *err)
+{
+    if (setup->roster.count <= RN_ENROL_WELCOME_SIGNERS) {
+        rn_buffer_append(out, all.data, all.length);
+        return rn_ok();
+    }
+    RN_CLEANUP(rn_free_cleanup) struct rn_plan_signatures *own = rn_alloc(1, sizeof *own);
+    rn_signatures_init(own, &setup->plan);
+    RN_TRY(rn_signatures_add(own, &setup->plan, identity, err));
+    return rn_signatures_write(own, &setup->roster, out, err);
 }
 
 rn_result rn_enrol_finish(struct rn_setup *setup, struct rn_error *err)
@@ -241,6 +281,7 @@ rn_result rn_enrol_finish(struct rn_setup *setup, struct rn_error *err)
     struct rn_plan_numbers numbers;
     RN_CLEANUP(rn_identity_free_cleanup) struct rn_identity *identity = NULL;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer welcomed = {0};
     RN_ENSURE(setup->has_roster, err, RN_E_CONFIG, "no member has joined yet");
     const rn_result feasible = rn_plan_feasible(&setup->plan, setup->roster.count, &numbers, err);
     if (!rn_is_ok(feasible)) {
@@ -254,8 +295,9 @@ rn_result rn_enrol_finish(struct rn_setup *setup, struct rn_error *err)
     RN_TRY(rn_setup_write(setup->directory, "plan.yaml.sigs", rn_buffer_view(&text), 0644, err));
     RN_TRY(rn_path_join(path, setup->directory, "welcome", err));
     RN_TRY(rn_directory_make(path, 0755, err));
+    RN_TRY(welcome_signatures(setup, identity, rn_buffer_view(&text), &welcomed, err));
     for (uint32_t i = 0; i < setup->roster.count; i++) {
-        RN_TRY(welcome_write(setup, setup->roster.members[i].name, rn_buffer_view(&text), err));
+        RN_TRY(welcome_write(setup, setup->roster.members[i].name, rn_buffer_view(&welcomed), err));
     }
     return rn_ok();
 }

@@ -19,6 +19,8 @@
 #define RN_ENROL_DAYS 365       /* certificates */
 #define RN_ENROL_INVITE_DAYS 30 /* invitations */
 #define RN_ENROL_CA_DAYS 3650
+/* A welcome of more members holds the coordinator's signature of the plan alone. */
+#define RN_ENROL_WELCOME_SIGNERS 128
 
 /* Writes directory/invitations/NAME.invite with a new token; an invitation of that name which was
  * not used, expired or not, is worth nothing afterwards. RN_E_CONFIG when the name is a member

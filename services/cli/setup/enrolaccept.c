@@ -27,8 +27,13 @@ struct candidate {
     struct rn_buffer certificate;
 };
 
+struct tls_key {
+    uint8_t hash[32];
+};
+
 struct acceptance {
     struct rn_setup *setup;
+    struct tls_key *held; /* of the members that there are, by place */
     struct candidate *candidates;
     size_t count;
     size_t stale; /* whose invitation held another plan than plan.yaml */
@@ -43,6 +48,7 @@ static void acceptance_clear(struct acceptance *acceptance)
         rn_buffer_clear(&acceptance->candidates[i].certificate);
     }
     rn_free(acceptance->candidates);
+    rn_free(acceptance->held);
 }
 
 /* ---- Checks. */
@@ -101,6 +107,25 @@ static rn_result proof_check(struct acceptance *a, const struct candidate *candi
     return rn_ok();
 }
 
+/* The TLS keys of the roster's members, from their certificates: once, however many requests. */
+static rn_result held_load(struct acceptance *a, struct rn_error *err)
+{
+    const struct rn_setup *setup = a->setup;
+    if (!setup->has_roster) {
+        return rn_ok();
+    }
+    a->held = rn_alloc(setup->roster.count, sizeof *a->held);
+    for (uint32_t i = 0; i < setup->roster.count; i++) {
+        char file[128];
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+        RN_BUG_IF(
+            !rn_text_format(file, sizeof file, "members/%s.crt", setup->roster.members[i].name));
+        RN_TRY(rn_setup_read(setup->directory, file, RN_SETUP_PEM_MAX, &text, err));
+        RN_TRY(rn_x509_key_hash(rn_buffer_view(&text), a->held[i].hash, err));
+    }
+    return rn_ok();
+}
+
 /* Neither name nor keys may belong to anyone else, among the members or the other requests. */
 static rn_result unique_check(const struct acceptance *a, size_t at, struct rn_error *err)
 {
@@ -124,13 +149,7 @@ static rn_result unique_check(const struct acceptance *a, size_t at, struct rn_e
                   candidate->source);
     }
     for (uint32_t i = 0; roster != NULL && i < roster->count; i++) {
-        char file[128];
-        uint8_t hash[32];
-        RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-        RN_BUG_IF(!rn_text_format(file, sizeof file, "members/%s.crt", roster->members[i].name));
-        RN_TRY(rn_setup_read(setup->directory, file, RN_SETUP_PEM_MAX, &text, err));
-        RN_TRY(rn_x509_key_hash(rn_buffer_view(&text), hash, err));
-        RN_ENSURE(memcmp(hash, candidate->tls_key, 32) != 0, err, RN_E_PEER_REPLAY,
+        RN_ENSURE(memcmp(a->held[i].hash, candidate->tls_key, 32) != 0, err, RN_E_PEER_REPLAY,
                   "%s: its TLS key belongs to '%s' already", candidate->source,
                   roster->members[i].name);
     }
@@ -218,9 +237,8 @@ static rn_result roster_extend(struct acceptance *a, struct rn_error *err)
                              setup->site.federation);
         memcpy(roster->coordinator.bytes, setup->plan.coordinator_key, 32);
     }
-    /* A policy pins no more, and a welcome holds the signatures of no more. */
-    RN_ENSURE(roster->count + a->count <= RN_POLICY_PINS_MAX, err, RN_E_CONFIG,
-              "a federation has at most %d members", RN_POLICY_PINS_MAX);
+    RN_ENSURE(roster->count + a->count <= RN_ROSTER_MEMBERS_MAX, err, RN_E_CONFIG,
+              "a federation has at most %d members", RN_ROSTER_MEMBERS_MAX);
     for (size_t i = 0; i < a->count; i++) {
         struct rn_roster_member *member = &roster->members[roster->count++];
         memcpy(member->name, a->candidates[i].name, sizeof member->name);
@@ -265,7 +283,7 @@ static rn_result peers_write(struct acceptance *a, struct rn_error *err)
     struct rn_site *site = rn_alloc(1, sizeof *site);
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     rn_result result =
-        rn_setup_read(a->setup->directory, "site.yaml", RN_PLAN_BYTES_MAX, &text, err);
+        rn_setup_read(a->setup->directory, "site.yaml", RN_SITE_BYTES_MAX, &text, err);
     bool changed = false;
     for (size_t i = 0; rn_is_ok(result) && i < a->count; i++) {
         if (a->candidates[i].address[0] != '\0') {
@@ -346,6 +364,7 @@ rn_result rn_enrol_accept(struct rn_setup *setup, const char *const *files, size
     struct acceptance RN_CLEANUP(acceptance_clear)
         a = {.setup = setup, .count = count, .now_ms = now_wall_ms, .days = days};
     a.candidates = rn_alloc(count, sizeof *a.candidates);
+    RN_TRY(held_load(&a, err));
     for (size_t i = 0; i < count; i++) {
         a.candidates[i].source = files[i];
         RN_TRY(candidate_check(&a, i, err));

@@ -97,7 +97,7 @@ static rn_result site_text(const struct rn_setup *setup, const char *const *name
     for (uint32_t i = 0; i < network->peers_count; i++) {
         if (is_named(network->peers[i].name, names, count)) {
             if (cut_count++ == 0) {
-                RN_TRY(rn_setup_read(setup->directory, "site.yaml", RN_PLAN_BYTES_MAX, text, err));
+                RN_TRY(rn_setup_read(setup->directory, "site.yaml", RN_SITE_BYTES_MAX, text, err));
             }
             RN_TRY(peer_cut(text, network->peers[i].name, err));
         }

@@ -111,7 +111,7 @@ static rn_result policy_write(struct rn_join_job *job, struct rn_error *err)
     const char *own = job->settings->policy;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     if (own != NULL) {
-        RN_TRY(rn_file_read(own, RN_PLAN_BYTES_MAX, &text, err));
+        RN_TRY(rn_file_read(own, RN_POLICY_BYTES_MAX, &text, err));
     } else {
         rn_setup_policy_text(job->plan, &text);
     }

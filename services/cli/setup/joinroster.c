@@ -6,8 +6,7 @@
 #include "base/guard.h"
 #include "crypto/fingerprint.h"
 #include "policy/pins.h"
-
-#define POLICY_BYTES_MAX ((size_t)64 * 1024)
+#include "services/cli/setup/joincalls.h"
 
 static const char *change_word(const struct rn_setup *setup, const struct rn_roster_member *member)
 {
@@ -35,6 +34,58 @@ void rn_roster_print(const struct rn_setup *setup, FILE *out)
     }
     rn_fingerprint_roster(&setup->roster, roster);
     (void)fprintf(out, "\nFingerprint of the roster:\n  %s\n", roster);
+}
+
+/* RN_E_IDENTITY and others where the site's identity cannot be read. */
+static rn_result calls_draw(const struct rn_setup *setup, bool called[RN_ROSTER_MEMBERS_MAX],
+                            uint32_t *out_count, struct rn_error *err)
+{
+    RN_CLEANUP(rn_identity_free_cleanup) struct rn_identity *identity = NULL;
+    RN_TRY(rn_setup_identity(setup->directory, &identity, err));
+    const int self = rn_roster_find_key(&setup->roster, rn_identity_public_of(identity));
+    RN_BUG_IF(self < 0); /* rn_plan_parties_check came before */
+    *out_count = rn_join_calls_draw(identity, &setup->roster, (uint32_t)self,
+                                    setup->plan.secagg.colluding, called);
+    return rn_ok();
+}
+
+rn_result rn_roster_calls_print(const struct rn_setup *setup, FILE *out, struct rn_error *err)
+{
+    bool called[RN_ROSTER_MEMBERS_MAX];
+    uint32_t count = 0;
+    const char *comma = "\n  ";
+    RN_TRY(calls_draw(setup, called, &count, err));
+    if (setup->roster.count <= RN_JOIN_CALLS_ALL_MAX) {
+        return rn_ok();
+    }
+    (void)fprintf(out,
+                  "\nCall at least these %u, drawn here from the %u others by this site's key. If "
+                  "more than %u were\ninvented, one of them would be among these, but for one "
+                  "chance in a million:",
+                  count, setup->roster.count - 1,
+                  rn_join_calls_spared(setup->plan.secagg.colluding));
+    for (uint32_t i = 0; i < setup->roster.count; i++) {
+        if (called[i]) {
+            (void)fprintf(out, "%s%s", comma, setup->roster.members[i].name);
+            comma = ", ";
+        }
+    }
+    (void)fprintf(out, "\n");
+    return rn_ok();
+}
+
+rn_result rn_roster_calls_json(const struct rn_setup *setup, json_t **out, struct rn_error *err)
+{
+    bool called[RN_ROSTER_MEMBERS_MAX];
+    uint32_t count = 0;
+    RN_TRY(calls_draw(setup, called, &count, err));
+    *out = json_array();
+    for (uint32_t i = 0; i < setup->roster.count; i++) {
+        if (called[i]) {
+            (void)json_array_append_new(*out, json_string(setup->roster.members[i].name));
+        }
+    }
+    return rn_ok();
 }
 
 json_t *rn_roster_json(const struct rn_roster *roster)
@@ -90,6 +141,6 @@ rn_result rn_roster_confirm(const struct rn_setup *setup, const char *given,
         "%s: call the other organisations, by a number that is not from the operator, and "
         "compare it, each reading out a part; then give what they read with --roster",
         fingerprint);
-    RN_TRY(rn_setup_read(setup->directory, "policy.yaml", POLICY_BYTES_MAX, &text, err));
+    RN_TRY(rn_setup_read(setup->directory, "policy.yaml", RN_POLICY_BYTES_MAX, &text, err));
     return rn_pins_write(rn_buffer_view(&text), &setup->roster, out_policy, err);
 }

@@ -18,6 +18,13 @@ void rn_roster_print(const struct rn_setup *setup, FILE *out);
 /* {"fingerprint", "members": [{"name", "key", "fingerprint"}]}, a new reference. */
 json_t *rn_roster_json(const struct rn_roster *roster);
 
+/* Whom to call: of a wide roster members drawn here (joincalls.h), and why they are enough. */
+RN_MUST rn_result rn_roster_calls_print(const struct rn_setup *setup, FILE *out,
+                                        struct rn_error *err);
+/* Their names, a new reference. */
+RN_MUST rn_result rn_roster_calls_json(const struct rn_setup *setup, json_t **out,
+                                       struct rn_error *err);
+
 /* RN_OK when the policy pins this roster, or `given` is its fingerprint; then *out_policy is the
  * text that policy.yaml has to have, empty when it stays. RN_E_REFUSED when neither, or when a
  * member that is pinned has another key: no fingerprint confirms that. */

@@ -167,6 +167,23 @@ static void plan_warn(const struct rn_setup *setup)
     }
 }
 
+static rn_result roster_show(const struct rn_join_job *job, const struct rn_setup *setup,
+                             struct rn_error *err)
+{
+    json_t *calls = NULL;
+    if (job->talks) {
+        rn_roster_print(setup, stdout);
+        return rn_roster_calls_print(setup, stdout, err);
+    }
+    if (!job->json) {
+        return rn_ok();
+    }
+    RN_TRY(rn_roster_calls_json(setup, &calls, err));
+    return rn_json_print(json_pack("{s:b, s:o, s:o}", "taken", 0, "roster",
+                                   rn_roster_json(&setup->roster), "calls", calls),
+                         err);
+}
+
 /* Says who is in the roster where it is refused: that is what has to be compared. */
 static rn_result roster_confirm(const struct rn_join_job *job, const struct rn_setup *setup,
                                 struct rn_buffer *out_policy, struct rn_error *err)
@@ -176,14 +193,8 @@ static rn_result roster_confirm(const struct rn_join_job *job, const struct rn_s
         return result;
     }
     plan_warn(setup);
-    if (job->talks) {
-        rn_roster_print(setup, stdout);
-    }
     struct rn_error unprinted;
-    const rn_result shown = job->json ? rn_json_print(json_pack("{s:b, s:o}", "taken", 0, "roster",
-                                                                rn_roster_json(&setup->roster)),
-                                                      &unprinted)
-                                      : rn_ok();
+    const rn_result shown = roster_show(job, setup, &unprinted);
     return rn_is_ok(shown) ? result : shown;
 }
 

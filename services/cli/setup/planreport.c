@@ -10,6 +10,9 @@
 #include "crypto/fingerprint.h"
 #include "services/cli/setup/joinroster.h"
 
+/* Of those who have not signed, as many as a person reads. */
+#define NAMES_BYTES 512
+
 static const char *const matrices_names[] = {"-", "A", "B", "A and B"};
 
 /* Every field: path as in the file, value, meaning. What is signed is what is printed. */
@@ -33,6 +36,12 @@ static void print_fields(const struct rn_plan *plan, FILE *out)
     (void)fprintf(out, "\n");
 }
 
+/* Is the share graph one that is drawn before round 1 (services/PROTOCOL.md, "The share graph")? */
+static bool is_drawn(const struct rn_plan_numbers *n)
+{
+    return n->neighbours + 1 < n->members;
+}
+
 static void print_cohort(const struct rn_plan_view *view, FILE *out)
 {
     const struct rn_plan_numbers *n = &view->numbers;
@@ -49,6 +58,16 @@ static void print_cohort(const struct rn_plan_view *view, FILE *out)
     (void)fprintf(out,
                   "  quorum          Q = %u signatures, t = %u shares, floor F = %u survivors\n",
                   n->quorum, n->threshold, n->floor);
+    if (is_drawn(n)) {
+        (void)fprintf(
+            out,
+            "  share graph     each shares with %u others, drawn once, by all who are there "
+            "before round 1:\n"
+            "                  who comes later takes no part in any round of this plan, "
+            "only follows,\n"
+            "                  and counts against the losses\n",
+            n->neighbours);
+    }
     (void)fprintf(out, "  masked sum      q = %u bits a value, b = %u bits sent, headroom %.2f\n",
                   n->value_bits, n->sum_bits, n->headroom);
 }
@@ -94,15 +113,11 @@ static void print_signers(const struct rn_plan_view *view, FILE *out)
     if (view->signers == NULL || view->roster == NULL) {
         return;
     }
-    (void)fprintf(out, "  signatures      coordinator %s; %u of %u members",
+    char names[NAMES_BYTES];
+    rn_signatures_missing(view->signers, view->roster, names, sizeof names);
+    (void)fprintf(out, "  signatures      coordinator %s; %u of %u members%s%s\n",
                   view->signers->coordinator ? "yes" : "no", view->signers->member_count,
-                  view->roster->count);
-    for (uint32_t i = 0; i < view->roster->count; i++) {
-        if (!view->signers->members[i]) {
-            (void)fprintf(out, ", not %s", view->roster->members[i].name);
-        }
-    }
-    (void)fprintf(out, "\n");
+                  view->roster->count, names[0] == '\0' ? "" : ", not ", names);
 }
 
 static void print_roster(const struct rn_plan_view *view, bool all_fields, FILE *out)
@@ -149,13 +164,14 @@ void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *
 static json_t *cohort_json(const struct rn_plan_view *view)
 {
     const struct rn_plan_numbers *n = &view->numbers;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:s}", "members",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:f, s:b, s:s}", "members",
                      (json_int_t)n->members, "quorum", (json_int_t)n->quorum, "threshold",
-                     (json_int_t)n->threshold, "floor", (json_int_t)n->floor, "losses_asked",
-                     (json_int_t)view->plan->secagg.losses, "losses_max", (json_int_t)n->losses_max,
-                     "value_bits", (json_int_t)n->value_bits, "sum_bits", (json_int_t)n->sum_bits,
-                     "headroom", n->headroom, "feasible", view->feasible ? 1 : 0, "reason",
-                     view->reason);
+                     (json_int_t)n->threshold, "neighbours", (json_int_t)n->neighbours,
+                     "graph_drawn", is_drawn(n) ? 1 : 0, "floor", (json_int_t)n->floor,
+                     "losses_asked", (json_int_t)view->plan->secagg.losses, "losses_max",
+                     (json_int_t)n->losses_max, "value_bits", (json_int_t)n->value_bits, "sum_bits",
+                     (json_int_t)n->sum_bits, "headroom", n->headroom, "feasible",
+                     view->feasible ? 1 : 0, "reason", view->reason);
 }
 
 static json_t *cost_json(const struct rn_plan_view *view)

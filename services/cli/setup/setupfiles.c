@@ -176,7 +176,7 @@ rn_result rn_setup_load_policy(struct rn_setup *setup, struct rn_error *err)
     if (!rn_file_exists(path)) {
         return rn_ok();
     }
-    RN_TRY(rn_file_read(path, RN_PLAN_BYTES_MAX, &text, err));
+    RN_TRY(rn_file_read(path, RN_POLICY_BYTES_MAX, &text, err));
     RN_TRY(rn_policy_parse(rn_buffer_view(&text), path, &setup->policy, err));
     setup->has_policy = true;
     return rn_ok();

@@ -215,6 +215,36 @@ static void member_count_limits(void **state)
     assert_non_null(strstr(err.text, "larger than the limit"));
 }
 
+/* As many names as fit, and how many more: the longest names, and buffers to the byte. */
+static void names_are_listed(void **state)
+{
+    (void)state;
+    static struct rn_roster roster;
+    char out[256];
+    char expected[256];
+    fill(&roster, 4);
+    bool listed[4] = {false, true, true, true};
+    const char *a = roster.members[1].name;
+    const char *b = roster.members[2].name;
+    const char *c = roster.members[3].name;
+    const size_t all = 3 * (size_t)RN_NAME_MAX + 4 + 1;
+    rn_roster_names(&roster, listed, out, all);
+    (void)rn_text_format(expected, sizeof(expected), "%s, %s, %s", a, b, c);
+    assert_string_equal(out, expected);
+    rn_roster_names(&roster, listed, out, all - 1);
+    (void)rn_text_format(expected, sizeof(expected), "%s, %s and 1 more", a, b);
+    assert_string_equal(out, expected);
+    rn_roster_names(&roster, listed, out, RN_ROSTER_NAMES_MIN);
+    (void)rn_text_format(expected, sizeof(expected), "%s and 2 more", a);
+    assert_string_equal(out, expected);
+    listed[1] = listed[2] = false;
+    rn_roster_names(&roster, listed, out, RN_ROSTER_NAMES_MIN);
+    assert_string_equal(out, c);
+    listed[3] = false;
+    rn_roster_names(&roster, listed, out, RN_ROSTER_NAMES_MIN);
+    assert_string_equal(out, "");
+}
+
 static void writing_refuses_what_parsing_refuses(void **state)
 {
     (void)state;
@@ -256,6 +286,7 @@ int main(void)
         cmocka_unit_test(truncations_and_changes),
         cmocka_unit_test(name_limits),
         cmocka_unit_test(member_count_limits),
+        cmocka_unit_test(names_are_listed),
         cmocka_unit_test(writing_refuses_what_parsing_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

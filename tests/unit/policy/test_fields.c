@@ -8,6 +8,7 @@
 #include "policy/plan.h"
 #include "policy/rules.h"
 #include "policy/site.h"
+#include "policy/yamlscan.h"
 
 #include "tests/unit/policy/policytext.h"
 
@@ -304,14 +305,17 @@ static void hostile_texts_are_refused_with_the_line(void **state)
 static void sizes(void **state)
 {
     (void)state;
-    char *text = rn_alloc(2 * RN_PLAN_BYTES_MAX, 1);
+    static const size_t limits[] = {RN_PLAN_BYTES_MAX, RN_POLICY_BYTES_MAX, RN_SITE_BYTES_MAX};
+    char *text = rn_alloc(2 * RN_YAML_BYTES_MAX, 1);
     for (size_t f = 0; f < RN_ARRAY_LENGTH(files); f++) {
+        char sentence[64];
         const size_t length = strlen(files[f].example);
-        memset(text, '#', 2 * RN_PLAN_BYTES_MAX);
+        memset(text, '#', 2 * RN_YAML_BYTES_MAX);
         memcpy(text, files[f].example, length);
-        assert_true(rn_is_ok(files[f].load(rn_view_of(text, RN_PLAN_BYTES_MAX))));
-        assert_int_equal(files[f].load(rn_view_of(text, RN_PLAN_BYTES_MAX + 1)).code, RN_E_CONFIG);
-        assert_non_null(strstr(error.text, "larger than 65536 bytes"));
+        (void)rn_text_format(sentence, sizeof sentence, "larger than %zu bytes", limits[f]);
+        assert_true(rn_is_ok(files[f].load(rn_view_of(text, limits[f]))));
+        assert_int_equal(files[f].load(rn_view_of(text, limits[f] + 1)).code, RN_E_CONFIG);
+        assert_non_null(strstr(error.text, sentence));
         for (size_t i = 0; i < RN_PLAN_BYTES_MAX; i += 2) {
             memcpy(text + i, i == 0 ? "a:" : i == 2 ? " [" : "1,", 2);
         }

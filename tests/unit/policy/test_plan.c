@@ -300,6 +300,10 @@ static void cohorts(void **state)
         const bool sized = rn_is_ok(
             rn_sa_graph_plan(rows[i].members, rows[i].colluding, rows[i].losses, &sizes, NULL));
         assert_int_equal(numbers.threshold, sized ? sizes.threshold : rows[i].quorum);
+        if (sized) {
+            assert_int_equal(numbers.neighbours, sizes.degree);
+            assert_int_equal(numbers.neighbours + 1 == rows[i].members, sizes.complete);
+        }
     }
 }
 

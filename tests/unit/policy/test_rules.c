@@ -296,7 +296,8 @@ static void signed_by_means_keys(void **state)
     assert_int_equal(reason, RN_POLICY_SIGNER_MISSING);
 }
 
-/* What is written reads back as pins of the roster; all but the section stays; at most 128. */
+/* What is written reads back as pins of the roster; all but the section stays; at most one for each
+ * member of the largest roster. */
 static void pins_are_written(void **state)
 {
     (void)state;
@@ -315,6 +316,14 @@ static void pins_are_written(void **state)
     assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error)));
     assert_int_equal(policy.members_count, RN_POLICY_PINS_MAX);
     assert_true(rn_is_ok(rn_pins_check(&policy, &roster, &error)));
+    for (uint32_t i = 0; i < RN_POLICY_PINS_MAX; i++) { /* the longest names fit too */
+        (void)rn_text_format(roster.members[i].name, RN_NAME_MAX + 1, "%063u", i);
+    }
+    rn_buffer_clear(&twice);
+    assert_true(rn_is_ok(rn_pins_write(rn_buffer_view(&once), &roster, &twice, &error)));
+    roster_make(RN_POLICY_PINS_MAX);
+    rn_buffer_clear(&twice);
+    assert_true(rn_is_ok(rn_pins_write(rn_buffer_view(&once), &roster, &twice, &error)));
     for (uint32_t extra = 0; extra < 2; extra++) { /* limit and limit + 1 */
         const rn_result result = rn_policy_parse(rn_buffer_view(&twice), "policy", &policy, &error);
         assert_int_equal(result.code, extra == 0 ? RN_OK : RN_E_CONFIG);

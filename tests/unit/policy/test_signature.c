@@ -270,23 +270,58 @@ static void what_is_held_vouches_for_nothing_else(void **state)
 static void names_who_is_missing(void **state)
 {
     (void)state;
-    char names[9];
+    char names[RN_ROSTER_NAMES_MIN];
     rn_signatures_init(&signatures, &plan);
     assert_true(rn_is_ok(verify(&signatures)));
     rn_signatures_missing(&signers, &roster, names, sizeof names);
-    assert_string_equal(names, "m0, m1");
-    char all[16];
-    rn_signatures_missing(&signers, &roster, all, sizeof all);
-    assert_string_equal(all, "m0, m1, m2");
-    char just[11]; /* ten characters and the end */
-    rn_signatures_missing(&signers, &roster, just, sizeof just);
-    assert_string_equal(just, "m0, m1, m2");
-    sign_by(&signatures, 1);
+    assert_string_equal(names, "m0, m1, m2");
     sign_by(&signatures, 2);
+    assert_true(rn_is_ok(verify(&signatures)));
+    rn_signatures_missing(&signers, &roster, names, sizeof names);
+    assert_string_equal(names, "m0, m2");
+    sign_by(&signatures, 1);
     sign_by(&signatures, 3);
     assert_true(rn_is_ok(verify(&signatures)));
-    rn_signatures_missing(&signers, &roster, all, sizeof all);
-    assert_string_equal(all, "");
+    rn_signatures_missing(&signers, &roster, names, sizeof names);
+    assert_string_equal(names, "");
+}
+
+/* A roster of the most members with the longest names, all of whom and the coordinator signed: the
+ * text is within its limit and reads back in the order of the roster; one line more is refused. */
+static void the_largest_roster_signs(void **state)
+{
+    (void)state;
+    static struct rn_roster large;
+    static struct rn_identity *all[RN_SIGNATURES_MAX];
+    large = (struct rn_roster){.count = RN_ROSTER_MEMBERS_MAX};
+    rn_signatures_init(&signatures, &plan);
+    for (uint32_t i = RN_SIGNATURES_MAX; i-- > 0;) { /* the last place first */
+        const struct rn_secret32 seed = {{(uint8_t)i, (uint8_t)(i >> 8), 1}};
+        all[i] = rn_identity_from_seed(&seed);
+        assert_true(rn_is_ok(rn_signatures_add(&signatures, &plan, all[i], &error)));
+        struct rn_identity_public *key = i == 0 ? &large.coordinator : &large.members[i - 1].key;
+        *key = *rn_identity_public_of(all[i]);
+        if (i > 0) {
+            (void)rn_text_format(large.members[i - 1].name, RN_NAME_MAX + 1, "%063u", i - 1);
+        }
+    }
+    assert_int_equal(signatures.count, RN_SIGNATURES_MAX);
+    assert_true(rn_is_ok(rn_signatures_write(&signatures, &large, &text, &error)));
+    assert_true(text.length <= RN_SIGNATURES_BYTES_MAX);
+    assert_true(rn_is_ok(rn_signatures_parse(rn_buffer_view(&text), "file", &other, &error)));
+    assert_int_equal(other.count, RN_SIGNATURES_MAX);
+    for (uint32_t i = 0; i < RN_SIGNATURES_MAX; i++) {
+        assert_true(rn_identity_public_equal(&other.entries[i].key, rn_identity_public_of(all[i])));
+        rn_identity_free(all[i]);
+    }
+    char *more = rn_alloc(text.length + 300, 1);
+    memcpy(more, text.data, text.length);
+    memcpy(more + text.length, more + text.length - 257, 257); /* a line, of another key */
+    memcpy(more + text.length + 64, "ee", 2);
+    const struct rn_view longer = rn_view_of(more, text.length + 257);
+    assert_int_equal(rn_signatures_parse(longer, "file", &other, &error).code, RN_E_DATA);
+    assert_non_null(strstr(error.text, "more than 1025 signatures"));
+    rn_free(more);
 }
 
 static void count_limit(void **state)
@@ -315,6 +350,7 @@ int main(void)
         cmocka_unit_test(takes_what_holds),
         cmocka_unit_test(what_is_held_vouches_for_nothing_else),
         cmocka_unit_test(names_who_is_missing),
+        cmocka_unit_test(the_largest_roster_signs),
         cmocka_unit_test(count_limit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -96,6 +96,27 @@ static void coordinator_with_peers(void **state)
     assert_false(rn_is_ok(rn_site_parse(rn_view_text(edit), "s", &site, &error)));
 }
 
+/* Every member of the largest roster may listen, under the longest names and addresses; no more. */
+static void peers_limit(void **state)
+{
+    (void)state;
+    for (uint32_t extra = 0; extra < 2; extra++) {
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+        rn_buffer_format(&text, "version: 1\nrole: coordinator\nfederation: clinics\n"
+                                "name: coordinator\nnetwork:\n  direction: both\n"
+                                "  listen: \"[::1]:8443\"\n  peers:\n");
+        for (uint32_t i = 0; i < RN_SITE_PEERS_MAX + extra; i++) {
+            rn_buffer_format(&text, "    - name: %063u\n      address: \"%0255u:65535\"\n", i, i);
+        }
+        rn_buffer_format(&text, "state: state\nmodel: m\ncompute:\n  backend: cpu\n  threads: 0\n"
+                                "log:\n  format: text\n  level: warn\n");
+        const rn_result result = rn_site_parse(rn_buffer_view(&text), "s", &site, &error);
+        assert_int_equal(result.code, extra == 0 ? RN_OK : RN_E_CONFIG);
+        assert_int_equal(site.network.peers_count, extra == 0 ? RN_SITE_PEERS_MAX : 0);
+    }
+    assert_non_null(strstr(error.text, "at most 1024 entries"));
+}
+
 static const char coordinator_example[] =
     "version: 1\nrole: coordinator\nfederation: clinics\nname: coordinator\n"
     "network:\n  direction: listen\n  listen: \"0.0.0.0:8443\"\nstate: state\nmodel: m\n"
@@ -292,6 +313,31 @@ static enum rn_code file_of_length(size_t length)
     return result.code;
 }
 
+/* Three files, so that none reaches its own limit. */
+static enum rn_code whole_of_length(size_t length)
+{
+    static const char *const three[] = {"+a", "+b", "+c"};
+    static const size_t frame = sizeof(RN_BUNDLE_INVITE "\nend\n") - 1;
+    static const size_t line = sizeof("file a 349000\n\n") - 1;
+    struct rn_bundle bundle;
+    struct rn_buffer out = {0};
+    size_t left = length - frame - 3 * line;
+    rn_buffer_format(&out, RN_BUNDLE_INVITE "\n");
+    for (size_t i = 0; i < 3; i++) {
+        const size_t part = i < 2 ? 349000 : left;
+        left -= part;
+        rn_buffer_format(&out, "file %c %zu\n", (int)('a' + i), part);
+        memset(rn_buffer_grow(&out, part), 'x', part);
+        rn_buffer_format(&out, "\n");
+    }
+    rn_buffer_format(&out, "end\n");
+    assert_int_equal(out.length, length);
+    const rn_result result =
+        rn_bundle_parse(rn_buffer_view(&out), "b", RN_BUNDLE_INVITE, three, 3, &bundle, &error);
+    rn_buffer_clear(&out);
+    return result.code;
+}
+
 static void bundle_limits(void **state)
 {
     (void)state;
@@ -299,7 +345,8 @@ static void bundle_limits(void **state)
     assert_int_equal(value_of_length(RN_BUNDLE_VALUE_MAX + 1), RN_E_DATA);
     assert_int_equal(file_of_length(RN_BUNDLE_FILE_MAX), RN_OK);
     assert_int_equal(file_of_length(RN_BUNDLE_FILE_MAX + 1), RN_E_DATA);
-    assert_int_equal(file_of_length(RN_BUNDLE_BYTES_MAX + 1), RN_E_DATA);
+    assert_int_equal(whole_of_length(RN_BUNDLE_BYTES_MAX), RN_OK);
+    assert_int_equal(whole_of_length(RN_BUNDLE_BYTES_MAX + 1), RN_E_DATA);
     assert_int_equal(file_of_length(0), RN_OK);
 }
 
@@ -310,6 +357,7 @@ int main(void)
         cmocka_unit_test(ports),
         cmocka_unit_test(kernels_may_be_named),
         cmocka_unit_test(coordinator_with_peers),
+        cmocka_unit_test(peers_limit),
         cmocka_unit_test(upload_memory),
         cmocka_unit_test(refusals),
         cmocka_unit_test(paths),

@@ -644,11 +644,11 @@ static void a_flood_of_one_peer_delays_the_others_by_one_input(void **state)
     end(world);
 }
 
-/* Every peer has its part of the inbox, of at least about one of the largest messages. */
+/* Every peer has its part of the inbox. */
 static void the_parts_of_the_inbox(void **state)
 {
     (void)state;
-    const uint32_t peers[] = {1, 64, 65, RN_SA_GRAPH_COMPLETE_MAX};
+    const uint32_t peers[] = {1, 64, 65, RN_SA_GRAPH_COMPLETE_MAX, 1024};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(peers); i++) {
         const size_t part = RN_EXECUTOR_INBOX_BYTES / peers[i];
         const size_t most = part < RN_EXECUTOR_PART_BYTES_MIN ? RN_EXECUTOR_PART_BYTES_MIN : part;

@@ -89,8 +89,22 @@ static void a_chunk_that_cannot_go_holds_nobody(void **state)
     rn_executor_free(executor);
 }
 
+/* All bulk streams together hold 64 MiB and a chunk each, however many peers there are. */
+static void windows_shrink_with_the_peers(void **state)
+{
+    (void)state;
+    assert_int_equal(rn_peerstreams_window(1), RN_STREAM_BULK_WINDOW);
+    assert_int_equal(rn_peerstreams_window(32), RN_STREAM_BULK_WINDOW);
+    assert_true(rn_peerstreams_window(33) < RN_STREAM_BULK_WINDOW);
+    for (uint32_t peers = 33; peers <= RN_SA_MEMBERS_MAX; peers++) {
+        const size_t all = peers * rn_peerstreams_window(peers);
+        assert_true(all <= RN_STREAM_BULK_BYTES && all + peers > RN_STREAM_BULK_BYTES);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_chunk_that_cannot_go_holds_nobody),
+    cmocka_unit_test(windows_shrink_with_the_peers),
 };
 
 int main(void)

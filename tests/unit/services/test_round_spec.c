@@ -141,6 +141,34 @@ static void the_head_is_summed_when_federated(void **state)
 
 /* What `rondo plan show` promises is at least the hard time-outs of every stage, one after another:
  * the receipts' too, which wait for replays of all uploads. */
+/* One chunk of every member takes no more in a large roster than in one of 128, nor half as little
+ * as could be; plan and session cut alike, so that the bytes that a plan shows are those sent. */
+static void chunks_by_roster(void **state)
+{
+    (void)state;
+    const uint32_t most = RN_SA_CHUNK_CROWD * RN_SA_CHUNK_ELEMENTS_DEFAULT;
+    struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
+    assert_int_equal(rn_sa_chunk_elements(3), RN_SA_CHUNK_ELEMENTS_DEFAULT);
+    assert_int_equal(rn_sa_chunk_elements(RN_SA_CHUNK_CROWD), RN_SA_CHUNK_ELEMENTS_DEFAULT);
+    assert_int_equal(rn_sa_chunk_elements(RN_SA_CHUNK_CROWD + 1), RN_SA_CHUNK_ELEMENTS_DEFAULT / 2);
+    assert_int_equal(rn_sa_chunk_elements(RN_SA_MEMBERS_MAX), RN_SA_CHUNK_ELEMENTS_DEFAULT / 8);
+    for (uint32_t members = 3; members <= RN_SA_MEMBERS_MAX; members++) {
+        const uint32_t elements = rn_sa_chunk_elements(members);
+        struct rn_sa_params params;
+        struct rn_sa_layout layout;
+        const struct rn_sa_context context = {.elements = 1000000};
+        const struct rn_plan_numbers numbers = {.members = members, .value_max = 65534};
+        assert_true(members * elements <= most);
+        assert_true(members <= RN_SA_CHUNK_CROWD || 2 * members * elements > most);
+        rn_round_params(plan, members, numbers.value_max, context.elements, &params);
+        assert_int_equal(params.chunk_elements, elements);
+        rn_sa_layout_init(&layout, &params, &context);
+        assert_int_equal(rn_plan_upload_bytes(&numbers, context.elements),
+                         rn_sa_layout_vector_bytes(&layout));
+    }
+    rn_free(plan);
+}
+
 static void an_attempt_ends_in_time(void **state)
 {
     (void)state;
@@ -170,6 +198,7 @@ int main(void)
         cmocka_unit_test(scales_are_powers_of_two),
         cmocka_unit_test(weights_set_the_largest_value),
         cmocka_unit_test(the_head_is_summed_when_federated),
+        cmocka_unit_test(chunks_by_roster),
         cmocka_unit_test(an_attempt_ends_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
