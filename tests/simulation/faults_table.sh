@@ -133,6 +133,11 @@ fault attempts-of-any-number $fed/partsession.c \
   'if (offer->attempt < 1 || offer->attempt > plan->secagg.attempts) {' 'if (offer->attempt < 1) {' \
   test_job_trouble:test_declining_member_holds_nobody
 
+fault another-plan-is-another-update crypto/secagg/spent.c \
+  'RN_ENSURE(entry == NULL, err, RN_E_ROUND_SPENT,' \
+  'RN_ENSURE(entry == NULL || find_plan(spent, context->plan_hash) == NULL, err, RN_E_ROUND_SPENT,' \
+  test_secagg_revoked
+
 fault spent-member-does-not-follow $fed/partsession.c \
   'config.follows = rn_part_is_late(p, (uint32_t)offer->round, offer->attempt);' '' \
   test_job_catchup:test_abort_certificate_comes_with_the_sum
