@@ -34,6 +34,7 @@ static const char *const reason_names[RN_POLICY_REASON_COUNT_] = {
     [RN_POLICY_HONEST_TOO_FEW] = "policy-honest-too-few",
     [RN_POLICY_LOSSES_TOO_MANY] = "policy-losses-too-many",
     [RN_POLICY_THRESHOLD_TOO_LOW] = "policy-threshold-too-low",
+    [RN_POLICY_NOT_BLIND] = "policy-not-blind",
     [RN_POLICY_METHOD] = "policy-method",
     [RN_POLICY_WEIGHTS] = "policy-weights",
     [RN_POLICY_METRICS] = "policy-metrics",
@@ -169,6 +170,10 @@ static rn_result decide_cohort(struct decision *d)
                   RN_POLICY_LOSSES_TOO_MANY,
                   "the plan lets a round end with %u members, cohort.survivors_min is %u",
                   members - secagg->losses, bound->survivors_min);
+    REFUSE_UNLESS(
+        d, !bound->blind || rn_plan_is_blind(d->plan), RN_POLICY_NOT_BLIND,
+        "the plan's coordinator sees every sum and adapter, and cohort.blind asks for one "
+        "that does not: `coordinator: blind`");
     return rn_ok();
 }
 

@@ -59,6 +59,9 @@ static const struct rn_field fields[] = {
      .most = RN_PLAN_MEMBERS_MAX,
      .meaning = "raises the floor F on the members of a session, of its uploads and of its sum; "
                 "absent: F as it follows from plan and roster"},
+    {"cohort.blind", RN_FIELD_SWITCH, AT(cohort.blind), .optional = true, .absent = "false",
+     .meaning = "`true`: only plans with `coordinator: blind`, in which the coordinator sees "
+                "neither sums nor adapters"},
     {"method.allowed", RN_FIELD_WORDS, AT(method.allowed), ANY_OF(rn_plan_method_words),
      .meaning = "list of methods"},
     {"method.weights", RN_FIELD_WORDS, AT(method.weights), ANY_OF(rn_plan_weights_words),

@@ -37,6 +37,7 @@ struct rn_policy_cohort {
     uint32_t honest_min;
     uint32_t losses_max;
     uint32_t threshold_min;
+    bool blind; /* nothing runs but plans whose coordinator sees neither sums nor adapters */
     uint32_t survivors_min; /* raises the floor on every set of a session; 0: it stays F */
 };
 
@@ -137,6 +138,7 @@ enum rn_policy_reason {
     RN_POLICY_HONEST_TOO_FEW,    /* policy-honest-too-few */
     RN_POLICY_LOSSES_TOO_MANY,   /* policy-losses-too-many */
     RN_POLICY_THRESHOLD_TOO_LOW, /* policy-threshold-too-low */
+    RN_POLICY_NOT_BLIND,         /* policy-not-blind */
     RN_POLICY_METHOD,            /* policy-method */
     RN_POLICY_WEIGHTS,           /* policy-weights */
     RN_POLICY_METRICS,           /* policy-metrics */

@@ -505,7 +505,44 @@ fault holders-of-any-place crypto/feldman.c \
 fault commitments-of-any-bytes-are-summed crypto/feldman.c \
   'RN_ENSURE(good, err, RN_E_PEER_FORMAT' 'RN_ENSURE(true, err, RN_E_PEER_FORMAT' test_feldman
 
+# ---- Long vectors, and noise of a sum
+
+fault streams-turn-at-2-31-bytes crypto/maskstream.c \
+  '(first + at) * lanes.width, now,' '(first + at) * lanes.width & INT32_MAX, now,' test_large_vector
+
+fault a-counter-of-three-bytes crypto/maskstream.c \
+  '(uint8_t)(block >> (8 * k))' '(uint8_t)(k < 3 ? block >> (8 * k) : 0)' test_large_vector
+
+fault the-last-chunk-counts-as-whole crypto/secagg/params.c \
+  '(layout->chunks - 1) * (uint64_t)rn_sa_layout_chunk_bytes(layout, 0) + last;' \
+  'layout->chunks * (uint64_t)rn_sa_layout_chunk_bytes(layout, 0) + last - last;' test_large_vector
+
+fault canaries-of-far-chunks-overlap crypto/secagg/params.c \
+  'return (uint64_t)chunk * (layout->chunk_elements + RN_SA_CANARIES);' \
+  'return (uint64_t)chunk * layout->chunk_elements + (chunk & 255) * RN_SA_CANARIES;' \
+  test_large_vector
+
+fault one-element-too-many crypto/secagg/params.c \
+  'context->elements <= RN_SA_ELEMENTS_MAX' 'context->elements <= RN_SA_ELEMENTS_MAX + 1' \
+  test_large_vector
+
+fault one-chunk-too-many crypto/secagg/params.c \
+  '(context->elements + full - 1) / full <= RN_SA_CHUNKS_MAX' \
+  '(context->elements + full - 1) / full <= RN_SA_CHUNKS_MAX + 8' test_large_vector
+
+fault members-share-half-their-noise crypto/noise.c \
+  'derive(&out_noise->high, key, "rondo noise 1 high words");' \
+  'derive(&out_noise->high, &(struct rn_secret32){{1}}, "rondo noise 1 high words");' test_noisy_sum
+
+fault a-ring-keeps-a-bit-more crypto/secagg/lanevector.c \
+  'const uint64_t keep = UINT64_MAX >> (64 - layout->bits);' \
+  'const uint64_t keep = UINT64_MAX >> (63 - layout->bits);' test_noisy_sum
+
 # ---- The sparse graph
+
+fault half-the-losses crypto/secagg/graph.c \
+  'rn_sa_tail_quantile(members - 1, losses, degree, rarity)' \
+  'rn_sa_tail_quantile(members - 1, losses / 2, degree, rarity)' test_graph
 
 fault a-tail-begins-one-lower crypto/secagg/graphtail.c \
   'uint32_t i = marked < drawn ? marked : drawn;' \
@@ -638,6 +675,18 @@ fault reveals-in-any-order crypto/secagg/epochset.c \
 fault a-contribution-is-left-out-of-the-seed crypto/secagg/epochset.c \
   'rn_sha256_update(&hash, entry.value, sizeof entry.value);' \
   'if (k > 0) { rn_sha256_update(&hash, entry.value, sizeof entry.value); }' test_epoch
+
+# ---- What a plan may ask of a session
+
+fault policies-cannot-ask-for-blindness policy/decide.c \
+  '!bound->blind || rn_plan_is_blind(d->plan)' 'bound->blind || !bound->blind' test_rules
+
+fault time-outs-beyond-the-machines services/round/roundsession.c \
+  'hard_ms < RN_SA_TIMEOUT_MS_MAX ? hard_ms : RN_SA_TIMEOUT_MS_MAX};' 'hard_ms};' test_round_spec
+
+fault refusals-without-end services/federation/partsession.c \
+  'if (rn_budget_take(&p->refusals, &rate, p->now.monotonic_ms)) {' \
+  'if (rn_budget_take(&p->refusals, &rate, p->now.monotonic_ms) || true) {' test_participation
 
 # ---- Blind plans
 

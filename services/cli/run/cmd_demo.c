@@ -158,7 +158,7 @@ static rn_result run_demo(struct rn_demo *demo, struct outcome *out, struct rn_e
     demo->victim_round = (uint32_t)(demo->settings->rounds + 1) / 2;
     RN_TRY(rn_demo_run(demo, err));
     RN_TRY(evaluate(demo, NULL, "before", &out->accuracy_before, err));
-    RN_TRY(rn_demo_path(demo, out->adapter, err, "coordinator/state/adapters/final"));
+    RN_TRY(rn_demo_path(demo, out->adapter, err, "%s/state/adapters/final", rn_demo_watched(demo)));
     RN_TRY(evaluate(demo, out->adapter, "after", &out->accuracy_after, err));
     out->seconds = (double)(rn_clock_monotonic_ms() - start) / 1000.0;
     return rn_ok();
@@ -177,24 +177,24 @@ static rn_result print_json(const struct rn_demo *demo, const struct outcome *ou
     return rn_json_print(root, err);
 }
 
-static void print_next(const struct rn_demo_settings *s, const char *directory, const char *adapter)
+static void print_next(const struct rn_demo *demo, const char *adapter)
 {
+    const struct rn_demo_settings *s = demo->settings;
     char words[5][RN_SHELL_WORD_MAX];
-    (void)rn_shell_word(directory, words[4]);
+    (void)rn_shell_word(demo->directory, words[4]);
     (void)printf("\nTry next:\n"
                  "  rondo predict --model %s \\\n      --adapter %s \\\n"
                  "      --data %s --text %s --format jsonl\n"
-                 "  rondo curves %s/coordinator/state/rounds.csv --out curve.svg\n"
+                 "  rondo curves %s/%s/state/rounds.csv --out curve.svg\n"
                  "  rondo plan show %s/north\n"
                  "  deploy/demo --model DIR --data FILE --dev FILE --text COL --label COL\n",
                  rn_shell_word(s->model, words[0]), rn_shell_word(adapter, words[1]),
                  rn_shell_word(s->dev, words[2]), rn_shell_word(s->text, words[3]), words[4],
-                 words[4]);
+                 rn_demo_watched(demo), words[4]);
 }
 
 static void print_text(const struct rn_demo *demo, const struct outcome *out)
 {
-    const struct rn_demo_settings *s = demo->settings;
     (void)printf("\n%u rounds in %.0f s; %s\n", demo->rounds_done, out->seconds,
                  demo->victim_killed ? "one organisation lost, the others finished"
                                      : "no organisation lost");
@@ -205,7 +205,7 @@ static void print_text(const struct rn_demo *demo, const struct outcome *out)
         (double)demo->uplink_bytes / 1024.0,
         100.0 * (double)demo->uplink_bytes / (double)demo->uplink_lora_bytes);
     (void)printf("adapter (loads in peft): %s\n", out->adapter);
-    print_next(s, demo->directory, out->adapter);
+    print_next(demo, out->adapter);
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -258,6 +258,8 @@ static const struct rn_option federation_options[] = {
     {"members", RN_OPT_COUNT(struct rn_demo_settings, members, "N"), .fallback = "4",
      .least = RN_DEMO_MEMBERS_MIN, .most = RN_DEMO_MEMBERS_MAX,
      .help = "how many; with three none may be lost"},
+    {"blind", RN_OPT_FLAG(struct rn_demo_settings, blind),
+     .help = "a coordinator that sees neither sums nor adapters; the members publish"},
     {"lose-none", RN_OPT_FLAG(struct rn_demo_settings, lose_none), .help = "do not kill a trainer"},
     {"skew", RN_OPT_NUMBER(struct rn_demo_settings, skew, "X"), .fallback = "0.6", .least = 0,
      .most = 1, .help = "how much the members' classes differ"},
@@ -310,6 +312,7 @@ const struct rn_command_def rn_cmd_demo = {
     .detail = "Real processes, certificates, mutual TLS, secure aggregation and policies. In the "
               "middle of a round one trainer is killed; the others finish.",
     .examples = "  rondo demo --embedded deploy/embedded\n"
+                "  rondo demo --embedded deploy/embedded --blind\n"
                 "  rondo demo --model encoder --data train.tsv.gz --dev dev.tsv.gz \\\n"
                 "      --text sentence --label label --members 3 --lose-none",
     .run = run,

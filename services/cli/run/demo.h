@@ -25,6 +25,7 @@ struct rn_demo_settings {
     double alpha, lr, skew, scale;
     const char *targets, *head, *method, *weights;
     bool lose_none; /* do not kill an organisation */
+    bool blind;     /* members alone see sums and the adapter */
     const char *directory;
 };
 
@@ -42,7 +43,7 @@ struct rn_demo {
     bool victim_killed;
     uint32_t victim_round;
     struct rn_progress progress;
-    /* read from the coordinator's rounds.jsonl */
+    /* read from rounds.jsonl of the site that is watched */
     uint32_t rounds_done;
     uint64_t uplink_bytes;      /* up, one organisation that stayed, all rounds, on the socket */
     uint64_t uplink_lora_bytes; /* the same rounds of plain LoRA: float32 A and B (and head) */
@@ -51,6 +52,13 @@ struct rn_demo {
 /* Path below the demonstration's directory, printf style; false when too long. */
 RN_MUST rn_result rn_demo_path(const struct rn_demo *demo, char out[static RN_PATH_MAX],
                                struct rn_error *err, const char *format, ...) RN_PRINTF(4, 5);
+
+/* The site whose rounds are shown and whose adapter is measured: the coordinator, or where that one
+ * is blind the first member, which is not the one that gets killed. */
+static inline const char *rn_demo_watched(const struct rn_demo *demo)
+{
+    return demo->settings->blind ? demo->names[0] : "coordinator";
+}
 
 /* Cuts the data and sets the sites up. */
 RN_MUST rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err);

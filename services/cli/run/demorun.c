@@ -110,10 +110,11 @@ static void show_round(struct rn_demo *demo, const json_t *row)
     rn_progress_show(&demo->progress, round, "");
 }
 
-/* A row is complete once its round was evaluated, or when nothing more will come. */
-static bool is_complete(const json_t *row, bool over)
+/* A row is complete once its round was evaluated, which members do not do, or when nothing more
+ * will come. */
+static bool is_complete(const struct rn_demo *demo, const json_t *row, bool over)
 {
-    return over || json_is_number(json_object_get(row, "accuracy"));
+    return over || demo->settings->blind || json_is_number(json_object_get(row, "accuracy"));
 }
 
 /* Shows the rounds that are new in rounds.jsonl; the file is replaced whole at every change. */
@@ -121,7 +122,7 @@ static rn_result follow_rounds(struct rn_demo *demo, bool over, struct rn_error 
 {
     char path[RN_PATH_MAX];
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    RN_TRY(rn_demo_path(demo, path, err, "coordinator/state/rounds.jsonl"));
+    RN_TRY(rn_demo_path(demo, path, err, "%s/state/rounds.jsonl", rn_demo_watched(demo)));
     if (!rn_file_exists(path)) {
         return rn_ok();
     }
@@ -129,7 +130,8 @@ static rn_result follow_rounds(struct rn_demo *demo, bool over, struct rn_error 
     const char *line = rn_buffer_text(&text);
     for (const char *end = strchr(line, '\n'); end != NULL; end = strchr(line, '\n')) {
         json_t *row = json_loadb(line, (size_t)(end - line), 0, NULL);
-        if (number_of(row, "round") == (double)demo->rounds_done + 1 && is_complete(row, over)) {
+        if (number_of(row, "round") == (double)demo->rounds_done + 1 &&
+            is_complete(demo, row, over)) {
             show_round(demo, row);
         }
         json_decref(row);
@@ -168,10 +170,13 @@ rn_result rn_demo_run(struct rn_demo *demo, struct rn_error *err)
             result = follow_rounds(demo, over, err);
         }
     }
-    rn_progress_done(&demo->progress);
     for (size_t i = 0; rn_is_ok(result) && i < demo->members; i++) {
         rn_child_stop(&demo->trainers[i], 0, STOP_WAIT_MS); /* they end by themselves */
     }
+    if (rn_is_ok(result)) { /* a member's last row may come after the coordinator's end */
+        result = follow_rounds(demo, true, err);
+    }
+    rn_progress_done(&demo->progress);
     rn_demo_stop(demo);
     return result;
 }

@@ -9,6 +9,7 @@
 #include "tests/unit/crypto/countedtail.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 static struct rn_stream stream;
@@ -246,6 +247,23 @@ static uint32_t fewest_left(const bool *lost, uint32_t n, uint32_t degree)
     return fewest;
 }
 
+/* As many of `count` at random; 10^5 times, the fewest that are left to anybody. */
+static uint32_t fewest_of_many(const struct rn_sa_graph_sizes *sizes, uint32_t n, uint32_t count)
+{
+    uint32_t fewest = sizes->degree;
+    for (unsigned trial = 0; trial < 100000; trial++) {
+        bool lost[RN_SA_GRAPH_MEMBERS_MAX] = {false};
+        for (unsigned k = 0; k < count;) {
+            bool *one = &lost[rn_stream_below(&stream, n)];
+            k += !*one;
+            *one = true;
+        }
+        const uint32_t left = fewest_left(lost, n, sizes->degree);
+        fewest = left < fewest ? left : fewest;
+    }
+    return fewest;
+}
+
 /* case 38. D members at random are lost, 10^5 times: t neighbours are left to everybody. The bound
  * is 2^-20 a time; a threshold four higher fails in these draws. */
 static void random_losses_leave_enough(void **state)
@@ -253,19 +271,92 @@ static void random_losses_leave_enough(void **state)
     (void)state;
     struct rn_sa_graph_sizes sizes;
     assert_ok(rn_sa_graph_plan(200, 10, 10, &sizes, NULL));
-    uint32_t fewest = sizes.degree;
-    for (unsigned trial = 0; trial < 100000; trial++) {
-        bool lost[200] = {false};
-        for (unsigned k = 0; k < 10;) {
-            bool *one = &lost[rn_stream_below(&stream, 200)];
-            k += !*one;
-            *one = true;
-        }
-        const uint32_t left = fewest_left(lost, 200, sizes.degree);
-        fewest = left < fewest ? left : fewest;
-    }
+    const uint32_t fewest = fewest_of_many(&sizes, 200, 10);
     assert_true(fewest >= sizes.threshold);
     assert_true(fewest < sizes.threshold + 4);
+}
+
+/* case 38. A plan that shall survive n_c corrupt members that go silent, beside D others, counts
+ * them as losses; then n_c + D at random leave t neighbours to everybody. */
+static void silent_colluders_are_losses(void **state)
+{
+    (void)state;
+    struct rn_sa_graph_sizes sizes;
+    assert_ok(rn_sa_graph_plan(200, 10, 10 + 10, &sizes, NULL));
+    const uint32_t fewest = fewest_of_many(&sizes, 200, 10 + 10);
+    assert_true(fewest >= sizes.threshold);
+    assert_true(fewest < sizes.threshold + 4);
+}
+
+/* P(more than `most` of `drawn` places are marked), in extended precision: an oracle of its own. */
+static double tail_of(uint32_t total, uint32_t marked, uint32_t drawn, uint32_t most)
+{
+    long double tail = 0;
+    for (uint32_t i = most + 1; i <= marked && i <= drawn; i++) {
+        const uint32_t plain = total - marked;
+        tail += drawn - i > plain
+                    ? 0
+                    : expl(lgammal(marked + 1) - lgammal(i + 1) - lgammal(marked - i + 1) +
+                           lgammal(plain + 1) - lgammal(drawn - i + 1) -
+                           lgammal(plain - drawn + i + 1) - lgammal(total + 1) +
+                           lgammal(drawn + 1) + lgammal(total - drawn + 1));
+    }
+    return (double)tail;
+}
+
+/* case 38. What Lemma 11 does not promise: under losses = D, n_c + D at random leave a member
+ * without t neighbours as often as the same tail says, once in some hundred sessions. */
+static void more_losses_fail_as_often_as_computed(void **state)
+{
+    (void)state;
+    struct rn_sa_graph_sizes sizes;
+    assert_ok(rn_sa_graph_plan(200, 10, 10, &sizes, NULL));
+    const double trials = 100000.0;
+    const uint32_t spare = sizes.degree - sizes.threshold;
+    const double want = trials * tail_of(199, 20, sizes.degree, spare);
+    double failed = 0;
+    for (unsigned trial = 0; trial < (unsigned)trials; trial++) {
+        bool lost[200] = {false};
+        uint32_t near = 0;
+        for (unsigned k = 0; k < 20;) { /* position 0 is not lost */
+            const uint32_t p = 1 + (uint32_t)rn_stream_below(&stream, 199);
+            near += !lost[p] && (p <= sizes.degree / 2 || p >= 200 - sizes.degree / 2);
+            k += !lost[p];
+            lost[p] = true;
+        }
+        failed += near > spare;
+    }
+    assert_true(want > 50.0 && fabs(failed - want) < 5.0 * sqrt(want));
+    assert_true(200 * tail_of(199, 10, sizes.degree, spare) <= 0x1p-20); /* D alone */
+}
+
+/* case 38. The conditions of Bell et al. 2020, by which FCP's rule finds its sizes: all over, no
+ * member has t corrupt neighbours but for 2^-40, or fewer than t living ones but for 2^-20. The
+ * sizes here satisfy them, and exceed those that FCP's rule gives, which takes losses as random
+ * where Lemma 9 lets the coordinator choose them. */
+static void conditions_of_bell_et_al_hold(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t members, colluding, losses;
+        uint32_t degree, threshold; /* of FCP's rule */
+    } rows[] = {
+        {200, 10, 10, 30, 21},   {300, 15, 15, 38, 27},      {500, 25, 25, 44, 31},
+        {1000, 50, 50, 52, 37},  {200, 20, 20, 54, 38},      {300, 30, 30, 66, 46},
+        {500, 50, 50, 80, 56},   {1000, 100, 100, 96, 67},   {300, 60, 30, 92, 69},
+        {500, 100, 50, 114, 85}, {1000, 200, 100, 140, 104},
+    };
+    for (size_t k = 0; k < RN_ARRAY_LENGTH(rows); k++) {
+        const uint32_t n = rows[k].members;
+        struct rn_sa_graph_sizes got;
+        assert_ok(rn_sa_graph_plan(n, rows[k].colluding, rows[k].losses, &got, NULL));
+        assert_false(got.complete);
+        assert_true(n * tail_of(n - 1, rows[k].colluding, got.degree, got.threshold - 1) <=
+                    0x1p-40);
+        assert_true(n * tail_of(n - 1, rows[k].losses, got.degree, got.degree - got.threshold) <=
+                    0x1p-20);
+        assert_true(got.degree >= rows[k].degree && got.threshold >= rows[k].threshold);
+    }
 }
 
 /* For tests/parity/graph_sizes.py: reads "n n_c D" lines, prints k, t and a_max, or "complete". */
@@ -299,6 +390,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(everybody_in_a_complete_graph),
         cmocka_unit_test(only_permutations),
         cmocka_unit_test(random_losses_leave_enough),
+        cmocka_unit_test(silent_colluders_are_losses),
+        cmocka_unit_test(more_losses_fail_as_often_as_computed),
+        cmocka_unit_test(conditions_of_bell_et_al_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,6 +141,20 @@ static void evaluation_is_allowed_by_its_own_switch(void **state)
     expect(RN_POLICY_ACCEPTED);
 }
 
+/* Whoever asks for a blind coordinator gets no other; who does not takes both. */
+static void blindness_is_asked_for(void **state)
+{
+    (void)state;
+    accepted_case();
+    assert_false(policy.cohort.blind);
+    plan.coordinator = RN_PLAN_COORDINATOR_BLIND;
+    expect(RN_POLICY_ACCEPTED);
+    policy.cohort.blind = true;
+    expect(RN_POLICY_ACCEPTED);
+    plan.coordinator = RN_PLAN_COORDINATOR_OPEN;
+    expect(RN_POLICY_NOT_BLIND);
+}
+
 static void plan_edits_are_refused(void **state)
 {
     (void)state;
@@ -498,6 +512,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts),
         cmocka_unit_test(evaluation_is_allowed_by_its_own_switch),
+        cmocka_unit_test(blindness_is_asked_for),
         cmocka_unit_test(plan_edits_are_refused),
         cmocka_unit_test(policy_edits_refuse),
         cmocka_unit_test(facts_are_asked),
