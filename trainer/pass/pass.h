@@ -31,15 +31,13 @@ struct rn_pass_options {
         *cache; /* borrowed; NULL = compute the layers below the lowest adapted */
 };
 
-/* A layer's program, its slots, and what backward needs beside them. First dimension: capacity in
- * tokens; rows in use vary. A slot that backward does not read is memory that layers share. */
+/* A layer's slots, and what backward needs beside them. First dimension: capacity in tokens; rows
+ * in use vary. A slot that backward does not read is memory that layers share. */
 struct rn_pass_layer {
-    const struct rn_program *program;
-    const uint8_t *gradient_of;       /* [slot]: buffer of its gradient */
-    struct rn_mat slot[RN_SLOTS_MAX]; /* [T, width] */
-    /* By step: NORM [T, 2] mean and rstd, ATTEND [T, heads] log-sum-exp, LINEAR with an activation
-     * [T, n] what its slope needs. */
-    struct rn_mat side[RN_STEPS_MAX];
+    struct rn_mat slot[RN_SLOTS_MAX]; /* [T, width]; none for the last layer's OUT */
+    /* By the slot that the step makes: NORM [T, 2] mean and rstd, ATTEND [T, heads] log-sum-exp,
+     * LINEAR with an activation [T, n] what its slope needs. */
+    struct rn_mat side[RN_SLOTS_MAX];
     struct rn_mat h[RN_MODULES_MAX]; /* [T, rank] of each site */
 };
 
@@ -98,8 +96,8 @@ struct rn_pass {
     float *targets;
     double *loss;
 
-    struct rn_program programs[2]; /* whole, last (block.h) */
-    uint8_t gradient_of[2][RN_SLOTS_MAX];
+    struct rn_program programs[2];        /* whole, last (block.h) */
+    uint8_t gradient_of[2][RN_SLOTS_MAX]; /* buffers of their slots' gradients */
     struct rn_pass_layer *layers;
     struct rn_mat out;               /* [T, d] output of the last layer (plain path) */
     struct rn_mat cls, z, logits;    /* [S, d], [S, d], [S, labels] */

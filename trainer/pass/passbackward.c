@@ -41,7 +41,7 @@ static void find_wanted(struct walk *w)
 static struct rn_mat gradient(const struct walk *w, uint8_t slot)
 {
     const struct rn_pass *pass = w->pass;
-    const uint8_t buffer = pass->layers[w->layer].gradient_of[slot];
+    const uint8_t buffer = pass->gradient_of[rn_pass_program(pass, w->layer)][slot];
     return rn_mat_rows(pass->gradients.mats[buffer], 0,
                        w->program->asked[slot] ? pass->sequences.count : pass->sequences.tokens);
 }
@@ -53,15 +53,19 @@ static struct rn_mat share(struct walk *w, uint8_t slot)
     return w->sum[slot];
 }
 
-/* The step that a slot's activation belongs to; steps when it has none. */
-static unsigned activated_by(const struct rn_program *program, uint8_t slot)
+/* What made a slot activated, to put its slope into the epilogue: a step of this layer, or of the
+ * one below. */
+static void put_slope(const struct walk *w, uint8_t slot, struct rn_epilogue *epilogue)
 {
-    unsigned i = 0;
-    while (i < program->step_count &&
-           (program->steps[i].out != slot || program->steps[i].activation == RN_ACTIVATION_NONE)) {
-        i++;
+    const bool below = slot == RN_SLOT_IN;
+    const uint8_t made = below ? RN_SLOT_OUT : slot;
+    for (unsigned i = 0; i < w->program->step_count && !(below && w->layer == 0); i++) {
+        const struct rn_step *step = &w->program->steps[i];
+        if (step->out == made && step->activation != RN_ACTIVATION_NONE) {
+            epilogue->slope = rn_pass_side(w->pass, w->layer - below, made);
+            epilogue->slope_of = step->activation;
+        }
     }
-    return i;
 }
 
 /* ---- The steps ---- */
@@ -69,21 +73,15 @@ static unsigned activated_by(const struct rn_program *program, uint8_t slot)
 /* The input's share on top of those that it has, or of a residual's that waits; behind an
  * activation the gradient is that of the sum before it. The residual's own share is what stands in
  * the output's gradient. */
-static void back_linear(struct walk *w, unsigned number)
+static void back_linear(struct walk *w, const struct rn_step *step)
 {
     struct rn_pass *pass = w->pass;
-    const struct rn_program *program = w->program;
-    const struct rn_step *step = &program->steps[number];
     struct rn_epilogue epilogue = {.residual = w->sum[step->in]};
-    const unsigned from = activated_by(program, step->in);
-    if (from < program->step_count) {
-        epilogue.slope = rn_pass_side(pass, w->layer, from);
-        epilogue.slope_of = program->steps[from].activation;
-    }
+    put_slope(w, step->in, &epilogue);
     const struct rn_pass_source source = {
         .x = rn_pass_slot(pass, w->layer, step->in),
         .dy = w->sum[step->out],
-        .sequences = program->asked[step->out] ? NULL : &pass->sequences,
+        .sequences = w->program->asked[step->out] ? NULL : &pass->sequences,
     };
     const struct rn_mat none = {0};
     rn_pass_linear_back(pass, w->active, w->layer, step->module, source, epilogue,
@@ -93,33 +91,30 @@ static void back_linear(struct walk *w, unsigned number)
     }
 }
 
-static void back_norm(struct walk *w, unsigned number)
+static void back_norm(struct walk *w, const struct rn_step *step)
 {
-    const struct rn_step *step = &w->program->steps[number];
     const struct rn_encoder_layer *weights = &w->pass->adapter->encoder->layers[w->layer];
     w->pass->kernels->norm_back(w->pass->lane, rn_pass_slot(w->pass, w->layer, step->in),
-                                rn_pass_side(w->pass, w->layer, number),
+                                rn_pass_side(w->pass, w->layer, step->out),
                                 weights->norm[step->module].gamma, w->sum[step->out],
                                 share(w, step->in));
 }
 
-static void back_attend(struct walk *w, unsigned number)
+static void back_attend(struct walk *w, const struct rn_step *step)
 {
     struct rn_pass *pass = w->pass;
-    const struct rn_step *step = &w->program->steps[number];
     const struct rn_attention attention = rn_pass_attention(pass, w->program->asked[step->out]);
     pass->kernels->attention_back(
         pass->lane, &attention, rn_pass_slot(pass, w->layer, step->in),
         rn_pass_slot(pass, w->layer, step->with), rn_pass_slot(pass, w->layer, step->also),
-        rn_pass_slot(pass, w->layer, step->out), rn_pass_side(pass, w->layer, number),
+        rn_pass_slot(pass, w->layer, step->out), rn_pass_side(pass, w->layer, step->out),
         w->sum[step->out], share(w, step->in), share(w, step->with), share(w, step->also));
 }
 
 /* The asked rows' gradient to their places, before any other share of the slot. */
-static void back_gather(struct walk *w, unsigned number)
+static void back_gather(struct walk *w, const struct rn_step *step)
 {
     const struct rn_pass *pass = w->pass;
-    const struct rn_step *step = &w->program->steps[number];
     const struct rn_mat to = share(w, step->in);
     pass->kernels->zero_mat(pass->lane, to);
     pass->kernels->scatter_add_rows(pass->lane, w->sum[step->out], pass->first, to);
@@ -139,19 +134,19 @@ static bool has_work(const struct walk *w, const struct rn_step *step)
 /* From the output's gradient to the input's, both in buffer 0. */
 static void back_layer(struct rn_pass *pass, const struct rn_pass_active *active, uint32_t layer)
 {
-    static void (*const back[RN_OP_COUNT])(struct walk *, unsigned) = {
+    static void (*const back[RN_OP_COUNT])(struct walk *, const struct rn_step *) = {
         [RN_OP_LINEAR] = back_linear,
         [RN_OP_NORM] = back_norm,
         [RN_OP_ATTEND] = back_attend,
         [RN_OP_GATHER] = back_gather,
     };
-    const struct rn_program *program = pass->layers[layer].program;
+    const struct rn_program *program = &pass->programs[rn_pass_program(pass, layer)];
     struct walk w = {.pass = pass, .active = active, .layer = layer, .program = program};
     find_wanted(&w);
     (void)share(&w, RN_SLOT_OUT);
     for (unsigned i = program->step_count; i-- > 0;) {
         if (has_work(&w, &program->steps[i])) {
-            back[program->steps[i].op](&w, i);
+            back[program->steps[i].op](&w, &program->steps[i]);
         }
     }
 }
@@ -175,7 +170,7 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *wanted)
     const uint32_t lowest = switches->full_backward ? 0 : adapter->lowest;
     const bool sites =
         switches->full_backward || (active.matrices != RN_MATRIX_NONE && lowest < layers);
-    const bool asked = pass->layers[layers - 1].program->asked[RN_SLOT_OUT];
+    const bool asked = pass->programs[rn_pass_program(pass, layers - 1)].asked[RN_SLOT_OUT];
     const struct rn_mat dcls = asked ? pass->gradients.mats[0] : pass->dcls;
     pass->kernels->zero(pass->lane, pass->gradient,
                         pass->piece_count * adapter->count * sizeof(float));

@@ -8,19 +8,32 @@
 
 #include <math.h>
 
-struct rn_mat rn_pass_slot(const struct rn_pass *pass, uint32_t layer, uint8_t slot)
+unsigned rn_pass_program(const struct rn_pass *pass, uint32_t layer)
 {
-    const struct rn_pass_layer *l = &pass->layers[layer];
-    const uint32_t rows = l->program->asked[slot] ? pass->sequences.count : pass->sequences.tokens;
-    return rn_mat_rows(l->slot[slot], 0, rows);
+    return layer + 1 == pass->adapter->encoder->config.layers &&
+           !pass->options.switches.plain_last_layer;
 }
 
-struct rn_mat rn_pass_side(const struct rn_pass *pass, uint32_t layer, unsigned step)
+/* Rows of a slot in use. */
+static uint32_t rows_of(const struct rn_pass *pass, uint32_t layer, uint8_t slot)
 {
-    const struct rn_pass_layer *l = &pass->layers[layer];
-    const uint8_t out = l->program->steps[step].out;
-    const uint32_t rows = l->program->asked[out] ? pass->sequences.count : pass->sequences.tokens;
-    return rn_mat_rows(l->side[step], 0, rows);
+    return pass->programs[rn_pass_program(pass, layer)].asked[slot] ? pass->sequences.count
+                                                                    : pass->sequences.tokens;
+}
+
+struct rn_mat rn_pass_slot(const struct rn_pass *pass, uint32_t layer, uint8_t slot)
+{
+    const uint32_t rows = rows_of(pass, layer, slot);
+    if (slot == RN_SLOT_OUT && layer + 1 == pass->adapter->encoder->config.layers) {
+        const bool asked = pass->programs[rn_pass_program(pass, layer)].asked[slot];
+        return rn_mat_rows(asked ? pass->cls : pass->out, 0, rows);
+    }
+    return rn_mat_rows(pass->layers[layer].slot[slot], 0, rows);
+}
+
+struct rn_mat rn_pass_side(const struct rn_pass *pass, uint32_t layer, uint8_t slot)
+{
+    return rn_mat_rows(pass->layers[layer].side[slot], 0, rows_of(pass, layer, slot));
 }
 
 struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_only)
@@ -36,59 +49,55 @@ struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_onl
 
 /* ---- The steps ---- */
 
-static void forward_linear(struct rn_pass *pass, uint32_t layer, unsigned number)
+static void forward_linear(struct rn_pass *pass, uint32_t layer, const struct rn_step *step)
 {
-    const struct rn_step *step = &pass->layers[layer].program->steps[number];
     struct rn_epilogue epilogue = {.activation = step->activation};
     if (step->with != RN_SLOT_NONE) {
         epilogue.residual = rn_pass_slot(pass, layer, step->with);
     }
     if (step->activation != RN_ACTIVATION_NONE) {
-        epilogue.pre = rn_pass_side(pass, layer, number);
+        epilogue.pre = rn_pass_side(pass, layer, step->out);
     }
     rn_pass_linear(pass, layer, step->module, rn_pass_slot(pass, layer, step->in), epilogue,
                    rn_pass_slot(pass, layer, step->out));
 }
 
-static void forward_norm(struct rn_pass *pass, uint32_t layer, unsigned number)
+static void forward_norm(struct rn_pass *pass, uint32_t layer, const struct rn_step *step)
 {
-    const struct rn_step *step = &pass->layers[layer].program->steps[number];
     const struct rn_encoder *encoder = pass->adapter->encoder;
     const struct rn_encoder_norm *norm = &encoder->layers[layer].norm[step->module];
     pass->kernels->norm(pass->lane, rn_pass_slot(pass, layer, step->in), norm->gamma, norm->beta,
                         encoder->config.layer_norm_epsilon, rn_pass_slot(pass, layer, step->out),
-                        rn_pass_side(pass, layer, number));
+                        rn_pass_side(pass, layer, step->out));
 }
 
-static void forward_attend(struct rn_pass *pass, uint32_t layer, unsigned number)
+static void forward_attend(struct rn_pass *pass, uint32_t layer, const struct rn_step *step)
 {
-    const struct rn_program *program = pass->layers[layer].program;
-    const struct rn_step *step = &program->steps[number];
+    const struct rn_program *program = &pass->programs[rn_pass_program(pass, layer)];
     const struct rn_attention attention = rn_pass_attention(pass, program->asked[step->out]);
     pass->kernels->attention(
         pass->lane, &attention, rn_pass_slot(pass, layer, step->in),
         rn_pass_slot(pass, layer, step->with), rn_pass_slot(pass, layer, step->also),
-        rn_pass_slot(pass, layer, step->out), rn_pass_side(pass, layer, number));
+        rn_pass_slot(pass, layer, step->out), rn_pass_side(pass, layer, step->out));
 }
 
-static void forward_gather(struct rn_pass *pass, uint32_t layer, unsigned number)
+static void forward_gather(struct rn_pass *pass, uint32_t layer, const struct rn_step *step)
 {
-    const struct rn_step *step = &pass->layers[layer].program->steps[number];
     pass->kernels->gather_rows(pass->lane, rn_pass_slot(pass, layer, step->in), pass->first,
                                rn_pass_slot(pass, layer, step->out));
 }
 
 static void forward_layer(struct rn_pass *pass, uint32_t layer)
 {
-    static void (*const walk[RN_OP_COUNT])(struct rn_pass *, uint32_t, unsigned) = {
+    static void (*const walk[RN_OP_COUNT])(struct rn_pass *, uint32_t, const struct rn_step *) = {
         [RN_OP_LINEAR] = forward_linear,
         [RN_OP_NORM] = forward_norm,
         [RN_OP_ATTEND] = forward_attend,
         [RN_OP_GATHER] = forward_gather,
     };
-    const struct rn_program *program = pass->layers[layer].program;
+    const struct rn_program *program = &pass->programs[rn_pass_program(pass, layer)];
     for (unsigned i = 0; i < program->step_count; i++) {
-        walk[program->steps[i].op](pass, layer, i);
+        walk[program->steps[i].op](pass, layer, &program->steps[i]);
     }
 }
 
@@ -116,7 +125,7 @@ void rn_pass_rest(struct rn_pass *pass)
     for (uint32_t i = first_layer(pass); i < layers; i++) {
         forward_layer(pass, i);
     }
-    if (!pass->layers[layers - 1].program->asked[RN_SLOT_OUT]) {
+    if (!pass->programs[rn_pass_program(pass, layers - 1)].asked[RN_SLOT_OUT]) {
         pass->kernels->gather_rows(pass->lane, rn_pass_slot(pass, layers - 1, RN_SLOT_OUT),
                                    pass->first, rn_mat_rows(pass->cls, 0, pass->sequences.count));
     }

@@ -46,7 +46,7 @@ struct rn_pass_shared {
 };
 void rn_pass_take_shared(struct rn_pass *pass, struct rn_pass_arena *arena,
                          struct rn_pass_shared *out);
-/* Each layer's program and its memory, but for its OUT. */
+/* Each layer's memory, but for its OUT. */
 void rn_pass_bind_layers(struct rn_pass *pass, struct rn_pass_arena *arena,
                          const struct rn_pass_shared *shared);
 
@@ -61,9 +61,11 @@ void rn_pass_prefix(struct rn_pass *pass);
 void rn_pass_rest(struct rn_pass *pass);
 /* The attention of the block: of the sequences' first tokens only, or of all. */
 struct rn_attention rn_pass_attention(const struct rn_pass *pass, bool first_only);
-/* A slot's rows of the loaded block; what a step keeps beside. */
+/* What a layer walks: 0 = every row, 1 = the rows that the head reads (rn_pass.programs). */
+unsigned rn_pass_program(const struct rn_pass *pass, uint32_t layer);
+/* A slot's rows of the loaded block; what the step that makes it keeps beside. */
 struct rn_mat rn_pass_slot(const struct rn_pass *pass, uint32_t layer, uint8_t slot);
-struct rn_mat rn_pass_side(const struct rn_pass *pass, uint32_t layer, unsigned step);
+struct rn_mat rn_pass_side(const struct rn_pass *pass, uint32_t layer, uint8_t slot);
 
 /* ---- passlinear.c ---- */
 /* y = module(x) with its adapter and the rest of the epilogue. */

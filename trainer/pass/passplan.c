@@ -70,11 +70,8 @@ static size_t bind_all(struct rn_pass *pass, uint8_t *base)
     if (pass->options.training) {
         bind_gradients(pass, &arena);
     }
-    for (uint32_t i = 0; i < c->layers; i++) {
-        struct rn_pass_layer *layer = &pass->layers[i];
-        layer->slot[RN_SLOT_OUT] = i + 1 < c->layers                    ? layer[1].slot[RN_SLOT_IN]
-                                   : layer->program->asked[RN_SLOT_OUT] ? pass->cls
-                                                                        : pass->out;
+    for (uint32_t i = 0; i + 1 < c->layers; i++) {
+        pass->layers[i].slot[RN_SLOT_OUT] = pass->layers[i + 1].slot[RN_SLOT_IN];
     }
     return arena.used;
 }

@@ -123,11 +123,11 @@ static struct rn_mat take_side(const struct rn_pass *pass, struct rn_pass_arena 
 static void bind_layer(struct rn_pass *pass, struct rn_pass_arena *arena, uint32_t index,
                        const struct rn_pass_shared *shared)
 {
+    const struct rn_block *block = pass->programs[0].block;
     struct rn_pass_layer *layer = &pass->layers[index];
-    const struct rn_program *program = layer->program;
     bind_slots(pass, arena, index, shared);
-    for (unsigned i = 0; i < program->step_count; i++) {
-        layer->side[i] = take_side(pass, arena, &program->steps[i]);
+    for (unsigned i = 0; i < block->step_count; i++) {
+        layer->side[block->steps[i].out] = take_side(pass, arena, &block->steps[i]);
     }
     for (size_t module = 0; module < RN_MODULES_MAX; module++) {
         if (pass->adapter->site_of[index][module] >= 0) {
@@ -147,20 +147,7 @@ static bool h_fits(const struct rn_pass *pass, uint32_t index, const struct rn_p
     return fits;
 }
 
-/* A step of one program and of another with the same output keep the same. */
-static void share_side(struct rn_pass_layer *layer, const struct rn_pass_layer *other)
-{
-    for (unsigned i = 0; i < layer->program->step_count; i++) {
-        for (unsigned j = 0; j < other->program->step_count; j++) {
-            if (layer->program->steps[i].out == other->program->steps[j].out) {
-                layer->side[i] = other->side[j];
-            }
-        }
-    }
-}
-
-/* The layer's program, and its memory: that of the layer two below where neither keeps
- * anything for backward. */
+/* A layer without anything to keep for backward takes turns with the one two below. */
 void rn_pass_bind_layers(struct rn_pass *pass, struct rn_pass_arena *arena,
                          const struct rn_pass_shared *shared)
 {
@@ -169,16 +156,10 @@ void rn_pass_bind_layers(struct rn_pass *pass, struct rn_pass_arena *arena,
                             : pass->options.switches.full_backward ? 0
                                                                    : pass->adapter->lowest;
     for (uint32_t i = 0; i < count; i++) {
-        struct rn_pass_layer *layer = &pass->layers[i];
-        const bool last = i + 1 == count && !pass->options.switches.plain_last_layer;
-        *layer = (struct rn_pass_layer){.program = &pass->programs[last],
-                                        .gradient_of = pass->gradient_of[last]};
-        if (i < 2 || i >= lowest || !h_fits(pass, i, layer - 2)) {
+        if (i < 2 || i >= lowest || !h_fits(pass, i, &pass->layers[i - 2])) {
             bind_layer(pass, arena, i, shared);
-            continue;
+        } else {
+            pass->layers[i] = pass->layers[i - 2];
         }
-        memcpy(layer->slot, layer[-2].slot, sizeof(layer->slot));
-        memcpy(layer->h, layer[-2].h, sizeof(layer->h));
-        share_side(layer, &layer[-2]);
     }
 }
