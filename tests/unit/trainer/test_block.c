@@ -139,6 +139,13 @@ static void gradients_have_rules_of_their_own(void **state)
     steps[3].with = RN_SLOT_NONE;
     steps[3].activation = RN_ACTIVATION_GELU; /* x is read twice by the next layer */
     assert_non_null(strstr(fault_of(&block), "one linear step"));
+    steps[3].activation = RN_ACTIVATION_NONE;
+    assert_string_equal(fault_of(&block), "");
+    steps[2] = (struct rn_step){RN_OP_LINEAR, .out = OUT, .in = B}; /* produced twice, read never */
+    assert_non_null(strstr(fault_of(&block), "before it is produced"));
+    steps[3].in = B;
+    const struct rn_block twice = {slots, modules, norms, steps, COUNT - 1, 3, 1, 4};
+    assert_non_null(strstr(fault_of(&twice), "no producer, or two"));
 }
 
 /* ---- The last layer ---- */
@@ -204,6 +211,7 @@ static void walk_by_name(const struct rn_program *p, const struct rn_pass_gradie
 {
     uint8_t holds[RN_SLOTS_MAX] = {0};
     uint8_t waits[RN_SLOTS_MAX] = {0}; /* the slot whose buffer holds this one's share */
+    bool begun[RN_SLOTS_MAX] = {false};
     holds[of_slot[OUT]] = OUT;
     for (unsigned i = p->step_count; i-- > 0;) {
         const struct rn_step *step = &p->steps[i];
@@ -225,6 +233,8 @@ static void walk_by_name(const struct rn_program *p, const struct rn_pass_gradie
                 assert_int_equal(holds[of_slot[waits[slot]]], waits[slot]);
                 waits[slot] = 0;
             }
+            assert_true(!begun[slot] || holds[buffer] == slot);
+            begun[slot] = true;
             holds[buffer] = slot;
             /* What the step reads and every other share it writes are still there. */
             assert_int_equal(holds[of_slot[step->out]], step->out);
@@ -238,22 +248,47 @@ static void walk_by_name(const struct rn_program *p, const struct rn_pass_gradie
     assert_int_equal(holds[0], X);
 }
 
+static void check_gradients(const struct rn_block *block)
+{
+    struct rn_pass_gradients pool = {0};
+    struct rn_program programs[2];
+    uint8_t of_slot[2][RN_SLOTS_MAX];
+    rn_program_whole(block, &programs[0]);
+    rn_program_last(block, &programs[1]);
+    for (size_t i = 0; i < 2; i++) {
+        rn_pass_gradients_plan(&programs[i], &pool, of_slot[i]);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        walk_by_name(&programs[i], &pool, of_slot[i]);
+    }
+}
+
+/* The queries of the second come from x by two modules: x has a share while theirs is formed. */
 static void gradients_stand_until_they_are_read(void **state)
 {
     (void)state;
     for (size_t i = 0; rn_family_at(i) != NULL; i++) {
-        struct rn_pass_gradients pool = {0};
-        struct rn_program programs[2];
-        uint8_t of_slot[2][RN_SLOTS_MAX];
-        rn_program_whole(rn_family_at(i)->layer, &programs[0]);
-        rn_program_last(rn_family_at(i)->layer, &programs[1]);
-        for (size_t j = 0; j < 2; j++) {
-            rn_pass_gradients_plan(&programs[j], &pool, of_slot[j]);
-        }
-        for (size_t j = 0; j < 2; j++) {
-            walk_by_name(&programs[j], &pool, of_slot[j]);
-        }
+        check_gradients(rn_family_at(i)->layer);
     }
+    enum { A = RN_SLOT_FIRST, ASK, KEYS, VALUES, MIXED, COUNT };
+    const struct rn_slot_row wide = {RN_ROLE_RESIDUAL, RN_DIM_HIDDEN};
+    const struct rn_slot_row inner = {RN_ROLE_ACTIVATION, RN_DIM_HIDDEN};
+    const struct rn_slot_row slots[COUNT] = {
+        [X] = wide,     [OUT] = wide,     [A] = wide,     [ASK] = inner,
+        [KEYS] = inner, [VALUES] = inner, [MIXED] = inner};
+    const struct rn_module_row row = {"one", RN_DIM_HIDDEN, RN_DIM_HIDDEN, true};
+    const struct rn_module_row modules[5] = {row, row, row, row, row};
+    const struct rn_step steps[6] = {
+        {RN_OP_LINEAR, .out = A, .in = X},
+        {RN_OP_LINEAR, .out = ASK, .in = A, .module = 1},
+        {RN_OP_LINEAR, .out = KEYS, .in = X, .module = 2},
+        {RN_OP_LINEAR, .out = VALUES, .in = X, .module = 3},
+        {RN_OP_ATTEND, .out = MIXED, .in = ASK, .with = KEYS, .also = VALUES},
+        {RN_OP_LINEAR, .out = OUT, .in = MIXED, .module = 4},
+    };
+    const struct rn_block block = {slots, modules, NULL, steps, COUNT, 5, 0, 6};
+    assert_string_equal(fault_of(&block), "");
+    check_gradients(&block);
 }
 
 /* x, y1 and their like in turns in two of them; o, q, k, v; the inside; the asked rows of x. */
