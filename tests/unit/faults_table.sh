@@ -622,7 +622,7 @@ fault shares-are-not-added trainer/pass/passbackward.c \
   'struct rn_epilogue epilogue = {0};' test_walk
 
 fault a-slope-is-left-out trainer/pass/passbackward.c \
-  'if (step->out == made && step->activation != RN_ACTIVATION_NONE) {' \
+  'if (step->out == slot && step->activation != RN_ACTIVATION_NONE) {' \
   'if (false) {' test_walk
 
 fault backward-stops-above-the-lowest-module trainer/pass/passbackward.c \

@@ -94,9 +94,8 @@ void rn_program_last(const struct rn_block *block, struct rn_program *out);
  *    is read; every module and norm is used by one step;
  *  - widths and roles fit the operation;
  *  - gradients: what NORM or ATTEND reads is read by it alone, for both overwrite; a slot with an
- *    activation is read by one LINEAR, whose share takes the slope in (OUT: as the next layer's
- * IN); a residual is read by an earlier LINEAR and by nothing after; after the GATHER of a slot
- *    nothing reads that slot. */
+ *    activation is read by one LINEAR of the layer, whose share takes the slope in; a residual is
+ *    read by an earlier LINEAR and by nothing after; nothing reads a slot after its GATHER. */
 const char *rn_program_fault(const struct rn_program *program);
 
 /* The slots that a step reads: at most three, in the order in, with, also. Returns their number. */

@@ -158,11 +158,9 @@ static const char *gradients_of_step(const struct rn_program *p, unsigned number
             return "what a norm or an attention reads is read once more";
         }
     }
-    /* The next layer, or the head, reads the output as its input. */
-    const uint8_t active = step->out == RN_SLOT_OUT ? RN_SLOT_IN : step->out;
     if (step->activation != RN_ACTIVATION_NONE &&
-        (step->op != RN_OP_LINEAR || readers(p, active, 0, p->step_count) != 1 ||
-         !linear_before(p, active, p->step_count))) {
+        (step->op != RN_OP_LINEAR || readers(p, step->out, 0, p->step_count) != 1 ||
+         !linear_before(p, step->out, p->step_count))) {
         return "a slot with an activation is not read by one linear step";
     }
     if (step->op == RN_OP_LINEAR && step->with != RN_SLOT_NONE &&

@@ -7,8 +7,6 @@
  */
 #include "trainer/pass/passparts.h"
 
-#include "base/guard.h"
-
 /* One layer's walk. */
 struct walk {
     struct rn_pass *pass;
@@ -46,23 +44,20 @@ static struct rn_mat gradient(const struct walk *w, uint8_t slot)
                        w->program->asked[slot] ? pass->sequences.count : pass->sequences.tokens);
 }
 
-/* The same as the first and only share. */
+/* The same, which from now on holds the slot's shares. */
 static struct rn_mat share(struct walk *w, uint8_t slot)
 {
     w->sum[slot] = gradient(w, slot);
     return w->sum[slot];
 }
 
-/* What made a slot activated, to put its slope into the epilogue: a step of this layer, or of the
- * one below. */
+/* The slope of the activation that made a slot, if one did. */
 static void put_slope(const struct walk *w, uint8_t slot, struct rn_epilogue *epilogue)
 {
-    const bool below = slot == RN_SLOT_IN;
-    const uint8_t made = below ? RN_SLOT_OUT : slot;
-    for (unsigned i = 0; i < w->program->step_count && !(below && w->layer == 0); i++) {
+    for (unsigned i = 0; i < w->program->step_count; i++) {
         const struct rn_step *step = &w->program->steps[i];
-        if (step->out == made && step->activation != RN_ACTIVATION_NONE) {
-            epilogue->slope = rn_pass_side(w->pass, w->layer - below, made);
+        if (step->out == slot && step->activation != RN_ACTIVATION_NONE) {
+            epilogue->slope = rn_pass_side(w->pass, w->layer, slot);
             epilogue->slope_of = step->activation;
         }
     }

@@ -4,8 +4,6 @@
  */
 #include "trainer/pass/passparts.h"
 
-#include "base/guard.h"
-
 #include <math.h>
 
 unsigned rn_pass_program(const struct rn_pass *pass, uint32_t layer)

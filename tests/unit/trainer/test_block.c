@@ -137,7 +137,7 @@ static void gradients_have_rules_of_their_own(void **state)
     steps[3].with = C; /* its own input */
     assert_non_null(strstr(fault_of(&block), "residual"));
     steps[3].with = RN_SLOT_NONE;
-    steps[3].activation = RN_ACTIVATION_GELU; /* x is read twice by the next layer */
+    steps[3].activation = RN_ACTIVATION_GELU; /* whose slope no step would take in */
     assert_non_null(strstr(fault_of(&block), "one linear step"));
     steps[3].activation = RN_ACTIVATION_NONE;
     assert_string_equal(fault_of(&block), "");
