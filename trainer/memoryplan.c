@@ -60,17 +60,17 @@ static rn_result weight_bytes(const struct rn_adapter *adapter, uint64_t *out, u
     const struct rn_model_config *c = &encoder->config;
     uint64_t layer = 0;
     uint64_t known[3] = {0};
-    for (int module = 0; module < RN_MODULE_COUNT; module++) {
+    for (uint32_t module = 0; module < c->family->layer->module_count; module++) {
         uint32_t n = 0;
         uint32_t k = 0;
-        rn_module_shape(c, (enum rn_module)module, &n, &k);
+        rn_module_shape(c, module, &n, &k);
         uint64_t *one = &known[n == k ? 0 : n > k ? 1 : 2];
         if (*one == 0) {
             RN_TRY(matrix_bytes(encoder, n, k, one, err));
         }
-        layer += *one + n * sizeof(float);
+        layer += *one + (c->family->layer->modules[module].bias ? n * sizeof(float) : 0);
     }
-    layer += 4 * (uint64_t)c->hidden * sizeof(float);
+    layer += 2 * c->family->layer->norm_count * (uint64_t)c->hidden * sizeof(float);
     const uint64_t rows = (uint64_t)c->vocabulary + c->positions + c->types + 2;
     *out = c->layers * layer + rows * c->hidden * sizeof(float);
     *out_square = known[0] != 0 ? known[0] : 0;
@@ -146,7 +146,7 @@ static rn_result fill(const struct rn_settled *settled, const struct rn_adapter 
     uint64_t lane = 0;
     RN_TRY(weight_bytes(adapter, &weights, &square, err));
     RN_TRY(lane_bytes(adapter, &options, &lane, err));
-    if (adapter->encoder->config.family == RN_FAMILY_BERT) {
+    if (adapter->encoder->config.family->head == RN_HEAD_POOLER) {
         weights += square + d * sizeof(float);
         add(plan, RN_MEMORY_WEIGHTS, RN_MEMORY_HOST, (d * d + d) * sizeof(float));
     }

@@ -102,7 +102,7 @@ static rn_result open_cache(struct rn_trainer *trainer, struct rn_error *err)
                     (uint32_t)(encoder->config.hidden * rn_element_size(kernels->residual)),
                 .max_length = settled->max_length,
                 .kernels_version = kernels->version,
-                .family = (uint32_t)encoder->config.family,
+                .family = encoder->config.family->number,
                 .heads = encoder->config.heads,
                 .pad_id = encoder->config.pad_id,
                 .intermediate = encoder->config.intermediate,
@@ -161,7 +161,7 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
     const struct rn_settled *settled = &trainer->settled;
     const struct rn_pass_options options = rn_settled_options(settled, true);
     *out = (struct rn_trainer_facts){
-        .family = rn_modelconfig_family_name(c->family),
+        .family = c->family->model_type,
         .backend = settled->kernels->name,
         .kernels = settled->kernels->device_describe(settled->device),
         .hidden = c->hidden,

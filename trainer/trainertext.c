@@ -8,8 +8,8 @@
 #include "base/guard.h"
 #include "trainer/adapter/peftfile.h"
 #include "trainer/data/recordfile.h"
+#include "trainer/model/family.h"
 #include "trainer/model/modelclasses.h"
-#include "trainer/model/modelconfig.h"
 #include "trainer/text/tokenizer.h"
 
 rn_result rn_text_tokenize(const char *model_dir, const struct rn_data_spec *spec,
@@ -53,7 +53,7 @@ rn_result rn_model_facts_read(const char *model_dir, struct rn_model_facts *out,
     RN_TRY(rn_tokenizer_open(model_dir, &tokenizer, err));
     RN_TRY(rn_safetensors_open_model(model_dir, &tensors, err));
     *out = (struct rn_model_facts){
-        .family = rn_modelconfig_family_name(config.family),
+        .family = config.family->model_type,
         .layers = config.layers,
         .heads = config.heads,
         .hidden = config.hidden,

@@ -349,7 +349,7 @@ fault blocks-outgrow-the-cache $cpu/cpu_common.c \
 # ---- What a trainer refuses, and the one loop over blocks
 
 fault token-types-are-not-looked-at trainer/learn/datafit.c \
-  '!rn_modelconfig_reads_types(model) || range.types <= model->types, err' 'true, err' test_data_fits
+  '!model->family->reads_types || range.types <= model->types, err' 'true, err' test_data_fits
 
 fault one-token-type-too-many trainer/learn/datafit.c \
   'range.types <= model->types' 'range.types <= model->types + 1' test_data_fits
@@ -805,3 +805,106 @@ fault wide-every-stream-has-the-whole-window services/host/peerstreams.c \
 fault wide-signatures-leave-to-all-at-once services/federation/coordsigners.c \
   'if (!rn_budget_take(&c->texts, &rate, c->clock_ms)) {' \
   'if (!rn_budget_take(&c->texts, &rate, c->clock_ms) && c == NULL) {' test_wide_job
+
+# ---- Layers as lists of steps, and the walks through them
+
+fault a-layer-without-its-second-residual trainer/model/bert.c \
+  '.in = G, .with = X1, .module = OUTPUT' \
+  '.in = G, .module = OUTPUT' test_walk
+
+fault keys-and-values-change-places trainer/model/bert.c \
+  '.in = Q, .with = K, .also = V' \
+  '.in = Q, .with = V, .also = K' test_walk
+
+fault an-inside-without-its-activation trainer/model/bert.c \
+  ', .activation = RN_ACTIVATION_GELU' \
+  '' test_walk
+
+fault the-norms-change-places trainer/model/bert.c \
+  '.out = X1, .in = Y1, .module = ATTENTION_NORM},' \
+  '.out = X1, .in = Y1, .module = 1 - ATTENTION_NORM},' test_block
+
+fault positions-of-roberta-count-from-zero trainer/model/roberta.c \
+  '.positions_from_pad = true' \
+  '.positions_from_pad = false' test_walk
+
+fault the-query-stands-before-the-key trainer/model/bert.c \
+  '{RN_OP_LINEAR, .out = V, .in = RN_SLOT_IN, .module = VALUE},
+    {RN_OP_LINEAR, .out = K, .in = RN_SLOT_IN, .module = KEY},
+    {RN_OP_LINEAR, .out = Q, .in = RN_SLOT_IN, .module = QUERY},' \
+  '{RN_OP_LINEAR, .out = Q, .in = RN_SLOT_IN, .module = QUERY},
+    {RN_OP_LINEAR, .out = K, .in = RN_SLOT_IN, .module = KEY},
+    {RN_OP_LINEAR, .out = V, .in = RN_SLOT_IN, .module = VALUE},' test_block
+
+fault keys-of-asked-rows-alone trainer/model/block.c \
+  '(step->op == RN_OP_ATTEND && !query)' \
+  '(step->op == RN_OP_ATTEND && read[j] == step->also)' test_block
+
+fault every-query-of-the-last-layer trainer/model/block.c \
+  '(step->op == RN_OP_ATTEND && !query)' \
+  'step->op == RN_OP_ATTEND' test_block
+
+fault a-residual-reads-every-row trainer/model/block.c \
+  'if (step.op != RN_OP_ATTEND && whole[step.with]) {' \
+  'if (false) {' test_block
+
+fault a-residual-may-be-read-after trainer/model/blockcheck.c \
+  'readers(p, step->with, number + 1, p->step_count) != 0)' \
+  'false)' test_block
+
+fault a-slot-may-have-two-producers trainer/model/blockcheck.c \
+  'if (producers(p, slot, p->step_count) != 1) {' \
+  'if (producers(p, slot, p->step_count) == 0) {' test_block
+
+fault a-gathered-slot-may-be-read-after trainer/model/blockcheck.c \
+  'if (step->op == RN_OP_GATHER && readers' \
+  'if (false && readers' test_block
+
+fault a-waiting-share-is-overwritten trainer/pass/passgradients.c \
+  'spans[waiting[slot]].last = at;' \
+  '' test_block
+
+fault gradients-meet-in-one-buffer trainer/pass/passgradients.c \
+  'spans[other].first <= spans[slot].last &&' \
+  'spans[other].first < spans[slot].last &&' test_block
+
+fault the-inputs-gradient-may-be-overwritten trainer/pass/passgradients.c \
+  'spans[RN_SLOT_IN].last = p->step_count;' \
+  'spans[RN_SLOT_IN].last = spans[RN_SLOT_IN].first;' test_block
+
+fault a-residuals-gradient-is-lost trainer/pass/passbackward.c \
+  'if (step->with != RN_SLOT_NONE) {' \
+  'if (false) {' test_walk
+
+fault shares-are-not-added trainer/pass/passbackward.c \
+  'struct rn_epilogue epilogue = {.residual = w->sum[step->in]};' \
+  'struct rn_epilogue epilogue = {0};' test_walk
+
+fault a-slope-is-left-out trainer/pass/passbackward.c \
+  'if (step->out == slot && step->activation != RN_ACTIVATION_NONE) {' \
+  'if (false) {' test_walk
+
+fault backward-stops-above-the-lowest-module trainer/pass/passbackward.c \
+  'wanted = wanted || w->wanted[read[j]];' \
+  'wanted = w->wanted[read[j]];' test_walk
+
+fault backward-ends-a-layer-early trainer/pass/passbackward.c \
+  'w->layer > adapter->lowest;' \
+  'w->layer > adapter->lowest + 1;' test_walk
+
+fault asked-rows-are-added-to-old-ones trainer/pass/passbackward.c \
+  '    const struct rn_mat to = share(w, step->in);
+    pass->kernels->zero_mat(pass->lane, to);' \
+  '    const struct rn_mat to = share(w, step->in);' test_walk
+
+fault an-adapted-modules-input-is-shared trainer/pass/passslots.c \
+  '(always_kept(&pass->programs[0], slot) || site_reads(pass, index, slot))' \
+  'always_kept(&pass->programs[0], slot)' test_walk
+
+fault layers-share-what-attention-read trainer/pass/passslots.c \
+  'kept = kept || (step->op == RN_OP_ATTEND && touched) ||' \
+  'kept = kept || (step->op == RN_OP_ATTEND && step->in == slot) ||' test_walk
+
+fault layers-share-what-a-norm-read trainer/pass/passslots.c \
+  '(step->op == RN_OP_NORM && step->in == slot);' \
+  'false;' test_walk

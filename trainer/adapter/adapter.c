@@ -68,11 +68,29 @@ static void site_name(char out[static RN_MODULE_NAME_MAX], const struct rn_adapt
     rn_module_name(out, &adapter->encoder->config, site->layer, site->module);
 }
 
+#define MODULES_TEXT_MAX 256
+
+/* The layer's modules, for an error sentence. */
+static void list_modules(const struct rn_adapter *adapter, char out[static MODULES_TEXT_MAX])
+{
+    const struct rn_block *block = adapter->encoder->config.family->layer;
+    size_t used = 0;
+    for (uint32_t i = 0; i < block->module_count; i++) {
+        const char *before = i == 0 ? "" : i + 1 == block->module_count ? " and " : ", ";
+        const bool fits = rn_text_format(out + used, MODULES_TEXT_MAX - used, "%s%s", before,
+                                         block->modules[i].path);
+        RN_BUG_IF(!fits);
+        used = strlen(out);
+    }
+}
+
 /* Every listed target must adapt something: a misspelt name is an error here, though peft lets it
  * pass when another one matches. */
 static rn_result check_targets(const struct rn_adapter *adapter, struct rn_error *err)
 {
     const struct rn_peft_config *config = &adapter->config;
+    char known[MODULES_TEXT_MAX];
+    list_modules(adapter, known);
     for (size_t i = 0; i < config->layer_count; i++) {
         RN_ENSURE(config->layers[i] < adapter->encoder->config.layers, err, RN_E_CONFIG,
                   "lora: layer %u does not exist; the model has layers 0 to %u", config->layers[i],
@@ -91,13 +109,12 @@ static rn_result check_targets(const struct rn_adapter *adapter, struct rn_error
                    (full == length || name[full - length - 1] == '.');
         }
         RN_ENSURE(used, err, RN_E_CONFIG,
-                  "lora: target module %s matches no linear module of the encoder's layers; the "
-                  "modules are query, key, value, attention.output.dense, intermediate.dense and "
-                  "output.dense",
-                  target);
+                  "lora: target module %s matches no linear module of the model's layers; the "
+                  "modules are %s",
+                  target, known);
     }
     RN_ENSURE(adapter->site_count > 0, err, RN_E_CONFIG,
-              "lora: the targets match no linear module of the encoder's layers");
+              "lora: the targets match no linear module of the model's layers");
     return rn_ok();
 }
 
@@ -107,7 +124,8 @@ static rn_result find_pooler_site(struct rn_adapter *adapter, struct rn_error *e
 {
     const struct rn_model_config *model = &adapter->encoder->config;
     adapter->pooler_site = -1;
-    if (adapter->config.rank == 0 || model->family != RN_FAMILY_BERT || adapter->pooler_from_seed) {
+    if (adapter->config.rank == 0 || model->family->head != RN_HEAD_POOLER ||
+        adapter->pooler_from_seed) {
         return rn_ok();
     }
     bool match = false;
@@ -125,17 +143,17 @@ static rn_result find_sites(struct rn_adapter *adapter, struct rn_error *err)
     adapter->lowest = model->layers;
     adapter->site_of = rn_alloc(model->layers, sizeof(*adapter->site_of));
     for (uint32_t layer = 0; layer < model->layers; layer++) {
-        for (int module = 0; module < RN_MODULE_COUNT; module++) {
+        for (uint32_t module = 0; module < RN_MODULES_MAX; module++) {
             adapter->site_of[layer][module] = -1;
-            if (adapter->config.rank == 0) {
+            if (adapter->config.rank == 0 || module >= model->family->layer->module_count) {
                 continue;
             }
             char name[RN_MODULE_NAME_MAX];
-            rn_module_name(name, model, layer, (enum rn_module)module);
+            rn_module_name(name, model, layer, module);
             bool match = false;
             RN_TRY(rn_peft_target_match(&adapter->config, name, &match, err));
             if (match) {
-                struct rn_site site = {.layer = layer, .module = (enum rn_module)module};
+                struct rn_site site = {.layer = layer, .module = module};
                 rn_module_shape(model, site.module, &site.n, &site.k);
                 adapter->site_of[layer][module] = add_site(adapter, name, site);
                 adapter->lowest = layer < adapter->lowest ? layer : adapter->lowest;
@@ -154,7 +172,7 @@ static void lay_out_head(struct rn_adapter *adapter)
     *head = (struct rn_head_places){SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
     adapter->head_first = adapter->count;
     const char *last = "classifier";
-    if (adapter->encoder->config.family == RN_FAMILY_ROBERTA) {
+    if (adapter->encoder->config.family->head == RN_HEAD_DENSE) {
         head->dense_w = add_segment(adapter, RN_SEGMENT_HEAD, d, d, "classifier.dense", "weight");
         head->dense_b = add_segment(adapter, RN_SEGMENT_HEAD, 1, d, "classifier.dense", "bias");
         last = "classifier.out_proj";
@@ -322,8 +340,9 @@ static rn_result load_pooler(struct rn_adapter *adapter, uint64_t seed,
 bool rn_adapter_pooler_missing(const struct rn_model_config *config,
                                const struct rn_safetensors *tensors)
 {
-    return config->family == RN_FAMILY_BERT &&
-           rn_safetensors_find_prefixed(tensors, "bert", "pooler.dense.weight") == NULL;
+    return config->family->head == RN_HEAD_POOLER &&
+           rn_safetensors_find_prefixed(tensors, config->family->model_type,
+                                        "pooler.dense.weight") == NULL;
 }
 
 /* Fields, sites and layout. */
@@ -359,7 +378,7 @@ static rn_result build(struct rn_adapter *adapter, const struct rn_adapter_start
     fill_sites(adapter, start->init, start->seed, values);
     RN_TRY(upload_new(adapter, values, adapter->count, &state->values, err));
     RN_TRY(upload_new(adapter, NULL, adapter->transposed_count, &state->transposed, err));
-    if (adapter->encoder->config.family == RN_FAMILY_BERT) {
+    if (adapter->encoder->config.family->head == RN_HEAD_POOLER) {
         RN_TRY(load_pooler(adapter, start->seed, tensors, err));
     }
     rn_adapter_refresh(adapter, state, adapter->encoder->lane);

@@ -27,7 +27,7 @@
 /* One adapted module. Offsets are elements of the device vector. */
 struct rn_site {
     uint32_t layer;
-    enum rn_module module;
+    uint32_t module;   /* row of the layer's block */
     bool pooler;       /* then layer and module mean nothing */
     uint32_t n, k;     /* outputs, inputs */
     size_t a;          /* [rank][k] */
@@ -48,9 +48,9 @@ struct rn_adapter {
     uint32_t label_count;
     struct rn_site *sites; /* by layer, then module */
     size_t site_count;
-    int32_t (*site_of)[RN_MODULE_COUNT]; /* [layers]: index into sites or -1 */
-    uint32_t lowest;                     /* lowest adapted layer; layers when none */
-    struct rn_segment *segments;         /* of the whole vector, in order */
+    int32_t (*site_of)[RN_MODULES_MAX]; /* [layers]: index into sites or -1 */
+    uint32_t lowest;                    /* lowest adapted layer; layers when none */
+    struct rn_segment *segments;        /* of the whole vector, in order */
     size_t segment_count;
     size_t *places;    /* of each segment in device memory */
     size_t count;      /* elements */

@@ -33,7 +33,7 @@ rn_result rn_learn_data_fits(const struct rn_lanes *lanes, const struct rn_datas
     RN_ENSURE(range.ids <= model->vocabulary, err, RN_E_DATA,
               "%s: the data has token ids up to %u, the model %u embeddings", job, range.ids - 1,
               model->vocabulary);
-    RN_ENSURE(!rn_modelconfig_reads_types(model) || range.types <= model->types, err, RN_E_DATA,
+    RN_ENSURE(!model->family->reads_types || range.types <= model->types, err, RN_E_DATA,
               "%s: the tokenizer gives token types up to %u, the model has %u", job,
               range.types - 1, model->types);
     return labelled ? check_labels(lanes, data, job, err) : rn_ok();

@@ -11,28 +11,20 @@
 
 #include <string.h>
 
-static const char *const module_paths[RN_MODULE_COUNT] = {
-    [RN_MODULE_QUERY] = "attention.self.query",
-    [RN_MODULE_KEY] = "attention.self.key",
-    [RN_MODULE_VALUE] = "attention.self.value",
-    [RN_MODULE_ATTENTION_OUTPUT] = "attention.output.dense",
-    [RN_MODULE_INTERMEDIATE] = "intermediate.dense",
-    [RN_MODULE_OUTPUT] = "output.dense",
-};
-
-void rn_module_shape(const struct rn_model_config *config, enum rn_module module, uint32_t *out_n,
+void rn_module_shape(const struct rn_model_config *config, uint32_t module, uint32_t *out_n,
                      uint32_t *out_k)
 {
-    *out_n = module == RN_MODULE_INTERMEDIATE ? config->intermediate : config->hidden;
-    *out_k = module == RN_MODULE_OUTPUT ? config->intermediate : config->hidden;
+    const struct rn_module_row *row = &config->family->layer->modules[module];
+    *out_n = rn_modelconfig_dim(config, row->n);
+    *out_k = rn_modelconfig_dim(config, row->k);
 }
 
 void rn_module_name(char out[static RN_MODULE_NAME_MAX], const struct rn_model_config *config,
-                    uint32_t layer, enum rn_module module)
+                    uint32_t layer, uint32_t module)
 {
-    const bool fits =
-        rn_text_format(out, RN_MODULE_NAME_MAX, "%s.encoder.layer.%u.%s",
-                       rn_modelconfig_family_name(config->family), layer, module_paths[module]);
+    const struct rn_family *family = config->family;
+    const bool fits = rn_text_format(out, RN_MODULE_NAME_MAX, "%s.%s.%u.%s", family->model_type,
+                                     family->layers, layer, family->layer->modules[module].path);
     RN_BUG_IF(!fits);
 }
 
@@ -40,7 +32,7 @@ rn_result rn_encoder_tensor(const struct rn_encoder *encoder, const struct rn_sa
                             const char *rest, uint32_t rows, uint32_t cols, float *out,
                             struct rn_error *err)
 {
-    const char *family = rn_modelconfig_family_name(encoder->config.family);
+    const char *family = encoder->config.family->model_type;
     const struct rn_tensor *tensor = rn_safetensors_find_prefixed(tensors, family, rest);
     RN_ENSURE(tensor != NULL, err, RN_E_DATA, "%s: tensor %s.%s is missing",
               rn_safetensors_file(tensors, 0), family, rest);
@@ -73,25 +65,29 @@ static rn_result load(struct rn_encoder *encoder, const struct rn_safetensors *t
     return rn_ok();
 }
 
-static rn_result load_named(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
-                            uint32_t layer, const char *rest, uint32_t rows, float **out,
-                            struct rn_error *err)
+/* A vector of a module or norm of a layer. */
+static rn_result load_vector(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
+                             uint32_t layer, const char *path, const char *ending, uint32_t rows,
+                             float **out, struct rn_error *err)
 {
     char name[RN_MODULE_NAME_MAX];
-    const bool fits = rn_text_format(name, sizeof(name), "encoder.layer.%u.%s", layer, rest);
+    const bool fits = rn_text_format(name, sizeof(name), "%s.%u.%s.%s",
+                                     encoder->config.family->layers, layer, path, ending);
     RN_BUG_IF(!fits);
     return load(encoder, tensors, name, rows, 0, out, err);
 }
 
 static rn_result load_module(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
-                             uint32_t layer, enum rn_module module, struct rn_error *err)
+                             uint32_t layer, uint32_t module, struct rn_error *err)
 {
+    const struct rn_family *family = encoder->config.family;
+    const struct rn_module_row *row = &family->layer->modules[module];
     char name[RN_MODULE_NAME_MAX];
     uint32_t n = 0;
     uint32_t k = 0;
     rn_module_shape(&encoder->config, module, &n, &k);
-    bool fits = rn_text_format(name, sizeof(name), "encoder.layer.%u.%s.weight", layer,
-                               module_paths[module]);
+    const bool fits =
+        rn_text_format(name, sizeof(name), "%s.%u.%s.weight", family->layers, layer, row->path);
     RN_BUG_IF(!fits);
     const size_t count = (size_t)n * k;
     RN_CLEANUP(rn_free_cleanup) float *host = rn_alloc(count, sizeof(float));
@@ -101,46 +97,52 @@ static rn_result load_module(struct rn_encoder *encoder, const struct rn_safeten
     RN_TRY(encoder->kernels->weight_new(encoder->device, host, n, k, &target->weight[module], err));
     encoder->parameters += count;
     encoder->bytes += encoder->kernels->weight_bytes(target->weight[module]);
-    fits = rn_text_format(name, sizeof(name), "%s.bias", module_paths[module]);
-    RN_BUG_IF(!fits);
-    return load_named(encoder, tensors, layer, name, n, &target->bias[module], err);
+    return row->bias ? load_vector(encoder, tensors, layer, row->path, "bias", n,
+                                   &target->bias[module], err)
+                     : rn_ok();
 }
 
 static rn_result load_layer(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
                             uint32_t layer, struct rn_error *err)
 {
-    for (int module = 0; module < RN_MODULE_COUNT; module++) {
-        RN_TRY(load_module(encoder, tensors, layer, (enum rn_module)module, err));
-    }
-    struct rn_encoder_layer *target = &encoder->layers[layer];
+    const struct rn_block *block = encoder->config.family->layer;
     const uint32_t d = encoder->config.hidden;
-    RN_TRY(load_named(encoder, tensors, layer, "attention.output.LayerNorm.weight", d,
-                      &target->gamma1, err));
-    RN_TRY(load_named(encoder, tensors, layer, "attention.output.LayerNorm.bias", d, &target->beta1,
-                      err));
-    RN_TRY(load_named(encoder, tensors, layer, "output.LayerNorm.weight", d, &target->gamma2, err));
-    return load_named(encoder, tensors, layer, "output.LayerNorm.bias", d, &target->beta2, err);
+    for (uint32_t module = 0; module < block->module_count; module++) {
+        RN_TRY(load_module(encoder, tensors, layer, module, err));
+    }
+    for (uint32_t i = 0; i < block->norm_count; i++) {
+        struct rn_encoder_norm *norm = &encoder->layers[layer].norm[i];
+        RN_TRY(
+            load_vector(encoder, tensors, layer, block->norms[i], "weight", d, &norm->gamma, err));
+        RN_TRY(load_vector(encoder, tensors, layer, block->norms[i], "bias", d, &norm->beta, err));
+    }
+    return rn_ok();
 }
 
 static rn_result load_embedding(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
                                 struct rn_error *err)
 {
     const struct rn_model_config *c = &encoder->config;
+    const struct rn_family *family = c->family;
     float *table[5] = {NULL};
     const struct {
-        const char *name;
+        const char *path;
+        const char *ending;
         uint32_t rows;
         uint32_t cols;
     } part[5] = {
-        {"embeddings.word_embeddings.weight", c->vocabulary, c->hidden},
-        {"embeddings.position_embeddings.weight", c->positions, c->hidden},
-        {"embeddings.token_type_embeddings.weight", c->types, c->hidden},
-        {"embeddings.LayerNorm.weight", c->hidden, 0},
-        {"embeddings.LayerNorm.bias", c->hidden, 0},
+        {family->words, "weight", c->vocabulary, c->hidden},
+        {family->positions, "weight", c->positions, c->hidden},
+        {family->types, "weight", c->types, c->hidden},
+        {family->embedding_norm, "weight", c->hidden, 0},
+        {family->embedding_norm, "bias", c->hidden, 0},
     };
     rn_result result = rn_ok();
     for (size_t i = 0; i < RN_ARRAY_LENGTH(part) && rn_is_ok(result); i++) {
-        result = load(encoder, tensors, part[i].name, part[i].rows, part[i].cols, &table[i], err);
+        char name[RN_MODULE_NAME_MAX];
+        const bool fits = rn_text_format(name, sizeof(name), "%s.%s", part[i].path, part[i].ending);
+        RN_BUG_IF(!fits);
+        result = load(encoder, tensors, name, part[i].rows, part[i].cols, &table[i], err);
     }
     encoder->embedding = (struct rn_embedding){.words = table[0],
                                                .positions = table[1],
@@ -194,14 +196,14 @@ void rn_encoder_clear(struct rn_encoder *encoder)
     release(encoder, encoder->embedding.beta);
     for (uint32_t i = 0; encoder->layers != NULL && i < encoder->config.layers; i++) {
         struct rn_encoder_layer *layer = &encoder->layers[i];
-        for (int module = 0; module < RN_MODULE_COUNT; module++) {
+        for (size_t module = 0; module < RN_MODULES_MAX; module++) {
             encoder->kernels->weight_free(encoder->device, layer->weight[module]);
             release(encoder, layer->bias[module]);
         }
-        release(encoder, layer->gamma1);
-        release(encoder, layer->beta1);
-        release(encoder, layer->gamma2);
-        release(encoder, layer->beta2);
+        for (size_t norm = 0; norm < RN_NORMS_MAX; norm++) {
+            release(encoder, layer->norm[norm].gamma);
+            release(encoder, layer->norm[norm].beta);
+        }
     }
     rn_free(encoder->layers);
     rn_free(encoder->below);

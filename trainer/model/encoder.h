@@ -1,41 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The frozen base model: a post-LayerNorm encoder of the BERT family, its weights on a device in
- * the backend's form, and the names of its modules and tensors.
- *
- * Per layer, for the tokens x [T, d] (f = intermediate):
- *   q, k, v = x Wq^T + bq, ...        [T, d]
- *   o  = attention(q, k, v)           [T, d]
- *   y1 = o Wo^T + bo + x              [T, d]
- *   x1 = LayerNorm(y1)                [T, d]
- *   u  = x1 Wi^T + bi                 [T, f]
- *   y2 = gelu(u) Wf^T + bf + x1       [T, d]
- *   x' = LayerNorm(y2)                [T, d]
+ * The frozen base model: the embedding and the layers of a family (family.h), its weights on a
+ * device in the backend's form, and the names of its modules and tensors.
  */
 #ifndef RN_TRAINER_ENCODER_H
 #define RN_TRAINER_ENCODER_H
 
 #include "trainer/kernels/kernels.h"
-#include "trainer/model/modelconfig.h"
+#include "trainer/model/family.h"
 
 struct rn_safetensors;
 
-/* The linear modules of a layer, in the model's own order. */
-enum rn_module {
-    RN_MODULE_QUERY,
-    RN_MODULE_KEY,
-    RN_MODULE_VALUE,
-    RN_MODULE_ATTENTION_OUTPUT,
-    RN_MODULE_INTERMEDIATE,
-    RN_MODULE_OUTPUT,
-    RN_MODULE_COUNT,
+/* Device float32 vectors and packed weights of one layer, by the rows of its block. */
+struct rn_encoder_norm {
+    float *gamma, *beta; /* [hidden] */
 };
-
-/* Device float32 vectors and packed weights of one layer. */
 struct rn_encoder_layer {
-    struct rn_weight *weight[RN_MODULE_COUNT];
-    float *bias[RN_MODULE_COUNT];
-    float *gamma1, *beta1, *gamma2, *beta2; /* [d] */
+    struct rn_weight *weight[RN_MODULES_MAX];
+    float *bias[RN_MODULES_MAX]; /* NULL without */
+    struct rn_encoder_norm norm[RN_NORMS_MAX];
 };
 
 struct rn_encoder {
@@ -61,14 +44,14 @@ RN_MUST rn_result rn_encoder_init(struct rn_encoder *out, const struct rn_kernel
                                   struct rn_error *err);
 void rn_encoder_clear(struct rn_encoder *encoder);
 
-/* Outputs n and inputs k of a module. */
-void rn_module_shape(const struct rn_model_config *config, enum rn_module module, uint32_t *out_n,
+/* Outputs n and inputs k of a module: a row of the layer's block. */
+void rn_module_shape(const struct rn_model_config *config, uint32_t module, uint32_t *out_n,
                      uint32_t *out_k);
 
 #define RN_MODULE_NAME_MAX 128
 /* "roberta.encoder.layer.3.attention.self.query" */
 void rn_module_name(char out[static RN_MODULE_NAME_MAX], const struct rn_model_config *config,
-                    uint32_t layer, enum rn_module module);
+                    uint32_t layer, uint32_t module);
 
 /* Host float32 copy of a tensor in device memory of the encoder's device; RN_E_DATA when missing or
  * of another shape. rest is the name without "bert." or "roberta."; cols 0: a vector. */

@@ -2,16 +2,16 @@
  *
  * config.json of a Hugging Face encoder: which family, which shapes, which arithmetic.
  *
- * Families: BERT and RoBERTa (post layer norm, erf GELU, learned absolute positions). A field that
- * would change the arithmetic to something Rondo does not compute (another activation, relative
- * positions, a decoder, pruned heads, a quantised base, ...) is refused by name with
- * RN_E_UNSUPPORTED; a field that is missing, of a wrong type or outside its limit is RN_E_DATA. All
- * other fields are ignored.
+ * Families: those of family.c, whose rows read what is theirs. A field that would change the
+ * arithmetic to something Rondo does not compute (another activation, relative positions, a
+ * decoder, pruned heads, a quantised base, ...) is refused by name with RN_E_UNSUPPORTED; a field
+ * that is missing, of a wrong type or outside its limit is RN_E_DATA. All other fields are ignored.
  */
 #ifndef RN_TRAINER_MODELCONFIG_H
 #define RN_TRAINER_MODELCONFIG_H
 
 #include "base/bytes.h"
+#include "trainer/model/block.h"
 
 #define RN_CONFIG_BYTES_MAX ((size_t)4 << 20)
 #define RN_CONFIG_LAYERS_MAX 128
@@ -23,10 +23,10 @@
 #define RN_CONFIG_TYPES_MAX 16
 #define RN_CONFIG_LABELS_MAX 1024
 
-enum rn_model_family { RN_FAMILY_BERT = 1, RN_FAMILY_ROBERTA = 2 };
+struct rn_family; /* family.h */
 
 struct rn_model_config {
-    enum rn_model_family family;
+    const struct rn_family *family;
     uint32_t layers;
     uint32_t heads; /* divides hidden */
     uint32_t hidden;
@@ -55,15 +55,11 @@ RN_MUST rn_result rn_modelconfig_read(const char *dir, struct rn_model_config *o
 RN_MUST rn_result rn_modelconfig_parse(struct rn_view json, const char *name,
                                        struct rn_model_config *out, struct rn_error *err);
 
-/* "bert" or "roberta": also the prefix of the tensors ("roberta.embeddings...") and modules. */
-const char *rn_modelconfig_family_name(enum rn_model_family family);
-
-/* Whether token types are fed as the tokenizer gives them (BERT); otherwise every token has type 0.
- */
-bool rn_modelconfig_reads_types(const struct rn_model_config *config);
-
 /* The longest sequence, special tokens included, that the position table can hold: positions for
  * BERT, positions - pad_id - 1 for RoBERTa. */
 uint32_t rn_modelconfig_length_max(const struct rn_model_config *config);
+
+/* Columns of a slot, inputs or outputs of a module. */
+uint32_t rn_modelconfig_dim(const struct rn_model_config *config, enum rn_dim dim);
 
 #endif

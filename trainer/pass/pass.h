@@ -4,9 +4,11 @@
  * the trained parameters out. All memory, on the device and on the host, is planned and taken in
  * rn_pass_init; nothing is allocated after it.
  *
+ * What a layer computes is the program of its family (trainer/model/block.h); this room walks any.
+ *
  * Exact savings: no padding; backward stops at the lowest adapted module; only active matrices get
- * gradients; the last layer computes queries, output and feed-forward for the first token of each
- * sequence only, since the head reads no other (the same bits as the plain path: each row is
+ * gradients; the last layer computes what neither a key nor a value needs for the first token of
+ * each sequence only, since the head reads no other (the same bits as the plain path: each row is
  * computed in an order of its own, and gradients of absent rows are zeros). The switches turn each
  * off, to compare. With a cache the layers below the lowest adapted one are computed once per
  * example.
@@ -29,16 +31,22 @@ struct rn_pass_options {
         *cache; /* borrowed; NULL = compute the layers below the lowest adapted */
 };
 
-/* What backward needs of one layer. First dimension: capacity in tokens; rows in use vary. */
+/* A layer's slots, and what backward needs beside them. First dimension: capacity in tokens; rows
+ * in use vary. A slot that backward does not read is memory that layers share. */
 struct rn_pass_layer {
-    struct rn_mat x;              /* [T, d] input */
-    struct rn_mat q, k, v, o;     /* [T, d] */
-    struct rn_mat lse;            /* [T, heads] */
-    struct rn_mat y1, x1;         /* [T, d] */
-    struct rn_mat u, g;           /* [T, f]; g is shared scratch unless output.dense is adapted */
-    struct rn_mat y2;             /* [T, d] */
-    struct rn_mat stats1, stats2; /* [T, 2] */
-    struct rn_mat h[RN_MODULE_COUNT]; /* [T, rank] of each site */
+    struct rn_mat slot[RN_SLOTS_MAX]; /* [T, width]; none for the last layer's OUT */
+    /* By the slot that the step makes: NORM [T, 2] mean and rstd, ATTEND [T, heads] log-sum-exp,
+     * LINEAR with an activation [T, n] what its slope needs. */
+    struct rn_mat side[RN_SLOTS_MAX];
+    struct rn_mat h[RN_MODULES_MAX]; /* [T, rank] of each site */
+};
+
+/* Memory for gradients of slots (passgradients.c). */
+struct rn_pass_gradients {
+    struct rn_slot_row rows[RN_SLOTS_MAX]; /* role and width of each buffer */
+    bool per_token[RN_SLOTS_MAX];          /* else one row per sequence is enough */
+    struct rn_mat mats[RN_SLOTS_MAX];
+    uint8_t count;
 };
 
 /* Each example's own gradient of the active parts, instead of the block's sum (passexamples.c). */
@@ -88,17 +96,16 @@ struct rn_pass {
     float *targets;
     double *loss;
 
+    struct rn_program programs[2];        /* whole, last (block.h) */
+    uint8_t gradient_of[2][RN_SLOTS_MAX]; /* buffers of their slots' gradients */
     struct rn_pass_layer *layers;
     struct rn_mat out;               /* [T, d] output of the last layer (plain path) */
-    struct rn_mat first_x;           /* [S, d] input rows of the last layer's queries */
     struct rn_mat cls, z, logits;    /* [S, d], [S, d], [S, labels] */
     struct rn_mat pooler_h;          /* [S, rank] of the pooler's site */
     struct rn_mat dlogits, dz, dcls; /* the same shapes */
-    struct rn_mat dx, dy, dfirst;    /* [T, d], [T, d], [S, d] */
-    struct rn_mat do_, dq, dk, dv;   /* [T, d] */
-    struct rn_mat du;                /* [T, f] */
-    struct rn_mat dh;                /* [T, rank] */
-    float *gradient;                 /* device [piece_max][adapter->count] */
+    struct rn_pass_gradients gradients;
+    struct rn_mat dh; /* [T, rank] */
+    float *gradient;  /* device [piece_max][adapter->count] */
 
     /* Adapters, set by the caller before the first block: values of adapter i at values + i *
      * stride. */

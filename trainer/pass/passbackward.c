@@ -1,207 +1,158 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The backward pass, from the loss down to the lowest adapted module.
+ * The backward walk, from the loss down to the lowest adapted module: each layer's steps in
+ * reverse, each adding its share to the gradients of the slots that it read. The rules of
+ * rn_program_fault let a share be added where it is formed: by the epilogue of a LINEAR, onto
+ * what stands in the slot's gradient; a NORM and an ATTEND are the only ones to write theirs.
  */
 #include "trainer/pass/passparts.h"
 
-/* Whether the gradient is wanted below (layer, module) in the order of computation. */
-static bool any_below(const struct rn_pass *pass, uint32_t layer, enum rn_module module)
-{
-    const struct rn_adapter *adapter = pass->adapter;
-    bool found = pass->options.switches.full_backward || layer > adapter->lowest;
-    for (int m = 0; m < (int)module && !found; m++) {
-        found = adapter->site_of[layer][m] >= 0;
-    }
-    return found;
-}
-
-/* Where a module's gradients come from. */
-struct step {
+/* One layer's walk. */
+struct walk {
+    struct rn_pass *pass;
+    const struct rn_pass_active *active;
     uint32_t layer;
-    enum rn_module module;
-    struct rn_mat x;  /* its input */
-    struct rn_mat dy; /* gradient of its output */
-    /* rows are tokens of these sequences; NULL: one row per sequence */
-    const struct rn_sequences *sequences;
+    const struct rn_program *program;
+    bool wanted[RN_SLOTS_MAX];       /* something that trains is below the slot */
+    struct rn_mat sum[RN_SLOTS_MAX]; /* the shares so far; data NULL = none */
 };
 
-/* Gradients of a site whose forward pass kept h, and its share of dx as an epilogue. */
-static void back_site(struct rn_pass *pass, const struct rn_pass_active *active,
-                      const struct rn_site *site, struct rn_mat h, const struct step *s,
-                      bool want_dx, struct rn_epilogue *epilogue)
+/* The slots that depend on what trains: the input when something below the layer does, and
+ * whatever is computed from an adapted module. */
+static void find_wanted(struct walk *w)
 {
-    const struct rn_adapter *adapter = pass->adapter;
-    const bool want_a = ((unsigned)active->matrices & RN_MATRIX_A) != 0;
-    if (((unsigned)active->matrices & RN_MATRIX_B) != 0) {
-        rn_pass_outer_sum(pass, s->sequences, rn_mat_rows(h, 0, s->dy.rows), s->dy, adapter->scale,
-                          true, site->b);
-    }
-    if (!want_a && !want_dx) {
-        return;
-    }
-    const struct rn_mat dh = rn_mat_rows(pass->dh, 0, s->dy.rows);
-    rn_pass_thin(pass, s->dy, pass->transposed + site->transposed, pass->transposed_stride, dh);
-    if (want_a) {
-        rn_pass_outer_sum(pass, s->sequences, dh, s->x, 1.0f, false, site->a);
-    }
-    rn_pass_rank_update(pass, dh, pass->values + site->a, pass->values_stride, epilogue);
-}
-
-/* dx = dy W + LoRA, then the epilogue; dx.data NULL: gradients of the site alone. */
-static void back(struct rn_pass *pass, const struct rn_pass_active *active, struct step s,
-                 struct rn_epilogue epilogue, struct rn_mat dx)
-{
-    const struct rn_adapter *adapter = pass->adapter;
-    const int32_t number = adapter->site_of[s.layer][s.module];
-    if (number >= 0) {
-        back_site(pass, active, &adapter->sites[number], pass->layers[s.layer].h[s.module], &s,
-                  dx.data != NULL, &epilogue);
-    }
-    if (dx.data != NULL) {
-        pass->kernels->linear_back(pass->lane, adapter->encoder->layers[s.layer].weight[s.module],
-                                   s.dy, &epilogue, dx);
+    const struct rn_adapter *adapter = w->pass->adapter;
+    w->wanted[RN_SLOT_IN] = w->pass->options.switches.full_backward || w->layer > adapter->lowest;
+    for (unsigned i = 0; i < w->program->step_count; i++) {
+        const struct rn_step *step = &w->program->steps[i];
+        uint8_t read[3];
+        const unsigned count = rn_step_reads(step, read);
+        bool wanted = step->op == RN_OP_LINEAR && adapter->site_of[w->layer][step->module] >= 0;
+        for (unsigned j = 0; j < count; j++) {
+            wanted = wanted || w->wanted[read[j]];
+        }
+        w->wanted[step->out] = wanted;
     }
 }
 
-/* Feed-forward part: dx (gradient of x', rows) becomes the gradient of y1, in pass->dy. False when
- * nothing below is adapted. */
-static bool back_feed_forward(struct rn_pass *pass, const struct rn_pass_active *active,
-                              uint32_t index, uint32_t rows, const struct rn_sequences *sequences)
+/* The memory of a slot's gradient, for the rows of the block. */
+static struct rn_mat gradient(const struct walk *w, uint8_t slot)
 {
-    const struct rn_kernels *k = pass->kernels;
-    const struct rn_encoder_layer *w = &pass->adapter->encoder->layers[index];
-    const struct rn_pass_layer *l = &pass->layers[index];
+    const struct rn_pass *pass = w->pass;
+    const uint8_t buffer = pass->gradient_of[rn_pass_program(pass, w->layer)][slot];
+    return rn_mat_rows(pass->gradients.mats[buffer], 0,
+                       w->program->asked[slot] ? pass->sequences.count : pass->sequences.tokens);
+}
+
+/* The same, which from now on holds the slot's shares. */
+static struct rn_mat share(struct walk *w, uint8_t slot)
+{
+    w->sum[slot] = gradient(w, slot);
+    return w->sum[slot];
+}
+
+/* The slope of the activation that made a slot, if one did. */
+static void put_slope(const struct walk *w, uint8_t slot, struct rn_epilogue *epilogue)
+{
+    for (unsigned i = 0; i < w->program->step_count; i++) {
+        const struct rn_step *step = &w->program->steps[i];
+        if (step->out == slot && step->activation != RN_ACTIVATION_NONE) {
+            epilogue->slope = rn_pass_side(w->pass, w->layer, slot);
+            epilogue->slope_of = step->activation;
+        }
+    }
+}
+
+/* ---- The steps ---- */
+
+/* The input's share on top of those that it has, or of a residual's that waits; behind an
+ * activation the gradient is that of the sum before it. The residual's own share is what stands in
+ * the output's gradient. */
+static void back_linear(struct walk *w, const struct rn_step *step)
+{
+    struct rn_pass *pass = w->pass;
+    struct rn_epilogue epilogue = {.residual = w->sum[step->in]};
+    put_slope(w, step->in, &epilogue);
+    const struct rn_pass_source source = {
+        .x = rn_pass_slot(pass, w->layer, step->in),
+        .dy = w->sum[step->out],
+        .sequences = w->program->asked[step->out] ? NULL : &pass->sequences,
+    };
     const struct rn_mat none = {0};
-    const struct rn_mat dx = rn_mat_rows(pass->dx, 0, rows);
-    const struct rn_mat dy = rn_mat_rows(pass->dy, 0, rows);
-    const struct rn_mat du = rn_mat_rows(pass->du, 0, rows);
-    k->norm_back(pass->lane, rn_mat_rows(l->y2, 0, rows), rn_mat_rows(l->stats2, 0, rows),
-                 w->gamma2, dx, dy);
-    const struct rn_epilogue slope = {.slope = rn_mat_rows(l->u, 0, rows),
-                                      .slope_of = RN_ACTIVATION_GELU};
-    const bool more = any_below(pass, index, RN_MODULE_OUTPUT);
-    back(pass, active,
-         (struct step){index, RN_MODULE_OUTPUT, rn_mat_rows(l->g, 0, rows), dy, sequences}, slope,
-         more ? du : none);
-    if (!more) {
-        return false;
-    }
-    const bool further = any_below(pass, index, RN_MODULE_INTERMEDIATE);
-    back(pass, active,
-         (struct step){index, RN_MODULE_INTERMEDIATE, rn_mat_rows(l->x1, 0, rows), du, sequences},
-         (struct rn_epilogue){.residual = dy}, further ? dx : none);
-    if (!further) {
-        return false;
-    }
-    k->norm_back(pass->lane, rn_mat_rows(l->y1, 0, rows), rn_mat_rows(l->stats1, 0, rows),
-                 w->gamma1, dx, dy);
-    return true;
-}
-
-/* Attention part: pass->dy is the gradient of y1; leaves the gradient of x [T, d] in pass->dx
- * unless nothing below is adapted. The sums are formed in the same order on both paths: query (with
- * the residual), key, value. */
-static void back_attention(struct rn_pass *pass, const struct rn_pass_active *active,
-                           uint32_t index, bool first_only, const struct rn_sequences *sequences)
-{
-    const struct rn_kernels *k = pass->kernels;
-    const struct rn_pass_layer *l = &pass->layers[index];
-    const uint32_t tokens = pass->sequences.tokens;
-    const uint32_t rows = first_only ? pass->sequences.count : tokens;
-    const struct rn_mat none = {0};
-    const struct rn_mat dy = rn_mat_rows(pass->dy, 0, rows);
-    const struct rn_mat d_o = rn_mat_rows(pass->do_, 0, rows);
-    const struct rn_mat o = rn_mat_rows(l->o, 0, rows);
-    const bool more = any_below(pass, index, RN_MODULE_ATTENTION_OUTPUT);
-    back(pass, active, (struct step){index, RN_MODULE_ATTENTION_OUTPUT, o, dy, sequences},
-         (struct rn_epilogue){0}, more ? d_o : none);
-    if (!more) {
-        return;
-    }
-    const struct rn_mat dq = rn_mat_rows(pass->dq, 0, rows);
-    const struct rn_mat dk = rn_mat_rows(pass->dk, 0, tokens);
-    const struct rn_mat dv = rn_mat_rows(pass->dv, 0, tokens);
-    const struct rn_attention attention = rn_pass_attention(pass, first_only);
-    k->attention_back(pass->lane, &attention, rn_mat_rows(l->q, 0, rows),
-                      rn_mat_rows(l->k, 0, tokens), rn_mat_rows(l->v, 0, tokens), o,
-                      rn_mat_rows(l->lse, 0, rows), d_o, dq, dk, dv);
-
-    const struct rn_mat x = rn_mat_rows(l->x, 0, tokens);
-    const struct rn_mat dx = rn_mat_rows(pass->dx, 0, tokens);
-    const bool deeper = any_below(pass, index, RN_MODULE_QUERY);
-    const struct rn_mat asking = first_only ? rn_mat_rows(pass->first_x, 0, rows) : x;
-    const struct rn_mat d_asking = first_only ? rn_mat_rows(pass->dfirst, 0, rows) : dx;
-    back(pass, active, (struct step){index, RN_MODULE_QUERY, asking, dq, sequences},
-         (struct rn_epilogue){.residual = dy}, deeper ? d_asking : none);
-    if (deeper && first_only) {
-        k->zero_mat(pass->lane, dx);
-        k->scatter_add_rows(pass->lane, d_asking, pass->first, dx);
-    }
-    const struct rn_epilogue onto = {.residual = dx};
-    back(pass, active, (struct step){index, RN_MODULE_KEY, x, dk, &pass->sequences}, onto,
-         deeper ? dx : none);
-    back(pass, active, (struct step){index, RN_MODULE_VALUE, x, dv, &pass->sequences}, onto,
-         deeper ? dx : none);
-}
-
-/* From dz to dcls through the pooler, with the gradients of its site. */
-static void back_pooler(struct rn_pass *pass, const struct rn_pass_active *active,
-                        struct rn_mat cls, struct rn_mat dz, bool want_dcls, struct rn_mat dcls)
-{
-    const struct rn_adapter *adapter = pass->adapter;
-    struct rn_epilogue epilogue = {0};
-    if (adapter->pooler_site >= 0 && active->matrices != RN_MATRIX_NONE) {
-        const struct step s = {.x = cls, .dy = dz};
-        back_site(pass, active, &adapter->sites[adapter->pooler_site], pass->pooler_h, &s,
-                  want_dcls, &epilogue);
-    }
-    if (want_dcls) {
-        pass->kernels->linear_back(pass->lane, adapter->pooler, dz, &epilogue, dcls);
+    rn_pass_linear_back(pass, w->active, w->layer, step->module, source, epilogue,
+                        w->wanted[step->in] ? share(w, step->in) : none);
+    if (step->with != RN_SLOT_NONE) {
+        w->sum[step->with] = w->sum[step->out];
     }
 }
 
-/* Through a layer of the head, each piece's own. */
-static void back_dense(struct rn_pass *pass, struct rn_mat dy, size_t w, struct rn_mat kept,
-                       enum rn_activation slope_of, struct rn_mat dx)
+static void back_norm(struct walk *w, const struct rn_step *step)
 {
-    for (uint32_t i = 0; i < pass->piece_count; i++) {
-        const struct rn_piece *piece = &pass->pieces[i];
-        const struct rn_mat some =
-            kept.data != NULL ? rn_piece_rows(pass, piece, kept) : (struct rn_mat){0};
-        pass->kernels->dense_back(pass->lane, rn_piece_rows(pass, piece, dy),
-                                  rn_piece_values(pass, piece, w), some, slope_of,
-                                  rn_piece_rows(pass, piece, dx));
+    const struct rn_encoder_layer *weights = &w->pass->adapter->encoder->layers[w->layer];
+    w->pass->kernels->norm_back(w->pass->lane, rn_pass_slot(w->pass, w->layer, step->in),
+                                rn_pass_side(w->pass, w->layer, step->out),
+                                weights->norm[step->module].gamma, w->sum[step->out],
+                                share(w, step->in));
+}
+
+static void back_attend(struct walk *w, const struct rn_step *step)
+{
+    struct rn_pass *pass = w->pass;
+    const struct rn_attention attention = rn_pass_attention(pass, w->program->asked[step->out]);
+    pass->kernels->attention_back(
+        pass->lane, &attention, rn_pass_slot(pass, w->layer, step->in),
+        rn_pass_slot(pass, w->layer, step->with), rn_pass_slot(pass, w->layer, step->also),
+        rn_pass_slot(pass, w->layer, step->out), rn_pass_side(pass, w->layer, step->out),
+        w->sum[step->out], share(w, step->in), share(w, step->with), share(w, step->also));
+}
+
+/* The asked rows' gradient to their places, before any other share of the slot. */
+static void back_gather(struct walk *w, const struct rn_step *step)
+{
+    const struct rn_pass *pass = w->pass;
+    const struct rn_mat to = share(w, step->in);
+    pass->kernels->zero_mat(pass->lane, to);
+    pass->kernels->scatter_add_rows(pass->lane, w->sum[step->out], pass->first, to);
+}
+
+/* ---- The layers ---- */
+
+/* Whether a step has work: a gradient below it is wanted, or its own site's. */
+static bool has_work(const struct walk *w, const struct rn_step *step)
+{
+    if (step->op == RN_OP_LINEAR) {
+        return w->wanted[step->out];
+    }
+    return w->wanted[step->in] || w->wanted[step->with] || w->wanted[step->also];
+}
+
+/* From the output's gradient to the input's, both in buffer 0. */
+static void back_layer(struct rn_pass *pass, const struct rn_pass_active *active, uint32_t layer)
+{
+    static void (*const back[RN_OP_COUNT])(struct walk *, const struct rn_step *) = {
+        [RN_OP_LINEAR] = back_linear,
+        [RN_OP_NORM] = back_norm,
+        [RN_OP_ATTEND] = back_attend,
+        [RN_OP_GATHER] = back_gather,
+    };
+    const struct rn_program *program = &pass->programs[rn_pass_program(pass, layer)];
+    struct walk w = {.pass = pass, .active = active, .layer = layer, .program = program};
+    find_wanted(&w);
+    (void)share(&w, RN_SLOT_OUT);
+    for (unsigned i = program->step_count; i-- > 0;) {
+        if (has_work(&w, &program->steps[i])) {
+            back[program->steps[i].op](&w, &program->steps[i]);
+        }
     }
 }
 
-/* From dlogits to dcls; the head's gradients when it trains. */
-static void back_head(struct rn_pass *pass, const struct rn_pass_active *active, bool want_dcls,
-                      struct rn_mat dcls)
+/* From the head's rows to the last layer's output. */
+static void back_asked(struct rn_pass *pass)
 {
-    const struct rn_adapter *adapter = pass->adapter;
-    const struct rn_head_places *head = &adapter->head;
-    const uint32_t count = pass->sequences.count;
-    const struct rn_mat none = {0};
-    const struct rn_mat cls = rn_mat_rows(pass->cls, 0, count);
-    const struct rn_mat z = rn_mat_rows(pass->z, 0, count);
-    const struct rn_mat dlogits = rn_mat_rows(pass->dlogits, 0, count);
-    const struct rn_mat dz = rn_mat_rows(pass->dz, 0, count);
-    if (active->head) {
-        rn_pass_outer_sum(pass, NULL, dlogits, z, 1.0f, false, head->classifier_w);
-        rn_pass_row_sum(pass, dlogits, head->classifier_b);
-    }
-    back_dense(pass, dlogits, head->classifier_w, z, RN_ACTIVATION_TANH, dz);
-    if (adapter->pooler != NULL) {
-        back_pooler(pass, active, cls, dz, want_dcls, dcls);
-        return;
-    }
-    if (active->head) {
-        rn_pass_outer_sum(pass, NULL, dz, cls, 1.0f, false, head->dense_w);
-        rn_pass_row_sum(pass, dz, head->dense_b);
-    }
-    if (want_dcls) {
-        back_dense(pass, dz, head->dense_w, none, RN_ACTIVATION_NONE, dcls);
-    }
+    const struct rn_mat dx = rn_mat_rows(pass->gradients.mats[0], 0, pass->sequences.tokens);
+    pass->kernels->zero_mat(pass->lane, dx);
+    pass->kernels->scatter_add_rows(pass->lane, rn_mat_rows(pass->dcls, 0, pass->sequences.count),
+                                    pass->first, dx);
 }
 
 void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *wanted)
@@ -209,32 +160,20 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *wanted)
     const struct rn_adapter *adapter = pass->adapter;
     const struct rn_trainer_switches *switches = &pass->options.switches;
     const uint32_t layers = adapter->encoder->config.layers;
-    struct rn_pass_active chosen = *wanted;
-    chosen.matrices = switches->all_gradients ? RN_MATRIX_AB : chosen.matrices;
-    const struct rn_pass_active *active = &chosen;
+    struct rn_pass_active active = *wanted;
+    active.matrices = switches->all_gradients ? RN_MATRIX_AB : active.matrices;
     const uint32_t lowest = switches->full_backward ? 0 : adapter->lowest;
     const bool sites =
-        switches->full_backward || (active->matrices != RN_MATRIX_NONE && lowest < layers);
-    const bool last_first = !switches->plain_last_layer;
-    const uint32_t count = pass->sequences.count;
-    const struct rn_mat dcls = rn_mat_rows(last_first ? pass->dx : pass->dcls, 0, count);
+        switches->full_backward || (active.matrices != RN_MATRIX_NONE && lowest < layers);
+    const bool asked = pass->programs[rn_pass_program(pass, layers - 1)].asked[RN_SLOT_OUT];
+    const struct rn_mat dcls = asked ? pass->gradients.mats[0] : pass->dcls;
     pass->kernels->zero(pass->lane, pass->gradient,
                         pass->piece_count * adapter->count * sizeof(float));
-    back_head(pass, active, sites, dcls);
-    if (!sites) {
-        return;
+    rn_pass_head_back(pass, &active, sites, rn_mat_rows(dcls, 0, pass->sequences.count));
+    if (sites && !asked) {
+        back_asked(pass);
     }
-    if (!last_first) {
-        const struct rn_mat dx = rn_mat_rows(pass->dx, 0, pass->sequences.tokens);
-        pass->kernels->zero_mat(pass->lane, dx);
-        pass->kernels->scatter_add_rows(pass->lane, dcls, pass->first, dx);
-    }
-    for (uint32_t i = layers; i > lowest; i--) {
-        const bool first_only = last_first && i == layers;
-        const uint32_t rows = first_only ? pass->sequences.count : pass->sequences.tokens;
-        const struct rn_sequences *sequences = first_only ? NULL : &pass->sequences;
-        if (back_feed_forward(pass, active, i - 1, rows, sequences)) {
-            back_attention(pass, active, i - 1, first_only, sequences);
-        }
+    for (uint32_t i = layers; sites && i > lowest; i--) {
+        back_layer(pass, &active, i - 1);
     }
 }

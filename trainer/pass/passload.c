@@ -6,15 +6,15 @@
 
 #include "base/guard.h"
 
-/* Position ids as in transformers: BERT counts from 0; RoBERTa counts the tokens that are not
- * padding from pad_id + 1, and a padding token inside a text keeps pad_id. */
+/* Position ids as in transformers: from 0 on; or, where the family counts from pad_id, the tokens
+ * that are not padding from pad_id + 1 on, and a padding token inside a text keeps pad_id. */
 static void put_positions(const struct rn_model_config *config, const struct rn_example *example,
                           int32_t *out)
 {
-    int32_t next = config->family == RN_FAMILY_ROBERTA ? (int32_t)config->pad_id + 1 : 0;
+    const bool from_pad = config->family->positions_from_pad;
+    int32_t next = from_pad ? (int32_t)config->pad_id + 1 : 0;
     for (uint32_t t = 0; t < example->length; t++) {
-        const bool padding =
-            config->family == RN_FAMILY_ROBERTA && example->ids[t] == config->pad_id;
+        const bool padding = from_pad && example->ids[t] == config->pad_id;
         out[t] = padding ? (int32_t)config->pad_id : next++;
     }
 }
@@ -53,7 +53,7 @@ void rn_pass_load_rows(struct rn_pass *pass, const struct rn_example *examples, 
         for (uint32_t t = 0; t < example->length; t++) {
             pass->host_ids[tokens + t] = (int32_t)example->ids[t];
             pass->host_types[tokens + t] =
-                rn_modelconfig_reads_types(config) ? (int32_t)example->type_ids[t] : 0;
+                config->family->reads_types ? (int32_t)example->type_ids[t] : 0;
         }
         tokens += example->length;
         longest = example->length > longest ? example->length : longest;

@@ -9,143 +9,46 @@
 
 #include <string.h>
 
-/* Carves aligned pieces from memory; counts alone while base is NULL. */
-struct arena {
-    uint8_t *base;
-    size_t used;
-};
-
-static void *take(struct arena *arena, size_t bytes)
-{
-    const size_t at = arena->used;
-    arena->used += (bytes + 63) / 64 * 64;
-    return arena->base == NULL ? NULL : arena->base + at;
-}
-
-static struct rn_mat take_mat(struct arena *arena, enum rn_element type, size_t rows, size_t cols)
-{
-    return (struct rn_mat){.data = take(arena, rows * cols * rn_element_size(type)),
-                           .rows = (uint32_t)rows,
-                           .cols = (uint32_t)cols,
-                           .ld = cols,
-                           .type = type};
-}
-
-/* What layers share because backward does not need it: the input of a layer without an adapted
- * query, key or value (in turns), x1 and g without an adapted module behind them. */
-struct shared {
-    struct rn_mat x[2];
-    struct rn_mat x1;
-    struct rn_mat g;
-};
-
-static bool any_site(const struct rn_pass *pass, uint32_t layer, enum rn_module from,
-                     enum rn_module to)
-{
-    bool found = false;
-    for (int module = (int)from; module <= (int)to; module++) {
-        found = found || pass->adapter->site_of[layer][module] >= 0;
-    }
-    return found;
-}
-
-static void bind_layer(struct rn_pass *pass, struct arena *arena, uint32_t index,
-                       const struct shared *shared)
-{
-    const struct rn_model_config *c = &pass->adapter->encoder->config;
-    const size_t tokens = pass->options.tokens;
-    struct rn_pass_layer *layer = &pass->layers[index];
-    const struct rn_kernels *k = pass->kernels;
-    struct rn_mat *const wide[] = {&layer->q, &layer->k, &layer->v, &layer->o};
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(wide); i++) {
-        *wide[i] = take_mat(arena, k->activation, tokens, c->hidden);
-    }
-    layer->x = any_site(pass, index, RN_MODULE_QUERY, RN_MODULE_VALUE)
-                   ? take_mat(arena, k->residual, tokens, c->hidden)
-                   : shared->x[index % 2];
-    layer->x1 = any_site(pass, index, RN_MODULE_INTERMEDIATE, RN_MODULE_INTERMEDIATE)
-                    ? take_mat(arena, k->residual, tokens, c->hidden)
-                    : shared->x1;
-    layer->y1 = take_mat(arena, k->residual, tokens, c->hidden);
-    layer->y2 = take_mat(arena, k->residual, tokens, c->hidden);
-    layer->lse = take_mat(arena, k->narrow, tokens, c->heads);
-    layer->stats1 = take_mat(arena, k->narrow, tokens, 2);
-    layer->stats2 = take_mat(arena, k->narrow, tokens, 2);
-    layer->u = take_mat(arena, k->activation, tokens, c->intermediate);
-    layer->g = any_site(pass, index, RN_MODULE_OUTPUT, RN_MODULE_OUTPUT)
-                   ? take_mat(arena, k->activation, tokens, c->intermediate)
-                   : shared->g;
-    for (int module = 0; module < RN_MODULE_COUNT; module++) {
-        if (pass->adapter->site_of[index][module] >= 0) {
-            layer->h[module] = take_mat(arena, k->narrow, tokens, pass->adapter->config.rank);
-        }
-    }
-}
-
-/* Layers below the lowest adapted one keep nothing for backward: two of them take turns. */
-static void bind_layers(struct rn_pass *pass, struct arena *arena, const struct shared *shared)
-{
-    const uint32_t count = pass->adapter->encoder->config.layers;
-    const uint32_t lowest = !pass->options.training                ? count
-                            : pass->options.switches.full_backward ? 0
-                                                                   : pass->adapter->lowest;
-    for (uint32_t i = 0; i < count; i++) {
-        if (i < 2 || i >= lowest) {
-            bind_layer(pass, arena, i, shared);
-        } else {
-            pass->layers[i] = pass->layers[i - 2];
-            for (int module = 0; module < RN_MODULE_COUNT; module++) {
-                if (pass->adapter->site_of[i][module] >= 0 && pass->layers[i].h[module].cols == 0) {
-                    bind_layer(pass, arena, i, shared);
-                    break;
-                }
-            }
-        }
-    }
-}
-
 static size_t piece_max(const struct rn_pass_options *options)
 {
     return options->pieces > 1 ? options->pieces : 1;
 }
 
-static void bind_inputs(struct rn_pass *pass, struct arena *arena)
+static void bind_inputs(struct rn_pass *pass, struct rn_pass_arena *arena)
 {
     const size_t tokens = pass->options.tokens;
     const size_t sequences = pass->options.sequences;
-    pass->ids = take(arena, tokens * sizeof(int32_t));
-    pass->types = take(arena, tokens * sizeof(int32_t));
-    pass->positions = take(arena, tokens * sizeof(int32_t));
-    pass->cu = take(arena, (sequences + 1) * sizeof(int32_t));
-    pass->first = take(arena, sequences * sizeof(int32_t));
-    pass->labels = take(arena, sequences * sizeof(int32_t));
-    pass->targets = take(arena, sequences * sizeof(float));
-    pass->loss = take(arena, sequences * sizeof(double));
+    pass->ids = rn_pass_take(arena, tokens * sizeof(int32_t));
+    pass->types = rn_pass_take(arena, tokens * sizeof(int32_t));
+    pass->positions = rn_pass_take(arena, tokens * sizeof(int32_t));
+    pass->cu = rn_pass_take(arena, (sequences + 1) * sizeof(int32_t));
+    pass->first = rn_pass_take(arena, sequences * sizeof(int32_t));
+    pass->labels = rn_pass_take(arena, sequences * sizeof(int32_t));
+    pass->targets = rn_pass_take(arena, sequences * sizeof(float));
+    pass->loss = rn_pass_take(arena, sequences * sizeof(double));
     if (piece_max(&pass->options) > 1) {
-        pass->owner = take(arena, tokens * sizeof(int32_t));
-        pass->owner_first = take(arena, sequences * sizeof(int32_t));
+        pass->owner = rn_pass_take(arena, tokens * sizeof(int32_t));
+        pass->owner_first = rn_pass_take(arena, sequences * sizeof(int32_t));
     }
 }
 
-static void bind_gradients(struct rn_pass *pass, struct arena *arena)
+static void bind_gradients(struct rn_pass *pass, struct rn_pass_arena *arena)
 {
     const struct rn_model_config *c = &pass->adapter->encoder->config;
     const size_t tokens = pass->options.tokens;
     const size_t sequences = pass->options.sequences;
     const struct rn_kernels *k = pass->kernels;
-    struct rn_mat *const wide[] = {&pass->do_, &pass->dq, &pass->dk, &pass->dv};
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(wide); i++) {
-        *wide[i] = take_mat(arena, k->activation, tokens, c->hidden);
+    for (unsigned i = 0; i < pass->gradients.count; i++) {
+        pass->gradients.mats[i] =
+            rn_pass_take_slot(pass, arena, &pass->gradients.rows[i],
+                              pass->gradients.per_token[i] ? tokens : sequences);
     }
-    pass->dx = take_mat(arena, k->residual, tokens, c->hidden);
-    pass->dy = take_mat(arena, k->residual, tokens, c->hidden);
-    pass->du = take_mat(arena, k->activation, tokens, c->intermediate);
-    pass->dh = take_mat(arena, k->narrow, tokens, pass->adapter->config.rank);
-    pass->dfirst = take_mat(arena, k->residual, sequences, c->hidden);
-    pass->dlogits = take_mat(arena, k->narrow, sequences, pass->adapter->label_count);
-    pass->dz = take_mat(arena, k->narrow, sequences, c->hidden);
-    pass->dcls = take_mat(arena, k->residual, sequences, c->hidden);
-    pass->gradient = take(arena, piece_max(&pass->options) * pass->adapter->count * sizeof(float));
+    pass->dh = rn_pass_take_mat(arena, k->narrow, tokens, pass->adapter->config.rank);
+    pass->dlogits = rn_pass_take_mat(arena, k->narrow, sequences, pass->adapter->label_count);
+    pass->dz = rn_pass_take_mat(arena, k->narrow, sequences, c->hidden);
+    pass->dcls = rn_pass_take_mat(arena, k->residual, sequences, c->hidden);
+    pass->gradient =
+        rn_pass_take(arena, piece_max(&pass->options) * pass->adapter->count * sizeof(float));
 }
 
 static size_t bind_all(struct rn_pass *pass, uint8_t *base)
@@ -153,32 +56,43 @@ static size_t bind_all(struct rn_pass *pass, uint8_t *base)
     const struct rn_model_config *c = &pass->adapter->encoder->config;
     const size_t sequences = pass->options.sequences;
     const struct rn_kernels *k = pass->kernels;
-    struct arena arena = {base, 0};
+    struct rn_pass_arena arena = {base, 0};
     bind_inputs(pass, &arena);
     const size_t tokens = pass->options.tokens;
-    const struct shared shared = {
-        .x = {take_mat(&arena, k->residual, tokens, c->hidden),
-              take_mat(&arena, k->residual, tokens, c->hidden)},
-        .x1 = take_mat(&arena, k->residual, tokens, c->hidden),
-        .g = take_mat(&arena, k->activation, tokens, c->intermediate),
-    };
-    bind_layers(pass, &arena, &shared);
-    pass->out = take_mat(&arena, k->residual, tokens, c->hidden);
-    pass->first_x = take_mat(&arena, k->residual, sequences, c->hidden);
-    pass->cls = take_mat(&arena, k->residual, sequences, c->hidden);
-    pass->z = take_mat(&arena, k->narrow, sequences, c->hidden);
-    pass->pooler_h = take_mat(&arena, k->narrow, sequences, pass->adapter->config.rank);
-    pass->logits = take_mat(&arena, k->narrow, sequences, pass->adapter->label_count);
+    struct rn_pass_shared shared = {0};
+    rn_pass_take_shared(pass, &arena, &shared);
+    rn_pass_bind_layers(pass, &arena, &shared);
+    pass->out = rn_pass_take_mat(&arena, k->residual, tokens, c->hidden);
+    pass->cls = rn_pass_take_mat(&arena, k->residual, sequences, c->hidden);
+    pass->z = rn_pass_take_mat(&arena, k->narrow, sequences, c->hidden);
+    pass->pooler_h = rn_pass_take_mat(&arena, k->narrow, sequences, pass->adapter->config.rank);
+    pass->logits = rn_pass_take_mat(&arena, k->narrow, sequences, pass->adapter->label_count);
     if (pass->options.training) {
         bind_gradients(pass, &arena);
     }
+    for (uint32_t i = 0; i + 1 < c->layers; i++) {
+        pass->layers[i].slot[RN_SLOT_OUT] = pass->layers[i + 1].slot[RN_SLOT_IN];
+    }
     return arena.used;
+}
+
+/* The programs of the family's layer, and a place for each gradient. */
+static void plan_programs(struct rn_pass *pass)
+{
+    const struct rn_block *block = pass->adapter->encoder->config.family->layer;
+    rn_program_whole(block, &pass->programs[0]);
+    rn_program_last(block, &pass->programs[1]);
+    for (size_t i = 0; i < 2; i++) {
+        RN_BUG_IF(rn_program_fault(&pass->programs[i]) != NULL);
+        rn_pass_gradients_plan(&pass->programs[i], &pass->gradients, pass->gradient_of[i]);
+    }
 }
 
 size_t rn_pass_bytes(const struct rn_adapter *adapter, const struct rn_pass_options *options)
 {
     struct rn_pass pass = {
         .adapter = adapter, .kernels = adapter->encoder->kernels, .options = *options};
+    plan_programs(&pass);
     pass.layers = rn_alloc(adapter->encoder->config.layers, sizeof(*pass.layers));
     const size_t bytes = bind_all(&pass, NULL);
     rn_free(pass.layers);
@@ -236,6 +150,7 @@ rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *adapter,
         .adapter = adapter, .kernels = adapter->encoder->kernels, .options = *options};
     const size_t tokens = options->tokens;
     const size_t sequences = options->sequences;
+    plan_programs(out);
     out->layers = rn_alloc(adapter->encoder->config.layers, sizeof(*out->layers));
     out->host_ids = rn_alloc(tokens, sizeof(int32_t));
     out->host_types = rn_alloc(tokens, sizeof(int32_t));
@@ -254,7 +169,7 @@ rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *adapter,
     }
     const rn_result result = take_device(out, device, err);
     if (rn_is_ok(result) && options->cache != NULL) {
-        const struct rn_mat x = out->layers[adapter->lowest].x;
+        const struct rn_mat x = out->layers[adapter->lowest].slot[RN_SLOT_IN];
         const size_t row = x.cols * rn_element_size(x.type);
         out->host_rows = rn_alloc(tokens, row);
         out->host_known = rn_alloc(tokens, row);

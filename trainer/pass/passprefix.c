@@ -10,7 +10,7 @@
 
 static size_t row_bytes(const struct rn_pass *pass)
 {
-    const struct rn_mat x = pass->layers[pass->adapter->lowest].x;
+    const struct rn_mat x = pass->layers[pass->adapter->lowest].slot[RN_SLOT_IN];
     return x.cols * rn_element_size(x.type);
 }
 
@@ -24,7 +24,8 @@ static size_t rows_at(const struct rn_pass *pass, uint32_t i)
 static bool fetch(struct rn_pass *pass)
 {
     const struct rn_kernels *k = pass->kernels;
-    k->download(pass->lane, pass->host_rows, pass->layers[pass->adapter->lowest].x.data,
+    k->download(pass->lane, pass->host_rows,
+                pass->layers[pass->adapter->lowest].slot[RN_SLOT_IN].data,
                 rows_at(pass, pass->sequences.count));
     if (rn_is_ok(pass->failed)) {
         pass->failed = k->sync(pass->lane, &pass->failure);
@@ -94,6 +95,6 @@ void rn_pass_enter(struct rn_pass *pass)
     if (missing > 0) {
         compute_missing(pass, all, count, missing);
     }
-    pass->kernels->upload(pass->lane, pass->layers[pass->adapter->lowest].x.data, pass->host_known,
-                          rows_at(pass, count));
+    pass->kernels->upload(pass->lane, pass->layers[pass->adapter->lowest].slot[RN_SLOT_IN].data,
+                          pass->host_known, rows_at(pass, count));
 }

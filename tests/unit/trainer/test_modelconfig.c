@@ -4,7 +4,7 @@
  */
 #include "tests/unit/base/textfixture.h"
 
-#include "trainer/model/modelconfig.h"
+#include "trainer/model/family.h"
 
 #define SHAPES                                                                                    \
     "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"hidden_size\":64,\"intermediate_size\":" \
@@ -36,13 +36,13 @@ static void defaults_and_values(void **state)
                     "\"id2label\":{\"0\":\"a\",\"1\":\"b\",\"2\":\"c\"},\"new_field\":{}}",
                     &config, &err),
               &err);
-    assert_int_equal(config.family, RN_FAMILY_ROBERTA);
+    assert_string_equal(config.family->model_type, "roberta");
     assert_int_equal(config.pad_id, 1);
     assert_int_equal(config.types, 1);
     assert_int_equal(config.label_count, 3);
     assert_true(config.layer_norm_epsilon == 1e-5f);
     assert_int_equal(rn_modelconfig_length_max(&config), 32);
-    assert_string_equal(rn_modelconfig_family_name(config.family), "roberta");
+    assert_true(config.family->positions_from_pad);
     assert_ok(parse("{\"model_type\":\"bert\"," SHAPES "}", &config, &err), &err);
     assert_int_equal(config.pad_id, 0);
     assert_int_equal(config.types, 2);

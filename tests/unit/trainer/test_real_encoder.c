@@ -140,9 +140,9 @@ static struct block_values block_of(const char *backend)
     out.inputs = rn_alloc(out.layers * out.plane, sizeof(float));
     memcpy(out.gradient, pass->gradient, out.count * sizeof(float));
     for (size_t i = 0; i < out.layers; i++) {
-        trainer->lanes.kernels->read_mat(pass->lane,
-                                         rn_mat_rows(pass->layers[i].x, 0, pass->sequences.tokens),
-                                         out.inputs + i * out.plane);
+        trainer->lanes.kernels->read_mat(
+            pass->lane, rn_mat_rows(pass->layers[i].slot[RN_SLOT_IN], 0, pass->sequences.tokens),
+            out.inputs + i * out.plane);
     }
     rn_trainer_data_close(data);
     rn_trainer_close(trainer);
