@@ -62,6 +62,8 @@ static rn_result open_trainer(const struct work *work, struct rn_trainer **out,
         .backend = work->backend,
         .threads = (uint32_t)work->threads,
         .cache_bytes = work->cache ? RN_CACHE_AUTO : 0,
+        .for_training = true,
+        .for_dp = work->dp,
     };
     return rn_trainer_open(&spec, out, err);
 }

@@ -359,6 +359,76 @@ fault kept-rows-of-another-epsilon trainer/trainer.c \
 fault kept-rows-of-another-padding trainer/trainer.c \
   '.pad_id = encoder->config.pad_id,' '' test_prefix_cache
 
+# ---- Gradients of examples that are products of two rows
+
+fault the-norm-of-products-is-left-out $cpu/cpu_dp.body.h \
+  'sum += square_sum(row + part->u, part->rows) * square_sum(row + part->v, part->cols);' '(void)part;' \
+  test_clip_add $cpu/cpu_scalar.c
+
+fault one-factor-for-all-rows-of-a-product $cpu/cpu_dp.body.h \
+  'const size_t u = part->u + p;' 'const size_t u = part->u;' test_clip_add $cpu/cpu_scalar.c
+
+fault products-lie-over-what-is-stored $cpu/cpu_dp.body.h \
+  'add_columns(group, 0, rows->stored, NULL, sum);
+    sum += rows->stored;' 'add_columns(group, 0, rows->stored, NULL, sum);' test_clip_add $cpu/cpu_scalar.c
+
+fault a-product-is-rounded-before-it-is-clipped $cpu/cpu_dp.body.h \
+  'group->scale[i] * (u == NULL ? 1.0 : (double)row[*u])' \
+  'group->scale[i] * (u == NULL ? 1.0 : (double)(float)(row[*u] * 1.00001f))' test_clip_add $cpu/cpu_scalar.c
+
+fault the-reference-forgets-columns trainer/kernels/ref/ref_dp.c \
+  'walk->row[part->v + c]' 'walk->row[part->v]' test_clip_add
+
+fault factors-are-not-kept trainer/pass/passexamples.c \
+  'pass->kernels->rows_store(pass->lane, x, pass->each.stride, factor);' '(void)x;' test_dp_gradients
+
+fault the-classifiers-factor-is-the-dense-layers trainer/pass/passexamples.c \
+  'add_part(out, head->classifier_w, first + dense, d);' 'add_part(out, head->classifier_w, first, d);' \
+  test_dp_gradients
+
+fault rows-of-examples-lie-too-close trainer/privacy/dpstep.c \
+  '.stride = plan->stride,' '.stride = plan->stored,' test_dp_gradients
+
+fault every-element-is-stored trainer/privacy/dpstep.c \
+  'adapter->encoder->kernels->clip_add_outer != NULL && !whole' 'adapter == NULL && !whole' test_dp_gradients
+
+fault the-wish-to-store-is-not-heard trainer/privacy/dpstep.c \
+  'clip_add_outer != NULL && !whole' 'clip_add_outer != NULL && (!whole || whole)' test_dp_gradients
+
+# ---- Memory: which matrices go both ways, and what is counted
+
+fault every-matrix-goes-both-ways trainer/settled.c \
+  'rn_adapter_below(&adapter, full, layer, (enum rn_module)module);' 'true;' test_memory_plan
+
+fault key-and-value-of-the-lowest-go-back trainer/adapter/adapter.c \
+  'module <= RN_MODULE_VALUE ? RN_MODULE_QUERY : (int)module' '(int)module' test_memory_plan
+
+fault the-pooler-always-goes-back trainer/settled.c \
+  'settled->for_training && rn_adapter_below_head(&adapter, full)' 'rn_adapter_below_head(&adapter, full)' \
+  test_memory_plan
+
+fault what-evaluates-may-train trainer/trainer.c \
+  '!training || trainer->settled.for_training, err' '!training || true, err' test_memory_plan
+
+fault clients-share-a-line trainer/memoryplan.c \
+  'clients * adapter_bytes(adapter, true)' 'adapter_bytes(adapter, true)' test_memory_plan
+
+fault pieces-have-no-gradients trainer/memoryplan.c \
+  'training && request->clients > 0 ? RN_CLIENT_PIECES : 0' '0' test_memory_plan
+
+fault the-plan-stores-every-element trainer/memoryplan.c \
+  'rn_dp_plan(adapter, &active, options->switches.whole_examples, &examples);' \
+  'rn_dp_plan(adapter, &active, true, &examples);' test_memory_plan
+
+fault opening-forgets-privacy trainer/trainer.c \
+  '.dp = spec->for_dp' '.dp = false' test_memory_plan
+
+fault opening-forgets-clients trainer/trainer.c \
+  '.clients = spec->for_clients' '.clients = 0' test_memory_plan
+
+fault the-accelerator-has-no-end trainer/memoryplan.c \
+  'plan->accelerator <= plan->accelerator_available' 'true' test_memory_plan
+
 # ---- A vector range by range
 
 fault a-range-forgets-its-place services/round/roundvector.c \

@@ -291,7 +291,7 @@ rn_result rn_adapter_set_pooler(struct rn_adapter *adapter, const float *w, cons
     const struct rn_encoder *encoder = adapter->encoder;
     const uint32_t d = encoder->config.hidden;
     struct rn_weight *packed = NULL;
-    RN_TRY(encoder->kernels->weight_new(encoder->device, w, d, d, &packed, err));
+    RN_TRY(rn_encoder_pack(encoder, w, d, d, adapter->pooler_back, &packed, err));
     encoder->kernels->weight_free(encoder->device, adapter->pooler);
     adapter->pooler = packed;
     memmove(adapter->pooler_host, w, (size_t)d * d * sizeof(float));
@@ -359,6 +359,7 @@ static rn_result build(struct rn_adapter *adapter, const struct rn_adapter_start
     fill_sites(adapter, start->init, start->seed, values);
     RN_TRY(upload_new(adapter, values, adapter->count, &state->values, err));
     RN_TRY(upload_new(adapter, NULL, adapter->transposed_count, &state->transposed, err));
+    adapter->pooler_back = start->back;
     if (adapter->encoder->config.family == RN_FAMILY_BERT) {
         RN_TRY(load_pooler(adapter, start->seed, tensors, err));
     }
@@ -410,6 +411,22 @@ void rn_adapter_clear(struct rn_adapter *adapter)
     rn_free(adapter->segments);
     rn_free(adapter->places);
     *adapter = (struct rn_adapter){0};
+}
+
+bool rn_adapter_below(const struct rn_adapter *adapter, bool full, uint32_t layer,
+                      enum rn_module module)
+{
+    const int until = module <= RN_MODULE_VALUE ? RN_MODULE_QUERY : (int)module;
+    bool found = full || layer > adapter->lowest;
+    for (int m = 0; m < until && !found; m++) {
+        found = adapter->site_of[layer][m] >= 0;
+    }
+    return found;
+}
+
+bool rn_adapter_below_head(const struct rn_adapter *adapter, bool full)
+{
+    return full || adapter->lowest < adapter->encoder->config.layers;
 }
 
 void rn_adapter_refresh(const struct rn_adapter *adapter, const struct rn_state *state,

@@ -61,6 +61,7 @@ struct rn_adapter {
     float *pooler_b;          /* device [d] */
     float *pooler_host;       /* host [d][d], [d]: what the two above hold */
     int32_t pooler_site;      /* number of its site, or -1 */
+    bool pooler_back;         /* `pooler` serves linear_back too */
     bool head_from_seed;
     bool pooler_from_seed;
     bool pooler_loaded; /* with an adapter */
@@ -71,6 +72,7 @@ struct rn_adapter_start {
     enum rn_lora_init init;
     uint64_t seed;
     bool new_head; /* not the checkpoint's head, even where it has one */
+    bool back;     /* the pooler's product is taken backwards too (rn_adapter_below) */
 };
 
 /* Finds the sites, lays the vector out, fills the values of out_state from the seed and the
@@ -90,6 +92,13 @@ RN_MUST rn_result rn_adapter_shape(struct rn_adapter *out, const struct rn_encod
 bool rn_adapter_pooler_missing(const struct rn_model_config *config,
                                const struct rn_safetensors *tensors);
 void rn_adapter_clear(struct rn_adapter *adapter);
+
+/* Whether backward goes below a module, that is, forms the gradient of its input: something below it
+ * is adapted, or `full`. Query, key and value read one input. */
+bool rn_adapter_below(const struct rn_adapter *adapter, bool full, uint32_t layer,
+                      enum rn_module module);
+/* Whether it goes below the head at all. */
+bool rn_adapter_below_head(const struct rn_adapter *adapter, bool full);
 
 /* Replaces the pooler's weight [d][d] and bias [d] (host memory). */
 RN_MUST rn_result rn_adapter_set_pooler(struct rn_adapter *adapter, const float *w, const float *b,

@@ -7,12 +7,7 @@
 /* Whether the gradient is wanted below (layer, module) in the order of computation. */
 static bool any_below(const struct rn_pass *pass, uint32_t layer, enum rn_module module)
 {
-    const struct rn_adapter *adapter = pass->adapter;
-    bool found = pass->options.switches.full_backward || layer > adapter->lowest;
-    for (int m = 0; m < (int)module && !found; m++) {
-        found = adapter->site_of[layer][m] >= 0;
-    }
-    return found;
+    return rn_adapter_below(pass->adapter, pass->options.switches.full_backward, layer, module);
 }
 
 /* Where a module's gradients come from. */
@@ -187,8 +182,7 @@ static void back_head(struct rn_pass *pass, const struct rn_pass_active *active,
     const struct rn_mat dlogits = rn_mat_rows(pass->dlogits, 0, count);
     const struct rn_mat dz = rn_mat_rows(pass->dz, 0, count);
     if (active->head) {
-        rn_pass_outer_sum(pass, NULL, dlogits, z, 1.0f, false, head->classifier_w);
-        rn_pass_row_sum(pass, dlogits, head->classifier_b);
+        rn_pass_head_sum(pass, dlogits, z, head->classifier_w, head->classifier_b);
     }
     back_dense(pass, dlogits, head->classifier_w, z, RN_ACTIVATION_TANH, dz);
     if (adapter->pooler != NULL) {
@@ -196,8 +190,7 @@ static void back_head(struct rn_pass *pass, const struct rn_pass_active *active,
         return;
     }
     if (active->head) {
-        rn_pass_outer_sum(pass, NULL, dz, cls, 1.0f, false, head->dense_w);
-        rn_pass_row_sum(pass, dz, head->dense_b);
+        rn_pass_head_sum(pass, dz, cls, head->dense_w, head->dense_b);
     }
     if (want_dcls) {
         back_dense(pass, dz, head->dense_w, none, RN_ACTIVATION_NONE, dcls);
@@ -218,8 +211,10 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *wanted)
     const bool last_first = !switches->plain_last_layer;
     const uint32_t count = pass->sequences.count;
     const struct rn_mat dcls = rn_mat_rows(last_first ? pass->dx : pass->dcls, 0, count);
-    pass->kernels->zero(pass->lane, pass->gradient,
-                        pass->piece_count * adapter->count * sizeof(float));
+    if (pass->each.gradients == NULL) {
+        pass->kernels->zero(pass->lane, pass->gradient,
+                            pass->piece_count * adapter->count * sizeof(float));
+    }
     back_head(pass, active, sites, dcls);
     if (!sites) {
         return;

@@ -48,7 +48,8 @@ static void labels_of_another_trainer(void **state)
     struct rn_trainer_spec spec = {.model_dir = golden_path(model, "roberta-24", "model"),
                                    .label_count = 3,
                                    .head = RN_HEAD_LOCAL,
-                                   .threads = 1};
+                                   .threads = 1,
+                                   .for_training = true};
     const struct rn_data_spec file = {.path = golden_path(path, "roberta-24", "data.tsv"),
                                       .text_column = "text",
                                       .pair_column = "pair",

@@ -204,7 +204,8 @@ static void zero_gradients_get_noise(void **state)
                                           .lora = {.rank = 3, .alpha = 3},
                                           .head = RN_HEAD_FROZEN,
                                           .seed = 1,
-                                          .threads = 1};
+                                          .threads = 1,
+                                          .for_training = true};
     struct rn_error err;
     struct rn_trainer *trainer = NULL;
     must(rn_trainer_open(&fresh, &trainer, &err), &err);

@@ -7,6 +7,8 @@
 #include "trainer/kernels/cpu/cpu_epilogue.body.h"
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
+#include "base/guard.h"
+
 enum fused_case { FUSED_PLAIN, FUSED_RESIDUAL, FUSED_GELU, FUSED_SLOPE, FUSED_OTHER };
 
 static enum fused_case fused_case_of(const struct rn_epilogue *e, enum rn_element out)
@@ -165,5 +167,6 @@ static void linear(struct rn_lane *lane, const struct rn_weight *w, struct rn_ma
 static void linear_back(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat dy,
                         const struct rn_epilogue *epilogue, struct rn_mat dx)
 {
+    RN_BUG_IF(w->onednn_backward == NULL);
     product(lane, w->onednn_backward, dy, epilogue, dx);
 }
