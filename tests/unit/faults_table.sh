@@ -338,6 +338,9 @@ fault a-label-that-json-cannot-hold-opens trainer/settled.c \
 fault a-target-that-json-cannot-hold-opens trainer/settled.c \
   'RN_TRY(check_utf8(spec->lora.targets[i], "a target module", err));' '' test_data_fits
 
+fault a-random-pooler-is-not-told trainer/trainer.c \
+  'trainer->adapter.pooler_from_seed && !trainer->adapter.pooler_loaded' 'false' test_data_fits
+
 fault the-last-update-is-not-looked-at trainer/learn/trainloop.c \
   'return rn_loop_values_finite(loop, err);' 'return rn_ok();' test_data_fits
 
@@ -346,6 +349,12 @@ fault clients-get-what-is-not-finite trainer/learn/trainclients.c \
 
 fault clients-share-a-state trainer/learn/trainclients.c \
   '.values = memory[0] + client * adapter->count' '.values = memory[0]' test_clients
+
+fault clients-get-values-one-by-one trainer/learn/trainclients.c \
+  'RN_TRY(rn_loop_values_finite(&crowd->loops[i], err));' \
+  'RN_TRY(rn_loop_values_finite(&crowd->loops[i], err));
+        RN_TRY(rn_adapter_get(adapter, &crowd->states[i], crowd->lanes->lane, RN_MATRIX_AB, true,
+                              crowd->clients[i].values, err));' test_clients
 
 fault the-clients-passes-stay trainer/trainerjobs.c \
   'rn_lanes_release(&trainer->lanes); /*' '/*' test_clients

@@ -334,8 +334,7 @@ static void outer_vector(const float *row, double out[OUTER_ELEMENTS])
     for (size_t i = 0; i < RN_ARRAY_LENGTH(outer_parts); i++) {
         for (size_t p = 0; p < outer_parts[i].rows; p++) {
             for (size_t c = 0; c < outer_parts[i].cols; c++) {
-                out[at++] =
-                    (double)row[outer_parts[i].u + p] * (double)row[outer_parts[i].v + c];
+                out[at++] = (double)row[outer_parts[i].u + p] * (double)row[outer_parts[i].v + c];
             }
         }
     }
@@ -445,11 +444,11 @@ static void products_do_not_know_their_neighbours(void **state)
         uint32_t example;
         size_t at;
         float value;
-    } bad[] = {{3, 2, NAN},                           /* stored alone */
-               {17, OUTER_FREE + 4, INFINITY},        /* a bias, and u of the first part */
-               {18, OUTER_FREE + 12, NAN},            /* u of the second */
-               {40, OUTER_STORED + 36, -INFINITY},    /* v of the first */
-               {69, OUTER_ROW - 1, NAN}};             /* v of the second */
+    } bad[] = {{3, 2, NAN},                        /* stored alone */
+               {17, OUTER_FREE + 4, INFINITY},     /* a bias, and u of the first part */
+               {18, OUTER_FREE + 12, NAN},         /* u of the second */
+               {40, OUTER_STORED + 36, -INFINITY}, /* v of the first */
+               {69, OUTER_ROW - 1, NAN}};          /* v of the second */
     const struct rn_kernels *table[TABLES];
     const size_t count = tables(table);
     float *g = outer_make(5, OUTER_COUNT, 0.1, false);
@@ -540,15 +539,19 @@ static void rows_and_means(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_gradients),         cmocka_unit_test(whole_lengths),
-        cmocka_unit_test(one_great_element),        cmocka_unit_test(not_finite_is_the_zero_vector),
-        cmocka_unit_test(neighbours_do_not_matter), cmocka_unit_test(instruction_sets_agree),
-        cmocka_unit_test(too_long_is_shortened),    cmocka_unit_test(a_wrong_norm_does_no_harm),
         cmocka_unit_test(products_are_clipped),
         cmocka_unit_test(products_are_the_stored_elements),
         cmocka_unit_test(products_do_not_know_their_neighbours),
         cmocka_unit_test(a_wrong_norm_of_products_does_no_harm),
         cmocka_unit_test(rows_and_means),
+        cmocka_unit_test(random_gradients),
+        cmocka_unit_test(whole_lengths),
+        cmocka_unit_test(one_great_element),
+        cmocka_unit_test(not_finite_is_the_zero_vector),
+        cmocka_unit_test(neighbours_do_not_matter),
+        cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(too_long_is_shortened),
+        cmocka_unit_test(a_wrong_norm_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,9 +163,9 @@ static void the_denominator_is_the_public_one(void **state)
         for (size_t i = 0; i < dp_state->plan.run_count; i++) {
             const struct rn_pass_run *run = &dp_state->plan.runs[i];
             for (size_t j = 0; j < run->count; j++, seen++) {
-                assert_true(trainer->state.gradient[run->place + j] ==
-                            (float)((double)(sum[run->compact + j] + drawn) *
-                                    (0.5 / (1000.0 * 7.0))));
+                assert_true(
+                    trainer->state.gradient[run->place + j] ==
+                    (float)((double)(sum[run->compact + j] + drawn) * (0.5 / (1000.0 * 7.0))));
             }
         }
         assert_int_equal(seen, n);

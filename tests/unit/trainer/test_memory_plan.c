@@ -169,8 +169,8 @@ static void clients_are_planned(void **state)
     struct rn_client clients[CLIENTS];
     size_t count = 0;
     for (size_t i = 0; i < CLIENTS; i++) {
-        clients[i] = (struct rn_client){
-            .data = data, .seed = i, .values = saving_values(trainer, &count)};
+        clients[i] =
+            (struct rn_client){.data = data, .seed = i, .values = saving_values(trainer, &count)};
     }
     const struct rn_train_spec train = {
         .active = RN_MATRIX_AB, .lr_a = 1e-3, .lr_b = 1e-3, .batch = 6, .steps = 2};
@@ -353,8 +353,10 @@ static void configuration_is_enough(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plan_is_what_is_taken),   cmocka_unit_test(cache_is_planned),
-        cmocka_unit_test(dp_is_planned),           cmocka_unit_test(clients_are_planned),
+        cmocka_unit_test(plan_is_what_is_taken),
+        cmocka_unit_test(cache_is_planned),
+        cmocka_unit_test(dp_is_planned),
+        cmocka_unit_test(clients_are_planned),
         cmocka_unit_test(matrices_are_kept_both_ways_above_the_lowest_alone),
         cmocka_unit_test(evaluation_alone_does_not_train),
         cmocka_unit_test(opening_counts_what_it_is_for),
