@@ -76,9 +76,9 @@ static rn_result layer_bytes(struct sizes *sizes, const struct rn_adapter *adapt
 {
     const struct rn_model_config *c = &adapter->encoder->config;
     for (int module = 0; module < RN_MODULE_COUNT; module++) {
-        const bool back =
-            training && rn_adapter_below(adapter, full, layer, (enum rn_module)module) &&
-            (full || layer >= adapter->lowest);
+        const bool back = training &&
+                          rn_adapter_below(adapter, full, layer, (enum rn_module)module) &&
+                          (full || layer >= adapter->lowest);
         uint32_t n = 0;
         uint32_t k = 0;
         rn_module_shape(c, (enum rn_module)module, &n, &k);
@@ -154,9 +154,9 @@ static void add_examples(const struct rn_settled *settled, const struct rn_adapt
                          const struct rn_pass_options *options, enum rn_memory_device device,
                          struct rn_memory_plan *plan)
 {
-    const struct rn_pass_active active = {
-        .matrices = adapter->config.rank != 0 ? RN_MATRIX_AB : RN_MATRIX_NONE,
-        .head = settled->head_mode != RN_HEAD_FROZEN};
+    const struct rn_pass_active active = {.matrices = adapter->config.rank != 0 ? RN_MATRIX_AB
+                                                                                : RN_MATRIX_NONE,
+                                          .head = settled->head_mode != RN_HEAD_FROZEN};
     struct rn_pass_examples examples;
     rn_dp_plan(adapter, &active, options->switches.whole_examples, &examples);
     const uint64_t row = (uint64_t)examples.stride * sizeof(float);

@@ -244,9 +244,9 @@ rn_result rn_settled_shape(struct rn_settled *settled, const struct rn_safetenso
 {
     *encoder = (struct rn_encoder){
         .kernels = settled->kernels, .device = settled->device, .config = settled->model};
-    return rn_adapter_shape(
-        out, encoder, &settled->config, settled->label_count,
-        tensors != NULL && rn_adapter_pooler_missing(&settled->model, tensors), err);
+    return rn_adapter_shape(out, encoder, &settled->config, settled->label_count,
+                            tensors != NULL && rn_adapter_pooler_missing(&settled->model, tensors),
+                            err);
 }
 
 void rn_settled_unshape(struct rn_settled *settled, struct rn_adapter *adapter)
@@ -268,8 +268,7 @@ rn_result rn_settled_back(struct rn_settled *settled, const struct rn_safetensor
     *out_head = settled->for_training && rn_adapter_below_head(&adapter, full);
     for (uint32_t layer = full ? 0 : adapter.lowest; layer < layers; layer++) {
         for (int module = 0; module < RN_MODULE_COUNT && settled->for_training; module++) {
-            (*out)[layer][module] =
-                rn_adapter_below(&adapter, full, layer, (enum rn_module)module);
+            (*out)[layer][module] = rn_adapter_below(&adapter, full, layer, (enum rn_module)module);
         }
     }
     rn_settled_unshape(settled, &adapter);

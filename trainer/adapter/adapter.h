@@ -93,8 +93,8 @@ bool rn_adapter_pooler_missing(const struct rn_model_config *config,
                                const struct rn_safetensors *tensors);
 void rn_adapter_clear(struct rn_adapter *adapter);
 
-/* Whether backward goes below a module, that is, forms the gradient of its input: something below it
- * is adapted, or `full`. Query, key and value read one input. */
+/* Whether backward goes below a module, that is, forms the gradient of its input: something below
+ * it is adapted, or `full`. Query, key and value read one input. */
 bool rn_adapter_below(const struct rn_adapter *adapter, bool full, uint32_t layer,
                       enum rn_module module);
 /* Whether it goes below the head at all. */

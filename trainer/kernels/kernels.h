@@ -259,8 +259,8 @@ struct rn_kernels {
                       float *out);
 
     /* ---- Gradients of examples: differential privacy (DP-SGD) ---- */
-    /* out[i * stride + c] = m[i][c] as float32, m of the role `narrow` or `residual`: each row is one
-     * example's gradient of a bias, or a factor of one of a matrix */
+    /* out[i * stride + c] = m[i][c] as float32, m of the role `narrow` or `residual`: each row is
+     * one example's gradient of a bias, or a factor of one of a matrix */
     void (*rows_store)(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);
     /* For each example i < count with the gradient g = grads + i * stride, n elements: the norm in
      * float64; v_j = trunc(f g_j grid / clip_norm) with f = min(1, clip_norm / norm), a gradient

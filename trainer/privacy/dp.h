@@ -35,7 +35,8 @@ RN_MUST rn_result rn_dp_gradient(struct rn_dp *dp, const struct rn_example *batc
                                  float *out_gradient, struct rn_error *err);
 
 /* The sum of the clipped whole vectors of a batch as host numbers [elements of the active parts in
- * the order of rn_pass_examples], without noise: what the proof of the sensitivity speaks of. For tests. */
+ * the order of rn_pass_examples], without noise: what the proof of the sensitivity speaks of. For
+ * tests. */
 RN_MUST rn_result rn_dp_sum(struct rn_dp *dp, const struct rn_example *batch, uint32_t count,
                             int64_t *out, struct rn_error *err);
 size_t rn_dp_elements(const struct rn_dp *dp);

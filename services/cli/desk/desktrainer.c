@@ -153,8 +153,9 @@ static rn_result split_plain(const char *text, struct rn_trainer_switches *out,
 {
     for (const char *at = text; at != NULL;) {
         const size_t length = strcspn(at, ",");
-        RN_ENSURE(set_switch(at, length, out), err, RN_E_USAGE,
-                  "--plain takes last-layer, backward, gradients, batches and examples, with commas");
+        RN_ENSURE(
+            set_switch(at, length, out), err, RN_E_USAGE,
+            "--plain takes last-layer, backward, gradients, batches and examples, with commas");
         at = at[length] == ',' ? at + length + 1 : NULL;
     }
     return rn_ok();

@@ -85,8 +85,8 @@ static double square_sum(const float *g, size_t n)
     return sum + lost;
 }
 
-/* Of the whole vector. A product of two float32 is exact in double, so |u v^T|^2 = |u|^2 |v|^2 is of
- * the very numbers that are summed; a few roundings more than square_sum's: below 2^-42. */
+/* Of the whole vector. A product of two float32 is exact in double, so |u v^T|^2 = |u|^2 |v|^2 is
+ * of the very numbers that are summed; a few roundings more than square_sum's: below 2^-42. */
 static double norm_of(const struct rn_example_rows *rows, const float *row)
 {
     double sum = square_sum(row, rows->stored);
