@@ -10,6 +10,11 @@
  * noise_multiplier * grid is added to every trained value; the result times
  * clip_norm / (grid * denominator) is the gradient that the optimiser sees.
  *
+ * The head's matrices see one row of each record, so their part of its gradient is a product of two
+ * rows. Where the backend can (kernels.h, clip_add_outer) no such product is stored or rounded: its
+ * norm is the product of the rows' norms, and its whole numbers are formed one row of the sum at a
+ * time, checked with the rest. They depend, as all others, on the record alone.
+ *
  * Adding or removing a record moves the sum of whole numbers by at most grid (in the 2-norm) in
  * every step whose draw is no larger than rn_train_spec.batch: the other records keep their exact
  * bits whatever batch they are in. Where more are drawn the batch is cut, and a record that joins

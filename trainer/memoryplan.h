@@ -22,7 +22,7 @@ struct rn_trainer_spec;
 enum rn_memory_arena {
     RN_MEMORY_WEIGHTS,  /* frozen model in the backend's form, embedding tables */
     RN_MEMORY_STEP,     /* activations, gradients and scratch of all lanes */
-    RN_MEMORY_ADAPTER,  /* values; in training gradient and moments too */
+    RN_MEMORY_ADAPTER,  /* values; in training gradient and moments too, of each client its own */
     RN_MEMORY_CACHE,    /* the budget of the prefix cache, or what the data can fill of it */
     RN_MEMORY_DATA,     /* token ids, when the request says how many */
     RN_MEMORY_EXAMPLES, /* with dp: gradients of examples, sums and noise, at the most */
@@ -42,6 +42,7 @@ struct rn_memory_line {
 struct rn_memory_request {
     bool training;         /* otherwise evaluation and prediction alone */
     bool dp;               /* with training: DP-SGD */
+    uint32_t clients;      /* with training: several at once (rn_trainer_train_clients); 0 = none */
     uint64_t data_records; /* 0 = not known */
     uint64_t data_tokens;
 };
@@ -53,6 +54,7 @@ struct rn_memory_plan {
     uint64_t accelerator;
     uint64_t disk;
     uint64_t available; /* host memory that may be taken: spec.memory_limit or what is free */
+    uint64_t accelerator_available; /* device memory that is free; 0 where that is not known */
     uint32_t lanes;
     uint32_t max_length;
     char kernels[48]; /* what computes here, and what the choice rests on: as in trainer's facts */
@@ -64,8 +66,9 @@ RN_MUST rn_result rn_trainer_memory_plan(const struct rn_trainer_spec *spec,
                                          const struct rn_memory_request *request,
                                          struct rn_memory_plan *out, struct rn_error *err);
 
-/* RN_E_MEMORY when the host lines exceed what is available, with a sentence that says what to
- * change. rn_trainer_open asks this too. */
+/* RN_E_MEMORY when the host's lines exceed what is available, or the accelerator's what is free
+ * there, with a sentence that says what to change. rn_trainer_open asks this too, with what its
+ * specification says it is for. */
 RN_MUST rn_result rn_memory_plan_check(const struct rn_memory_plan *plan, struct rn_error *err);
 
 /* "weights", "step", ...; "host", "accelerator", "disk" */

@@ -219,6 +219,7 @@ rn_result rn_settle(const struct rn_trainer_spec *spec, struct rn_settled *out,
     out->cache_bytes = spec->cache_bytes;
     out->cache_dir = spec->cache_dir != NULL ? copy_text(spec->cache_dir) : NULL;
     out->cache_keep = spec->cache_dir != NULL && spec->cache_keep;
+    out->for_training = spec->for_training;
     const rn_result result = settle(out, spec, err);
     if (!rn_is_ok(result)) {
         rn_settled_clear(out);
@@ -236,6 +237,42 @@ void rn_settled_clear(struct rn_settled *settled)
     rn_free(settled->cache_dir);
     rn_free(settled->model_dir);
     *settled = (struct rn_settled){0};
+}
+
+rn_result rn_settled_shape(struct rn_settled *settled, const struct rn_safetensors *tensors,
+                           struct rn_encoder *encoder, struct rn_adapter *out, struct rn_error *err)
+{
+    *encoder = (struct rn_encoder){
+        .kernels = settled->kernels, .device = settled->device, .config = settled->model};
+    return rn_adapter_shape(out, encoder, &settled->config, settled->label_count,
+                            tensors != NULL && rn_adapter_pooler_missing(&settled->model, tensors),
+                            err);
+}
+
+void rn_settled_unshape(struct rn_settled *settled, struct rn_adapter *adapter)
+{
+    settled->config = adapter->config;
+    adapter->config = (struct rn_peft_config){0};
+    rn_adapter_clear(adapter);
+}
+
+rn_result rn_settled_back(struct rn_settled *settled, const struct rn_safetensors *tensors,
+                          bool (**out)[RN_MODULES_MAX], bool *out_head, struct rn_error *err)
+{
+    struct rn_encoder encoder;
+    struct rn_adapter adapter;
+    const bool full = settled->switches.full_backward;
+    const uint32_t layers = settled->model.layers;
+    RN_TRY(rn_settled_shape(settled, tensors, &encoder, &adapter, err));
+    *out = rn_alloc(layers, sizeof(**out));
+    *out_head = settled->for_training && rn_adapter_below_head(&adapter, full);
+    for (uint32_t layer = full ? 0 : adapter.lowest; layer < layers; layer++) {
+        if (settled->for_training) {
+            rn_adapter_below(&adapter, full, layer, (*out)[layer]);
+        }
+    }
+    rn_settled_unshape(settled, &adapter);
+    return rn_ok();
 }
 
 struct rn_pass_options rn_settled_options(const struct rn_settled *settled, bool training)

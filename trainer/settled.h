@@ -25,6 +25,7 @@ struct rn_settled {
     uint64_t cache_bytes; /* budget; 0 = no cache */
     char *cache_dir;
     bool cache_keep;
+    bool for_training;
     struct rn_model_config model;
     struct rn_peft_config config; /* of the adapter; who builds one takes it */
     const struct rn_kernels *kernels;
@@ -47,6 +48,19 @@ uint64_t rn_settled_cache_auto(const struct rn_settled *settled, uint64_t left);
 bool rn_settled_on_host(const struct rn_settled *settled);
 
 struct rn_safetensors;
+struct rn_adapter;
+/* Sites and layout of what is settled, over `encoder`, which is filled in and stays with it. Takes
+ * the configuration until rn_settled_unshape. tensors: as below. */
+RN_MUST rn_result rn_settled_shape(struct rn_settled *settled, const struct rn_safetensors *tensors,
+                                   struct rn_encoder *encoder, struct rn_adapter *out,
+                                   struct rn_error *err);
+void rn_settled_unshape(struct rn_settled *settled, struct rn_adapter *adapter);
+/* Matrices whose products backward takes, [layers][modules], and whether it takes the pooler's;
+ * the caller frees. None where nothing will train. */
+RN_MUST rn_result rn_settled_back(struct rn_settled *settled, const struct rn_safetensors *tensors,
+                                  bool (**out)[RN_MODULES_MAX], bool *out_head,
+                                  struct rn_error *err);
+
 struct rn_memory_request;
 struct rn_memory_plan;
 /* The memory plan of what is settled (memoryplan.c). limit 0: what the system has free. tensors: of

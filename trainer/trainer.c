@@ -25,7 +25,8 @@ static rn_result refuse_memory(struct rn_trainer *trainer, const struct rn_train
                                const struct rn_safetensors *tensors, struct rn_error *err)
 {
     struct rn_memory_plan plan;
-    const struct rn_memory_request request = {.training = spec->for_training};
+    const struct rn_memory_request request = {
+        .training = spec->for_training, .dp = spec->for_dp, .clients = spec->for_clients};
     RN_TRY(rn_memory_plan_of(&trainer->settled, tensors, &request, spec->memory_limit, &plan, err));
     return rn_memory_plan_check(&plan, err);
 }
@@ -44,10 +45,13 @@ static rn_result fill(struct rn_trainer *trainer, const struct rn_trainer_spec *
     RN_TRY(refuse_memory(trainer, spec, tensors, err));
     RN_TRY(rn_lanes_init(lanes, settled->kernels, settled->device, settled->threads, &options,
                          settled->task, err));
-    RN_TRY(rn_encoder_init(&trainer->encoder, settled->kernels, settled->device, lanes->lane,
-                           &settled->model, tensors, settled->cache_keep, err));
-    const struct rn_adapter_start start = {
+    RN_CLEANUP(rn_free_cleanup) bool(*back)[RN_MODULES_MAX] = NULL;
+    struct rn_adapter_start start = {
         .init = spec->lora.init, .seed = spec->seed, .new_head = settled->new_head};
+    RN_TRY(rn_settled_back(settled, tensors, &back, &start.back, err));
+    RN_TRY(rn_encoder_init(&trainer->encoder, settled->kernels, settled->device, lanes->lane,
+                           &settled->model, tensors, settled->cache_keep,
+                           (const bool(*)[RN_MODULES_MAX])back, err));
     RN_TRY(rn_adapter_init(&trainer->adapter, &trainer->encoder, &settled->config,
                            settled->label_count, &start, tensors, &trainer->state, err));
     lanes->adapter = &trainer->adapter;
@@ -124,6 +128,8 @@ rn_result rn_trainer_prepare(struct rn_trainer *trainer, bool training, uint32_t
                              struct rn_error *err)
 {
     struct rn_state *state = &trainer->state;
+    RN_ENSURE(!training || trainer->settled.for_training, err, RN_E_USAGE,
+              "training: the trainer was opened for evaluation alone (for_training)");
     if (!rn_lanes_ready(&trainer->lanes, training, pieces)) {
         RN_TRY(open_cache(trainer, err));
         RN_TRY(rn_lanes_prepare(&trainer->lanes, training, pieces, trainer->cache, err));

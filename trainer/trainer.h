@@ -72,9 +72,14 @@ struct rn_trainer_spec {
      * for later runs on the same model, data and backend. */
     const char *cache_dir;
     bool cache_keep;
+    /* Whether this trainer will train. One that evaluates and predicts alone keeps the model's
+     * matrices in a form for the forward pass, in half the memory on the CPU; training it is
+     * RN_E_USAGE. */
+    bool for_training;
+    bool for_dp;          /* with DP-SGD: counted when memory is checked, and nothing else */
+    uint32_t for_clients; /* so many at once: likewise; 0 = none */
     /* Opening refuses with RN_E_MEMORY what would not fit (memoryplan.h): evaluation, or with
      * for_training training too. 0 = what the system has free. */
-    bool for_training;
     uint64_t memory_limit;
 };
 

@@ -32,12 +32,16 @@ enum rn_task { RN_TASK_CLASSIFICATION, RN_TASK_REGRESSION };
 
 /* Exact savings that a comparison can switch off; all false = all savings on. The logits, each
  * example's gradient and the trained adapter keep their bits, whichever are set (plain_batches: the
- * batch's sum of gradients is then associated differently and may differ in its last bits). */
+ * batch's sum of gradients is then associated differently and may differ in its last bits;
+ * whole_examples: the elements that are products are then rounded before they are clipped, not
+ * after, so a whole number may be another by a unit). */
 struct rn_trainer_switches {
     bool plain_last_layer; /* compute all rows of the last layer, not the head's token alone */
     bool full_backward;    /* go down to the embedding though nothing below is adapted */
     bool all_gradients;    /* form the gradients of the frozen LoRA matrices too */
     bool plain_batches;    /* fill blocks in order, without balancing them */
+    bool whole_examples;   /* dp: store every element of an example's gradient, those of the head's
+                              matrices too, rounded to float32, before it is clipped */
 };
 
 /* Cells of a TSV file that look as if a program had quoted them, read as they stand. */

@@ -223,6 +223,9 @@ static void fill_arguments(const struct rn_bench_result *result, const struct rn
         if (choice->cache && setting->later_epochs) {
             add(out, "--cache");
         }
+        if (setting->head) {
+            add(out, "--head");
+        }
     } else {
         add_text(out, peer->python, peer->script);
         add_text(out, "--variant", side->variant);

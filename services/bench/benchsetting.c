@@ -26,34 +26,39 @@ static const struct row {
     bool glue;
     enum part part;
     enum rn_matrix active;
-    bool dp;
+    bool head, dp;
     enum rn_bench_reference reference;
     const char *summary;
 } rows[] = {
-    {"all-128", true, false, ALL, RN_MATRIX_AB, false, RN_BENCH_NO_REFERENCE,
+    {"all-128", true, false, ALL, RN_MATRIX_AB, false, false, RN_BENCH_NO_REFERENCE,
      "every layer adapted, texts of 128 tokens"},
-    {"all-glue", true, true, ALL, RN_MATRIX_AB, false, RN_BENCH_NO_REFERENCE,
+    {"all-glue", true, true, ALL, RN_MATRIX_AB, false, false, RN_BENCH_NO_REFERENCE,
      "every layer adapted, lengths as in GLUE"},
-    {"p2-glue", true, true, UPPER, RN_MATRIX_AB, false, RN_BENCH_NO_REFERENCE,
+    {"p2-glue", true, true, UPPER, RN_MATRIX_AB, false, false, RN_BENCH_NO_REFERENCE,
      "the upper three eighths adapted (15-23 of 24), GLUE lengths"},
-    {"p2-128", true, false, UPPER, RN_MATRIX_AB, false, RN_BENCH_NO_REFERENCE,
+    {"p2-128", true, false, UPPER, RN_MATRIX_AB, false, false, RN_BENCH_NO_REFERENCE,
      "the same, 128 tokens"},
-    {"top2-glue", true, true, TOP2, RN_MATRIX_AB, false, RN_BENCH_NO_REFERENCE,
+    {"top2-glue", true, true, TOP2, RN_MATRIX_AB, false, false, RN_BENCH_NO_REFERENCE,
      "the two top layers adapted, GLUE lengths"},
-    {"top2-128", true, false, TOP2, RN_MATRIX_AB, false, RN_BENCH_NO_REFERENCE,
+    {"top2-128", true, false, TOP2, RN_MATRIX_AB, false, false, RN_BENCH_NO_REFERENCE,
      "the same, 128 tokens"},
-    {"all-128-b", false, false, ALL, RN_MATRIX_B, false, RN_BENCH_NO_REFERENCE,
+    {"all-128-b", false, false, ALL, RN_MATRIX_B, false, false, RN_BENCH_NO_REFERENCE,
      "every layer, B alone trains"},
-    {"all-128-a", false, false, ALL, RN_MATRIX_A, false, RN_BENCH_NO_REFERENCE,
+    {"all-128-a", false, false, ALL, RN_MATRIX_A, false, false, RN_BENCH_NO_REFERENCE,
      "every layer, A alone trains"},
-    {"all-glue-b", false, true, ALL, RN_MATRIX_B, false, RN_BENCH_NO_REFERENCE,
+    {"all-glue-b", false, true, ALL, RN_MATRIX_B, false, false, RN_BENCH_NO_REFERENCE,
      "every layer, B alone trains, GLUE lengths"},
-    {"all-glue-a", false, true, ALL, RN_MATRIX_A, false, RN_BENCH_NO_REFERENCE,
+    {"all-glue-a", false, true, ALL, RN_MATRIX_A, false, false, RN_BENCH_NO_REFERENCE,
      "every layer, A alone trains, GLUE lengths"},
-    {"all-128-dp", false, false, ALL, RN_MATRIX_AB, true, RN_BENCH_PLAIN,
+    {"all-128-dp", false, false, ALL, RN_MATRIX_AB, false, true, RN_BENCH_PLAIN,
      "every layer, differential privacy; also what it costs over the plain step"},
-    {"all-glue-dp", false, true, ALL, RN_MATRIX_AB, true, RN_BENCH_PLAIN, "the same, GLUE lengths"},
-    {"lora-128", false, false, ALL, RN_MATRIX_AB, false, RN_BENCH_FROZEN,
+    {"all-glue-dp", false, true, ALL, RN_MATRIX_AB, false, true, RN_BENCH_PLAIN,
+     "the same, GLUE lengths"},
+    {"all-128-dp-head", false, false, ALL, RN_MATRIX_AB, true, true, RN_BENCH_PLAIN,
+     "the same cost where the head trains too, 128 tokens; Rondo alone"},
+    {"all-glue-dp-head", false, true, ALL, RN_MATRIX_AB, true, true, RN_BENCH_PLAIN,
+     "the same, GLUE lengths; Rondo alone"},
+    {"lora-128", false, false, ALL, RN_MATRIX_AB, false, false, RN_BENCH_FROZEN,
      "what LoRA costs over a pass through frozen layers; Rondo alone"},
 };
 _Static_assert(RN_ARRAY_LENGTH(rows) * RN_ARRAY_LENGTH(shapes) <= RN_BENCH_SETTINGS_MAX,
@@ -81,9 +86,10 @@ static struct rn_bench_setting setting_of(const struct rn_bench_shape *shape, co
                                             : shape->layers - 2,
         .later_epochs = row->part != ALL,
         .active = row->active,
+        .head = row->head,
         .dp = row->dp,
         .reference = row->reference,
-        .peer = row->reference != RN_BENCH_FROZEN,
+        .peer = row->reference != RN_BENCH_FROZEN && !row->head,
     };
     (void)rn_text_format(setting.name, sizeof(setting.name), "%s-%s", shape->name, row->name);
     return setting;

@@ -39,6 +39,7 @@ struct rn_bench_setting {
     uint32_t first_layer;
     bool later_epochs; /* also the epochs after the first, whose frozen layers are cached */
     enum rn_matrix active;
+    bool head; /* trains too */
     bool dp;
     enum rn_bench_reference reference; /* PLAIN: without dp; FROZEN: one adapter of rank 1 at the
                                           bottom, a pass through frozen layers otherwise */

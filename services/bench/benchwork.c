@@ -28,7 +28,7 @@ struct work {
     const char *model, *warm, *texts;
     const char *backend, *active;
     uint64_t threads, batch, passes, first_layer, layers, rank, length;
-    bool cache, dp;
+    bool cache, head, dp;
 };
 
 struct clock {
@@ -57,11 +57,13 @@ static rn_result open_trainer(const struct work *work, struct rn_trainer **out,
                  .target_count = RN_ARRAY_LENGTH(targets),
                  .layers = layers,
                  .layer_count = work->layers},
-        .head = RN_HEAD_FROZEN,
+        .head = work->head ? RN_HEAD_LOCAL : RN_HEAD_FROZEN,
         .seed = 1,
         .backend = work->backend,
         .threads = (uint32_t)work->threads,
         .cache_bytes = work->cache ? RN_CACHE_AUTO : 0,
+        .for_training = true,
+        .for_dp = work->dp,
     };
     return rn_trainer_open(&spec, out, err);
 }
@@ -189,6 +191,7 @@ static const struct rn_option options[] = {
     {"backend", RN_OPT_CHOICE(struct work, backend, RN_CHOICES_BACKEND), .required = true,
      .help = "backend"},
     {"cache", RN_OPT_FLAG(struct work, cache), .help = "cache frozen layers"},
+    {"head", RN_OPT_FLAG(struct work, head), .help = "the head trains"},
     {"dp", RN_OPT_FLAG(struct work, dp), .help = "differential privacy"},
     {NULL}};
 

@@ -265,7 +265,8 @@ static const struct rn_option_group groups[] = {{"What is measured", what_option
                                                 {NULL}};
 
 static const char detail[] =
-    "Each side trains LoRA of rank 4 on query and value with AdamW and a frozen head, from the\n"
+    "Each side trains LoRA of rank 4 on query and value with AdamW and a frozen head (but in the\n"
+    "settings ...-head), from the\n"
     "same model directory (random weights from a seed, written for the purpose) on the same\n"
     "texts, in a process of its own with the same number of threads; sides take turns, and the\n"
     "best of the repeats counts. A warm-up batch goes before. peft pads each batch to its\n"

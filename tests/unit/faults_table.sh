@@ -372,6 +372,9 @@ fault a-label-that-json-cannot-hold-opens trainer/settled.c \
 fault a-target-that-json-cannot-hold-opens trainer/settled.c \
   'RN_TRY(check_utf8(spec->lora.targets[i], "a target module", err));' '' test_data_fits
 
+fault a-random-pooler-is-not-told trainer/trainer.c \
+  'trainer->adapter.pooler_from_seed && !trainer->adapter.pooler_loaded' 'false' test_data_fits
+
 fault the-last-update-is-not-looked-at trainer/learn/trainloop.c \
   'return rn_loop_values_finite(loop, err);' 'return rn_ok();' test_data_fits
 
@@ -380,6 +383,12 @@ fault clients-get-what-is-not-finite trainer/learn/trainclients.c \
 
 fault clients-share-a-state trainer/learn/trainclients.c \
   '.values = memory[0] + client * adapter->count' '.values = memory[0]' test_clients
+
+fault clients-get-values-one-by-one trainer/learn/trainclients.c \
+  'RN_TRY(rn_loop_values_finite(&crowd->loops[i], err));' \
+  'RN_TRY(rn_loop_values_finite(&crowd->loops[i], err));
+        RN_TRY(rn_adapter_get(adapter, &crowd->states[i], crowd->lanes->lane, RN_MATRIX_AB, true,
+                              crowd->clients[i].values, err));' test_clients
 
 fault the-clients-passes-stay trainer/trainerjobs.c \
   'rn_lanes_release(&trainer->lanes); /*' '/*' test_clients
@@ -392,6 +401,76 @@ fault kept-rows-of-another-epsilon trainer/trainer.c \
 
 fault kept-rows-of-another-padding trainer/trainer.c \
   '.pad_id = encoder->config.pad_id,' '' test_prefix_cache
+
+# ---- Gradients of examples that are products of two rows
+
+fault the-norm-of-products-is-left-out $cpu/cpu_dp.body.h \
+  'sum += square_sum(row + part->u, part->rows) * square_sum(row + part->v, part->cols);' '(void)part;' \
+  test_clip_add $cpu/cpu_scalar.c
+
+fault one-factor-for-all-rows-of-a-product $cpu/cpu_dp.body.h \
+  'const size_t u = part->u + p;' 'const size_t u = part->u;' test_clip_add $cpu/cpu_scalar.c
+
+fault products-lie-over-what-is-stored $cpu/cpu_dp.body.h \
+  'add_columns(group, 0, rows->stored, NULL, sum);
+    sum += rows->stored;' 'add_columns(group, 0, rows->stored, NULL, sum);' test_clip_add $cpu/cpu_scalar.c
+
+fault a-product-is-rounded-before-it-is-clipped $cpu/cpu_dp.body.h \
+  'group->scale[i] * (u == NULL ? 1.0 : (double)row[*u])' \
+  'group->scale[i] * (u == NULL ? 1.0 : (double)(float)(row[*u] * 1.00001f))' test_clip_add $cpu/cpu_scalar.c
+
+fault the-reference-forgets-columns trainer/kernels/ref/ref_dp.c \
+  'walk->row[part->v + c]' 'walk->row[part->v]' test_clip_add
+
+fault factors-are-not-kept trainer/pass/passexamples.c \
+  'pass->kernels->rows_store(pass->lane, x, pass->each.stride, factor);' '(void)x;' test_dp_gradients
+
+fault the-classifiers-factor-is-the-dense-layers trainer/pass/passexamples.c \
+  'add_part(out, head->classifier_w, first + dense, d);' 'add_part(out, head->classifier_w, first, d);' \
+  test_dp_gradients
+
+fault rows-of-examples-lie-too-close trainer/privacy/dpstep.c \
+  '.stride = plan->stride,' '.stride = plan->stored,' test_dp_gradients
+
+fault every-element-is-stored trainer/privacy/dpstep.c \
+  'adapter->encoder->kernels->clip_add_outer != NULL && !whole' 'adapter == NULL && !whole' test_dp_gradients
+
+fault the-wish-to-store-is-not-heard trainer/privacy/dpstep.c \
+  'clip_add_outer != NULL && !whole' 'clip_add_outer != NULL && (!whole || whole)' test_dp_gradients
+
+# ---- Memory: which matrices go both ways, and what is counted
+
+fault every-matrix-goes-both-ways trainer/settled.c \
+  'rn_adapter_below(&adapter, full, layer, (enum rn_module)module);' 'true;' test_memory_plan
+
+fault key-and-value-of-the-lowest-go-back trainer/adapter/adapter.c \
+  'module <= RN_MODULE_VALUE ? RN_MODULE_QUERY : (int)module' '(int)module' test_memory_plan
+
+fault the-pooler-always-goes-back trainer/settled.c \
+  'settled->for_training && rn_adapter_below_head(&adapter, full)' 'rn_adapter_below_head(&adapter, full)' \
+  test_memory_plan
+
+fault what-evaluates-may-train trainer/trainer.c \
+  '!training || trainer->settled.for_training, err' '!training || true, err' test_memory_plan
+
+fault clients-share-a-line trainer/memoryplan.c \
+  'clients * adapter_bytes(adapter, true)' 'adapter_bytes(adapter, true)' test_memory_plan
+
+fault pieces-have-no-gradients trainer/memoryplan.c \
+  'training && request->clients > 0 ? RN_CLIENT_PIECES : 0' '0' test_memory_plan
+
+fault the-plan-stores-every-element trainer/memoryplan.c \
+  'rn_dp_plan(adapter, &active, options->switches.whole_examples, &examples);' \
+  'rn_dp_plan(adapter, &active, true, &examples);' test_memory_plan
+
+fault opening-forgets-privacy trainer/trainer.c \
+  '.dp = spec->for_dp' '.dp = false' test_memory_plan
+
+fault opening-forgets-clients trainer/trainer.c \
+  '.clients = spec->for_clients' '.clients = 0' test_memory_plan
+
+fault the-accelerator-has-no-end trainer/memoryplan.c \
+  'plan->accelerator <= plan->accelerator_available' 'true' test_memory_plan
 
 # ---- A vector range by range
 

@@ -309,7 +309,7 @@ rn_result rn_adapter_set_pooler(struct rn_adapter *adapter, const float *w, cons
     const struct rn_encoder *encoder = adapter->encoder;
     const uint32_t d = encoder->config.hidden;
     struct rn_weight *packed = NULL;
-    RN_TRY(encoder->kernels->weight_new(encoder->device, w, d, d, &packed, err));
+    RN_TRY(rn_encoder_pack(encoder, w, d, d, adapter->pooler_back, &packed, err));
     encoder->kernels->weight_free(encoder->device, adapter->pooler);
     adapter->pooler = packed;
     memmove(adapter->pooler_host, w, (size_t)d * d * sizeof(float));
@@ -378,6 +378,7 @@ static rn_result build(struct rn_adapter *adapter, const struct rn_adapter_start
     fill_sites(adapter, start->init, start->seed, values);
     RN_TRY(upload_new(adapter, values, adapter->count, &state->values, err));
     RN_TRY(upload_new(adapter, NULL, adapter->transposed_count, &state->transposed, err));
+    adapter->pooler_back = start->back;
     if (adapter->encoder->config.family->head == RN_HEAD_POOLER) {
         RN_TRY(load_pooler(adapter, start->seed, tensors, err));
     }
@@ -429,6 +430,43 @@ void rn_adapter_clear(struct rn_adapter *adapter)
     rn_free(adapter->segments);
     rn_free(adapter->places);
     *adapter = (struct rn_adapter){0};
+}
+
+void rn_adapter_wanted(const struct rn_adapter *adapter, bool full, uint32_t layer,
+                       const struct rn_program *program, bool out[static RN_SLOTS_MAX])
+{
+    out[RN_SLOT_IN] = full || layer > adapter->lowest;
+    for (unsigned i = 0; i < program->step_count; i++) {
+        const struct rn_step *step = &program->steps[i];
+        uint8_t read[3];
+        const unsigned count = rn_step_reads(step, read);
+        bool wanted = step->op == RN_OP_LINEAR && adapter->site_of[layer][step->module] >= 0;
+        for (unsigned j = 0; j < count; j++) {
+            wanted = wanted || out[read[j]];
+        }
+        out[step->out] = wanted;
+    }
+}
+
+void rn_adapter_below(const struct rn_adapter *adapter, bool full, uint32_t layer,
+                      bool out[static RN_MODULES_MAX])
+{
+    struct rn_program program;
+    bool wanted[RN_SLOTS_MAX];
+    memset(out, 0, RN_MODULES_MAX * sizeof(*out));
+    rn_program_whole(adapter->encoder->config.family->layer, &program);
+    rn_adapter_wanted(adapter, full, layer, &program, wanted);
+    for (unsigned i = 0; i < program.step_count; i++) {
+        const struct rn_step *step = &program.steps[i];
+        if (step->op == RN_OP_LINEAR) {
+            out[step->module] = wanted[step->in];
+        }
+    }
+}
+
+bool rn_adapter_below_head(const struct rn_adapter *adapter, bool full)
+{
+    return full || adapter->lowest < adapter->encoder->config.layers;
 }
 
 void rn_adapter_refresh(const struct rn_adapter *adapter, const struct rn_state *state,

@@ -61,6 +61,7 @@ struct rn_adapter {
     float *pooler_b;          /* device [d] */
     float *pooler_host;       /* host [d][d], [d]: what the two above hold */
     int32_t pooler_site;      /* number of its site, or -1 */
+    bool pooler_back;         /* `pooler` serves linear_back too */
     bool head_from_seed;
     bool pooler_from_seed;
     bool pooler_loaded; /* with an adapter */
@@ -71,6 +72,7 @@ struct rn_adapter_start {
     enum rn_lora_init init;
     uint64_t seed;
     bool new_head; /* not the checkpoint's head, even where it has one */
+    bool back;     /* the pooler's product is taken backwards too (rn_adapter_below) */
 };
 
 /* Finds the sites, lays the vector out, fills the values of out_state from the seed and the
@@ -90,6 +92,16 @@ RN_MUST rn_result rn_adapter_shape(struct rn_adapter *out, const struct rn_encod
 bool rn_adapter_pooler_missing(const struct rn_model_config *config,
                                const struct rn_safetensors *tensors);
 void rn_adapter_clear(struct rn_adapter *adapter);
+
+/* The slots of a layer's program whose gradients depend on what trains: its input when something
+ * below the layer does, or `full`, and whatever is computed from an adapted module. */
+void rn_adapter_wanted(const struct rn_adapter *adapter, bool full, uint32_t layer,
+                       const struct rn_program *program, bool out[static RN_SLOTS_MAX]);
+/* Whether backward goes below each of the layer's modules, that is, forms its input's gradient. */
+void rn_adapter_below(const struct rn_adapter *adapter, bool full, uint32_t layer,
+                      bool out[static RN_MODULES_MAX]);
+/* Whether it goes below the head at all. */
+bool rn_adapter_below_head(const struct rn_adapter *adapter, bool full);
 
 /* Replaces the pooler's weight [d][d] and bias [d] (host memory). */
 RN_MUST rn_result rn_adapter_set_pooler(struct rn_adapter *adapter, const float *w, const float *b,

@@ -43,7 +43,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RN_KERNELS_VERSION 3u
+#define RN_KERNELS_VERSION 4u
 #define RN_GRAPH_KEY_MAX 64
 
 enum rn_element { RN_F32 = 0, RN_F64 = 1, RN_BF16 = 2 };
@@ -139,6 +139,22 @@ struct rn_embedding {
     float eps;
 };
 
+/* A part of an example's gradient that is a product of two rows, as that of a linear module which
+ * sees one row of each example: element [p][c] is u[p] * v[c], exactly. */
+struct rn_outer_part {
+    size_t u, v; /* places of u [rows] and v [cols] in the example's row */
+    uint32_t rows, cols;
+};
+/* Gradients of examples, a row each. An example's vector is the first `stored` numbers of its row,
+ * then the elements of each part, row-major, one part after the other. */
+struct rn_example_rows {
+    const float *rows; /* device */
+    size_t stride;     /* from one example to the next */
+    size_t stored;
+    const struct rn_outer_part *parts; /* host */
+    size_t part_count;
+};
+
 struct rn_adamw {
     float lr, beta1, beta2, eps, weight_decay;
     /* 1 - beta1^step and 1 - beta2^step, formed in double by the caller */
@@ -166,6 +182,8 @@ struct rn_kernels {
     rn_result (*memory_new)(struct rn_device *device, size_t bytes, void **out,
                             struct rn_error *err);
     void (*memory_free)(struct rn_device *device, void *memory); /* accepts NULL */
+    /* Bytes of device memory that are free now; NULL: device memory is the process's own. */
+    uint64_t (*memory_left)(struct rn_device *device);
     rn_result (*lane_new)(struct rn_device *device, const struct rn_lane_limits *limits,
                           struct rn_lane **out, struct rn_error *err);
     void (*lane_free)(struct rn_lane *lane); /* accepts NULL */
@@ -183,6 +201,10 @@ struct rn_kernels {
     /* host_w is float32 [n][k] row-major on the host (a linear layer's weight: n outputs). */
     rn_result (*weight_new)(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
                             struct rn_weight **out, struct rn_error *err);
+    /* The same for `linear` alone, in less memory: linear_back with it is a bug. NULL: one form
+     * serves both ways, weight_new's. */
+    rn_result (*weight_new_forward)(struct rn_device *device, const float *host_w, uint32_t n,
+                                    uint32_t k, struct rn_weight **out, struct rn_error *err);
     void (*weight_free)(struct rn_device *device, struct rn_weight *weight); /* accepts NULL */
     size_t (*weight_bytes)(const struct rn_weight *weight);
     /* y[T][n] = x[T][k] W^T, then the epilogue */
@@ -237,7 +259,8 @@ struct rn_kernels {
                       float *out);
 
     /* ---- Gradients of examples: differential privacy (DP-SGD) ---- */
-    /* out[i * stride + c] = m[i][c] as float32: each row is one example's gradient of a bias */
+    /* out[i * stride + c] = m[i][c] as float32, m of the role `narrow` or `residual`: each row is
+     * one example's gradient of a bias, or a factor of one of a matrix */
     void (*rows_store)(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);
     /* For each example i < count with the gradient g = grads + i * stride, n elements: the norm in
      * float64; v_j = trunc(f g_j grid / clip_norm) with f = min(1, clip_norm / norm), a gradient
@@ -246,6 +269,13 @@ struct rn_kernels {
      * The bits of v depend on g alone. */
     void (*clip_add)(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
                      size_t stride, double clip_norm, double grid, int64_t *sum, double *norms);
+    /* clip_add of vectors with parts; NULL: the backend wants every element stored. sum has the
+     * vector's elements. Nothing of a part is rounded before trunc but f grid / clip_norm and its
+     * products with the two factors, in float64; the norm is the root of the stored numbers' sum of
+     * squares plus |u|^2 |v|^2 of each part; not finite is a vector with a factor or stored number
+     * that is not. The bits of v depend on the example's row alone. */
+    void (*clip_add_outer)(struct rn_lane *lane, uint32_t count, const struct rn_example_rows *rows,
+                           double clip_norm, double grid, int64_t *sum, double *norms);
     /* g[j] = (float)((sum[j] + noise[j]) * factor), the integers added exactly */
     void (*noisy_mean)(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,
                        double factor, float *g);

@@ -77,8 +77,17 @@ static rn_result load_vector(struct rn_encoder *encoder, const struct rn_safeten
     return load(encoder, tensors, name, rows, 0, out, err);
 }
 
+rn_result rn_encoder_pack(const struct rn_encoder *encoder, const float *host_w, uint32_t n,
+                          uint32_t k, bool back, struct rn_weight **out, struct rn_error *err)
+{
+    const struct rn_kernels *kernels = encoder->kernels;
+    return back || kernels->weight_new_forward == NULL
+               ? kernels->weight_new(encoder->device, host_w, n, k, out, err)
+               : kernels->weight_new_forward(encoder->device, host_w, n, k, out, err);
+}
+
 static rn_result load_module(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
-                             uint32_t layer, uint32_t module, struct rn_error *err)
+                             uint32_t layer, uint32_t module, bool back, struct rn_error *err)
 {
     const struct rn_family *family = encoder->config.family;
     const struct rn_module_row *row = &family->layer->modules[module];
@@ -94,7 +103,7 @@ static rn_result load_module(struct rn_encoder *encoder, const struct rn_safeten
     RN_TRY(rn_encoder_tensor(encoder, tensors, name, n, k, host, err));
     add_checksum(encoder, host, count);
     struct rn_encoder_layer *target = &encoder->layers[layer];
-    RN_TRY(encoder->kernels->weight_new(encoder->device, host, n, k, &target->weight[module], err));
+    RN_TRY(rn_encoder_pack(encoder, host, n, k, back, &target->weight[module], err));
     encoder->parameters += count;
     encoder->bytes += encoder->kernels->weight_bytes(target->weight[module]);
     return row->bias ? load_vector(encoder, tensors, layer, row->path, "bias", n,
@@ -103,12 +112,12 @@ static rn_result load_module(struct rn_encoder *encoder, const struct rn_safeten
 }
 
 static rn_result load_layer(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
-                            uint32_t layer, struct rn_error *err)
+                            uint32_t layer, const bool *back, struct rn_error *err)
 {
     const struct rn_block *block = encoder->config.family->layer;
     const uint32_t d = encoder->config.hidden;
     for (uint32_t module = 0; module < block->module_count; module++) {
-        RN_TRY(load_module(encoder, tensors, layer, module, err));
+        RN_TRY(load_module(encoder, tensors, layer, module, back != NULL && back[module], err));
     }
     for (uint32_t i = 0; i < block->norm_count; i++) {
         struct rn_encoder_norm *norm = &encoder->layers[layer].norm[i];
@@ -157,7 +166,7 @@ rn_result rn_encoder_init(struct rn_encoder *out, const struct rn_kernels *kerne
                           struct rn_device *device, struct rn_lane *lane,
                           const struct rn_model_config *config,
                           const struct rn_safetensors *tensors, bool checksums,
-                          struct rn_error *err)
+                          const bool (*back)[RN_MODULES_MAX], struct rn_error *err)
 {
     *out =
         (struct rn_encoder){.kernels = kernels, .device = device, .lane = lane, .config = *config};
@@ -168,7 +177,7 @@ rn_result rn_encoder_init(struct rn_encoder *out, const struct rn_kernels *kerne
         if (checksums) {
             out->below[layer] = out->checksum;
         }
-        result = load_layer(out, tensors, layer, err);
+        result = load_layer(out, tensors, layer, back != NULL ? back[layer] : NULL, err);
     }
     if (rn_is_ok(result)) {
         result = kernels->sync(lane, err);

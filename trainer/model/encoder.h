@@ -35,14 +35,19 @@ struct rn_encoder {
     uint64_t checksum; /* of what is read so far */
 };
 
-/* Loads embeddings and layers. RN_E_DATA when a tensor is missing or of another shape. On failure
- * out is cleared. */
+/* Loads embeddings and layers. back [config.layers][modules]: which matrices serve linear_back too;
+ * NULL: none. RN_E_DATA when a tensor is missing or of another shape. On failure out is cleared. */
 RN_MUST rn_result rn_encoder_init(struct rn_encoder *out, const struct rn_kernels *kernels,
                                   struct rn_device *device, struct rn_lane *lane,
                                   const struct rn_model_config *config,
                                   const struct rn_safetensors *tensors, bool checksums,
-                                  struct rn_error *err);
+                                  const bool (*back)[RN_MODULES_MAX], struct rn_error *err);
 void rn_encoder_clear(struct rn_encoder *encoder);
+
+/* A frozen matrix [n][k] in the backend's form, for `linear` or for both ways. */
+RN_MUST rn_result rn_encoder_pack(const struct rn_encoder *encoder, const float *host_w, uint32_t n,
+                                  uint32_t k, bool back, struct rn_weight **out,
+                                  struct rn_error *err);
 
 /* Outputs n and inputs k of a module: a row of the layer's block. */
 void rn_module_shape(const struct rn_model_config *config, uint32_t module, uint32_t *out_n,

@@ -49,17 +49,26 @@ struct rn_pass_gradients {
     uint8_t count;
 };
 
-/* Each example's own gradient of the active parts, instead of the block's sum (passexamples.c). */
+/* Each example's own gradient of the active parts, instead of the block's sum (passexamples.c): its
+ * whole vector, or what the vector is formed from. The matrices of the head see one row of each
+ * example, so their gradients are products of two rows: parts, of which the factors are kept. The
+ * factor u is the gradient of the module's bias, which is stored anyway. */
+#define RN_PASS_RUNS_MAX 6
+#define RN_PASS_PARTS_MAX 2
 struct rn_pass_run {
     size_t place;   /* in the flat vector */
     size_t count;   /* elements */
     size_t compact; /* in the vector of the active parts */
 };
 struct rn_pass_examples {
-    float *gradients; /* device [examples of a block][count]; NULL: the block's sum */
+    float *gradients; /* device [examples of a block][stride]; NULL: the block's sum */
     size_t count;     /* elements of the active parts */
-    struct rn_pass_run runs[3];
+    size_t stored;    /* the first of them, stored one by one; without parts: all */
+    size_t stride;    /* floats of an example: what is stored, then factors */
+    struct rn_pass_run runs[RN_PASS_RUNS_MAX]; /* in the order of the vector; parts last */
     size_t run_count;
+    struct rn_outer_part parts[RN_PASS_PARTS_MAX]; /* those of the last runs */
+    size_t part_count;
 };
 
 /* Sequences of a block that belong to one adapter; row and rows are found by rn_pass_split. */
@@ -157,8 +166,8 @@ void rn_pass_step(struct rn_pass *pass, enum rn_task task, float scale,
 RN_MUST rn_result rn_pass_losses(struct rn_pass *pass, struct rn_error *err);
 RN_MUST rn_result rn_pass_logits(struct rn_pass *pass, struct rn_error *err);
 
-/* Runs and count of the active parts; no memory. */
+/* All but the memory. parts: products of two rows are not stored; otherwise everything is. */
 void rn_pass_examples_plan(const struct rn_adapter *adapter, const struct rn_pass_active *active,
-                           struct rn_pass_examples *out);
+                           bool parts, struct rn_pass_examples *out);
 
 #endif

@@ -17,24 +17,6 @@ struct walk {
     struct rn_mat sum[RN_SLOTS_MAX]; /* the shares so far; data NULL = none */
 };
 
-/* The slots that depend on what trains: the input when something below the layer does, and
- * whatever is computed from an adapted module. */
-static void find_wanted(struct walk *w)
-{
-    const struct rn_adapter *adapter = w->pass->adapter;
-    w->wanted[RN_SLOT_IN] = w->pass->options.switches.full_backward || w->layer > adapter->lowest;
-    for (unsigned i = 0; i < w->program->step_count; i++) {
-        const struct rn_step *step = &w->program->steps[i];
-        uint8_t read[3];
-        const unsigned count = rn_step_reads(step, read);
-        bool wanted = step->op == RN_OP_LINEAR && adapter->site_of[w->layer][step->module] >= 0;
-        for (unsigned j = 0; j < count; j++) {
-            wanted = wanted || w->wanted[read[j]];
-        }
-        w->wanted[step->out] = wanted;
-    }
-}
-
 /* The memory of a slot's gradient, for the rows of the block. */
 static struct rn_mat gradient(const struct walk *w, uint8_t slot)
 {
@@ -137,7 +119,8 @@ static void back_layer(struct rn_pass *pass, const struct rn_pass_active *active
     };
     const struct rn_program *program = &pass->programs[rn_pass_program(pass, layer)];
     struct walk w = {.pass = pass, .active = active, .layer = layer, .program = program};
-    find_wanted(&w);
+    rn_adapter_wanted(pass->adapter, pass->options.switches.full_backward, layer, w.program,
+                      w.wanted);
     (void)share(&w, RN_SLOT_OUT);
     for (unsigned i = program->step_count; i-- > 0;) {
         if (has_work(&w, &program->steps[i])) {
@@ -167,8 +150,10 @@ void rn_pass_backward(struct rn_pass *pass, const struct rn_pass_active *wanted)
         switches->full_backward || (active.matrices != RN_MATRIX_NONE && lowest < layers);
     const bool asked = pass->programs[rn_pass_program(pass, layers - 1)].asked[RN_SLOT_OUT];
     const struct rn_mat dcls = asked ? pass->gradients.mats[0] : pass->dcls;
-    pass->kernels->zero(pass->lane, pass->gradient,
-                        pass->piece_count * adapter->count * sizeof(float));
+    if (pass->each.gradients == NULL) {
+        pass->kernels->zero(pass->lane, pass->gradient,
+                            pass->piece_count * adapter->count * sizeof(float));
+    }
     rn_pass_head_back(pass, &active, sites, rn_mat_rows(dcls, 0, pass->sequences.count));
     if (sites && !asked) {
         back_asked(pass);

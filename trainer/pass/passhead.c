@@ -114,8 +114,7 @@ void rn_pass_head_back(struct rn_pass *pass, const struct rn_pass_active *active
     const struct rn_mat dlogits = rn_mat_rows(pass->dlogits, 0, count);
     const struct rn_mat dz = rn_mat_rows(pass->dz, 0, count);
     if (active->head) {
-        rn_pass_outer_sum(pass, NULL, dlogits, z, 1.0f, false, head->classifier_w);
-        rn_pass_row_sum(pass, dlogits, head->classifier_b);
+        rn_pass_head_sum(pass, dlogits, z, head->classifier_w, head->classifier_b);
     }
     back_dense(pass, dlogits, head->classifier_w, z, RN_ACTIVATION_TANH, dz);
     if (adapter->pooler != NULL) {
@@ -123,8 +122,7 @@ void rn_pass_head_back(struct rn_pass *pass, const struct rn_pass_active *active
         return;
     }
     if (active->head) {
-        rn_pass_outer_sum(pass, NULL, dz, cls, 1.0f, false, head->dense_w);
-        rn_pass_row_sum(pass, dz, head->dense_b);
+        rn_pass_head_sum(pass, dz, cls, head->dense_w, head->dense_b);
     }
     if (want_dcls) {
         back_dense(pass, dz, head->dense_w, none, RN_ACTIVATION_NONE, dcls);

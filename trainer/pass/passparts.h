@@ -114,10 +114,12 @@ void rn_pass_rank_update(const struct rn_pass *pass, struct rn_mat h, const floa
                          size_t stride, struct rn_epilogue *epilogue);
 
 /* ---- passexamples.c ---- */
-/* Gradients at a place of the flat vector: outer_sum, and column_sum of one row per sequence, added
- * over the block or stored for each example. */
+/* Gradients at a place of the flat vector: outer_sum, added over the block or stored for each
+ * example. */
 void rn_pass_outer_sum(struct rn_pass *pass, const struct rn_sequences *sequences, struct rn_mat u,
                        struct rn_mat v, float scale, bool transposed, size_t place);
-void rn_pass_row_sum(struct rn_pass *pass, struct rn_mat m, size_t place);
+/* Those of a module of the head that sees x, one row a sequence: of its weight and its bias. */
+void rn_pass_head_sum(struct rn_pass *pass, struct rn_mat dy, struct rn_mat x, size_t weight,
+                      size_t bias);
 
 #endif

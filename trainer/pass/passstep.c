@@ -20,7 +20,7 @@ struct step_key {
     uint32_t task, matrices, head;
     uint32_t switches, cached;
     float scale;
-    uint32_t each_count;
+    uint32_t each_stride;
     uint64_t each, values, transposed;
 };
 _Static_assert(sizeof(struct step_key) == 10 * 4 + 3 * 8, "a key has no padding");
@@ -40,7 +40,7 @@ static struct step_key key_of(const struct rn_pass *pass, enum rn_task task, flo
                     (unsigned)switches->all_gradients << 2,
         .cached = pass->options.cache != NULL,
         .scale = scale,
-        .each_count = (uint32_t)pass->each.count,
+        .each_stride = (uint32_t)pass->each.stride,
         .each = (uintptr_t)pass->each.gradients,
         .values = (uintptr_t)rn_piece_values(pass, &pass->pieces[0], 0),
         .transposed =

@@ -14,6 +14,10 @@ struct rn_dp;
 /* Checks the dp part of a training; head: whether the head trains. */
 RN_MUST rn_result rn_dp_check(const struct rn_kernels *kernels, bool head,
                               const struct rn_train_spec *spec, struct rn_error *err);
+/* How a lane keeps gradients of examples: the head's matrices as factors where the backend can clip
+ * such a vector, and unless the whole is wished (rn_trainer_switches.whole_examples). */
+void rn_dp_plan(const struct rn_adapter *adapter, const struct rn_pass_active *active, bool whole,
+                struct rn_pass_examples *out);
 /* Memory for `steps` steps with these active parts; draws the noise pool. The lanes (borrowed,
  * prepared for training) form gradients of examples until the owner frees. */
 RN_MUST rn_result rn_dp_new(struct rn_lanes *lanes, const struct rn_train_spec *spec,
@@ -31,7 +35,8 @@ RN_MUST rn_result rn_dp_gradient(struct rn_dp *dp, const struct rn_example *batc
                                  float *out_gradient, struct rn_error *err);
 
 /* The sum of the clipped whole vectors of a batch as host numbers [elements of the active parts in
- * device order], without noise: what the proof of the sensitivity speaks of. For tests. */
+ * the order of rn_pass_examples], without noise: what the proof of the sensitivity speaks of. For
+ * tests. */
 RN_MUST rn_result rn_dp_sum(struct rn_dp *dp, const struct rn_example *batch, uint32_t count,
                             int64_t *out, struct rn_error *err);
 size_t rn_dp_elements(const struct rn_dp *dp);

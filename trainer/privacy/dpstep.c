@@ -15,7 +15,7 @@
 #define SLICE 4096 /* elements of the sum that one worker adds over the lanes at once */
 
 struct part {
-    float *gradients; /* device [block examples][count] */
+    float *gradients; /* device [block examples][stride] */
     int64_t *sum;     /* device [count] */
     double *norms;    /* device [block examples] */
     double *host_norms;
@@ -26,7 +26,7 @@ struct rn_dp {
     struct rn_lanes *lanes;
     const struct rn_train_spec *spec;
     struct rn_pass_active active;
-    struct rn_pass_examples plan; /* runs and count */
+    struct rn_pass_examples plan; /* all but the memory */
     double grid;
     uint32_t block_examples; /* most examples of a block */
     uint32_t part_count;
@@ -107,6 +107,13 @@ void rn_dp_free(struct rn_dp *dp)
     rn_free(dp);
 }
 
+void rn_dp_plan(const struct rn_adapter *adapter, const struct rn_pass_active *active, bool whole,
+                struct rn_pass_examples *out)
+{
+    const bool parts = adapter->encoder->kernels->clip_add_outer != NULL && !whole;
+    rn_pass_examples_plan(adapter, active, parts, out);
+}
+
 static rn_result take_device(struct rn_dp *dp, struct rn_error *err)
 {
     const struct rn_kernels *k = dp->lanes->kernels;
@@ -116,8 +123,8 @@ static rn_result take_device(struct rn_dp *dp, struct rn_error *err)
     for (uint32_t i = 0; i < dp->part_count; i++) {
         struct part *part = &dp->parts[i];
         part->host_norms = rn_alloc(examples, sizeof(double));
-        RN_TRY(k->memory_new(device, examples * count * sizeof(float), (void **)&part->gradients,
-                             err));
+        RN_TRY(k->memory_new(device, examples * dp->plan.stride * sizeof(float),
+                             (void **)&part->gradients, err));
         RN_TRY(k->memory_new(device, count * sizeof(int64_t), (void **)&part->sum, err));
         RN_TRY(k->memory_new(device, examples * sizeof(double), (void **)&part->norms, err));
         struct rn_pass_examples *each = &dp->lanes->passes[i].each;
@@ -155,9 +162,9 @@ rn_result rn_dp_new(struct rn_lanes *lanes, const struct rn_train_spec *spec,
     dp->spec = spec;
     dp->active = *active;
     dp->grid = (double)(spec->dp->grid != 0 ? spec->dp->grid : RN_DP_GRID_DEFAULT);
-    rn_pass_examples_plan(lanes->adapter, active, &dp->plan);
+    rn_dp_plan(lanes->adapter, active, lanes->options.switches.whole_examples, &dp->plan);
     RN_BUG_IF(dp->plan.count == 0);
-    const size_t fit = RN_DP_GRADIENTS_BYTES_MAX / (dp->plan.count * sizeof(float));
+    const size_t fit = RN_DP_GRADIENTS_BYTES_MAX / (dp->plan.stride * sizeof(float));
     const size_t most = lanes->passes[0].options.sequences;
     dp->block_examples = (uint32_t)(fit < 1 ? 1 : fit < most ? fit : most);
     dp->part_count = lanes->count;
@@ -252,6 +259,25 @@ static rn_result look(struct rn_dp *dp, struct part *part, struct rn_pass *pass,
     return rn_ok();
 }
 
+/* Adds the block's clipped vectors to the lane's sum. */
+static void clip_block(struct rn_dp *dp, struct part *part, struct rn_pass *pass, uint32_t count)
+{
+    const struct rn_pass_examples *plan = &dp->plan;
+    const double clip_norm = dp->spec->dp->clip_norm;
+    if (plan->part_count == 0) {
+        pass->kernels->clip_add(pass->lane, count, plan->count, part->gradients, plan->stride,
+                                clip_norm, dp->grid, part->sum, part->norms);
+        return;
+    }
+    const struct rn_example_rows rows = {.rows = part->gradients,
+                                         .stride = plan->stride,
+                                         .stored = plan->stored,
+                                         .parts = plan->parts,
+                                         .part_count = plan->part_count};
+    pass->kernels->clip_add_outer(pass->lane, count, &rows, clip_norm, dp->grid, part->sum,
+                                  part->norms);
+}
+
 static rn_result one_block(void *context, struct rn_pass *pass, uint32_t number, uint32_t block,
                            struct rn_error *err)
 {
@@ -259,11 +285,9 @@ static rn_result one_block(void *context, struct rn_pass *pass, uint32_t number,
     struct part *part = &dp->parts[number];
     const uint32_t first = dp->block_first[block];
     const uint32_t count = dp->block_first[block + 1] - first;
-    const struct rn_dp_spec *spec = dp->spec->dp;
     rn_pass_load(pass, dp->batch + first, count);
     rn_pass_step(pass, dp->lanes->task, 1.0f, &dp->active);
-    pass->kernels->clip_add(pass->lane, count, dp->plan.count, part->gradients, dp->plan.count,
-                            spec->clip_norm, dp->grid, part->sum, part->norms);
+    clip_block(dp, part, pass, count);
     return look(dp, part, pass, count, err);
 }
 

@@ -244,7 +244,7 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
     struct rn_train_spec spec = train_spec(s, command);
     RN_TRY(rn_private_train_settle(&s->dp, command, &spec, err));
     s->batch = spec.batch;
-    s->desk.labels_public = s->dp.on;
+    s->desk.labels_public = s->desk.for_dp = s->dp.on;
     RN_TRY(rn_desk_open(&s->desk, &session, err));
     rn_desk_notes(&s->desk, &session, command, s->desk.head == RN_HEAD_FROZEN);
     rn_buffer_format(&settings, "records in the data=%zu\n", rn_trainer_data_count(session.data));

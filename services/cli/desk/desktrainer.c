@@ -59,8 +59,8 @@ const struct rn_option rn_desk_cache_options[] = {
     {"prefix-cache-keep", RN_OPT_FLAG(struct rn_desk, cache_keep),
      .help = "leave that file for the next run; else it is gone"},
     {"plain", RN_OPT_TEXT(struct rn_desk, plain, "LIST"),
-     .help = "savings to switch off, to measure them: last-layer, backward, gradients, batches; "
-             "the results stay the same"},
+     .help = "savings to switch off, to measure them: last-layer, backward, gradients, batches, "
+             "examples; the results stay the same"},
     {NULL}};
 
 /* "query,value" cut at the commas; the list borrows from text, which is changed. */
@@ -108,7 +108,8 @@ static bool set_switch(const char *name, size_t length, struct rn_trainer_switch
     } all[] = {{"last-layer", &out->plain_last_layer},
                {"backward", &out->full_backward},
                {"gradients", &out->all_gradients},
-               {"batches", &out->plain_batches}};
+               {"batches", &out->plain_batches},
+               {"examples", &out->whole_examples}};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(all); i++) {
         if (strlen(all[i].name) == length && memcmp(all[i].name, name, length) == 0) {
             *all[i].value = true;
@@ -152,8 +153,9 @@ static rn_result split_plain(const char *text, struct rn_trainer_switches *out,
 {
     for (const char *at = text; at != NULL;) {
         const size_t length = strcspn(at, ",");
-        RN_ENSURE(set_switch(at, length, out), err, RN_E_USAGE,
-                  "--plain takes last-layer, backward, gradients and batches, with commas");
+        RN_ENSURE(
+            set_switch(at, length, out), err, RN_E_USAGE,
+            "--plain takes last-layer, backward, gradients, batches and examples, with commas");
         at = at[length] == ',' ? at + length + 1 : NULL;
     }
     return rn_ok();
@@ -201,6 +203,7 @@ rn_result rn_desk_spec(const struct rn_desk *desk, struct rn_desk_lists *lists,
         .cache_dir = desk->cache_dir,
         .cache_keep = desk->cache_keep,
         .for_training = desk->for_training,
+        .for_dp = desk->for_dp,
         .memory_limit = desk->memory,
     };
     return rn_ok();

@@ -36,9 +36,10 @@ struct rn_desk {
     const char *cache_dir; /* NULL: in memory */
     bool cache_keep;
     bool cache_pays; /* what auto means: whether records are seen more than once */
-    bool for_training;
+    bool for_training, for_dp;
     uint64_t memory;   /* limit; 0: what is free */
-    const char *plain; /* "last-layer,backward,gradients,batches": savings to leave out; NULL */
+    const char *plain; /* "last-layer,backward,gradients,batches,examples": savings to
+                          leave out; NULL */
 };
 
 /* Tables bound to a struct rn_desk: --model; labels, length and machine; the memory for frozen

@@ -78,7 +78,8 @@ static void open_bench(struct bench *b, const struct model *m, const char *backe
                                          .label_count = regression ? 0 : m->labels,
                                          .head = head,
                                          .backend = backend,
-                                         .threads = 1};
+                                         .threads = 1,
+                                         .for_training = true};
     const struct rn_data_spec data = {.path = file,
                                       .text_column = "text",
                                       .pair_column = m->pairs ? "pair" : NULL,

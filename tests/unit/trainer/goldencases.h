@@ -53,7 +53,8 @@ static inline void golden_open(struct golden_bench *b, const struct golden_case 
                                          .label_count = c->labels,
                                          .head = head,
                                          .backend = backend,
-                                         .threads = threads};
+                                         .threads = threads,
+                                         .for_training = true};
     *b = (struct golden_bench){.c = c};
     must(rn_safetensors_open(golden_path(path, c->name, file), &b->golden, &err), &err);
     must(rn_trainer_open(&spec, &b->trainer, &err), &err);

@@ -40,6 +40,7 @@ static inline struct rn_trainer *golden_trainer(const char *folder, const char *
         .head = head,
         .backend = backend,
         .threads = threads,
+        .for_training = true,
     };
     struct rn_error err;
     struct rn_trainer *trainer = NULL;

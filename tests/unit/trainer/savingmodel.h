@@ -34,7 +34,8 @@ static inline struct rn_trainer_spec saving_spec(char model[static RN_PATH_MAX],
                                     .head = RN_HEAD_LOCAL,
                                     .seed = 11,
                                     .backend = backend,
-                                    .threads = 2};
+                                    .threads = 2,
+                                    .for_training = true};
 }
 
 /* Opens with B of random values, so that every gradient is there from the first step. */

@@ -162,6 +162,41 @@ static void other_shapes_too(void **state)
     }
 }
 
+/* The second client's last update overflows, which no loss sees: an A of 1e38 above a B of 0 grows
+ * by its decay alone. */
+static void give_up_at_the_end(struct bench *b)
+{
+    const struct rn_segment *segments = NULL;
+    size_t segment_count = 0;
+    size_t count = 0;
+    struct rn_error err = {{0}};
+    must(rn_trainer_layout(b->trainer, RN_MATRIX_AB, true, &segments, &segment_count, &count),
+         &err);
+    float *values[2];
+    struct rn_client list[2];
+    for (size_t i = 0; i < 2; i++) {
+        values[i] = saving_values(b->trainer, &count);
+        list[i] = (struct rn_client){.data = b->data[i], .values = values[i]};
+    }
+    float *before = saving_values(b->trainer, &count);
+    assert_true(segments[0].kind == RN_SEGMENT_A && segments[1].kind == RN_SEGMENT_B);
+    values[1][segments[0].offset] = 1e38f;
+    memset(values[1] + segments[1].offset, 0, segments[1].count * sizeof(float));
+    const struct rn_train_spec train = {.active = RN_MATRIX_AB,
+                                        .optimizer = RN_OPTIMIZER_SGD,
+                                        .lr_a = 1.0,
+                                        .lr_b = 1e-3,
+                                        .weight_decay = 9.0,
+                                        .batch = 4,
+                                        .steps = 1};
+    assert_failure(rn_trainer_train_clients(b->trainer, list, 2, &train, NULL, NULL, &err),
+                   RN_E_ROUND_NUMERIC, &err, "a trained value");
+    assert_memory_equal(values[0], before, count * sizeof(float));
+    rn_free(before);
+    rn_free(values[0]);
+    rn_free(values[1]);
+}
+
 static void limits_and_failures(void **state)
 {
     (void)state;
@@ -189,6 +224,8 @@ static void limits_and_failures(void **state)
     assert_failure(rn_trainer_train_clients(b.trainer, list, 2, &train, NULL, NULL, &err),
                    RN_E_ROUND_NUMERIC, &err, "finite");
     assert_true(b.together[1][3] == kept);
+    /* One that comes to nothing at its end takes no other's result along. */
+    give_up_at_the_end(&b);
     /* The trainer goes on with its own adapter. */
     must(rn_trainer_train(b.trainer, b.data[0], &train, NULL, NULL, NULL, &err), &err);
     bench_clear(&b);

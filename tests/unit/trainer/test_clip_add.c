@@ -2,7 +2,8 @@
  *
  * clip_add, rows_store and noisy_mean of every backend: whatever the gradient, the integer vector
  * is no longer than the grid; it is the clipped gradient to within a unit; sums are exact; an
- * example's vector does not know its neighbours. RONDO_LONG: a million random cases.
+ * example's vector does not know its neighbours. The same of vectors with parts that are products
+ * of two rows, which are those of the stored elements. RONDO_LONG: a million random cases.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +49,7 @@ static size_t tables(const struct rn_kernels *out[TABLES])
     return count;
 }
 
-static __int128 square_sum(const int64_t *v, size_t n)
+static __int128 whole_squares(const int64_t *v, size_t n)
 {
     __int128 sum = 0;
     for (size_t j = 0; j < n; j++) {
@@ -68,7 +69,7 @@ static void check_one(const float *g, size_t n, double clip, double grid)
     double other_norm = NAN;
     memset(first, 0, n * sizeof(int64_t));
     table[0]->clip_add(NULL, 1, n, g, n, clip, grid, first, &norm);
-    assert_true(square_sum(first, n) <= (__int128)grid * (__int128)grid);
+    assert_true(whole_squares(first, n) <= (__int128)grid * (__int128)grid);
     const double scale = (norm > clip ? clip / norm : 1.0) * (grid / clip);
     for (size_t j = 0; j < n && isfinite(norm); j++) {
         const double want = (double)g[j] * scale;
@@ -78,7 +79,7 @@ static void check_one(const float *g, size_t n, double clip, double grid)
     for (size_t t = 1; t < count; t++) {
         memset(other, 0, n * sizeof(int64_t));
         table[t]->clip_add(NULL, 1, n, g, n, clip, grid, other, &other_norm);
-        assert_true(square_sum(other, n) <= (__int128)grid * (__int128)grid);
+        assert_true(whole_squares(other, n) <= (__int128)grid * (__int128)grid);
         assert_true(norm == other_norm || fabs(norm - other_norm) <= 1e-13 * norm);
         for (size_t j = 0; j < n; j++) {
             assert_true(llabs(first[j] - other[j]) <= 1);
@@ -181,7 +182,7 @@ static void not_finite_is_the_zero_vector(void **state)
                 int64_t *sum = rn_alloc(LONGEST, sizeof(int64_t));
                 table[t]->clip_add(NULL, 1, LONGEST, g, LONGEST, 1.0, 0x1p20, sum, &norm);
                 assert_true(norm == INFINITY);
-                assert_true(square_sum(sum, LONGEST) == 0);
+                assert_true(whole_squares(sum, LONGEST) == 0);
                 rn_free(sum);
             }
         }
@@ -255,18 +256,19 @@ static void too_long_is_shortened(void **state)
     static int64_t sum[LONGEST];
     const struct rn_generator values = rn_generator_of(1, "long");
     rn_generator_normal(&values, 0.1, LONGEST, g);
-    const double f = 0.25 / norm_of(g, LONGEST);
+    const struct rn_example_rows rows = {.rows = g, .stride = LONGEST, .stored = LONGEST};
+    const double f = 0.25 / norm_of(&rows, g);
     const double unit = 0x1p23 / 0.25;
     for (size_t w = 0; w < RN_ARRAY_LENGTH(wrong); w++) {
         for (size_t j = 0; j < LONGEST; j++) {
             sum[j] = (int64_t)j;
         }
         quantise(g, LONGEST, f * wrong[w] * unit, 1, sum);
-        shorten(g, LONGEST, f * wrong[w], unit, (unsigned __int128)1 << 46, sum);
+        shorten(&rows, g, f * wrong[w], unit, (unsigned __int128)1 << 46, sum);
         for (size_t j = 0; j < LONGEST; j++) {
             sum[j] -= (int64_t)j;
         }
-        const __int128 square = square_sum(sum, LONGEST);
+        const __int128 square = whole_squares(sum, LONGEST);
         assert_true(square <= (__int128)1 << 46);
         assert_true((double)square >= 0x1p46 * (1.0 - 0x1p-12)); /* no shorter than needed */
     }
@@ -294,8 +296,8 @@ static void a_wrong_norm_does_no_harm(void **state)
             for (size_t j = 0; j < N; j++) {
                 before[j] = sum[j] - before[j];
             }
-            assert_true(square_sum(before, N) <= (__int128)1 << 46);
-            assert_true(count == 0 || square_sum(before, N) > (__int128)1 << 45);
+            assert_true(whole_squares(before, N) <= (__int128)1 << 46);
+            assert_true(count == 0 || whole_squares(before, N) > (__int128)1 << 45);
             memcpy(before, sum, N * sizeof(int64_t));
         }
         norm_error = 1.0;
@@ -303,6 +305,206 @@ static void a_wrong_norm_does_no_harm(void **state)
     }
     rn_free(g);
     rn_free(sum);
+}
+
+/* Vectors of some stored numbers and two parts: in a row the first bias, the second bias and v of
+ * both parts, as the head's are. */
+enum { OUTER_STORED = 23, OUTER_FREE = 7, OUTER_ROW = 23 + 37 + 1030, OUTER_COUNT = 70 };
+static const struct rn_outer_part outer_parts[] = {
+    {.u = OUTER_FREE, .v = OUTER_STORED, .rows = 11, .cols = 37},
+    {.u = OUTER_FREE + 11, .v = OUTER_STORED + 37, .rows = 5, .cols = 1030}};
+enum { OUTER_ELEMENTS = 23 + 11 * 37 + 5 * 1030 };
+
+static struct rn_example_rows outer_rows(const float *rows)
+{
+    return (struct rn_example_rows){.rows = rows,
+                                    .stride = OUTER_ROW,
+                                    .stored = OUTER_STORED,
+                                    .parts = outer_parts,
+                                    .part_count = RN_ARRAY_LENGTH(outer_parts)};
+}
+
+/* Every element, as exact as it is. */
+static void outer_vector(const float *row, double out[OUTER_ELEMENTS])
+{
+    size_t at = 0;
+    for (; at < OUTER_STORED; at++) {
+        out[at] = (double)row[at];
+    }
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(outer_parts); i++) {
+        for (size_t p = 0; p < outer_parts[i].rows; p++) {
+            for (size_t c = 0; c < outer_parts[i].cols; c++) {
+                out[at++] = (double)row[outer_parts[i].u + p] * (double)row[outer_parts[i].v + c];
+            }
+        }
+    }
+}
+
+static double outer_norm(const double vector[OUTER_ELEMENTS])
+{
+    long double sum = 0.0L;
+    for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
+        sum += (long double)vector[j] * (long double)vector[j];
+    }
+    return (double)sqrtl(sum);
+}
+
+/* Random numbers of some size, or small whole ones, whose products float32 holds. */
+static float *outer_make(uint64_t seed, size_t count, double size, bool whole)
+{
+    float *rows = rn_alloc(count * OUTER_ROW, sizeof(float));
+    const struct rn_generator values = rn_generator_of(seed, "outer");
+    rn_generator_normal(&values, whole ? 5.0 : size, count * OUTER_ROW, rows);
+    for (size_t j = 0; j < count * OUTER_ROW && whole; j++) {
+        rows[j] = rintf(rows[j]);
+    }
+    return rows;
+}
+
+/* The clipped vector to within a unit, no longer than the grid, with the norm, by every table; the
+ * sets of the CPU give one result. */
+static void products_are_clipped(void **state)
+{
+    (void)state;
+    static const double sizes[] = {1e-30, 1e-3, 1.0, 1e6, 1e18};
+    static const double clips[] = {1e-3, 0.5, 1e5};
+    const struct rn_kernels *table[TABLES];
+    const size_t count = tables(table);
+    static int64_t v[2][OUTER_ELEMENTS];
+    static double want[OUTER_ELEMENTS];
+    for (size_t k = 0; k < RN_ARRAY_LENGTH(sizes) * RN_ARRAY_LENGTH(clips) * 2; k++) {
+        const double clip = clips[k / 2 % RN_ARRAY_LENGTH(clips)];
+        const double grid = k % 2 == 0 ? 0x1p20 : 0x1p23;
+        float *row = outer_make(k, 1, sizes[k / 2 / RN_ARRAY_LENGTH(clips)], false);
+        const struct rn_example_rows rows = outer_rows(row);
+        outer_vector(row, want);
+        const double exact = outer_norm(want);
+        const double scale = (exact > clip ? clip / exact : 1.0) * (grid / clip);
+        for (size_t t = 0; t < count; t++) {
+            int64_t *to = v[t > 1];
+            double norm = NAN;
+            memset(to, 0, sizeof(v[0]));
+            table[t]->clip_add_outer(NULL, 1, &rows, clip, grid, to, &norm);
+            assert_true(fabs(norm - exact) <= 1e-12 * exact);
+            assert_true(whole_squares(to, OUTER_ELEMENTS) <= (__int128)grid * (__int128)grid);
+            for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
+                const double x = want[j] * scale;
+                assert_true(fabs((double)to[j] - x) < 1.0 + fabs(x) * 1e-11);
+                assert_true(fabs((double)to[j]) <= fabs(x) * (1.0 + 1e-11) + 1e-9);
+            }
+            assert_true(t < 2 || memcmp(v[0], v[1], sizeof(v[0])) == 0);
+        }
+        rn_free(row);
+    }
+}
+
+/* Where nothing is rounded on either way the whole numbers are those of the stored elements, bit
+ * for bit, and so are the norms. */
+static void products_are_the_stored_elements(void **state)
+{
+    (void)state;
+    const struct rn_kernels *table[TABLES];
+    const size_t count = tables(table);
+    static int64_t formed[OUTER_ELEMENTS];
+    static int64_t stored[OUTER_ELEMENTS];
+    static double vector[OUTER_ELEMENTS];
+    static float whole[OUTER_ELEMENTS];
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        float *row = outer_make(seed, 1, 0.0, true);
+        const struct rn_example_rows rows = outer_rows(row);
+        outer_vector(row, vector);
+        for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
+            whole[j] = (float)vector[j];
+        }
+        for (size_t t = 0; t < count; t++) {
+            for (int clipped = 0; clipped < 2; clipped++) {
+                const double clip = clipped == 0 ? 0x1p17 : 100.0; /* norms are some thousands */
+                double norms[2];
+                memset(formed, 0, sizeof(formed));
+                memset(stored, 0, sizeof(stored));
+                table[t]->clip_add_outer(NULL, 1, &rows, clip, 0x1p20, formed, &norms[0]);
+                table[t]->clip_add(NULL, 1, OUTER_ELEMENTS, whole, OUTER_ELEMENTS, clip, 0x1p20,
+                                   stored, &norms[1]);
+                assert_true(norms[0] == norms[1]);
+                for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
+                    assert_true(llabs(formed[j] - stored[j]) <= clipped);
+                }
+            }
+        }
+        rn_free(row);
+    }
+}
+
+/* A row that is not finite anywhere is the zero vector; every other one keeps its bits in any
+ * company. */
+static void products_do_not_know_their_neighbours(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t example;
+        size_t at;
+        float value;
+    } bad[] = {{3, 2, NAN},                        /* stored alone */
+               {17, OUTER_FREE + 4, INFINITY},     /* a bias, and u of the first part */
+               {18, OUTER_FREE + 12, NAN},         /* u of the second */
+               {40, OUTER_STORED + 36, -INFINITY}, /* v of the first */
+               {69, OUTER_ROW - 1, NAN}};          /* v of the second */
+    const struct rn_kernels *table[TABLES];
+    const size_t count = tables(table);
+    float *g = outer_make(5, OUTER_COUNT, 0.1, false);
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(bad); i++) {
+        g[bad[i].example * OUTER_ROW + bad[i].at] = bad[i].value;
+    }
+    const struct rn_example_rows all = outer_rows(g);
+    static int64_t together[OUTER_ELEMENTS];
+    static int64_t apart[OUTER_ELEMENTS];
+    static int64_t one[OUTER_ELEMENTS];
+    for (size_t t = 0; t < count; t++) {
+        double norms[OUTER_COUNT];
+        memset(together, 0, sizeof(together));
+        memset(apart, 0, sizeof(apart));
+        table[t]->clip_add_outer(NULL, OUTER_COUNT, &all, 0.5, 0x1p20, together, norms);
+        for (uint32_t i = OUTER_COUNT; i-- > 0;) {
+            const struct rn_example_rows alone = outer_rows(g + i * OUTER_ROW);
+            double norm = 0.0;
+            memset(one, 0, sizeof(one));
+            table[t]->clip_add_outer(NULL, 1, &alone, 0.5, 0x1p20, one, &norm);
+            assert_memory_equal(&norm, &norms[i], sizeof(norm));
+            assert_true((whole_squares(one, OUTER_ELEMENTS) == 0) == !isfinite(norm));
+            for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
+                apart[j] += one[j];
+            }
+        }
+        assert_memory_equal(together, apart, sizeof(together));
+        for (size_t i = 0; i < RN_ARRAY_LENGTH(bad); i++) {
+            assert_true(norms[bad[i].example] == INFINITY);
+        }
+    }
+    rn_free(g);
+}
+
+/* The exact check is the last word for products too. */
+static void a_wrong_norm_of_products_does_no_harm(void **state)
+{
+    (void)state;
+    float *g = outer_make(6, OUTER_COUNT, 0.1, false);
+    const struct rn_example_rows rows = outer_rows(g);
+    static int64_t sum[OUTER_ELEMENTS];
+    static int64_t before[OUTER_ELEMENTS];
+    memset(before, 0, sizeof(before));
+    norm_error = 1.0 - 0x1p-19;
+    for (uint32_t count = 0; count <= OUTER_COUNT; count++) { /* one more each time */
+        memset(sum, 0, sizeof(sum));
+        clip_add_outer(NULL, count, &rows, 0.05, 0x1p23, sum, NULL);
+        for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
+            before[j] = sum[j] - before[j];
+        }
+        assert_true(whole_squares(before, OUTER_ELEMENTS) <= (__int128)1 << 46);
+        assert_true(count == 0 || whole_squares(before, OUTER_ELEMENTS) > (__int128)1 << 45);
+        memcpy(before, sum, sizeof(sum));
+    }
+    norm_error = 1.0;
+    rn_free(g);
 }
 
 static void rows_and_means(void **state)
@@ -319,6 +521,13 @@ static void rows_and_means(void **state)
         table[t]->rows_store(NULL, m, 5, out);
         const float want[8] = {1.5f, -2, 9, 9, 9, 4, 5, 9};
         assert_memory_equal(out, want, sizeof(want));
+        if (!wide) { /* a row of the stream between layers may be half as wide */
+            const uint16_t halves[6] = {0x3fc0, 0xc000, 0x4040, 0x4080, 0x40a0, 0x40c0};
+            const struct rn_mat narrow = {(void *)(uintptr_t)halves, 2, 2, 3, RN_BF16};
+            float from_halves[8] = {9, 9, 9, 9, 9, 9, 9, 9};
+            table[t]->rows_store(NULL, narrow, 5, from_halves);
+            assert_memory_equal(from_halves, want, sizeof(want));
+        }
         const int64_t sum[3] = {1 << 20, -3, INT64_C(1) << 52};
         const int64_t noise[3] = {-1, 3, 1 - (INT64_C(1) << 52)};
         float g[3];
@@ -330,11 +539,19 @@ static void rows_and_means(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_gradients),         cmocka_unit_test(whole_lengths),
-        cmocka_unit_test(one_great_element),        cmocka_unit_test(not_finite_is_the_zero_vector),
-        cmocka_unit_test(neighbours_do_not_matter), cmocka_unit_test(instruction_sets_agree),
-        cmocka_unit_test(too_long_is_shortened),    cmocka_unit_test(a_wrong_norm_does_no_harm),
+        cmocka_unit_test(products_are_clipped),
+        cmocka_unit_test(products_are_the_stored_elements),
+        cmocka_unit_test(products_do_not_know_their_neighbours),
+        cmocka_unit_test(a_wrong_norm_of_products_does_no_harm),
         cmocka_unit_test(rows_and_means),
+        cmocka_unit_test(random_gradients),
+        cmocka_unit_test(whole_lengths),
+        cmocka_unit_test(one_great_element),
+        cmocka_unit_test(not_finite_is_the_zero_vector),
+        cmocka_unit_test(neighbours_do_not_matter),
+        cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(too_long_is_shortened),
+        cmocka_unit_test(a_wrong_norm_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

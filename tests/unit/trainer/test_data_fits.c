@@ -2,7 +2,7 @@
  *
  * What a trainer refuses before it computes: data that another trainer opened, a tokenizer that
  * gives token types the model has not, names that no adapter file can hold, and values that an
- * update made useless.
+ * update made useless. And that a pooler from the seed is told.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +48,8 @@ static void labels_of_another_trainer(void **state)
     struct rn_trainer_spec spec = {.model_dir = golden_path(model, "roberta-24", "model"),
                                    .label_count = 3,
                                    .head = RN_HEAD_LOCAL,
-                                   .threads = 1};
+                                   .threads = 1,
+                                   .for_training = true};
     const struct rn_data_spec file = {.path = golden_path(path, "roberta-24", "data.tsv"),
                                       .text_column = "text",
                                       .pair_column = "pair",
@@ -149,6 +150,54 @@ static void token_types_beyond_the_model(void **state)
     }
 }
 
+/* A checkpoint without the pooler that its family needs gets one from the seed, which is told until
+ * an adapter brings another: training does not reach it. */
+static void a_random_pooler_is_told(void **state)
+{
+    (void)state;
+    static const uint8_t name[] = "bert.pooler.dense.";
+    char dir[] = "/tmp/rondo-pooler.XXXXXX";
+    char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer weights = {0};
+    struct rn_error err = {{0}};
+    assert_non_null(mkdtemp(dir));
+    link_in(dir, "config.json");
+    link_in(dir, "tokenizer.json");
+    must(rn_file_read(golden_path(path, "bert-40", "model/model.safetensors"), 1 << 24, &weights,
+                      &err),
+         &err);
+    uint8_t *at = weights.data;
+    while ((at = memmem(at, (size_t)(weights.data + weights.length - at), name,
+                        sizeof(name) - 1)) != NULL) {
+        at[5] = 'P'; /* a tensor that nothing asks for */
+    }
+    must(rn_path_join(path, dir, "model.safetensors", &err), &err);
+    must(rn_file_write(path, rn_buffer_view(&weights), 0600, &err), &err);
+    const char *const models[] = {golden_path(path, "bert-40", "model"), dir};
+    for (size_t i = 0; i < 2; i++) {
+        const struct rn_trainer_spec spec = {.model_dir = models[i],
+                                             .label_count = 2,
+                                             .lora = {.rank = 2, .alpha = 2},
+                                             .head = RN_HEAD_LOCAL,
+                                             .threads = 1,
+                                             .for_training = true};
+        struct rn_trainer *trainer = NULL;
+        struct rn_trainer_facts facts;
+        must(rn_trainer_open(&spec, &trainer, &err), &err);
+        struct rn_dataset *data = golden_data(trainer, "bert-40");
+        const struct rn_train_spec train = {
+            .active = RN_MATRIX_AB, .lr_a = 1e-3, .lr_b = 1e-3, .batch = 6, .steps = 1};
+        must(rn_trainer_train(trainer, data, &train, NULL, NULL, NULL, &err), &err);
+        rn_trainer_facts(trainer, &facts);
+        assert_true(!facts.head_random);
+        assert_int_equal(facts.pooler_from_seed, i);
+        assert_int_equal(facts.pooler_random, i);
+        rn_trainer_data_close(data);
+        rn_trainer_close(trainer);
+    }
+    empty_folder(dir);
+}
+
 /* Refused at open: after the training it would be too late. */
 static void names_that_no_adapter_file_holds(void **state)
 {
@@ -215,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_of_another_trainer),
         cmocka_unit_test(token_types_beyond_the_model),
+        cmocka_unit_test(a_random_pooler_is_told),
         cmocka_unit_test(names_that_no_adapter_file_holds),
         cmocka_unit_test(values_after_the_last_update),
     };

@@ -27,6 +27,9 @@ enum { EXAMPLES_MAX = 96 };
 static const char *const backends[] = {"ref", "cpu", "cpu-bf16", "cpu-bf16-residual-f32"};
 static const char *const folders[] = {"roberta-24", "bert-40"};
 
+/* Of the trainers from now on. */
+static bool whole_examples;
+
 /* A trainer with random A and B on a golden model. */
 static struct rn_trainer *cached_trainer(const char *folder, const char *backend, uint32_t rank,
                                          uint32_t threads, const struct rn_lora_spec *lora,
@@ -44,6 +47,8 @@ static struct rn_trainer *cached_trainer(const char *folder, const char *backend
         .backend = backend,
         .threads = threads,
         .cache_bytes = cache_bytes,
+        .for_training = true,
+        .switches = {.whole_examples = whole_examples},
     };
     must(rn_trainer_open(&spec, &trainer, &err), &err);
     const size_t count = trainer->adapter.count;
@@ -99,7 +104,7 @@ static struct rn_dp *plain_dp(struct rn_trainer *trainer, const struct rn_train_
 static const struct rn_dp_spec mechanism = {.clip_norm = 0.5, .denominator = 8.0};
 static const struct rn_train_spec training = {.batch = EXAMPLES_MAX, .steps = 1, .dp = &mechanism};
 
-/* The gradients that a block leaves, [count][elements]. */
+/* The rows that a block leaves, [count][stride]. */
 static void block_gradients(struct rn_trainer *trainer, const struct rn_pass_active *active,
                             const struct rn_example *examples, uint32_t count, float *out)
 {
@@ -110,7 +115,7 @@ static void block_gradients(struct rn_trainer *trainer, const struct rn_pass_act
     rn_pass_loss(pass, RN_TASK_CLASSIFICATION, 1.0f, true);
     rn_pass_backward(pass, active);
     pass->kernels->download(pass->lane, out, pass->each.gradients,
-                            count * pass->each.count * sizeof(float));
+                            count * pass->each.stride * sizeof(float));
     must(rn_pass_losses(pass, &err), &err);
 }
 
@@ -135,6 +140,22 @@ static void plain_gradient(struct rn_trainer *trainer, const struct rn_pass_acti
     pass->each.gradients = kept;
 }
 
+/* An example's vector from its row: elements of parts as float32, as they are where they are stored
+ * and where one example is alone in a block. */
+static void vector_of_row(const struct rn_pass_examples *each, const float *row, float *out)
+{
+    memcpy(out, row, each->stored * sizeof(float));
+    out += each->stored;
+    for (size_t i = 0; i < each->part_count; i++) {
+        const struct rn_outer_part *part = &each->parts[i];
+        for (size_t p = 0; p < part->rows; p++) {
+            for (size_t c = 0; c < part->cols; c++) {
+                *out++ = row[part->u + p] * row[part->v + c];
+            }
+        }
+    }
+}
+
 static void check_block(struct rn_trainer *trainer, enum rn_matrix matrices)
 {
     const uint32_t longest = trainer->settled.max_length;
@@ -142,21 +163,31 @@ static void check_block(struct rn_trainer *trainer, enum rn_matrix matrices)
     const struct rn_pass_active active = {matrices, true};
     struct rn_example examples[8];
     struct rn_dp *dp = plain_dp(trainer, &training, matrices);
-    const size_t count = rn_dp_elements(dp);
-    float *together = rn_alloc(8 * count, sizeof(float));
-    float *alone = rn_alloc(count, sizeof(float));
+    const struct rn_pass_examples *each = &trainer->lanes.passes[0].each;
+    const size_t stride = each->stride;
+    float *together = rn_alloc(8 * stride, sizeof(float));
+    float *alone = rn_alloc(stride, sizeof(float));
+    float *formed = rn_alloc(each->count, sizeof(float));
+    float *plain = rn_alloc(each->count, sizeof(float));
+    const bool exact = strcmp(trainer->lanes.kernels->name, "ref") != 0;
     make_examples(trainer, 8, lengths, 8, examples);
     block_gradients(trainer, &active, examples, 8, together);
     for (size_t i = 0; i < 8; i++) {
         block_gradients(trainer, &active, &examples[i], 1, alone);
-        assert_memory_equal(alone, together + i * count, count * sizeof(float));
-        plain_gradient(trainer, &active, &examples[i], alone);
-        for (size_t j = 0; j < count; j++) { /* -0 and 0 are one value */
-            assert_true(alone[j] == together[i * count + j]);
+        assert_memory_equal(alone, together + i * stride, stride * sizeof(float));
+        vector_of_row(each, alone, formed);
+        plain_gradient(trainer, &active, &examples[i], plain);
+        for (size_t j = 0; j < each->count; j++) { /* -0 and 0 are one value */
+            const double apart = fabs((double)formed[j] - (double)plain[j]);
+            /* ref rounds its float64 factors before they are multiplied, not after */
+            const bool product = j >= each->stored && !exact;
+            assert_true(apart <= (product ? fabs((double)plain[j]) * 0x1p-22 : 0.0));
         }
     }
     rn_free(together);
     rn_free(alone);
+    rn_free(formed);
+    rn_free(plain);
     rn_dp_free(dp);
 }
 
@@ -186,38 +217,126 @@ static void frozen_parts_are_left_out(void **state)
     (void)state;
     const uint32_t lengths[] = {5, 9};
     struct rn_trainer *trainer = random_trainer("bert-40", "cpu", 4, 1);
+    const struct rn_pass_examples *each = &trainer->lanes.passes[0].each;
     struct rn_example examples[2];
     make_examples(trainer, 2, lengths, 2, examples);
     struct rn_dp *all = plain_dp(trainer, &training, RN_MATRIX_AB);
-    const size_t all_count = rn_dp_elements(all);
-    int64_t *want = rn_alloc(all_count, sizeof(int64_t));
+    const size_t all_stride = each->stride;
+    const size_t a = each->runs[0].count;
+    const size_t head = each->runs[2].compact; /* its biases and factors follow */
     const struct rn_pass_active both = {RN_MATRIX_AB, true};
-    float *gradients = rn_alloc(2 * all_count, sizeof(float));
+    float *gradients = rn_alloc(2 * all_stride, sizeof(float));
     block_gradients(trainer, &both, examples, 2, gradients);
-    const struct rn_pass_run head = trainer->lanes.passes[0].each.runs[2];
-    const struct rn_pass_run a = trainer->lanes.passes[0].each.runs[0];
     rn_dp_free(all);
     for (int sloppy = 0; sloppy < 2; sloppy++) {
         trainer->lanes.passes[0].options.switches.all_gradients = sloppy == 1;
         const struct rn_pass_active only = {RN_MATRIX_A, true};
         struct rn_dp *dp = plain_dp(trainer, &training, RN_MATRIX_A);
-        const size_t count = rn_dp_elements(dp);
-        assert_int_equal(count, a.count + head.count);
-        float *some = rn_alloc(2 * count, sizeof(float));
+        const size_t stride = each->stride;
+        assert_int_equal(stride, a + all_stride - head);
+        float *some = rn_alloc(2 * stride, sizeof(float));
         block_gradients(trainer, &only, examples, 2, some);
         for (size_t i = 0; i < 2; i++) {
-            assert_memory_equal(some + i * count, gradients + i * all_count + a.compact,
-                                a.count * sizeof(float));
-            assert_memory_equal(some + i * count + a.count,
-                                gradients + i * all_count + head.compact,
-                                head.count * sizeof(float));
+            assert_memory_equal(some + i * stride, gradients + i * all_stride, a * sizeof(float));
+            assert_memory_equal(some + i * stride + a, gradients + i * all_stride + head,
+                                (all_stride - head) * sizeof(float));
         }
         rn_free(some);
         rn_dp_free(dp);
     }
     rn_free(gradients);
-    rn_free(want);
     rn_trainer_close(trainer);
+}
+
+/* The head's matrices are not stored: a row is a small part of its vector. */
+static void products_are_not_stored(void **state)
+{
+    (void)state;
+    struct rn_trainer *trainer = random_trainer("roberta-24", "cpu", 1, 1);
+    const struct rn_pass_examples *each = &trainer->lanes.passes[0].each;
+    const size_t d = trainer->encoder.config.hidden;
+    struct rn_dp *dp = plain_dp(trainer, &training, RN_MATRIX_NONE);
+    assert_int_equal(each->count, d * d + d + 3 * d + 3);
+    assert_int_equal(each->stored, d + 3);
+    assert_int_equal(each->stride, d + 3 + 2 * d);
+    rn_dp_free(dp);
+    rn_trainer_close(trainer);
+}
+
+/* v of one example by hand from its plain gradient, in the order of the vector: the slow way. */
+static void add_by_hand(const float *gradient, size_t n, double clip, int64_t *sum)
+{
+    long double square = 0.0L;
+    for (size_t j = 0; j < n; j++) {
+        square += (long double)gradient[j] * (long double)gradient[j];
+    }
+    const long double norm = sqrtl(square);
+    const long double f = norm > (long double)clip ? (long double)clip / norm : 1.0L;
+    for (size_t j = 0; j < n; j++) {
+        sum[j] += (int64_t)((long double)gradient[j] * f * (0x1p20L / (long double)clip));
+    }
+}
+
+/* Formed on the fly, stored whole, and one by one by hand: a unit an example at most, from
+ * rounding before or after clipping. Every backend; the head alone and with both matrices. */
+static void sums_equal_one_by_one(void **state)
+{
+    (void)state;
+    enum { COUNT = 9 };
+    const uint32_t lengths[] = {5, 17, 24, 1, 16, 33, 2, 9, 11};
+    for (size_t c = 0; c < 4 * RN_ARRAY_LENGTH(backends); c++) {
+        const enum rn_matrix matrices = c % 2 == 0 ? RN_MATRIX_AB : RN_MATRIX_NONE;
+        const struct rn_pass_active active = {matrices, true};
+        int64_t *sum[3] = {NULL};
+        size_t n = 0;
+        for (int whole = 1; whole >= 0; whole--) { /* whole first: 1, formed: 0, by hand: 2 */
+            whole_examples = whole == 1;
+            struct rn_trainer *trainer = random_trainer(folders[c / 2 % 2], backends[c / 4], 4, 2);
+            whole_examples = false;
+            struct rn_dp *dp = plain_dp(trainer, &training, matrices);
+            struct rn_pass_examples *each = &trainer->lanes.passes[0].each;
+            struct rn_example examples[COUNT];
+            struct rn_error err;
+            n = rn_dp_elements(dp);
+            make_examples(trainer, COUNT, lengths, COUNT, examples);
+            int64_t *got = rn_alloc(n, sizeof(int64_t));
+            must(rn_dp_sum(dp, examples, COUNT, got, &err), &err);
+            assert_int_equal(each->part_count == 0, whole);
+            /* in the order of the flat vector */
+            const size_t all = trainer->adapter.count;
+            sum[whole] = rn_alloc(all, sizeof(int64_t));
+            for (size_t r = 0; r < each->run_count; r++) {
+                memcpy(sum[whole] + each->runs[r].place, got + each->runs[r].compact,
+                       each->runs[r].count * sizeof(int64_t));
+            }
+            if (whole == 1) {
+                float *gradient = rn_alloc(n, sizeof(float));
+                int64_t *hand = rn_alloc(n, sizeof(int64_t));
+                for (size_t i = 0; i < COUNT; i++) {
+                    plain_gradient(trainer, &active, &examples[i], gradient);
+                    add_by_hand(gradient, n, mechanism.clip_norm, hand);
+                }
+                sum[2] = rn_alloc(all, sizeof(int64_t));
+                for (size_t r = 0; r < each->run_count; r++) {
+                    memcpy(sum[2] + each->runs[r].place, hand + each->runs[r].compact,
+                           each->runs[r].count * sizeof(int64_t));
+                }
+                rn_free(gradient);
+                rn_free(hand);
+            }
+            rn_free(got);
+            n = all;
+            rn_dp_free(dp);
+            rn_trainer_close(trainer);
+        }
+        for (size_t j = 0; j < n; j++) {
+            assert_true(llabs(sum[0][j] - sum[1][j]) <= COUNT);
+            assert_true(llabs(sum[0][j] - sum[2][j]) <= COUNT);
+        }
+        for (size_t i = 0; i < RN_ARRAY_LENGTH(sum); i++) {
+            rn_free(sum[i]);
+        }
+    }
 }
 
 /* Sums and single vectors of one trainer. */
@@ -504,6 +623,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_batched_equal_alone),
         cmocka_unit_test(frozen_parts_are_left_out),
+        cmocka_unit_test(products_are_not_stored),
+        cmocka_unit_test(sums_equal_one_by_one),
         cmocka_unit_test(one_example_moves_the_sum_by_at_most_the_grid),
         cmocka_unit_test(company_does_not_matter),
         cmocka_unit_test(threads_and_blocks_do_not_matter),

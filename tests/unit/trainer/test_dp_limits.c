@@ -159,10 +159,16 @@ static void the_denominator_is_the_public_one(void **state)
         must(rn_dp_sum(dp_state, batch, count, sum, &err), &err);
         rn_dp_begin_step(dp_state);
         must(rn_dp_gradient(dp_state, batch, count, trainer->state.gradient, &err), &err);
-        for (size_t j = 0; j < n; j++) { /* everything trains: places are elements */
-            assert_true(trainer->state.gradient[j] ==
-                        (float)((double)(sum[j] + drawn) * (0.5 / (1000.0 * 7.0))));
+        size_t seen = 0; /* everything trains: every place once */
+        for (size_t i = 0; i < dp_state->plan.run_count; i++) {
+            const struct rn_pass_run *run = &dp_state->plan.runs[i];
+            for (size_t j = 0; j < run->count; j++, seen++) {
+                assert_true(
+                    trainer->state.gradient[run->place + j] ==
+                    (float)((double)(sum[run->compact + j] + drawn) * (0.5 / (1000.0 * 7.0))));
+            }
         }
+        assert_int_equal(seen, n);
     }
     rn_free(sum);
     rn_dp_free(dp_state);
@@ -185,7 +191,9 @@ static int64_t *sum_with_room(uint32_t room, uint32_t threads, size_t *out_count
     for (size_t i = 0; i < 18; i++) {
         batch[i] = rn_dataset_at(data, i);
     }
-    gradients_bytes = room * trainer->adapter.count * sizeof(float);
+    struct rn_pass_examples plan;
+    rn_dp_plan(&trainer->adapter, &active, false, &plan);
+    gradients_bytes = room * plan.stride * sizeof(float);
     must(rn_dp_new(&trainer->lanes, &spec, &active, 1, &state, &err), &err);
     assert_int_equal(state->block_examples, room == 0 ? 1 : room);
     int64_t *sum = rn_alloc(rn_dp_elements(state), sizeof(int64_t));

@@ -109,6 +109,17 @@ static float *trained(const char *backend, uint32_t threads, const struct rn_tra
     return after;
 }
 
+/* Where the noise of everything that trains goes. */
+static struct rn_pass_examples plan_of(const char *backend)
+{
+    struct rn_trainer *trainer = golden_trainer("roberta-24", backend, 1, RN_HEAD_LOCAL);
+    const struct rn_pass_active active = {RN_MATRIX_AB, true};
+    struct rn_pass_examples plan;
+    rn_dp_plan(&trainer->adapter, &active, false, &plan);
+    rn_trainer_close(trainer);
+    return plan;
+}
+
 /* No record is drawn: the step is the noise times clip / (grid denominator), to the bit. */
 static void an_empty_batch_is_noise(void **state)
 {
@@ -132,10 +143,16 @@ static void an_empty_batch_is_noise(void **state)
         struct source again = {.seed = 1};
         int64_t *z = rn_alloc(count, sizeof(int64_t));
         noise(&again, count, source.deviation, z);
-        for (size_t j = 0; j < count; j++) {
-            const float g = (float)((double)z[j] * (0.7 / (0x1p20 * 6.0)));
-            assert_true(fabsf(after[j] - (before[j] - 0.5f * g)) <=
-                        1e-6f * fabsf(before[j]) + 1e-9f);
+        const struct rn_pass_examples plan = plan_of(backends[b]);
+        assert_int_equal(plan.count, count);
+        for (size_t r = 0; r < plan.run_count; r++) {
+            const struct rn_pass_run *run = &plan.runs[r];
+            for (size_t j = 0; j < run->count; j++) {
+                const float g = (float)((double)z[run->compact + j] * (0.7 / (0x1p20 * 6.0)));
+                const float from = before[run->place + j];
+                assert_true(fabsf(after[run->place + j] - (from - 0.5f * g)) <=
+                            1e-6f * fabsf(from) + 1e-9f);
+            }
         }
         rn_free(z);
         rn_free(before);
@@ -204,7 +221,8 @@ static void zero_gradients_get_noise(void **state)
                                           .lora = {.rank = 3, .alpha = 3},
                                           .head = RN_HEAD_FROZEN,
                                           .seed = 1,
-                                          .threads = 1};
+                                          .threads = 1,
+                                          .for_training = true};
     struct rn_error err;
     struct rn_trainer *trainer = NULL;
     must(rn_trainer_open(&fresh, &trainer, &err), &err);

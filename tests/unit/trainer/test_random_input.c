@@ -108,7 +108,8 @@ static void the_model_trains(void **state)
                                          .label_count = 2,
                                          .lora = {.rank = 4, .alpha = 8},
                                          .head = RN_HEAD_FROZEN,
-                                         .threads = 1};
+                                         .threads = 1,
+                                         .for_training = true};
     const rn_result opened = rn_trainer_open(&spec, &trainer, &err);
     assert_string_equal(err.text, "");
     assert_true(rn_is_ok(opened));

@@ -71,7 +71,8 @@ static struct rn_trainer *open_real(const char *backend, bool pairs, struct rn_d
         .head = RN_HEAD_FEDERATED,
         .seed = 3,
         .backend = backend,
-        .threads = 2};
+        .threads = 2,
+        .for_training = true};
     const struct rn_data_spec data = {.path = file,
                                       .text_column = pairs ? "sentence1" : "sentence",
                                       .pair_column = pairs ? "sentence2" : NULL,

@@ -35,7 +35,8 @@ static rn_result open_with(const char *folder, struct rn_lora_spec lora, uint64_
                                          .lora = lora,
                                          .head = RN_HEAD_FEDERATED,
                                          .seed = seed,
-                                         .threads = 2};
+                                         .threads = 2,
+                                         .for_training = true};
     return rn_trainer_open(&spec, out, err);
 }
 

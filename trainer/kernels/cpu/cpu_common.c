@@ -7,6 +7,7 @@
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
 #include "base/alloc.h"
+#include "base/guard.h"
 
 #include <math.h>
 #include <string.h>
@@ -155,14 +156,15 @@ static void *pack(enum rn_element type, const float *w, size_t depth, size_t col
     return out;
 }
 
-static struct rn_weight *panels_new(enum rn_element type, const float *host_w, uint32_t n,
-                                    uint32_t k)
+static rn_result panels_new(enum rn_element type, const float *host_w, uint32_t n, uint32_t k,
+                            bool back, struct rn_weight **out)
 {
     struct rn_weight *weight = rn_alloc(1, sizeof(*weight));
     *weight = (struct rn_weight){.n = n, .k = k, .type = type};
     weight->forward = pack(type, host_w, k, n, 1, k);
-    weight->backward = pack(type, host_w, n, k, k, 1);
-    return weight;
+    weight->backward = back ? pack(type, host_w, n, k, k, 1) : NULL;
+    *out = weight;
+    return rn_ok();
 }
 
 rn_result rn_cpu_weight_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
@@ -170,8 +172,15 @@ rn_result rn_cpu_weight_new(struct rn_device *device, const float *host_w, uint3
 {
     (void)device;
     (void)err;
-    *out = panels_new(RN_F32, host_w, n, k);
-    return rn_ok();
+    return panels_new(RN_F32, host_w, n, k, true, out);
+}
+
+rn_result rn_cpu_weight_new_forward(struct rn_device *device, const float *host_w, uint32_t n,
+                                    uint32_t k, struct rn_weight **out, struct rn_error *err)
+{
+    (void)device;
+    (void)err;
+    return panels_new(RN_F32, host_w, n, k, false, out);
 }
 
 rn_result rn_cpu_weight_new_bf16(struct rn_device *device, const float *host_w, uint32_t n,
@@ -179,18 +188,25 @@ rn_result rn_cpu_weight_new_bf16(struct rn_device *device, const float *host_w, 
 {
     (void)device;
     (void)err;
-    *out = panels_new(RN_BF16, host_w, n, k);
-    return rn_ok();
+    return panels_new(RN_BF16, host_w, n, k, true, out);
 }
 
-rn_result rn_cpu_weight_new_onednn(struct rn_device *device, const float *host_w, uint32_t n,
-                                   uint32_t k, struct rn_weight **out, struct rn_error *err)
+rn_result rn_cpu_weight_new_bf16_forward(struct rn_device *device, const float *host_w, uint32_t n,
+                                         uint32_t k, struct rn_weight **out, struct rn_error *err)
+{
+    (void)device;
+    (void)err;
+    return panels_new(RN_BF16, host_w, n, k, false, out);
+}
+
+static rn_result onednn_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
+                            bool back, struct rn_weight **out, struct rn_error *err)
 {
     struct rn_weight *weight = rn_alloc(1, sizeof(*weight));
     *weight = (struct rn_weight){.n = n, .k = k, .type = RN_BF16};
     rn_result result =
         rn_onednn_matrix_new(device->onednn, host_w, k, n, 1, k, &weight->onednn_forward, err);
-    if (rn_is_ok(result)) {
+    if (rn_is_ok(result) && back) {
         result =
             rn_onednn_matrix_new(device->onednn, host_w, n, k, k, 1, &weight->onednn_backward, err);
     }
@@ -202,16 +218,36 @@ rn_result rn_cpu_weight_new_onednn(struct rn_device *device, const float *host_w
     return rn_ok();
 }
 
-rn_result rn_cpu_weight_new_tiles(struct rn_device *device, const float *host_w, uint32_t n,
-                                  uint32_t k, struct rn_weight **out, struct rn_error *err)
+rn_result rn_cpu_weight_new_onednn(struct rn_device *device, const float *host_w, uint32_t n,
+                                   uint32_t k, struct rn_weight **out, struct rn_error *err)
+{
+    return onednn_new(device, host_w, n, k, true, out, err);
+}
+
+rn_result rn_cpu_weight_new_onednn_forward(struct rn_device *device, const float *host_w,
+                                           uint32_t n, uint32_t k, struct rn_weight **out,
+                                           struct rn_error *err)
+{
+    return onednn_new(device, host_w, n, k, false, out, err);
+}
+
+rn_result rn_cpu_weight_new_tiles_forward(struct rn_device *device, const float *host_w, uint32_t n,
+                                          uint32_t k, struct rn_weight **out, struct rn_error *err)
 {
     (void)device;
     (void)err;
     struct rn_weight *weight = rn_alloc(1, sizeof(*weight));
     *weight = (struct rn_weight){.n = n, .k = k, .type = RN_BF16, .tiled = true};
     weight->forward = rn_tile_pack(host_w, k, n, 1, k);
-    weight->backward = rn_tile_pack(host_w, n, k, k, 1);
     *out = weight;
+    return rn_ok();
+}
+
+rn_result rn_cpu_weight_new_tiles(struct rn_device *device, const float *host_w, uint32_t n,
+                                  uint32_t k, struct rn_weight **out, struct rn_error *err)
+{
+    RN_TRY(rn_cpu_weight_new_tiles_forward(device, host_w, n, k, out, err));
+    (*out)->backward = rn_tile_pack(host_w, n, k, k, 1);
     return rn_ok();
 }
 
@@ -231,15 +267,18 @@ void rn_cpu_weight_free(struct rn_device *device, struct rn_weight *weight)
 size_t rn_cpu_weight_bytes(const struct rn_weight *weight)
 {
     if (weight->onednn_forward != NULL) {
+        const struct rn_onednn_matrix *back = weight->onednn_backward;
         return rn_onednn_matrix_bytes(weight->onednn_forward) +
-               rn_onednn_matrix_bytes(weight->onednn_backward);
+               (back != NULL ? rn_onednn_matrix_bytes(back) : 0);
     }
+    const bool both = weight->backward != NULL;
     if (weight->tiled) {
-        return (rn_tile_elements(weight->k, weight->n) + rn_tile_elements(weight->n, weight->k)) *
+        return (rn_tile_elements(weight->k, weight->n) +
+                (both ? rn_tile_elements(weight->n, weight->k) : 0)) *
                sizeof(uint16_t);
     }
     const size_t forward = round_up(weight->n, RN_CPU_PANEL) * weight->k;
-    const size_t backward = round_up(weight->k, RN_CPU_PANEL) * weight->n;
+    const size_t backward = both ? round_up(weight->k, RN_CPU_PANEL) * weight->n : 0;
     const size_t plain = weight->plain != NULL ? (size_t)weight->n * weight->k : 0;
     return (forward + backward) * rn_element_size(weight->type) + plain * sizeof(float);
 }

@@ -6,9 +6,13 @@
  * that stay in the first-level cache while every example of the call is added to them. Only then is
  * the exact sum of squares known: an example that is too long (rounding of the norm alone can do
  * that) is taken back, which whole numbers allow, and added again with a smaller factor.
+ *
+ * A part that is a product of two rows is never formed. Its norm is the product of theirs, and a
+ * row of it is the row v under a scale of its own: quantised like stored numbers, one row of the
+ * sum after the other, every example of the call adding to it while it is near.
  */
+#include "trainer/kernels/cpu/cpu_element.body.h"
 #include "trainer/kernels/cpu/cpu_kernels.h"
-#include "trainer/kernels/cpu/cpu_vector.body.h"
 
 #include "base/guard.h"
 
@@ -27,9 +31,9 @@ typedef int64_t l8 __attribute__((vector_size(64)));
 static void rows_store(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out)
 {
     (void)lane;
-    RN_BUG_IF(m.type != RN_F32);
+    RN_BUG_IF(m.type == RN_F64);
     for (size_t i = 0; i < m.rows; i++) {
-        memcpy(out + i * stride, rn_row_f32(m, i), m.cols * sizeof(float));
+        v_take_row(m.type, rn_row(m, i), m.cols, m.cols, out + i * stride);
     }
 }
 
@@ -67,7 +71,7 @@ RN_INLINE double square_sum_piece(const float *g, size_t n)
 
 /* Chains of 256 elements, their sums added with compensation (Neumaier): a relative error below
  * 2^-44, whatever n. */
-static double norm_of(const float *g, size_t n)
+static double square_sum(const float *g, size_t n)
 {
     double sum = 0.0;
     double lost = 0.0;
@@ -78,7 +82,19 @@ static double norm_of(const float *g, size_t n)
         lost += sum >= piece ? (sum - next) + piece : (piece - next) + sum;
         sum = next;
     }
-    const double norm = sqrt(sum + lost);
+    return sum + lost;
+}
+
+/* Of the whole vector. A product of two float32 is exact in double, so |u v^T|^2 = |u|^2 |v|^2 is
+ * of the very numbers that are summed; a few roundings more than square_sum's: below 2^-42. */
+static double norm_of(const struct rn_example_rows *rows, const float *row)
+{
+    double sum = square_sum(row, rows->stored);
+    for (size_t i = 0; i < rows->part_count; i++) {
+        const struct rn_outer_part *part = &rows->parts[i];
+        sum += square_sum(row + part->u, part->rows) * square_sum(row + part->v, part->cols);
+    }
+    const double norm = sqrt(sum);
     return isfinite(norm) ? norm : INFINITY;
 }
 
@@ -144,58 +160,111 @@ static unsigned __int128 quantise(const float *g, size_t n, double scale, int si
     return total;
 }
 
-/* An example whose vector came out too long: taken back, then added with a smaller factor. */
-static void shorten(const float *g, size_t n, double f, double unit, unsigned __int128 most,
-                    int64_t *sum)
+/* One example's whole vector. */
+static unsigned __int128 quantise_all(const struct rn_example_rows *rows, const float *row,
+                                      double scale, int sign, int64_t *sum)
 {
-    quantise(g, n, f * unit, -1, sum);
-    do {
-        f *= 1.0 - 0x1p-20;
-    } while (quantise(g, n, f * unit, 0, sum) > most);
-    quantise(g, n, f * unit, 1, sum);
-}
-
-/* Up to RN_DP_TOGETHER examples. */
-#define RN_DP_TOGETHER 64
-static void clip_add_some(uint32_t count, size_t n, const float *grads, size_t stride,
-                          double clip_norm, double grid, int64_t *sum, double *norms)
-{
-    double f[RN_DP_TOGETHER];
-    unsigned __int128 squares[RN_DP_TOGETHER];
-    const double unit = grid / clip_norm;
-    const unsigned __int128 most = (unsigned __int128)grid * (unsigned __int128)grid;
-    for (uint32_t i = 0; i < count; i++) {
-        const double norm = norm_of(grads + i * stride, n);
-        f[i] = !isfinite(norm) ? 0.0 : norm > clip_norm ? clip_norm / norm : 1.0;
-        squares[i] = 0;
-        if (norms != NULL) {
-            norms[i] = norm;
+    unsigned __int128 total = quantise(row, rows->stored, scale, sign, sum);
+    sum += rows->stored;
+    for (size_t i = 0; i < rows->part_count; i++) {
+        const struct rn_outer_part *part = &rows->parts[i];
+        for (size_t p = 0; p < part->rows; p++, sum += part->cols) {
+            const double of_row = scale * (double)row[part->u + p];
+            total += quantise(row + part->v, part->cols, of_row, sign, sum);
         }
     }
+    return total;
+}
+
+/* An example whose vector came out too long: taken back, then added with a smaller factor. */
+static void shorten(const struct rn_example_rows *rows, const float *row, double f, double unit,
+                    unsigned __int128 most, int64_t *sum)
+{
+    quantise_all(rows, row, f * unit, -1, sum);
+    do {
+        f *= 1.0 - 0x1p-20;
+    } while (quantise_all(rows, row, f * unit, 0, sum) > most);
+    quantise_all(rows, row, f * unit, 1, sum);
+}
+
+/* Up to RN_DP_TOGETHER examples of a call. scale[i] 0: the zero vector. */
+#define RN_DP_TOGETHER 64
+struct dp_group {
+    const struct rn_example_rows *rows;
+    const float *first; /* of the group's rows */
+    uint32_t count;
+    double scale[RN_DP_TOGETHER];
+    unsigned __int128 squares[RN_DP_TOGETHER];
+};
+
+/* Columns v .. v + n - 1 of every example, under its scale times its number at u (NULL: 1). */
+static void add_columns(struct dp_group *group, size_t v, size_t n, const size_t *u, int64_t *sum)
+{
     for (size_t j = 0; j < n; j += RN_DP_SUM_PIECE) {
         const size_t left = n - j < RN_DP_SUM_PIECE ? n - j : RN_DP_SUM_PIECE;
-        for (uint32_t i = 0; i < count; i++) {
-            if (f[i] > 0.0) {
-                squares[i] += quantise_piece(grads + i * stride + j, left, f[i] * unit, 1, sum + j);
+        for (uint32_t i = 0; i < group->count; i++) {
+            const float *row = group->first + i * group->rows->stride;
+            if (group->scale[i] > 0.0) {
+                const double scale = group->scale[i] * (u == NULL ? 1.0 : (double)row[*u]);
+                group->squares[i] += quantise_piece(row + v + j, left, scale, 1, sum + j);
             }
         }
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (squares[i] > most) {
-            shorten(grads + i * stride, n, f[i], unit, most, sum);
+}
+
+static void add_group(struct dp_group *group, int64_t *sum)
+{
+    const struct rn_example_rows *rows = group->rows;
+    add_columns(group, 0, rows->stored, NULL, sum);
+    sum += rows->stored;
+    for (size_t i = 0; i < rows->part_count; i++) {
+        const struct rn_outer_part *part = &rows->parts[i];
+        for (size_t p = 0; p < part->rows; p++, sum += part->cols) {
+            const size_t u = part->u + p;
+            add_columns(group, part->v, part->cols, &u, sum);
         }
+    }
+}
+
+static void clip_add_some(const struct rn_example_rows *rows, uint32_t first, uint32_t count,
+                          double clip_norm, double grid, int64_t *sum, double *norms)
+{
+    struct dp_group group = {
+        .rows = rows, .first = rows->rows + first * rows->stride, .count = count};
+    double f[RN_DP_TOGETHER];
+    const double unit = grid / clip_norm;
+    const unsigned __int128 most = (unsigned __int128)grid * (unsigned __int128)grid;
+    for (uint32_t i = 0; i < count; i++) {
+        const double norm = norm_of(rows, group.first + i * rows->stride);
+        f[i] = !isfinite(norm) ? 0.0 : norm > clip_norm ? clip_norm / norm : 1.0;
+        group.scale[i] = f[i] * unit;
+        if (norms != NULL) {
+            norms[first + i] = norm;
+        }
+    }
+    add_group(&group, sum);
+    for (uint32_t i = 0; i < count; i++) {
+        if (group.squares[i] > most) {
+            shorten(rows, group.first + i * rows->stride, f[i], unit, most, sum);
+        }
+    }
+}
+
+static void clip_add_outer(struct rn_lane *lane, uint32_t count, const struct rn_example_rows *rows,
+                           double clip_norm, double grid, int64_t *sum, double *norms)
+{
+    (void)lane;
+    for (uint32_t i = 0; i < count; i += RN_DP_TOGETHER) {
+        const uint32_t now = count - i < RN_DP_TOGETHER ? count - i : RN_DP_TOGETHER;
+        clip_add_some(rows, i, now, clip_norm, grid, sum, norms);
     }
 }
 
 static void clip_add(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
                      size_t stride, double clip_norm, double grid, int64_t *sum, double *norms)
 {
-    (void)lane;
-    for (uint32_t i = 0; i < count; i += RN_DP_TOGETHER) {
-        const uint32_t now = count - i < RN_DP_TOGETHER ? count - i : RN_DP_TOGETHER;
-        clip_add_some(now, n, grads + i * stride, stride, clip_norm, grid, sum,
-                      norms == NULL ? NULL : norms + i);
-    }
+    const struct rn_example_rows rows = {.rows = grads, .stride = stride, .stored = n};
+    clip_add_outer(lane, count, &rows, clip_norm, grid, sum, norms);
 }
 
 static void noisy_mean(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,

@@ -7,6 +7,8 @@
 #include "trainer/kernels/cpu/cpu_epilogue.body.h"
 #include "trainer/kernels/cpu/cpu_onednn.h"
 
+#include "base/guard.h"
+
 /* Outputs of more bytes than a core's own cache holds are written past the caches where the caller
  * says so: rows lie so far apart that their lines meet in few places of it, and each would be read
  * before it is written. Products in tiles, which are fast enough to wait for that, gain a third by
@@ -307,5 +309,6 @@ static void linear(struct rn_lane *lane, const struct rn_weight *w, struct rn_ma
 static void linear_back(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat dy,
                         const struct rn_epilogue *epilogue, struct rn_mat dx)
 {
+    RN_BUG_IF(w->onednn_backward == NULL);
     product(lane, w->onednn_backward, dy, epilogue, dx);
 }

@@ -37,7 +37,8 @@ struct rn_device {
 
 /* A frozen matrix in panels of `type`: panel j holds columns 32j .. of the right factor, row after
  * row; columns beyond the last are zero. plain is there for OpenBLAS alone; with oneDNN its own two
- * packings are there instead of the panels; tiled panels are those of cpu_tiles.h. */
+ * packings are there instead of the panels; tiled panels are those of cpu_tiles.h. A matrix for
+ * `linear` alone has no backward one. */
 struct rn_weight {
     uint32_t n, k;
     enum rn_element type;
@@ -103,6 +104,16 @@ rn_result rn_cpu_weight_new_onednn(struct rn_device *device, const float *host_w
                                    uint32_t k, struct rn_weight **out, struct rn_error *err);
 rn_result rn_cpu_weight_new_tiles(struct rn_device *device, const float *host_w, uint32_t n,
                                   uint32_t k, struct rn_weight **out, struct rn_error *err);
+/* For `linear` alone. */
+rn_result rn_cpu_weight_new_forward(struct rn_device *device, const float *host_w, uint32_t n,
+                                    uint32_t k, struct rn_weight **out, struct rn_error *err);
+rn_result rn_cpu_weight_new_bf16_forward(struct rn_device *device, const float *host_w, uint32_t n,
+                                         uint32_t k, struct rn_weight **out, struct rn_error *err);
+rn_result rn_cpu_weight_new_onednn_forward(struct rn_device *device, const float *host_w,
+                                           uint32_t n, uint32_t k, struct rn_weight **out,
+                                           struct rn_error *err);
+rn_result rn_cpu_weight_new_tiles_forward(struct rn_device *device, const float *host_w, uint32_t n,
+                                          uint32_t k, struct rn_weight **out, struct rn_error *err);
 void rn_cpu_weight_free(struct rn_device *device, struct rn_weight *weight);
 size_t rn_cpu_weight_bytes(const struct rn_weight *weight);
 void rn_cpu_thin_transpose(struct rn_lane *lane, const float *b, uint32_t n, uint32_t r,

@@ -91,6 +91,7 @@ static void fill_table(void)
     openblas_set_num_threads(1);
     blas_table = *base_table;
     blas_table.weight_new = weight_new;
+    blas_table.weight_new_forward = NULL; /* the plain matrix serves both ways */
     blas_table.linear = linear;
     blas_table.linear_back = linear_back;
     blas_table.clip_add = NULL; /* a row's bits depend on the batch: no differential privacy */

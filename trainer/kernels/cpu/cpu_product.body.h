@@ -7,6 +7,8 @@
 #include "trainer/kernels/cpu/cpu_epilogue.body.h"
 #include "trainer/kernels/cpu/cpu_packrows.body.h"
 
+#include "base/guard.h"
+
 /* sums[r][0..31] (+)= sum over k of a[k][r] * b[k][0..31] for the rows of a tile. */
 RN_INLINE void tile_of(enum rn_element type, size_t depth, const float *a, const void *b,
                        bool first, float *sums)
@@ -110,6 +112,7 @@ static void linear(struct rn_lane *lane, const struct rn_weight *w, struct rn_ma
 static void linear_back(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat dy,
                         const struct rn_epilogue *epilogue, struct rn_mat dx)
 {
+    RN_BUG_IF(w->backward == NULL);
     product(lane, w->type, w->backward, w->n, dy, epilogue, dx);
 }
 

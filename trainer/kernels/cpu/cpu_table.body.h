@@ -33,6 +33,7 @@ static const char *describe(const struct rn_device *device)
     .lanes_max = 64,                                                                               \
     .device_open = OPEN,                                                                           \
     .weight_new = WEIGHT_NEW,                                                                      \
+    .weight_new_forward = WEIGHT_NEW##_forward,                                                    \
     .device_close = rn_cpu_device_close,                                                           \
     .device_describe = describe,                                                                   \
     .memory_new = rn_host_memory_new,                                                              \
@@ -61,6 +62,7 @@ static const char *describe(const struct rn_device *device)
     .outer_sum = outer_sum,                                                                        \
     .rows_store = rows_store,                                                                      \
     .clip_add = clip_add,                                                                          \
+    .clip_add_outer = clip_add_outer,                                                              \
     .noisy_mean = noisy_mean,                                                                      \
     .dense = dense,                                                                                \
     .dense_back = dense_back,                                                                      \

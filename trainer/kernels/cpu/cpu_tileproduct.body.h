@@ -8,6 +8,8 @@
 #include "trainer/kernels/cpu/cpu_strip.h"
 #include "trainer/kernels/cpu/cpu_tileblock.body.h"
 
+#include "base/guard.h"
+
 /* 32 columns of a row, from c on, to a tile's row. */
 RN_INLINE void tile_take(struct rn_mat x, const void *row, size_t c, uint16_t *to)
 {
@@ -190,6 +192,7 @@ static void tile_linear(struct rn_lane *lane, const struct rn_weight *w, struct 
 static void tile_linear_back(struct rn_lane *lane, const struct rn_weight *w, struct rn_mat dy,
                              const struct rn_epilogue *epilogue, struct rn_mat dx)
 {
+    RN_BUG_IF(w->backward == NULL);
     tile_product(lane, w->backward, dy, epilogue, dx);
 }
 

@@ -58,6 +58,11 @@ static void memory_free(struct rn_device *device, void *memory)
     rn_port_release(device->port, memory);
 }
 
+static uint64_t memory_left(struct rn_device *device)
+{
+    return rn_port_left(device->port);
+}
+
 static void lane_free(struct rn_lane *lane)
 {
     if (lane == NULL) {
@@ -211,6 +216,7 @@ static const struct rn_kernels table = {
     .device_describe = device_describe,
     .memory_new = memory_new,
     .memory_free = memory_free,
+    .memory_left = memory_left,
     .lane_new = lane_new,
     .lane_free = lane_free,
     .sync = lane_sync,

@@ -37,6 +37,8 @@ const char *rn_port_describe(const struct rn_port *port);
 RN_MUST rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out,
                                 struct rn_error *err);
 void rn_port_release(struct rn_port *port, void *memory); /* accepts NULL */
+/* Bytes that are free now. */
+uint64_t rn_port_left(struct rn_port *port);
 
 /* The host memory may be reused on return. */
 void rn_port_upload(struct rn_port *port, void *to_device, const void *from_host, size_t bytes);

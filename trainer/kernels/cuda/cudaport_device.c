@@ -114,6 +114,13 @@ rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct r
     return rn_ok();
 }
 
+uint64_t rn_port_left(struct rn_port *port)
+{
+    size_t left = 0, total = 0;
+    rn_port_check(port, "memory", cudaMemGetInfo(&left, &total));
+    return left;
+}
+
 void rn_port_release(struct rn_port *port, void *memory)
 {
     RN_BUG_IF(port->recording);

@@ -18,56 +18,98 @@ void rn_ref_rows_store(struct rn_lane *lane, struct rn_mat m, size_t stride, flo
     }
 }
 
-static double norm_of(const float *g, size_t n)
-{
-    long double sum = 0.0L;
-    for (size_t j = 0; j < n; j++) {
-        sum += (long double)g[j] * (long double)g[j];
-    }
-    return isfinite(sum) ? sqrt((double)sum) : INFINITY;
-}
-
 /* trunc(g * scale); a value beyond `most` becomes most + 1, which no check of a sum passes. */
-static int64_t whole(float g, double scale, double most)
+static int64_t whole(double g, double scale, double most)
 {
-    const double x = (double)g * scale;
+    const double x = g * scale;
     if (fabs(x) >= most + 1.0) {
         return (int64_t)(x < 0.0 ? -(most + 1.0) : most + 1.0);
     }
     return (int64_t)x;
 }
 
-static bool fits(const float *g, size_t n, double scale, double grid)
+/* An example's vector, element by element: what there is to learn of it in one walk. */
+struct walk {
+    const struct rn_example_rows *rows;
+    const float *row;
+    double scale, most;
+    int64_t *sum;        /* NULL: nothing is added */
+    long double squares; /* of the elements */
+    __int128 whole_squares;
+};
+
+static void take(struct walk *walk, double g, size_t at)
 {
-    __int128 square = 0;
-    for (size_t j = 0; j < n; j++) {
-        const __int128 v = whole(g[j], scale, grid);
-        square += v * v;
+    walk->squares += (long double)g * (long double)g;
+    if (walk->scale > 0.0) {
+        const int64_t v = whole(g, walk->scale, walk->most);
+        walk->whole_squares += (__int128)v * v;
+        if (walk->sum != NULL) {
+            walk->sum[at] += v;
+        }
     }
-    return square <= (__int128)grid * (__int128)grid;
+}
+
+static void walk_all(struct walk *walk)
+{
+    const struct rn_example_rows *rows = walk->rows;
+    size_t at = 0;
+    walk->squares = 0.0L;
+    walk->whole_squares = 0;
+    for (; at < rows->stored; at++) {
+        take(walk, (double)walk->row[at], at);
+    }
+    for (size_t i = 0; i < rows->part_count; i++) {
+        const struct rn_outer_part *part = &rows->parts[i];
+        for (size_t p = 0; p < part->rows; p++) {
+            for (size_t c = 0; c < part->cols; c++, at++) { /* exact: 24 bits by 24 */
+                take(walk, (double)walk->row[part->u + p] * (double)walk->row[part->v + c], at);
+            }
+        }
+    }
+}
+
+static void add_one(struct walk *walk, double norm, double clip_norm)
+{
+    const double unit = walk->most / clip_norm;
+    int64_t *const sum = walk->sum;
+    double f = norm > clip_norm ? clip_norm / norm : 1.0;
+    walk->sum = NULL;
+    for (;;) {
+        walk->scale = f * unit;
+        walk_all(walk);
+        if (walk->whole_squares <= (__int128)walk->most * (__int128)walk->most) {
+            break;
+        }
+        f *= 1.0 - 0x1p-20;
+    }
+    walk->sum = sum;
+    walk_all(walk);
+}
+
+void rn_ref_clip_add_outer(struct rn_lane *lane, uint32_t count, const struct rn_example_rows *rows,
+                           double clip_norm, double grid, int64_t *sum, double *norms)
+{
+    (void)lane;
+    for (uint32_t i = 0; i < count; i++) {
+        struct walk walk = {.rows = rows, .row = rows->rows + i * rows->stride, .most = grid};
+        walk_all(&walk);
+        const double norm = isfinite(walk.squares) ? sqrt((double)walk.squares) : INFINITY;
+        if (norms != NULL) {
+            norms[i] = norm;
+        }
+        if (isfinite(norm)) {
+            walk.sum = sum;
+            add_one(&walk, norm, clip_norm);
+        }
+    }
 }
 
 void rn_ref_clip_add(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
                      size_t stride, double clip_norm, double grid, int64_t *sum, double *norms)
 {
-    (void)lane;
-    for (uint32_t i = 0; i < count; i++) {
-        const float *g = grads + i * stride;
-        const double norm = norm_of(g, n);
-        if (norms != NULL) {
-            norms[i] = norm;
-        }
-        if (!isfinite(norm)) {
-            continue;
-        }
-        double f = norm > clip_norm ? clip_norm / norm : 1.0;
-        while (!fits(g, n, f * (grid / clip_norm), grid)) {
-            f *= 1.0 - 0x1p-20;
-        }
-        for (size_t j = 0; j < n; j++) {
-            sum[j] += whole(g[j], f * (grid / clip_norm), grid);
-        }
-    }
+    const struct rn_example_rows rows = {.rows = grads, .stride = stride, .stored = n};
+    rn_ref_clip_add_outer(lane, count, &rows, clip_norm, grid, sum, norms);
 }
 
 void rn_ref_noisy_mean(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,

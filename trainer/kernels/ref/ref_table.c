@@ -85,6 +85,7 @@ static const struct rn_kernels table = {
     .outer_sum = rn_ref_outer_sum,
     .rows_store = rn_ref_rows_store,
     .clip_add = rn_ref_clip_add,
+    .clip_add_outer = rn_ref_clip_add_outer,
     .noisy_mean = rn_ref_noisy_mean,
     .dense = rn_ref_dense,
     .dense_back = rn_ref_dense_back,

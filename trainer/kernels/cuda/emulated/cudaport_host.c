@@ -90,6 +90,15 @@ rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct r
     return rn_ok();
 }
 
+/* Device memory is the process's; a device of this size that never gets any back. */
+#define EMULATED_BYTES ((uint64_t)1 << 40)
+
+uint64_t rn_port_left(struct rn_port *port)
+{
+    (void)port;
+    return EMULATED_BYTES - rn_alloc_thread_bytes();
+}
+
 void rn_port_release(struct rn_port *port, void *memory)
 {
     RN_BUG_IF(port->recording != NULL);
