@@ -149,7 +149,8 @@ struct rn_column_sum_args {
     float *out;
     int32_t rows, cols;
 };
-/* One thread an example. dlogits.data NULL: loss alone. labels or targets. */
+/* Cross entropy: a warp a row; squared error: a thread a row. dlogits.data NULL: loss alone. labels
+ * or targets. */
 struct rn_loss_args {
     struct rn_cuda_mat logits, dlogits;
     const int32_t *labels;

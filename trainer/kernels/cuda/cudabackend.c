@@ -176,6 +176,16 @@ void rn_cuda_launch_elements(struct rn_lane *lane, enum rn_cuda_kernel kernel, s
     }
 }
 
+void rn_cuda_launch_warps(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
+                          const void *args)
+{
+    if (rows > 0) {
+        const unsigned blocks = (rows + RN_CUDA_WARPS - 1) / RN_CUDA_WARPS;
+        rn_port_launch(lane->port, kernel, (struct rn_port_grid){blocks, 1, 1, RN_CUDA_THREADS},
+                       args);
+    }
+}
+
 void rn_cuda_launch_rows(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
                          uint32_t cols, const void *args)
 {

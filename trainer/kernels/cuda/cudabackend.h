@@ -58,6 +58,9 @@ bool rn_cuda_product_fits(struct rn_mat m);
 /* A kernel that wants one thread per element of a vector. */
 void rn_cuda_launch_elements(struct rn_lane *lane, enum rn_cuda_kernel kernel, size_t n,
                              const void *args);
+/* A kernel with one warp a row. */
+void rn_cuda_launch_warps(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
+                          const void *args);
 /* A kernel with block (row, tile of columns). */
 void rn_cuda_launch_rows(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
                          uint32_t cols, const void *args);

@@ -59,7 +59,8 @@ void rn_port_launch(struct rn_port *port, enum rn_cuda_kernel kernel, struct rn_
 
 /* d[m][n] = a[m][k] op(b) + bias + c, sums in float32. a and b are bf16; bias, c and d are bf16 too
  * (rounded once), or with wide all three float32. Each row of d is computed in an order that does
- * not depend on m, nor on the row's place. */
+ * not depend on m, nor on the row's place: the algorithm has been tried (cudachoice.h), or the
+ * product is not done and the next rn_port_sync fails. */
 struct rn_port_product {
     int64_t m, n, k;
     const void *a;
@@ -75,6 +76,10 @@ struct rn_port_product {
     int64_t ldd;
 };
 void rn_port_multiply(struct rn_port *port, const struct rn_port_product *product);
+/* Finds and tries an algorithm for products of this shape (of the pointers only their absence
+ * counts) before one is wanted. RN_E_UNSUPPORTED when none keeps a row's bits. */
+RN_MUST rn_result rn_port_product_try(struct rn_port *port, const struct rn_port_product *shape,
+                                      struct rn_error *err);
 
 struct rn_port_recording;
 void rn_port_record_begin(struct rn_port *port);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/guard.h"
+#include "trainer/kernels/cuda/cudachoice.h"
 #include "trainer/kernels/cuda/cudakernel.h"
 #include "trainer/kernels/cuda/cudatrace.h"
 
@@ -35,6 +36,7 @@ struct rn_port {
     struct rn_port_recording *recording; /* NULL = calls are done at once */
     uint64_t generation;
     struct rn_cuda_trace trace;
+    struct rn_cuda_choice choice;
 };
 
 #define DECLARE(name, type) void name(const void *args);
@@ -66,6 +68,7 @@ rn_result rn_port_open(struct rn_port **out, struct rn_error *err)
     (void)err;
     const char *order = getenv("RONDO_CUDA_HOST_ORDER");
     *out = rn_alloc(1, sizeof(**out));
+    rn_cuda_choice_open(&(*out)->choice, NULL);
     (*out)->order = order != NULL ? (unsigned)strtoul(order, NULL, 10) : RN_CUDAHOST_FORWARD;
     return rn_ok();
 }
@@ -172,15 +175,8 @@ static void check(const struct rn_port_product *p)
               ((p->ldc | p->ldd) & step) != 0);
 }
 
-void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
+static void compute(const struct rn_port_product *p)
 {
-    check(p);
-    rn_cuda_trace_add(&port->trace, p, sizeof(*p));
-    if (port->recording != NULL) {
-        const struct call call = {.kind = PRODUCT, .product = *p};
-        add_call(port->recording, &call);
-        return;
-    }
     for (int64_t row = 0; row < p->m; row++) {
         for (int64_t n = 0; n < p->n; n++) {
             float sum = 0.0f;
@@ -196,6 +192,63 @@ void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
                 ((struct rn_bf16 *)p->d)[row * p->ldd + n] = rn_to_bf16(sum);
             }
         }
+    }
+}
+
+/* One algorithm, which is tried like a device's, with as many rows as tests have time for. */
+enum { TRIAL_ROWS = 4 };
+
+static int candidates(void *context, const struct rn_port_product *p,
+                      uint8_t out[RN_CUDA_CANDIDATES][RN_CUDA_ALGORITHM_BYTES])
+{
+    (void)context;
+    (void)p;
+    memset(out[0], 0, sizeof(out[0]));
+    return 1;
+}
+
+static bool takes(void *context, const struct rn_port_product *p, const uint8_t *algorithm)
+{
+    (void)context;
+    (void)p;
+    (void)algorithm;
+    return true;
+}
+
+static bool multiply(void *context, const struct rn_port_product *p, const uint8_t *algorithm)
+{
+    (void)context;
+    (void)algorithm;
+    check(p);
+    compute(p);
+    return true;
+}
+
+static const struct rn_cuda_engine engine = {
+    .rows = TRIAL_ROWS, .candidates = candidates, .takes = takes, .multiply = multiply};
+
+rn_result rn_port_product_try(struct rn_port *port, const struct rn_port_product *shape,
+                              struct rn_error *err)
+{
+    const uint8_t *algorithm = NULL;
+    return rn_cuda_choice_find(&port->choice, port, &engine, shape, port->recording != NULL,
+                               &algorithm, err);
+}
+
+void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
+{
+    const uint8_t *algorithm = NULL;
+    struct rn_error err;
+    check(p);
+    rn_cuda_trace_add(&port->trace, p, sizeof(*p));
+    if (!rn_is_ok(rn_cuda_choice_find(&port->choice, port, &engine, p, port->recording != NULL,
+                                      &algorithm, &err))) {
+        rn_port_note(port, "product", err.text);
+    } else if (port->recording != NULL) {
+        const struct call call = {.kind = PRODUCT, .product = *p};
+        add_call(port->recording, &call);
+    } else {
+        (void)multiply(port, p, algorithm);
     }
 }
 
