@@ -40,14 +40,24 @@ void rn_port_release(struct rn_port *port, void *memory); /* accepts NULL */
 
 /* The host memory may be reused on return. */
 void rn_port_upload(struct rn_port *port, void *to_device, const void *from_host, size_t bytes);
+/* Memory of the host that the device reads by itself: an upload from it neither copies nor waits.
+ * begin: where to write, once the last send has been read; send: what was written, in the stream's
+ * order. Not while recording. */
+struct rn_port_staging;
+RN_MUST rn_result rn_port_staging_new(struct rn_port *port, size_t bytes,
+                                      struct rn_port_staging **out, struct rn_error *err);
+void rn_port_staging_free(struct rn_port *port, struct rn_port_staging *staging); /* NULL is fine */
+void *rn_port_staging_begin(struct rn_port *port, struct rn_port_staging *staging);
+void rn_port_staging_send(struct rn_port *port, struct rn_port_staging *staging, void *to_device,
+                          size_t bytes);
 void rn_port_download(struct rn_port *port, void *to_host, const void *from_device, size_t bytes);
 void rn_port_zero(struct rn_port *port, void *memory, size_t bytes);
 RN_MUST rn_result rn_port_sync(struct rn_port *port, struct rn_error *err);
 /* Makes the next rn_port_sync fail with this reason. */
 void rn_port_note(struct rn_port *port, const char *what, const char *reason);
 
-/* Most bytes of a kernel's arguments. */
-#define RN_PORT_ARGS_MAX 512
+/* Most bytes of a kernel's arguments; a device takes 4096. */
+#define RN_PORT_ARGS_MAX 2560
 
 /* A launch of grid x, y, z blocks of `threads` threads; args is copied. */
 struct rn_port_grid {

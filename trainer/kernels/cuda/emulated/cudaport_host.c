@@ -18,7 +18,7 @@ struct call {
     enum { LAUNCH, PRODUCT, ZERO } kind;
     enum rn_cuda_kernel kernel;
     struct rn_port_grid grid;
-    unsigned char args[RN_PORT_ARGS_MAX];
+    unsigned char *args; /* owned by the recording */
     struct rn_port_product product;
     void *memory;
     size_t bytes;
@@ -37,7 +37,23 @@ struct rn_port {
     uint64_t generation;
     struct rn_cuda_trace trace;
     struct rn_cuda_choice choice;
+    struct rn_port_staging *pending; /* sent, not read yet; NULL = none */
 };
+
+/* A device reads it some time after the send: here, at the last moment that is allowed. */
+struct rn_port_staging {
+    uint8_t *memory;
+    void *to;
+    size_t bytes;
+};
+
+static void settle(struct rn_port *port)
+{
+    if (port->pending != NULL) {
+        memcpy(port->pending->to, port->pending->memory, port->pending->bytes);
+        port->pending = NULL;
+    }
+}
 
 #define DECLARE(name, type) void name(const void *args);
 RN_CUDA_KERNELS(DECLARE)
@@ -96,6 +112,7 @@ rn_result rn_port_alloc(struct rn_port *port, size_t bytes, void **out, struct r
 void rn_port_release(struct rn_port *port, void *memory)
 {
     RN_BUG_IF(port->recording != NULL);
+    settle(port);
     port->generation += memory != NULL;
     rn_free(memory);
 }
@@ -103,12 +120,50 @@ void rn_port_release(struct rn_port *port, void *memory)
 void rn_port_upload(struct rn_port *port, void *to_device, const void *from_host, size_t bytes)
 {
     RN_BUG_IF(port->recording != NULL);
+    settle(port);
     memcpy(to_device, from_host, bytes);
+}
+
+rn_result rn_port_staging_new(struct rn_port *port, size_t bytes, struct rn_port_staging **out,
+                              struct rn_error *err)
+{
+    (void)port;
+    (void)err;
+    *out = rn_alloc(1, sizeof(**out));
+    (*out)->memory = rn_alloc(bytes, 1);
+    return rn_ok();
+}
+
+void rn_port_staging_free(struct rn_port *port, struct rn_port_staging *staging)
+{
+    if (staging != NULL) {
+        settle(port);
+        rn_free(staging->memory);
+        rn_free(staging);
+    }
+}
+
+void *rn_port_staging_begin(struct rn_port *port, struct rn_port_staging *staging)
+{
+    RN_BUG_IF(port->recording != NULL);
+    settle(port);
+    return staging->memory;
+}
+
+void rn_port_staging_send(struct rn_port *port, struct rn_port_staging *staging, void *to_device,
+                          size_t bytes)
+{
+    RN_BUG_IF(port->recording != NULL);
+    settle(port);
+    staging->to = to_device;
+    staging->bytes = bytes;
+    port->pending = staging;
 }
 
 void rn_port_download(struct rn_port *port, void *to_host, const void *from_device, size_t bytes)
 {
     RN_BUG_IF(port->recording != NULL);
+    settle(port);
     memcpy(to_host, from_device, bytes);
 }
 
@@ -121,6 +176,7 @@ void rn_port_zero(struct rn_port *port, void *memory, size_t bytes)
         add_call(port->recording, &call);
         return;
     }
+    settle(port);
     memset(memory, 0, bytes);
 }
 
@@ -128,6 +184,7 @@ rn_result rn_port_sync(struct rn_port *port, struct rn_error *err)
 {
     const bool failed = port->failed;
     RN_BUG_IF(port->recording != NULL);
+    settle(port);
     port->failed = false;
     RN_ENSURE(!failed, err, RN_E_INTERNAL, "backend cuda: %s", port->failure);
     return rn_ok();
@@ -151,10 +208,12 @@ void rn_port_launch(struct rn_port *port, enum rn_cuda_kernel kernel, struct rn_
     rn_cuda_trace_add(&port->trace, args, kernels[kernel].args);
     if (port->recording != NULL) {
         struct call call = {.kind = LAUNCH, .kernel = kernel, .grid = grid};
+        call.args = rn_alloc(kernels[kernel].args, 1);
         memcpy(call.args, args, kernels[kernel].args);
         add_call(port->recording, &call);
         return;
     }
+    settle(port);
     if (!rn_cudahost_launch(kernels[kernel].body, kernels[kernel].name, blocks, threads, 0, args,
                             port->order)) {
         rn_port_note(port, kernels[kernel].name, "broke a rule of the device");
@@ -248,6 +307,7 @@ void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
         const struct call call = {.kind = PRODUCT, .product = *p};
         add_call(port->recording, &call);
     } else {
+        settle(port);
         (void)multiply(port, p, algorithm);
     }
 }
@@ -290,6 +350,9 @@ void rn_port_recording_free(struct rn_port *port, struct rn_port_recording *reco
 {
     (void)port;
     if (recording != NULL) {
+        for (size_t i = 0; i < recording->count; i++) {
+            rn_free(recording->calls[i].args);
+        }
         rn_free(recording->calls);
         rn_free(recording);
     }
