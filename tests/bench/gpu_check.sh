@@ -27,7 +27,7 @@ note() { # name, exit code
 
 if wants tests; then
     for test in "$bundle"/test_device_* "$bundle"/test_cuda_trainer; do
-        timeout 120 "$test" >"$out/$(basename "$test").log" 2>&1
+        timeout 240 "$test" >"$out/$(basename "$test").log" 2>&1
         code=$?
         note "$(basename "$test")" $code
         [ $code -eq 0 ] || grep -E 'ERROR|error|skipped' "$out/$(basename "$test").log" | head -5
@@ -37,7 +37,7 @@ if wants sanitizer; then
     for tool in memcheck racecheck initcheck synccheck; do
         for test in "$bundle"/test_device_*; do
             log=$out/$tool-$(basename "$test").log
-            timeout 200 compute-sanitizer --tool "$tool" --error-exitcode 9 "$test" >"$log" 2>&1
+            timeout 400 compute-sanitizer --tool "$tool" --error-exitcode 9 "$test" >"$log" 2>&1
             note "$tool $(basename "$test")" $?
             grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log" | head -1
         done

@@ -4,7 +4,7 @@
 # Seeded faults of the unit tests: builds each changed source file by itself, links it before the
 # libraries of a build, runs the test that should find it, and says whether it did. The faults are
 # those of faults_table.sh, in the form of simulation/faults.sh; what they are about stands in
-# FAULTS.md. A .c file, or a header together with the .c file to build with it. The build has to be
+# FAULTS.md. A .c or .cu file, or a header together with the .c file to build with it. The build has to be
 # Ninja's and complete.
 #
 #     tests/unit/faults.sh [BUILD] [PATTERN]
@@ -17,6 +17,7 @@ build=$(cd "${1:-$root/build/release}" && pwd) || exit 2
 pattern=${2:-.}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/rondo-faults.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+cuda=trainer/kernels/cuda # its bodies on the CPU, in a library of their own
 missed=0
 count=0
 
@@ -54,6 +55,9 @@ sys.exit(text.count(old) != 1)' "$root/$file" "$changed" "$old" "$new"; then
     return
   fi
   local object=${source%%/*}/CMakeFiles/rn_${source%%/*}.dir/${source#*/}.o compile link
+  if [[ $source == $cuda/* ]]; then
+    object=$cuda/CMakeFiles/rn_cuda_host_parts.dir/${source#"$cuda"/}.o
+  fi
   compile=$(command_for "$object" " -c $root/$source" " -c $scratch/fault.c")
   compile=${compile/ -I/"$include -I"} # before the tree's own
   compile=${compile//" -o $object"/" -o $scratch/fault.o"}

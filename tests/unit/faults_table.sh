@@ -987,3 +987,91 @@ fault layers-share-what-attention-read trainer/pass/passslots.c \
 fault layers-share-what-a-norm-read trainer/pass/passslots.c \
   '(step->op == RN_OP_NORM && step->in == slot);' \
   'false;' test_walk
+
+# ---- Products of a device, and its operations of many parts
+
+fault a-candidate-that-failed-is-used-all-the-same trainer/kernels/cuda/cudachoice.c \
+  'if (chosen < 0) {' 'if (count < 1) {' test_cuda_products
+
+fault no-algorithm-is-tried trainer/kernels/cuda/cudachoice.c \
+  'takes_all(engine, trial, algorithm) && rn_cuda_trial_keeps(trial, algorithm)' \
+  'takes_all(engine, trial, algorithm)' test_cuda_products
+
+fault an-algorithm-is-not-asked-what-it-takes trainer/kernels/cuda/cudachoice.c \
+  'takes_all(engine, trial, algorithm) && rn_cuda_trial_keeps(trial, algorithm)' \
+  '(takes_all(engine, trial, algorithm), rn_cuda_trial_keeps(trial, algorithm))' test_cuda_products
+
+fault the-plan-file-is-believed trainer/kernels/cuda/cudachoice.c \
+  'plan != NULL && passes(engine, trial, plan->algorithm)' 'plan != NULL' test_cuda_products
+
+fault an-algorithm-is-tried-while-recording trainer/kernels/cuda/cudachoice.c \
+  'RN_ENSURE(!recording, err, RN_E_INTERNAL,' 'RN_ENSURE(true, err, RN_E_INTERNAL,' \
+  test_cuda_products
+
+fault an-algorithm-without-a-time-is-the-fastest trainer/kernels/cuda/cudachoice.c \
+  'time >= 0.0f && (best < 0 || time < best_time)' 'best < 0 || time < best_time' \
+  test_cuda_products
+
+fault a-refused-shape-is-tried-again trainer/kernels/cuda/cudachoice.c \
+  '(plan->checked || plan->refused)' 'plan->checked' test_cuda_products
+
+fault a-refusal-is-kept-in-the-file trainer/kernels/cuda/cudaplans.c \
+  'if (plans->plans[i].refused) {' 'if (false) {' test_cuda_products
+
+fault no-row-is-tried-alone trainer/kernels/cuda/cudatrial.c \
+  'few[] = {1, 8, 100, 384, 1152}' 'few[] = {8, 100, 384, 1152}' test_cuda_products
+
+fault rows-are-not-tried-at-other-places trainer/kernels/cuda/cudatrial.c \
+  'keeps = row_keeps(t, (i + turn) % rows, i);' '' test_cuda_products
+
+fault rows-are-not-tried-in-other-company trainer/kernels/cuda/cudatrial.c \
+  'keeps = row_keeps(t, i, i);' '' test_cuda_products
+
+fault an-element-may-stay-unwritten trainer/kernels/cuda/cudatrial.c \
+  'good = memcmp(t->found + at, poison, size) != 0;' '' test_cuda_products
+
+fault no-row-of-a-trial-cancels trainer/kernels/cuda/cudatrial.c \
+  'if (i % 2 == 0 && c >= k / 2) {' 'if (false) {' test_cuda_products
+
+fault a-loss-has-the-maximum-of-its-lane trainer/kernels/cuda/cuda_head.cu \
+  'most = rn_warp_max(most);' '' test_cuda_head
+
+fault a-label-is-one-of-32 trainer/kernels/cuda/cuda_head.cu \
+  '(c == a.labels[row] ? 1.0 : 0.0)' '(c == a.labels[row] % LANES ? 1.0 : 0.0)' test_cuda_head
+
+fault a-difference-of-logits-is-rounded trainer/kernels/cuda/cuda_head.cu \
+  '(double)rn_get(a.logits, row, c) - (double)most' '(double)(rn_get(a.logits, row, c) - most)' \
+  test_cuda_head
+
+fault every-site-is-the-first trainer/kernels/cuda/cuda_lora.cu \
+  'a.sites[blockIdx.z].b + (int64_t)c * a.rank + r' '(int64_t)c * a.rank + r' test_cuda_many
+
+fault sites-beyond-one-launch-are-left-out trainer/kernels/cuda/cudamany.c \
+  'first += RN_CUDA_SITES' 'first = count' test_cuda_many
+
+fault parts-lie-over-each-other trainer/kernels/cuda/cudamany.c 'at += length;' '' test_cuda_many
+
+fault the-last-part-is-the-longest trainer/kernels/cuda/cudamany.c \
+  'longest = length > longest ? length : longest;' 'longest = length;' test_cuda_many
+
+fault a-bad-gradient-steps trainer/kernels/cuda/cuda_vector.cu \
+  '!a.norm->good || element() >= a.count[r]' 'element() >= a.count[r]' test_cuda_many
+
+fault every-range-begins-at-the-first trainer/kernels/cuda/cuda_vector.cu \
+  'a.offset[r] + element()' 'a.offset[0] + element()' test_cuda_many
+
+fault a-gradient-is-not-clipped trainer/kernels/cuda/cuda_vector.cu \
+  '(float)factor : 1.0f' '1.0f : 1.0f' test_cuda_many
+
+fault every-range-has-the-sum-of-the-first trainer/kernels/cuda/cuda_vector.cu \
+  'next += a.parts[r];' '' test_cuda_many
+
+fault a-threads-part-is-written-too-early trainer/kernels/cuda/cuda_vector.cu \
+  '__syncthreads(); /* part is written again */' '' test_cuda_many
+
+fault a-recorded-step-does-not-know-its-clip trainer/kernels/cuda/cudamany.c \
+  '.clip = u->clip,
+                             .beta1' '.beta1' test_cuda_many
+
+fault a-recorded-step-has-the-rates-of-the-first trainer/kernels/cuda/cudamany.c \
+  'rates.lr[i] = u->ranges[i].lr;' 'rates.lr[i] = 0.01f;' test_cuda_many

@@ -472,10 +472,15 @@ bool rn_adapter_below_head(const struct rn_adapter *adapter, bool full)
 void rn_adapter_refresh(const struct rn_adapter *adapter, const struct rn_state *state,
                         struct rn_lane *lane)
 {
-    for (size_t i = 0; i < adapter->site_count; i++) {
-        const struct rn_site *site = &adapter->sites[i];
-        adapter->encoder->kernels->thin_transpose(lane, state->values + site->b, site->n,
-                                                  adapter->config.rank, adapter->scale,
-                                                  state->transposed + site->transposed);
+    struct rn_transpose some[96];
+    for (size_t first = 0; first < adapter->site_count; first += RN_ARRAY_LENGTH(some)) {
+        size_t count = 0;
+        for (; count < RN_ARRAY_LENGTH(some) && first + count < adapter->site_count; count++) {
+            const struct rn_site *site = &adapter->sites[first + count];
+            some[count] = (struct rn_transpose){site->b, site->transposed, site->n};
+        }
+        rn_kernels_thin_transposes(adapter->encoder->kernels, lane, some, count,
+                                   adapter->config.rank, adapter->scale, state->values,
+                                   state->transposed);
     }
 }

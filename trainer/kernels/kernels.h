@@ -44,7 +44,7 @@
 #include <stdint.h>
 
 #define RN_KERNELS_VERSION 4u
-#define RN_GRAPH_KEY_MAX 64
+#define RN_GRAPH_KEY_MAX 192
 
 enum rn_element { RN_F32 = 0, RN_F64 = 1, RN_BF16 = 2 };
 
@@ -159,6 +159,35 @@ struct rn_adamw {
     float lr, beta1, beta2, eps, weight_decay;
     /* 1 - beta1^step and 1 - beta2^step, formed in double by the caller */
     double correction1, correction2;
+};
+
+/* A part of an upload of many. */
+struct rn_upload {
+    void *to_device;
+    const void *from_host;
+    size_t bytes;
+};
+
+/* A site of thin_transposes: places in the two vectors, rows of B. */
+struct rn_transpose {
+    size_t b, out;
+    uint32_t n;
+};
+
+/* One step of an optimiser over a few ranges of the flat vectors. */
+#define RN_UPDATE_RANGES 4
+struct rn_update_range {
+    size_t offset, count;
+    float lr;
+};
+struct rn_update {
+    float *gradient; /* device, with the three below: the flat vectors */
+    float *values;
+    float *moment1, *moment2; /* NULL: sgd, which reads of `optimizer` weight_decay alone */
+    struct rn_update_range ranges[RN_UPDATE_RANGES];
+    size_t range_count;
+    double clip;               /* most global norm of the ranges' gradient; 0 = not clipped */
+    struct rn_adamw optimizer; /* its lr is not read */
 };
 
 struct rn_kernels {
@@ -322,15 +351,40 @@ struct rn_kernels {
      *     }
      *
      * graph_begin is true when the backend has done them all from its record. Between the calls
-     * there may be no upload, download, read_mat, sync, vector_square_sum, memory or weight; and
-     * every argument (pointers, shapes, counts, factors) must follow from the key's bytes: a
-     * block's data lies in device memory and is uploaded before. So that few keys suffice, a
-     * block's rows and its longest may be rounded up (graph_tokens, graph_length): rows from
+     * there may be no upload, download, read_mat, sync, vector_square_sum, update, memory or
+     * weight; and every argument (pointers, shapes, counts, factors) must follow from the key's
+     * bytes: a block's data lies in device memory and is uploaded before. So that few keys suffice,
+     * a block's rows and its longest may be rounded up (graph_tokens, graph_length): rows from
      * cu[count] on are then computed from whatever is there, belong to no sequence, and change no
      * other row's bits. Key of 1 .. RN_GRAPH_KEY_MAX bytes, without padding. */
     bool (*graph_begin)(struct rn_lane *lane, const void *key, size_t bytes);
     void (*graph_end)(struct rn_lane *lane);
+
+    /* ---- Several operations in one; NULL where that gains nothing. Callers go through the
+     * functions below, which then do them one by one. The bits are the same. ---- */
+    void (*upload_many)(struct rn_lane *lane, const struct rn_upload *parts, size_t count);
+    void (*thin_transposes)(struct rn_lane *lane, const struct rn_transpose *sites, size_t count,
+                            uint32_t r, float scale, const float *b, float *out);
+    /* False, and nothing done, when it has no room for so many elements. */
+    bool (*update)(struct rn_lane *lane, const struct rn_update *update, double *out_square);
 };
+
+/* upload of each part, in order. */
+void rn_kernels_upload(const struct rn_kernels *k, struct rn_lane *lane,
+                       const struct rn_upload *parts, size_t count);
+/* thin_transpose of each site: out + site.out from b + site.b. */
+void rn_kernels_thin_transposes(const struct rn_kernels *k, struct rn_lane *lane,
+                                const struct rn_transpose *sites, size_t count, uint32_t r,
+                                float scale, const float *b, float *out);
+/* The gradient's sum of squares over the ranges, in float64 (waits). Where it is finite: the
+ * gradient, times the float32 of clip / (sqrt(sum) + 1e-6) if that is less than 1 and clip is not
+ * 0 (torch.nn.utils.clip_grad_norm_), goes into the optimiser; else nothing changes. The gradient
+ * is not to be read after it. */
+double rn_kernels_update(const struct rn_kernels *k, struct rn_lane *lane,
+                         const struct rn_update *update);
+/* The optimiser alone: no norm, no clip, nothing waited for. */
+void rn_kernels_step(const struct rn_kernels *k, struct rn_lane *lane,
+                     const struct rn_update *update);
 
 /* The backends of this build. cpu, cpu-bf16 and ref always work. */
 const struct rn_kernels *rn_kernels_ref(void);

@@ -190,58 +190,56 @@ static rn_result gradient_of_batch(struct rn_loop *loop, struct rn_error *err)
     return rn_lanes_run(lanes, &work, err);
 }
 
-/* Global norm over the trained elements; clips as torch.nn.utils.clip_grad_norm_. */
-static rn_result clip(struct rn_loop *loop, struct rn_error *err)
+/* The update of a step, with the present learning rates. */
+static struct rn_update update_of(const struct rn_loop *loop, uint32_t step)
 {
-    const struct rn_lanes *lanes = loop->lanes;
-    const struct rn_state *state = loop->state;
-    double square = 0.0;
-    for (size_t i = 0; i < loop->range_count; i++) {
-        square += lanes->kernels->vector_square_sum(lanes->lane, loop->ranges[i].count,
-                                                    state->gradient + loop->ranges[i].offset);
-    }
-    RN_ENSURE(isfinite(square), err, RN_E_ROUND_NUMERIC,
-              "training: the gradient is not finite; lower the learning rate or set clip");
-    const double factor = loop->spec->clip / (sqrt(square) + 1e-6);
-    if (loop->spec->clip > 0.0 && factor < 1.0) {
-        for (size_t i = 0; i < loop->range_count; i++) {
-            lanes->kernels->vector_scale(lanes->lane, loop->ranges[i].count, (float)factor,
-                                         state->gradient + loop->ranges[i].offset);
-        }
-    }
-    return rn_ok();
-}
-
-static void update(struct rn_loop *loop, uint32_t step)
-{
-    const struct rn_lanes *lanes = loop->lanes;
     const struct rn_state *state = loop->state;
     const struct rn_train_spec *spec = loop->spec;
+    const bool adamw = spec->optimizer != RN_OPTIMIZER_SGD;
     const uint64_t total = spec->schedule_steps > 0 ? spec->schedule_steps : loop->steps;
     const double factor = rn_schedule_factor(spec->schedule, (uint64_t)spec->schedule_offset + step,
                                              spec->warmup_steps, total);
+    struct rn_update update = {
+        .gradient = state->gradient,
+        .values = state->values,
+        .moment1 = adamw ? state->moment1 : NULL,
+        .moment2 = adamw ? state->moment2 : NULL,
+        .range_count = loop->range_count,
+        .clip = spec->clip,
+        .optimizer = {.beta1 = (float)RN_ADAM_BETA1,
+                      .beta2 = (float)RN_ADAM_BETA2,
+                      .eps = (float)RN_ADAM_EPS,
+                      .weight_decay = (float)spec->weight_decay,
+                      .correction1 = 1.0 - pow(RN_ADAM_BETA1, (double)step + 1.0),
+                      .correction2 = 1.0 - pow(RN_ADAM_BETA2, (double)step + 1.0)},
+    };
     for (size_t i = 0; i < loop->range_count; i++) {
         const struct rn_loop_range *range = &loop->ranges[i];
-        const float *g = state->gradient + range->offset;
-        float *p = state->values + range->offset;
-        const float lr = (float)(range->lr * factor);
-        if (spec->optimizer == RN_OPTIMIZER_SGD) {
-            lanes->kernels->sgd(lanes->lane, range->count, lr, (float)spec->weight_decay, g, p);
-            continue;
-        }
-        const struct rn_adamw adamw = {
-            .lr = lr,
-            .beta1 = (float)RN_ADAM_BETA1,
-            .beta2 = (float)RN_ADAM_BETA2,
-            .eps = (float)RN_ADAM_EPS,
-            .weight_decay = (float)spec->weight_decay,
-            .correction1 = 1.0 - pow(RN_ADAM_BETA1, (double)step + 1.0),
-            .correction2 = 1.0 - pow(RN_ADAM_BETA2, (double)step + 1.0),
-        };
-        lanes->kernels->adamw(lanes->lane, range->count, &adamw, g, state->moment1 + range->offset,
-                              state->moment2 + range->offset, p);
+        update.ranges[i] =
+            (struct rn_update_range){range->offset, range->count, (float)(range->lr * factor)};
     }
-    rn_adapter_refresh(lanes->adapter, state, lanes->lane);
+    return update;
+}
+
+/* Clipped as by torch.nn.utils.clip_grad_norm_, over the trained elements. */
+static rn_result clipped_update(struct rn_loop *loop, uint32_t step, struct rn_error *err)
+{
+    const struct rn_lanes *lanes = loop->lanes;
+    const struct rn_update update = update_of(loop, step);
+    RN_ENSURE(isfinite(rn_kernels_update(lanes->kernels, lanes->lane, &update)), err,
+              RN_E_ROUND_NUMERIC,
+              "training: the gradient is not finite; lower the learning rate or set clip");
+    rn_adapter_refresh(lanes->adapter, loop->state, lanes->lane);
+    return rn_ok();
+}
+
+/* Without a look at the gradient's norm. */
+static void private_update(struct rn_loop *loop, uint32_t step)
+{
+    const struct rn_lanes *lanes = loop->lanes;
+    const struct rn_update update = update_of(loop, step);
+    rn_kernels_step(lanes->kernels, lanes->lane, &update);
+    rn_adapter_refresh(lanes->adapter, loop->state, lanes->lane);
 }
 
 rn_result rn_loop_values_finite(const struct rn_loop *loop, struct rn_error *err)
@@ -277,7 +275,7 @@ static rn_result private_step(struct rn_loop *loop, uint32_t step, struct rn_tra
         take_batch(loop, loop->spec->stream_offset + step);
     }
     RN_TRY(rn_dp_gradient(loop->dp, loop->batch, loop->batch_count, loop->state->gradient, err));
-    update(loop, step);
+    private_update(loop, step);
     RN_TRY(loop->lanes->kernels->sync(loop->lanes->lane, err));
     loop->state->head_changed = loop->state->head_changed || loop->active.head;
     report->loss_first = report->loss_last = report->loss_sum = NAN;
@@ -293,8 +291,7 @@ rn_result rn_loop_finish(struct rn_loop *loop, uint32_t step, struct rn_train_re
         loss_sum += loop->loss[i];
     }
     RN_ENSURE(isfinite(loss_sum), err, RN_E_ROUND_NUMERIC, "training: the loss is not finite");
-    RN_TRY(clip(loop, err));
-    update(loop, step);
+    RN_TRY(clipped_update(loop, step, err));
     RN_TRY(loop->lanes->kernels->sync(loop->lanes->lane, err));
     loop->state->head_changed = loop->state->head_changed || loop->active.head;
     report->loss_last = loss_sum / (double)loop->batch_count;

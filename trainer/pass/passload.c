@@ -66,14 +66,16 @@ void rn_pass_load_rows(struct rn_pass *pass, const struct rn_example *examples, 
                                             .cu = pass->cu,
                                             .cu_host = pass->host_cu};
     round_up(pass);
-    const struct rn_kernels *k = pass->kernels;
-    k->upload(pass->lane, pass->ids, pass->host_ids, tokens * sizeof(int32_t));
-    k->upload(pass->lane, pass->types, pass->host_types, tokens * sizeof(int32_t));
-    k->upload(pass->lane, pass->positions, pass->host_positions, tokens * sizeof(int32_t));
-    k->upload(pass->lane, pass->cu, pass->host_cu, (count + 1) * sizeof(int32_t));
-    k->upload(pass->lane, pass->first, pass->host_first, count * sizeof(int32_t));
-    k->upload(pass->lane, pass->labels, pass->host_labels, count * sizeof(int32_t));
-    k->upload(pass->lane, pass->targets, pass->host_targets, count * sizeof(float));
+    const struct rn_upload parts[] = {
+        {pass->ids, pass->host_ids, tokens * sizeof(int32_t)},
+        {pass->types, pass->host_types, tokens * sizeof(int32_t)},
+        {pass->positions, pass->host_positions, tokens * sizeof(int32_t)},
+        {pass->cu, pass->host_cu, (count + 1) * sizeof(int32_t)},
+        {pass->first, pass->host_first, count * sizeof(int32_t)},
+        {pass->labels, pass->host_labels, count * sizeof(int32_t)},
+        {pass->targets, pass->host_targets, count * sizeof(float)},
+    };
+    rn_kernels_upload(pass->kernels, pass->lane, parts, RN_ARRAY_LENGTH(parts));
 }
 
 void rn_pass_load(struct rn_pass *pass, const struct rn_example *examples, uint32_t count)

@@ -13,12 +13,6 @@
 
 enum { LANES = 32 };
 
-#ifdef __CUDACC__
-#define RN_MINUS_INFINITY __int_as_float((int)0xff800000)
-#else
-#define RN_MINUS_INFINITY (-INFINITY)
-#endif
-
 /* Where the block's sequence lies: rows of k and v, and rows of q. */
 struct place {
     int32_t key_first, keys, query_first, queries;

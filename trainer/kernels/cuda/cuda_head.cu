@@ -75,27 +75,32 @@ RN_KERNEL(rn_cuda_column_sum, struct rn_column_sum_args)
     a.out[c] = sum;
 }
 
-/* loss = log sum exp - logit of the label; dlogits = scale (softmax - one hot). */
+/* loss = log sum exp - logit of the label; dlogits = scale (softmax - one hot). A warp a row: a lane
+ * has every 32nd class, and the lanes' sums meet in a tree. */
 RN_KERNEL(rn_cuda_cross_entropy, struct rn_loss_args)
 {
-    const int32_t row = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x);
-    if (row >= a.rows) {
+    const int32_t lane = (int32_t)(threadIdx.x % LANES), warps = (int32_t)(blockDim.x / LANES);
+    const int64_t row = (int64_t)blockIdx.x * warps + threadIdx.x / LANES;
+    if (row >= a.rows || (int32_t)(threadIdx.x / LANES) >= warps) {
         return;
     }
-    float most = rn_get(a.logits, row, 0);
-    for (int32_t c = 1; c < a.cols; c++) {
+    float most = RN_MINUS_INFINITY;
+    for (int32_t c = lane; c < a.cols; c += LANES) {
         most = fmaxf(most, rn_get(a.logits, row, c));
     }
+    most = rn_warp_max(most);
     double sum = 0.0;
-    for (int32_t c = 0; c < a.cols; c++) {
-        sum += exp((double)(rn_get(a.logits, row, c) - most));
+    for (int32_t c = lane; c < a.cols; c += LANES) {
+        sum += exp((double)rn_get(a.logits, row, c) - (double)most);
     }
-    const double log_sum = (double)most + log(sum);
-    a.loss[row] = log_sum - (double)rn_get(a.logits, row, a.labels[row]);
+    const double log_sum = (double)most + log(rn_warp_sum_double(sum));
+    if (lane == 0) {
+        a.loss[row] = log_sum - (double)rn_get(a.logits, row, a.labels[row]);
+    }
     if (!a.dlogits.data) {
         return;
     }
-    for (int32_t c = 0; c < a.cols; c++) {
+    for (int32_t c = lane; c < a.cols; c += LANES) {
         const double p = exp((double)rn_get(a.logits, row, c) - log_sum);
         rn_put(a.dlogits, row, c,
                (float)((double)a.scale * (p - (c == a.labels[row] ? 1.0 : 0.0))));

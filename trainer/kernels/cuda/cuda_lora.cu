@@ -112,6 +112,16 @@ RN_KERNEL(rn_cuda_thin_transpose, struct rn_thin_transpose_args)
     }
 }
 
+RN_KERNEL(rn_cuda_thin_transposes, struct rn_thin_transposes_args)
+{
+    const int32_t c = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x);
+    const int32_t r = (int32_t)blockIdx.y, n = a.sites[blockIdx.z].n;
+    if (c < n) {
+        a.out[a.sites[blockIdx.z].out + (int64_t)r * n + c] =
+            a.scale * a.b[a.sites[blockIdx.z].b + (int64_t)c * a.rank + r];
+    }
+}
+
 /* Tokens in order for every element. The block's threads share u through shared memory; a thread
  * keeps RANKS sums of one column in registers. */
 RN_KERNEL(rn_cuda_outer, struct rn_outer_args)

@@ -95,25 +95,87 @@ RN_KERNEL(rn_cuda_square_sum, struct rn_square_sum_args)
     }
 }
 
+RN_KERNEL(rn_cuda_spread, struct rn_spread_args)
+{
+    const int64_t i = element();
+    if (i < a.parts[blockIdx.y].words) {
+        a.parts[blockIdx.y].to[i] = a.from[a.parts[blockIdx.y].from + i];
+    }
+}
+
+static __device__ __forceinline__ float sgd_step(float p, float g, float lr, float weight_decay)
+{
+    return p - lr * fmaf(weight_decay, p, g);
+}
+
 RN_KERNEL(rn_cuda_sgd, struct rn_sgd_args)
 {
     const int64_t i = element();
     if (i < a.n) {
-        a.p[i] -= a.lr * fmaf(a.weight_decay, a.p[i], a.g[i]);
+        a.p[i] = sgd_step(a.p[i], a.g[i], a.lr, a.weight_decay);
     }
 }
 
 /* torch.optim.AdamW; the corrections are folded into step and root_scale. */
+static __device__ __forceinline__ float adamw_step(float p, float *m, float *v, float g,
+                                                   float beta1, float beta2, float eps, float decay,
+                                                   float step, float root_scale)
+{
+    *m = fmaf(beta1, *m, (1.0f - beta1) * g);
+    *v = fmaf(beta2, *v, (1.0f - beta2) * g * g);
+    return decay * p - step * *m / (sqrtf(*v) * root_scale + eps);
+}
+
 RN_KERNEL(rn_cuda_adamw, struct rn_adamw_args)
 {
     const int64_t i = element();
-    if (i >= a.n) {
+    if (i < a.n) {
+        a.p[i] = adamw_step(a.p[i], &a.m[i], &a.v[i], a.g[i], a.beta1, a.beta2, a.eps, a.decay,
+                            a.step, a.root_scale);
+    }
+}
+
+/* One block: the parts of each range in order, then the ranges in order, as the host would add
+ * them. */
+RN_KERNEL(rn_cuda_update_norm, struct rn_update_norm_args)
+{
+    RN_SHARED double part[256];
+    const double *next = a.part;
+    double square = 0.0;
+    for (int r = 0; r < RN_CUDA_UPDATE_RANGES; r++) {
+        double sum = 0.0;
+        for (int32_t first = 0; first < a.parts[r]; first += (int32_t)blockDim.x) {
+            const int32_t rest = a.parts[r] - first;
+            const int32_t count = rest < (int32_t)blockDim.x ? rest : (int32_t)blockDim.x;
+            if ((int32_t)threadIdx.x < count) {
+                part[threadIdx.x] = next[first + (int32_t)threadIdx.x];
+            }
+            __syncthreads();
+            for (int32_t i = 0; threadIdx.x == 0 && i < count; i++) {
+                sum += part[i];
+            }
+            __syncthreads(); /* part is written again */
+        }
+        next += a.parts[r];
+        square += sum;
+    }
+    if (threadIdx.x == 0) {
+        const double factor = a.clip / (sqrt(square) + 1e-6);
+        a.out->square = square;
+        a.out->good = square - square == 0.0;
+        a.out->factor = a.clip > 0.0 && factor < 1.0 ? (float)factor : 1.0f;
+    }
+}
+
+RN_KERNEL(rn_cuda_update, struct rn_update_args)
+{
+    const int r = (int)blockIdx.y;
+    if (!a.norm->good || element() >= a.count[r]) {
         return;
     }
-    const float g = a.g[i];
-    const float m = fmaf(a.beta1, a.m[i], (1.0f - a.beta1) * g);
-    const float v = fmaf(a.beta2, a.v[i], (1.0f - a.beta2) * g * g);
-    a.m[i] = m;
-    a.v[i] = v;
-    a.p[i] = a.decay * a.p[i] - a.step * m / (sqrtf(v) * a.root_scale + a.eps);
+    const int64_t i = a.offset[r] + element();
+    const float g = rn_multiply(a.g[i], a.norm->factor);
+    a.p[i] = a.m ? adamw_step(a.p[i], &a.m[i], &a.v[i], g, a.beta1, a.beta2, a.eps,
+                              a.rates->decay[r], a.rates->step[r], a.rates->root_scale)
+                 : sgd_step(a.p[i], g, a.rates->lr[r], a.weight_decay);
 }

@@ -99,6 +99,21 @@ struct rn_thin_transpose_args {
     float scale;
     int32_t unused;
 };
+/* The same for many sites in one launch: block (tile of columns, rank, site). A site whose columns
+ * are fewer than the grid's has idle blocks. */
+struct rn_cuda_site {
+    int64_t b, out;
+    int32_t n;
+    int32_t unused;
+};
+enum { RN_CUDA_SITES = 96 };
+struct rn_thin_transposes_args {
+    const float *b;
+    float *out;
+    int32_t rank;
+    float scale;
+    struct rn_cuda_site sites[RN_CUDA_SITES];
+};
 /* Block (tile of columns, group of 8 ranks, sequence): out[sequence * stride + p * step_p +
  * c * step_c] = scale * sum over the sequence's rows of u[row][p] v[row][c]. cu NULL: sequence i is
  * row i. */
@@ -149,7 +164,8 @@ struct rn_column_sum_args {
     float *out;
     int32_t rows, cols;
 };
-/* One thread an example. dlogits.data NULL: loss alone. labels or targets. */
+/* Cross entropy: a warp a row; squared error: a thread a row. dlogits.data NULL: loss alone. labels
+ * or targets. */
 struct rn_loss_args {
     struct rn_cuda_mat logits, dlogits;
     const int32_t *labels;
@@ -202,6 +218,49 @@ struct rn_adamw_args {
     float root_scale; /* 1 / sqrt(correction2) */
 };
 
+/* Words of one upload to where they belong: block (tile of words, part). */
+struct rn_cuda_part {
+    uint32_t *to;
+    int64_t from, words;
+};
+enum { RN_CUDA_PARTS = 16 };
+struct rn_spread_args {
+    const uint32_t *from;
+    struct rn_cuda_part parts[RN_CUDA_PARTS];
+};
+
+/* A clipped step of the optimiser (kernels.h, struct rn_update). What differs from step to step
+ * lies in device memory, so that the step can be recorded. */
+enum { RN_CUDA_UPDATE_RANGES = 4 };
+struct rn_cuda_rates {
+    float lr[RN_CUDA_UPDATE_RANGES];    /* sgd */
+    float decay[RN_CUDA_UPDATE_RANGES]; /* adamw, as in rn_adamw_args */
+    float step[RN_CUDA_UPDATE_RANGES];
+    float root_scale;
+    float unused;
+};
+struct rn_cuda_norm {
+    double square; /* of the gradient */
+    float factor;  /* that clips it; 1 = it fits */
+    int32_t good;  /* square is finite */
+};
+/* The ranges' sums of squares lie one after the other in `part`: parts[i] of range i. */
+struct rn_update_norm_args {
+    const double *part;
+    struct rn_cuda_norm *out;
+    double clip;
+    int32_t parts[RN_CUDA_UPDATE_RANGES];
+};
+/* Block (tile of elements, range). m NULL: sgd. */
+struct rn_update_args {
+    const float *g;
+    float *m, *v, *p;
+    const struct rn_cuda_rates *rates;
+    const struct rn_cuda_norm *norm;
+    int64_t offset[RN_CUDA_UPDATE_RANGES], count[RN_CUDA_UPDATE_RANGES];
+    float beta1, beta2, eps, weight_decay;
+};
+
 /* Clipping of `count` examples with n elements each (cuda_dp.cu). */
 struct rn_clip_args {
     const float *grads;
@@ -234,48 +293,52 @@ struct rn_noisy_mean_args {
     X(rn_cuda_attention_##head, struct rn_attention_args)              \
     X(rn_cuda_attention_back_queries_##head, struct rn_attention_args) \
     X(rn_cuda_attention_back_keys_##head, struct rn_attention_args)
-#define RN_CUDA_KERNELS(X)                                   \
-    X(rn_cuda_norm_1024, struct rn_norm_args)                \
-    X(rn_cuda_norm_2048, struct rn_norm_args)                \
-    X(rn_cuda_norm_any, struct rn_norm_args)                 \
-    X(rn_cuda_norm_back_1024, struct rn_norm_back_args)      \
-    X(rn_cuda_norm_back_2048, struct rn_norm_back_args)      \
-    X(rn_cuda_norm_back_any, struct rn_norm_back_args)       \
-    X(rn_cuda_embed, struct rn_embed_args)                   \
-    X(rn_cuda_epilogue, struct rn_epilogue_args)             \
-    X(rn_cuda_epilogue_any, struct rn_epilogue_args)         \
-    RN_CUDA_ATTENTION_KERNELS(X, 16)                         \
-    RN_CUDA_ATTENTION_KERNELS(X, 32)                         \
-    RN_CUDA_ATTENTION_KERNELS(X, 64)                         \
-    RN_CUDA_ATTENTION_KERNELS(X, 96)                         \
-    RN_CUDA_ATTENTION_KERNELS(X, 128)                        \
-    RN_CUDA_ATTENTION_KERNELS(X, any)                        \
-    X(rn_cuda_thin, struct rn_thin_args)                     \
-    X(rn_cuda_thin_any, struct rn_thin_args)                 \
-    X(rn_cuda_thin_transpose, struct rn_thin_transpose_args) \
-    X(rn_cuda_outer, struct rn_outer_args)                   \
-    X(rn_cuda_outer_sum, struct rn_outer_sum_args)           \
-    X(rn_cuda_outer_rows, struct rn_outer_rows_args)         \
-    X(rn_cuda_clip_squares, struct rn_clip_args)             \
-    X(rn_cuda_clip_factor, struct rn_clip_args)              \
-    X(rn_cuda_clip_lengths, struct rn_clip_args)             \
-    X(rn_cuda_clip_check, struct rn_clip_args)               \
-    X(rn_cuda_clip_sum, struct rn_clip_args)                 \
-    X(rn_cuda_noisy_mean, struct rn_noisy_mean_args)         \
-    X(rn_cuda_dense, struct rn_dense_args)                   \
-    X(rn_cuda_dense_back, struct rn_dense_back_args)         \
-    X(rn_cuda_column_sum, struct rn_column_sum_args)         \
-    X(rn_cuda_cross_entropy, struct rn_loss_args)            \
-    X(rn_cuda_squared_error, struct rn_loss_args)            \
-    X(rn_cuda_gather_rows, struct rn_rows_args)              \
-    X(rn_cuda_scatter_add_rows, struct rn_rows_args)         \
-    X(rn_cuda_zero_mat, struct rn_rows_args)                 \
-    X(rn_cuda_read_mat, struct rn_rows_args)                 \
-    X(rn_cuda_vector_add, struct rn_vector_args)             \
-    X(rn_cuda_vector_scale, struct rn_vector_args)           \
-    X(rn_cuda_narrow, struct rn_narrow_args)                 \
-    X(rn_cuda_square_sum, struct rn_square_sum_args)         \
-    X(rn_cuda_sgd, struct rn_sgd_args)                       \
+#define RN_CUDA_KERNELS(X)                                     \
+    X(rn_cuda_norm_1024, struct rn_norm_args)                  \
+    X(rn_cuda_norm_2048, struct rn_norm_args)                  \
+    X(rn_cuda_norm_any, struct rn_norm_args)                   \
+    X(rn_cuda_norm_back_1024, struct rn_norm_back_args)        \
+    X(rn_cuda_norm_back_2048, struct rn_norm_back_args)        \
+    X(rn_cuda_norm_back_any, struct rn_norm_back_args)         \
+    X(rn_cuda_embed, struct rn_embed_args)                     \
+    X(rn_cuda_epilogue, struct rn_epilogue_args)               \
+    X(rn_cuda_epilogue_any, struct rn_epilogue_args)           \
+    RN_CUDA_ATTENTION_KERNELS(X, 16)                           \
+    RN_CUDA_ATTENTION_KERNELS(X, 32)                           \
+    RN_CUDA_ATTENTION_KERNELS(X, 64)                           \
+    RN_CUDA_ATTENTION_KERNELS(X, 96)                           \
+    RN_CUDA_ATTENTION_KERNELS(X, 128)                          \
+    RN_CUDA_ATTENTION_KERNELS(X, any)                          \
+    X(rn_cuda_thin, struct rn_thin_args)                       \
+    X(rn_cuda_thin_any, struct rn_thin_args)                   \
+    X(rn_cuda_thin_transpose, struct rn_thin_transpose_args)   \
+    X(rn_cuda_thin_transposes, struct rn_thin_transposes_args) \
+    X(rn_cuda_spread, struct rn_spread_args)                   \
+    X(rn_cuda_update_norm, struct rn_update_norm_args)         \
+    X(rn_cuda_update, struct rn_update_args)                   \
+    X(rn_cuda_outer, struct rn_outer_args)                     \
+    X(rn_cuda_outer_sum, struct rn_outer_sum_args)             \
+    X(rn_cuda_outer_rows, struct rn_outer_rows_args)           \
+    X(rn_cuda_clip_squares, struct rn_clip_args)               \
+    X(rn_cuda_clip_factor, struct rn_clip_args)                \
+    X(rn_cuda_clip_lengths, struct rn_clip_args)               \
+    X(rn_cuda_clip_check, struct rn_clip_args)                 \
+    X(rn_cuda_clip_sum, struct rn_clip_args)                   \
+    X(rn_cuda_noisy_mean, struct rn_noisy_mean_args)           \
+    X(rn_cuda_dense, struct rn_dense_args)                     \
+    X(rn_cuda_dense_back, struct rn_dense_back_args)           \
+    X(rn_cuda_column_sum, struct rn_column_sum_args)           \
+    X(rn_cuda_cross_entropy, struct rn_loss_args)              \
+    X(rn_cuda_squared_error, struct rn_loss_args)              \
+    X(rn_cuda_gather_rows, struct rn_rows_args)                \
+    X(rn_cuda_scatter_add_rows, struct rn_rows_args)           \
+    X(rn_cuda_zero_mat, struct rn_rows_args)                   \
+    X(rn_cuda_read_mat, struct rn_rows_args)                   \
+    X(rn_cuda_vector_add, struct rn_vector_args)               \
+    X(rn_cuda_vector_scale, struct rn_vector_args)             \
+    X(rn_cuda_narrow, struct rn_narrow_args)                   \
+    X(rn_cuda_square_sum, struct rn_square_sum_args)           \
+    X(rn_cuda_sgd, struct rn_sgd_args)                         \
     X(rn_cuda_adamw, struct rn_adamw_args)
 
 #define RN_CUDA_KERNEL_ID(name, type) RN_ID_##name,

@@ -77,6 +77,10 @@ static void lane_free(struct rn_lane *lane)
     rn_port_release(lane->port, lane->clip_lengths);
     rn_port_release(lane->port, lane->clip_factor);
     rn_port_release(lane->port, lane->read);
+    rn_port_staging_free(lane->port, lane->staging);
+    rn_port_release(lane->port, lane->staged);
+    rn_port_release(lane->port, lane->rates);
+    rn_port_release(lane->port, lane->norm);
     rn_free(lane);
 }
 
@@ -102,6 +106,13 @@ static rn_result lane_allocate(struct rn_lane *lane, struct rn_error *err)
     RN_TRY(lane_memory(lane, RN_CUDA_CLIP_PIECES, sizeof(double), &lane->clip_squares, err));
     RN_TRY(lane_memory(lane, RN_CUDA_CLIP_PIECES, 2 * sizeof(uint64_t), &lane->clip_lengths, err));
     RN_TRY(lane_memory(lane, RN_CUDA_CLIP_EXAMPLES, sizeof(double), &lane->clip_factor, err));
+    /* ids, types, positions and owners of tokens; five numbers of a sequence; bounds */
+    lane->staged_count = 4 * (size_t)l->tokens + 5 * (size_t)l->sequences + 2;
+    RN_TRY(rn_port_staging_new(lane->port, lane->staged_count * sizeof(uint32_t), &lane->staging,
+                               err));
+    RN_TRY(lane_memory(lane, lane->staged_count, sizeof(uint32_t), &lane->staged, err));
+    RN_TRY(lane_memory(lane, 1, sizeof(struct rn_cuda_rates), &lane->rates, err));
+    RN_TRY(lane_memory(lane, 1, sizeof(struct rn_cuda_norm), &lane->norm, err));
     lane->read_count = l->width > RN_CUDA_READ_COUNT ? l->width : RN_CUDA_READ_COUNT;
     return lane_memory(lane, lane->read_count, sizeof(float), &lane->read, err);
 }
@@ -181,6 +192,16 @@ void rn_cuda_launch_elements(struct rn_lane *lane, enum rn_cuda_kernel kernel, s
     }
 }
 
+void rn_cuda_launch_warps(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
+                          const void *args)
+{
+    if (rows > 0) {
+        const unsigned blocks = (rows + RN_CUDA_WARPS - 1) / RN_CUDA_WARPS;
+        rn_port_launch(lane->port, kernel, (struct rn_port_grid){blocks, 1, 1, RN_CUDA_THREADS},
+                       args);
+    }
+}
+
 void rn_cuda_launch_rows(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
                          uint32_t cols, const void *args)
 {
@@ -255,6 +276,9 @@ static const struct rn_kernels table = {
     .adamw = rn_cuda_adamw_op,
     .graph_begin = graph_begin,
     .graph_end = graph_end,
+    .upload_many = rn_cuda_upload_many_op,
+    .thin_transposes = rn_cuda_thin_transposes_op,
+    .update = rn_cuda_update_op,
 };
 
 /* The device answers, or there is no table. */

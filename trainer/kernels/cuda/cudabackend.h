@@ -35,6 +35,11 @@ struct rn_lane {
     double *clip_factor; /* [RN_CUDA_CLIP_EXAMPLES] */
     float *read;         /* read_mat: rows in float32 */
     size_t read_count;
+    struct rn_port_staging *staging; /* upload_many: of staged_count words, and on the device */
+    uint32_t *staged;
+    size_t staged_count;
+    struct rn_cuda_rates *rates; /* device; of update */
+    struct rn_cuda_norm *norm;
 };
 
 /* Partial gradients are kept for as many sequences as fit into this, at least for one. */
@@ -58,6 +63,9 @@ bool rn_cuda_product_fits(struct rn_mat m);
 /* A kernel that wants one thread per element of a vector. */
 void rn_cuda_launch_elements(struct rn_lane *lane, enum rn_cuda_kernel kernel, size_t n,
                              const void *args);
+/* A kernel with one warp a row. */
+void rn_cuda_launch_warps(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
+                          const void *args);
 /* A kernel with block (row, tile of columns). */
 void rn_cuda_launch_rows(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
                          uint32_t cols, const void *args);
@@ -124,6 +132,12 @@ void rn_cuda_sgd_op(struct rn_lane *lane, size_t n, float lr, float weight_decay
                     float *p);
 void rn_cuda_adamw_op(struct rn_lane *lane, size_t n, const struct rn_adamw *o, const float *g,
                       float *m, float *v, float *p);
+
+/* cudamany.c */
+void rn_cuda_upload_many_op(struct rn_lane *lane, const struct rn_upload *parts, size_t count);
+void rn_cuda_thin_transposes_op(struct rn_lane *lane, const struct rn_transpose *sites,
+                                size_t count, uint32_t r, float scale, const float *b, float *out);
+bool rn_cuda_update_op(struct rn_lane *lane, const struct rn_update *update, double *out_square);
 
 /* What the shared object exports; NULL when no device answers. */
 __attribute__((visibility("default"))) const struct rn_kernels *rn_kernels_cuda_table(void);

@@ -6,18 +6,6 @@
 
 #include "base/guard.h"
 
-/* One warp a row. */
-static void launch_warps(struct rn_lane *lane, enum rn_cuda_kernel kernel, uint32_t rows,
-                         const void *args)
-{
-    if (rows > 0) {
-        rn_port_launch(lane->port, kernel,
-                       (struct rn_port_grid){(rows + RN_CUDA_WARPS - 1) / RN_CUDA_WARPS, 1, 1,
-                                             RN_CUDA_THREADS},
-                       args);
-    }
-}
-
 void rn_cuda_embed_op(struct rn_lane *lane, const struct rn_embedding *e, const int32_t *ids,
                       const int32_t *type_ids, const int32_t *position_ids, struct rn_mat y)
 {
@@ -35,7 +23,7 @@ void rn_cuda_embed_op(struct rn_lane *lane, const struct rn_embedding *e, const 
         .cols = (int32_t)y.cols,
         .eps = e->eps,
     };
-    launch_warps(lane, RN_ID_rn_cuda_embed, y.rows, &args);
+    rn_cuda_launch_warps(lane, RN_ID_rn_cuda_embed, y.rows, &args);
 }
 
 /* 0: any shape; 1, 2: the row fits the registers of the 1024 or 2048 kernel. */
@@ -69,7 +57,7 @@ void rn_cuda_norm_op(struct rn_lane *lane, struct rn_mat x, const float *gamma, 
         .eps = eps,
     };
     check_stats(stats);
-    launch_warps(lane, forms[norm_form(x, y, gamma, beta)], x.rows, &args);
+    rn_cuda_launch_warps(lane, forms[norm_form(x, y, gamma, beta)], x.rows, &args);
 }
 
 void rn_cuda_norm_back_op(struct rn_lane *lane, struct rn_mat x, struct rn_mat stats,
@@ -88,7 +76,7 @@ void rn_cuda_norm_back_op(struct rn_lane *lane, struct rn_mat x, struct rn_mat s
     };
     check_stats(stats);
     const int form = rn_cuda_vectors(dy) ? norm_form(x, dx, gamma, gamma) : 0;
-    launch_warps(lane, forms[form], x.rows, &args);
+    rn_cuda_launch_warps(lane, forms[form], x.rows, &args);
 }
 
 /* The three kernels of a head size; tile = queries or keys of a block, 16 a warp (or one). */

@@ -45,31 +45,32 @@ void rn_cuda_column_sum_op(struct rn_lane *lane, struct rn_mat m, float *out)
     rn_cuda_launch_elements(lane, RN_ID_rn_cuda_column_sum, m.cols, &args);
 }
 
-static void launch_loss(struct rn_lane *lane, enum rn_cuda_kernel kernel, struct rn_mat logits,
-                        const int32_t *labels, const float *targets, float scale,
-                        struct rn_mat dlogits, double *loss)
+static struct rn_loss_args loss_args(struct rn_mat logits, const int32_t *labels,
+                                     const float *targets, float scale, struct rn_mat dlogits,
+                                     double *loss)
 {
-    const struct rn_loss_args args = {.logits = rn_cuda_view(logits),
-                                      .dlogits = rn_cuda_view(dlogits),
-                                      .labels = labels,
-                                      .targets = targets,
-                                      .loss = loss,
-                                      .rows = (int32_t)logits.rows,
-                                      .cols = (int32_t)logits.cols,
-                                      .scale = scale};
-    rn_cuda_launch_elements(lane, kernel, logits.rows, &args);
+    return (struct rn_loss_args){.logits = rn_cuda_view(logits),
+                                 .dlogits = rn_cuda_view(dlogits),
+                                 .labels = labels,
+                                 .targets = targets,
+                                 .loss = loss,
+                                 .rows = (int32_t)logits.rows,
+                                 .cols = (int32_t)logits.cols,
+                                 .scale = scale};
 }
 
 void rn_cuda_cross_entropy_op(struct rn_lane *lane, struct rn_mat logits, const int32_t *labels,
                               float scale, struct rn_mat dlogits, double *loss)
 {
-    launch_loss(lane, RN_ID_rn_cuda_cross_entropy, logits, labels, NULL, scale, dlogits, loss);
+    const struct rn_loss_args args = loss_args(logits, labels, NULL, scale, dlogits, loss);
+    rn_cuda_launch_warps(lane, RN_ID_rn_cuda_cross_entropy, logits.rows, &args);
 }
 
 void rn_cuda_squared_error_op(struct rn_lane *lane, struct rn_mat logits, const float *targets,
                               float scale, struct rn_mat dlogits, double *loss)
 {
-    launch_loss(lane, RN_ID_rn_cuda_squared_error, logits, NULL, targets, scale, dlogits, loss);
+    const struct rn_loss_args args = loss_args(logits, NULL, targets, scale, dlogits, loss);
+    rn_cuda_launch_elements(lane, RN_ID_rn_cuda_squared_error, logits.rows, &args);
 }
 
 void rn_cuda_vector_add_op(struct rn_lane *lane, size_t n, const float *x, float *y)

@@ -184,12 +184,22 @@ static __device__ __forceinline__ double rn_shuffle_xor_double(double value, int
 #endif
 }
 
+static __device__ __forceinline__ double rn_warp_sum_double(double value)
+{
+    for (int distance = 16; distance > 0; distance >>= 1) {
+        value += rn_shuffle_xor_double(value, distance);
+    }
+    return value;
+}
+
 /* ---- mathematics ---- */
 
 #ifdef __CUDACC__
 #define RN_INFINITY __longlong_as_double(0x7ff0000000000000ll)
+#define RN_MINUS_INFINITY __int_as_float((int)0xff800000)
 #else
 #define RN_INFINITY ((double)INFINITY)
+#define RN_MINUS_INFINITY (-INFINITY)
 #endif
 
 /* A product and a sum that the compiler may not fuse: where bits must equal those of two kernels.

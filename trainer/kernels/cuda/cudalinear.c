@@ -29,6 +29,23 @@ static struct rn_bf16 narrow(float value)
     return (struct rn_bf16){isnan(value) ? 0x7fff : (uint16_t)((bits + 0x7fff + odd) >> 16)};
 }
 
+/* Every product that `multiply` below may ask for with this weight and bf16 results, so that a
+ * device that cannot keep a row's bits is refused when a model is opened. */
+static rn_result try_products(struct rn_port *port, uint32_t n, uint32_t k, struct rn_error *err)
+{
+    static const int present = 0;
+    for (int i = 0; i < 6; i++) {
+        const bool forward = i < 4;
+        const struct rn_port_product shape = {.n = forward ? n : k,
+                                              .k = forward ? k : n,
+                                              .by_rows = forward,
+                                              .bias = forward && i % 4 >= 2 ? &present : NULL,
+                                              .c = i % 2 == 1 ? &present : NULL};
+        RN_TRY(rn_port_product_try(port, &shape, err));
+    }
+    return rn_ok();
+}
+
 rn_result rn_cuda_weight_new(struct rn_device *device, const float *host_w, uint32_t n, uint32_t k,
                              struct rn_weight **out, struct rn_error *err)
 {
@@ -36,6 +53,7 @@ rn_result rn_cuda_weight_new(struct rn_device *device, const float *host_w, uint
               "backend cuda: a weight of %u x %u; both must be multiples of 8", n, k);
     const size_t count = (size_t)n * k;
     void *memory = NULL;
+    RN_TRY(try_products(device->port, n, k, err));
     RN_TRY(rn_port_alloc(device->port, count * sizeof(struct rn_bf16), &memory, err));
     struct rn_bf16 *host = rn_alloc(count, sizeof(*host));
     for (size_t i = 0; i < count; i++) {

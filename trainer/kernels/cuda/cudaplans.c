@@ -34,18 +34,33 @@ struct rn_cuda_plan *rn_cuda_plans_find(struct rn_cuda_plans *plans,
     return NULL;
 }
 
-struct rn_cuda_plan *rn_cuda_plans_put(struct rn_cuda_plans *plans,
-                                       const struct rn_cuda_plan_key *key,
-                                       const uint8_t algorithm[RN_CUDA_ALGORITHM_BYTES])
+static struct rn_cuda_plan *place_of(struct rn_cuda_plans *plans,
+                                     const struct rn_cuda_plan_key *key)
 {
     struct rn_cuda_plan *plan = rn_cuda_plans_find(plans, key);
     if (plan == NULL) {
         plans->count = plans->count == RN_CUDA_PLANS_MAX ? 0 : plans->count;
         plan = &plans->plans[plans->count++];
     }
-    plan->key = *key;
+    *plan = (struct rn_cuda_plan){.key = *key};
+    return plan;
+}
+
+struct rn_cuda_plan *rn_cuda_plans_put(struct rn_cuda_plans *plans,
+                                       const struct rn_cuda_plan_key *key,
+                                       const uint8_t algorithm[RN_CUDA_ALGORITHM_BYTES])
+{
+    struct rn_cuda_plan *plan = place_of(plans, key);
     plan->checked = true;
     memcpy(plan->algorithm, algorithm, RN_CUDA_ALGORITHM_BYTES);
+    return plan;
+}
+
+struct rn_cuda_plan *rn_cuda_plans_refuse(struct rn_cuda_plans *plans,
+                                          const struct rn_cuda_plan_key *key)
+{
+    struct rn_cuda_plan *plan = place_of(plans, key);
+    plan->refused = true;
     return plan;
 }
 
@@ -53,10 +68,15 @@ rn_result rn_cuda_plans_save(const struct rn_cuda_plans *plans, const char *path
                              struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    size_t count = 0;
     rn_buffer_format(&text, FIRST_LINE "for %s\n", plans->owner);
     for (size_t i = 0; i < plans->count; i++) {
         const struct rn_cuda_plan_key *k = &plans->plans[i].key;
         char hex[HEX_BYTES + 1];
+        if (plans->plans[i].refused) {
+            continue;
+        }
+        count++;
         rn_hex_encode(hex, plans->plans[i].algorithm, RN_CUDA_ALGORITHM_BYTES);
         rn_buffer_format(&text,
                          "plan %" PRId64 " %" PRId64 " %" PRId64 " %" PRId32 " %" PRId32 " %" PRId32
@@ -64,8 +84,7 @@ rn_result rn_cuda_plans_save(const struct rn_cuda_plans *plans, const char *path
                          k->rows, k->n, k->k, k->exact, k->by_rows, k->wide, k->has_bias, k->has_c,
                          hex);
     }
-    rn_buffer_format(&text, "end %zu %016" PRIx64 "\n", plans->count,
-                     sum_of(text.data, text.length));
+    rn_buffer_format(&text, "end %zu %016" PRIx64 "\n", count, sum_of(text.data, text.length));
     return rn_file_write(path, rn_buffer_view(&text), 0644, err);
 }
 

@@ -3,7 +3,7 @@
  * Which algorithm computes a product: kept in memory, and in a file so that what was found by
  * timing once stays. The file belongs to one device, driver and cuBLASLt; for another, or when it
  * is damaged in any byte, it counts as empty and is written anew. An algorithm is opaque bytes
- * here; whoever uses one that came from a file checks it first.
+ * here; whoever uses one that came from a file tries it first (cudachoice.h).
  *
  * The file is text, written at once and whole (base/file.h):
  *
@@ -36,7 +36,8 @@ struct rn_cuda_plan_key {
 struct rn_cuda_plan {
     struct rn_cuda_plan_key key;
     uint8_t algorithm[RN_CUDA_ALGORITHM_BYTES];
-    bool checked; /* made here, or found good here */
+    bool checked; /* tried in this process, and found good */
+    bool refused; /* tried in this process: no algorithm is good; never in the file */
 };
 
 struct rn_cuda_plans {
@@ -53,10 +54,13 @@ RN_MUST rn_result rn_cuda_plans_save(const struct rn_cuda_plans *plans, const ch
 /* NULL when there is none. */
 struct rn_cuda_plan *rn_cuda_plans_find(struct rn_cuda_plans *plans,
                                         const struct rn_cuda_plan_key *key);
-/* In the place of a plan with the same key. When all places are taken, all plans are forgotten
- * first: each is found again when it is wanted. */
+/* A good one, in the place of a plan with the same key. When all places are taken, all plans are
+ * forgotten first: each is found again when it is wanted. */
 struct rn_cuda_plan *rn_cuda_plans_put(struct rn_cuda_plans *plans,
                                        const struct rn_cuda_plan_key *key,
                                        const uint8_t algorithm[RN_CUDA_ALGORITHM_BYTES]);
+/* The same for a key that nothing is good for. */
+struct rn_cuda_plan *rn_cuda_plans_refuse(struct rn_cuda_plans *plans,
+                                          const struct rn_cuda_plan_key *key);
 
 #endif

@@ -42,14 +42,24 @@ uint64_t rn_port_left(struct rn_port *port);
 
 /* The host memory may be reused on return. */
 void rn_port_upload(struct rn_port *port, void *to_device, const void *from_host, size_t bytes);
+/* Memory of the host that the device reads by itself: an upload from it neither copies nor waits.
+ * begin: where to write, once the last send has been read; send: what was written, in the stream's
+ * order. Not while recording. */
+struct rn_port_staging;
+RN_MUST rn_result rn_port_staging_new(struct rn_port *port, size_t bytes,
+                                      struct rn_port_staging **out, struct rn_error *err);
+void rn_port_staging_free(struct rn_port *port, struct rn_port_staging *staging); /* NULL is fine */
+void *rn_port_staging_begin(struct rn_port *port, struct rn_port_staging *staging);
+void rn_port_staging_send(struct rn_port *port, struct rn_port_staging *staging, void *to_device,
+                          size_t bytes);
 void rn_port_download(struct rn_port *port, void *to_host, const void *from_device, size_t bytes);
 void rn_port_zero(struct rn_port *port, void *memory, size_t bytes);
 RN_MUST rn_result rn_port_sync(struct rn_port *port, struct rn_error *err);
 /* Makes the next rn_port_sync fail with this reason. */
 void rn_port_note(struct rn_port *port, const char *what, const char *reason);
 
-/* Most bytes of a kernel's arguments. */
-#define RN_PORT_ARGS_MAX 512
+/* Most bytes of a kernel's arguments; a device takes 4096. */
+#define RN_PORT_ARGS_MAX 2560
 
 /* A launch of grid x, y, z blocks of `threads` threads; args is copied. */
 struct rn_port_grid {
@@ -61,7 +71,8 @@ void rn_port_launch(struct rn_port *port, enum rn_cuda_kernel kernel, struct rn_
 
 /* d[m][n] = a[m][k] op(b) + bias + c, sums in float32. a and b are bf16; bias, c and d are bf16 too
  * (rounded once), or with wide all three float32. Each row of d is computed in an order that does
- * not depend on m, nor on the row's place. */
+ * not depend on m, nor on the row's place: the algorithm has been tried (cudachoice.h), or the
+ * product is not done and the next rn_port_sync fails. */
 struct rn_port_product {
     int64_t m, n, k;
     const void *a;
@@ -77,6 +88,10 @@ struct rn_port_product {
     int64_t ldd;
 };
 void rn_port_multiply(struct rn_port *port, const struct rn_port_product *product);
+/* Finds and tries an algorithm for products of this shape (of the pointers only their absence
+ * counts) before one is wanted. RN_E_UNSUPPORTED when none keeps a row's bits. */
+RN_MUST rn_result rn_port_product_try(struct rn_port *port, const struct rn_port_product *shape,
+                                      struct rn_error *err);
 
 struct rn_port_recording;
 void rn_port_record_begin(struct rn_port *port);

@@ -140,6 +140,55 @@ void rn_port_upload(struct rn_port *port, void *to_device, const void *from_host
         cudaMemcpyAsync(to_device, from_host, bytes, cudaMemcpyHostToDevice, port->stream));
 }
 
+struct rn_port_staging {
+    void *memory; /* pinned */
+    cudaEvent_t read;
+};
+
+rn_result rn_port_staging_new(struct rn_port *port, size_t bytes, struct rn_port_staging **out,
+                              struct rn_error *err)
+{
+    struct rn_port_staging *staging = rn_alloc(1, sizeof *staging);
+    if (cudaHostAlloc(&staging->memory, bytes, cudaHostAllocDefault) != cudaSuccess ||
+        cudaEventCreateWithFlags(&staging->read, cudaEventDisableTiming) != cudaSuccess) {
+        (void)cudaGetLastError(); /* not sticky: the caller hears of it now */
+        rn_port_staging_free(port, staging);
+        return rn_fail(err, RN_E_MEMORY, "backend cuda: %zu KiB of pinned memory do not fit",
+                       bytes >> 10);
+    }
+    *out = staging;
+    return rn_ok();
+}
+
+void rn_port_staging_free(struct rn_port *port, struct rn_port_staging *staging)
+{
+    if (staging != NULL) {
+        rn_port_check(port, "free", cudaStreamSynchronize(port->stream));
+        if (staging->read != NULL) {
+            rn_port_check(port, "free", cudaEventDestroy(staging->read));
+        }
+        rn_port_check(port, "free", cudaFreeHost(staging->memory));
+        rn_free(staging);
+    }
+}
+
+void *rn_port_staging_begin(struct rn_port *port, struct rn_port_staging *staging)
+{
+    RN_BUG_IF(port->recording);
+    rn_port_check(port, "upload", cudaEventSynchronize(staging->read)); /* at once before a send */
+    return staging->memory;
+}
+
+void rn_port_staging_send(struct rn_port *port, struct rn_port_staging *staging, void *to_device,
+                          size_t bytes)
+{
+    RN_BUG_IF(port->recording);
+    rn_port_check(
+        port, "upload",
+        cudaMemcpyAsync(to_device, staging->memory, bytes, cudaMemcpyHostToDevice, port->stream));
+    rn_port_check(port, "upload", cudaEventRecord(staging->read, port->stream));
+}
+
 void rn_port_download(struct rn_port *port, void *to_host, const void *from_device, size_t bytes)
 {
     RN_BUG_IF(port->recording);

@@ -5,7 +5,7 @@
 #ifndef RN_TRAINER_KERNELS_CUDA_CUDAPORT_DEVICE_H
 #define RN_TRAINER_KERNELS_CUDA_CUDAPORT_DEVICE_H
 
-#include "trainer/kernels/cuda/cudaplans.h"
+#include "trainer/kernels/cuda/cudachoice.h"
 #include "trainer/kernels/cuda/cudaport.h"
 #include "trainer/kernels/cuda/cudatrace.h"
 
@@ -24,13 +24,12 @@ struct rn_port {
     struct rn_cuda_trace trace;
     char failure[256];
     char name[300];
-    const char *plan_file; /* of the environment; NULL = none */
-    struct rn_cuda_plans plans;
+    struct rn_cuda_choice choice; /* of products' algorithms */
 };
 
 /* Notes a failure. */
 void rn_port_check(struct rn_port *port, const char *what, cudaError_t code);
-/* cudaproduct_device.c: whose plans they are, and those of the file. */
+/* cudaproduct_device.c: whose plans they are, and those of the environment's file. */
 void rn_port_plans_open(struct rn_port *port);
 
 #endif

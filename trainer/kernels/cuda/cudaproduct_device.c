@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Products by cuBLASLt.
- *
- * One algorithm is chosen for each (n, k, operand order, types, epilogue), at PLAN_ROWS rows, from
- * those without split sums that take any number of rows, and used for every number of rows. So a
- * row's bits do not depend on the batch, which the privacy proof needs. Without a plan file that is
- * the first one that cuBLASLt proposes, so that two runs give the same bits; with
- * RONDO_CUDA_PLANS=FILE it is the fastest, timed once and kept there (cudaplans.h).
+ * Products by cuBLASLt: what it offers, and how one is issued. Which algorithm is taken is decided
+ * in cudachoice.c, after a trial; the candidates here are those without split sums.
  */
 #include "trainer/kernels/cuda/cudaport_device.h"
 
@@ -17,9 +12,8 @@
 #include <string.h>
 
 enum {
-    CANDIDATES = 8,
     TIMED_RUNS = 5,
-    PLAN_ROWS = 2048,
+    TRIAL_ROWS = 2049, /* more than a wave of tiles, and no multiple of a tile */
     ALIGNMENT = 16,
 };
 
@@ -29,14 +23,10 @@ _Static_assert(sizeof(cublasLtMatmulAlgo_t) == RN_CUDA_ALGORITHM_BYTES,
 void rn_port_plans_open(struct rn_port *port)
 {
     int driver = 0;
-    const char *path = getenv("RONDO_CUDA_PLANS");
     (void)cudaDriverGetVersion(&driver);
-    (void)rn_text_format(port->plans.owner, sizeof port->plans.owner, "%s, driver %d, cublasLt %zu",
-                         port->name, driver, cublasLtGetVersion());
-    port->plan_file = path != NULL && path[0] != '\0' ? path : NULL;
-    if (port->plan_file != NULL) {
-        (void)rn_cuda_plans_load(&port->plans, port->plan_file);
-    }
+    (void)rn_text_format(port->choice.plans.owner, sizeof port->choice.plans.owner,
+                         "%s, driver %d, cublasLt %zu", port->name, driver, cublasLtGetVersion());
+    rn_cuda_choice_open(&port->choice, getenv("RONDO_CUDA_PLANS"));
 }
 
 static bool check_blas(struct rn_port *port, const char *what, cublasStatus_t code)
@@ -96,9 +86,7 @@ static bool set_epilogue(struct rn_port *port, cublasLtMatmulDesc_t operation,
     return good;
 }
 
-/* Descriptors of the product with `rows` rows instead of p->m. */
-static bool describe(struct rn_port *port, const struct rn_port_product *p, int64_t rows,
-                     struct descriptors *out)
+static bool describe(struct rn_port *port, const struct rn_port_product *p, struct descriptors *out)
 {
     const cudaDataType_t type = CUDA_R_16BF, out_type = p->wide ? CUDA_R_32F : CUDA_R_16BF;
     const uint64_t b_rows = (uint64_t)(p->by_rows ? p->k : p->n);
@@ -111,28 +99,41 @@ static bool describe(struct rn_port *port, const struct rn_port_product *p, int6
                       cublasLtMatrixLayoutCreate(&out->b, type, b_rows, b_cols, p->ldb)) &&
            check_blas(
                port, "product",
-               cublasLtMatrixLayoutCreate(&out->a, type, (uint64_t)p->k, (uint64_t)rows, p->lda)) &&
+               cublasLtMatrixLayoutCreate(&out->a, type, (uint64_t)p->k, (uint64_t)p->m, p->lda)) &&
            check_blas(port, "product",
-                      cublasLtMatrixLayoutCreate(&out->c, out_type, (uint64_t)p->n, (uint64_t)rows,
+                      cublasLtMatrixLayoutCreate(&out->c, out_type, (uint64_t)p->n, (uint64_t)p->m,
                                                  ldc)) &&
            check_blas(port, "product",
-                      cublasLtMatrixLayoutCreate(&out->d, out_type, (uint64_t)p->n, (uint64_t)rows,
+                      cublasLtMatrixLayoutCreate(&out->d, out_type, (uint64_t)p->n, (uint64_t)p->m,
                                                  p->ldd)) &&
            set_epilogue(port, out->operation, p);
 }
 
-static cublasStatus_t multiply(struct rn_port *port, const struct rn_port_product *p,
-                               const struct descriptors *set, const cublasLtMatmulAlgo_t *algorithm)
+static cublasLtMatmulAlgo_t algorithm_of(const uint8_t *bytes)
 {
+    cublasLtMatmulAlgo_t algorithm;
+    memcpy(&algorithm, bytes, sizeof algorithm);
+    return algorithm;
+}
+
+static bool multiply(void *context, const struct rn_port_product *p, const uint8_t *bytes)
+{
+    struct rn_port *port = context;
+    struct descriptors set;
+    const cublasLtMatmulAlgo_t algorithm = algorithm_of(bytes);
     const float one = 1.0f, beta = p->c != NULL ? 1.0f : 0.0f;
-    return cublasLtMatmul(port->blas, set->operation, &one, p->b, set->b, p->a, set->a, &beta,
-                          p->c != NULL ? p->c : p->d, set->c, p->d, set->d, algorithm,
-                          port->workspace, RN_PORT_WORKSPACE, port->stream);
+    const bool good =
+        describe(port, p, &set) &&
+        cublasLtMatmul(port->blas, set.operation, &one, p->b, set.b, p->a, set.a, &beta,
+                       p->c != NULL ? p->c : p->d, set.c, p->d, set.d, &algorithm, port->workspace,
+                       RN_PORT_WORKSPACE, port->stream) == CUBLAS_STATUS_SUCCESS;
+    clear_descriptors(&set);
+    return good;
 }
 
 /* Candidates without split sums, best first; 0 when there is none. */
 static int find_candidates(struct rn_port *port, const struct descriptors *set,
-                           cublasLtMatmulHeuristicResult_t out[CANDIDATES])
+                           cublasLtMatmulHeuristicResult_t out[RN_CUDA_CANDIDATES])
 {
     cublasLtMatmulPreference_t preference = NULL;
     const size_t workspace = RN_PORT_WORKSPACE;
@@ -159,8 +160,8 @@ static int find_candidates(struct rn_port *port, const struct descriptors *set,
     if (good) {
         (void)check_blas(port, "plan",
                          cublasLtMatmulAlgoGetHeuristic(port->blas, set->operation, set->b, set->a,
-                                                        set->c, set->d, preference, CANDIDATES, out,
-                                                        &found));
+                                                        set->c, set->d, preference,
+                                                        RN_CUDA_CANDIDATES, out, &found));
     }
     if (preference != NULL) {
         (void)cublasLtMatmulPreferenceDestroy(preference);
@@ -168,17 +169,30 @@ static int find_candidates(struct rn_port *port, const struct descriptors *set,
     return found;
 }
 
-/* Milliseconds of TIMED_RUNS products; negative when the algorithm cannot do it. */
-static float time_candidate(struct rn_port *port, const struct rn_port_product *p,
-                            const struct descriptors *set, const cublasLtMatmulAlgo_t *algorithm)
+static int candidates(void *context, const struct rn_port_product *p,
+                      uint8_t out[RN_CUDA_CANDIDATES][RN_CUDA_ALGORITHM_BYTES])
 {
+    cublasLtMatmulHeuristicResult_t found[RN_CUDA_CANDIDATES];
+    struct descriptors set;
+    const int count = describe(context, p, &set) ? find_candidates(context, &set, found) : 0;
+    clear_descriptors(&set);
+    for (int i = 0; i < count; i++) {
+        memcpy(out[i], &found[i].algo, RN_CUDA_ALGORITHM_BYTES);
+    }
+    return count;
+}
+
+/* Milliseconds of TIMED_RUNS products; negative when the algorithm cannot do it. */
+static float time_products(void *context, const struct rn_port_product *p, const uint8_t *algorithm)
+{
+    struct rn_port *port = context;
     cudaEvent_t begin = NULL, end = NULL;
     float milliseconds = -1.0f;
-    if (multiply(port, p, set, algorithm) == CUBLAS_STATUS_SUCCESS &&
-        cudaEventCreate(&begin) == cudaSuccess && cudaEventCreate(&end) == cudaSuccess) {
+    if (multiply(port, p, algorithm) && cudaEventCreate(&begin) == cudaSuccess &&
+        cudaEventCreate(&end) == cudaSuccess) {
         (void)cudaEventRecord(begin, port->stream);
         for (int i = 0; i < TIMED_RUNS; i++) {
-            (void)multiply(port, p, set, algorithm);
+            (void)multiply(port, p, algorithm);
         }
         (void)cudaEventRecord(end, port->stream);
         (void)cudaEventSynchronize(end);
@@ -195,30 +209,6 @@ static float time_candidate(struct rn_port *port, const struct rn_port_product *
     return milliseconds;
 }
 
-/* The same product in memory of its own with this many rows, so that nothing of the caller's is
- * written; false when there is not enough. The contents are small numbers, the same everywhere. */
-static bool make_rehearsal(const struct rn_port_product *p, int64_t rows,
-                           struct rn_port_product *out, void **memory)
-{
-    const size_t size = p->wide ? sizeof(float) : sizeof(struct rn_bf16);
-    const size_t a_bytes = (size_t)rows * (size_t)p->k * sizeof(struct rn_bf16);
-    const size_t d_bytes = (size_t)rows * (size_t)p->n * size;
-    if (cudaMalloc(memory, a_bytes + d_bytes) != cudaSuccess ||
-        cudaMemset(*memory, 0x3c, a_bytes + d_bytes) != cudaSuccess) {
-        (void)cudaGetLastError(); /* not sticky: the first candidate will do */
-        return false;
-    }
-    *out = *p;
-    out->m = rows;
-    out->a = *memory;
-    out->lda = p->k;
-    out->d = (uint8_t *)*memory + a_bytes;
-    out->ldd = p->n;
-    out->c = p->c != NULL ? out->d : NULL;
-    out->ldc = p->n;
-    return true;
-}
-
 /* Whether the algorithm adds no split sums, as far as it says so: candidates were asked for without
  * them. */
 static bool sums_in_one(const cublasLtMatmulAlgo_t *algorithm)
@@ -229,133 +219,47 @@ static bool sums_in_one(const cublasLtMatmulAlgo_t *algorithm)
                                                sizeof splits, NULL);
     (void)cublasLtMatmulAlgoConfigGetAttribute(algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME,
                                                &scheme, sizeof scheme, NULL);
-    return splits <= 1 && scheme == CUBLASLT_REDUCTION_SCHEME_NONE;
+    return (splits == 0 || splits == 1) && scheme == CUBLASLT_REDUCTION_SCHEME_NONE;
 }
 
-/* Whether the algorithm does what the key asks: for `exact`, few rows as well as many. */
-static bool fits_key(struct rn_port *port, const struct rn_port_product *p,
-                     const struct rn_cuda_plan_key *key, const cublasLtMatmulAlgo_t *algorithm)
+static bool takes(void *context, const struct rn_port_product *p, const uint8_t *bytes)
 {
-    const int64_t rows[] = {key->rows, 1, 8, 100, PLAN_ROWS + 1};
-    const size_t count = key->exact ? RN_ARRAY_LENGTH(rows) : 1;
-    bool good = sums_in_one(algorithm);
-    for (size_t i = 0; i < count && good; i++) {
-        struct descriptors set;
-        cublasLtMatmulHeuristicResult_t result;
-        good = describe(port, p, rows[i], &set) &&
-               cublasLtMatmulAlgoCheck(port->blas, set.operation, set.b, set.a, set.c, set.d,
-                                       algorithm, &result) == CUBLAS_STATUS_SUCCESS &&
-               result.workspaceSize <= RN_PORT_WORKSPACE;
-        clear_descriptors(&set);
-    }
+    struct rn_port *port = context;
+    struct descriptors set = {0}; /* nothing to clear where it is not made */
+    cublasLtMatmulHeuristicResult_t result;
+    const cublasLtMatmulAlgo_t algorithm = algorithm_of(bytes);
+    const bool good = sums_in_one(&algorithm) && describe(port, p, &set) &&
+                      cublasLtMatmulAlgoCheck(port->blas, set.operation, set.b, set.a, set.c, set.d,
+                                              &algorithm, &result) == CUBLAS_STATUS_SUCCESS &&
+                      result.workspaceSize <= RN_PORT_WORKSPACE;
+    clear_descriptors(&set);
     return good;
 }
 
-/* Place of the fastest candidate that fits; -1 when nothing could be timed. */
-static int fastest(struct rn_port *port, const struct rn_port_product *p,
-                   const struct rn_cuda_plan_key *key,
-                   const cublasLtMatmulHeuristicResult_t candidates[CANDIDATES], int count)
+static struct rn_cuda_engine engine_of(struct rn_port *port)
 {
-    struct descriptors set;
-    struct rn_port_product rehearsal;
-    void *memory = NULL;
-    int best = -1;
-    float best_time = -1.0f;
-    if (!make_rehearsal(p, key->rows, &rehearsal, &memory)) {
-        return -1;
-    }
-    if (describe(port, &rehearsal, key->rows, &set)) {
-        for (int i = 0; i < count; i++) {
-            const float time = fits_key(port, p, key, &candidates[i].algo)
-                                   ? time_candidate(port, &rehearsal, &set, &candidates[i].algo)
-                                   : -1.0f;
-            if (time >= 0.0f && (best < 0 || time < best_time)) {
-                best = i;
-                best_time = time;
-            }
-        }
-    }
-    clear_descriptors(&set);
-    rn_port_check(port, "plan", cudaStreamSynchronize(port->stream));
-    rn_port_check(port, "plan", cudaFree(memory));
-    return best;
+    return (struct rn_cuda_engine){port, TRIAL_ROWS, candidates, takes, multiply, time_products};
 }
 
-static int first_that_fits(struct rn_port *port, const struct rn_port_product *p,
-                           const struct rn_cuda_plan_key *key,
-                           const cublasLtMatmulHeuristicResult_t candidates[CANDIDATES], int count)
+rn_result rn_port_product_try(struct rn_port *port, const struct rn_port_product *shape,
+                              struct rn_error *err)
 {
-    for (int i = 0; i < count; i++) {
-        if (fits_key(port, p, key, &candidates[i].algo)) {
-            return i;
-        }
-    }
-    return count > 0 ? 0 : -1; /* still one for all rows; where it cannot, the product says so */
-}
-
-/* Timing is for a plan that is kept; never while recording. */
-static const struct rn_cuda_plan *make_plan(struct rn_port *port, const struct rn_port_product *p,
-                                            const struct rn_cuda_plan_key *key)
-{
-    cublasLtMatmulHeuristicResult_t candidates[CANDIDATES];
-    struct descriptors set;
-    int count = 0, chosen = -1;
-    const bool time = port->plan_file != NULL && !port->recording;
-    if (describe(port, p, key->rows, &set)) {
-        count = find_candidates(port, &set, candidates);
-    }
-    clear_descriptors(&set);
-    if (time) {
-        chosen = fastest(port, p, key, candidates, count);
-    }
-    const bool keep = chosen >= 0 && port->plan_file != NULL;
-    chosen = chosen >= 0 ? chosen : first_that_fits(port, p, key, candidates, count);
-    if (chosen < 0) {
-        rn_port_note(port, "product", "cuBLASLt knows no algorithm for this shape");
-        return NULL;
-    }
-    uint8_t bytes[RN_CUDA_ALGORITHM_BYTES];
-    memcpy(bytes, &candidates[chosen].algo, sizeof bytes);
-    const struct rn_cuda_plan *plan = rn_cuda_plans_put(&port->plans, key, bytes);
-    if (keep && !rn_is_ok(rn_cuda_plans_save(&port->plans, port->plan_file, NULL))) {
-        port->plan_file = NULL; /* it cannot be kept: no more is timed */
-    }
-    return plan;
-}
-
-static const struct rn_cuda_plan *find_plan(struct rn_port *port, const struct rn_port_product *p)
-{
-    const struct rn_cuda_plan_key key = {
-        .rows = PLAN_ROWS,
-        .n = p->n,
-        .k = p->k,
-        .exact = 1,
-        .by_rows = p->by_rows,
-        .wide = p->wide,
-        .has_bias = p->bias != NULL,
-        .has_c = p->c != NULL,
-    };
-    struct rn_cuda_plan *plan = rn_cuda_plans_find(&port->plans, &key);
-    if (plan != NULL && !plan->checked) { /* from the file */
-        cublasLtMatmulAlgo_t algorithm;
-        memcpy(&algorithm, plan->algorithm, sizeof algorithm);
-        plan->checked = fits_key(port, p, &key, &algorithm);
-    }
-    return plan != NULL && plan->checked ? plan : make_plan(port, p, &key);
+    const struct rn_cuda_engine engine = engine_of(port);
+    const uint8_t *algorithm = NULL;
+    return rn_cuda_choice_find(&port->choice, port, &engine, shape, port->recording, &algorithm,
+                               err);
 }
 
 void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
 {
-    struct descriptors set;
+    const struct rn_cuda_engine engine = engine_of(port);
+    const uint8_t *algorithm = NULL;
+    struct rn_error err;
     rn_cuda_trace_add(&port->trace, p, sizeof *p);
-    cublasLtMatmulAlgo_t algorithm;
-    const struct rn_cuda_plan *plan = find_plan(port, p);
-    if (plan == NULL) {
-        return;
+    if (!rn_is_ok(rn_cuda_choice_find(&port->choice, port, &engine, p, port->recording, &algorithm,
+                                      &err))) {
+        rn_port_note(port, "product", err.text);
+    } else if (!multiply(port, p, algorithm)) {
+        rn_port_note(port, "product", "cuBLASLt could not issue it");
     }
-    memcpy(&algorithm, plan->algorithm, sizeof algorithm);
-    if (describe(port, p, p->m, &set)) {
-        (void)check_blas(port, "product", multiply(port, p, &set, &algorithm));
-    }
-    clear_descriptors(&set);
 }

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/guard.h"
+#include "trainer/kernels/cuda/cudachoice.h"
 #include "trainer/kernels/cuda/cudakernel.h"
 #include "trainer/kernels/cuda/cudatrace.h"
 
@@ -17,7 +18,7 @@ struct call {
     enum { LAUNCH, PRODUCT, ZERO } kind;
     enum rn_cuda_kernel kernel;
     struct rn_port_grid grid;
-    unsigned char args[RN_PORT_ARGS_MAX];
+    unsigned char *args; /* owned by the recording */
     struct rn_port_product product;
     void *memory;
     size_t bytes;
@@ -35,7 +36,24 @@ struct rn_port {
     struct rn_port_recording *recording; /* NULL = calls are done at once */
     uint64_t generation;
     struct rn_cuda_trace trace;
+    struct rn_cuda_choice choice;
+    struct rn_port_staging *pending; /* sent, not read yet; NULL = none */
 };
+
+/* A device reads it some time after the send: here, at the last moment that is allowed. */
+struct rn_port_staging {
+    uint8_t *memory;
+    void *to;
+    size_t bytes;
+};
+
+static void settle(struct rn_port *port)
+{
+    if (port->pending != NULL) {
+        memcpy(port->pending->to, port->pending->memory, port->pending->bytes);
+        port->pending = NULL;
+    }
+}
 
 #define DECLARE(name, type) void name(const void *args);
 RN_CUDA_KERNELS(DECLARE)
@@ -66,6 +84,7 @@ rn_result rn_port_open(struct rn_port **out, struct rn_error *err)
     (void)err;
     const char *order = getenv("RONDO_CUDA_HOST_ORDER");
     *out = rn_alloc(1, sizeof(**out));
+    rn_cuda_choice_open(&(*out)->choice, NULL);
     (*out)->order = order != NULL ? (unsigned)strtoul(order, NULL, 10) : RN_CUDAHOST_FORWARD;
     return rn_ok();
 }
@@ -102,6 +121,7 @@ uint64_t rn_port_left(struct rn_port *port)
 void rn_port_release(struct rn_port *port, void *memory)
 {
     RN_BUG_IF(port->recording != NULL);
+    settle(port);
     port->generation += memory != NULL;
     rn_free(memory);
 }
@@ -109,12 +129,50 @@ void rn_port_release(struct rn_port *port, void *memory)
 void rn_port_upload(struct rn_port *port, void *to_device, const void *from_host, size_t bytes)
 {
     RN_BUG_IF(port->recording != NULL);
+    settle(port);
     memcpy(to_device, from_host, bytes);
+}
+
+rn_result rn_port_staging_new(struct rn_port *port, size_t bytes, struct rn_port_staging **out,
+                              struct rn_error *err)
+{
+    (void)port;
+    (void)err;
+    *out = rn_alloc(1, sizeof(**out));
+    (*out)->memory = rn_alloc(bytes, 1);
+    return rn_ok();
+}
+
+void rn_port_staging_free(struct rn_port *port, struct rn_port_staging *staging)
+{
+    if (staging != NULL) {
+        settle(port);
+        rn_free(staging->memory);
+        rn_free(staging);
+    }
+}
+
+void *rn_port_staging_begin(struct rn_port *port, struct rn_port_staging *staging)
+{
+    RN_BUG_IF(port->recording != NULL);
+    settle(port);
+    return staging->memory;
+}
+
+void rn_port_staging_send(struct rn_port *port, struct rn_port_staging *staging, void *to_device,
+                          size_t bytes)
+{
+    RN_BUG_IF(port->recording != NULL);
+    settle(port);
+    staging->to = to_device;
+    staging->bytes = bytes;
+    port->pending = staging;
 }
 
 void rn_port_download(struct rn_port *port, void *to_host, const void *from_device, size_t bytes)
 {
     RN_BUG_IF(port->recording != NULL);
+    settle(port);
     memcpy(to_host, from_device, bytes);
 }
 
@@ -127,6 +185,7 @@ void rn_port_zero(struct rn_port *port, void *memory, size_t bytes)
         add_call(port->recording, &call);
         return;
     }
+    settle(port);
     memset(memory, 0, bytes);
 }
 
@@ -134,6 +193,7 @@ rn_result rn_port_sync(struct rn_port *port, struct rn_error *err)
 {
     const bool failed = port->failed;
     RN_BUG_IF(port->recording != NULL);
+    settle(port);
     port->failed = false;
     RN_ENSURE(!failed, err, RN_E_INTERNAL, "backend cuda: %s", port->failure);
     return rn_ok();
@@ -157,10 +217,12 @@ void rn_port_launch(struct rn_port *port, enum rn_cuda_kernel kernel, struct rn_
     rn_cuda_trace_add(&port->trace, args, kernels[kernel].args);
     if (port->recording != NULL) {
         struct call call = {.kind = LAUNCH, .kernel = kernel, .grid = grid};
+        call.args = rn_alloc(kernels[kernel].args, 1);
         memcpy(call.args, args, kernels[kernel].args);
         add_call(port->recording, &call);
         return;
     }
+    settle(port);
     if (!rn_cudahost_launch(kernels[kernel].body, kernels[kernel].name, blocks, threads, 0, args,
                             port->order)) {
         rn_port_note(port, kernels[kernel].name, "broke a rule of the device");
@@ -181,15 +243,8 @@ static void check(const struct rn_port_product *p)
               ((p->ldc | p->ldd) & step) != 0);
 }
 
-void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
+static void compute(const struct rn_port_product *p)
 {
-    check(p);
-    rn_cuda_trace_add(&port->trace, p, sizeof(*p));
-    if (port->recording != NULL) {
-        const struct call call = {.kind = PRODUCT, .product = *p};
-        add_call(port->recording, &call);
-        return;
-    }
     for (int64_t row = 0; row < p->m; row++) {
         for (int64_t n = 0; n < p->n; n++) {
             float sum = 0.0f;
@@ -205,6 +260,64 @@ void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
                 ((struct rn_bf16 *)p->d)[row * p->ldd + n] = rn_to_bf16(sum);
             }
         }
+    }
+}
+
+/* One algorithm, which is tried like a device's, with as many rows as tests have time for. */
+enum { TRIAL_ROWS = 4 };
+
+static int candidates(void *context, const struct rn_port_product *p,
+                      uint8_t out[RN_CUDA_CANDIDATES][RN_CUDA_ALGORITHM_BYTES])
+{
+    (void)context;
+    (void)p;
+    memset(out[0], 0, sizeof(out[0]));
+    return 1;
+}
+
+static bool takes(void *context, const struct rn_port_product *p, const uint8_t *algorithm)
+{
+    (void)context;
+    (void)p;
+    (void)algorithm;
+    return true;
+}
+
+static bool multiply(void *context, const struct rn_port_product *p, const uint8_t *algorithm)
+{
+    (void)context;
+    (void)algorithm;
+    check(p);
+    compute(p);
+    return true;
+}
+
+static const struct rn_cuda_engine engine = {
+    .rows = TRIAL_ROWS, .candidates = candidates, .takes = takes, .multiply = multiply};
+
+rn_result rn_port_product_try(struct rn_port *port, const struct rn_port_product *shape,
+                              struct rn_error *err)
+{
+    const uint8_t *algorithm = NULL;
+    return rn_cuda_choice_find(&port->choice, port, &engine, shape, port->recording != NULL,
+                               &algorithm, err);
+}
+
+void rn_port_multiply(struct rn_port *port, const struct rn_port_product *p)
+{
+    const uint8_t *algorithm = NULL;
+    struct rn_error err;
+    check(p);
+    rn_cuda_trace_add(&port->trace, p, sizeof(*p));
+    if (!rn_is_ok(rn_cuda_choice_find(&port->choice, port, &engine, p, port->recording != NULL,
+                                      &algorithm, &err))) {
+        rn_port_note(port, "product", err.text);
+    } else if (port->recording != NULL) {
+        const struct call call = {.kind = PRODUCT, .product = *p};
+        add_call(port->recording, &call);
+    } else {
+        settle(port);
+        (void)multiply(port, p, algorithm);
     }
 }
 
@@ -246,6 +359,9 @@ void rn_port_recording_free(struct rn_port *port, struct rn_port_recording *reco
 {
     (void)port;
     if (recording != NULL) {
+        for (size_t i = 0; i < recording->count; i++) {
+            rn_free(recording->calls[i].args);
+        }
         rn_free(recording->calls);
         rn_free(recording);
     }
