@@ -116,10 +116,10 @@ static rn_result read_kind(const json_t *json, const char *type, const char *nam
     RN_ENSURE(i < RN_ARRAY_LENGTH(all_kinds), err, RN_E_UNSUPPORTED,
               "%s: pre_tokenizer %.40s is not supported", name, type);
     reading.step.kind = all_kinds[i].kind;
-    const rn_result result = all_kinds[i].read(&reading, err);
-    if (!rn_is_ok(result)) {
+    const enum rn_code code = all_kinds[i].read(&reading, err).code;
+    if (code != RN_OK) {
         rn_pattern_clear(&reading.step.pattern);
-        return result;
+        return (rn_result){code};
     }
     return add_step(out, reading.step, name, err);
 }
