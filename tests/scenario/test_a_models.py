@@ -327,6 +327,52 @@ def types_follow_the_settings(work):
     assert ok(*run, folder) == with_types
 
 
+def reshaped(work, name, matrices, **config):
+    """A copy of golden's adapter of rank 3 and alpha 7: matrices(tensor's name, A, rows) gives its new rows, of A or of
+    B transposed."""
+    folder = work / name
+    shutil.copytree(GOLDEN / "roberta-24/adapter", folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    tensors = read_tensors(folder / "adapter_model.safetensors")
+    for tensor, (shape, value) in list(tensors.items()):
+        if ".lora_" not in tensor:
+            continue
+        flat, (rows, columns), is_a = struct.unpack(f"<{shape[0] * shape[1]}f", value), shape, ".lora_A." in tensor
+        by_rank = [flat[r * columns:(r + 1) * columns] for r in range(rows)] if is_a else [
+            flat[r::columns] for r in range(columns)]
+        new = matrices(tensor, is_a, by_rank)
+        values = [x for row in new for x in row] if is_a else [row[i] for i in range(rows) for row in new]
+        tensors[tensor] = ([len(new), columns] if is_a else [rows, len(new)], struct.pack(f"<{len(values)}f", *values))
+    write_tensors(folder / "adapter_model.safetensors", tensors)
+    edit(folder / "adapter_config.json", **config)
+    return folder
+
+
+def modules_have_ranks_and_scales_of_their_own(work):
+    """rank_pattern and alpha_pattern: one update of the weights, written in four ways."""
+    folder = model(work, "ruled", golden="roberta-24", num_labels=3)
+
+    def logits(name, matrices, **config):
+        adapter = reshaped(work, name, matrices, **config)
+        return [x for answer in predicted(folder, work, "--adapter", adapter) for x in answer["logits"]]
+
+    def first(factor):  # rank 1 of query alone
+        return lambda name, a, rows: ([tuple(x if a else factor * x for x in rows[0])] if "query" in name else rows)
+
+    zeros = (0.0,) * 24
+    whole = logits("whole", lambda name, a, rows: rows)
+    plain = logits("plain", lambda name, a, rows: [rows[0], zeros, zeros] if "query" in name and not a else rows)
+    assert max(abs(x - y) for x, y in zip(whole, plain)) > 1e-3
+    for name, matrices, config in (
+            ("lower", first(1.0), {"rank_pattern": {"query": 1}, "alpha_pattern": {"query": 7 / 3}}),
+            ("scaled", first(0.5), {"rank_pattern": {".*query": 1}, "alpha_pattern": {"self.query": 14 / 3}}),
+            ("higher", lambda name, a, rows: first(1.0)(name, a, rows) if "query" in name else rows + [zeros, zeros],
+             {"rank_pattern": {"query": 1, "value": 5}, "alpha_pattern": {"query": 7 / 3, "value": 35 / 3}})):
+        got = logits(name, matrices, **config)
+        assert max(abs(x - y) for x, y in zip(got, plain)) < 1e-5, name
+
+
 def files_that_are_something_else(work):
     path = data(work, "s.jsonl", [0] * 24)
     for name, content, words in (("model.safetensors", LFS.encode(), "Git LFS"), ("tokenizer.json", LFS.encode(), "LFS"),
@@ -348,7 +394,8 @@ def main():
         for step in (classes_are_the_models, other_classes_need_a_new_head,
                      a_plan_keeps_the_models_order, a_random_head_is_said, adapters_promise_what_they_hold,
                      what_is_no_number_is_refused, the_task_is_the_models, fields_that_nobody_reads_break_nothing,
-                     settings_beside_the_tokenizer, vocabulary_files_alone, types_follow_the_settings, files_that_are_something_else):
+                     settings_beside_the_tokenizer, vocabulary_files_alone, types_follow_the_settings,
+                     modules_have_ranks_and_scales_of_their_own, files_that_are_something_else):
             step(pathlib.Path(folder))
             print(f"{step.__name__}: good")
     return 0

@@ -1075,3 +1075,81 @@ fault a-recorded-step-does-not-know-its-clip trainer/kernels/cuda/cudamany.c \
 
 fault a-recorded-step-has-the-rates-of-the-first trainer/kernels/cuda/cudamany.c \
   'rates.lr[i] = u->ranges[i].lr;' 'rates.lr[i] = 0.01f;' test_cuda_many
+
+# ---- Files that users have: tokenizers
+
+fault lines-end-at-the-end-alone trainer/text/textregex.c \
+  'put(to, "(?:(?=\\n)|\\z)");' 'put(to, "\\z");' test_textsteps
+
+fault a-hex-digit-is-white-space trainer/text/textregex.c \
+  '{'"'"'h'"'"', "[0-9a-fA-F]", "0-9a-fA-F"},' '{'"'"'h'"'"', "\\h", "\\h"},' test_textsteps
+
+fault fractions-are-no-words trainer/text/textregex.c \
+  'WORD_IN_CLASS "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"' 'WORD_IN_CLASS' test_textsteps
+
+fault case-folds-wide trainer/text/textregex.c \
+  'found = found || ((before | 0x20)' 'found = found && ((before | 0x20)' test_textpattern
+
+fault a-quantifier-may-follow-a-quantifier trainer/text/textregex.c \
+  '    to->quantifiable = false;
+    to->before = 0;
+    if (sign[0]' '    to->before = 0;
+    if (sign[0]' test_textpattern
+
+fault a-search-that-stopped-found-nothing trainer/text/textpattern.c \
+  'RN_ENSURE(code >= 0 || code == PCRE2_ERROR_NOMATCH, err' 'RN_ENSURE(code != 0, err' \
+  test_textpattern
+
+fault patterns-beyond-their-limit trainer/text/textpattern.c \
+  'length <= RN_PATTERN_BYTES_MAX,' 'length <= RN_PATTERN_BYTES_MAX + 1,' test_textpattern
+
+fault the-next-word-takes-no-match trainer/text/presplit.c \
+  'return !match && before;' 'return match && before;' test_textsteps
+
+fault inverted-matches-stay trainer/text/presplit.c \
+  'const bool matches = match != step->invert;' 'const bool matches = match;' test_textsteps
+
+fault a-map-writes-half-characters trainer/text/charsmap.c \
+  '&& (map->texts.data[offset] & 0xc0) != 0x80' '' test_textpattern
+
+fault clusters-of-any-length-are-asked-for trainer/text/charsmap.c \
+  'if (cluster.length < CLUSTER_BYTES && rewrite' 'if (rewrite' test_textpattern
+
+fault unknown-symbols-do-not-wait trainer/text/bpe.c \
+  '    if (!to->model->fuse_unknown) {
+        flush_unknown(to);
+    }
+    to->unknown = true;' '    flush_unknown(to);
+    to->unknown = true;
+    if (!to->model->fuse_unknown) {
+        flush_unknown(to);
+    }' test_bpe
+
+fault some-bytes-of-a-character-are-enough trainer/text/bpe.c \
+  '            return false;
+        }
+    }
+    for (size_t i = 0; i < character.length; i++) {
+        add_symbol' '            continue;
+        }
+    }
+    for (size_t i = 0; i < character.length; i++) {
+        add_symbol' test_bpe
+
+fault whole-words-are-merged trainer/text/bpe.c \
+  'if (whole != RN_TOKEN_NONE) {' 'if (false) {' test_bpe
+
+# ---- Files that users have: adapters
+
+fault a-rule-matches-inside-a-name trainer/adapter/peftmatch.c \
+  '"(.*\\.)?(%s)$"' '"(.*)?(%s)$"' test_peftfile
+
+fault the-last-rule-counts trainer/adapter/peftmatch.c \
+  'i < rules->count && *out_rule == NULL; i++' 'i < rules->count; i++' test_peftfile
+
+fault scales-follow-the-rank trainer/adapter/peftrules.c \
+  'return config->file_alpha * (config->use_rslora ? sqrt(ratio) : ratio);' \
+  'return config->file_alpha * ratio;' test_peftfile
+
+fault rules-beyond-their-limit trainer/adapter/peftrules.c \
+  'out->count < RN_PEFT_RULES_MAX' 'out->count <= RN_PEFT_RULES_MAX' test_peftfile

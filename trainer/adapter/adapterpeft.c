@@ -142,6 +142,42 @@ struct head_read {
     size_t wanted, found;
 };
 
+/* B of a module whose rank in the file is below the trainer's, or whose scale is another. */
+static rn_result read_b(const struct rn_peft *peft, const char *module, uint32_t rank,
+                        double factor, const struct rn_segment *segment, float *values,
+                        struct rn_error *err)
+{
+    RN_CLEANUP(rn_free_cleanup) float *b = rn_alloc(segment->rows * rank, sizeof(float));
+
+    RN_TRY(rn_peft_read(peft, module, 'B', segment->rows, rank, b, err));
+    memset(values, 0, segment->rows * segment->cols * sizeof(float));
+    for (size_t n = 0; n < segment->rows; n++) {
+        for (size_t i = 0; i < rank; i++) {
+            values[n * segment->cols + i] = (float)(factor * (double)b[n * rank + i]);
+        }
+    }
+    return rn_ok();
+}
+
+/* A [rank][k] or B [n][rank] of a module: rank and scale of the file become the trainer's. */
+static rn_result read_matrix(const struct rn_peft *peft, const struct rn_segment *segment,
+                             float *values, struct rn_error *err)
+{
+    char module[RN_SEGMENT_NAME_MAX];
+    uint32_t rank = 0;
+    double factor = 1.0;
+
+    module_of(segment, module);
+    RN_TRY(rn_peft_module_rank(&peft->config, module, &rank, &factor, err));
+    if (segment->kind == RN_SEGMENT_B) {
+        return read_b(peft, module, rank, factor, segment, values, err);
+    }
+    RN_TRY(rn_peft_read(peft, module, 'A', rank, segment->cols, values, err));
+    memset(values + rank * segment->cols, 0,
+           (segment->rows - rank) * segment->cols * sizeof(float));
+    return rn_ok();
+}
+
 /* Reads one segment; a head tensor may be absent (then the values stay). */
 static rn_result read_segment(const struct rn_peft *peft, const struct rn_segment *segment,
                               float *values, struct head_read *head, struct rn_error *err)
@@ -155,10 +191,7 @@ static rn_result read_segment(const struct rn_peft *peft, const struct rn_segmen
         head->found += found ? 1 : 0;
         return rn_ok();
     }
-    char module[RN_SEGMENT_NAME_MAX];
-    module_of(segment, module);
-    return rn_peft_read(peft, module, matrix_of(segment), segment->rows, segment->cols, values,
-                        err);
+    return read_matrix(peft, segment, values, err);
 }
 
 /* Whether modules_to_save names the module, with or without what stands before it. */

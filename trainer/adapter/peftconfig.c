@@ -2,7 +2,7 @@
  *
  * adapter_config.json of a LoRA adapter.
  */
-#include "trainer/adapter/peftfile.h"
+#include "trainer/adapter/peftrules.h"
 
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -14,13 +14,11 @@
 
 /* Fields that change the arithmetic when they are on. */
 static const char *const must_be_off[] = {
-    "use_dora",       "rank_pattern",      "alpha_pattern",
-    "fan_in_fan_out", "layer_replication", "megatron_config",
-    "lora_bias",      "target_parameters", "trainable_token_indices",
-    "use_qalora",     "use_bdlora",        "alora_invocation_tokens",
-    "loftq_config",   "corda_config",      "eva_config",
-    "lora_ga_config", "velora_config",     "monteclora_config",
-    "arrow_config",   "kasa_config",       "use_moe",
+    "use_dora",       "fan_in_fan_out", "layer_replication", "megatron_config",
+    "lora_bias",      "use_qalora",     "target_parameters", "trainable_token_indices",
+    "use_bdlora",     "loftq_config",   "corda_config",      "alora_invocation_tokens",
+    "lora_ga_config", "velora_config",  "monteclora_config", "eva_config",
+    "arrow_config",   "kasa_config",    "use_moe",
 };
 
 /* Ways of initialising that leave the base weights alone. */
@@ -153,7 +151,8 @@ static rn_result read_numbers(const json_t *root, const char *file, struct rn_pe
     RN_TRY(rn_json_get_count(root, file, "r", 1, RN_PEFT_RANK_MAX, &out->rank, err));
     RN_ENSURE(out->rank > 0, err, RN_E_DATA, "%s: r is missing", file);
     RN_TRY(rn_json_get_number(root, file, "lora_alpha", 0, RN_PEFT_ALPHA_MAX, &out->alpha, err));
-    return rn_json_get_flag(root, file, "use_rslora", &out->use_rslora, err);
+    RN_TRY(rn_json_get_flag(root, file, "use_rslora", &out->use_rslora, err));
+    return rn_peft_rules_read(root, file, out, err);
 }
 
 static bool is_all_linear(const char *text)
@@ -203,6 +202,8 @@ void rn_peft_config_clear(struct rn_peft_config *config)
     names_clear(&config->excluded);
     names_clear(&config->layers_pattern);
     names_clear(&config->saved);
+    rn_peft_rules_clear(&config->ranks);
+    rn_peft_rules_clear(&config->alphas);
     rn_free(config->layers);
     rn_free(config->base_model);
     *config = (struct rn_peft_config){0};

@@ -13,9 +13,14 @@
  * sqrt(rank) with use_rslora.
  *
  * Reading: unknown fields are ignored; a known field whose value changes the arithmetic (use_dora,
- * rank_pattern, alpha_pattern, bias, fan_in_fan_out, layer_replication, ...) is refused by name
- * with RN_E_UNSUPPORTED. lora_dropout has no effect here. An adapter initialised by pissa, olora,
- * loftq etc. changes the base weights and is refused.
+ * bias, fan_in_fan_out, layer_replication, ...) is refused by name with RN_E_UNSUPPORTED.
+ * lora_dropout has no effect here. An adapter initialised by pissa, olora, loftq etc. changes the
+ * base weights and is refused.
+ *
+ * rank_pattern and alpha_pattern: every module is held here at the largest rank of the file and at
+ * one scale, that of r and lora_alpha. Of a module of smaller rank the other rows of A and columns
+ * of B are zero; another scale of its own is multiplied into B. So W' is the file's, and what is
+ * written has one rank and no patterns.
  */
 #ifndef RN_TRAINER_PEFTFILE_H
 #define RN_TRAINER_PEFTFILE_H
@@ -29,6 +34,7 @@
 #define RN_PEFT_NAME_BYTES_MAX 512
 #define RN_PEFT_PATTERN_BYTES_MAX 4096
 #define RN_PEFT_ALPHA_MAX 1048576.0
+#define RN_PEFT_RULES_MAX 1024 /* entries of rank_pattern, and of alpha_pattern */
 
 /* A list of names, or one regular expression (as in peft, where a JSON string is one). */
 struct rn_peft_names {
@@ -37,10 +43,23 @@ struct rn_peft_names {
     char *pattern; /* NULL unless the field is a string */
 };
 
+/* rank_pattern or alpha_pattern: the first expression that (.*\.)?(expression)$ matches counts
+ * (peft: get_pattern_key). */
+struct rn_peft_rules {
+    struct rn_peft_rule {
+        char *expression;
+        double value;
+    } * rules;
+    size_t count;
+};
+
 struct rn_peft_config {
-    uint32_t rank;
-    double alpha;
+    uint32_t rank; /* the largest of the file */
+    double alpha;  /* that gives the file's scale at this rank */
     bool use_rslora;
+    uint32_t file_rank; /* r and lora_alpha; 0 when the configuration is of no file */
+    double file_alpha;
+    struct rn_peft_rules ranks, alphas;
     bool all_linear; /* target_modules is the string "all-linear" */
     struct rn_peft_names targets;
     struct rn_peft_names excluded;
@@ -87,6 +106,14 @@ RN_MUST rn_result rn_peft_target_match(const struct rn_peft_config *config, cons
 
 /* The adapter's scale as peft computes it. */
 double rn_peft_scale(const struct rn_peft_config *config);
+
+/* Rank of one module in the file, and what its B is to be multiplied by to stand at rn_peft_scale.
+ */
+RN_MUST rn_result rn_peft_module_rank(const struct rn_peft_config *config, const char *module,
+                                      uint32_t *out_rank, double *out_factor, struct rn_error *err);
+/* The rule for a module; *out_rule NULL when none matches (peftmatch.c). */
+RN_MUST rn_result rn_peft_rule_find(const struct rn_peft_rules *rules, const char *module,
+                                    const struct rn_peft_rule **out_rule, struct rn_error *err);
 
 /* lora_A ('A', [rank, columns]) or lora_B ('B', [rows, rank]) of a module into out;
  * RN_E_DATA when it is missing or of another shape. */

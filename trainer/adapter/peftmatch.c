@@ -234,3 +234,21 @@ rn_result rn_peft_target_match(const struct rn_peft_config *config, const char *
     }
     return rn_ok();
 }
+
+rn_result rn_peft_rule_find(const struct rn_peft_rules *rules, const char *module,
+                            const struct rn_peft_rule **out_rule, struct rn_error *err)
+{
+    char whole[RN_PEFT_PATTERN_BYTES_MAX + 16];
+
+    *out_rule = NULL;
+    for (size_t i = 0; i < rules->count && *out_rule == NULL; i++) {
+        bool match = false;
+        RN_ENSURE(rn_text_format(whole, sizeof whole, "(.*\\.)?(%s)$", rules->rules[i].expression),
+                  err, RN_E_DATA, "an expression of rank_pattern or alpha_pattern is too long");
+        RN_CLEANUP(matcher_clear) struct matcher matcher = {0};
+        RN_TRY(matcher_init(&matcher, whole, 0, err));
+        RN_TRY(matcher_run(&matcher, module, &match, err));
+        *out_rule = match ? &rules->rules[i] : NULL;
+    }
+    return rn_ok();
+}

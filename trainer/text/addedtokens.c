@@ -276,7 +276,8 @@ static bool find_next(struct rn_added_walk *walk, struct rn_added_piece *out)
         size_t start = walk->search;
         size_t end = start + token->pattern.length;
         walk->search = end;
-        if (start < walk->done || (token->single_word && touches_word(text, start, end))) {
+        /* A token in the white space that rstrip swallowed counts too, as in `tokenizers`. */
+        if (token->single_word && touches_word(text, start, end)) {
             continue;
         }
         start = token->left_strip ? skip_space_left(text, start, walk->done) : start;

@@ -12,12 +12,19 @@
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
+static void step_clear(struct rn_normalizer_step *step)
+{
+    rn_pattern_clear(&step->pattern);
+    rn_charsmap_clear(&step->charsmap);
+    rn_free(step->content);
+}
+
+/* Takes over the step, also on failure. */
 static rn_result add_step(struct rn_normalizer *normalizer, struct rn_normalizer_step step,
                           const char *name, struct rn_error *err)
 {
     if (normalizer->count == RN_NORMAL_STEPS_MAX) {
-        rn_free(step.pattern);
-        rn_free(step.content);
+        step_clear(&step);
         return rn_fail(err, RN_E_DATA, "%s: the normalizer has more than %d steps", name,
                        RN_NORMAL_STEPS_MAX);
     }
@@ -55,28 +62,65 @@ static rn_result read_bert(const json_t *normalizer, const char *name, struct rn
     return lowercase ? add_unicode(out, RN_NORMAL_LOWERCASE, name, err) : rn_ok();
 }
 
-/* "pattern": {"String": "..."}; a regular expression is that of another library. */
+static rn_result read_content(const json_t *normalizer, const char *type, const char *key,
+                              const char *name, char **out, struct rn_error *err)
+{
+    const char *content = NULL;
+
+    RN_TRY(rn_json_get_text(normalizer, name, key, &content, err));
+    RN_ENSURE(content != NULL && strlen(content) <= RN_NORMAL_REPLACE_BYTES_MAX, err, RN_E_DATA,
+              "%s: normalizer %s: %s must be a text of at most %d bytes", name, type, key,
+              RN_NORMAL_REPLACE_BYTES_MAX);
+    *out = rn_text_copy(content, strlen(content));
+    return rn_ok();
+}
+
+/* Behind an empty match `tokenizers` 0.23 loses the places of the characters, and with them some
+ * characters of the later steps. */
+static rn_result check_not_empty(const struct rn_pattern *pattern, const char *name,
+                                 struct rn_error *err)
+{
+    RN_ENSURE(!rn_pattern_may_be_empty(pattern), err, RN_E_UNSUPPORTED,
+              "%s: normalizer Replace: a Regex that may match nothing is not supported", name);
+    return rn_ok();
+}
+
 static rn_result read_replace(const json_t *normalizer, const char *name, struct rn_normalizer *out,
                               struct rn_error *err)
 {
-    const json_t *pattern = json_object_get(normalizer, "pattern");
-    const char *text = NULL;
-    const char *content = NULL;
+    struct rn_normalizer_step step = {.kind = RN_NORMALIZER_REPLACE};
+    rn_result result = rn_pattern_read(json_object_get(normalizer, "pattern"), name,
+                                       "normalizer Replace", &step.pattern, err);
 
-    RN_ENSURE(json_object_get(pattern, "Regex") == NULL, err, RN_E_UNSUPPORTED,
-              "%s: normalizer Replace with a Regex is not supported (a String is)", name);
-    RN_TRY(rn_json_get_text(pattern, name, "String", &text, err));
-    RN_TRY(rn_json_get_text(normalizer, name, "content", &content, err));
-    RN_ENSURE(text != NULL && content != NULL && text[0] != '\0' &&
-                  strlen(text) <= RN_NORMAL_REPLACE_BYTES_MAX &&
-                  strlen(content) <= RN_NORMAL_REPLACE_BYTES_MAX,
-              err, RN_E_DATA,
-              "%s: normalizer Replace needs a pattern of 1 to %d bytes and a content of at most as "
-              "many",
-              name, RN_NORMAL_REPLACE_BYTES_MAX);
-    const struct rn_normalizer_step step = {.kind = RN_NORMALIZER_REPLACE,
-                                            .pattern = rn_text_copy(text, strlen(text)),
-                                            .content = rn_text_copy(content, strlen(content))};
+    if (rn_is_ok(result)) {
+        result = check_not_empty(&step.pattern, name, err);
+    }
+    if (rn_is_ok(result)) {
+        result = read_content(normalizer, "Replace", "content", name, &step.content, err);
+    }
+    if (!rn_is_ok(result)) {
+        step_clear(&step);
+        return result;
+    }
+    return add_step(out, step, name, err);
+}
+
+static rn_result read_prepend(const json_t *normalizer, const char *name, struct rn_normalizer *out,
+                              struct rn_error *err)
+{
+    struct rn_normalizer_step step = {.kind = RN_NORMALIZER_PREPEND};
+
+    RN_TRY(read_content(normalizer, "Prepend", "prepend", name, &step.content, err));
+    return add_step(out, step, name, err);
+}
+
+static rn_result read_precompiled(const json_t *normalizer, const char *name,
+                                  struct rn_normalizer *out, struct rn_error *err)
+{
+    struct rn_normalizer_step step = {.kind = RN_NORMALIZER_CHARSMAP};
+
+    RN_TRY(rn_charsmap_read(json_object_get(normalizer, "precompiled_charsmap"), name,
+                            &step.charsmap, err));
     return add_step(out, step, name, err);
 }
 
@@ -107,7 +151,11 @@ static rn_result read_simple(const json_t *normalizer, const char *name, struct 
     static const struct {
         const char *type;
         rn_result (*read)(const json_t *, const char *, struct rn_normalizer *, struct rn_error *);
-    } others[] = {{"BertNormalizer", read_bert}, {"Replace", read_replace}, {"Strip", read_strip}};
+    } others[] = {{"BertNormalizer", read_bert},
+                  {"Replace", read_replace},
+                  {"Strip", read_strip},
+                  {"Prepend", read_prepend},
+                  {"Precompiled", read_precompiled}};
     const char *type = json_string_value(json_object_get(normalizer, "type"));
 
     RN_ENSURE(type != NULL, err, RN_E_DATA, "%s: a normalizer has no type", name);
@@ -145,29 +193,58 @@ rn_result rn_normalizer_read(const json_t *value, const char *name, struct rn_no
 void rn_normalizer_clear(struct rn_normalizer *normalizer)
 {
     for (size_t i = 0; i < normalizer->count; i++) {
-        rn_free(normalizer->steps[i].pattern);
-        rn_free(normalizer->steps[i].content);
+        step_clear(&normalizer->steps[i]);
     }
     *normalizer = (struct rn_normalizer){0};
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */
 
-static rn_result replace(const struct rn_normalizer_step *step, struct rn_view text,
+struct replacing {
+    const char *content;
+    struct rn_buffer *out;
+};
+
+static rn_result replace_stretch(void *context, struct rn_view stretch, bool match,
+                                 struct rn_error *err)
+{
+    const struct replacing *to = context;
+
+    (void)err;
+    if (match) {
+        rn_buffer_append(to->out, to->content, strlen(to->content));
+    } else {
+        rn_buffer_append(to->out, stretch.data, stretch.length);
+    }
+    return rn_ok();
+}
+
+/* In front of a text that is not empty. */
+static void prepend(const struct rn_normalizer_step *step, struct rn_view text,
+                    struct rn_buffer *out)
+{
+    if (text.length > 0) {
+        rn_buffer_append(out, step->content, strlen(step->content));
+        rn_buffer_append(out, text.data, text.length);
+    }
+}
+
+/* A step that writes a new text. */
+static rn_result rewrite(const struct rn_normalizer_step *step, struct rn_view text,
                          struct rn_buffer *out, struct rn_error *err)
 {
-    const size_t length = strlen(step->pattern);
-    size_t at = 0;
+    struct replacing replacing = {step->content, out};
 
     out->length = 0;
-    while (at < text.length) {
-        const uint8_t *found = memmem(text.data + at, text.length - at, step->pattern, length);
-        const size_t end = found == NULL ? text.length : (size_t)(found - text.data);
-        rn_buffer_append(out, text.data + at, end - at);
-        if (found != NULL) {
-            rn_buffer_append(out, step->content, strlen(step->content));
-        }
-        at = end + (found == NULL ? 0 : length);
+    if (step->kind == RN_NORMALIZER_UNICODE) {
+        return rn_unicode_transform(step->unicode, text, out, err);
+    }
+    if (step->kind == RN_NORMALIZER_REPLACE) {
+        RN_TRY(rn_pattern_walk(&step->pattern, text, replace_stretch, &replacing, err));
+    } else if (step->kind == RN_NORMALIZER_PREPEND) {
+        prepend(step, text, out);
+    } else {
+        rn_charsmap_apply(&step->charsmap, text, out);
     }
     RN_ENSURE(!out->failed, err, RN_E_DATA, "the normalised text is longer than %zu bytes",
               out->max);
@@ -204,9 +281,7 @@ rn_result rn_normalizer_run(const struct rn_normalizer *normalizer, struct rn_vi
             text = strip(step, text);
             continue;
         }
-        RN_TRY(step->kind == RN_NORMALIZER_REPLACE
-                   ? replace(step, text, &buffers[next], err)
-                   : rn_unicode_transform(step->unicode, text, &buffers[next], err));
+        RN_TRY(rewrite(step, text, &buffers[next], err));
         text = rn_buffer_view(&buffers[next]);
         next = 1 - next;
     }

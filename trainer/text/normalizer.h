@@ -6,20 +6,30 @@
 #define RN_TRAINER_NORMALIZER_H
 
 #include "base/bytes.h"
+#include "trainer/text/charsmap.h"
+#include "trainer/text/textpattern.h"
 #include "trainer/text/unicodetext.h"
 
 #include <jansson.h>
 
 #define RN_NORMAL_STEPS_MAX 16
-#define RN_NORMAL_REPLACE_BYTES_MAX 1024 /* pattern and content of Replace, each */
+#define RN_NORMAL_REPLACE_BYTES_MAX 1024 /* content of Replace, text of Prepend */
 
-enum rn_normalizer_kind { RN_NORMALIZER_UNICODE, RN_NORMALIZER_REPLACE, RN_NORMALIZER_STRIP };
+enum rn_normalizer_kind {
+    RN_NORMALIZER_UNICODE,
+    RN_NORMALIZER_REPLACE,
+    RN_NORMALIZER_STRIP,
+    RN_NORMALIZER_PREPEND,
+    RN_NORMALIZER_CHARSMAP, /* Precompiled */
+};
 
 struct rn_normalizer_step {
     enum rn_normalizer_kind kind;
     enum rn_normal_step unicode;
-    char *pattern, *content; /* of REPLACE */
-    bool left, right;        /* of STRIP: white space at these ends */
+    struct rn_pattern pattern;   /* of REPLACE */
+    char *content;               /* of REPLACE, PREPEND */
+    struct rn_charsmap charsmap; /* of CHARSMAP */
+    bool left, right;            /* of STRIP: white space at these ends */
 };
 
 struct rn_normalizer {

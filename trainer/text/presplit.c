@@ -12,33 +12,126 @@
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-static rn_result read_kind(const json_t *step, const char *type, const char *name,
-                           enum rn_presplit_kind *out, struct rn_error *err)
+/* The step that is read, with its place for error sentences. */
+struct reading {
+    const json_t *json;
+    const char *type, *name;
+    struct rn_presplit_step step;
+};
+
+static rn_result read_behavior(struct reading *reading, const char *fallback, struct rn_error *err)
 {
-    static const struct {
-        const char *type;
-        enum rn_presplit_kind kind;
-    } all[] = {{"BertPreTokenizer", RN_PRESPLIT_BERT},
-               {"Whitespace", RN_PRESPLIT_WORDS},
-               {"WhitespaceSplit", RN_PRESPLIT_SPACES},
-               {"Digits", RN_PRESPLIT_DIGITS},
-               {"Punctuation", RN_PRESPLIT_PUNCTUATION}};
-    const char *behavior = "Isolated";
-    bool individual = false;
+    static const char *const behaviors[] = {"Removed", "Isolated", "MergedWithPrevious",
+                                            "MergedWithNext", "Contiguous"};
+    const char *behavior = fallback;
     size_t i = 0;
 
-    while (i < RN_ARRAY_LENGTH(all) && strcmp(type, all[i].type) != 0) {
+    RN_TRY(rn_json_get_text(reading->json, reading->name, "behavior", &behavior, err));
+    while (i < RN_ARRAY_LENGTH(behaviors) && strcmp(behavior, behaviors[i]) != 0) {
         i++;
     }
-    RN_ENSURE(i < RN_ARRAY_LENGTH(all), err, RN_E_UNSUPPORTED,
-              "%s: pre_tokenizer %.40s is not supported", name, type);
-    RN_TRY(rn_json_get_text(step, name, "behavior", &behavior, err));
-    RN_ENSURE(strcmp(behavior, "Isolated") == 0, err, RN_E_UNSUPPORTED,
-              "%s: pre_tokenizer %.40s with behavior %.40s is not supported (Isolated is)", name,
-              type, behavior);
-    RN_TRY(rn_json_get_flag(step, name, "individual_digits", &individual, err));
-    *out = all[i].kind == RN_PRESPLIT_DIGITS && individual ? RN_PRESPLIT_EACH_DIGIT : all[i].kind;
+    RN_ENSURE(i < RN_ARRAY_LENGTH(behaviors), err, RN_E_UNSUPPORTED,
+              "%s: pre_tokenizer %s with behavior %.40s is not supported", reading->name,
+              reading->type, behavior);
+    reading->step.behavior = (enum rn_presplit_behavior)i;
     return rn_ok();
+}
+
+static rn_result read_plain(struct reading *reading, struct rn_error *err)
+{
+    (void)reading;
+    (void)err;
+    return rn_ok();
+}
+
+static rn_result read_digits(struct reading *reading, struct rn_error *err)
+{
+    bool individual = false;
+
+    RN_TRY(rn_json_get_flag(reading->json, reading->name, "individual_digits", &individual, err));
+    reading->step.behavior = individual ? RN_PRESPLIT_ISOLATED : RN_PRESPLIT_CONTIGUOUS;
+    return rn_ok();
+}
+
+static rn_result read_punctuation(struct reading *reading, struct rn_error *err)
+{
+    return read_behavior(reading, "Isolated", err);
+}
+
+static rn_result read_character(struct reading *reading, struct rn_error *err)
+{
+    const char *text = "";
+    size_t at = 0;
+
+    RN_TRY(rn_json_get_text(reading->json, reading->name, "delimiter", &text, err));
+    const struct rn_view view = rn_view_text(text);
+    reading->step.character = view.length == 0 ? 0 : rn_utf8_next(view, &at);
+    RN_ENSURE(view.length > 0 && at == view.length, err, RN_E_DATA,
+              "%s: pre_tokenizer %s: delimiter must be one character", reading->name,
+              reading->type);
+    return rn_ok();
+}
+
+static rn_result read_pattern(struct reading *reading, struct rn_error *err)
+{
+    RN_TRY(read_behavior(reading, "", err));
+    RN_TRY(rn_json_get_flag(reading->json, reading->name, "invert", &reading->step.invert, err));
+    return rn_pattern_read(json_object_get(reading->json, "pattern"), reading->name,
+                           "pre_tokenizer Split", &reading->step.pattern, err);
+}
+
+static const struct {
+    const char *type;
+    enum rn_presplit_kind kind;
+    rn_result (*read)(struct reading *, struct rn_error *);
+} all_kinds[] = {{"Whitespace", RN_PRESPLIT_WORDS, read_plain},
+                 {"WhitespaceSplit", RN_PRESPLIT_SPACES, read_plain},
+                 {"Digits", RN_PRESPLIT_DIGITS, read_digits},
+                 {"Punctuation", RN_PRESPLIT_PUNCTUATION, read_punctuation},
+                 {"CharDelimiterSplit", RN_PRESPLIT_CHARACTER, read_character},
+                 {"Split", RN_PRESPLIT_PATTERN, read_pattern}};
+
+/* Takes over the step, also on failure. */
+static rn_result add_step(struct rn_presplit *out, struct rn_presplit_step step, const char *name,
+                          struct rn_error *err)
+{
+    if (out->count == RN_PRESPLIT_STEPS_MAX) {
+        rn_pattern_clear(&step.pattern);
+        return rn_fail(err, RN_E_DATA, "%s: the pre_tokenizer has more than %d steps", name,
+                       RN_PRESPLIT_STEPS_MAX);
+    }
+    out->steps[out->count++] = step;
+    return rn_ok();
+}
+
+static rn_result read_kind(const json_t *json, const char *type, const char *name,
+                           struct rn_presplit *out, struct rn_error *err)
+{
+    struct reading reading = {.json = json, .type = type, .name = name};
+    size_t i = 0;
+
+    while (i < RN_ARRAY_LENGTH(all_kinds) && strcmp(type, all_kinds[i].type) != 0) {
+        i++;
+    }
+    RN_ENSURE(i < RN_ARRAY_LENGTH(all_kinds), err, RN_E_UNSUPPORTED,
+              "%s: pre_tokenizer %.40s is not supported", name, type);
+    reading.step.kind = all_kinds[i].kind;
+    const enum rn_code code = all_kinds[i].read(&reading, err).code;
+    if (code != RN_OK) {
+        rn_pattern_clear(&reading.step.pattern);
+        return (rn_result){code};
+    }
+    return add_step(out, reading.step, name, err);
+}
+
+static rn_result read_bert(const char *name, struct rn_presplit *out, struct rn_error *err)
+{
+    const struct rn_presplit_step spaces = {.kind = RN_PRESPLIT_SPACES};
+    const struct rn_presplit_step marks = {.kind = RN_PRESPLIT_PUNCTUATION,
+                                           .behavior = RN_PRESPLIT_ISOLATED};
+
+    RN_TRY(add_step(out, spaces, name, err));
+    return add_step(out, marks, name, err);
 }
 
 static rn_result read_step(const json_t *step, const char *name, struct rn_presplit *out,
@@ -53,9 +146,8 @@ static rn_result read_step(const json_t *step, const char *name, struct rn_presp
         *out_byte_level = step;
         return rn_ok();
     }
-    RN_ENSURE(out->count < RN_PRESPLIT_STEPS_MAX, err, RN_E_DATA,
-              "%s: the pre_tokenizer has more than %d steps", name, RN_PRESPLIT_STEPS_MAX);
-    return read_kind(step, type, name, &out->steps[out->count++], err);
+    return strcmp(type, "BertPreTokenizer") == 0 ? read_bert(name, out, err)
+                                                 : read_kind(step, type, name, out, err);
 }
 
 rn_result rn_presplit_read(const json_t *value, const char *name, struct rn_presplit *out,
@@ -77,73 +169,163 @@ rn_result rn_presplit_read(const json_t *value, const char *name, struct rn_pres
     return rn_ok();
 }
 
-/* ---- Cutting ------------------------------------------------------------------------------- */
-
-/* What a character is to a step: gone, a word of its own, or part of a run of its sort. */
-enum part { PART_GONE, PART_ALONE, PART_RUN, PART_OTHER_RUN };
-
-static enum part part_of(enum rn_presplit_kind kind, uint32_t point)
+void rn_presplit_clear(struct rn_presplit *presplit)
 {
-    const bool splits_spaces =
-        kind == RN_PRESPLIT_BERT || kind == RN_PRESPLIT_WORDS || kind == RN_PRESPLIT_SPACES;
-
-    if (splits_spaces && rn_unicode_is_space(point)) {
-        return PART_GONE;
+    for (size_t i = 0; i < presplit->count; i++) {
+        rn_pattern_clear(&presplit->steps[i].pattern);
     }
-    switch (kind) {
-    case RN_PRESPLIT_BERT:
-    case RN_PRESPLIT_PUNCTUATION:
-        return rn_unicode_is_punctuation(point) ? PART_ALONE : PART_RUN;
-    case RN_PRESPLIT_WORDS:
-        return rn_unicode_is_word(point) ? PART_RUN : PART_OTHER_RUN;
-    case RN_PRESPLIT_DIGITS:
-        return rn_unicode_is_numeric(point) ? PART_OTHER_RUN : PART_RUN;
-    case RN_PRESPLIT_EACH_DIGIT:
-        return rn_unicode_is_numeric(point) ? PART_ALONE : PART_RUN;
+    *presplit = (struct rn_presplit){0};
+}
+
+/* ---- Stretches ----------------------------------------------------------------------------- */
+
+static bool character_matches(const struct rn_presplit_step *step, uint32_t point)
+{
+    switch (step->kind) {
     case RN_PRESPLIT_SPACES:
-        break;
+        return rn_unicode_is_space(point);
+    case RN_PRESPLIT_DIGITS:
+        return rn_unicode_is_numeric(point);
+    case RN_PRESPLIT_PUNCTUATION:
+        return rn_unicode_is_punctuation(point);
+    default:
+        return point == step->character;
     }
-    return PART_RUN;
 }
 
-/* The word that starts at *at, which moves behind it; empty at the end. */
-static struct rn_view next_word(enum rn_presplit_kind kind, struct rn_view text, size_t *at)
+/* Each character that matches, and runs of the others. */
+static rn_result walk_characters(const struct rn_presplit_step *step, struct rn_view text,
+                                 rn_stretch_fn take, void *context, struct rn_error *err)
 {
-    size_t start = *at;
-    enum part first = PART_GONE;
+    size_t run = 0; /* start of the characters that do not match */
 
-    while (*at < text.length && first == PART_GONE) {
-        start = *at;
-        first = part_of(kind, rn_utf8_next(text, at));
-    }
-    if (first == PART_GONE) {
-        return rn_view_of(text.data, 0);
-    }
-    for (size_t next = *at; first != PART_ALONE && next < text.length; *at = next) {
-        if (part_of(kind, rn_utf8_next(text, &next)) != first) {
-            break;
-        }
-    }
-    return rn_view_of(text.data + start, *at - start);
-}
-
-static rn_result walk(const struct rn_presplit *presplit, size_t step, struct rn_view text,
-                      rn_word_fn each, void *context, struct rn_error *err)
-{
-    if (step == presplit->count) {
-        return text.length == 0 ? rn_ok() : each(context, text, err);
-    }
     for (size_t at = 0; at < text.length;) {
-        const struct rn_view word = next_word(presplit->steps[step], text, &at);
-        if (word.length > 0) {
-            RN_TRY(walk(presplit, step + 1, word, each, context, err));
+        const size_t start = at;
+        if (!character_matches(step, rn_utf8_next(text, &at))) {
+            continue;
         }
+        if (start > run) {
+            RN_TRY(take(context, rn_view_of(text.data + run, start - run), false, err));
+        }
+        RN_TRY(take(context, rn_view_of(text.data + start, at - start), true, err));
+        run = at;
+    }
+    return run == text.length
+               ? rn_ok()
+               : take(context, rn_view_of(text.data + run, text.length - run), false, err);
+}
+
+enum sort { SORT_SPACE, SORT_WORD, SORT_OTHER };
+
+static enum sort sort_of(uint32_t point)
+{
+    return rn_unicode_is_space(point)  ? SORT_SPACE
+           : rn_unicode_is_word(point) ? SORT_WORD
+                                       : SORT_OTHER;
+}
+
+/* Runs of one sort; white space matches, so that it is what Removed drops. */
+static rn_result walk_words(struct rn_view text, rn_stretch_fn take, void *context,
+                            struct rn_error *err)
+{
+    for (size_t at = 0; at < text.length;) {
+        const size_t start = at;
+        const enum sort sort = sort_of(rn_utf8_next(text, &at));
+        for (size_t next = at; next < text.length; at = next) {
+            if (sort_of(rn_utf8_next(text, &next)) != sort) {
+                break;
+            }
+        }
+        const struct rn_view run = rn_view_of(text.data + start, at - start);
+        RN_TRY(take(context, run, sort == SORT_SPACE, err));
     }
     return rn_ok();
 }
 
-rn_result rn_presplit_walk(const struct rn_presplit *presplit, struct rn_view text, rn_word_fn each,
-                           void *context, struct rn_error *err)
+static rn_result walk_stretches(const struct rn_presplit_step *step, struct rn_view text,
+                                rn_stretch_fn take, void *context, struct rn_error *err)
 {
-    return walk(presplit, 0, text, each, context, err);
+    if (step->kind == RN_PRESPLIT_PATTERN) {
+        return rn_pattern_walk(&step->pattern, text, take, context, err);
+    }
+    return step->kind == RN_PRESPLIT_WORDS ? walk_words(text, take, context, err)
+                                           : walk_characters(step, text, take, context, err);
+}
+
+/* ---- Words --------------------------------------------------------------------------------- */
+
+/* One step at work on one word: the stretches that may still be joined by the next. */
+struct cutting {
+    const struct rn_presplit *presplit;
+    size_t step;
+    rn_word_fn take_word;
+    void *context;
+    struct rn_view pending;
+    bool has_pending;
+    bool match; /* of the pending word's last stretch */
+};
+
+static rn_result walk(const struct rn_presplit *presplit, size_t step, struct rn_view text,
+                      rn_word_fn take_word, void *context, struct rn_error *err);
+
+/* Whether a stretch goes to the pending word. */
+static bool joins(enum rn_presplit_behavior behavior, bool before, bool match)
+{
+    switch (behavior) {
+    case RN_PRESPLIT_MERGED_WITH_PREVIOUS:
+        return match && !before;
+    case RN_PRESPLIT_MERGED_WITH_NEXT:
+        return !match && before;
+    case RN_PRESPLIT_CONTIGUOUS:
+        return match == before;
+    default:
+        return false;
+    }
+}
+
+static rn_result finish_pending(struct cutting *cutting, struct rn_error *err)
+{
+    const bool any = cutting->has_pending && cutting->pending.length > 0;
+
+    cutting->has_pending = false;
+    return any ? walk(cutting->presplit, cutting->step + 1, cutting->pending, cutting->take_word,
+                      cutting->context, err)
+               : rn_ok();
+}
+
+static rn_result take_stretch(void *context, struct rn_view stretch, bool match,
+                              struct rn_error *err)
+{
+    struct cutting *cutting = context;
+    const struct rn_presplit_step *step = &cutting->presplit->steps[cutting->step];
+    const bool matches = match != step->invert;
+
+    if (cutting->has_pending && joins(step->behavior, cutting->match, matches)) {
+        cutting->pending.length += stretch.length;
+        cutting->match = matches;
+        return rn_ok();
+    }
+    RN_TRY(finish_pending(cutting, err));
+    cutting->pending = stretch;
+    cutting->match = matches;
+    cutting->has_pending = !matches || step->behavior != RN_PRESPLIT_REMOVED;
+    return rn_ok();
+}
+
+static rn_result walk(const struct rn_presplit *presplit, size_t step, struct rn_view text,
+                      rn_word_fn take_word, void *context, struct rn_error *err)
+{
+    if (step == presplit->count) {
+        return text.length == 0 ? rn_ok() : take_word(context, text, err);
+    }
+    struct cutting cutting = {
+        .presplit = presplit, .step = step, .take_word = take_word, .context = context};
+    RN_TRY(walk_stretches(&presplit->steps[step], text, take_stretch, &cutting, err));
+    return finish_pending(&cutting, err);
+}
+
+rn_result rn_presplit_walk(const struct rn_presplit *presplit, struct rn_view text,
+                           rn_word_fn take_word, void *context, struct rn_error *err)
+{
+    return walk(presplit, 0, text, take_word, context, err);
 }

@@ -41,21 +41,17 @@ static rn_result read_model(const json_t *root, const char *name, struct rn_toke
     const char *type = model_type(model);
     out->is_wordpiece = strcmp(type, "WordPiece") == 0;
     RN_ENSURE(out->is_wordpiece || strcmp(type, "BPE") == 0, err, RN_E_UNSUPPORTED,
-              "%s: tokenizer model %.40s is not supported (WordPiece and byte-level BPE are)", name,
-              type);
+              "%s: tokenizer model %.40s is not supported (WordPiece and BPE are)", name, type);
     RN_TRY(rn_presplit_read(json_object_get(root, "pre_tokenizer"), name, &out->presplit,
                             &byte_level, err));
-    RN_ENSURE(out->is_wordpiece == (byte_level == NULL), err, RN_E_UNSUPPORTED,
-              out->is_wordpiece ? "%s: pre_tokenizer ByteLevel is not supported for WordPiece"
-                                : "%s: pre_tokenizer: BPE is supported with ByteLevel as the last "
-                                  "step alone",
-              name);
+    RN_ENSURE(!out->is_wordpiece || byte_level == NULL, err, RN_E_UNSUPPORTED,
+              "%s: pre_tokenizer ByteLevel is not supported for WordPiece", name);
     RN_TRY(rn_vocabulary_read(json_object_get(model, "vocab"), name, &out->vocabulary, err));
     out->id_limit = out->vocabulary.id_limit;
     if (out->is_wordpiece) {
         return rn_wordpiece_read(model, name, &out->vocabulary, &out->wordpiece, err);
     }
-    return rn_bytebpe_read(model, byte_level, name, &out->vocabulary, &out->bpe, err);
+    return rn_bpe_read(model, byte_level, name, &out->vocabulary, &out->bpe, err);
 }
 
 /* A special token of the template must be an id that some text could have. */
@@ -158,9 +154,10 @@ void rn_tokenizer_free(struct rn_tokenizer *tokenizer)
         return;
     }
     rn_normalizer_clear(&tokenizer->normalizer);
+    rn_presplit_clear(&tokenizer->presplit);
     rn_vocabulary_clear(&tokenizer->vocabulary);
     rn_wordpiece_clear(&tokenizer->wordpiece);
-    rn_bytebpe_clear(&tokenizer->bpe);
+    rn_bpe_clear(&tokenizer->bpe);
     rn_added_set_clear(&tokenizer->plain);
     rn_added_set_clear(&tokenizer->normalized);
     rn_free(tokenizer);
@@ -198,8 +195,8 @@ static rn_result encode_word(void *context, struct rn_view word, struct rn_error
     struct rn_tokenizer_scratch *scratch = to->scratch;
 
     if (!tokenizer->is_wordpiece) {
-        return rn_bytebpe_encode(&tokenizer->bpe, word, &scratch->word, &scratch->bpe, to->out,
-                                 err);
+        return rn_bpe_encode(&tokenizer->bpe, &tokenizer->vocabulary, word, &scratch->word,
+                             &scratch->bpe, to->out, err);
     }
     rn_wordpiece_encode(&tokenizer->wordpiece, &tokenizer->vocabulary, word, &scratch->word,
                         to->out);

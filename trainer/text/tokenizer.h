@@ -3,12 +3,17 @@
  * tokenizer.json of Hugging Face `tokenizers`: the same ids as the library gives, or a refusal.
  *
  * Supported:
- *   model           WordPiece; BPE on bytes (merges as "a b" or ["a","b"], dropout null or 0)
+ *
+ *   model           WordPiece; BPE on bytes (with ByteLevel) or characters: merges as "a b" or
+ *                   ["a", "b"], fuse_unk, byte_fallback, ignore_merges, dropout null or 0
  *   normalizer      none, BertNormalizer, NFC, NFD, NFKC, NFKD, StripAccents, Lowercase, Strip,
- * Replace of a String, Sequence of these (normalizer.h) pre_tokenizer   none, BertPreTokenizer,
- * Whitespace, WhitespaceSplit, Digits, Punctuation, Sequence of these (presplit.h); BPE: ByteLevel
- * alone or last post_processor  none, BertProcessing, RobertaProcessing, TemplateProcessing,
- * ByteLevel added_tokens    special and plain ones, with lstrip, rstrip, single_word, normalized
+ *                   Replace, Prepend, Precompiled, Sequence of these (normalizer.h)
+ *   pre_tokenizer   none, BertPreTokenizer, Whitespace, WhitespaceSplit, Digits, Punctuation,
+ *                   CharDelimiterSplit, Split, Sequence of these (presplit.h); for BPE ByteLevel
+ *                   alone or last
+ *   post_processor  none, BertProcessing, RobertaProcessing, TemplateProcessing, ByteLevel
+ *   added_tokens    special and plain ones, with lstrip, rstrip, single_word, normalized
+ *
  * Anything else is refused by its name with RN_E_UNSUPPORTED. Of "truncation" only the direction
  * counts, and "padding" does not: the caller's max_length rules, as in transformers. What stands
  * beside the file: tokenizersettings.h.

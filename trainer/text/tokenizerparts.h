@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a tokenizer consists of; private to tokenizer*.c, wordpiece.c, bytebpe.c, addedtokens.c and
- * postprocess.c.
+ * What a tokenizer consists of; private to tokenizer*.c, wordpiece.c, bpe*.c, addedtokens.c
+ * and postprocess.c.
  */
 #ifndef RN_TRAINER_TOKENIZERPARTS_H
 #define RN_TRAINER_TOKENIZERPARTS_H
@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-/* pcre2.h wants a width before it is included; only bytebpe.c includes it. */
+/* pcre2.h wants a width before it is included; only bpe*.c and textpattern.c include it. */
 struct pcre2_real_code_8;
 struct pcre2_real_match_data_8;
 
@@ -67,16 +67,27 @@ void rn_wordpiece_clear(struct rn_wordpiece *model);
 void rn_wordpiece_encode(const struct rn_wordpiece *model, const struct rn_vocabulary *vocabulary,
                          struct rn_view word, struct rn_buffer *buffer, struct rn_ids *out);
 
+#define RN_MERGE_FREE UINT64_MAX
 struct rn_merge {
-    uint64_t pair; /* left id << 32 | right id; UINT64_MAX: free slot */
+    uint64_t pair; /* left id << 32 | right id; RN_MERGE_FREE: free slot */
     uint32_t rank;
     uint32_t merged;
 };
 
-struct rn_bytebpe {
-    uint32_t byte_ids[256]; /* RN_TOKEN_NONE where the vocabulary lacks the byte's character */
-    uint32_t unknown;       /* RN_TOKEN_NONE: unknown bytes vanish */
-    bool fuse_unknown;
+/* One byte in ByteLevel's alphabet, and as the token "<0x41>". */
+struct rn_bpe_byte {
+    uint8_t text[4];
+    uint8_t length;
+    uint32_t id, fallback; /* RN_TOKEN_NONE where the vocabulary lacks it */
+};
+
+struct rn_bpe {
+    bool byte_level; /* symbols are bytes, else characters */
+    struct rn_bpe_byte bytes[256];
+    uint32_t unknown;   /* RN_TOKEN_NONE: what is unknown vanishes */
+    bool fuse_unknown;  /* a run of unknown symbols is one */
+    bool byte_fallback; /* the bytes of an unknown symbol instead, where the vocabulary has them */
+    bool ignore_merges; /* a word that is a token stays whole */
     bool add_prefix_space;
     struct rn_merge *merges; /* open addressing */
     size_t slot_count;
@@ -99,16 +110,21 @@ struct rn_bpe_scratch {
     struct rn_candidate *heap;
     size_t heap_length, heap_capacity;
     struct pcre2_real_match_data_8 *match;
+    struct rn_buffer spelled; /* a word in ByteLevel's alphabet */
 };
 
-RN_MUST rn_result rn_bytebpe_read(const json_t *model, const json_t *pre_tokenizer,
-                                  const char *name, const struct rn_vocabulary *vocabulary,
-                                  struct rn_bytebpe *out, struct rn_error *err);
-void rn_bytebpe_clear(struct rn_bytebpe *model);
+/* byte_level: the pre-tokenizer ByteLevel, or NULL. */
+RN_MUST rn_result rn_bpe_read(const json_t *model, const json_t *byte_level, const char *name,
+                              const struct rn_vocabulary *vocabulary, struct rn_bpe *out,
+                              struct rn_error *err);
+void rn_bpe_clear(struct rn_bpe *model);
+/* The slot that holds the pair, or the free one where it belongs. */
+struct rn_merge *rn_bpe_merge_slot(const struct rn_bpe *model, uint64_t pair);
 /* buffer holds the text with its prefix space, when one is added. */
-RN_MUST rn_result rn_bytebpe_encode(const struct rn_bytebpe *model, struct rn_view text,
-                                    struct rn_buffer *buffer, struct rn_bpe_scratch *scratch,
-                                    struct rn_ids *out, struct rn_error *err);
+RN_MUST rn_result rn_bpe_encode(const struct rn_bpe *model, const struct rn_vocabulary *vocabulary,
+                                struct rn_view text, struct rn_buffer *buffer,
+                                struct rn_bpe_scratch *scratch, struct rn_ids *out,
+                                struct rn_error *err);
 void rn_bpe_scratch_clear(struct rn_bpe_scratch *scratch);
 
 /* ---- Added tokens */
@@ -176,7 +192,7 @@ struct rn_tokenizer {
     struct rn_presplit presplit;
     bool is_wordpiece;
     struct rn_wordpiece wordpiece;
-    struct rn_bytebpe bpe;
+    struct rn_bpe bpe;
     struct rn_added_set plain;      /* looked for in the raw text */
     struct rn_added_set normalized; /* looked for in the normalised text */
     struct rn_template post;

@@ -187,6 +187,20 @@ bool rn_unicode_is_punctuation(uint32_t point)
     return (punctuation && !is_younger(point)) || point == 0x166d || point == 0x111c9;
 }
 
+void rn_unicode_next_cluster(struct rn_view text, size_t *position)
+{
+    utf8proc_int32_t before = (utf8proc_int32_t)rn_utf8_next(text, position);
+    utf8proc_int32_t state = 0;
+
+    for (size_t next = *position; next < text.length; *position = next) {
+        const utf8proc_int32_t point = (utf8proc_int32_t)rn_utf8_next(text, &next);
+        if (utf8proc_grapheme_break_stateful(before, point, &state)) {
+            return;
+        }
+        before = point;
+    }
+}
+
 /* The blocks that BERT's original code lists. */
 static bool is_cjk(uint32_t point)
 {

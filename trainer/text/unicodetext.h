@@ -28,6 +28,10 @@ bool rn_unicode_is_numeric(uint32_t point);
 /* ASCII punctuation (symbols such as $ and + included), or category P. */
 bool rn_unicode_is_punctuation(uint32_t point);
 
+/* Moves *position, which is before the end of text, behind the extended grapheme cluster (UAX 29)
+ * that starts there. */
+void rn_unicode_next_cluster(struct rn_view text, size_t *position);
+
 /* One step of a normalizer. */
 enum rn_normal_step {
     RN_NORMAL_BERT_CLEAN,    /* drop NUL, U+FFFD and category C; any white space becomes ' ' */

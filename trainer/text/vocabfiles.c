@@ -61,7 +61,7 @@ static const char *named(const struct rn_tokenizer_settings *settings, const cha
 typedef rn_result (*line_fn)(json_t *into, struct rn_view line, size_t number, const char *path,
                              struct rn_error *err);
 
-static rn_result read_lines(const char *dir, const char *name, line_fn each, json_t *into,
+static rn_result read_lines(const char *dir, const char *name, line_fn take_line, json_t *into,
                             struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
@@ -77,7 +77,7 @@ static rn_result read_lines(const char *dir, const char *name, line_fn each, jso
         const size_t next = end == NULL ? bytes.length : (size_t)(end - bytes.data);
         const bool carriage = next > at && bytes.data[next - 1] == '\r';
         const struct rn_view line = rn_view_of(bytes.data + at, next - at - (carriage ? 1 : 0));
-        RN_TRY(each(into, line, number++, path, err));
+        RN_TRY(take_line(into, line, number++, path, err));
         at = next + 1;
     }
     return rn_ok();

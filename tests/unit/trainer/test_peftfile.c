@@ -29,8 +29,6 @@ static void arithmetic_that_differs_is_refused_by_name(void **state)
 {
     static const char *const fields[] = {
         "\"use_dora\":true",
-        "\"rank_pattern\":{\"x\":2}",
-        "\"alpha_pattern\":{\"x\":2}",
         "\"fan_in_fan_out\":true",
         "\"layer_replication\":[[0,2]]",
         "\"megatron_config\":{\"a\":1}",
@@ -55,6 +53,84 @@ static void arithmetic_that_differs_is_refused_by_name(void **state)
         refused(json, RN_E_UNSUPPORTED, name);
     }
     refused("{\"peft_type\":\"IA3\"}", RN_E_UNSUPPORTED, "IA3");
+}
+
+/* What the first rule that matches says of a module; the file has r 4 and lora_alpha 8. */
+static void ruled(const char *fields, const char *module, uint32_t rank, double factor)
+{
+    struct rn_peft_config config = {0};
+    struct rn_error err = {{0}};
+    uint32_t got_rank = 0;
+    double got_factor = 0;
+    char json[512];
+
+    (void)rn_text_format(json, sizeof json, "{" BASE "," TARGET ",%s}", fields);
+    assert_ok(parse(json, &config, &err), &err);
+    assert_ok(rn_peft_module_rank(&config, module, &got_rank, &got_factor, &err), &err);
+    assert_int_equal(got_rank, rank);
+    assert_true(fabs(got_factor - factor) < 1e-12);
+    rn_peft_config_clear(&config);
+}
+
+static void modules_may_have_ranks_and_scales_of_their_own(void **state)
+{
+    struct rn_peft_config config = {0};
+    struct rn_error err = {{0}};
+
+    (void)state;
+    ruled("\"rank_pattern\":{\"query\":2}", "a.query", 2, 2);
+    ruled("\"rank_pattern\":{\"query\":2}", "query", 2, 2);
+    ruled("\"rank_pattern\":{\"query\":2}", "a.myquery", 4, 1);
+    ruled("\"rank_pattern\":{\"query\":2}", "a.query.b", 4, 1);
+    ruled("\"rank_pattern\":{\"a.*\":1,\"query\":2}", "x.a.query", 1, 4);
+    ruled("\"rank_pattern\":{\"query\":1},\"use_rslora\":true", "a.query", 1, 2);
+    ruled("\"alpha_pattern\":{\"query\":3}", "a.query", 4, 0.375);
+    ruled("\"alpha_pattern\":{\"query\":0}", "a.query", 4, 0);
+    ruled("\"alpha_pattern\":{\"query\":3},\"rank_pattern\":{\"query\":8}", "a.query", 8, 0.1875);
+    ruled("\"rank_pattern\":null,\"alpha_pattern\":{}", "a.query", 4, 1);
+    /* One rank, the largest, and the scale of r and lora_alpha. */
+    assert_ok(parse("{" BASE "," TARGET ",\"rank_pattern\":{\"a\":2,\"b\":16}}", &config, &err),
+              &err);
+    assert_int_equal(config.rank, 16);
+    assert_true(rn_peft_scale(&config) == 2);
+    rn_peft_config_clear(&config);
+    refused("{" BASE "," TARGET ",\"rank_pattern\":[2]}", RN_E_DATA, "rank_pattern");
+    refused("{" BASE "," TARGET ",\"rank_pattern\":{\"a\":1.5}}", RN_E_DATA, "whole");
+    refused("{" BASE "," TARGET ",\"rank_pattern\":{\"a\":0}}", RN_E_DATA, "between 1");
+    refused("{" BASE "," TARGET ",\"rank_pattern\":{\"\":2}}", RN_E_DATA, "1 to");
+    refused("{" BASE "," TARGET ",\"alpha_pattern\":{\"a\":-1}}", RN_E_DATA, "alpha_pattern");
+    refused("{" BASE "," TARGET ",\"alpha_pattern\":{\"a\":\"1\"}}", RN_E_DATA, "alpha_pattern");
+    refused("{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":0," TARGET
+            ",\"alpha_pattern\":{\"a\":1}}",
+            RN_E_UNSUPPORTED, "lora_alpha 0");
+    refused("{\"peft_type\":\"LORA\",\"r\":1,\"lora_alpha\":1048576," TARGET
+            ",\"rank_pattern\":{\"a\":2}}",
+            RN_E_DATA, "largest rank");
+}
+
+/* rank_pattern at its limits, and one beyond. */
+static void rules_stop_at_their_limits(void **state)
+{
+    (void)state;
+    for (unsigned extra = 0; extra < 2; extra++) {
+        RN_CLEANUP(rn_buffer_clear) struct rn_buffer many = {0};
+        struct rn_peft_config config = {0};
+        struct rn_error err = {{0}};
+        char large[256];
+        const enum rn_code code = extra == 0 ? RN_OK : RN_E_DATA;
+        rn_buffer_format(&many, "{" BASE "," TARGET ",\"rank_pattern\":{");
+        for (unsigned i = 0; i < RN_PEFT_RULES_MAX + extra; i++) {
+            rn_buffer_format(&many, "%s\"m%u\":2", i == 0 ? "" : ",", i);
+        }
+        rn_buffer_format(&many, "}}");
+        assert_int_equal(parse(rn_buffer_text(&many), &config, &err).code, code);
+        rn_peft_config_clear(&config);
+        (void)rn_text_format(large, sizeof large,
+                             "{" BASE "," TARGET ",\"rank_pattern\":{\"m\":%u}}",
+                             RN_PEFT_RANK_MAX + extra);
+        assert_int_equal(parse(large, &config, &err).code, code);
+        rn_peft_config_clear(&config);
+    }
 }
 
 static void harmless_and_unknown_fields_are_read_over(void **state)
@@ -296,6 +372,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arithmetic_that_differs_is_refused_by_name),
+        cmocka_unit_test(modules_may_have_ranks_and_scales_of_their_own),
+        cmocka_unit_test(rules_stop_at_their_limits),
         cmocka_unit_test(harmless_and_unknown_fields_are_read_over),
         cmocka_unit_test(wrong_values_are_data_errors),
         cmocka_unit_test(limits_of_rank_and_names),

@@ -23,7 +23,7 @@ static void cuts(const char *json, const char *expected)
 {
     RN_CLEANUP(rn_json_cleanup) json_t *root = NULL;
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer got = {0};
-    struct rn_presplit presplit = {0};
+    RN_CLEANUP(rn_presplit_clear) struct rn_presplit presplit = {0};
     const json_t *byte_level = NULL;
     struct rn_error err = {{0}};
 
@@ -49,6 +49,48 @@ static void pre_tokenizers(void **state)
          "{\"type\":\"Digits\",\"individual_digits\":true}]}",
          "don't|v|2|.|0|,|3|\xc2\xbd|x|\xc3\xa9!?|_a");
     cuts("{\"type\":\"Sequence\",\"pretokenizers\":[]}", " don't v2.0, 3\xc2\xbdx  \xc3\xa9!?\n_a");
+}
+
+#define SPLIT(pattern, behavior) \
+    "{\"type\":\"Split\",\"pattern\":{" pattern "},\"behavior\":\"" behavior "\""
+#define LETTERS "\"Regex\":\"\\\\s|[a-e]\""
+#define HALF "3\xc2\xbdx"
+
+static void behaviors(void **state)
+{
+    (void)state;
+    cuts(SPLIT(LETTERS, "Removed") "}", "on't|v2.0,|" HALF "|\xc3\xa9!?|_");
+    cuts(SPLIT(LETTERS, "Removed") ",\"invert\":true}", " |d| | | | |\n|a");
+    cuts(SPLIT(LETTERS, "Isolated") "}", " |d|on't| |v2.0,| |" HALF "| | |\xc3\xa9!?|\n|_|a");
+    cuts(SPLIT(LETTERS, "MergedWithPrevious") "}", " |d|on't |v2.0, |" HALF " | |\xc3\xa9!?\n|_a");
+    cuts(SPLIT(LETTERS, "MergedWithNext") "}", " |don't| v2.0,| " HALF "| | \xc3\xa9!?|\n_|a");
+    cuts(SPLIT(LETTERS, "MergedWithNext") ",\"invert\":true}",
+         " |d|on't |v2.0, |" HALF " | |\xc3\xa9!?\n|_a");
+    cuts(SPLIT(LETTERS, "Contiguous") "}", " d|on't| |v2.0,| |" HALF "|  |\xc3\xa9!?|\n|_|a");
+    cuts("{\"type\":\"Punctuation\",\"behavior\":\"Removed\"}",
+         " don|t v2|0| " HALF "  \xc3\xa9|\n|a");
+    cuts("{\"type\":\"Punctuation\",\"behavior\":\"MergedWithNext\"}",
+         " don|'t v2|.0|, " HALF "  \xc3\xa9|!|?\n|_a");
+    cuts("{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"v\"}",
+         " don't |2.0, " HALF "  \xc3\xa9!?\n_a");
+}
+
+/* What Ruby's syntax means, among it what PCRE2 alone reads otherwise: lines, \h, \w, \b. */
+static void patterns(void **state)
+{
+    (void)state;
+    cuts(SPLIT("\"String\":\"2.\"", "Isolated") "}", " don't v|2.|0, " HALF "  \xc3\xa9!?\n_a");
+    cuts(SPLIT("\"Regex\":\"(?=[x!])\"", "Isolated") "}",
+         " don't v2.0, 3\xc2\xbd|x  \xc3\xa9|!?\n_a");
+    cuts(SPLIT("\"Regex\":\"\\\\b\"", "Isolated") "}",
+         " |don|'|t| |v2|.|0|, |" HALF "|  |\xc3\xa9|!?\n|_a");
+    cuts(SPLIT("\"Regex\":\"(?i)DON|V2\"", "Isolated") "}",
+         " |don|'t |v2|.0, " HALF "  \xc3\xa9!?\n_a");
+    cuts(SPLIT("\"Regex\":\"\\\\w+|\\\\h\"", "Isolated") "}",
+         " |don|'|t| |v2|.|0|, |" HALF "|  |\xc3\xa9|!?\n|_a");
+    cuts(SPLIT("\"Regex\":\"^.|.$\"", "Isolated") "}",
+         " |don't v2.0, " HALF "  \xc3\xa9!|?|\n|_|a");
+    cuts(SPLIT("\"Regex\":\"[\\\\w]+\"", "Removed") "}", " |'| |.|, |\xc2\xbd|  |!?\n");
 }
 
 static void becomes(const char *json, const char *expected)
@@ -86,6 +128,10 @@ static void normalizers(void **state)
             "caf\xc3\xa9 \xef\xac\x81 \xc2\xbd e\xcc\x81 aaaa \xc2\xa0");
     becomes("{\"type\":\"Replace\",\"pattern\":{\"String\":\"aa\"},\"content\":\"b\"}",
             "\xe3\x80\x80 caf\xc3\xa9 \xef\xac\x81 \xc2\xbd e\xcc\x81 bb \xc2\xa0");
+    becomes("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\s{2,}|a{3}\"},\"content\":\"-\"}",
+            "-caf\xc3\xa9 \xef\xac\x81 \xc2\xbd e\xcc\x81 -a-");
+    becomes("{\"type\":\"Prepend\",\"prepend\":\"p\"}",
+            "p\xe3\x80\x80 caf\xc3\xa9 \xef\xac\x81 \xc2\xbd e\xcc\x81 aaaa \xc2\xa0");
     /* Two steps that both make the text longer. */
     becomes("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Replace\",\"pattern\":{\"String\":"
             "\"aa\"},\"content\":\"abba\"},{\"type\":\"Replace\",\"pattern\":{\"String\":\"b\"},"
@@ -104,7 +150,7 @@ static void lists_stop_at_their_limits(void **state)
         RN_CLEANUP(rn_json_cleanup) json_t *form = NULL;
         RN_CLEANUP(rn_json_cleanup) json_t *split = NULL;
         struct rn_normalizer normalizer = {0};
-        struct rn_presplit presplit = {0};
+        RN_CLEANUP(rn_presplit_clear) struct rn_presplit presplit = {0};
         const json_t *byte_level = NULL;
         struct rn_error err = {{0}};
         rn_buffer_format(&forms, "{\"type\":\"Sequence\",\"normalizers\":[");
@@ -130,6 +176,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pre_tokenizers),
+        cmocka_unit_test(behaviors),
+        cmocka_unit_test(patterns),
         cmocka_unit_test(normalizers),
         cmocka_unit_test(lists_stop_at_their_limits),
     };

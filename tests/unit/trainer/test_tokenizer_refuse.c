@@ -34,24 +34,24 @@ static void unsupported_kinds_are_named(void **state)
     refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", RN_E_UNSUPPORTED, "Unigram");
     refused(BPE_START "\"merges\":[]},\"pre_tokenizer\":{\"type\":\"Metaspace\"}}",
             RN_E_UNSUPPORTED, "Metaspace");
-    refused(BPE_START "\"merges\":[]}}", RN_E_UNSUPPORTED, "ByteLevel as the last");
     refused(WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}", RN_E_UNSUPPORTED,
             "WordPiece");
     refused(WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"Split\"}}", RN_E_UNSUPPORTED, "Split");
-    refused(WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"Punctuation\",\"behavior\":\"Removed\"}}",
-            RN_E_UNSUPPORTED, "Removed");
+    refused(WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"Punctuation\",\"behavior\":\"Other\"}}",
+            RN_E_UNSUPPORTED, "Other");
+    refused(WORDS ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(a)\\\\1\"},"
+                  "\"content\":\"\"}}",
+            RN_E_UNSUPPORTED, "Regex");
     refused(
         WORDS
-        ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a\"},\"content\":\"\"}}",
-        RN_E_UNSUPPORTED, "Regex");
+        ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a*\"},\"content\":\"\"}}",
+        RN_E_UNSUPPORTED, "match nothing");
     refused(WORDS ",\"version\":\"2.0\"}", RN_E_UNSUPPORTED, "version 2.0");
     refused(BPE_START "\"merges\":[],\"dropout\":0.1}," BYTE_LEVEL "}", RN_E_UNSUPPORTED,
             "dropout");
-    refused(BPE_START "\"merges\":[],\"ignore_merges\":true}," BYTE_LEVEL "}", RN_E_UNSUPPORTED,
-            "ignore_merges");
-    refused(BPE_START "\"merges\":[],\"byte_fallback\":true}," BYTE_LEVEL "}", RN_E_UNSUPPORTED,
-            "byte_fallback");
-    refused(WORDS ",\"normalizer\":{\"type\":\"Precompiled\"}}", RN_E_UNSUPPORTED, "Precompiled");
+    refused(BPE_START "\"merges\":[],\"end_of_word_suffix\":\"w\"}," BYTE_LEVEL "}",
+            RN_E_UNSUPPORTED, "end_of_word_suffix");
+    refused(WORDS ",\"normalizer\":{\"type\":\"Nmt\"}}", RN_E_UNSUPPORTED, "Nmt");
     refused(WORDS ",\"post_processor\":{\"type\":\"Other\"}}", RN_E_UNSUPPORTED, "Other");
 }
 
@@ -67,6 +67,15 @@ static void broken_files_are_data_errors(void **state)
     refused(BPE_START "\"merges\":[\"ab\"]}," BYTE_LEVEL "}", RN_E_DATA, "entry 0");
     refused(BPE_START "\"merges\":[[\"a\"]]}," BYTE_LEVEL "}", RN_E_DATA, "entry 0");
     refused(BPE_START "\"merges\":7}," BYTE_LEVEL "}", RN_E_DATA, "merges");
+    refused(BPE_START "\"merges\":[],\"ignore_merges\":1}," BYTE_LEVEL "}", RN_E_DATA,
+            "ignore_merges");
+    refused(WORDS ",\"normalizer\":{\"type\":\"Precompiled\"}}", RN_E_DATA, "Precompiled");
+    refused(WORDS ",\"normalizer\":{\"type\":\"Replace\",\"content\":\"\"}}", RN_E_DATA, "pattern");
+    refused(WORDS_ALONE ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\"}}",
+            RN_E_DATA, "pattern");
+    refused(WORDS_ALONE
+            ",\"pre_tokenizer\":{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"ab\"}}",
+            RN_E_DATA, "delimiter");
     refused(BPE_START "\"merges\":[],\"unk_token\":\"no\"}," BYTE_LEVEL "}", RN_E_DATA,
             "unk_token");
     refused("{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"u\",\"vocab\":{\"a\":-1}},"
