@@ -1316,3 +1316,31 @@ fault documents-without-end $fed/coordsigners.c \
 fault who-waited-waits-for-ever $fed/participation.c \
   'if (p->said_waits && p->signers.satisfied) {' 'if (false) {' \
   test_job_blind:test_satisfied_between*
+
+# ---- What the simulation remembers as valid
+
+once=tests/simulation/verifyonce.h
+
+fault a-signature-is-valid-under-any-tag $once \
+  'rn_sha256(hash, tag, parts, count);' 'rn_sha256(hash, "any", parts, count);' test_verifyonce:test_signatures
+
+fault what-does-not-hold-is-remembered $once \
+  'RN_TRY(__real_rn_identity_verify(public_key, tag, message, signature, err));' \
+  'const rn_result result = __real_rn_identity_verify(public_key, tag, message, signature, err);
+    if (place[0] == 0) {
+        memcpy(place, hash, RN_HASH_BYTES);
+        return result;
+    }' test_verifyonce:test_signatures
+
+fault encodings-of-a-point-are-one $once \
+  'rn_view_of(bytes, RN_POINT_BYTES);' 'rn_view_of(bytes, RN_POINT_BYTES - 1);' test_verifyonce:test_points
+
+fault the-identity-is-what-was-never-used $once \
+  'if (memcmp(place, hash, RN_HASH_BYTES) == 0) {
+        memcpy(out->bytes' \
+  'if (memcmp(place, bytes, RN_POINT_BYTES) == 0) {
+        memcpy(out->bytes' test_verifyonce:test_points
+
+fault channel-keys-are-not-looked-at $once \
+  'memcmp(place, hash, RN_HASH_BYTES) != 0 && __real_rn_channel_public_valid(key)' \
+  'memcmp(place, hash, RN_HASH_BYTES) != 0' test_verifyonce:test_channel_keys
