@@ -185,10 +185,6 @@ fault a-sum-that-moves-nothing-ends-the-row $fed/coordoutcome.c \
   'if (rn_coord_moved(c, &c->session.result)) {' 'if (c != NULL) {' \
   test_job_rounds:test_sums_that_change_nothing
 
-fault a-restart-forgets-that-nothing-moved $fed/coordresume.c \
-  'rn_coord_moved(c, &results->last) ? 0 : c->lost_in_row + 1' '0' \
-  test_job_rounds:test_sums_that_change_nothing
-
 fault another-plan-is-another-update crypto/secagg/spent.c \
   'RN_ENSURE(entry == NULL, err, RN_E_ROUND_SPENT,' \
   'RN_ENSURE(entry == NULL || find_plan(spent, context->plan_hash) == NULL, err, RN_E_ROUND_SPENT,' \
