@@ -48,7 +48,7 @@ enum rn_sa_action_kind {
     /* The session is over, well. Free the machine when you like; until then it answers members that
      * are behind. */
     RN_SA_FINISHED,
-    /* The session is over without a sum: reason, blamed. */
+    /* The session is over without a sum: reason, blamed, silent. */
     RN_SA_ABORTED,
     /* bytes proves that somebody signed two contradicting things; keep it, show it to a person. */
     RN_SA_EVIDENCE,
@@ -112,6 +112,8 @@ struct rn_sa_action {
     struct rn_sa_set arrived;  /* STAGE: who has answered */
     enum rn_sa_reason reason;  /* ABORTED, FOLLOWING */
     struct rn_sa_set blamed;   /* ABORTED, FINISHED (aggregator): members proven faulty */
+    struct rn_sa_set silent;   /* ABORTED (aggregator): not proven: their shares were complained of,
+                                  and by their silence the session ended */
 };
 
 /* A list; zero-initialise it. */

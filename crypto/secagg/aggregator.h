@@ -35,8 +35,8 @@ struct rn_sa_aggregator_config {
      * RN_E_BUSY and asked for again later. */
     uint64_t spool_bytes_max;
     const struct rn_sa_spool *spool; /* borrowed; NULL: none */
-    /* Members proven faulty in earlier sessions of this roster: no offer goes to them, and what
-     * they send to join is refused. They may follow to the sum. */
+    /* Members that earlier sessions of this roster speak against, by proof or by their silence: no
+     * offer goes to them, and what they send to join is refused. They may follow to the sum. */
     struct rn_sa_set excluded;
 };
 #define RN_SA_SPOOL_BYTES_DEFAULT ((uint64_t)4 << 30)

@@ -143,6 +143,9 @@ static rn_result load_abort_call(struct rn_sa_aggregator *a, struct rn_reader *r
     a->reason = (enum rn_sa_reason)reason;
     struct rn_view body;
     RN_TRY(load_message(a, r, RN_SA_ABORT_CALL, &body, err));
+    if (rn_reader_left(r) > 0) { /* records of earlier versions end here */
+        a->silent = rn_sa_set_read(r);
+    }
     const bool votes = a->sent[RN_SA_ACK_SET].length > 0 && a->t.level < RN_SA_LEVEL_CERTIFIED;
     a->stage = votes ? RN_SA_STAGE_ABORTING : RN_SA_STAGE_ABORTED;
     return rn_ok();

@@ -107,26 +107,6 @@ static void close_vote(struct rn_sa_aggregator *a, struct rn_sa_actions *actions
     rn_sa_aggregator_enter(a, RN_SA_STAGE_UNMASK, actions);
 }
 
-/* Proofs against those who were blamed, as many as the message takes; the others were not proven
- * false then. */
-static void write_blame(struct rn_sa_aggregator *a, struct rn_sa_proofs *out)
-{
-    const size_t room = rn_sa_result_room(&a->t);
-    struct rn_sa_set proven = {{0}};
-    for (uint32_t j = rn_sa_set_next(&a->blamed, 0); j < RN_SA_MEMBERS_MAX;
-         j = rn_sa_set_next(&a->blamed, j + 1)) {
-        const uint32_t dealer = a->blamed_for[j];
-        if (out->bytes.length + rn_sa_blame_bytes(&a->t, j) > room) {
-            break;
-        }
-        rn_sa_blame_write(&a->t, dealer, &a->dealings[dealer],
-                          rn_buffer_view(&a->inbox[RN_SA_REVEAL][j]), &out->bytes);
-        rn_sa_set_add(&proven, j);
-        out->count++;
-    }
-    a->blamed = proven;
-}
-
 static void clear_proofs(struct rn_sa_proofs *proofs)
 {
     rn_buffer_clear(&proofs->bytes);
@@ -138,7 +118,8 @@ static void close_unmask(struct rn_sa_aggregator *a, struct rn_sa_actions *actio
     rn_sa_aggregator_sum_root(a, root);
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     struct rn_sa_proofs RN_CLEANUP(clear_proofs) proofs = {0};
-    write_blame(a, &proofs);
+    rn_sa_aggregator_prove(a, actions);
+    rn_sa_aggregator_write_blame(a, &proofs);
     rn_sa_result_write(&a->t, root, a->secrets, &proofs, &body);
     const rn_result applied = rn_sa_result_apply(&a->t, rn_buffer_view(&body), NULL);
     RN_BUG_IF(!rn_is_ok(applied));
@@ -153,9 +134,11 @@ static void close_unmask(struct rn_sa_aggregator *a, struct rn_sa_actions *actio
 static void record_abort_call(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                               struct rn_sa_actions *actions)
 {
+    a->silent = rn_sa_aggregator_silent(a, reason); /* a restart would not know it any more */
     struct rn_buffer *record = rn_sa_aggregator_record(a, RN_SA_RECORD_ABORT_CALL, actions);
     rn_buffer_u32(record, (uint32_t)reason);
     rn_buffer_blob(record, rn_buffer_view(&a->sent[RN_SA_ABORT_CALL]));
+    rn_sa_set_write(record, &a->silent);
 }
 
 /* So that no update counts as spent: an abort certificate, or no T1 under which to upload. */
@@ -170,6 +153,7 @@ void rn_sa_aggregator_tell_aborted(const struct rn_sa_aggregator *a, enum rn_sa_
     struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_ABORTED);
     action->reason = reason;
     action->blamed = a->blamed;
+    action->silent = a->silent;
     action->certified = is_repeatable(a);
 }
 
@@ -190,6 +174,9 @@ void rn_sa_aggregator_end(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
 static void give_up(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                     struct rn_sa_actions *actions)
 {
+    if (a->stage == RN_SA_STAGE_UNMASK) { /* else it was done with the result */
+        rn_sa_aggregator_prove(a, actions);
+    }
     rn_sa_uploads_forget(a);
     rn_sa_abort_call_write(&a->t, (uint32_t)reason, true, a->config.identity,
                            &a->sent[RN_SA_ABORT_CALL]);
@@ -226,74 +213,6 @@ static void certify_abort(struct rn_sa_aggregator *a, struct rn_sa_actions *acti
 }
 
 /* ---- when does a stage close? ---- */
-
-struct rn_sa_set rn_sa_aggregator_expected_ready(const struct rn_sa_aggregator *a)
-{
-    const struct rn_sa_set all = rn_sa_set_first(a->config.params.members);
-    return rn_sa_set_minus(&all, &a->config.excluded);
-}
-
-struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a)
-{
-    switch (a->stage) {
-    case RN_SA_STAGE_READY:
-        return rn_sa_aggregator_expected_ready(a);
-    case RN_SA_STAGE_SHARES:
-        return a->t.dealing;
-    case RN_SA_STAGE_ABORTING:
-        return a->t.joined;
-    case RN_SA_STAGE_ACKS:
-        return a->t.dealers;
-    case RN_SA_STAGE_UPLOAD:
-        return a->t.linked;
-    case RN_SA_STAGE_VOTE:
-    case RN_SA_STAGE_UNMASK:
-    case RN_SA_STAGE_SUM:
-        return a->t.survivors;
-    default:
-        return (struct rn_sa_set){{0}};
-    }
-}
-
-struct rn_sa_set rn_sa_aggregator_arrived(const struct rn_sa_aggregator *a)
-{
-    switch (a->stage) {
-    case RN_SA_STAGE_READY:
-        return a->got[RN_SA_READY];
-    case RN_SA_STAGE_SHARES:
-        return a->got[RN_SA_SHARES];
-    case RN_SA_STAGE_ACKS:
-        return a->got[RN_SA_ACK];
-    case RN_SA_STAGE_UPLOAD:
-        return a->complete;
-    case RN_SA_STAGE_VOTE:
-        return a->for_survivors;
-    case RN_SA_STAGE_UNMASK:
-        return a->got[RN_SA_REVEAL];
-    case RN_SA_STAGE_SUM:
-        return a->got[RN_SA_RECEIPT];
-    case RN_SA_STAGE_ABORTING:
-        return a->for_abort;
-    default:
-        return (struct rn_sa_set){{0}};
-    }
-}
-
-void rn_sa_aggregator_progress(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions)
-{
-    struct rn_sa_action *action = rn_sa_actions_add(actions, RN_SA_STAGE);
-    action->stage = a->stage;
-    action->expected = rn_sa_aggregator_expected(a);
-    action->arrived = rn_sa_aggregator_arrived(a);
-}
-
-void rn_sa_aggregator_enter(struct rn_sa_aggregator *a, enum rn_sa_stage stage,
-                            struct rn_sa_actions *actions)
-{
-    a->stage = stage;
-    a->stage_since_ms = a->now_ms;
-    rn_sa_aggregator_progress(a, actions);
-}
 
 static struct rn_sa_timeout timeout_of(const struct rn_sa_aggregator *a)
 {

@@ -57,6 +57,7 @@ struct rn_sa_aggregator {
     uint32_t *available;     /* [members]: shares of it that came and are not known to be false */
     struct rn_sa_set blamed; /* revealed a false share */
     uint32_t *blamed_for;    /* [members]: of which dealer */
+    struct rn_sa_set silent; /* accused, and gone when that ended the session */
 };
 
 typedef rn_result rn_sa_aggregator_handler(struct rn_sa_aggregator *a,
@@ -83,14 +84,6 @@ rn_sa_aggregator_handler rn_sa_aggregator_on_ready, rn_sa_aggregator_on_shares,
 void rn_sa_aggregator_keep(struct rn_sa_aggregator *a, const struct rn_sa_message *message);
 /* Closes the stage if its rules say so, again and again until they do not. */
 void rn_sa_aggregator_advance(struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
-void rn_sa_aggregator_enter(struct rn_sa_aggregator *a, enum rn_sa_stage stage,
-                            struct rn_sa_actions *actions);
-void rn_sa_aggregator_progress(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
-/* Who must answer in this stage, and who has. */
-struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a);
-/* Who is offered the session: all but the excluded. */
-struct rn_sa_set rn_sa_aggregator_expected_ready(const struct rn_sa_aggregator *a);
-struct rn_sa_set rn_sa_aggregator_arrived(const struct rn_sa_aggregator *a);
 /* Calls the session off, for the reason. */
 void rn_sa_aggregator_call_off(struct rn_sa_aggregator *a, enum rn_sa_reason reason,
                                struct rn_sa_actions *actions);
@@ -129,6 +122,29 @@ RN_MUST rn_result rn_sa_upload_fetch(const struct rn_sa_aggregator *a, uint32_t 
  * not what its Done signs. */
 RN_MUST rn_result rn_sa_upload_find(struct rn_sa_aggregator *a, uint32_t member,
                                     struct rn_error *err);
+
+/* ---- aggregator_progress.c */
+void rn_sa_aggregator_enter(struct rn_sa_aggregator *a, enum rn_sa_stage stage,
+                            struct rn_sa_actions *actions);
+void rn_sa_aggregator_progress(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
+/* Who must answer in this stage, and who has. */
+struct rn_sa_set rn_sa_aggregator_expected(const struct rn_sa_aggregator *a);
+/* Who is offered the session: all but the excluded. */
+struct rn_sa_set rn_sa_aggregator_expected_ready(const struct rn_sa_aggregator *a);
+struct rn_sa_set rn_sa_aggregator_arrived(const struct rn_sa_aggregator *a);
+
+/* ---- aggregator_blame.c */
+/* Proofs against those who were blamed, as many as the message takes; the others were not proven
+ * false then, and are not blamed any more. */
+void rn_sa_aggregator_write_blame(struct rn_sa_aggregator *a, struct rn_sa_proofs *out);
+/* The same proofs, each in a document for whoever has the roster: EVIDENCE, at most
+ * RN_SA_REVEAL_EVIDENCE_MAX. From stage UNMASK on. */
+void rn_sa_aggregator_prove(const struct rn_sa_aggregator *a, struct rn_sa_actions *actions);
+/* Dealers of whose secret fewer than t holders are left when the session ends for this reason,
+ * because some of them complained and the dealer itself is gone (PROTOCOL.md, "Dealers that fall
+ * silent"). */
+struct rn_sa_set rn_sa_aggregator_silent(const struct rn_sa_aggregator *a,
+                                         enum rn_sa_reason reason);
 
 /* ---- aggregator_audit.c: replay and receipts */
 /* What rn_sa_aggregator_chunk gives beyond the chunks of the sum. RN_E_USAGE once there is an

@@ -139,7 +139,7 @@ rn_result rn_sa_aggregator_on_ready(struct rn_sa_aggregator *a, const struct rn_
 {
     (void)actions;
     RN_ENSURE(!rn_sa_set_has(&a->config.excluded, message->sender), err, RN_E_PEER_PROTOCOL,
-              "ready: its sender gave a false share in an earlier session and is left out");
+              "ready: its sender is left out of this session for what it did in an earlier one");
     RN_TRY(rn_sa_ready_check(message, err));
     const struct rn_sa_set *got = &a->got[RN_SA_READY];
     for (uint32_t i = rn_sa_set_next(got, 0); i < RN_SA_MEMBERS_MAX;

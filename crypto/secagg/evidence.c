@@ -7,6 +7,7 @@
 #include "base/guard.h"
 #include "crypto/roster.h"
 #include "crypto/secagg/actions.h"
+#include "crypto/secagg/sessionproof.h"
 #include "crypto/secagg/sumproof.h"
 
 #define MAGIC 0x56454e52u /* "RNEV" */
@@ -240,6 +241,34 @@ static rn_result check_sum(const struct rn_roster *roster, const struct rn_view 
     return rn_ok();
 }
 
+/* ---- Reveal */
+
+/* The session id is the Reveal's own: which T2 it answers shows when the proof is read. */
+static rn_result check_reveal(const struct rn_roster *roster, const struct rn_view parts[2],
+                              struct rn_sa_evidence *out, struct rn_error *err)
+{
+    struct rn_sa_transcript RN_CLEANUP(rn_sa_transcript_clear) t = {.peers = NULL};
+    struct rn_sa_params params;
+    struct rn_sa_context context;
+    struct rn_sa_message envelope;
+    struct rn_reader blame = rn_reader_of(parts[0]);
+    struct rn_reader session = rn_reader_of(parts[1]);
+    struct rn_reader ahead = blame;
+    uint32_t holder = 0;
+    (void)rn_read_u32(&ahead); /* the dealer */
+    RN_TRY(rn_sa_envelope_parse(rn_read_view(&ahead, RN_SA_ENVELOPE_BYTES), &envelope, err));
+    RN_TRY(rn_sa_session_numbers_read(roster, &session, &params, &context, err));
+    RN_TRY(rn_sa_session_rebuild(envelope.session, &params, &context, &session, &t, err));
+    RN_TRY(rn_sa_blame_read(&t, &blame, &holder, err));
+    RN_ENSURE(rn_reader_done(&blame) && rn_reader_done(&session), err, RN_E_PEER_FORMAT,
+              "evidence: wrong length");
+    memcpy(out->session, t.session, RN_HASH_BYTES);
+    out->round = t.context.round;
+    out->types[0] = out->types[1] = RN_SA_REVEAL;
+    rn_sa_set_add(&out->members, holder);
+    return rn_ok();
+}
+
 /* ---- Document */
 
 rn_result rn_sa_evidence_check(struct rn_view bytes, const struct rn_roster *roster,
@@ -262,6 +291,9 @@ rn_result rn_sa_evidence_check(struct rn_view bytes, const struct rn_roster *ros
         break;
     case RN_SA_EVIDENCE_RECEIPTS:
         RN_TRY(check_receipts(roster, messages, &evidence, err));
+        break;
+    case RN_SA_EVIDENCE_REVEAL:
+        RN_TRY(check_reveal(roster, messages, &evidence, err));
         break;
     case RN_SA_EVIDENCE_SUM:
         RN_TRY(check_sum(roster, messages, &evidence, err));

@@ -24,6 +24,9 @@ enum rn_sa_evidence_kind {
     /* The coordinator's whole Result, and the proof (sumproof.h) that the sum it announces is not
      * the sum of the uploads. */
     RN_SA_EVIDENCE_SUM,
+    /* A proof of blame (messages.h), and the session that it is of (sessionproof.h): a member
+     * revealed a share that is not the one it had acknowledged. */
+    RN_SA_EVIDENCE_REVEAL,
     RN_SA_EVIDENCE_LAST_,
 };
 
@@ -31,11 +34,14 @@ struct rn_sa_evidence {
     enum rn_sa_evidence_kind kind;
     uint8_t session[RN_HASH_BYTES];
     uint64_t round;
-    bool coordinator;         /* proven to have signed both */
-    struct rn_sa_set members; /* the same */
+    bool coordinator;         /* proven to have signed both; SUM: a wrong Result */
+    struct rn_sa_set members; /* the same; REVEAL: a false share */
     struct rn_sa_set one_of;  /* RECEIPTS: one of these two */
     enum rn_sa_type types[2]; /* of the two messages */
 };
+
+/* Documents of kind REVEAL that one session gives: of the blamed members of the lowest places. */
+#define RN_SA_REVEAL_EVIDENCE_MAX 8u
 
 /* Appends the document. ENVELOPES keeps the first RN_SA_ENVELOPE_BYTES of each. */
 void rn_sa_evidence_write(enum rn_sa_evidence_kind kind, struct rn_view first,

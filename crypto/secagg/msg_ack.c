@@ -106,6 +106,7 @@ struct acks {
     struct rn_sa_set senders;
     struct rn_sa_set *valid;   /* [members]: whose shares were right, by the sender */
     struct rn_sa_set *holders; /* [members]: who found them right, by the dealer */
+    struct rn_sa_set accused;  /* stay, though somebody complained */
 };
 
 static void clear_acks(struct acks *acks)
@@ -150,6 +151,9 @@ static struct rn_sa_set find_linked(const struct rn_sa_transcript *transcript,
         if (rn_sa_set_has(&acks->senders, i) && holders >= transcript->threshold &&
             complaints <= transcript->params.colluding) {
             rn_sa_set_add(&linked, i);
+            if (complaints > 0) {
+                rn_sa_set_add(&acks->accused, i);
+            }
         }
     }
     return linked;
@@ -265,6 +269,7 @@ rn_result rn_sa_ack_set_apply(struct rn_sa_transcript *transcript, struct rn_vie
     memcpy(transcript->peers, peers, members * sizeof *peers);
     transcript->dealers = dealers;
     transcript->linked = linked;
+    transcript->accused = acks.accused;
     transcript->level = RN_SA_LEVEL_LINKED;
     return rn_ok();
 }

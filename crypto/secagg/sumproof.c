@@ -3,29 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "crypto/roster.h"
+#include "crypto/secagg/sessionproof.h"
 
 #include <string.h>
-
-static const enum rn_sa_type parts[] = {RN_SA_OFFER, RN_SA_READY_SET, RN_SA_ACK_SET,
-                                        RN_SA_SURVIVORS};
-
-/* ---- Writing */
-
-static void write_numbers(const struct rn_sa_transcript *t, uint32_t chunk, struct rn_buffer *out)
-{
-    rn_buffer_u32(out, t->params.colluding);
-    rn_buffer_u32(out, t->params.losses);
-    rn_buffer_u32(out, t->params.honest);
-    rn_buffer_u64(out, t->params.value_max);
-    rn_buffer_u32(out, t->layout.chunk_elements);
-    rn_buffer_u64(out, t->layout.elements);
-    rn_buffer_append(out, t->context.scales_hash, RN_HASH_BYTES);
-    rn_buffer_u32(out, t->context.blind ? 1 : 0);
-    rn_buffer_append(out, t->context.group_hash, RN_HASH_BYTES);
-    rn_buffer_append(out, t->context.graph_seed, RN_HASH_BYTES);
-    rn_buffer_u32(out, chunk);
-}
 
 bool rn_sa_sum_proof_write(const struct rn_sa_audit *audit,
                            const struct rn_buffer heard[static RN_SA_TYPE_LAST_],
@@ -34,104 +14,14 @@ bool rn_sa_sum_proof_write(const struct rn_sa_audit *audit,
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) proof = {0};
     rn_buffer_init(&proof, RN_SA_SUM_PROOF_MAX);
     const struct rn_sa_transcript *t = rn_sa_audit_transcript(audit);
-    write_numbers(t, rn_sa_audit_wanted(audit).chunk, &proof);
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(parts); i++) {
-        if (heard[parts[i]].length == 0) {
-            return false;
-        }
-        rn_buffer_blob(&proof, rn_buffer_view(&heard[parts[i]]));
-    }
-    if (!rn_sa_audit_write_chunk(audit, &proof) || heard[RN_SA_RESULT].length == 0) {
+    rn_sa_session_numbers_write(t, &proof);
+    rn_buffer_u32(&proof, rn_sa_audit_wanted(audit).chunk);
+    if (!rn_sa_session_broadcasts_write(heard, &proof) || !rn_sa_audit_write_chunk(audit, &proof) ||
+        heard[RN_SA_RESULT].length == 0) {
         return false;
     }
     rn_buffer_append(out, proof.data, proof.length);
     return !out->failed;
-}
-
-/* ---- Checking */
-
-static rn_result read_numbers(const struct rn_roster *roster, struct rn_reader *r,
-                              struct rn_sa_params *params, struct rn_sa_context *context,
-                              uint32_t *out_chunk, struct rn_error *err)
-{
-    const struct rn_sa_timeout any = {1, 1}; /* no time-out is in a hash */
-    *params = (struct rn_sa_params){.members = roster->count,
-                                    .ready = any,
-                                    .shares = any,
-                                    .acks = any,
-                                    .upload = any,
-                                    .vote = any,
-                                    .unmask = any,
-                                    .receipts = any};
-    params->colluding = rn_read_u32(r);
-    params->losses = rn_read_u32(r);
-    params->honest = rn_read_u32(r);
-    params->value_max = rn_read_u64(r);
-    params->chunk_elements = rn_read_u32(r);
-    context->elements = rn_read_u64(r);
-    rn_read_copy(r, context->scales_hash, RN_HASH_BYTES);
-    const uint32_t blind = rn_read_u32(r);
-    rn_read_copy(r, context->group_hash, RN_HASH_BYTES);
-    context->blind = blind == 1;
-    rn_read_copy(r, context->graph_seed, RN_HASH_BYTES);
-    *out_chunk = rn_read_u32(r);
-    RN_ENSURE(!r->failed && blind <= 1 && params->chunk_elements > 0 &&
-                  rn_is_ok(rn_sa_params_check(params, err)),
-              err, RN_E_PEER_FORMAT, "proof: no numbers of a plan");
-    return rn_ok();
-}
-
-/* The coordinator's next broadcast in the proof, of this type and session. */
-static rn_result read_part(const struct rn_roster *roster, struct rn_reader *r,
-                           enum rn_sa_type type, const struct rn_sa_message *result,
-                           struct rn_sa_message *out, struct rn_error *err)
-{
-    RN_TRY(rn_sa_message_parse(rn_read_blob(r, RN_SA_MESSAGE_MAX), out, err));
-    RN_ENSURE(out->type == type && out->sender == RN_SA_COORDINATOR &&
-                  memcmp(out->session, result->session, RN_HASH_BYTES) == 0,
-              err, RN_E_PEER_PROTOCOL, "proof: another message is in place of %s",
-              rn_sa_type_name(type));
-    return rn_sa_message_verify(out, &roster->coordinator, err);
-}
-
-/* Who offered it says what the caller of a session would know. */
-static void adopt(const struct rn_sa_message *offer, struct rn_sa_context *context)
-{
-    struct rn_reader r = rn_reader_of(offer->body);
-    rn_read_copy(&r, context->plan_hash, RN_HASH_BYTES);
-    (void)rn_read_view(&r, RN_HASH_BYTES); /* the roster is the reader's own */
-    rn_read_copy(&r, context->base_hash, RN_HASH_BYTES);
-    rn_read_copy(&r, context->adapter_hash, RN_HASH_BYTES);
-    rn_read_copy(&r, context->layout_hash, RN_HASH_BYTES);
-    (void)rn_read_view(&r, RN_HASH_BYTES); /* params: computed */
-    context->round = rn_read_u64(&r);
-    context->attempt = rn_read_u32(&r);
-    context->active = rn_read_u32(&r);
-}
-
-static rn_result apply(struct rn_sa_transcript *t, const struct rn_sa_message *m,
-                       struct rn_error *err)
-{
-    const uint8_t *hash = NULL;
-    switch (m->type) {
-    case RN_SA_OFFER:
-        return rn_sa_offer_apply(t, m, err);
-    case RN_SA_READY_SET:
-        RN_TRY(rn_sa_ready_set_apply(t, m->body, err));
-        hash = t->t0;
-        break;
-    case RN_SA_ACK_SET:
-        RN_TRY(rn_sa_ack_set_apply(t, m->body, err));
-        hash = t->t1;
-        break;
-    default:
-        RN_TRY(rn_sa_survivors_apply(t, m->body, err));
-        hash = t->t2;
-        break;
-    }
-    RN_ENSURE(memcmp(hash, m->transcript, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
-              "proof: %s does not hash to its transcript", rn_sa_type_name(m->type));
-    return rn_ok();
 }
 
 /* The transcript up to Result, and the reader behind it. */
@@ -140,18 +30,10 @@ static rn_result rebuild(const struct rn_roster *roster, const struct rn_sa_mess
                          struct rn_error *err)
 {
     struct rn_sa_params params;
-    struct rn_sa_context context = {.roster = roster};
-    RN_TRY(read_numbers(roster, r, &params, &context, out_chunk, err));
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(parts); i++) {
-        struct rn_sa_message message;
-        RN_TRY(read_part(roster, r, parts[i], result, &message, err));
-        if (i == 0) {
-            adopt(&message, &context);
-            RN_TRY(rn_sa_context_check(&params, &context, err));
-            rn_sa_transcript_init(t, &params, &context);
-        }
-        RN_TRY(apply(t, &message, err));
-    }
+    struct rn_sa_context context;
+    RN_TRY(rn_sa_session_numbers_read(roster, r, &params, &context, err));
+    *out_chunk = rn_read_u32(r);
+    RN_TRY(rn_sa_session_rebuild(result->session, &params, &context, r, t, err));
     RN_ENSURE(memcmp(result->transcript, t->t2, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
               "proof: the result is of another T2");
     RN_ENSURE(*out_chunk < t->layout.chunks, err, RN_E_PEER_PROTOCOL, "proof: no such chunk");

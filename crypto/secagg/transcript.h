@@ -57,6 +57,7 @@ struct rn_sa_transcript {
     struct rn_sa_set handed;    /* whose R1, if any, was shown here: a member's circle, or T0 */
     struct rn_sa_set dealers;   /* sent R1: of those, until the Ack set says all */
     struct rn_sa_set linked;    /* U2 */
+    struct rn_sa_set accused;   /* those of U2 about whose shares somebody complained */
     struct rn_sa_set survivors; /* U3 */
     uint8_t sum_root[RN_HASH_BYTES];
     uint8_t adapter[RN_HASH_BYTES]; /* that follows from the sum, by a quorum of receipts */

@@ -82,15 +82,28 @@ void rn_coord_epoch_free(struct rn_coordination *c)
     }
 }
 
+/* Blamed, or left out of this round for its silence in an earlier session. */
+static struct rn_sa_set left_out_for_deeds(const struct rn_coordination *c)
+{
+    struct rn_sa_set out = c->blamed;
+    for (uint32_t i = 0; i < c->peer_count && !c->takes_silent; i++) {
+        if (c->peers[i].out_until >= c->round) {
+            rn_sa_set_add(&out, i);
+        }
+    }
+    return out;
+}
+
 struct rn_sa_set rn_coord_left_out(const struct rn_coordination *c)
 {
+    const struct rn_sa_set deeds = left_out_for_deeds(c);
     if (c->epoch == NULL || !c->epoch->job->drawn) {
-        return c->blamed;
+        return deeds;
     }
     const struct rn_sa_set all = rn_sa_set_first(c->peer_count);
     const struct rn_sa_set listed = rn_job_epoch_listed(c->epoch->job);
     const struct rn_sa_set outside = rn_sa_set_minus(&all, &listed);
-    return rn_sa_set_either(&c->blamed, &outside);
+    return rn_sa_set_either(&deeds, &outside);
 }
 
 /* ---- What it says */

@@ -130,28 +130,44 @@ static void follow(struct rn_coordination *c, const struct rn_coord_outcome *out
 
 /* ---- Gathering */
 
-/* Everybody is here and has the signatures that it wants, or enough are and the rest had time. */
-static bool may_start(const struct rn_coordination *c)
+/* Everybody who is offered it is here and has the signatures that it wants, or the rest had time.
+ */
+static bool have_come(const struct rn_coordination *c, uint32_t *out_present)
 {
     const struct rn_plan_secagg *secagg = &c->basis->plan->secagg;
     const uint64_t patience =
         c->first_session ? secagg->stage_soft_s * UINT64_C(1000) : RN_COORD_ABSENT_MS;
     const struct rn_sa_set left_out = rn_coord_left_out(c);
-    uint32_t present = 0;
+    *out_present = 0;
     for (uint32_t i = 0; i < c->peer_count; i++) {
         const struct rn_coord_peer *peer = &c->peers[i];
         if (rn_sa_set_has(&left_out, i)) {
             continue;
         }
         if (peer->connection != 0 && !peer->waits) {
-            present++;
+            (*out_present)++;
         } else if (!peer->stranded && c->clock_ms - peer->since_ms < patience) {
             return false;
         }
     }
+    return true;
+}
+
+/* Who fell silent before, without proof, is left out as long as the others are enough. */
+static bool may_start(struct rn_coordination *c)
+{
+    const struct rn_plan_secagg *secagg = &c->basis->plan->secagg;
     const struct rn_sa_params params = {
         .members = c->peer_count, .colluding = secagg->colluding, .honest = secagg->honest};
-    return present >= rn_sa_floor(&params, 0) && c->publishing < RN_COORD_PUBLISHING_MAX &&
+    const uint32_t floor = rn_sa_floor(&params, 0);
+    uint32_t present = 0;
+    c->takes_silent = false;
+    bool come = have_come(c, &present);
+    if (come && present < floor) {
+        c->takes_silent = true;
+        come = have_come(c, &present);
+    }
+    return come && present >= floor && c->publishing < RN_COORD_PUBLISHING_MAX &&
            rn_coord_signers_ready(c);
 }
 

@@ -18,6 +18,8 @@
 #ifndef RN_SERVICES_FEDERATION_COORDINATIONSTATE_H
 #define RN_SERVICES_FEDERATION_COORDINATIONSTATE_H
 
+#include <string.h>
+
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/member.h"
 #include "services/federation/budget.h"
@@ -93,6 +95,8 @@ struct rn_coord_peer {
     uint32_t receipted;  /* last round whose receipt from it counted: it hears that they stand, and
                             then the next offer */
     uint32_t told_round; /* left out: the last sum that it was told of */
+    uint32_t silences;   /* sessions that ended by its silence (rn_sa_action.silent) */
+    uint32_t out_until;  /* for them it is offered nothing up to this round */
     bool helped;         /* helped_ms counts */
     uint64_t helped_ms;
     bool stranded;          /* what it lacks is not kept any more */
@@ -178,6 +182,8 @@ struct rn_coordination {
     struct rn_coord_peer peers[RN_SA_MEMBERS_MAX];
     uint32_t peer_count;
     struct rn_sa_set blamed; /* proven faulty in a round of this job: no offer goes to them */
+    uint32_t silent_round, silent_attempt; /* the last session that ended by a silence */
+    bool takes_silent; /* all others are too few: who fell silent is offered the session */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
 
     struct rn_plan_signatures signatures; /* every one verified; they only become more */
@@ -225,6 +231,13 @@ static inline const uint8_t *rn_coord_adapter_hash(const struct rn_coordination 
     return c->blind ? c->blind_hash : c->model->adapter_hash;
 }
 uint32_t rn_coord_present(const struct rn_coordination *c);
+/* Did the adapter move by this sum? The measuring round is not meant to move it. */
+static inline bool rn_coord_moved(const struct rn_coordination *c,
+                                  const struct rn_job_result *result)
+{
+    return result->round > c->basis->plan->rounds ||
+           memcmp(result->before, result->after, RN_HASH_BYTES) != 0;
+}
 /* The first round since the adapter last changed: an update of any round from it on may be spent in
  * a session that was called off, and asked for again (A9). */
 static inline uint32_t rn_coord_open_from(const struct rn_coordination *c)
@@ -253,6 +266,12 @@ void rn_coord_write_blamed(struct rn_coordination *c, const struct rn_coord_sess
                            const struct rn_sa_set *blamed);
 RN_MUST rn_result rn_coord_read_blamed(void *coordination, const struct rn_record_key *key,
                                        struct rn_view body, struct rn_error *err);
+/* Members whose silence ended the session: the next offers leave them out, the more the more often
+ * it was so. */
+void rn_coord_write_silent(struct rn_coordination *c, const struct rn_coord_session *session,
+                           const struct rn_sa_set *silent);
+RN_MUST rn_result rn_coord_read_silent(void *coordination, const struct rn_record_key *key,
+                                       struct rn_view body, struct rn_error *err);
 /* The outcome of a round without a sum; of one with a sum, and its adapter. */
 void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result);
 RN_MUST rn_result rn_coord_write_sum(struct rn_coordination *c, const struct rn_job_result *result,
@@ -277,7 +296,7 @@ static inline bool rn_coord_epoch_ready(const struct rn_coordination *c)
 {
     return c->epoch == NULL || c->epoch->job->drawn;
 }
-/* Members that are offered nothing: blamed, or not in the epoch. */
+/* Members that are offered nothing: blamed, silent before, or not in the epoch. */
 struct rn_sa_set rn_coord_left_out(const struct rn_coordination *c);
 void rn_coord_epoch_hear(struct rn_coordination *c, uint32_t peer, struct rn_view bytes);
 /* To whom it is owed. */

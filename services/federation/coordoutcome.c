@@ -93,6 +93,17 @@ static void name_declined(const struct rn_coordination *c, uint32_t round, char 
     }
 }
 
+/* Two rounds in a row from one adapter: both its matrices are spent, so nobody could join again;
+ * nor could anybody after one round of a method that has no other matrix, or with a head that is
+ * part of every round and is spent. A round that only measures is the last one anyway, and takes
+ * nothing from the adapter. */
+static bool is_last(const struct rn_coordination *c, const struct rn_coord_session *session,
+                    bool head)
+{
+    return session->layout.delta_count > 0 &&
+           (c->basis->plan->method != RN_METHOD_ROLORA || head || c->lost_in_row >= 2);
+}
+
 static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
 {
     const struct rn_coord_session *session = &c->session;
@@ -103,10 +114,7 @@ static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
     c->round++;
     c->attempt = 0;
     rn_coord_write_skipped(c, &result);
-    /* Two in a row from one adapter: both its matrices are spent, so nobody could join again. A
-     * round that only measures is the last one anyway, and takes nothing from the adapter. */
-    const bool last = session->layout.delta_count > 0 &&
-                      (c->basis->plan->method != RN_METHOD_ROLORA || head || c->lost_in_row >= 2);
+    const bool last = is_last(c, session, head);
     if (last && rn_is_ok(c->result)) { /* else the operator has ended it already */
         char declined[RN_ERROR_TEXT_MAX / 2];
         name_declined(c, result.round, declined, sizeof(declined));
@@ -142,19 +150,47 @@ static void take_receipts(struct rn_coordination *c, const struct rn_coord_sessi
     }
 }
 
+/* A sum that moved nothing: its updates are in it, and from the same adapter they may go into no
+ * other (rule A9). What cannot be offered ends the job here and not after attempts that all
+ * decline. */
+static enum rn_coord_next stand_still(struct rn_coordination *c)
+{
+    const struct rn_coord_session *session = &c->session;
+    const bool head = session->layout.spec.with_head;
+    c->lost_in_row++;
+    if (c->round > c->basis->plan->rounds || !is_last(c, session, head)) {
+        return RN_COORD_NEXT; /* what follows sums nothing, or another part */
+    }
+    if (rn_is_ok(c->result)) { /* else the operator has ended it already */
+        c->result = rn_fail(&c->err, RN_E_INCOMPLETE,
+                            "the sum of round %u changed nothing, and from the same adapter no "
+                            "update may be sent twice: %s; the adapter stays as it is",
+                            (unsigned)session->round,
+                            head ? "the federated head is part of every round"
+                                 : "the plan has no other matrix to go on with");
+        rn_coord_write_end(c, c->result, &c->err);
+    }
+    return RN_COORD_END_ROUNDS;
+}
+
 static enum rn_coord_next finished(struct rn_coordination *c)
 {
     if (c->session.refused) {
         return skip_round(c, true);
     }
     take_receipts(c, &c->session);
-    c->lost_in_row = 0;
     c->summed++;
     c->round = c->session.round + 1;
     c->attempt = 0;
+    enum rn_coord_next next = RN_COORD_NEXT;
+    if (rn_coord_moved(c, &c->session.result)) {
+        c->lost_in_row = 0;
+    } else {
+        next = stand_still(c);
+    }
     report(c, &c->session.result);
     rn_coord_prune(c);
-    return RN_COORD_NEXT;
+    return next;
 }
 
 static enum rn_coord_next aborted(struct rn_coordination *c, const struct rn_coord_outcome *outcome)

@@ -57,6 +57,41 @@ rn_result rn_coord_read_blamed(void *coordination, const struct rn_record_key *k
     return rn_ok();
 }
 
+/* Once, it is left out of the rest of its round and the next one; then of two, four, ... */
+static void take_silent(struct rn_coordination *c, const struct rn_record_key *key,
+                        const struct rn_sa_set *silent)
+{
+    c->silent_round = key->round;
+    c->silent_attempt = key->attempt;
+    for (uint32_t i = rn_sa_set_next(silent, 0); i < c->peer_count;
+         i = rn_sa_set_next(silent, i + 1)) {
+        struct rn_coord_peer *peer = &c->peers[i];
+        const uint32_t rounds = UINT32_C(1) << (peer->silences < 30 ? peer->silences : 30);
+        peer->silences++;
+        peer->out_until = key->round + rounds;
+    }
+}
+
+void rn_coord_write_silent(struct rn_coordination *c, const struct rn_coord_session *session,
+                           const struct rn_sa_set *silent)
+{
+    const struct rn_record_key key =
+        key_of(RN_RECORD_SILENT, session->round, session->attempt, session->id);
+    rn_sa_set_write(rn_job_batch_write(rn_effects_commit(c->out), &key), silent);
+    take_silent(c, &key, silent);
+}
+
+rn_result rn_coord_read_silent(void *coordination, const struct rn_record_key *key,
+                               struct rn_view body, struct rn_error *err)
+{
+    struct rn_reader r = rn_reader_of(body);
+    const struct rn_sa_set silent = rn_sa_set_read(&r);
+    RN_ENSURE(rn_reader_done(&r), err, RN_E_DATA,
+              "journal: whose silence ended round %u is damaged", (unsigned)key->round);
+    take_silent(coordination, key, &silent);
+    return rn_ok();
+}
+
 void rn_coord_write_skipped(struct rn_coordination *c, const struct rn_job_result *result)
 {
     const struct rn_record_key key =

@@ -11,6 +11,7 @@
 struct results {
     struct rn_coordination *c;
     struct rn_job_result last;
+    uint32_t lost_before; /* rounds in a row without a change, before the last one */
 };
 
 static rn_result visit_result(void *argument, const struct rn_record_key *key, struct rn_view body,
@@ -20,12 +21,13 @@ static rn_result visit_result(void *argument, const struct rn_record_key *key, s
     struct rn_coordination *c = results->c;
     (void)key;
     RN_TRY(rn_job_result_read(body, &results->last, err));
+    results->lost_before = c->lost_in_row;
     if (results->last.outcome == RN_OK) {
         rn_job_course_resume(&c->course, c->basis->plan, &results->last);
         rn_coord_index_add(c, &results->last);
         memcpy(c->blind_hash, results->last.after, sizeof(c->blind_hash));
         c->summed++;
-        c->lost_in_row = 0;
+        c->lost_in_row = rn_coord_moved(c, &results->last) ? 0 : c->lost_in_row + 1;
     } else {
         c->skipped++;
         c->lost_in_row++;
@@ -177,9 +179,10 @@ static rn_result load_attempt(struct rn_coordination *c, const struct rn_coord_r
 
 /* The last attempt may be of the round that is next (under way), or of the last summed one, whose
  * sum members may still need: then the round steps back until it is finished. */
-static rn_result resume_attempt(struct rn_coordination *c, const struct rn_job_result *result,
+static rn_result resume_attempt(struct rn_coordination *c, const struct results *results,
                                 struct rn_coord_outcome *out_outcome, struct rn_error *err)
 {
+    const struct rn_job_result *result = &results->last;
     struct rn_coord_round last = {0};
     RN_TRY(scan(c, RN_RECORD_ATTEMPT, visit_attempt, &last, err));
     if (last.round == c->round && last.round > 0) {
@@ -195,7 +198,8 @@ static rn_result resume_attempt(struct rn_coordination *c, const struct rn_job_r
     RN_TRY(load_attempt(c, &last, out_outcome, err));
     if (c->session.machine != NULL) {
         c->round = last.round;
-        c->summed--; /* counted when it is finished */
+        c->summed--; /* both are counted when it is finished */
+        c->lost_in_row = results->lost_before;
     }
     return rn_ok();
 }
@@ -230,5 +234,6 @@ rn_result rn_coord_resume(struct rn_coordination *c, struct rn_coord_outcome *ou
     RN_TRY(rn_job_course_resume_best(&c->course, c->basis->plan, &c->basis->reader, err));
     RN_TRY(read_end(c, err));
     RN_TRY(scan(c, RN_RECORD_BLAMED, rn_coord_read_blamed, c, err));
-    return resume_attempt(c, &results.last, out_outcome, err);
+    RN_TRY(scan(c, RN_RECORD_SILENT, rn_coord_read_silent, c, err));
+    return resume_attempt(c, &results, out_outcome, err);
 }

@@ -156,6 +156,25 @@ static void leave_out(struct rn_coordination *c, const struct rn_coord_session *
     }
 }
 
+/* A session that is looked at again after a restart was counted before. */
+static void leave_out_silent(struct rn_coordination *c, const struct rn_coord_session *session,
+                             const struct rn_sa_set *silent)
+{
+    const bool counted =
+        session->round < c->silent_round ||
+        (session->round == c->silent_round && session->attempt <= c->silent_attempt);
+    if (session != &c->session || counted || rn_sa_set_empty(silent)) {
+        return;
+    }
+    rn_coord_write_silent(c, session, silent);
+    for (uint32_t i = rn_sa_set_next(silent, 0); i < c->peer_count;
+         i = rn_sa_set_next(silent, i + 1)) {
+        struct rn_job_event event = event_of(RN_JOB_SILENT, session);
+        event.peer = i + 1;
+        rn_effects_event(c->out, event);
+    }
+}
+
 static void execute_one(struct rn_coordination *c, struct rn_coord_session *session,
                         struct rn_sa_action *action, struct rn_coord_outcome *outcome)
 {
@@ -184,6 +203,7 @@ static void execute_one(struct rn_coordination *c, struct rn_coord_session *sess
         outcome->reason = action->reason;
         outcome->certified = action->certified;
         leave_out(c, session, &action->blamed);
+        leave_out_silent(c, session, &action->silent);
         break;
     case RN_SA_EVIDENCE:
         rn_job_evidence_add(&c->evidence, c->basis->roster, rn_buffer_view(&action->bytes));

@@ -56,6 +56,10 @@ static const struct rn_job_event_row ROWS[RN_JOB_EVENTS] = {
     [RN_JOB_DRAINING] = {"signal", RN_JOB_INFO, NULL, RN_JOB_F_COUNT, 0, "ending in order"},
     [RN_JOB_BLAMED] = {"alarm.blamed", RN_JOB_ERROR, "blamed_total", RN_JOB_F_ROUND | RN_JOB_F_PEER,
                        6, "was proved faulty"},
+    [RN_JOB_SILENT] =
+        {"alarm.silent", RN_JOB_WARN, "silences_total", RN_JOB_F_ROUND | RN_JOB_F_PEER, 6,
+         "ended the session by its silence, after a complaint about its shares; it is "
+         "left out of the next rounds"},
     [RN_JOB_EVIDENCE] = {"alarm.evidence", RN_JOB_ERROR, "evidence_total",
                          RN_JOB_F_ROUND | RN_JOB_F_PEER, 6, "signed a contradiction"},
     [RN_JOB_MESSAGE_REFUSED] = {"message.refused", RN_JOB_WARN, "messages_refused_total",

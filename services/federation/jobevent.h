@@ -33,6 +33,7 @@ enum rn_job_event_kind {
     RN_JOB_FAILED,          /* the process ends by a failure: outcome, detail */
     RN_JOB_DRAINING,        /* count: signals so far */
     RN_JOB_BLAMED,          /* peer was proved faulty */
+    RN_JOB_SILENT,          /* by the silence of peer, complained of before, the session ended */
     RN_JOB_EVIDENCE,        /* a contradiction was signed; the record is kept */
     RN_JOB_MESSAGE_REFUSED, /* a peer's message: outcome, detail */
     RN_JOB_SIGNATURES,      /* count more signatures of the plan: present of members have signed */

@@ -33,6 +33,7 @@ enum rn_record_kind {
     RN_RECORD_BLAMED = 16,    /* set of members that were proven faulty; never pruned */
     RN_RECORD_GROUP = 17,     /* text of all signatures of a blind plan, with the document of its
                                  group key, at the coordinator; never pruned */
+    RN_RECORD_SILENT = 21,    /* set of members whose silence ended a session; never pruned */
     RN_RECORD_EPOCH_SET = 18, /* commitments for the share graph, before they are sent, or
                                  revealed under; attempt: the epoch's; never pruned */
     RN_RECORD_EPOCH_REVEALS = 19, /* the reveals under the newest of them; never pruned */

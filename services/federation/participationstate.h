@@ -18,11 +18,18 @@
 
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/spent.h"
+#include "services/federation/budget.h"
 #include "services/federation/epochmessage.h"
 #include "services/federation/jobepoch.h"
 #include "services/federation/jobsum.h"
 #include "services/federation/participation.h"
 #include "services/round/roundvector.h"
+
+/* Refusals that a coordinator is told, whatever it offers how often; beyond them offers are refused
+ * in silence. One that follows the protocol offers at most as many attempts in a row (100) twice.
+ */
+#define RN_PART_REFUSALS_BURST 256u
+#define RN_PART_REFUSALS_EVERY_MS 1000u
 
 /* One secure-aggregation session as this member sees it. */
 struct rn_part_session {
@@ -110,6 +117,7 @@ struct rn_participation {
     struct rn_part_session session;
     struct rn_round_update update;
     struct rn_part_training training;
+    struct rn_budget refusals;
 
     bool draining;
     uint64_t drain_since_ms;

@@ -64,10 +64,13 @@ static void refuse_offer(struct rn_participation *p, const struct rn_sa_offer *o
                                             .attempt = offer->attempt,
                                             .outcome = result.code},
                       err);
-    rn_part_send_status(p, &(struct rn_wire_status){.round = offer->round,
-                                                    .attempt = offer->attempt,
-                                                    .stage = RN_SA_STAGE_OFFER,
-                                                    .reason = (uint32_t)result.code});
+    static const struct rn_budget_rate rate = {RN_PART_REFUSALS_BURST, RN_PART_REFUSALS_EVERY_MS};
+    if (rn_budget_take(&p->refusals, &rate, p->now.monotonic_ms)) {
+        rn_part_send_status(p, &(struct rn_wire_status){.round = offer->round,
+                                                        .attempt = offer->attempt,
+                                                        .stage = RN_SA_STAGE_OFFER,
+                                                        .reason = (uint32_t)result.code});
+    }
 }
 
 static void ask_for_missed(struct rn_participation *p, const struct rn_sa_offer *offer)

@@ -9,6 +9,15 @@
 /* Members send their last message again after this long without an answer. */
 #define RETRY_MS 10000
 
+/* A slow upload_rate may ask for more than the machines take. */
+static struct rn_sa_timeout longer(const struct rn_sa_timeout *stage, uint64_t by_ms)
+{
+    const uint64_t soft_ms = stage->soft_ms + by_ms;
+    const uint64_t hard_ms = stage->hard_ms + by_ms;
+    return (struct rn_sa_timeout){soft_ms < RN_SA_TIMEOUT_MS_MAX ? soft_ms : RN_SA_TIMEOUT_MS_MAX,
+                                  hard_ms < RN_SA_TIMEOUT_MS_MAX ? hard_ms : RN_SA_TIMEOUT_MS_MAX};
+}
+
 void rn_round_params(const struct rn_plan *plan, uint32_t members, uint64_t value_max,
                      uint64_t elements, struct rn_sa_params *out_params)
 {
@@ -30,10 +39,9 @@ void rn_round_params(const struct rn_plan *plan, uint32_t members, uint64_t valu
     /* 1.5 x bytes / agreed rate on top of a stage's own time. */
     const uint64_t bytes = (elements * rn_sa_bits(&params) + 7) / 8;
     const uint64_t upload_ms = bytes * 1500 / (secagg->upload_rate == 0 ? 1 : secagg->upload_rate);
-    params.upload = (struct rn_sa_timeout){stage.soft_ms + upload_ms, stage.hard_ms + upload_ms};
+    params.upload = longer(&stage, upload_ms);
     /* A replay fetches every upload, and one round may have n_max of them under way. */
-    const uint64_t replay_ms = upload_ms * members;
-    params.receipts = (struct rn_sa_timeout){stage.soft_ms + replay_ms, stage.hard_ms + replay_ms};
+    params.receipts = longer(&stage, upload_ms * members);
     *out_params = params;
 }
 

@@ -44,7 +44,7 @@ fault member-takes-a-sum-twice $fed/partround.c \
 # ---- Floors, and whom to wait for
 
 fault session-with-too-few $fed/coordination.c \
-  'present >= rn_sa_floor(&params, 0)' 'present >= 1' \
+  'return come && present >= floor' 'return come && present >= 1' \
   test_job_trouble:test_too_few_members
 
 fault first-session-waits-for-nobody $fed/coordination.c \
@@ -71,7 +71,7 @@ fault absent-members-are-waited-for $fed/coordsession.c \
 
 fault refusals-are-not-said $fed/partsession.c \
   '.stage = RN_SA_STAGE_OFFER,
-                                                    .reason = (uint32_t)result.code});' \
+                                                        .reason = (uint32_t)result.code});' \
   '.stage = RN_SA_STAGE_OFFER});' \
   test_job_trouble:test_declining_member_holds_nobody
 
@@ -132,6 +132,58 @@ fault member-counts-no-skipped-round $fed/participation.c \
 fault attempts-of-any-number $fed/partsession.c \
   'if (offer->attempt < 1 || offer->attempt > plan->secagg.attempts) {' 'if (offer->attempt < 1) {' \
   test_job_trouble:test_declining_member_holds_nobody
+
+fault silent-dealers-are-not-named crypto/secagg/aggregator_blame.c \
+  '            rn_sa_set_add(&silent, i);' '' test_secagg_dealers
+
+fault whoever-is-silent-is-named crypto/secagg/msg_ack.c \
+  'transcript->accused = acks.accused;' 'transcript->accused = linked;' test_secagg_dealers
+
+fault who-lacks-no-holders-is-named crypto/secagg/aggregator_blame.c \
+  'rn_sa_set_count(&left) < a->t.threshold' 'rn_sa_set_count(&left) < a->t.n' test_secagg_dealers
+
+fault a-restart-forgets-who-was-silent crypto/secagg/aggregator_stages.c \
+  'rn_sa_set_write(record, &a->silent);' '' test_secagg_dealers
+
+fault the-silent-are-offered-the-next-round $fed/coordepoch.c \
+  'c->peers[i].out_until >= c->round' 'c->peers[i].out_until > c->round' \
+  test_job_trouble:test_silent_dealer_is_left_out
+
+fault silences-are-not-written $fed/coordrecord.c \
+  'rn_sa_set_write(rn_job_batch_write(rn_effects_commit(c->out), &key), silent);' \
+  'rn_sa_set_write(rn_job_batch_write(rn_effects_commit(c->out), &key), &c->blamed);' \
+  test_job_trouble:test_silent_dealer_is_left_out
+
+fault each-silence-costs-one-round $fed/coordrecord.c \
+  'UINT32_C(1) << (peer->silences < 30 ? peer->silences : 30)' 'UINT32_C(1)' \
+  test_job_trouble:test_silent_dealer_is_left_out
+
+fault a-silence-counts-again-after-a-restart $fed/coordsession.c \
+  'if (session != &c->session || counted ||' 'if (session != &c->session || (counted && false) ||' \
+  test_job_trouble:test_silence_is_counted_once
+
+fault the-silent-are-never-needed $fed/coordination.c \
+  '        c->takes_silent = true;
+' '' test_job_trouble:test_silent_dealer_is_needed
+
+fault a-right-share-is-evidence crypto/secagg/msg_blame.c \
+  'RN_ENSURE(!rn_feldman_matches(&expected, &revealed[dealer].share), err' \
+  'RN_ENSURE(!rn_feldman_matches(&expected, &revealed[dealer].share) || true, err' \
+  test_secagg_revealproof
+
+fault evidence-without-end crypto/secagg/aggregator_blame.c \
+  'given < RN_SA_REVEAL_EVIDENCE_MAX' 'given < RN_SA_MEMBERS_MAX' test_secagg_revealproof
+
+fault evidence-with-a-tail crypto/secagg/evidence.c \
+  'rn_reader_done(&blame) && rn_reader_done(&session)' 'rn_reader_done(&session)' \
+  test_secagg_revealproof
+
+fault liars-of-a-lost-session-are-not-shown crypto/secagg/aggregator_stages.c \
+  'if (a->stage == RN_SA_STAGE_UNMASK) { /* else' 'if (false) { /* else' test_secagg_revealproof
+
+fault a-sum-that-moves-nothing-ends-the-row $fed/coordoutcome.c \
+  'if (rn_coord_moved(c, &c->session.result)) {' 'if (c != NULL) {' \
+  test_job_rounds:test_sums_that_change_nothing
 
 fault another-plan-is-another-update crypto/secagg/spent.c \
   'RN_ENSURE(entry == NULL, err, RN_E_ROUND_SPENT,' \
@@ -250,9 +302,18 @@ fault member-keeps-old-sessions $fed/partround.c \
 # ---- The end, signals, publications
 
 fault terminal-end-is-not-written $fed/coordoutcome.c \
-  '        rn_coord_write_end(c, c->result, &c->err);
-' '' \
+  'declined);
+        rn_coord_write_end(c, c->result, &c->err);' 'declined);' \
   test_job_restart:test_terminal_end_is_remembered
+
+fault a-still-sum-counts-twice-over-a-restart $fed/coordresume.c \
+  '        c->lost_in_row = results->lost_before;
+' '' test_job_rounds:test_sums_that_change_nothing
+
+fault end-after-a-still-sum-is-not-written $fed/coordoutcome.c \
+  'to go on with");
+        rn_coord_write_end(c, c->result, &c->err);' 'to go on with");' \
+  test_job_rounds:test_sums_that_change_nothing
 
 fault terminal-end-is-not-read $fed/coordresume.c \
   'RN_TRY(read_end(c, err));' '(void)read_end;' \
@@ -990,7 +1051,7 @@ fault sa-blame-is-not-read-back $sa/spent.c \
 fault sa-blamed-members-join $sa/aggregator_steps.c \
   '!rn_sa_set_has(&a->config.excluded, message->sender)' 'true' test_secagg_answers
 
-fault sa-blamed-members-are-offered $sa/aggregator_stages.c \
+fault sa-blamed-members-are-offered $sa/aggregator_progress.c \
   'return rn_sa_set_minus(&all, &a->config.excluded);' 'return all;' test_secagg_answers
 
 fault sa-one-secret-for-two-uses $sa/msg_ready.c \

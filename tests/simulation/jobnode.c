@@ -9,6 +9,8 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "crypto/secagg/envelope.h"
+#include "crypto/secagg/member_state.h"
+#include "services/federation/participationstate.h"
 #include "tests/simulation/jobwatch.h"
 
 #define CHUNKS_AT_ONCE 2
@@ -271,22 +273,35 @@ void job_sign_again(const struct job_node *node, const struct rn_sa_message *m, 
     rn_sa_message_write(&outgoing, node->identity, out);
 }
 
-/* Every share of its Reveal is another one, and the whole is signed by its identity. */
+/* Is it a message of the session, of this type? */
+static bool is_said(const struct rn_buffer *bytes, enum rn_sa_type type,
+                    struct rn_wire_envelope *envelope, struct rn_sa_message *out)
+{
+    return rn_is_ok(rn_wire_envelope_decode(rn_buffer_view(bytes), envelope, NULL)) &&
+           envelope->body == RN_WIRE_SECAGG &&
+           rn_is_ok(rn_sa_message_parse(envelope->as.secagg, out, NULL)) && out->type == type;
+}
+
+/* Every share of its Reveal is another one; or it leaves member 0 out of its Ack, and forgets its
+ * shares. The whole is signed by its identity. */
 static void falsify(struct job_node *node, struct rn_buffer *bytes)
 {
     struct rn_wire_envelope envelope;
     struct rn_sa_message m;
-    if (!rn_is_ok(rn_wire_envelope_decode(rn_buffer_view(bytes), &envelope, NULL)) ||
-        envelope.body != RN_WIRE_SECAGG ||
-        !rn_is_ok(rn_sa_message_parse(envelope.as.secagg, &m, NULL)) || m.type != RN_SA_REVEAL) {
+    if (!is_said(bytes, node->mood == JOB_LIES ? RN_SA_REVEAL : RN_SA_ACK, &envelope, &m)) {
         return;
     }
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer body = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer message = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer encoded = {0};
     rn_buffer_append(&body, m.body.data, m.body.length);
-    for (size_t at = 4; at < body.length; at += RN_SA_REVEAL_ENTRY) {
+    for (size_t at = 4; m.type == RN_SA_REVEAL && at < body.length; at += RN_SA_REVEAL_ENTRY) {
         body.data[at + 8] ^= 1;
+    }
+    if (m.type == RN_SA_ACK) {
+        struct rn_sa_member *machine = node->participation->session.machine;
+        body.data[0] &= 0xfe;
+        rn_secret_wipe(&machine->vault->session.slots[0], sizeof machine->vault->session.slots[0]);
     }
     job_sign_again(node, &m, rn_buffer_view(&body), &message);
     envelope.as.secagg = rn_buffer_view(&message);
@@ -296,15 +311,23 @@ static void falsify(struct job_node *node, struct rn_buffer *bytes)
     encoded = (struct rn_buffer){0};
 }
 
+static bool is_withheld(const struct job_node *node, const struct rn_buffer *bytes)
+{
+    struct rn_wire_envelope envelope;
+    struct rn_sa_message m;
+    return node->withholds != 0 && is_said(bytes, node->withholds, &envelope, &m);
+}
+
 static void execute(struct job_node *node, struct rn_effect *effect)
 {
     job_watch_effect(node, effect);
     switch (effect->kind) {
     case RN_EFFECT_SEND:
-        if (node->mood == JOB_LIES) {
+        if (node->mood == JOB_LIES || node->mood == JOB_COMPLAINS) {
             falsify(node, &effect->bytes);
         }
-        if (job_epoch_say(node, effect->connection, &effect->bytes)) {
+        if (!is_withheld(node, &effect->bytes) &&
+            job_epoch_say(node, effect->connection, &effect->bytes)) {
             job_net_send(node, effect->connection, false, rn_buffer_view(&effect->bytes));
         }
         break;

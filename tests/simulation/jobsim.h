@@ -71,6 +71,7 @@ struct job_options {
     uint32_t jump_percent;  /* a node is suspended or its wall clock jumps, per second */
     uint32_t drain_percent; /* a node gets a signal, per second */
     uint32_t train_percent; /* a training fails */
+    uint32_t still;         /* rounds, a bit each, in which training changes nothing */
     bool blind;             /* the coordinator is blind */
     bool own_signatures;    /* members begin with theirs and the coordinator's alone */
     uint64_t collect_ms;    /* then the operator has them all; until then the coordinator's alone */
@@ -82,6 +83,7 @@ enum job_mood {
     JOB_REFUSES,       /* its policy wants more survivors than there can be */
     JOB_REFUSES_LATER, /* from the second start of its process on */
     JOB_LIES,          /* reveals false shares */
+    JOB_COMPLAINS,     /* of member 0's shares, which are right */
     JOB_POISONS,       /* its vectors are none that a member's counts give */
 };
 
@@ -115,6 +117,7 @@ struct job_node {
     struct job_watch *watch; /* jobwatch.h */
     uint32_t place;          /* members first; JOB's `members` is the coordinator */
     enum job_mood mood;
+    enum rn_sa_type withholds; /* such messages of it never leave; 0: all do */
     struct rn_identity *identity;
     struct rn_job_basis basis;
     struct rn_round_model model;

@@ -108,7 +108,8 @@ void job_train(struct job *job, uint32_t member, const struct rn_train_order *or
                                ? trains && job->plan.lora.head == RN_PLAN_HEAD_FEDERATED
                            : segment->kind == RN_SEGMENT_A ? (active & RN_ROUND_A) != 0
                                                            : (active & RN_ROUND_B) != 0;
-        for (size_t i = 0; i < segment->count && moves; i++) {
+        const bool still = (job->options.still >> order->round & 1) != 0;
+        for (size_t i = 0; i < segment->count && moves && !still; i++) {
             after[segment->offset + i] +=
                 change(job->options.seed, order->round * 64u + member, segment->offset + i);
         }

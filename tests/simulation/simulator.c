@@ -513,6 +513,7 @@ static bool execute_one(struct sim *sim, uint32_t i, const struct rn_sa_action *
         node->certified = node->certified || action->certified;
         node->reason = action->reason;
         node->blamed = action->blamed;
+        node->fell_silent = action->silent;
         break;
     case RN_SA_EVIDENCE:
         node->evidence++;

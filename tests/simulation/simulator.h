@@ -56,6 +56,7 @@ struct sim_node {
     enum rn_sa_reason reason;
     struct rn_sa_set survivors;
     struct rn_sa_set blamed;
+    struct rn_sa_set fell_silent; /* of the coordinator */
     uint32_t contributors;
     uint8_t sum_hash[RN_HASH_BYTES];
     uint32_t evidence;

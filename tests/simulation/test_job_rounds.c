@@ -385,6 +385,49 @@ static void test_other_methods_end_with_one_lost_round(void **state)
     }
 }
 
+/* Sums that leave the adapter as it is, and what follows: their updates are spent, so that what is
+ * part of the next round too may not be sent again from the same adapter. Nothing is offered that
+ * all would decline, and the coordinator knows it after a restart. */
+static void test_sums_that_change_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        enum rn_plan_method method;
+        enum rn_plan_head head;
+        uint32_t still;
+        uint32_t sums; /* of six; fewer: the job ends there */
+        bool restart;
+    } rows[] = {
+        {RN_METHOD_ROLORA, RN_PLAN_HEAD_FROZEN, 1u << 2, 6, false},
+        {RN_METHOD_ROLORA, RN_PLAN_HEAD_FROZEN, 1u << 2 | 1u << 4, 6, false},
+        {RN_METHOD_ROLORA, RN_PLAN_HEAD_FROZEN, 1u << 2 | 1u << 3, 3, false},
+        {RN_METHOD_ROLORA, RN_PLAN_HEAD_FROZEN, 1u << 2 | 1u << 3, 3, true},
+        {RN_METHOD_ROLORA, RN_PLAN_HEAD_FEDERATED, 1u << 2, 2, false},
+        {RN_METHOD_FFA_LORA, RN_PLAN_HEAD_FROZEN, 1u << 3, 3, false},
+        {RN_METHOD_ROLORA, RN_PLAN_HEAD_FEDERATED, 1u << 6, 6, false},
+    };
+    for (size_t k = 0; k < RN_ARRAY_LENGTH(rows); k++) {
+        struct job_options options = job_calm();
+        options.rounds = 6;
+        options.method = rows[k].method;
+        options.head = rows[k].head;
+        options.still = rows[k].still;
+        struct job *job = job_directed(&options);
+        const struct job_watch *watch = job->nodes[job->coordinator].watch;
+        if (rows[k].restart) {
+            job_until_round(job, 3, 20 * MINUTE_MS);
+            job_crash(job, job->coordinator, 1000);
+        }
+        job_until_all_end(job, rows[k].sums == 6 ? RN_OK : RN_E_INCOMPLETE, 60 * MINUTE_MS);
+        assert_int_equal(job->sums, rows[k].sums);
+        assert_int_equal(watch->events[RN_JOB_ABORTED], 0);
+        assert_int_equal(watch->events[RN_JOB_MEMBER_DECLINED], 0);
+        assert_true(rows[k].sums == 6 || strstr(watch->end_text, "changed nothing") != NULL);
+        assert_int_equal(job_records(job, job->coordinator, RN_RECORD_END), rows[k].sums < 6);
+        job_free(job);
+    }
+}
+
 /* case 19. Updates were sent, and the members that could certify the end of the attempt stay away:
  * no second session of the round is offered (A9), whoever comes back. */
 static void test_spent_round_is_not_offered_again(void **state)
@@ -443,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_two_lost_rounds_end_the_job),
         cmocka_unit_test(test_lost_rounds_apart_do_not_end_the_job),
         cmocka_unit_test(test_other_methods_end_with_one_lost_round),
+        cmocka_unit_test(test_sums_that_change_nothing),
         cmocka_unit_test(test_spent_round_is_not_offered_again),
         cmocka_unit_test(test_nothing_untrained_is_published),
     };

@@ -82,6 +82,83 @@ static void test_liar_is_left_out(void **state)
     job_free(job);
 }
 
+/* Of five members one complains of another's shares, which keeps its Dones or Reveals to itself:
+ * where four shares of four open a secret, no sum opens. */
+static struct job *new_silent_job(enum rn_sa_type withheld, uint32_t rounds)
+{
+    struct job_options options = job_calm();
+    options.members = 5;
+    options.losses = 1;
+    options.rounds = rounds;
+    struct job *job = job_directed(&options);
+    job->nodes[0].withholds = withheld;
+    job->nodes[1].mood = JOB_COMPLAINS;
+    return job;
+}
+
+/* It is named each time, and left out of one round, then of two, then of four, over a restart of
+ * the coordinator too: of eight rounds the first, third and sixth are lost, never two in a row. It
+ * follows the others, like one that was away. */
+static void test_silent_dealer_is_left_out(void **state)
+{
+    (void)state;
+    struct job *job = new_silent_job(RN_SA_REVEAL, 8);
+    const struct job_watch *watch = job->nodes[5].watch;
+    job_until_round(job, 5, 20 * MINUTE_MS);
+    assert_int_equal(watch->events[RN_JOB_SILENT], 2);
+    assert_int_equal(watch->last[RN_JOB_SILENT].peer, 1);
+    assert_int_equal(watch->last[RN_JOB_SILENT].round, 3);
+    job_crash(job, 5, 1000);
+    job_until_all_end(job, RN_OK, 60 * MINUTE_MS);
+    assert_int_equal(job->sums, 5);
+    assert_int_equal(watch->events[RN_JOB_SILENT], 3);
+    assert_int_equal(watch->last[RN_JOB_SILENT].round, 6);
+    assert_int_equal(watch->events[RN_JOB_SKIPPED], 3);
+    assert_int_equal(watch->events[RN_JOB_BLAMED], 0);
+    assert_int_equal(job_records(job, 5, RN_RECORD_SILENT), 3);
+    assert_int_equal(job->nodes[0].watch->events[RN_JOB_TRAIN_DONE], 3);
+    job_free(job);
+}
+
+/* Without its Done the round is called off and repeated without it; a coordinator that restarts
+ * with that session in its journal counts it once. */
+static void test_silence_is_counted_once(void **state)
+{
+    (void)state;
+    struct job *job = new_silent_job(RN_SA_DONE, 3);
+    const struct job_watch *watch = job->nodes[5].watch;
+    while (watch->events[RN_JOB_SILENT] == 0) {
+        job_pass(job, 50);
+    }
+    job_crash(job, 5, 100);
+    job_until_all_end(job, RN_OK, 60 * MINUTE_MS);
+    assert_int_equal(job->sums, 3);
+    assert_int_equal(watch->events[RN_JOB_SKIPPED], 0);
+    assert_int_equal(watch->events[RN_JOB_SILENT], 2);
+    assert_int_equal(watch->last[RN_JOB_SILENT].round, 3); /* it was offered that one again */
+    job_free(job);
+}
+
+/* Nothing is proven against it, so that it is offered the round where the others are too few. */
+static void test_silent_dealer_is_needed(void **state)
+{
+    (void)state;
+    struct job *job = new_silent_job(RN_SA_REVEAL, 8);
+    const struct job_watch *watch = job->nodes[5].watch;
+    while (watch->events[RN_JOB_SILENT] == 0) {
+        job_pass(job, 100);
+    }
+    job->nodes[0].withholds = 0;
+    job->nodes[1].mood = JOB_WILLING;
+    job->nodes[3].mood = JOB_NEVER_THERE;
+    job_crash(job, 3, JOB_NEVER);
+    job_until_round(job, 3, 60 * MINUTE_MS);
+    assert_int_equal(job->sums, 1);
+    assert_int_equal(watch->events[RN_JOB_SILENT], 1);
+    assert_int_equal(job->nodes[0].watch->events[RN_JOB_TRAIN_DONE], 2);
+    job_free(job);
+}
+
 /* All decline: attempts are used up at once, and the job ends with the reason; not after hours. */
 static void test_all_decline(void **state)
 {
@@ -528,6 +605,9 @@ int main(void)
     struct CMUnitTest tests[] = {
         cmocka_unit_test(test_declining_member_holds_nobody),
         cmocka_unit_test(test_liar_is_left_out),
+        cmocka_unit_test(test_silent_dealer_is_left_out),
+        cmocka_unit_test(test_silence_is_counted_once),
+        cmocka_unit_test(test_silent_dealer_is_needed),
         cmocka_unit_test(test_all_decline),
         cmocka_unit_test(test_member_declines_later),
         cmocka_unit_test(test_member_with_a_higher_floor),

@@ -130,9 +130,25 @@ static void test_bad_dealers(void **state)
     }
 }
 
+/* The next session leaves out whom the last one names; with an abort certificate it is the same
+ * round. */
+static void go_on_without(struct sim *sim)
+{
+    const struct sim_node *coordinator = &sim->nodes[SIM_COORDINATOR];
+    const bool again = coordinator->certified;
+    sim->excluded = coordinator->fell_silent;
+    sim->options.tamper = NULL;
+    sim->context.active = again ? sim->context.active : 1;
+    sim_next_session(sim, again ? 1 : 2, again ? 2 : 1);
+    sim_run(sim, 400000);
+    assert_int_equal(sim_check_sums(sim), 4);
+    assert_false(rn_sa_set_has(&sim->aggregator->t.joined, 2));
+}
+
 /* What the rule above leaves to one member: with as many complaints as it may have, its own share
- * is one of the t that open its secret, and it may keep it. The session ends, and nobody is proven
- * faulty; with one complaint fewer (none, here) it is an ordinary loss. */
+ * is one of the t that open its secret, and it may keep it. The session ends, nobody is proven
+ * faulty, and the coordinator names it, after a restart too; with one complaint fewer (none, here)
+ * it is an ordinary loss. */
 static void test_bad_dealer_goes_silent(void **state)
 {
     (void)state;
@@ -144,15 +160,57 @@ static void test_bad_dealer_goes_silent(void **state)
     for (size_t k = 0; k < 2; k++) {
         for (uint32_t victims = 0; victims < 2; victims++) {
             struct bad_dealer bad = {2, victims, OTHER_SHARE_B, rows[k].silent};
+            const struct rn_sa_set named =
+                victims == 0 ? (struct rn_sa_set){{0}} : rn_sa_set_only(2);
             struct sim *sim = sim_tampered(5, 1, 1, deal_badly, &bad);
             sim_run(sim, 400000);
-            const struct sim_node *coordinator = &sim->nodes[SIM_COORDINATOR];
+            struct sim_node *coordinator = &sim->nodes[SIM_COORDINATOR];
             assert_true(coordinator->finished == (victims == 0));
             assert_true(victims == 0 || coordinator->reason == rows[k].reason);
             assert_true(rn_sa_set_empty(&coordinator->blamed));
+            assert_true(rn_sa_set_equal(&coordinator->fell_silent, &named));
+            if (victims > 0) {
+                coordinator->fell_silent = (struct rn_sa_set){{0}};
+                crash(sim, SIM_COORDINATOR);
+                restart(sim, SIM_COORDINATOR);
+                assert_true(rn_sa_set_equal(&coordinator->fell_silent, &named));
+                go_on_without(sim);
+            }
             sim_free(sim);
         }
     }
+}
+
+/* Member 1 complains of member 0, or of nobody; member 2 is silent from its Done on. */
+static bool complain_and_lose(struct sim *sim, uint32_t from, uint32_t to,
+                              struct rn_buffer *message);
+/* Members 1, 2 and 3 complain of member 0, and member 1 of member 5. */
+static bool complain_of_two(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message);
+
+/* Who is not named: who fell silent and was not complained of, though the session ended by it; who
+ * was complained of and is there; who was, and fell silent, where enough holders are left. */
+static void test_who_is_not_named(void **state)
+{
+    (void)state;
+    static const uint32_t complaints[] = {1, 0};
+    for (size_t k = 0; k < 2; k++) {
+        uint32_t count = complaints[k];
+        struct sim *sim = sim_tampered(5, 1, 1, complain_and_lose, &count);
+        sim->nodes[3].silent_from = count == 0 ? RN_SA_DONE : 0;
+        sim_run(sim, 400000);
+        assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_UPLOAD_QUORUM);
+        assert_int_equal(rn_sa_set_count(&sim->aggregator->t.accused), count);
+        assert_true(rn_sa_set_empty(&sim->nodes[SIM_COORDINATOR].fell_silent));
+        sim_free(sim);
+    }
+    struct sim *sim = sim_tampered(10, 3, 3, complain_of_two, NULL);
+    sim->nodes[5].silent_from = sim->nodes[6].silent_from = RN_SA_DONE;
+    sim_run(sim, 400000); /* it is member 0 who lacks holders */
+    assert_int_equal(sim->nodes[SIM_COORDINATOR].reason, RN_SA_REASON_UPLOAD_QUORUM);
+    assert_true(rn_sa_set_has(&sim->aggregator->t.accused, 0));
+    assert_true(rn_sa_set_has(&sim->aggregator->t.accused, 5));
+    assert_true(rn_sa_set_empty(&sim->nodes[SIM_COORDINATOR].fell_silent));
+    sim_free(sim);
 }
 
 /* Commitments that are no group elements never come into the session. */
@@ -189,24 +247,46 @@ static void test_no_points(void **state)
     sim_free(sim);
 }
 
-/* Members 1 .. count complain about member 0, who dealt well. */
-static bool complain(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+/* The sender's Ack leaves out these members, who dealt well. */
+static bool leave_out(struct sim *sim, uint32_t from, uint8_t members, struct rn_buffer *message)
 {
-    (void)to;
-    const uint32_t *count = sim->options.tamper_context;
     const struct rn_sa_message m = sim_parse(message);
-    if (m.type != RN_SA_ACK || from == 0 || from > *count) {
-        return true;
-    }
     struct rn_buffer RN_CLEANUP(rn_buffer_clear) body = {0};
     rn_buffer_append(&body, m.body.data, m.body.length);
-    body.data[0] &= 0xfe;
+    body.data[0] &= (uint8_t)~members;
     struct rn_buffer forged = {0};
     sim_sign_again(sim, &m, rn_buffer_view(&body), NULL, NULL, &forged);
     rn_buffer_clear(message);
     *message = forged;
-    rn_secret_wipe(&sim->members[from]->vault->session.slots[0], sizeof(struct rn_sa_slot));
+    for (uint32_t i = 0; i < 8; i++) {
+        if ((members >> i & 1) != 0) {
+            rn_secret_wipe(&sim->members[from]->vault->session.slots[i], sizeof(struct rn_sa_slot));
+        }
+    }
     return true;
+}
+
+/* Members 1 .. count complain about member 0. */
+static bool complain(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    (void)to;
+    const uint32_t *count = sim->options.tamper_context;
+    return sim_parse(message).type != RN_SA_ACK || from == 0 || from > *count ||
+           leave_out(sim, from, 1, message);
+}
+
+static bool complain_of_two(struct sim *sim, uint32_t from, uint32_t to, struct rn_buffer *message)
+{
+    (void)to;
+    return sim_parse(message).type != RN_SA_ACK || from == 0 || from > 3 ||
+           leave_out(sim, from, from == 1 ? 1 | 1 << 5 : 1, message);
+}
+
+static bool complain_and_lose(struct sim *sim, uint32_t from, uint32_t to,
+                              struct rn_buffer *message)
+{
+    const bool lost = from == 2 && sim_parse(message).type == RN_SA_DONE;
+    return !lost && complain(sim, from, to, message);
 }
 
 /* case 54. n_c false complaints do not stop a dealer, n_c + 1 do. Of three members, whose shares
@@ -299,9 +379,9 @@ static void test_zero_seed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_dealers), cmocka_unit_test(test_bad_dealer_goes_silent),
-        cmocka_unit_test(test_no_points),   cmocka_unit_test(test_complaints),
-        cmocka_unit_test(test_zero_seed),
+        cmocka_unit_test(test_bad_dealers),      cmocka_unit_test(test_bad_dealer_goes_silent),
+        cmocka_unit_test(test_who_is_not_named), cmocka_unit_test(test_no_points),
+        cmocka_unit_test(test_complaints),       cmocka_unit_test(test_zero_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -551,6 +551,18 @@ fault a-contribution-is-left-out-of-the-seed crypto/secagg/epochset.c \
   'rn_sha256_update(&hash, entry.value, sizeof entry.value);' \
   'if (k > 0) { rn_sha256_update(&hash, entry.value, sizeof entry.value); }' test_epoch
 
+# ---- What a plan may ask of a session
+
+fault policies-cannot-ask-for-blindness policy/decide.c \
+  '!bound->blind || rn_plan_is_blind(d->plan)' 'bound->blind || !bound->blind' test_rules
+
+fault time-outs-beyond-the-machines services/round/roundsession.c \
+  'hard_ms < RN_SA_TIMEOUT_MS_MAX ? hard_ms : RN_SA_TIMEOUT_MS_MAX};' 'hard_ms};' test_round_spec
+
+fault refusals-without-end services/federation/partsession.c \
+  'if (rn_budget_take(&p->refusals, &rate, p->now.monotonic_ms)) {' \
+  'if (rn_budget_take(&p->refusals, &rate, p->now.monotonic_ms) || true) {' test_participation
+
 # ---- Blind plans
 
 fault group-keys-are-not-signed policy/signature.c \

@@ -199,8 +199,7 @@ static void upload_chunk(struct workshop *w, uint32_t member, uint32_t chunk)
         w->update[e] = delta_of(member, first + e);
     }
     assert_ok(rn_quantise_u64(&w->quantiser, &key, w->update, first, count, w->values, NULL, NULL));
-    assert_ok(
-        rn_sa_chunk_mask(&w->layout, chunk, w->values, w->masks[member], w->packed, NULL));
+    assert_ok(rn_sa_chunk_mask(&w->layout, chunk, w->values, w->masks[member], w->packed, NULL));
     for (uint32_t e = 0; e < count; e++) {
         w->plain[e] += w->values[e];
     }
@@ -225,14 +224,13 @@ static void sum_chunk(struct workshop *w, uint32_t chunk)
     for (uint32_t i = 0; i < LOST; i++) {
         upload_chunk(w, i, chunk);
     }
-    assert_ok(layout->lane_bytes == 4
-                  ? rn_mask_set_add_u32(w->left, w->lanes, lane, lanes, NULL)
-                  : rn_mask_set_add_u64(w->left, w->lanes, lane, lanes, NULL));
+    assert_ok(layout->lane_bytes == 4 ? rn_mask_set_add_u32(w->left, w->lanes, lane, lanes, NULL)
+                                      : rn_mask_set_add_u64(w->left, w->lanes, lane, lanes, NULL));
     bool equal = true;
     for (size_t e = 0; e < lanes; e++) {
-        const uint64_t got = (layout->lane_bytes == 4 ? ((uint32_t *)w->lanes)[e]
-                                                      : ((uint64_t *)w->lanes)[e]) &
-                             mask;
+        const uint64_t got =
+            (layout->lane_bytes == 4 ? ((uint32_t *)w->lanes)[e] : ((uint64_t *)w->lanes)[e]) &
+            mask;
         equal = equal && got == (e < count ? w->plain[e] : 0);
     }
     assert_true(equal);
@@ -270,8 +268,8 @@ static void sums_of_the_longest_vector(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chunks_fill_the_vector),    cmocka_unit_test(limits),
-        cmocka_unit_test(far_lanes_are_the_streams), cmocka_unit_test(sums_of_a_hundred_million),
+        cmocka_unit_test(chunks_fill_the_vector),     cmocka_unit_test(limits),
+        cmocka_unit_test(far_lanes_are_the_streams),  cmocka_unit_test(sums_of_a_hundred_million),
         cmocka_unit_test(sums_of_the_longest_vector),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,9 +61,8 @@ static void cells_of(unsigned members, double deviation, double out[2 * REACH + 
         double next[2 * REACH + 1] = {0};
         for (int k = -REACH; k <= REACH; k++) {
             for (int l = -REACH; l <= REACH; l++) {
-                next[k + REACH] += k - l >= -REACH && k - l <= REACH
-                                       ? out[l + REACH] * one[k - l + REACH]
-                                       : 0.0;
+                next[k + REACH] +=
+                    k - l >= -REACH && k - l <= REACH ? out[l + REACH] * one[k - l + REACH] : 0.0;
             }
         }
         memcpy(out, next, sizeof next);

@@ -481,6 +481,30 @@ static void an_offer_that_is_refused_is_answered(void **state)
     free_world(w);
 }
 
+/* A coordinator that offers without end is answered so often, and then once a second. */
+static void refusals_have_a_limit(void **state)
+{
+    (void)state;
+    struct world *w = make_world("4");
+    struct site *site = &w->sites[0];
+    connect_all(w, 1);
+    const unsigned before = site->statuses;
+    for (uint32_t k = 0; k < RN_PART_REFUSALS_BURST; k++) {
+        offer(w, 1, 4); /* beyond the plan's last attempt */
+    }
+    assert_int_equal(site->statuses - before, RN_PART_REFUSALS_BURST);
+    for (uint32_t k = 0; k < 10; k++) {
+        offer(w, 1, 4);
+    }
+    assert_int_equal(site->statuses - before, RN_PART_REFUSALS_BURST);
+    assert_int_equal(site->events[RN_JOB_OFFER_REFUSED], RN_PART_REFUSALS_BURST + 10);
+    tick(w, RN_PART_REFUSALS_EVERY_MS);
+    offer(w, 1, 4);
+    offer(w, 1, 4);
+    assert_int_equal(site->statuses - before, RN_PART_REFUSALS_BURST + 1);
+    free_world(w);
+}
+
 static void a_training_of_an_older_round_is_discarded(void **state)
 {
     (void)state;
@@ -692,6 +716,7 @@ int main(void)
         cmocka_unit_test(what_may_be_lost_is_said_again),
         cmocka_unit_test(a_second_process_is_given_up_on),
         cmocka_unit_test(an_offer_that_is_refused_is_answered),
+        cmocka_unit_test(refusals_have_a_limit),
         cmocka_unit_test(a_training_of_an_older_round_is_discarded),
         cmocka_unit_test(a_training_goes_on_through_attempts),
         cmocka_unit_test(an_update_is_used_again),

@@ -161,6 +161,31 @@ static void an_attempt_ends_in_time(void **state)
     rn_free(plan);
 }
 
+/* At the slowest upload_rate the time-outs of a large upload reach the machines' limit, and stay
+ * there: the plan has sessions all the same. */
+static void slow_uploads_have_a_limit(void **state)
+{
+    (void)state;
+    struct rn_plan *plan = make_plan(RN_METHOD_ROLORA);
+    struct rn_sa_params params;
+    plan->secagg.stage_soft_s = 1;
+    plan->secagg.stage_hard_s = 2;
+    plan->secagg.upload_rate = 1024;
+    const uint64_t bytes = (RN_SA_TIMEOUT_MS_MAX - 2000) * 1024 / (1000 * 1500); /* b = 27 */
+    rn_round_params(plan, 1000, 65534, bytes * 8 / 27, &params);
+    assert_true(params.receipts.hard_ms > RN_SA_TIMEOUT_MS_MAX - 20000);
+    assert_true(params.receipts.hard_ms < RN_SA_TIMEOUT_MS_MAX);
+    assert_int_equal(params.receipts.hard_ms - params.receipts.soft_ms, 1000);
+    rn_round_params(plan, 1000, 65534, bytes * 8 / 27 + 8, &params);
+    assert_true(params.receipts.soft_ms == RN_SA_TIMEOUT_MS_MAX);
+    assert_true(params.receipts.hard_ms == RN_SA_TIMEOUT_MS_MAX);
+    assert_true(params.upload.hard_ms < RN_SA_TIMEOUT_MS_MAX / 500);
+    rn_round_params(plan, 1000, 65534, RN_SA_ELEMENTS_MAX, &params);
+    assert_true(params.upload.hard_ms <= RN_SA_TIMEOUT_MS_MAX);
+    assert_true(params.receipts.hard_ms == RN_SA_TIMEOUT_MS_MAX);
+    rn_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +196,7 @@ int main(void)
         cmocka_unit_test(weights_set_the_largest_value),
         cmocka_unit_test(the_head_is_summed_when_federated),
         cmocka_unit_test(an_attempt_ends_in_time),
+        cmocka_unit_test(slow_uploads_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
