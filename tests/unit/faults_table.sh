@@ -459,10 +459,6 @@ fault clients-share-a-line trainer/memoryplan.c \
 fault pieces-have-no-gradients trainer/memoryplan.c \
   'training && request->clients > 0 ? RN_CLIENT_PIECES : 0' '0' test_memory_plan
 
-fault the-plan-stores-every-element trainer/memoryplan.c \
-  'rn_dp_plan(adapter, &active, options->switches.whole_examples, &examples);' \
-  'rn_dp_plan(adapter, &active, true, &examples);' test_memory_plan
-
 fault opening-forgets-privacy trainer/trainer.c \
   '.dp = spec->for_dp' '.dp = false' test_memory_plan
 
