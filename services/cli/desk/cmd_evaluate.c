@@ -33,7 +33,8 @@ static const struct rn_option_group groups[] = {
     {"Model", rn_desk_model_options, 0},
     {"Model", rn_desk_adapter_options, 0},
     {"Data", rn_labelled_data_options, offsetof(struct rn_desk, columns)},
-    {"Machine and labels", rn_desk_options, 0},
+    {"Labels and length", rn_desk_use_options, 0},
+    {"Machine", rn_desk_machine_options, 0},
     {NULL}};
 
 const struct rn_command_def rn_cmd_evaluate = {
@@ -44,11 +45,12 @@ const struct rn_command_def rn_cmd_evaluate = {
     .exits = RN_DESK_EXITS,
     .detail =
         "Prints loss, accuracy, F1 (of class 1 with two classes, macro mean otherwise) and "
-        "Matthews correlation, or Pearson and Spearman correlation for a regression. Classes "
-        "and their order are those of the adapter, or of the model's head (id2label); the file "
-        "may hold names or numbers of them and need not hold every class. A label that is none "
-        "of them is an error. A note, with --format json also \"warnings\", says when the head "
-        "is random.",
+        "Matthews correlation; for a regression loss, Pearson and Spearman correlation.\n"
+        "\n"
+        "Classes and their order are those of the adapter, or of the model's head (id2label). "
+        "The file may hold their names or their numbers and need not hold every class; a label "
+        "that is none of them is an error. A note, with --format json also \"warnings\", says "
+        "when the head is random.",
     .examples = "  rondo evaluate --model classifier --data dev.csv --text sentence --label label\n"
                 "  rondo evaluate --model encoder --adapter adapter --data dev.tsv.gz \\\n"
                 "      --text sentence --label label --format json",

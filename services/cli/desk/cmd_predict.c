@@ -16,45 +16,46 @@ struct predict_output {
     bool regression;
 };
 
-static void print_object(const struct predict_output *output, const struct rn_prediction *each)
+static void print_object(const struct predict_output *output,
+                         const struct rn_prediction *prediction)
 {
-    if (output->list && each->index > 0) {
+    if (output->list && prediction->index > 0) {
         printf(",\n");
     }
     printf("{\"label\": ");
     if (output->regression) {
-        printf("%.9g", (double)each->logits[0]);
-    } else if (each->name != NULL) {
-        rn_json_text_print(each->name);
+        printf("%.9g", (double)prediction->logits[0]);
+    } else if (prediction->name != NULL) {
+        rn_json_text_print(prediction->name);
     } else {
-        printf("%u", each->label);
+        printf("%u", prediction->label);
     }
-    printf(", \"class\": %u, \"logits\": [", each->label);
-    for (size_t i = 0; i < each->logit_count; i++) {
-        printf("%s%.9g", i == 0 ? "" : ", ", (double)each->logits[i]);
+    printf(", \"class\": %u, \"logits\": [", prediction->label);
+    for (size_t i = 0; i < prediction->logit_count; i++) {
+        printf("%s%.9g", i == 0 ? "" : ", ", (double)prediction->logits[i]);
     }
     printf("]}%s", output->list ? "" : "\n");
 }
 
-static bool print_prediction(void *context, const struct rn_prediction *each)
+static bool print_prediction(void *context, const struct rn_prediction *prediction)
 {
     const struct predict_output *output = context;
 
     if (output->objects) {
-        print_object(output, each);
+        print_object(output, prediction);
         return ferror(stdout) == 0;
     }
     if (output->regression) {
-        printf("%.9g\n", (double)each->logits[0]);
+        printf("%.9g\n", (double)prediction->logits[0]);
         return ferror(stdout) == 0;
     }
-    if (each->name != NULL) {
-        printf("%s", each->name);
+    if (prediction->name != NULL) {
+        printf("%s", prediction->name);
     } else {
-        printf("%u", each->label);
+        printf("%u", prediction->label);
     }
-    for (size_t i = 0; i < each->logit_count; i++) {
-        printf("\t%.9g", (double)each->logits[i]);
+    for (size_t i = 0; i < prediction->logit_count; i++) {
+        printf("\t%.9g", (double)prediction->logits[i]);
     }
     printf("\n");
     return ferror(stdout) == 0;
@@ -87,7 +88,8 @@ static const struct rn_option_group groups[] = {
     {"Model", rn_desk_model_options, 0},
     {"Model", rn_desk_adapter_options, 0},
     {"Data", rn_data_options, offsetof(struct rn_desk, columns)},
-    {"Machine and labels", rn_desk_options, 0},
+    {"Labels and length", rn_desk_use_options, 0},
+    {"Machine", rn_desk_machine_options, 0},
     {NULL}};
 
 const struct rn_command_def rn_cmd_predict = {
@@ -98,12 +100,13 @@ const struct rn_command_def rn_cmd_predict = {
     .formats = "text|json|jsonl",
     .exits = RN_DESK_EXITS,
     .detail =
-        "One line per record, in file order: the class (its name, or its number where nobody "
-        "named the classes) and the logits between tabs, or with --format jsonl {\"label\", "
-        "\"class\", \"logits\"}. A regression prints the value, which is \"label\" then. No "
-        "label column is needed. Classes are those of the adapter, or of the model's head with "
-        "the names of id2label; a note, with --format json also \"warnings\", says when the "
-        "head is random.",
+        "One line per record, in file order, with tabs between: the class (its name, or its "
+        "number where nobody named the classes) and the logit of each class. --format jsonl: "
+        "{\"label\": name, \"class\": number, \"logits\": [...]}. A regression prints the "
+        "value alone, which is \"label\" then. The file needs no label column.\n"
+        "\n"
+        "Classes are those of the adapter, or of the model's head with the names of id2label. A "
+        "note, with --format json also \"warnings\", says when the head is random.",
     .examples = "  rondo predict --model classifier --data test.csv --text sentence\n"
                 "  rondo predict --model encoder --adapter adapter --data test.tsv.gz \\\n"
                 "      --text sentence --format jsonl",

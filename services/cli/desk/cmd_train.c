@@ -341,7 +341,8 @@ static const struct rn_option_group groups[] = {
     {"Adapter", rn_desk_lora_options, offsetof(struct train_settings, desk)},
     {"Training", step_options, 0},
     {"Differential privacy", rn_private_train_options, offsetof(struct train_settings, dp)},
-    {"Machine and labels", rn_desk_options, offsetof(struct train_settings, desk)},
+    {"Labels and length", rn_desk_options, offsetof(struct train_settings, desk)},
+    {"Machine", rn_desk_machine_options, offsetof(struct train_settings, desk)},
     {"Frozen layers", rn_desk_cache_options, offsetof(struct train_settings, desk)},
     {NULL}};
 

@@ -40,6 +40,22 @@ const struct rn_option rn_desk_options[] = {
          "head (id2label), or where there is no head what the data hold (not with --dp-clip)"},
     {"seed", RN_OPT_COUNT(struct rn_desk, seed, "N"), .fallback = "1", RN_BOUNDS_SEED,
      .help = "of everything random: start values, order of the batches"},
+    {NULL}};
+
+const struct rn_option rn_desk_use_options[] = {
+    {"max-length", RN_OPT_COUNT(struct rn_desk, max_length, "N"), RN_BOUNDS_LENGTH,
+     .help = "tokens per record, special ones included; without: the adapter's, or the model's "
+             "most"},
+    {"task", RN_OPT_CHOICE(struct rn_desk, task, RN_CHOICES_TASK),
+     .help = "what the head gives; without: as the adapter says, or the model"},
+    {"labels", RN_OPT_TEXT(struct rn_desk, labels, "NAME,..."),
+     .help = "class names in the order of the head; without: the adapter's, or those of the "
+             "model's head (id2label)"},
+    {"seed", RN_OPT_COUNT(struct rn_desk, seed, "N"), .fallback = "1", RN_BOUNDS_SEED,
+     .help = "of a head or pooler that neither model nor adapter has"},
+    {NULL}};
+
+const struct rn_option rn_desk_machine_options[] = {
     {"backend", RN_OPT_CHOICE(struct rn_desk, backend, RN_CHOICES_BACKEND), .fallback = "cpu",
      .help = "what computes; cpu-bf16: about twice as fast on processors with bfloat16, "
              "activations rounded to 8 bits; residual-f32: but the stream between layers"},

@@ -42,12 +42,14 @@ struct rn_desk {
                           leave out; NULL */
 };
 
-/* Tables bound to a struct rn_desk: --model; labels, length and machine; the memory for frozen
- * layers; and, for those who measure, what the trainer leaves undone without changing a result. */
+/* Tables bound to a struct rn_desk: --model; labels and length, of training and of a use; machine;
+ * the memory for frozen layers. */
 extern const struct rn_option rn_desk_model_options[];
 extern const struct rn_option rn_desk_adapter_options[]; /* --adapter, to be used */
 extern const struct rn_option rn_desk_lora_options[];    /* where LoRA matrices stand */
 extern const struct rn_option rn_desk_options[];
+extern const struct rn_option rn_desk_use_options[]; /* the same where nothing is trained */
+extern const struct rn_option rn_desk_machine_options[];
 extern const struct rn_option rn_desk_cache_options[];
 
 /* "4096", "512M", "2G" as bytes (powers of 1024); RN_E_USAGE names the option. */
