@@ -441,10 +441,12 @@ fault the-wish-to-store-is-not-heard trainer/privacy/dpstep.c \
 # ---- Memory: which matrices go both ways, and what is counted
 
 fault every-matrix-goes-both-ways trainer/settled.c \
-  'rn_adapter_below(&adapter, full, layer, (enum rn_module)module);' 'true;' test_memory_plan
+  'rn_adapter_below(&adapter, full, layer, (*out)[layer]);' \
+  'memset((*out)[layer], 1, sizeof((*out)[layer]));' test_memory_plan
 
 fault key-and-value-of-the-lowest-go-back trainer/adapter/adapter.c \
-  'module <= RN_MODULE_VALUE ? RN_MODULE_QUERY : (int)module' '(int)module' test_memory_plan
+  'out[step->module] = wanted[step->in];' \
+  'out[step->module] = wanted[step->in] || (step->module > 0 && step->module < 3);' test_memory_plan
 
 fault the-pooler-always-goes-back trainer/settled.c \
   'settled->for_training && rn_adapter_below_head(&adapter, full)' 'rn_adapter_below_head(&adapter, full)' \
@@ -959,13 +961,13 @@ fault a-slope-is-left-out trainer/pass/passbackward.c \
   'if (step->out == slot && step->activation != RN_ACTIVATION_NONE) {' \
   'if (false) {' test_walk
 
-fault backward-stops-above-the-lowest-module trainer/pass/passbackward.c \
-  'wanted = wanted || w->wanted[read[j]];' \
-  'wanted = w->wanted[read[j]];' test_walk
+fault backward-stops-above-the-lowest-module trainer/adapter/adapter.c \
+  'wanted = wanted || out[read[j]];' \
+  'wanted = out[read[j]];' test_walk
 
-fault backward-ends-a-layer-early trainer/pass/passbackward.c \
-  'w->layer > adapter->lowest;' \
-  'w->layer > adapter->lowest + 1;' test_walk
+fault backward-ends-a-layer-early trainer/adapter/adapter.c \
+  'full || layer > adapter->lowest;' \
+  'full || layer > adapter->lowest + 1;' test_walk
 
 fault asked-rows-are-added-to-old-ones trainer/pass/passbackward.c \
   '    const struct rn_mat to = share(w, step->in);
