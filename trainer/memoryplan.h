@@ -37,7 +37,7 @@ struct rn_memory_line {
     enum rn_memory_device device;
     uint64_t bytes;
 };
-#define RN_MEMORY_LINES_MAX 12
+#define RN_MEMORY_LINES_MAX 16
 
 struct rn_memory_request {
     bool training;         /* otherwise evaluation and prediction alone */

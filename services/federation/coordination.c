@@ -153,17 +153,19 @@ static bool have_come(const struct rn_coordination *c, uint32_t *out_present)
     return true;
 }
 
-/* Who fell silent before, without proof, is left out as long as the others are enough. */
+/* Who fell silent before, without proof, is left out as long as the others are enough: for F, and
+ * for any minimum that a member's policy may ask for, which is at most n_max - D. */
 static bool may_start(struct rn_coordination *c)
 {
     const struct rn_plan_secagg *secagg = &c->basis->plan->secagg;
     const struct rn_sa_params params = {
         .members = c->peer_count, .colluding = secagg->colluding, .honest = secagg->honest};
     const uint32_t floor = rn_sa_floor(&params, 0);
+    const uint32_t asked = c->peer_count - secagg->losses; /* a plan keeps D below n_max */
     uint32_t present = 0;
     c->takes_silent = false;
     bool come = have_come(c, &present);
-    if (come && present < floor) {
+    if (come && present < (asked > floor ? asked : floor)) {
         c->takes_silent = true;
         come = have_come(c, &present);
     }

@@ -124,6 +124,7 @@ struct rn_coord_shares {
     uint64_t sent_ms[RN_SA_MEMBERS_MAX];
     uint32_t bytes[RN_SA_MEMBERS_MAX];
     uint64_t largest; /* of those made so far */
+    uint32_t turn;    /* the place that is looked at first: behind the last that got its set */
 };
 
 struct rn_coord_session {

@@ -486,6 +486,7 @@ rn_result rn_coord_session_load(struct rn_coordination *c, const struct rn_coord
 {
     struct rn_sa_aggregator_config config;
     struct rn_sa_actions actions = {0};
+    c->takes_silent = true; /* who fell silent before may have been offered this session */
     RN_TRY(machine_config(c, key, &config, err));
     rn_result result = resume(c, &config, key->session, &actions, &session->machine, err);
     if (rn_is_ok(result)) {

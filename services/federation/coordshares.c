@@ -65,6 +65,20 @@ static void send_one(struct rn_coordination *c, struct rn_coord_session *session
     shares->sent_ms[member] = c->clock_ms;
     shares->bytes[member] = (uint32_t)message.length;
     shares->largest = message.length > shares->largest ? message.length : shares->largest;
+    shares->turn = member + 1;
+}
+
+/* Whose turn it is: places in a circle, so that those who ask again and again keep nobody waiting.
+ * Who has a set under way waits for the next round. RN_SA_MEMBERS_MAX: nobody. */
+static uint32_t next_of(const struct rn_coord_shares *shares)
+{
+    struct rn_sa_set free = shares->due;
+    for (uint32_t i = rn_sa_set_next(&shares->under_way, 0); i < RN_SA_MEMBERS_MAX;
+         i = rn_sa_set_next(&shares->under_way, i + 1)) {
+        rn_sa_set_remove(&free, i);
+    }
+    const uint32_t next = rn_sa_set_next(&free, shares->turn);
+    return next < RN_SA_MEMBERS_MAX ? next : rn_sa_set_next(&free, 0);
 }
 
 void rn_coord_shares_want(struct rn_coord_session *session, const struct rn_sa_set *members)
@@ -78,10 +92,12 @@ void rn_coord_shares_send(struct rn_coordination *c, struct rn_coord_session *se
     if (rn_sa_set_empty(&shares->due) || session->machine == NULL) {
         return;
     }
+    if (session->stage >= RN_SA_STAGE_ABORTING) {
+        shares->due = (struct rn_sa_set){0}; /* nobody needs them any more */
+    }
     settle(c, session);
     uint64_t held = bytes_under_way(shares);
-    for (uint32_t i = rn_sa_set_next(&shares->due, 0); i < RN_SA_MEMBERS_MAX;
-         i = rn_sa_set_next(&shares->due, i + 1)) {
+    for (uint32_t i = next_of(shares); i < RN_SA_MEMBERS_MAX; i = next_of(shares)) {
         if (held > 0 && held + shares->largest > limit_of(c)) {
             return;
         }

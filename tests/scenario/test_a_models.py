@@ -330,7 +330,7 @@ def types_follow_the_settings(work):
 def reshaped(work, name, matrices, **config):
     """A copy of golden's adapter of rank 3 and alpha 7: matrices(tensor's name, A, rows) gives its new rows, of A or of
     B transposed."""
-    folder = work / name
+    folder = work / f"adapter-{name}"
     shutil.copytree(GOLDEN / "roberta-24/adapter", folder)
     for file in folder.iterdir():
         file.chmod(0o644)

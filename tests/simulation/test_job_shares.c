@@ -117,6 +117,31 @@ static void test_silence_holds_nobody_up(void **state)
     job_free(job);
 }
 
+/* Places are served in a circle: who asks again and again has its turn after everybody else. */
+static void test_who_asks_again_waits(void **state)
+{
+    (void)state;
+    struct job *job = new_job(1);
+    job_until_stage(job, 1, RN_SA_STAGE_ACKS, MINUTE_MS);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        job->nodes[i].asleep_until = job->now + MINUTE_MS;
+    }
+    struct rn_coord_session *session = &job->nodes[COORDINATOR].coordination->session;
+    struct rn_sa_set first = {0};
+    rn_sa_set_add(&first, 0);
+    for (uint32_t tick = 0; tick < 2 * MEMBERS; tick++) {
+        rn_coord_shares_want(session, &first);
+        job_pass(job, session->params.acks.soft_ms / (2 * MEMBERS));
+        rn_sa_set_remove(&session->shares.due, 0);
+        if (rn_sa_set_empty(&session->shares.due)) {
+            break;
+        }
+    }
+    assert_int_equal(session->stage, RN_SA_STAGE_ACKS);
+    assert_true(rn_sa_set_empty(&session->shares.due));
+    job_free(job);
+}
+
 /* A restarted coordinator, and members that ask again, get nothing twice at once. */
 static void test_after_a_restart(void **state)
 {
@@ -137,6 +162,7 @@ int main(void)
     struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_many_as_fit),
         cmocka_unit_test(test_silence_holds_nobody_up),
+        cmocka_unit_test(test_who_asks_again_waits),
         cmocka_unit_test(test_after_a_restart),
     };
     return job_run_tests(tests, RN_ARRAY_LENGTH(tests));

@@ -39,8 +39,9 @@ static void names_clear(struct rn_peft_names *names)
 static rn_result names_append(struct rn_peft_names *names, const char *text, size_t length,
                               const char *file, const char *key, struct rn_error *err)
 {
-    RN_ENSURE(length > 0 && length <= RN_PEFT_NAME_BYTES_MAX, err, RN_E_DATA,
-              "%s: %s: a name must have 1 to %d bytes", file, key, RN_PEFT_NAME_BYTES_MAX);
+    RN_ENSURE(length > 0 && length <= RN_PEFT_NAME_BYTES_MAX && memchr(text, 0, length) == NULL,
+              err, RN_E_DATA, "%s: %s: a name must have 1 to %d bytes, none of them zero", file,
+              key, RN_PEFT_NAME_BYTES_MAX);
     RN_ENSURE(names->count < RN_PEFT_NAMES_MAX, err, RN_E_DATA, "%s: %s has more than %d names",
               file, key, RN_PEFT_NAMES_MAX);
     names->names = rn_realloc(names->names, names->count, names->count + 1, sizeof *names->names);

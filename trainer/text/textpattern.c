@@ -47,6 +47,8 @@ rn_result rn_pattern_read(const json_t *value, const char *name, const char *wha
     RN_ENSURE((literal == NULL) != (regex == NULL) && length > 0 && length <= RN_PATTERN_BYTES_MAX,
               err, RN_E_DATA, "%s: %s needs a pattern, a String or a Regex of 1 to %d bytes", name,
               what, RN_PATTERN_BYTES_MAX);
+    RN_ENSURE(strlen(text) == length, err, RN_E_DATA, "%s: %s: a pattern has no U+0000", name,
+              what);
     if (regex != NULL) {
         return compile(text, name, what, out, err);
     }

@@ -42,7 +42,8 @@ bool rn_pattern_may_be_empty(const struct rn_pattern *pattern);
 
 /* Hands out the whole text in order, as stretches that match and (match false) what lies between
  * them. An expression may match nothing (start = end); such a match right behind another is left
- * out. RN_E_DATA when a search takes more than RN_PATTERN_STEPS_MAX steps. */
+ * out. RN_E_DATA when a search takes more than RN_PATTERN_STEPS_MAX steps from
+ * one place of the text. */
 typedef rn_result (*rn_stretch_fn)(void *context, struct rn_view stretch, bool match,
                                    struct rn_error *err);
 RN_MUST rn_result rn_pattern_walk(const struct rn_pattern *pattern, struct rn_view text,

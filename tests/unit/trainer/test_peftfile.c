@@ -277,6 +277,22 @@ static void modules_match_as_in_peft(void **state)
     }
 }
 
+static void names_have_no_end_within(void **state)
+{
+    static const char *const fields[] = {TARGET ",\"modules_to_save\":[\"\\u0000\"]",
+                                         "\"target_modules\":[\"query\\u0000\"]"};
+
+    (void)state;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(fields); i++) {
+        struct rn_peft_config config = {0};
+        struct rn_error err = {{0}};
+        char json[512];
+        (void)rn_text_format(json, sizeof json, "{" BASE ",%s}", fields[i]);
+        assert_failure(parse(json, &config, &err), RN_E_DATA, &err, "none of them zero");
+        rn_peft_config_clear(&config);
+    }
+}
+
 static void hostile_patterns_end(void **state)
 {
     struct rn_peft_config config = {0};
@@ -379,6 +395,7 @@ int main(void)
         cmocka_unit_test(limits_of_rank_and_names),
         cmocka_unit_test(limits_of_patterns_and_layers),
         cmocka_unit_test(modules_match_as_in_peft),
+        cmocka_unit_test(names_have_no_end_within),
         cmocka_unit_test(hostile_patterns_end),
         cmocka_unit_test(a_written_directory_reads_back),
         cmocka_unit_test(ambiguous_targets_are_listed_in_full),

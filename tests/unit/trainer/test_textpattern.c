@@ -78,6 +78,23 @@ static void patterns_stop_at_their_limit(void **state)
     }
 }
 
+/* U+0000 ends a text of C: what follows it would be left out, or a pattern of nothing be left. */
+static void patterns_have_no_end_within(void **state)
+{
+    static const char *const bad[] = {"{\"String\":\"\\u0000\"}", "{\"String\":\"a\\u0000b\"}",
+                                      "{\"Regex\":\"a\\u0000b\"}"};
+
+    (void)state;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(bad); i++) {
+        RN_CLEANUP(rn_json_cleanup) json_t *value = json_loads(bad[i], JSON_ALLOW_NUL, NULL);
+        struct rn_pattern pattern = {0};
+        struct rn_error err = {{0}};
+        assert_non_null(value);
+        assert_int_equal(rn_pattern_read(value, "t", "Replace", &pattern, &err).code, RN_E_DATA);
+        rn_pattern_clear(&pattern);
+    }
+}
+
 static rn_result ignore(void *context, struct rn_view stretch, bool match, struct rn_error *err)
 {
     (void)context;
@@ -199,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_the_same_is_refused),
+        cmocka_unit_test(patterns_have_no_end_within),
         cmocka_unit_test(what_models_write_is_read),
         cmocka_unit_test(patterns_stop_at_their_limit),
         cmocka_unit_test(searching_stops),
