@@ -108,8 +108,9 @@ static void cut(const struct job *job, enum rn_record_kind kind, struct rn_buffe
                               whole - 1,
                               whole + 1,
                               whole + RN_SA_EPOCH_ENTRY_BYTES};
-    rn_buffer_append(document, document->data + whole - RN_SA_EPOCH_ENTRY_BYTES,
-                     RN_SA_EPOCH_ENTRY_BYTES);
+    uint8_t last[RN_SA_EPOCH_ENTRY_BYTES]; /* the buffer moves when it grows */
+    memcpy(last, document->data + whole - sizeof last, sizeof last);
+    rn_buffer_append(document, last, sizeof last);
     for (size_t i = 0; i < RN_ARRAY_LENGTH(lengths); i++) {
         assert_int_equal(loads(job, kind, rn_view_of(document->data, lengths[i])), RN_E_DATA);
     }
