@@ -369,8 +369,8 @@ static bool by_amx(const struct rn_kernels *k)
     return k == &rn_cpu_tables_amx[RN_CPU_BF16_RESIDUAL_F32];
 }
 
-/* Rows 0 .. ROWS-1, in one call, then in every count from both ends, for one way to cut. */
-static void check_strips(const struct rn_kernels *k, const struct rn_tile_cuts *cuts,
+/* Rows 0 .. ROWS-1, in every step-th count from both ends, for one way to cut. */
+static void check_strips(const struct rn_kernels *k, const struct rn_tile_cuts *cuts, size_t step,
                          const float *wanted)
 {
     const struct rn_epilogue none = {0};
@@ -381,7 +381,6 @@ static void check_strips(const struct rn_kernels *k, const struct rn_tile_cuts *
     float *y = rn_alloc(ROWS * N, sizeof(float));
     backend_open(&b, k, cuts);
     assert_true(rn_is_ok(k->weight_new(b.device, w, N, K, &weight, NULL)));
-    const size_t step = by_amx(k) ? 19 : 1;
     for (size_t count = 1; count <= ROWS; count += step) {
         k->linear(b.lane, weight, mat(x, count, K), &none, mat(y, count, N));
         assert_memory_equal(y, wanted, count * N * sizeof(float));
@@ -414,7 +413,8 @@ static void strips_and_cuts_do_not_change_bits(void **state)
     }
     for (size_t t = 0; t < table_count; t++) {
         for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
-            check_strips(tables[t], &cuts[i], wanted);
+            const size_t step = by_amx(tables[t]) ? 19 : i == 0 ? 1 : 7; /* every count once */
+            check_strips(tables[t], &cuts[i], step, wanted);
         }
     }
     rn_free(x);
