@@ -121,6 +121,18 @@ static rn_result check_parts(const struct sim *sim, const struct rn_buffer *blam
     return check(sim, rn_buffer_view(&document));
 }
 
+/* A byte more in one part, or in the other. */
+static void check_no_part_has_a_tail(const struct sim *sim, struct rn_buffer *blame,
+                                     struct rn_buffer *session)
+{
+    rn_buffer_append(blame, "", 1);
+    assert_int_equal(rn_class_of(check_parts(sim, blame, session)), RN_CLASS_PEER);
+    blame->length--;
+    rn_buffer_append(session, "", 1);
+    assert_int_equal(rn_class_of(check_parts(sim, blame, session)), RN_CLASS_PEER);
+    session->length--;
+}
+
 /* Right answers, of one member that is lost too, prove nothing; nor do they beside commitments
  * that their dealer did not sign. */
 static void test_right_answers_prove_nothing(void **state)
@@ -158,6 +170,7 @@ static void test_sessions_do_not_mix(void **state)
         assert_int_equal(sim->nodes[SIM_COORDINATOR].evidence, 1);
         write_parts(sim, 0, 2, &blame[k], &session[k]);
         assert_true(rn_is_ok(check_parts(sim, &blame[k], &session[k])));
+        check_no_part_has_a_tail(sim, &blame[k], &session[k]);
         sim->context.active = 1;
         for (uint32_t i = 0; i < 4; i++) { /* or they would not go on with a liar */
             rn_sa_spent_free(sim->spent[i]);
