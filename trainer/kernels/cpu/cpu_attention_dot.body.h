@@ -408,7 +408,8 @@ static void dot_back_keys(const struct dot_head *h, float scale, size_t first, s
     }
 }
 
-/* dS as rows of pairs, for tiles: [i][s/2], zeros beyond the keys. */
+/* dS as rows of pairs, for tiles: [i][s/2]. Beyond the keys it meets zeros, but what an earlier
+ * sequence left there need not be finite. */
 static void dot_turn(const struct dot_head *h)
 {
     const size_t done = (h->keys + 1) / 2;

@@ -73,7 +73,6 @@ static struct rn_cpu_features features;
 
 static void find(void)
 {
-    features.l1_data = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, (size_t)32 << 10);
     features.l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, (size_t)1 << 20);
     find_sets(&features);
 }

@@ -14,8 +14,8 @@ struct rn_cpu_features {
     bool avx512;      /* F, BW, DQ, VL */
     bool avx512_bf16; /* with the above */
     bool amx;         /* AMX-TILE and AMX-BF16 with the above, and the system lets us use them */
-    size_t l1_data;   /* bytes of a core's caches; a usual size where the system does not say */
-    size_t l2;
+    size_t
+        l2; /* bytes of a core's second-level cache; a usual size where the system does not say */
 };
 
 /* Static. The first call asks the system for the tile registers where the processor has them
