@@ -26,6 +26,7 @@ SERVICES = {"wire": set(), "round": set(), "store": set(), "rpc": {"wire"}, "fed
             "trainer": {"host", "federation", "round", "cli/kit"}, "cli/kit": set(), "bench": {"cli/kit"},
             "cli": {"cli/kit", "bench", "coordinator", "trainer"},  # the tree of commands, and the manual of all programs
             "cli/desk": {"cli", "cli/kit", "host"},
+            "cli/privacy": {"cli", "cli/kit", "host"},
             "cli/setup": {"cli", "cli/kit", "host", "round", "rpc"},
             "cli/run": {"cli", "cli/kit", "cli/desk", "cli/setup", "coordinator", "trainer", "host", "federation", "rpc",
                         "wire"}}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Privacy-loss distributions (Doroshenko et al. 2022: connect the dots), composed by FFT after
+ * exponential tilting, in both directions of adjacency; certified from above (upper) and below
+ * (lower). Every numerical error is bounded and added; where the bounds are worth nothing the
+ * answer is RN_E_DATA and not a number.
+ */
+#ifndef RN_POLICY_PLD_H
+#define RN_POLICY_PLD_H
+
+#include "base/result.h"
+#include "policy/accountant/privacyevent.h"
+
+struct rn_pld_value {
+    double upper;
+    double lower;
+};
+
+/* Events are checked. */
+RN_MUST rn_result rn_pld_epsilon(const struct rn_privacy_event *events, size_t count, double delta,
+                                 struct rn_pld_value *out, struct rn_error *err);
+RN_MUST rn_result rn_pld_delta(const struct rn_privacy_event *events, size_t count, double epsilon,
+                               struct rn_pld_value *out, struct rn_error *err);
+/* Upper bound of the true-positive rate at a false-positive rate: min over epsilon of both
+ * directions' 1 - (1 - ...) trade-off, from delta(epsilon). */
+RN_MUST rn_result rn_pld_attack(const struct rn_privacy_event *events, size_t count, double fpr,
+                                double *out_tpr, struct rn_error *err);
+
+#endif
