@@ -50,6 +50,15 @@ static const char *const reason_names[RN_POLICY_REASON_COUNT_] = {
     [RN_POLICY_BATCH_TOO_LARGE] = "policy-batch-too-large",
     [RN_POLICY_UPLOAD_TOO_LARGE] = "policy-upload-too-large",
     [RN_POLICY_ATTEMPTS_TOO_MANY] = "policy-attempts-too-many",
+    [RN_POLICY_PRIVACY_REQUIRED] = "policy-privacy-required",
+    [RN_POLICY_PRIVACY_UNSET] = "policy-privacy-unset",
+    [RN_POLICY_NOISE_TOO_LOW] = "policy-noise-too-low",
+    [RN_POLICY_RATE_TOO_LARGE] = "policy-rate-too-large",
+    [RN_POLICY_CLIP_TOO_LARGE] = "policy-clip-too-large",
+    [RN_POLICY_CAP_TOO_SMALL] = "policy-cap-too-small",
+    [RN_POLICY_NOT_ACCOUNTABLE] = "policy-not-accountable",
+    [RN_POLICY_EPSILON_PLAN] = "policy-epsilon-plan",
+    [RN_POLICY_EPSILON_SPENT] = "policy-epsilon-spent",
     [RN_POLICY_UNSIGNED] = "policy-unsigned",
     [RN_POLICY_SIGNERS_TOO_FEW] = "policy-signers-too-few",
     [RN_POLICY_SIGNER_MISSING] = "policy-signer-missing",
@@ -308,6 +317,7 @@ rn_result rn_policy_check(const struct rn_policy *policy, const struct rn_plan *
     RN_TRY(decide_model(&d));
     RN_TRY(decide_lora(&d));
     RN_TRY(decide_effort(&d));
+    RN_TRY(rn_policy_check_privacy(policy, plan, facts->privacy_spent, out_reason, err));
     if (stage == RN_POLICY_RUN) {
         RN_TRY(decide_signers(&d));
     }

@@ -113,6 +113,38 @@ static rn_result check_evaluation(const struct rn_yaml_index *index, const struc
     return rn_ok();
 }
 
+/* Every number that would leave beside the noisy update is refused. */
+static rn_result check_private(const struct rn_yaml_index *index, const struct rn_plan *plan,
+                               struct rn_error *err)
+{
+    const struct rn_plan_privacy *privacy = &plan->privacy;
+    if (!rn_plan_is_private(plan)) {
+        return rn_ok();
+    }
+    if (privacy->mode != RN_PLAN_PRIVACY_LOCAL) {
+        return rn_yaml_fail(index, "privacy.mode", err,
+                            "'shared' is refused by this version: 'local' alone can be used");
+    }
+    if (plan->weights != RN_WEIGHTS_UNIFORM) {
+        return rn_yaml_fail(index, "weights", err,
+                            "not with privacy: a count of records is not public");
+    }
+    if (plan->metrics != RN_METRICS_HOME) {
+        return rn_yaml_fail(index, "metrics", err,
+                            "not with privacy: an exact sum of losses is a release too");
+    }
+    if (plan->training.clip != 0) {
+        return rn_yaml_fail(index, "training.clip", err,
+                            "must be 0 with privacy, which clips each record");
+    }
+    if (privacy->sampling != RN_PLAN_POISSON) {
+        return rn_yaml_fail(index, "privacy.sampling", err,
+                            "'allocation' is refused by this version, whose filter cannot charge "
+                            "it: 'poisson' alone can be used");
+    }
+    return rn_ok();
+}
+
 static rn_result check_rest(const struct rn_yaml_index *index, const struct rn_plan *plan,
                             struct rn_error *err)
 {
@@ -136,6 +168,7 @@ static rn_result plan_check(const struct rn_yaml_index *index, struct rn_plan *p
     RN_TRY(check_lora(index, plan, err));
     RN_TRY(check_secagg(index, plan, err));
     RN_TRY(check_evaluation(index, plan, err));
+    RN_TRY(check_private(index, plan, err));
     return check_rest(index, plan, err);
 }
 

@@ -53,6 +53,9 @@ enum rn_plan_metric {
 enum rn_plan_lora_init { RN_PLAN_INIT_KAIMING = 0, RN_PLAN_INIT_ORTHONORMAL };
 enum rn_plan_head { RN_PLAN_HEAD_FROZEN = 0, RN_PLAN_HEAD_FEDERATED, RN_PLAN_HEAD_LOCAL };
 enum rn_plan_optimizer { RN_PLAN_ADAMW = 0, RN_PLAN_SGD };
+enum rn_plan_privacy_mode { RN_PLAN_PRIVACY_LOCAL = 0, RN_PLAN_PRIVACY_SHARED };
+enum rn_plan_sampling { RN_PLAN_POISSON = 0, RN_PLAN_ALLOCATION };
+enum rn_plan_clipping { RN_PLAN_CLIP_FLAT = 0, RN_PLAN_CLIP_AUTOMATIC };
 enum rn_plan_schedule { RN_PLAN_SCHEDULE_CONSTANT = 0, RN_PLAN_SCHEDULE_COSINE };
 
 /* Bits of rn_plan_active; the same values as enum rn_matrix of trainer/trainer.h. */
@@ -92,6 +95,20 @@ struct rn_plan_training {
     double clip;    /* gradient norm; 0: no clipping */
     uint32_t batch; /* examples a step */
     uint32_t steps; /* local steps a round */
+};
+
+/* DP-SGD in every step of every member (trainer/dpwords.h); rate 0: none, the section is absent.
+ * training.batch is the most records of a drawn batch. */
+struct rn_plan_privacy {
+    enum rn_plan_privacy_mode mode;
+    enum rn_plan_sampling sampling;
+    double rate;  /* of each record in each step */
+    double noise; /* multiplier: deviation of a step's noise in units of clip */
+    double clip;  /* most that a record's gradient is long */
+    enum rn_plan_clipping clipping;
+    double denominator; /* public number that a step's sum is divided by */
+    uint32_t retries;   /* trainings of the whole job beyond one a round */
+    uint32_t reply_s;   /* an update leaves at a multiple of this after the offer; 0: at once */
 };
 
 struct rn_plan_early_stop {
@@ -138,6 +155,7 @@ struct rn_plan {
     struct rn_plan_task_spec task;
     struct rn_plan_lora lora;
     struct rn_plan_training training;
+    struct rn_plan_privacy privacy;
     struct rn_plan_evaluation evaluation;
     struct rn_plan_secagg secagg;
     struct rn_plan_roster roster;
@@ -160,6 +178,18 @@ RN_MUST rn_result rn_plan_parse(struct rn_view exact, const char *source, struct
 static inline bool rn_plan_is_blind(const struct rn_plan *plan)
 {
     return plan->coordinator == RN_PLAN_COORDINATOR_BLIND;
+}
+
+/* Does every update leave a member with the noise of the `privacy` section? */
+static inline bool rn_plan_is_private(const struct rn_plan *plan)
+{
+    return plan->privacy.rate > 0.0;
+}
+
+/* Most trainings that a member ever begins in the job: one a round, and retries. */
+static inline uint64_t rn_plan_trainings(const struct rn_plan *plan)
+{
+    return (uint64_t)plan->rounds + plan->privacy.retries;
 }
 
 /* Matrices that round (from 1) trains: RN_PLAN_MATRIX_ bits; 0 beyond `rounds`. */

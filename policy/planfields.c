@@ -32,6 +32,12 @@ const struct rn_word rn_plan_head_words[3] = {{"frozen", RN_PLAN_HEAD_FROZEN},
                                               {"federated", RN_PLAN_HEAD_FEDERATED},
                                               {"local", RN_PLAN_HEAD_LOCAL}};
 static const struct rn_word optimizers[] = {{"adamw", RN_PLAN_ADAMW}, {"sgd", RN_PLAN_SGD}};
+static const struct rn_word privacy_modes[] = {{"local", RN_PLAN_PRIVACY_LOCAL},
+                                               {"shared", RN_PLAN_PRIVACY_SHARED}};
+static const struct rn_word samplings[] = {{"poisson", RN_PLAN_POISSON},
+                                           {"allocation", RN_PLAN_ALLOCATION}};
+static const struct rn_word clippings[] = {{"flat", RN_PLAN_CLIP_FLAT},
+                                           {"automatic", RN_PLAN_CLIP_AUTOMATIC}};
 static const struct rn_word schedules[] = {{"constant", RN_PLAN_SCHEDULE_CONSTANT},
                                            {"cosine", RN_PLAN_SCHEDULE_COSINE}};
 
@@ -121,11 +127,43 @@ static const struct rn_field fields[] = {
      .fallback = "0", .unit = "steps",
      .meaning = "steps of each round that warm up; at most `steps`"},
     {"training.clip", RN_FIELD_REAL, AT(training.clip), .most = 1000000, .fallback = "1",
-     .meaning = "norm bound of the gradient; 0: none"},
+     .meaning = "norm bound of the gradient; 0: none, as `privacy` wants it"},
     {"training.batch", RN_FIELD_U32, AT(training.batch), .least = 1, .most = 4096, .fallback = "32",
      .unit = "examples", .meaning = "examples of one step"},
     {"training.steps", RN_FIELD_U32, AT(training.steps), .least = 1, .most = 1000000,
      .fallback = "50", .unit = "steps", .meaning = "local steps of one round"},
+
+    {"privacy", RN_FIELD_SECTION, .optional = true},
+    {"privacy.mode", RN_FIELD_WORD, AT(privacy.mode), ONE_OF(privacy_modes), .fallback = "local",
+     .meaning = "`local`: every member adds the whole noise to its own steps; `shared`, noise that "
+                "the members add together, is refused by this version"},
+    {"privacy.sampling", RN_FIELD_WORD, AT(privacy.sampling), ONE_OF(samplings),
+     .fallback = "poisson",
+     .meaning =
+         "`poisson`: each record is in a step's batch by chance, for itself; `allocation`: in "
+         "`rate` times `steps` of a round's steps, chosen by chance"},
+    {"privacy.rate", RN_FIELD_REAL, AT(privacy.rate), .least = 0x1p-30, .most = 1,
+     .fallback = "0.01", .meaning = "how likely a record is in a step's batch"},
+    {"privacy.noise", RN_FIELD_REAL, AT(privacy.noise), .least = 0x1p-6, .most = 512,
+     .fallback = "1",
+     .meaning = "noise multiplier: deviation of the noise on a step's sum, in units of `clip`"},
+    {"privacy.clip", RN_FIELD_REAL, AT(privacy.clip), .least = 0x1p-20, .most = 0x1p20,
+     .fallback = "1", .meaning = "most that one record's gradient is long"},
+    {"privacy.clipping", RN_FIELD_WORD, AT(privacy.clipping), ONE_OF(clippings), .fallback = "flat",
+     .meaning = "`flat`: longer gradients are cut to `clip`; `automatic`: every gradient is scaled "
+                "to just below it"},
+    {"privacy.denominator", RN_FIELD_REAL, AT(privacy.denominator), .least = 1, .most = 0x1p40,
+     .fallback = "32",
+     .meaning = "public number that a step's sum is divided by: `rate` times a public number of "
+                "records"},
+    {"privacy.retries", RN_FIELD_U32, AT(privacy.retries), .optional = true, .most = 100000,
+     .absent = "0", .fallback = "2", .unit = "trainings",
+     .meaning = "trainings beyond one a round that a member may begin in the whole job, after a "
+                "crash for instance; they are charged with the plan"},
+    {"privacy.reply_s", RN_FIELD_U32, AT(privacy.reply_s), .optional = true, .most = 86400,
+     .absent = "0", .fallback = "0", .unit = "s",
+     .meaning = "an update leaves only at a multiple of this after its offer, so that how long a "
+                "training took is not told; 0: at once"},
 
     {"evaluation.federated", RN_FIELD_SWITCH, AT(evaluation.federated), .optional = true,
      .absent = "false", .fallback = "false",
@@ -202,7 +240,7 @@ void rn_plan_defaults(struct rn_plan *out_plan)
 {
     *out_plan = (struct rn_plan){0};
     for (size_t i = 0; i < table.count; i++) {
-        if (fields[i].fallback != NULL) {
+        if (fields[i].fallback != NULL && strncmp(fields[i].path, "privacy.", 8) != 0) {
             const rn_result set = rn_field_set_text(&fields[i], out_plan, fields[i].fallback, NULL);
             RN_BUG_IF(!rn_is_ok(set));
         }

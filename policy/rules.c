@@ -4,9 +4,11 @@
  */
 #include "policy/rules.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/guard.h"
+#include "policy/accountant/filter.h"
 #include "policy/yamlfile.h"
 
 #define POLICY(member) (((struct rn_policy *)NULL)->member)
@@ -15,6 +17,13 @@
     .offset = offsetof(struct rn_policy, member), .size = sizeof(POLICY(member)[0]), \
     .count_offset = offsetof(struct rn_policy, member##_count)
 #define ANY_OF(table) .words = (table), .word_count = RN_ARRAY_LENGTH(table)
+
+#define ONE_OF(table) ANY_OF(table)
+
+static const struct rn_word units[] = {{"record", RN_POLICY_UNIT_RECORD},
+                                       {"person", RN_POLICY_UNIT_PERSON}};
+static const struct rn_word zero_bs[] = {{"warn", RN_POLICY_ZERO_B_WARN},
+                                         {"refuse", RN_POLICY_ZERO_B_REFUSE}};
 
 #define PIN(member)                                      \
     .offset = offsetof(struct rn_policy_member, member), \
@@ -97,6 +106,38 @@ static const struct rn_field fields[] = {
      .meaning =
          "most jobs over one base model that this site's updates go into: a sum of each, over "
          "other members, differ by this site's contribution up to training noise"},
+    {"privacy", RN_FIELD_SECTION, .optional = true},
+    {"privacy.required", RN_FIELD_SWITCH, AT(privacy.required),
+     .meaning = "`true`: only plans with a `privacy` section"},
+    {"privacy.lineage", RN_FIELD_NAME, AT(privacy.lineage),
+     .meaning = "name of this data; all plans over it share one ledger and one budget"},
+    {"privacy.unit", RN_FIELD_WORD, AT(privacy.unit), ONE_OF(units),
+     .meaning = "whose influence is bounded: of one `record`, or of one `person`"},
+    {"privacy.rows", RN_FIELD_U32, AT(privacy.rows), .optional = true, .least = 1,
+     .most = RN_PRIVACY_GROUP_MAX, .absent = "1",
+     .meaning = "most records of one person; 1 with `record`"},
+    {"privacy.records_max", RN_FIELD_U64, AT(privacy.records_max), .least = 1, .most = 0x1p32,
+     .meaning = "public bound on the number of records, for ever"},
+    {"privacy.epsilon", RN_FIELD_REAL, AT(privacy.epsilon), .least = 0x1p-10, .most = 1000,
+     .meaning = "most that everything ever released over this data may cost"},
+    {"privacy.delta", RN_FIELD_REAL, AT(privacy.delta), .least = 1e-30, .most = 0.1,
+     .meaning = "at this delta; at most `records_max` to the power of -1.1"},
+    {"privacy.order", RN_FIELD_REAL, AT(privacy.order), .optional = true, .most = 30000,
+     .absent = "0",
+     .meaning = "order of the filter that keeps `epsilon` over plans chosen one after the other, "
+                "above 1.01; 0: the best for Gaussian noise"},
+    {"privacy.epsilon_plan", RN_FIELD_REAL, AT(privacy.epsilon_plan), .least = 0x1p-10,
+     .most = 1000, .meaning = "most that one plan may cost, with all its retries"},
+    {"privacy.noise_min", RN_FIELD_REAL, AT(privacy.noise_min), .least = 0x1p-6, .most = 512,
+     .meaning = "least `privacy.noise`"},
+    {"privacy.rate_max", RN_FIELD_REAL, AT(privacy.rate_max), .least = 0x1p-30, .most = 1,
+     .meaning = "most `privacy.rate`"},
+    {"privacy.clip_max", RN_FIELD_REAL, AT(privacy.clip_max), .least = 0x1p-20, .most = 0x1p20,
+     .meaning = "most `privacy.clip`"},
+    {"privacy.zero_b", RN_FIELD_WORD, AT(privacy.zero_b), ONE_OF(zero_bs), .optional = true,
+     .absent = "warn",
+     .meaning = "a round that trains A alone while B is zero spends budget on noise: `warn` in the "
+                "log, or `refuse` to train"},
     {"members", RN_FIELD_ROWS, LIST(members), .optional = true, .most = RN_POLICY_PINS_MAX,
      .columns = &pin_table,
      .meaning =
@@ -112,9 +153,40 @@ const struct rn_field_table *rn_policy_fields(void)
     return &table;
 }
 
+static rn_result check_privacy(const struct rn_yaml_index *index,
+                               const struct rn_policy_privacy *privacy, struct rn_error *err)
+{
+    const double delta_most = pow((double)privacy->records_max, -1.1);
+    if (privacy->epsilon == 0) {
+        return rn_ok(); /* absent */
+    }
+    if (privacy->unit == RN_POLICY_UNIT_RECORD && privacy->rows != 1) {
+        return rn_yaml_fail(index, "privacy.rows", err, "only with unit: person");
+    }
+    if (privacy->delta > delta_most) {
+        return rn_yaml_fail(index, "privacy.delta", err,
+                            "must be at most records_max to the power of -1.1, %.3g here",
+                            delta_most);
+    }
+    if (privacy->order != 0 && privacy->order <= RN_RDP_ORDER_MIN) {
+        return rn_yaml_fail(index, "privacy.order", err, "must be above %g, or 0",
+                            RN_RDP_ORDER_MIN);
+    }
+    if (privacy->order != 0 &&
+        rn_filter_bound(privacy->epsilon, privacy->delta, privacy->order) <= 0) {
+        return rn_yaml_fail(index, "privacy.order", err,
+                            "allows nothing at this epsilon and delta; 0 chooses one");
+    }
+    if (privacy->epsilon_plan > privacy->epsilon) {
+        return rn_yaml_fail(index, "privacy.epsilon_plan", err, "must not exceed epsilon");
+    }
+    return rn_ok();
+}
+
 static rn_result policy_check(const struct rn_yaml_index *index, struct rn_policy *policy,
                               struct rn_error *err)
 {
+    RN_TRY(check_privacy(index, &policy->privacy, err));
     if (policy->cohort.members_max < policy->cohort.members_min) {
         return rn_yaml_fail(index, "cohort.members_max", err, "must not be below members_min");
     }

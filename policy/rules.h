@@ -74,6 +74,25 @@ struct rn_policy_upload {
     uint32_t jobs_max;     /* plans over one base model that updates may go into (jobledger.h) */
 };
 
+enum rn_policy_unit { RN_POLICY_UNIT_RECORD = 0, RN_POLICY_UNIT_PERSON };
+enum rn_policy_zero_b { RN_POLICY_ZERO_B_WARN = 0, RN_POLICY_ZERO_B_REFUSE };
+
+/* What this organisation promises those whose records it holds (ledger/privacyledger.h): epsilon 0:
+ * the section is absent, and no private plan runs. Lineage, unit, rows, records, epsilon, delta and
+ * order are fixed for the life of the ledger. */
+struct rn_policy_privacy {
+    bool required;                 /* plans without noise are refused */
+    char lineage[RN_NAME_MAX + 1]; /* which data: a ledger of its own */
+    enum rn_policy_unit unit;
+    uint32_t rows;         /* most records of one person; 1 with RECORD */
+    uint64_t records_max;  /* public bound on the number of records */
+    double epsilon, delta; /* of everything ever released over the lineage */
+    double order;          /* of the filter; 0: chosen when the ledger begins (filter.h) */
+    double epsilon_plan;   /* most of one plan, at delta */
+    double noise_min, rate_max, clip_max;
+    enum rn_policy_zero_b zero_b; /* a round of A while B is zero: noise without a signal */
+};
+
 /* One member of the roster as this organisation knows it. */
 struct rn_policy_member {
     char name[RN_NAME_MAX + 1];
@@ -97,6 +116,7 @@ struct rn_policy {
     struct rn_policy_lora lora;
     struct rn_policy_training training;
     struct rn_policy_upload upload;
+    struct rn_policy_privacy privacy;
     struct rn_policy_member members[RN_POLICY_PINS_MAX]; /* pins.h; none: nothing runs */
     uint32_t members_count;
 };
@@ -116,6 +136,7 @@ struct rn_policy_facts {
     bool coordinator_signed;
     bool model_known;
     uint8_t model_hash[32]; /* of the files in this member's model directory */
+    double privacy_spent;   /* the ledger's filter sum without this plan's own reservation */
 };
 
 /* How much must hold. PROPOSED: before this member signs (signatures are not counted). RUN:
@@ -154,6 +175,15 @@ enum rn_policy_reason {
     RN_POLICY_BATCH_TOO_LARGE,   /* policy-batch-too-large */
     RN_POLICY_UPLOAD_TOO_LARGE,  /* policy-upload-too-large */
     RN_POLICY_ATTEMPTS_TOO_MANY, /* policy-attempts-too-many */
+    RN_POLICY_PRIVACY_REQUIRED,  /* policy-privacy-required: the plan adds no noise */
+    RN_POLICY_PRIVACY_UNSET,     /* policy-privacy-unset: the policy promises nothing */
+    RN_POLICY_NOISE_TOO_LOW,     /* policy-noise-too-low */
+    RN_POLICY_RATE_TOO_LARGE,    /* policy-rate-too-large */
+    RN_POLICY_CLIP_TOO_LARGE,    /* policy-clip-too-large */
+    RN_POLICY_CAP_TOO_SMALL,     /* policy-cap-too-small: batches would be cut too often */
+    RN_POLICY_NOT_ACCOUNTABLE,   /* policy-not-accountable: no bound of its cost is known */
+    RN_POLICY_EPSILON_PLAN,      /* policy-epsilon-plan: more than epsilon_plan */
+    RN_POLICY_EPSILON_SPENT,     /* policy-epsilon-spent: more than the ledger has left */
     RN_POLICY_UNSIGNED,          /* policy-unsigned: coordinator or this member has not signed */
     RN_POLICY_SIGNERS_TOO_FEW,   /* policy-signers-too-few: or fewer than the plan's quorum */
     RN_POLICY_SIGNER_MISSING,    /* policy-signer-missing */
@@ -181,6 +211,13 @@ RN_MUST rn_result rn_policy_check_signers(const struct rn_policy *policy,
                                           const struct rn_plan *plan,
                                           const struct rn_roster *roster,
                                           const struct rn_policy_facts *facts,
+                                          enum rn_policy_reason *out_reason, struct rn_error *err);
+
+/* The rules on noise, of rn_policy_check at both stages: whether the plan has to be private and is;
+ * noise, rate and clip; that its own epsilon (privacyquote.h) and what the ledger has spent stay
+ * within the policy's. spent: facts.privacy_spent. */
+RN_MUST rn_result rn_policy_check_privacy(const struct rn_policy *policy,
+                                          const struct rn_plan *plan, double spent,
                                           enum rn_policy_reason *out_reason, struct rn_error *err);
 
 /* upload_bytes: the largest masked input of any round of the plan (rn_plan_upload_bytes). */

@@ -12,13 +12,12 @@ static const struct rn_command_def *const desk[] = {&rn_cmd_train,         &rn_c
                                                     &rn_cmd_model_inspect, &rn_cmd_data_split,
                                                     &rn_cmd_bench,         NULL};
 
-static const struct rn_command_def *const setup[] = {&rn_cmd_init,         &rn_cmd_invite,
-                                                     &rn_cmd_join,         &rn_cmd_plan_check,
-                                                     &rn_cmd_plan_show,    &rn_cmd_plan_sign,
-                                                     &rn_cmd_plan_new,     &rn_cmd_plan_diff,
-                                                     &rn_cmd_plan_propose, &rn_cmd_member_list,
-                                                     &rn_cmd_member_renew, &rn_cmd_member_remove,
-                                                     &rn_cmd_doctor,       NULL};
+static const struct rn_command_def *const setup[] = {
+    &rn_cmd_init,         &rn_cmd_invite,       &rn_cmd_join,
+    &rn_cmd_plan_check,   &rn_cmd_plan_show,    &rn_cmd_plan_sign,
+    &rn_cmd_plan_new,     &rn_cmd_plan_diff,    &rn_cmd_plan_propose,
+    &rn_cmd_member_list,  &rn_cmd_member_renew, &rn_cmd_member_remove,
+    &rn_cmd_policy_check, &rn_cmd_doctor,       NULL};
 
 static const struct rn_command_def *const running[] = {
     &rn_cmd_run, &rn_cmd_status, &rn_cmd_abort, &rn_cmd_curves, &rn_cmd_demo, NULL};

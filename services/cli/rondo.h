@@ -34,6 +34,7 @@ extern const struct rn_command_def rn_cmd_plan_propose;
 extern const struct rn_command_def rn_cmd_member_list;
 extern const struct rn_command_def rn_cmd_member_renew;
 extern const struct rn_command_def rn_cmd_member_remove;
+extern const struct rn_command_def rn_cmd_policy_check;
 extern const struct rn_command_def rn_cmd_doctor;
 
 /* Running it. */

@@ -72,6 +72,7 @@ struct rn_train_order *rn_effects_train(struct rn_effects *effects,
         .local_head = copied(model->local_head, model->local_head_count),
         .local_head_count = model->local_head_count,
     };
+    memcpy(order->adapter_hash, model->adapter_hash, RN_HASH_BYTES);
     return order;
 }
 

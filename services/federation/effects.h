@@ -44,6 +44,7 @@ struct rn_train_order {
     size_t count;
     float *local_head; /* NULL unless local */
     size_t local_head_count;
+    uint8_t adapter_hash[RN_HASH_BYTES];
 };
 
 /* Writes an adapter as a PEFT directory (round-NNNN, final or best below the state's adapters/; no

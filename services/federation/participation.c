@@ -158,6 +158,15 @@ static void take_drain(struct rn_participation *p, unsigned count)
 
 /* ---- What follows from where this site stands */
 
+/* How long a training took depends on the records that were drawn: with privacy.reply_s nobody sees
+ * more of it than the multiple in which it ended. */
+static uint64_t due_after(const struct rn_participation *p)
+{
+    const uint64_t every = (uint64_t)p->config.basis->plan->privacy.reply_s * 1000;
+    const uint64_t passed = p->now.monotonic_ms - p->session.began_ms;
+    return every == 0 ? 0 : p->session.began_ms + (passed + every - 1) / every * every;
+}
+
 static rn_result pursue_training(struct rn_participation *p, struct rn_error *err)
 {
     struct rn_part_session *session = &p->session;
@@ -170,6 +179,9 @@ static rn_result pursue_training(struct rn_participation *p, struct rn_error *er
     session->late = rn_part_is_late(p, session->round, session->attempt);
     if (session->late) {
         return rn_part_session_follow(p, err);
+    }
+    if (session->due_ms != 0) {
+        return p->now.monotonic_ms < session->due_ms ? rn_ok() : rn_part_session_ready(p, err);
     }
     if (rn_round_update_fits(&p->update, session->round, session->before)) {
         rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_TRAIN_REUSED,
@@ -281,9 +293,11 @@ static rn_result take_trained(struct rn_participation *p, const struct rn_traine
     if (failed) {
         return rn_part_session_follow(p, err);
     }
-    return rn_round_update_fits(&p->update, session->round, session->before)
-               ? rn_part_session_ready(p, err)
-               : rn_ok();
+    if (!rn_round_update_fits(&p->update, session->round, session->before)) {
+        return rn_ok();
+    }
+    session->due_ms = due_after(p);
+    return session->due_ms == 0 ? rn_part_session_ready(p, err) : rn_ok();
 }
 
 /* With the signatures that were missing it takes up what it left open. */

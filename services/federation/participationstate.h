@@ -44,10 +44,12 @@ struct rn_part_session {
     uint64_t stage_since_ms;
     uint32_t joined;  /* members of the session; 0 before it is known */
     bool wants_input; /* the offer is taken; the update is to be trained */
-    bool late;        /* came after its members were chosen */
-    bool uploading;   /* chunks are with the driver */
-    bool following;   /* without an update of this member */
-    bool over;        /* finished or aborted; kept to answer what comes late */
+    uint64_t
+        due_ms; /* the update that was trained for it leaves then (privacy.reply_s); 0: at once */
+    bool late;  /* came after its members were chosen */
+    bool uploading; /* chunks are with the driver */
+    bool following; /* without an update of this member */
+    bool over;      /* finished or aborted; kept to answer what comes late */
     uint64_t began_ms;
     uint64_t sent_before;
 };

@@ -89,6 +89,36 @@ static rn_result open_ledger(struct rn_jobhost *host, struct rn_error *err)
                               &host->ledger, err);
 }
 
+/* Rounds in which this member's update was encoded. */
+struct encoded {
+    uint32_t rounds, last;
+};
+
+static rn_result encoded_count(void *argument, const struct rn_record_key *key, struct rn_view body,
+                               struct rn_error *err)
+{
+    struct encoded *encoded = argument;
+    (void)body;
+    (void)err;
+    if (key->round > encoded->last) { /* in the order of rounds */
+        encoded->rounds++;
+        encoded->last = key->round;
+    }
+    return rn_ok();
+}
+
+/* Before data is opened: the plan's whole cost is reserved. */
+static rn_result open_privacy(struct rn_jobhost *host, struct rn_error *err)
+{
+    struct encoded encoded = {0};
+    if (host->program->role != RN_SITE_MEMBER) {
+        return rn_ok();
+    }
+    const struct rn_job_reader reader = rn_executor_reader(host->executor);
+    RN_TRY(reader.scan(reader.context, RN_RECORD_SPENT, NULL, encoded_count, &encoded, err));
+    return rn_round_privacy_open(host->site, encoded.rounds, encoded.last, &host->privacy, err);
+}
+
 static rn_result open_model(struct rn_jobhost *host, struct rn_error *err)
 {
     const bool train = host->program->role == RN_SITE_MEMBER;
@@ -145,7 +175,7 @@ static rn_result open_reports(struct rn_jobhost *host, const struct rn_service_o
                                                 .own = !coordinator,
                                                 .lora_bytes = lora_bytes(host)};
     host->events = rn_eventsink_new(&events);
-    RN_TRY(rn_model_jobs_new(host->model, host->executor, &host->jobs, err));
+    RN_TRY(rn_model_jobs_new(host->model, host->executor, host->privacy, &host->jobs, err));
     return rn_roundstable_open(&table, &host->basis.reader, &host->table, err);
 }
 
@@ -220,6 +250,7 @@ static rn_result start(struct rn_jobhost *host, const struct rn_service_options 
     RN_TRY(open_store(host, err));
     RN_TRY(open_log_file(host, options->log_file, err));
     RN_TRY(open_ledger(host, err));
+    RN_TRY(open_privacy(host, err));
     RN_TRY(open_model(host, err));
     fill_basis(host);
     RN_TRY(open_reports(host, options, err));
@@ -258,6 +289,7 @@ static void clear(struct rn_jobhost *host)
     end_job(host);
     rn_store_close(&host->store);
     rn_executor_free(host->executor);
+    rn_round_privacy_free(host->privacy);
     rn_siteledger_free(host->ledger);
     rn_model_jobs_free(host->jobs);
     rn_peerstreams_free(host->streams);
@@ -279,6 +311,10 @@ static rn_result finish(struct rn_jobhost *host, bool stay, struct rn_error *err
     rn_result result = host->result;
     if (err != NULL) {
         *err = host->err;
+    }
+    if (rn_is_ok(result) && rn_sigwatch_taken(host->signals) == 0) {
+        rn_model_jobs_stop(host->jobs); /* a training may still be ending */
+        result = rn_round_privacy_close(host->privacy, err);
     }
     if (stay && rn_is_ok(result) && rn_sigwatch_taken(host->signals) == 0) {
         rn_jobhost_snapshot(host, (struct rn_now){rn_clock_monotonic_ms(), rn_clock_wall_ms()});

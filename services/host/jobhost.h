@@ -86,8 +86,9 @@ struct rn_jobhost {
     struct rn_job_basis basis;
     struct rn_executor *executor;
     struct rn_store *store;
-    struct rn_siteledger *ledger; /* of a member; executor's thread */
-    void *machine;                /* executor's thread while that runs */
+    struct rn_siteledger *ledger;     /* of a member; executor's thread */
+    struct rn_round_privacy *privacy; /* of a member whose plan or policy speaks of it */
+    void *machine;                    /* executor's thread while that runs */
     struct rn_eventsink *events;
     struct rn_roundstable *table;
     bool table_failed;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "base/log.h"
 #include "crypto/secret.h"
 #include "services/host/directoryswap.h"
 #include "services/host/worker.h"
@@ -14,6 +15,7 @@
 struct rn_model_jobs {
     struct rn_site_model *model;
     struct rn_executor *executor;
+    struct rn_round_privacy *privacy;
     struct rn_worker *worker;
     bool stopped;               /* the worker is gone */
     struct train_job *training; /* executor's thread; ordered, its end not taken in */
@@ -26,6 +28,7 @@ struct train_job {
     atomic_uint step, steps, measured; /* for the executor, whenever it likes */
     _Atomic double loss;
     float *after;
+    bool charged; /* to the privacy ledger */
     struct rn_metrics start;
     struct rn_train_report report;
     rn_result result;
@@ -45,11 +48,13 @@ struct publish_job {
 };
 
 rn_result rn_model_jobs_new(struct rn_site_model *model, struct rn_executor *executor,
-                            struct rn_model_jobs **out, struct rn_error *err)
+                            struct rn_round_privacy *privacy, struct rn_model_jobs **out,
+                            struct rn_error *err)
 {
     struct rn_model_jobs *jobs = rn_alloc(1, sizeof(*jobs));
     jobs->model = model;
     jobs->executor = executor;
+    jobs->privacy = privacy;
     const rn_result result = rn_worker_new(&jobs->worker, err);
     if (!rn_is_ok(result)) {
         rn_free(jobs);
@@ -143,6 +148,37 @@ static bool may_measure_on(void *context)
     return !atomic_load(&job->cancel) && !rn_worker_stopping(job->jobs->worker);
 }
 
+/* A round of A alone while B is zero has a gradient of zero: its noise would cost the full price
+ * and move A for nothing. */
+static rn_result zero_b_check(struct train_job *job)
+{
+    const struct rn_site_files *site = job->jobs->model->site;
+    if (rn_plan_active(&site->plan, job->order.round) != RN_PLAN_MATRIX_A ||
+        !rn_trainer_b_is_zero(job->jobs->model->trainer)) {
+        return rn_ok();
+    }
+    RN_ENSURE(site->policy.privacy.zero_b != RN_POLICY_ZERO_B_REFUSE, &job->err, RN_E_REFUSED,
+              "round %u trains A while B is zero, which would spend budget on noise alone "
+              "(privacy.zero_b)",
+              (unsigned)job->order.round);
+    rn_log(RN_LOG_WARN, "privacy.zero_b", RN_LOG_NUMBER(RN_F_ROUND, job->order.round));
+    return rn_ok();
+}
+
+static rn_result train_privately(struct train_job *job, struct rn_train_spec *spec)
+{
+    struct rn_dp_spec dp;
+    RN_CLEANUP(rn_dp_source_clear) struct rn_dp_source source = {0};
+    struct rn_site_model *model = job->jobs->model;
+    RN_TRY(zero_b_check(job));
+    RN_TRY(rn_round_privacy_begin(job->jobs->privacy, job->order.round, job->order.adapter_hash,
+                                  &source, &dp, &job->err));
+    job->charged = true;
+    spec->dp = &dp;
+    return rn_trainer_train(model->trainer, model->train, spec, on_progress, job, &job->report,
+                            &job->err);
+}
+
 /* The round's own work on what load_values put there: the measure first, then the steps. */
 static rn_result measure_and_train(struct train_job *job)
 {
@@ -156,7 +192,10 @@ static rn_result measure_and_train(struct train_job *job)
     if (order->round > model->site->plan.rounds) {
         return rn_ok();
     }
-    const struct rn_train_spec spec = train_spec(model->site, order->round);
+    struct rn_train_spec spec = train_spec(model->site, order->round);
+    if (rn_round_privacy_on(job->jobs->privacy)) {
+        return train_privately(job, &spec);
+    }
     return rn_trainer_train(model->trainer, model->train, &spec, on_progress, job, &job->report,
                             &job->err);
 }
@@ -183,6 +222,13 @@ static void run_train(void *argument)
 {
     struct train_job *job = argument;
     job->result = train(job);
+    if (!job->charged) {
+        return;
+    }
+    const bool done = rn_is_ok(job->result);
+    const rn_result ended = rn_round_privacy_end(job->jobs->privacy, done ? job->after : NULL,
+                                                 job->order.count, done ? &job->err : NULL);
+    job->result = done ? ended : job->result;
 }
 
 /* On the executor's thread, when the answer was taken in; or when all is over. */

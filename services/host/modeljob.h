@@ -15,13 +15,16 @@
 #include "services/federation/effects.h"
 #include "services/federation/input.h"
 #include "services/host/executor.h"
+#include "services/host/roundprivacy.h"
 #include "services/host/sitemodel.h"
 
 struct rn_model_jobs;
 
-/* model and executor are borrowed. */
+/* All are borrowed. privacy: every training is charged to it and trained with its noise
+ * (roundprivacy.h), on the worker's thread; NULL: none is. */
 RN_MUST rn_result rn_model_jobs_new(struct rn_site_model *model, struct rn_executor *executor,
-                                    struct rn_model_jobs **out, struct rn_error *err);
+                                    struct rn_round_privacy *privacy, struct rn_model_jobs **out,
+                                    struct rn_error *err);
 /* Takes the order over and leaves it zeroed. */
 void rn_model_jobs_train(struct rn_model_jobs *jobs, struct rn_train_order *order);
 /* The running training, if any, ends early. */

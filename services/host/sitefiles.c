@@ -10,6 +10,7 @@
 #include "crypto/secagg/actions.h"
 #include "crypto/tlspolicy.h"
 #include "services/host/modelhash.h"
+#include "services/host/roundprivacy.h"
 #include "services/host/sitesignatures.h"
 
 static rn_result read_file(const struct rn_site_files *site, const char *name, size_t max,
@@ -142,6 +143,8 @@ static rn_result check_policy(struct rn_site_files *site, struct rn_error *err)
         .model_known = true,
     };
     memcpy(facts.model_hash, site->base_hash, 32);
+    RN_TRY(rn_round_privacy_spent(site->directory, site->state, &site->policy, &site->plan,
+                                  &facts.privacy_spent, err));
     enum rn_policy_reason reason = RN_POLICY_ACCEPTED;
     const rn_result result = rn_policy_check(&site->policy, &site->plan, &site->roster, &facts,
                                              RN_POLICY_RUN, &reason, err);

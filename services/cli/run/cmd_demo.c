@@ -26,6 +26,7 @@ struct outcome {
     double accuracy_after;
     char adapter[RN_PATH_MAX];
     double seconds;
+    struct rn_buffer claims; /* with --epsilon: the first member's page */
 };
 
 /* The user's own input, or the embedded one below --embedded. */
@@ -160,6 +161,9 @@ static rn_result run_demo(struct rn_demo *demo, struct outcome *out, struct rn_e
     RN_TRY(evaluate(demo, NULL, "before", &out->accuracy_before, err));
     RN_TRY(rn_demo_path(demo, out->adapter, err, "%s/state/adapters/final", rn_demo_watched(demo)));
     RN_TRY(evaluate(demo, out->adapter, "after", &out->accuracy_after, err));
+    if (demo->settings->epsilon > 0) {
+        RN_TRY(rn_demo_privacy_claims(demo, &out->claims, err));
+    }
     out->seconds = (double)(rn_clock_monotonic_ms() - start) / 1000.0;
     return rn_ok();
 }
@@ -174,6 +178,12 @@ static rn_result print_json(const struct rn_demo *demo, const struct outcome *ou
         "uplink_bytes", (json_int_t)demo->uplink_bytes, "uplink_bytes_lora",
         (json_int_t)demo->uplink_lora_bytes, "method", demo->settings->method, "organisations",
         (json_int_t)demo->members, "directory", demo->directory, "seconds", out->seconds);
+    if (demo->settings->epsilon > 0) {
+        (void)json_object_set_new(root, "epsilon_promised", json_real(demo->settings->epsilon));
+        (void)json_object_set_new(root, "epsilon_spent", json_real(demo->spent));
+        (void)json_object_set_new(root, "delta", json_real(demo->privacy.delta));
+        (void)json_object_set_new(root, "claims", json_string(rn_buffer_text(&out->claims)));
+    }
     return rn_json_print(root, err);
 }
 
@@ -206,6 +216,29 @@ static void print_text(const struct rn_demo *demo, const struct outcome *out)
         100.0 * (double)demo->uplink_bytes / (double)demo->uplink_lora_bytes);
     (void)printf("adapter (loads in peft): %s\n", out->adapter);
     print_next(demo, out->adapter);
+    if (demo->settings->epsilon > 0) {
+        (void)printf("\nWhat \"%s\" can say to those whose records it holds (rondo privacy claims):"
+                     "\n\n%s",
+                     demo->names[0], rn_buffer_text(&out->claims));
+    }
+}
+
+/* With a promise no count and no loss leaves a member. */
+static rn_result check_private(const struct rn_demo_settings *s, struct rn_error *err)
+{
+    RN_ENSURE(s->epsilon == 0 || strcmp(s->weights, "uniform") == 0, err, RN_E_USAGE,
+              "--epsilon needs --weights uniform: a count of records is not public");
+    return rn_ok();
+}
+
+static rn_result finish(const struct rn_command *command, struct rn_demo *demo,
+                        const struct outcome *outcome, struct rn_error *err)
+{
+    if (command->json) {
+        return print_json(demo, outcome, err);
+    }
+    print_text(demo, outcome);
+    return rn_ok();
 }
 
 static rn_result run(struct rn_command *command, struct rn_error *err)
@@ -218,6 +251,7 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     demo.quiet = command->quiet;
     s->lose_none = s->lose_none || s->members == RN_DEMO_MEMBERS_MIN;
     rn_stop_catch();
+    RN_TRY(check_private(s, err));
     RN_TRY(resolve_inputs(s, err));
     RN_TRY(resolve_labels(s, err));
     RN_TRY(make_directory(&demo, err));
@@ -226,11 +260,9 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
     if (!rn_is_ok(result)) {
         return rn_fail_context(err, result, "logs are in %s", demo.directory);
     }
-    if (command->json) {
-        return print_json(&demo, &outcome, err);
-    }
-    print_text(&demo, &outcome);
-    return rn_ok();
+    const rn_result printed = finish(command, &demo, &outcome, err);
+    rn_buffer_clear(&outcome.claims);
+    return printed;
 }
 
 static const struct rn_option input_options[] = {
@@ -260,6 +292,11 @@ static const struct rn_option federation_options[] = {
      .help = "how many; with three none may be lost"},
     {"blind", RN_OPT_FLAG(struct rn_demo_settings, blind),
      .help = "a coordinator that sees neither sums nor adapters; the members publish"},
+    {"epsilon", RN_OPT_NUMBER(struct rn_demo_settings, epsilon, "E"), .least = 0x1p-10,
+     .most = 1000,
+     .help = "differential privacy: what each member promises for each of its records"},
+    {"clip", RN_OPT_NUMBER(struct rn_demo_settings, clip, "C"), .fallback = "1", .least = 0x1p-20,
+     .most = 0x1p20, .help = "with --epsilon: most that a record's gradient is long"},
     {"lose-none", RN_OPT_FLAG(struct rn_demo_settings, lose_none), .help = "do not kill a trainer"},
     {"skew", RN_OPT_NUMBER(struct rn_demo_settings, skew, "X"), .fallback = "0.6", .least = 0,
      .most = 1, .help = "how much the members' classes differ"},
@@ -313,6 +350,7 @@ const struct rn_command_def rn_cmd_demo = {
               "middle of a round one trainer is killed; the others finish.",
     .examples = "  rondo demo --embedded deploy/embedded\n"
                 "  rondo demo --embedded deploy/embedded --blind\n"
+                "  rondo demo --embedded deploy/embedded --epsilon 3\n"
                 "  rondo demo --model encoder --data train.tsv.gz --dev dev.tsv.gz \\\n"
                 "      --text sentence --label label --members 3 --lose-none",
     .run = run,

@@ -5,6 +5,7 @@
  *
  *     demosites    data for each organisation, init, join, accept, sign: one `rondo` command each
  *     demorun      coordinator and trainers, progress, the loss of one organisation
+ *     demoprivacy  with --epsilon: what plan and policies need, what was spent, the claims
  *     cmd_demo     options, evaluation before and after, the summary
  */
 #ifndef RN_SERVICES_CLI_RUN_DEMO_H
@@ -24,9 +25,17 @@ struct rn_demo_settings {
     uint64_t members, rounds, steps, batch, rank, seed, max_length;
     double alpha, lr, skew, scale;
     const char *targets, *head, *method, *weights;
-    bool lose_none; /* do not kill an organisation */
-    bool blind;     /* members alone see sums and the adapter */
+    bool lose_none;       /* do not kill an organisation */
+    bool blind;           /* members alone see sums and the adapter */
+    double epsilon, clip; /* promise of every member, 0: none; with it: bound of a gradient */
     const char *directory;
+};
+
+/* What plan and policies of --epsilon hold. */
+struct rn_demo_privacy {
+    uint64_t records; /* public bound */
+    uint64_t batch;   /* most records of a step */
+    double rate, noise, denominator, delta, order;
 };
 
 /* Everything that the demonstration made. */
@@ -43,6 +52,8 @@ struct rn_demo {
     bool victim_killed;
     uint32_t victim_round;
     struct rn_progress progress;
+    struct rn_demo_privacy privacy;
+    double spent; /* epsilon of what the first member's ledger holds; with --epsilon */
     /* read from rounds.jsonl of the site that is watched */
     uint32_t rounds_done;
     uint64_t uplink_bytes;      /* up, one organisation that stayed, all rounds, on the socket */
@@ -62,6 +73,15 @@ static inline const char *rn_demo_watched(const struct rn_demo *demo)
 
 /* Cuts the data and sets the sites up. */
 RN_MUST rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err);
+
+/* From the parts of the data, which are cut. */
+RN_MUST rn_result rn_demo_privacy_plan(struct rn_demo *demo, struct rn_error *err);
+/* Epsilon of all that the first member has begun, by PLD at its delta. */
+RN_MUST rn_result rn_demo_privacy_spent(const struct rn_demo *demo, double *out,
+                                        struct rn_error *err);
+/* The first member's page, Markdown. */
+RN_MUST rn_result rn_demo_privacy_claims(const struct rn_demo *demo, struct rn_buffer *out,
+                                         struct rn_error *err);
 
 /* Starts every process, follows the rounds, kills the victim, waits for the end. */
 RN_MUST rn_result rn_demo_run(struct rn_demo *demo, struct rn_error *err);

@@ -8,6 +8,7 @@
 #include "services/cli/run/demo.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,11 +86,23 @@ static double number_of(const json_t *row, const char *key)
     return json_is_number(value) ? json_number_value(value) : -1.0;
 }
 
+/* Without a promise there is nothing to say, and before the first training neither. */
+static void spent_text(struct rn_demo *demo, char out[static 64])
+{
+    out[0] = '\0';
+    if (demo->settings->epsilon > 0 && rn_is_ok(rn_demo_privacy_spent(demo, &demo->spent, NULL))) {
+        (void)rn_text_format(out, 64, "  epsilon %.2f of %g", ceil(demo->spent * 100.0) / 100.0,
+                             demo->settings->epsilon);
+    }
+}
+
 /* One finished round of rounds.jsonl. */
 static void show_round(struct rn_demo *demo, const json_t *row)
 {
     char line[256];
     char accuracy[32] = "";
+    char loss[32] = "";
+    char spent[64];
     const char *phase = json_string_value(json_object_get(row, "phase"));
     const unsigned round = (unsigned)number_of(row, "round");
     const double up = number_of(row, "uplink_bytes_mean");
@@ -97,12 +110,14 @@ static void show_round(struct rn_demo *demo, const json_t *row)
         (void)rn_text_format(accuracy, sizeof(accuracy), "  accuracy %5.1f %%",
                              100.0 * number_of(row, "accuracy"));
     }
+    if (number_of(row, "loss") >= 0) {
+        (void)rn_text_format(loss, sizeof(loss), "  loss %.4f", number_of(row, "loss"));
+    }
+    spent_text(demo, spent);
     (void)rn_text_format(line, sizeof(line),
-                         "round %2u/%u  phase %-2s  loss %.4f%s  %u organisations"
-                         "  %.0f KiB up each",
-                         round, (unsigned)demo->settings->rounds, phase != NULL ? phase : "?",
-                         number_of(row, "loss"), accuracy, (unsigned)number_of(row, "members"),
-                         up / 1024.0);
+                         "round %2u/%u  phase %-2s%s%s%s  %u organisations  %.0f KiB up each",
+                         round, (unsigned)demo->settings->rounds, phase != NULL ? phase : "?", loss,
+                         accuracy, spent, (unsigned)number_of(row, "members"), up / 1024.0);
     rn_progress_line(&demo->progress, line);
     demo->rounds_done = round;
     demo->uplink_bytes += up > 0 ? (uint64_t)up : 0;

@@ -56,7 +56,7 @@ static rn_result free_port(unsigned *out, struct rn_error *err)
 
 /* Texts of numbers for a command line. */
 struct numbers {
-    char text[16][40];
+    char text[24][40];
     size_t count;
 };
 
@@ -89,6 +89,12 @@ static void add_format(const struct rn_demo *demo, const char **arguments, size_
     if (demo->settings->no_header) {
         arguments[count] = "--no-header";
     }
+}
+
+static void add_pair(const char **arguments, size_t *count, const char *option, const char *value)
+{
+    arguments[(*count)++] = option;
+    arguments[(*count)++] = value;
 }
 
 static rn_result split_data(struct rn_demo *demo, struct rn_error *err)
@@ -134,68 +140,48 @@ static rn_result init(struct rn_demo *demo, struct rn_error *err)
     (void)rn_text_format(address, sizeof(address), "127.0.0.1:%u", port);
     member_list(demo, members, sizeof(members));
     RN_TRY(rn_demo_path(demo, site, err, "coordinator"));
-    const char *arguments[] = {"init",
-                               site,
-                               "--federation",
-                               "demo",
-                               "--address",
-                               address,
-                               "--model",
-                               s->model,
-                               "--members",
-                               members,
-                               "--labels",
-                               s->labels,
-                               "--rounds",
-                               whole(&n, s->rounds),
-                               "--method",
-                               s->method,
-                               "--weights",
-                               s->weights,
-                               "--head",
-                               s->head,
-                               "--targets",
-                               s->targets,
-                               "--rank",
-                               whole(&n, s->rank),
-                               "--alpha",
-                               real(&n, s->alpha),
-                               "--lr",
-                               real(&n, s->lr),
-                               "--batch",
-                               whole(&n, s->batch),
-                               "--steps",
-                               whole(&n, s->steps),
-                               "--seed",
-                               whole(&n, s->seed),
-                               "--max-length",
-                               whole(&n, s->max_length),
-                               "--scale",
-                               real(&n, s->scale),
-                               "--train-soft",
-                               "20",
-                               "--stage-soft",
-                               "5",
-                               "--log-format",
-                               "json",
-                               "--metrics",
-                               "summed",
-                               "--coordinator",
-                               s->blind ? "blind" : "open",
-                               "--dev",
-                               s->dev,
-                               "--text",
-                               s->text,
-                               "--label",
-                               s->label,
-                               NULL,
-                               NULL,
-                               NULL,
-                               NULL};
-    if (s->blind) { /* there is nothing here to measure */
-        arguments[RN_ARRAY_LENGTH(arguments) - 10] = NULL;
-    } else {
-        add_format(demo, arguments, RN_ARRAY_LENGTH(arguments) - 4);
+    const char *arguments[96] = {"init", site, NULL};
+    size_t count = 2;
+    const char *const pairs[][2] = {
+        {"--federation", "demo"},
+        {"--address", address},
+        {"--model", s->model},
+        {"--members", members},
+        {"--labels", s->labels},
+        {"--rounds", whole(&n, s->rounds)},
+        {"--method", s->method},
+        {"--weights", s->weights},
+        {"--head", s->head},
+        {"--targets", s->targets},
+        {"--rank", whole(&n, s->rank)},
+        {"--alpha", real(&n, s->alpha)},
+        {"--lr", real(&n, s->lr)},
+        {"--batch", whole(&n, s->epsilon > 0 ? demo->privacy.batch : s->batch)},
+        {"--steps", whole(&n, s->steps)},
+        {"--seed", whole(&n, s->seed)},
+        {"--max-length", whole(&n, s->max_length)},
+        {"--scale", real(&n, s->scale)},
+        {"--train-soft", "20"},
+        {"--stage-soft", "5"},
+        {"--log-format", "json"},
+        {"--metrics", s->epsilon > 0 ? "home" : "summed"},
+        {"--coordinator", s->blind ? "blind" : "open"},
+    };
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(pairs); i++) {
+        add_pair(arguments, &count, pairs[i][0], pairs[i][1]);
+    }
+    if (s->epsilon > 0) {
+        add_pair(arguments, &count, "--dp-rate", real(&n, demo->privacy.rate));
+        add_pair(arguments, &count, "--dp-noise", real(&n, demo->privacy.noise));
+        add_pair(arguments, &count, "--dp-clip", real(&n, s->clip));
+        add_pair(arguments, &count, "--dp-denominator", real(&n, demo->privacy.denominator));
+        add_pair(arguments, &count, "--dp-retries", "2");
+    }
+    if (!s->blind) { /* else there is nothing here to measure */
+        add_pair(arguments, &count, "--dev", s->dev);
+        add_pair(arguments, &count, "--text", s->text);
+        add_pair(arguments, &count, "--label", s->label);
+        add_format(demo, arguments, count);
     }
     return run(demo, arguments, err);
 }
@@ -212,9 +198,17 @@ static rn_result join(struct rn_demo *demo, size_t member, struct rn_error *err)
                         demo->names[member]));
     RN_TRY(rn_demo_path(demo, site, err, "%s", demo->names[member]));
     RN_TRY(rn_demo_path(demo, data, err, "data/part-%zu.jsonl", member + 1));
-    const char *arguments[] = {"join",      invitation, "--dir",        site,   "--model", s->model,
-                               "--data",    data,       "--text",       text,   "--label", "label",
-                               "--threads", "1",        "--log-format", "json", NULL};
+    struct numbers n = {.count = 0};
+    size_t count = 16;
+    const char *arguments[32] = {
+        "join",   invitation, "--dir",   site,    "--model",   s->model, "--data",       data,
+        "--text", text,       "--label", "label", "--threads", "1",      "--log-format", "json"};
+    if (s->epsilon > 0) {
+        add_pair(arguments, &count, "--dp-epsilon", real(&n, s->epsilon));
+        add_pair(arguments, &count, "--dp-records", whole(&n, demo->privacy.records));
+        add_pair(arguments, &count, "--dp-delta", real(&n, demo->privacy.delta));
+        add_pair(arguments, &count, "--dp-order", real(&n, demo->privacy.order));
+    }
     return run(demo, arguments, err);
 }
 
@@ -282,6 +276,9 @@ rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err)
     }
     RN_TRY(rn_demo_path(demo, demo->output, err, "setup.log"));
     RN_TRY(split_data(demo, err));
+    if (demo->settings->epsilon > 0) {
+        RN_TRY(rn_demo_privacy_plan(demo, err));
+    }
     RN_TRY(init(demo, err));
     for (size_t i = 0; i < demo->members; i++) {
         RN_TRY(join(demo, i, err));

@@ -232,6 +232,25 @@ static const struct rn_option data_options[] = {
      .help = "the data has no header: columns are numbers from 0"},
     {NULL}};
 
+static const struct rn_option privacy_options[] = {
+    {"dp-epsilon", RN_OPT_NUMBER(struct rn_join_settings, epsilon, "E"), .least = 0x1p-10,
+     .most = 1000,
+     .help = "most that everything ever released over this data may cost; needed where the plan "
+             "is private"},
+    {"dp-records", RN_OPT_COUNT(struct rn_join_settings, records, "N"), .least = 1, .most = 0x1p32,
+     .help = "public bound on the number of records, for ever"},
+    {"dp-delta", RN_OPT_NUMBER(struct rn_join_settings, delta, "D"), .least = 1e-30, .most = 0.1,
+     .help = "without: N to the power of -1.1"},
+    {"dp-order", RN_OPT_NUMBER(struct rn_join_settings, order, "A"), .least = 1.02, .most = 30000,
+     .help = "of the filter over all plans; without: the best for plans like this one"},
+    {"dp-lineage", RN_OPT_TEXT(struct rn_join_settings, lineage, "NAME"), .fallback = "data",
+     .help = "name of this data, whose plans share one ledger"},
+    {"dp-unit", RN_OPT_CHOICE(struct rn_join_settings, unit, "record|person"), .fallback = "record",
+     .help = "whose influence is bounded"},
+    {"dp-rows", RN_OPT_COUNT(struct rn_join_settings, rows, "K"), .fallback = "1", .least = 1,
+     .most = RN_PRIVACY_GROUP_MAX, .help = "with person: most records of one"},
+    {NULL}};
+
 static const struct rn_option network_options[] = {
     {"listen", RN_OPT_TEXT(struct rn_join_settings, listen, "HOST:PORT"),
      .help = "listen here and let the coordinator dial, instead of dialling"},
@@ -241,7 +260,11 @@ static const struct rn_option network_options[] = {
     {NULL}};
 
 static const struct rn_option_group groups[] = {
-    {"Site", site_options, 0}, {"Data", data_options, 0}, {"Network", network_options, 0}, {NULL}};
+    {"Site", site_options, 0},
+    {"Data", data_options, 0},
+    {"Network", network_options, 0},
+    {"Promise (policy.yaml, privacy)", privacy_options, 0},
+    {NULL}};
 
 static const struct rn_option_renamed renamed[] = {{"log", "log-format"}, {NULL, NULL}};
 
@@ -263,6 +286,7 @@ const struct rn_command_def rn_cmd_join = {
         "members need no --roster.",
     .examples = "  rondo join north.invite --dir north --model encoder --data train.tsv \\\n"
                 "      --text sentence --label label\n"
+                "  rondo join north.invite --dir north ... --dp-epsilon 8 --dp-records 100000\n"
                 "  rondo join north.welcome --dir north       # shows the roster's fingerprint\n"
                 "  rondo join north.welcome --dir north --sign --roster '68250 81024 ...'\n"
                 "  rondo join north.renewal --dir north",

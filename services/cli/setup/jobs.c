@@ -13,6 +13,7 @@
 #include "policy/signature.h"
 #include "services/cli/setup/setupfiles.h"
 #include "services/host/siteledger.h"
+#include "services/host/siteprivacy.h"
 
 #define MARKER "job.sigs" /* plan.yaml.sigs while its job is moved */
 #define NAME_DIGITS 16
@@ -37,7 +38,7 @@ static bool stays(const char *name)
             return true;
         }
     }
-    return false;
+    return strncmp(name, RN_SITE_PRIVACY_PREFIX, sizeof RN_SITE_PRIVACY_PREFIX - 1) == 0;
 }
 
 static rn_result rename_below(const char *from, const char *to, const char *name,

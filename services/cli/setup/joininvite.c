@@ -3,6 +3,7 @@
  * rondo join with an invitation: keys, configuration, policy and the request. The facts that the
  * plan and this site's files decide are checked first, while nothing has been made.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -105,6 +106,36 @@ static rn_result site_write(struct rn_join_job *job, struct rn_error *err)
     return result;
 }
 
+/* What the options say about the data, for the policy's section `privacy`. delta: the largest that
+ * such a section may hold, three digits of it. */
+static rn_result promise_take(const struct rn_join_job *job, struct rn_policy_privacy *out,
+                              struct rn_error *err)
+{
+    const struct rn_join_settings *s = job->settings;
+    *out = (struct rn_policy_privacy){0};
+    RN_ENSURE(s->epsilon > 0 || !rn_plan_is_private(job->plan), err, RN_E_USAGE,
+              "the plan of the invitation spends a privacy budget: say what this organisation "
+              "promises with --dp-epsilon and --dp-records, or give a --policy");
+    RN_ENSURE(
+        (s->epsilon > 0) == (s->records > 0), err, RN_E_USAGE,
+        "--dp-epsilon and --dp-records go together: the records are a public bound, above all "
+        "that this data will ever have");
+    if (s->epsilon == 0) {
+        return rn_ok();
+    }
+    out->unit = strcmp(s->unit, "person") == 0 ? RN_POLICY_UNIT_PERSON : RN_POLICY_UNIT_RECORD;
+    out->rows = (uint32_t)s->rows;
+    out->records_max = s->records;
+    out->epsilon = s->epsilon;
+    out->order = s->order;
+    const double most = pow((double)s->records, -1.1);
+    const double digit = pow(10.0, floor(log10(most)) - 2.0);
+    out->delta = s->delta > 0 ? s->delta : floor(most / digit) * digit;
+    RN_ENSURE(rn_text_format(out->lineage, sizeof out->lineage, "%s", s->lineage), err, RN_E_USAGE,
+              "--dp-lineage is too long");
+    return rn_ok();
+}
+
 /* The member's own policy file, or one around the plan of the invitation. */
 static rn_result policy_write(struct rn_join_job *job, struct rn_error *err)
 {
@@ -113,7 +144,9 @@ static rn_result policy_write(struct rn_join_job *job, struct rn_error *err)
     if (own != NULL) {
         RN_TRY(rn_file_read(own, RN_POLICY_BYTES_MAX, &text, err));
     } else {
-        rn_setup_policy_text(job->plan, &text);
+        struct rn_policy_privacy promise;
+        RN_TRY(promise_take(job, &promise, err));
+        rn_setup_policy_text(job->plan, &promise, &text);
     }
     RN_TRY(rn_policy_parse(rn_buffer_view(&text), own == NULL ? "policy.yaml" : own, job->policy,
                            err));

@@ -16,6 +16,9 @@ struct rn_join_settings {
     const char *address, *listen, *backend, *log, *policy, *roster;
     uint64_t threads;
     bool no_header, sign;
+    const char *lineage, *unit; /* of the promise that the policy holds */
+    double epsilon, delta, order;
+    uint64_t records, rows;
 };
 
 enum rn_join_step { RN_JOIN_INVITED, RN_JOIN_WELCOMED, RN_JOIN_RENEWED };

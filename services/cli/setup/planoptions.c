@@ -79,6 +79,26 @@ const struct rn_option rn_plan_training_options[] = {
      .help = "local steps a round"},
     {NULL}};
 
+const struct rn_option rn_plan_privacy_options[] = {
+    {"dp-rate", RN_OPT_NUMBER(struct rn_plan_options, dp_rate, "Q"), .least = 0x1p-30, .most = 1,
+     .help =
+         "DP-SGD at every member: how likely a record is in a step's batch; --batch is then the "
+         "most of one (`rondo privacy plan` finds these numbers)"},
+    {"dp-noise", RN_OPT_NUMBER(struct rn_plan_options, dp_noise, "SIGMA"), .fallback = "1",
+     .least = 0x1p-6, .most = 512, .help = "noise multiplier of a step"},
+    {"dp-clip", RN_OPT_NUMBER(struct rn_plan_options, dp_clip, "C"), .fallback = "1",
+     .least = 0x1p-20, .most = 0x1p20, .help = "most that one record's gradient is long"},
+    {"dp-clipping", RN_OPT_CHOICE(struct rn_plan_options, dp_clipping, "flat|automatic"),
+     .fallback = "flat", .help = "automatic: every gradient is scaled to just below --dp-clip"},
+    {"dp-denominator", RN_OPT_NUMBER(struct rn_plan_options, dp_denominator, "X"), .fallback = "32",
+     .least = 1, .most = 0x1p40, .help = "public number that a step's sum is divided by"},
+    {"dp-retries", RN_OPT_COUNT(struct rn_plan_options, dp_retries, "N"), .fallback = "2",
+     .most = 100000,
+     .help = "trainings of the whole job beyond one a round; charged with the plan"},
+    {"dp-reply", RN_OPT_COUNT(struct rn_plan_options, dp_reply, "S"), .fallback = "0",
+     .most = 86400, .help = "updates leave at multiples of S seconds after the offer"},
+    {NULL}};
+
 const struct rn_option rn_plan_secagg_options[] = {
     {"colluding", RN_OPT_COUNT(struct rn_plan_options, colluding, "N"), .fallback = "1", .least = 1,
      .most = RN_PLAN_MEMBERS_MAX - 2, .help = "members that may work with the coordinator"},
@@ -145,6 +165,13 @@ static const struct origin origins[] = {
     {"clip", {"training.clip"}},
     {"batch", {"training.batch"}},
     {"steps", {"training.steps"}},
+    {"dp-rate", {"privacy.rate"}},
+    {"dp-noise", {"privacy.noise"}},
+    {"dp-clip", {"privacy.clip"}},
+    {"dp-clipping", {"privacy.clipping"}},
+    {"dp-denominator", {"privacy.denominator"}},
+    {"dp-retries", {"privacy.retries"}},
+    {"dp-reply", {"privacy.reply_s"}},
     {"colluding", {"secagg.colluding"}},
     {"losses", {"secagg.losses"}},
     {"honest", {"secagg.honest"}},
@@ -170,9 +197,9 @@ const char *const *rn_plan_option_paths(const char *option)
 
 static const struct rn_option *option_find(const char *name)
 {
-    static const struct rn_option *const tables[] = {rn_plan_job_options, rn_plan_adapter_options,
-                                                     rn_plan_training_options,
-                                                     rn_plan_secagg_options};
+    static const struct rn_option *const tables[] = {
+        rn_plan_job_options, rn_plan_adapter_options, rn_plan_training_options,
+        rn_plan_privacy_options, rn_plan_secagg_options};
     for (size_t t = 0; t < RN_ARRAY_LENGTH(tables); t++) {
         for (const struct rn_option *option = tables[t]; option->name != NULL; option++) {
             if (strcmp(option->name, name) == 0) {
@@ -226,11 +253,36 @@ static rn_result path_set(const char *path, const char *text, struct rn_plan *pl
                                    : rn_field_set(field, plan, text, false, err);
 }
 
+/* --dp-rate begins the section: what was not said is as in a new file; each record is clipped
+ * instead of the sum. The others need it. */
+static rn_result privacy_begin(const struct rn_command *command, struct rn_plan *plan,
+                               struct rn_error *err)
+{
+    const bool given = rn_command_given(command, "dp-rate");
+    for (const struct rn_option *option = rn_plan_privacy_options; option->name != NULL; option++) {
+        RN_ENSURE(given || rn_plan_is_private(plan) || !rn_command_given(command, option->name),
+                  err, RN_E_USAGE, "--%s needs --dp-rate", option->name);
+    }
+    if (given && !rn_plan_is_private(plan)) {
+        for (size_t i = 0; i < rn_plan_fields()->count; i++) {
+            const struct rn_field *field = &rn_plan_fields()->fields[i];
+            if (strncmp(field->path, "privacy.", 8) == 0) {
+                RN_TRY(rn_field_set_text(field, plan, field->fallback, err));
+            }
+        }
+    }
+    if (given && !rn_command_given(command, "clip")) {
+        plan->training.clip = 0;
+    }
+    return rn_ok();
+}
+
 rn_result rn_plan_options_apply(const struct rn_command *command,
                                 const struct rn_plan_options *options, struct rn_plan *plan,
                                 struct rn_error *err)
 {
     char text[64];
+    RN_TRY(privacy_begin(command, plan, err));
     for (size_t i = 0; i < RN_ARRAY_LENGTH(origins); i++) {
         if (!rn_command_given(command, origins[i].option)) {
             continue;

@@ -31,6 +31,9 @@ struct rn_plan_options {
     uint64_t warmup_steps;
     double clip;
     uint64_t batch, steps;
+    const char *dp_clipping;
+    double dp_rate, dp_noise, dp_clip, dp_denominator;
+    uint64_t dp_retries, dp_reply;
     uint64_t colluding, losses, honest, bits;
     double scale;
     uint64_t train_soft, train_hard, stage_soft, stage_hard, upload_rate, attempts;
@@ -39,12 +42,14 @@ struct rn_plan_options {
 extern const struct rn_option rn_plan_job_options[];
 extern const struct rn_option rn_plan_adapter_options[];
 extern const struct rn_option rn_plan_training_options[];
+extern const struct rn_option rn_plan_privacy_options[];
 extern const struct rn_option rn_plan_secagg_options[];
 
 /* Rows of a command's groups; base: where its settings hold the struct. */
 #define RN_PLAN_OPTION_GROUPS(base)                                                             \
     {"Plan: job", rn_plan_job_options, base}, {"Plan: adapter", rn_plan_adapter_options, base}, \
         {"Plan: training", rn_plan_training_options, base},                                     \
+        {"Plan: differential privacy", rn_plan_privacy_options, base},                          \
     {                                                                                           \
         "Plan: secure aggregation", rn_plan_secagg_options, base                                \
     }

@@ -9,6 +9,7 @@
 #include "services/cli/setup/enrol.h"
 #include "services/cli/setup/planmodel.h"
 #include "services/host/modelhash.h"
+#include "services/host/roundprivacy.h"
 #include "services/host/sitejobs.h"
 #include "services/host/siteledger.h"
 
@@ -42,6 +43,7 @@ rn_result rn_plan_parties_check(const struct rn_setup *setup, const struct rn_id
 rn_result rn_plan_policy_check(const struct rn_setup *setup, const uint8_t model_hash[32],
                                const char **out_reason, struct rn_error *err)
 {
+    char state[RN_PATH_MAX];
     RN_CLEANUP(rn_identity_free_cleanup) struct rn_identity *identity = NULL;
     enum rn_policy_reason reason = RN_POLICY_ACCEPTED;
     *out_reason = "policy-absent";
@@ -54,6 +56,9 @@ rn_result rn_plan_policy_check(const struct rn_setup *setup, const uint8_t model
     if (model_hash != NULL) {
         memcpy(facts.model_hash, model_hash, sizeof facts.model_hash);
     }
+    RN_TRY(rn_site_path(state, setup->directory, setup->site.state, err));
+    RN_TRY(rn_round_privacy_spent(setup->directory, state, &setup->policy, &setup->plan,
+                                  &facts.privacy_spent, err));
     const rn_result result = rn_policy_check(&setup->policy, &setup->plan, &setup->roster, &facts,
                                              RN_POLICY_PROPOSED, &reason, err);
     *out_reason = rn_policy_reason_name(reason);

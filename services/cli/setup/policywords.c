@@ -91,11 +91,31 @@ static void lora_words(const struct rn_policy_lora *lora, char *out)
                          targets);
 }
 
+static void privacy_words(const struct rn_policy_privacy *privacy, char *out)
+{
+    char person[64] = "record";
+    if (privacy->epsilon == 0) {
+        (void)rn_text_format(out, RN_POLICY_CLAUSE_TEXT,
+                             "none promised: plans add no noise, and no plan with noise runs");
+        return;
+    }
+    if (privacy->unit == RN_POLICY_UNIT_PERSON) {
+        (void)rn_text_format(person, sizeof person, "person (up to %u records)", privacy->rows);
+    }
+    (void)rn_text_format(out, RN_POLICY_CLAUSE_TEXT,
+                         "all plans ever run over '%s' together cost each %s at most epsilon %g at "
+                         "delta %g, one plan at most %g, with up to %" PRIu64
+                         " records; plans without noise %s",
+                         privacy->lineage, person, privacy->epsilon, privacy->delta,
+                         privacy->epsilon_plan, privacy->records_max,
+                         privacy->required ? "are refused" : "MAY RUN, after which no claim holds");
+}
+
 void rn_policy_words(const struct rn_policy *policy,
                      struct rn_policy_clause out[static RN_POLICY_CLAUSES])
 {
-    static const char *const names[RN_POLICY_CLAUSES] = {"plan",  "cohort", "method",   "metrics",
-                                                         "model", "lora",   "training", "upload"};
+    static const char *const names[RN_POLICY_CLAUSES] = {
+        "plan", "cohort", "method", "metrics", "model", "lora", "training", "upload", "privacy"};
     for (size_t i = 0; i < RN_POLICY_CLAUSES; i++) {
         out[i].name = names[i];
     }
@@ -117,4 +137,5 @@ void rn_policy_words(const struct rn_policy *policy,
         "base model; an update that was sent is never encoded again without a "
         "certified abort",
         policy->upload.bytes_max, policy->upload.attempts_max, policy->upload.jobs_max);
+    privacy_words(&policy->privacy, out[8].text);
 }

@@ -8,7 +8,7 @@
 
 #include "policy/rules.h"
 
-#define RN_POLICY_CLAUSES 8
+#define RN_POLICY_CLAUSES 9
 #define RN_POLICY_CLAUSE_TEXT 512
 
 struct rn_policy_clause {

@@ -5,6 +5,8 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "policy/accountant/filter.h"
+#include "policy/privacyquote.h"
 #include "policy/rules.h"
 
 /* ---- plan.yaml. */
@@ -14,6 +16,9 @@ static bool plan_wants(const struct rn_field *field, const void *data)
     const struct rn_plan *plan = data;
     if (strcmp(field->path, "max_examples") == 0) {
         return plan->max_examples != 0;
+    }
+    if (strncmp(field->path, "privacy.", 8) == 0) {
+        return rn_plan_is_private(plan);
     }
     return strcmp(field->path, "task.labels") != 0 || plan->task.labels_count != 0;
 }
@@ -33,10 +38,41 @@ void rn_setup_plan_text(const struct rn_plan *plan, struct rn_buffer *out)
 static bool policy_wants(const struct rn_field *field, const void *data)
 {
     const struct rn_policy *policy = data;
+    if (strncmp(field->path, "privacy.", 8) == 0) {
+        return policy->privacy.epsilon > 0;
+    }
     return strcmp(field->path, "cohort.survivors_min") != 0 || policy->cohort.survivors_min != 0;
 }
 
-static void policy_fill(const struct rn_plan *plan, struct rn_policy *policy)
+/* Bounds that just hold the plan, around what the member promises. The order of the filter is the
+ * best for programmes such as this plan. */
+static void privacy_fill(const struct rn_plan *plan, const struct rn_policy_privacy *promise,
+                         struct rn_policy_privacy *out)
+{
+    *out = *promise;
+    out->required = true;
+    out->epsilon_plan = out->epsilon_plan > 0 ? out->epsilon_plan : out->epsilon;
+    if (!rn_plan_is_private(plan)) {
+        out->noise_min = out->rate_max = out->clip_max = 1;
+        return;
+    }
+    out->noise_min = plan->privacy.noise;
+    out->rate_max = plan->privacy.rate;
+    out->clip_max = plan->privacy.clip;
+    if (out->order == 0) {
+        struct rn_privacy_terms terms;
+        struct rn_privacy_plan recorded;
+        rn_privacy_terms_of(out, &terms);
+        rn_privacy_plan_of(plan, &recorded);
+        const struct rn_privacy_event event =
+            rn_privacy_plan_event(&terms, &recorded, (uint64_t)recorded.trainings * recorded.steps);
+        out->order =
+            rn_filter_order(&event, 1, out->epsilon, (1.0 - RN_PRIVACY_APART) * out->delta);
+    }
+}
+
+static void policy_fill(const struct rn_plan *plan, const struct rn_policy_privacy *promise,
+                        struct rn_policy *policy)
 {
     *policy = (struct rn_policy){
         .version = RN_POLICY_VERSION,
@@ -63,12 +99,16 @@ static void policy_fill(const struct rn_plan *plan, struct rn_policy *policy)
     memcpy(policy->coordinator, plan->roster.coordinator, sizeof policy->coordinator);
     memcpy(policy->model.hashes[0], plan->model.hash, sizeof policy->model.hashes[0]);
     memcpy(policy->lora.targets, plan->lora.targets, sizeof policy->lora.targets);
+    if (promise->epsilon > 0) {
+        privacy_fill(plan, promise, &policy->privacy);
+    }
 }
 
-void rn_setup_policy_text(const struct rn_plan *plan, struct rn_buffer *out)
+void rn_setup_policy_text(const struct rn_plan *plan, const struct rn_policy_privacy *promise,
+                          struct rn_buffer *out)
 {
     struct rn_policy *policy = rn_alloc(1, sizeof *policy);
-    policy_fill(plan, policy);
+    policy_fill(plan, promise, policy);
     out->length = 0;
     rn_buffer_format(out,
                      "# What this organisation lets any plan do. No coordinator can override it; a "

@@ -8,13 +8,17 @@
 
 #include "base/bytes.h"
 #include "policy/plan.h"
+#include "policy/rules.h"
 #include "policy/site.h"
 
 /* A plan as a file, each field with its meaning (rn_plan_defaults fills one to change). */
 void rn_setup_plan_text(const struct rn_plan *plan, struct rn_buffer *out);
 
-/* A policy whose bounds just hold the plan, for the member to narrow. */
-void rn_setup_policy_text(const struct rn_plan *plan, struct rn_buffer *out);
+/* A policy whose bounds just hold the plan, for the member to narrow. promise: lineage, unit, rows,
+ * records_max, epsilon, delta and, where they are not 0, order and epsilon_plan of its section
+ * `privacy`; epsilon 0: it has none. */
+void rn_setup_policy_text(const struct rn_plan *plan, const struct rn_policy_privacy *promise,
+                          struct rn_buffer *out);
 
 /* --text, --label, --data-format, --encoding and --no-header into the data section of site.yaml. */
 struct rn_setup_columns {

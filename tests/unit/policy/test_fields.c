@@ -45,8 +45,8 @@ static const struct file {
     const struct rn_field_table *(*table)(void);
     const char *example;
     rn_result (*load)(struct rn_view text);
-} files[] = {{rn_plan_fields, plan_example, plan_load},
-             {rn_policy_fields, policy_example, policy_load},
+} files[] = {{rn_plan_fields, private_plan_example, plan_load},
+             {rn_policy_fields, promising_policy_example, policy_load},
              {rn_site_fields, site_example, site_load}};
 
 /* Loads the example with this value. complaint NULL: the field itself must have nothing against it
@@ -228,12 +228,12 @@ static void values_print_as_they_are_read(void **state)
     static struct rn_plan plan;
     static struct rn_plan again;
     static char text[TEXT_MAX];
-    assert_true(rn_is_ok(rn_plan_parse(rn_view_text(plan_example), "file", &plan, &error)));
+    assert_true(rn_is_ok(rn_plan_parse(rn_view_text(private_plan_example), "file", &plan, &error)));
     for (size_t i = 0; i < rn_plan_fields()->count; i++) {
         const struct rn_field *field = &rn_plan_fields()->fields[i];
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
         rn_field_put(field, &plan, &value);
-        with_field(text, sizeof text, plan_example, field->path, rn_buffer_text(&value));
+        with_field(text, sizeof text, private_plan_example, field->path, rn_buffer_text(&value));
         assert_true(rn_is_ok(rn_plan_parse(rn_view_text(text), "file", &again, &error)));
         memcpy(again.hash, plan.hash, sizeof plan.hash);
         assert_memory_equal(&again, &plan, sizeof plan);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/privacyquote.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/guard.h"
+#include "policy/accountant/filter.h"
+
+/* Of one draw of the noise, in total variation: (s + 1) 2^-108 at deviation s (crypto/noise.h). */
+#define SAMPLER_DISTANCE 0x1p-108
+
+uint64_t rn_privacy_threshold(double rate)
+{
+    const double scaled = ldexp(rate, 64); /* exact */
+    if (scaled >= 0x1p64) {
+        return UINT64_MAX;
+    }
+    return scaled < 1.0 ? 1 : (uint64_t)scaled;
+}
+
+void rn_privacy_terms_of(const struct rn_policy_privacy *privacy, struct rn_privacy_terms *out)
+{
+    const bool person = privacy->unit == RN_POLICY_UNIT_PERSON;
+    const double delta = (1.0 - RN_PRIVACY_APART) * privacy->delta;
+    *out = (struct rn_privacy_terms){
+        .unit = person ? RN_PRIVACY_UNIT_PERSON : RN_PRIVACY_UNIT_RECORD,
+        .group = privacy->rows,
+        .records_max = privacy->records_max,
+        .adjacency = RN_PRIVACY_ADD_REMOVE,
+        .epsilon = privacy->epsilon,
+        .delta = privacy->delta,
+        .order = privacy->order != 0 ? privacy->order
+                                     : rn_filter_order(NULL, 0, privacy->epsilon, delta),
+    };
+    memcpy(out->lineage, privacy->lineage, sizeof out->lineage);
+}
+
+void rn_privacy_plan_of(const struct rn_plan *plan, struct rn_privacy_plan *out)
+{
+    const uint64_t threshold = rn_privacy_threshold(plan->privacy.rate);
+    *out = (struct rn_privacy_plan){
+        .method = plan->method,
+        .rounds = plan->rounds,
+        .trainings = (uint32_t)rn_plan_trainings(plan),
+        .steps = plan->training.steps,
+        .sampler = threshold == UINT64_MAX ? RN_PRIVACY_SAMPLER_ALL : RN_PRIVACY_SAMPLER_POISSON,
+        .threshold = threshold,
+        .cap = plan->training.batch,
+        .noise = plan->privacy.noise,
+        .clip = plan->privacy.clip,
+        .grid = RN_PRIVACY_GRID,
+        .denominator = plan->privacy.denominator,
+    };
+    memcpy(out->hash, plan->hash, sizeof out->hash);
+    memcpy(out->name, plan->name, sizeof out->name);
+}
+
+/* What the noise's sampler adds to delta over the whole plan, without the factor 1 + e^epsilon. An
+ * element of the upload has secagg.bits bits or more. */
+static double sampler_doubt(const struct rn_plan *plan, const struct rn_policy *policy,
+                            double events)
+{
+    const double dimensions = (double)policy->upload.bytes_max * 8.0 / (double)plan->secagg.bits;
+    return events * dimensions * (plan->privacy.noise * RN_PRIVACY_GRID + 1.0) * SAMPLER_DISTANCE;
+}
+
+rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *policy,
+                           struct rn_privacy_quote *out, struct rn_error *err)
+{
+    RN_BUG_IF(!rn_plan_is_private(plan) || policy->privacy.epsilon == 0);
+    rn_privacy_terms_of(&policy->privacy, &out->terms);
+    rn_privacy_plan_of(plan, &out->plan);
+    RN_TRY(rn_privacy_terms_derive(&out->terms, err));
+    const uint64_t events = (uint64_t)out->plan.trainings * out->plan.steps;
+    const struct rn_privacy_event event = rn_privacy_plan_event(&out->terms, &out->plan, events);
+    const double apart = RN_PRIVACY_APART * out->terms.delta;
+    RN_ENSURE(rn_rdp_event(&event, out->terms.order, &out->cost), err, RN_E_UNSUPPORTED,
+              "privacy: the filter does not know this sampling");
+    RN_TRY(rn_account_epsilon(&event, 1, out->terms.delta - apart, RN_ACCOUNTANT_PLD, &out->epsilon,
+                              err));
+    out->plan.epsilon = out->epsilon.upper;
+    const double taken =
+        rn_privacy_plan_cut(&out->terms, &out->plan) +
+        (1.0 + exp(out->epsilon.upper)) * sampler_doubt(plan, policy, (double)events);
+    RN_ENSURE(taken <= apart, err, RN_E_REFUSED,
+              "with up to %llu records a step would draw more than training.batch, %u, too often "
+              "(%.3g of delta, %.3g is left for it): the plan needs a larger training.batch or a "
+              "smaller privacy.rate",
+              (unsigned long long)out->terms.records_max, (unsigned)plan->training.batch, taken,
+              apart);
+    return rn_ok();
+}

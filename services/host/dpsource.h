@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Randomness of DP-SGD for one training: two keys fresh from the operating system, one for the
+ * choice of records and one for the noise, so that the two have nothing in common.
+ */
+#ifndef RN_SERVICES_HOST_DPSOURCE_H
+#define RN_SERVICES_HOST_DPSOURCE_H
+
+#include "crypto/noise.h"
+#include "trainer/trainer.h"
+
+/* Holds secret keys: clean it up with RN_CLEANUP(rn_dp_source_clear). */
+struct rn_dp_source {
+    struct rn_noise noises;
+    struct rn_stream samples;
+    uint8_t commitment[32]; /* rn_privacy_keys_commit of the two keys */
+};
+
+/* RN_E_SYSTEM when the system has no randomness. */
+RN_MUST rn_result rn_dp_source_draw(struct rn_dp_source *out, struct rn_error *err);
+/* Wipes. */
+void rn_dp_source_clear(struct rn_dp_source *source);
+/* Sets noise, uniform and context of a spec; the source is borrowed until the training is over. */
+void rn_dp_source_lend(struct rn_dp_source *source, struct rn_dp_spec *spec);
+
+#endif
