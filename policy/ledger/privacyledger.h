@@ -32,13 +32,25 @@
 #define RN_POLICY_PRIVACYLEDGER_H
 
 #include "crypto/identity.h"
-#include "policy/ledger/privacyrecord.h"
+#include "policy/ledger/privacyterms.h"
 
 #define RN_PRIVACY_LINE_MAX 2048u         /* bytes with the line end */
 #define RN_PRIVACY_LINES_MAX 4000000ull   /* records of a ledger */
 #define RN_PRIVACY_BYTES_MAX (2ull << 30) /* of a ledger */
 #define RN_PRIVACY_PLANS_MAX 1000u        /* plans of a ledger */
-#define RN_PRIVACY_APART (1.0 / 1024)     /* share of delta */
+#define RN_PRIVACY_RELEASES_MAX 1000u     /* distinct mechanisms of RELEASE records */
+
+/* What is looked at in each line, in this order. */
+enum rn_privacy_check {
+    RN_PRIVACY_CHECK_FORM,      /* grammar, limits of this header */
+    RN_PRIVACY_CHECK_CHAIN,     /* follows the line before */
+    RN_PRIVACY_CHECK_SIGNATURE, /* by the header's identity */
+    RN_PRIVACY_CHECK_VALUES,    /* ranges */
+    RN_PRIVACY_CHECK_ORDER,   /* counters, intent before commit, one plan at a time, plan bounds */
+    RN_PRIVACY_CHECK_DERIVED, /* bound, deviation = noise * grid, cut, filter sums */
+    RN_PRIVACY_CHECK_BUDGET,  /* filter and delta */
+    RN_PRIVACY_CHECKS
+};
 
 struct rn_privacy_planstate {
     struct rn_privacy_plan plan;
@@ -59,11 +71,11 @@ struct rn_privacy_ledger {
     struct rn_privacy_intent intent;
     struct rn_privacy_commit commit; /* of the latest intent, where committed */
     bool committed;
-    double spent;        /* filter's sum of closed plans and releases */
-    double apart;        /* of delta: cutting by all events begun or reserved, and releases */
-    uint64_t releases;   /* RELEASE records with a mechanism that costs */
-    uint64_t constants;  /* the others */
-    uint64_t nonprivate; /* NONPRIVATE records */
+    double spent;                /* filter's sum of closed plans and releases */
+    double apart;                /* of delta, likewise: cutting, and deltas of releases */
+    uint64_t releases;           /* RELEASE records with a mechanism that costs */
+    uint64_t constants;          /* the others */
+    uint64_t nonprivate;         /* NONPRIVATE records */
     uint8_t nonprivate_plan[32]; /* of the last one */
     uint64_t test_seeds;         /* intents with RN_PRIVACY_RNG_TEST_SEED */
     bool open;                   /* the last plan is */
@@ -72,20 +84,8 @@ struct rn_privacy_ledger {
     /* distinct events of RELEASE records, as the accountants want them */
     struct rn_privacy_event *release_events;
     size_t release_event_count;
+    enum rn_privacy_check failed; /* by a replay that failed */
 };
-
-/* Checks the terms by their ranges and fills version and bound. RN_E_CONFIG. */
-RN_MUST rn_result rn_privacy_terms_derive(struct rn_privacy_terms *terms, struct rn_error *err);
-/* The same terms? RN_E_CONFIG with the first that differs; commitment is not compared. */
-RN_MUST rn_result rn_privacy_terms_equal(const struct rn_privacy_terms *kept,
-                                         const struct rn_privacy_terms *wanted,
-                                         struct rn_error *err);
-
-/* Of one step of the plan, `count` times, as the accountants see it. */
-struct rn_privacy_event rn_privacy_plan_event(const struct rn_privacy_terms *terms,
-                                              const struct rn_privacy_plan *plan, uint64_t count);
-/* q = threshold / 2^64 as a double, rounded up. */
-double rn_privacy_rate(uint64_t threshold);
 
 struct rn_privacy_ledger *rn_privacy_ledger_new(void);
 /* NULL is fine. */

@@ -26,7 +26,7 @@
 #define RN_PRIVACY_TRAININGS_MAX 1000000u    /* of one plan */
 #define RN_PRIVACY_STEPS_MAX 1000000u        /* of one training */
 #define RN_PRIVACY_GRID_MAX (1u << 23)
-#define RN_PRIVACY_EPSILON_MAX 1000.0
+#define RN_PRIVACY_EPSILON_MAX 100.0
 
 enum rn_privacy_record_kind {
     RN_PRIVACY_RECORD_HEADER,
