@@ -135,11 +135,11 @@ def private_options(work):
     never = ("--dp-sampling-rate", 1e-15, "--dp-batch-cap", 2, "--dp-denominator", 1, "--steps", 2)
     report = json.loads(ok("train", *data, *dp, *never, "--format", "json"))
     assert report["examples"] == 0 and report["loss_last"] is None, report
-    picked = ("--dp-clipping", "automatic", "--dp-picks", 2, "--dp-batch-cap", 1000, "--dp-denominator", 40)
+    picked = ("--dp-clipping", "automatic", "--dp-picks", 1, "--dp-batch-cap", 4000, "--dp-denominator", 40)
     report = json.loads(ok("train", *data, *dp, *picked, "--steps", 2, "--format", "json"))
     records = json.loads(ok("train", *data, "--epochs", 1, "--format", "json"))["examples"]
-    assert report["examples"] == 2 * records, (report, records)
-    refused(CONFIG, "picks must be", "train", *data, *dp, *picked, "--steps", 1)
+    assert report["examples"] == records, (report, records)
+    refused(CONFIG, "picks must be", "train", *data, *dp, "--dp-picks", 3, *picked[4:], "--steps", 2)
     refused(USAGE, "--dp-picks needs --steps", "train", *data, *dp, *picked)
     refused(USAGE, "exclude each other", "train", *data, *dp, *picked, *sampled[:2], "--steps", 2)
     refused(USAGE, "every B is zero", "train", *data, *dp, "--steps", 1, "--active", "A")
