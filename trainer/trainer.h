@@ -136,6 +136,11 @@ RN_MUST rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_d
                                    void *context, struct rn_train_report *out_report,
                                    struct rn_error *err);
 
+/* Whether every value of every B is zero, as in a new adapter (also: no LoRA matrices). The
+ * gradient of A is zero then: to train A alone with DP-SGD spends privacy on noise and learns
+ * nothing. */
+bool rn_trainer_b_is_zero(struct rn_trainer *trainer);
+
 /* The optimiser's moments after the last step, flat, each with the layout of (AB, with head). A
  * stopped training goes on to the same bits: the new trainer of the same specification gets adapter
  * (rn_trainer_set; the head only where it trains) and moments, then rn_trainer_train the same

@@ -60,6 +60,22 @@ rn_result rn_trainer_set(struct rn_trainer *trainer, enum rn_matrix matrices, bo
                           with_head, values, count, err);
 }
 
+bool rn_trainer_b_is_zero(struct rn_trainer *trainer)
+{
+    const struct rn_adapter *adapter = &trainer->adapter;
+    const struct rn_lanes *lanes = &trainer->lanes;
+    for (size_t i = 0; i < adapter->segment_count; i++) {
+        const struct rn_segment *segment = &adapter->segments[i];
+        /* the square of the least float32 is a float64 above zero */
+        if (rn_segment_chosen(segment, RN_MATRIX_B, false) &&
+            lanes->kernels->vector_square_sum(lanes->lane, segment->count,
+                                              trainer->state.values + adapter->places[i]) != 0.0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 rn_result rn_trainer_optimizer_get(struct rn_trainer *trainer, float *out_moment1,
                                    float *out_moment2, size_t count, struct rn_error *err)
 {

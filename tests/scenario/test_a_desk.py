@@ -135,6 +135,14 @@ def private_options(work):
     never = ("--dp-sampling-rate", 1e-15, "--dp-batch-cap", 2, "--dp-denominator", 1, "--steps", 2)
     report = json.loads(ok("train", *data, *dp, *never, "--format", "json"))
     assert report["examples"] == 0 and report["loss_last"] is None, report
+    picked = ("--dp-clipping", "automatic", "--dp-picks", 1, "--dp-batch-cap", 4000, "--dp-denominator", 40)
+    report = json.loads(ok("train", *data, *dp, *picked, "--steps", 2, "--format", "json"))
+    records = json.loads(ok("train", *data, "--epochs", 1, "--format", "json"))["examples"]
+    assert report["examples"] == records, (report, records)
+    refused(CONFIG, "picks must be", "train", *data, *dp, "--dp-picks", 3, *picked[4:], "--steps", 2)
+    refused(USAGE, "--dp-picks needs --steps", "train", *data, *dp, *picked)
+    refused(USAGE, "exclude each other", "train", *data, *dp, *picked, *sampled[:2], "--steps", 2)
+    refused(USAGE, "every B is zero", "train", *data, *dp, "--steps", 1, "--active", "A")
     refused(USAGE, "--dp-noise needs --dp-clip", "train", *data, "--dp-noise", 1)
     refused(USAGE, "--dp-clip needs --dp-noise", "train", *data, "--dp-clip", 1)
     refused(USAGE, "exclude each other", "train", *data, *dp, "--clip", 1)

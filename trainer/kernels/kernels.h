@@ -155,6 +155,14 @@ struct rn_example_rows {
     size_t part_count;
 };
 
+/* How a record's gradient is made no longer than `norm` before it becomes whole numbers of
+ * norm / grid: by the factor min(1, norm / |g|) where gamma is 0, else by norm / (|g| + gamma). */
+struct rn_clip {
+    double norm; /* above 0 */
+    double grid; /* a whole number, 1..2^31 */
+    double gamma;
+};
+
 struct rn_adamw {
     float lr, beta1, beta2, eps, weight_decay;
     /* 1 - beta1^step and 1 - beta2^step, formed in double by the caller */
@@ -292,19 +300,19 @@ struct rn_kernels {
      * one example's gradient of a bias, or a factor of one of a matrix */
     void (*rows_store)(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);
     /* For each example i < count with the gradient g = grads + i * stride, n elements: the norm in
-     * float64; v_j = trunc(f g_j grid / clip_norm) with f = min(1, clip_norm / norm), a gradient
-     * that is not finite counting as zero; while the exact sum of v_j^2 is above grid^2, f is made
-     * smaller by 2^-20 and v formed again; sum[j] += v_j. norms[i] (device, may be NULL) = norm.
-     * The bits of v depend on g alone. */
+     * float64; v_j = trunc(f g_j clip->grid / clip->norm), f the factor that struct rn_clip speaks
+     * of, a gradient that is not finite counting as zero; while the exact sum of v_j^2 is above
+     * grid^2, f is made smaller by 2^-20 and v formed again; sum[j] += v_j. norms[i] (device, may
+     * be NULL) = |g|. The bits of v depend on g alone. */
     void (*clip_add)(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
-                     size_t stride, double clip_norm, double grid, int64_t *sum, double *norms);
+                     size_t stride, const struct rn_clip *clip, int64_t *sum, double *norms);
     /* clip_add of vectors with parts; NULL: the backend wants every element stored. sum has the
-     * vector's elements. Nothing of a part is rounded before trunc but f grid / clip_norm and its
+     * vector's elements. Nothing of a part is rounded before trunc but f grid / norm and its
      * products with the two factors, in float64; the norm is the root of the stored numbers' sum of
      * squares plus |u|^2 |v|^2 of each part; not finite is a vector with a factor or stored number
      * that is not. The bits of v depend on the example's row alone. */
     void (*clip_add_outer)(struct rn_lane *lane, uint32_t count, const struct rn_example_rows *rows,
-                           double clip_norm, double grid, int64_t *sum, double *norms);
+                           const struct rn_clip *clip, int64_t *sum, double *norms);
     /* g[j] = (float)((sum[j] + noise[j]) * factor), the integers added exactly */
     void (*noisy_mean)(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,
                        double factor, float *g);

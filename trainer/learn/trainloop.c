@@ -269,7 +269,7 @@ static rn_result private_step(struct rn_loop *loop, uint32_t step, struct rn_tra
                               struct rn_error *err)
 {
     rn_dp_begin_step(loop->dp);
-    if (loop->spec->dp->sampling == RN_DP_POISSON) {
+    if (loop->spec->dp->sampling != RN_DP_BATCHES) {
         loop->batch_count = rn_dp_sample(loop->dp, loop->data, loop->batch);
     } else {
         take_batch(loop, loop->spec->stream_offset + step);
@@ -320,6 +320,7 @@ static rn_result run(struct rn_loop *loop, rn_train_progress_fn progress, void *
     const uint64_t begun = rn_clock_monotonic_ns(); /* the noise pool counts */
     if (loop->spec->dp != NULL) {
         RN_TRY(rn_dp_new(loop->lanes, loop->spec, &loop->active, loop->steps, &loop->dp, err));
+        RN_TRY(rn_dp_allocate(loop->dp, loop->examples, loop->steps, err));
     }
     for (uint32_t step = loop->spec->first_step; step < loop->steps; step++) {
         RN_TRY(loop->dp != NULL ? private_step(loop, step, report, err)

@@ -27,7 +27,12 @@ void rn_dp_free(struct rn_dp *dp); /* accepts NULL */
 
 /* Noise of the next step; before its records are chosen. */
 void rn_dp_begin_step(struct rn_dp *dp);
-/* POISSON: at most spec->batch examples of the data, drawn; returns how many. */
+/* ALLOCATION: which records each of `steps` steps gets; once, before the first step. For the other
+ * ways to sample it does nothing. RN_E_CONFIG when the data are too many. */
+RN_MUST rn_result rn_dp_allocate(struct rn_dp *dp, size_t records, uint32_t steps,
+                                 struct rn_error *err);
+/* At most spec->batch examples of the data, drawn for the step that was begun last; returns how
+ * many. Not for BATCHES. */
 uint32_t rn_dp_sample(struct rn_dp *dp, const struct rn_dataset *data, struct rn_example *batch);
 /* Leaves the noisy mean over any number of examples (none is well) in the active parts of a vector
  * of the adapter's layout. */
@@ -44,5 +49,23 @@ size_t rn_dp_elements(const struct rn_dp *dp);
 /* Who is in a batch: numbers of the chosen records, most at most, in a random order when there were
  * more. chosen has room for `records`. Returns how many were drawn before the cut. */
 size_t rn_dp_choose(const struct rn_dp_spec *spec, size_t records, uint32_t most, uint32_t *chosen);
+
+/* Records of each step of a random allocation: step s gets records[first[s]] to before
+ * first[s + 1], ascending. Secret: what sampling adds to the privacy rests on nobody knowing. */
+struct rn_dp_allocation {
+    uint32_t steps;
+    size_t *first;     /* [steps + 1] */
+    uint32_t *records; /* [records * picks] */
+};
+/* Each of `records` records is put into spec->picks different steps. RN_E_CONFIG beyond
+ * RN_DP_ALLOCATION_PICKS_MAX. */
+RN_MUST rn_result rn_dp_allocation_draw(const struct rn_dp_spec *spec, size_t records,
+                                        uint32_t steps, struct rn_dp_allocation *out,
+                                        struct rn_error *err);
+void rn_dp_allocation_clear(struct rn_dp_allocation *allocation); /* wipes */
+/* As rn_dp_choose, for a step of the allocation; chosen has room for all records. */
+size_t rn_dp_allocation_choose(const struct rn_dp_spec *spec,
+                               const struct rn_dp_allocation *allocation, uint32_t step,
+                               uint32_t most, uint32_t *chosen);
 
 #endif

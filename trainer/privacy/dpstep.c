@@ -27,7 +27,7 @@ struct rn_dp {
     const struct rn_train_spec *spec;
     struct rn_pass_active active;
     struct rn_pass_examples plan; /* all but the memory */
-    double grid;
+    struct rn_clip clip;
     uint32_t block_examples; /* most examples of a block */
     uint32_t part_count;
     struct part *parts;
@@ -36,14 +36,36 @@ struct rn_dp {
     uint32_t pool_steps; /* 1: drawn step by step */
     uint32_t pool_next;
     bool fresh;       /* the noise of the present step has not been added yet */
-    uint32_t *chosen; /* [records]; POISSON */
+    uint32_t *chosen; /* [records]; unless BATCHES */
     size_t records;
+    struct rn_dp_allocation allocation;
+    uint32_t begun; /* steps */
     /* The present batch. */
     const struct rn_example *batch;
     uint32_t *block_first; /* [batch + 1] */
     uint32_t *whole_first; /* [batch + 1]: before the cut to block_examples */
     uint32_t block_count;
 };
+
+static rn_result check_sampling(const struct rn_train_spec *spec, struct rn_error *err)
+{
+    const struct rn_dp_spec *dp = spec->dp;
+    switch (dp->sampling) {
+    case RN_DP_BATCHES:
+        return rn_ok();
+    case RN_DP_POISSON:
+        RN_ENSURE(dp->threshold > 0, err, RN_E_CONFIG, "training: dp sampling has no rate");
+        return rn_ok();
+    case RN_DP_ALLOCATION:
+        RN_ENSURE(spec->steps <= RN_DP_ALLOCATION_STEPS_MAX, err, RN_E_CONFIG,
+                  "training: dp allocation takes at most %u steps", RN_DP_ALLOCATION_STEPS_MAX);
+        RN_ENSURE(dp->picks >= 1 && dp->picks <= spec->steps, err, RN_E_CONFIG,
+                  "training: dp picks must be 1 to the number of steps");
+        return rn_ok();
+    default:
+        return rn_fail(err, RN_E_CONFIG, "training: dp sampling is not known");
+    }
+}
 
 rn_result rn_dp_check(const struct rn_kernels *kernels, bool head, const struct rn_train_spec *spec,
                       struct rn_error *err)
@@ -65,13 +87,15 @@ rn_result rn_dp_check(const struct rn_kernels *kernels, bool head, const struct 
               "training: dp has no source of noise");
     RN_ENSURE(head || ((unsigned)spec->active & RN_MATRIX_AB) != RN_MATRIX_NONE, err, RN_E_CONFIG,
               "training: dp has nothing to train");
-    if (dp->sampling == RN_DP_POISSON) {
-        RN_ENSURE(dp->uniform != NULL && dp->threshold > 0, err, RN_E_CONFIG,
-                  "training: dp sampling has no rate or no source of random numbers");
+    RN_ENSURE(dp->clipping == RN_DP_CLIP_FLAT || dp->clipping == RN_DP_CLIP_AUTOMATIC, err,
+              RN_E_CONFIG, "training: dp clipping must be flat or automatic");
+    if (dp->sampling != RN_DP_BATCHES) {
+        RN_ENSURE(dp->uniform != NULL, err, RN_E_CONFIG,
+                  "training: dp sampling has no source of random numbers");
         RN_ENSURE(spec->steps > 0, err, RN_E_CONFIG,
                   "training: dp needs a number of steps: epochs would tell the size of the data");
     }
-    return rn_ok();
+    return check_sampling(spec, err);
 }
 
 static void part_clear(struct rn_dp *dp, struct part *part)
@@ -101,6 +125,7 @@ void rn_dp_free(struct rn_dp *dp)
     dp->lanes->kernels->memory_free(dp->lanes->device, dp->noise);
     rn_free(dp->parts);
     rn_free(dp->pool);
+    rn_dp_allocation_clear(&dp->allocation);
     rn_free(dp->chosen);
     rn_free(dp->block_first);
     rn_free(dp->whole_first);
@@ -139,7 +164,7 @@ static void draw(struct rn_dp *dp, int64_t *out)
 {
     const struct rn_dp_spec *spec = dp->spec->dp;
     if (spec->noise_multiplier > 0.0) {
-        spec->noise(spec->context, dp->plan.count, spec->noise_multiplier * dp->grid, out);
+        spec->noise(spec->context, dp->plan.count, spec->noise_multiplier * dp->clip.grid, out);
     }
 }
 
@@ -161,7 +186,9 @@ rn_result rn_dp_new(struct rn_lanes *lanes, const struct rn_train_spec *spec,
     dp->lanes = lanes;
     dp->spec = spec;
     dp->active = *active;
-    dp->grid = (double)(spec->dp->grid != 0 ? spec->dp->grid : RN_DP_GRID_DEFAULT);
+    dp->clip.norm = spec->dp->clip_norm;
+    dp->clip.grid = (double)(spec->dp->grid != 0 ? spec->dp->grid : RN_DP_GRID_DEFAULT);
+    dp->clip.gamma = spec->dp->clipping == RN_DP_CLIP_AUTOMATIC ? RN_DP_GAMMA : 0.0;
     rn_dp_plan(lanes->adapter, active, lanes->options.switches.whole_examples, &dp->plan);
     RN_BUG_IF(dp->plan.count == 0);
     const size_t fit = RN_DP_GRADIENTS_BYTES_MAX / (dp->plan.stride * sizeof(float));
@@ -199,6 +226,27 @@ void rn_dp_begin_step(struct rn_dp *dp)
     dp->lanes->kernels->upload(dp->lanes->lane, dp->noise, dp->pool + at * dp->plan.count,
                                dp->plan.count * sizeof(int64_t));
     dp->fresh = true;
+    dp->begun++;
+}
+
+rn_result rn_dp_allocate(struct rn_dp *dp, size_t records, uint32_t steps, struct rn_error *err)
+{
+    const struct rn_dp_spec *spec = dp->spec->dp;
+    if (spec->sampling != RN_DP_ALLOCATION) {
+        return rn_ok();
+    }
+    RN_BUG_IF(dp->allocation.steps != 0 || dp->begun != 0);
+    return rn_dp_allocation_draw(spec, records, steps, &dp->allocation, err);
+}
+
+static size_t choose(struct rn_dp *dp, size_t records)
+{
+    const struct rn_dp_spec *spec = dp->spec->dp;
+    if (spec->sampling == RN_DP_ALLOCATION) {
+        return rn_dp_allocation_choose(spec, &dp->allocation, dp->begun - 1, dp->spec->batch,
+                                       dp->chosen);
+    }
+    return rn_dp_choose(spec, records, dp->spec->batch, dp->chosen);
 }
 
 uint32_t rn_dp_sample(struct rn_dp *dp, const struct rn_dataset *data, struct rn_example *batch)
@@ -209,7 +257,7 @@ uint32_t rn_dp_sample(struct rn_dp *dp, const struct rn_dataset *data, struct rn
         dp->chosen = rn_alloc(records, sizeof(*dp->chosen));
         dp->records = records;
     }
-    const size_t drawn = rn_dp_choose(dp->spec->dp, records, dp->spec->batch, dp->chosen);
+    const size_t drawn = choose(dp, records);
     const uint32_t count = drawn < dp->spec->batch ? (uint32_t)drawn : dp->spec->batch;
     for (uint32_t i = 0; i < count; i++) {
         batch[i] = rn_dataset_at(data, dp->chosen[i]);
@@ -252,7 +300,7 @@ static rn_result look(struct rn_dp *dp, struct part *part, struct rn_pass *pass,
         seen->loss_sum += isfinite(pass->host_loss[i]) ? pass->host_loss[i] : 0.0;
         seen->norm_sum += isfinite(norm) ? norm : 0.0;
         seen->not_finite += !isfinite(norm);
-        seen->clipped += isfinite(norm) && norm > dp->spec->dp->clip_norm;
+        seen->clipped += isfinite(norm) && norm + dp->clip.gamma > dp->clip.norm;
     }
     seen->examples += count;
     seen->tokens += (uint64_t)pass->host_cu[count];
@@ -263,10 +311,9 @@ static rn_result look(struct rn_dp *dp, struct part *part, struct rn_pass *pass,
 static void clip_block(struct rn_dp *dp, struct part *part, struct rn_pass *pass, uint32_t count)
 {
     const struct rn_pass_examples *plan = &dp->plan;
-    const double clip_norm = dp->spec->dp->clip_norm;
     if (plan->part_count == 0) {
         pass->kernels->clip_add(pass->lane, count, plan->count, part->gradients, plan->stride,
-                                clip_norm, dp->grid, part->sum, part->norms);
+                                &dp->clip, part->sum, part->norms);
         return;
     }
     const struct rn_example_rows rows = {.rows = part->gradients,
@@ -274,8 +321,7 @@ static void clip_block(struct rn_dp *dp, struct part *part, struct rn_pass *pass
                                          .stored = plan->stored,
                                          .parts = plan->parts,
                                          .part_count = plan->part_count};
-    pass->kernels->clip_add_outer(pass->lane, count, &rows, clip_norm, dp->grid, part->sum,
-                                  part->norms);
+    pass->kernels->clip_add_outer(pass->lane, count, &rows, &dp->clip, part->sum, part->norms);
 }
 
 static rn_result one_block(void *context, struct rn_pass *pass, uint32_t number, uint32_t block,
@@ -370,7 +416,7 @@ rn_result rn_dp_gradient(struct rn_dp *dp, const struct rn_example *batch, uint3
 {
     const struct rn_lanes *lanes = dp->lanes;
     const struct rn_dp_spec *spec = dp->spec->dp;
-    const double factor = spec->clip_norm / (dp->grid * spec->denominator);
+    const double factor = spec->clip_norm / (dp->clip.grid * spec->denominator);
     RN_BUG_IF(!dp->fresh); /* the difference of two sums with one noise has none */
     dp->fresh = false;
     RN_TRY(sum_batch(dp, batch, count, err));

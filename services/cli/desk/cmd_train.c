@@ -246,6 +246,11 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
     s->batch = spec.batch;
     s->desk.labels_public = s->desk.for_dp = s->dp.on;
     RN_TRY(rn_desk_open(&s->desk, &session, err));
+    RN_ENSURE(
+        !s->dp.on || spec.active != RN_MATRIX_A || !rn_trainer_b_is_zero(session.trainer), err,
+        RN_E_USAGE,
+        "--active A with --dp-clip: every B is zero, and so is the gradient of A: noise alone "
+        "would come of it; train B first");
     rn_desk_notes(&s->desk, &session, command, s->desk.head == RN_HEAD_FROZEN);
     rn_buffer_format(&settings, "records in the data=%zu\n", rn_trainer_data_count(session.data));
     RN_TRY(rn_train_run_folder(s->out, s->overwrite, s->resume, err)); /* before the work */

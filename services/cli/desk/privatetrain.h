@@ -13,7 +13,8 @@
 /* What the options fill. Zeroed = not asked for. */
 struct rn_private_train {
     double clip, noise, denominator, rate;
-    uint64_t grid, cap;
+    const char *clipping;
+    uint64_t grid, cap, picks;
     bool on;
     /* After rn_private_train_settle. */
     struct rn_noise noises;

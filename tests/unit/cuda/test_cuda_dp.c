@@ -13,7 +13,7 @@
 struct clip {
     uint32_t count;
     size_t n, stride;
-    double clip_norm, grid;
+    double clip_norm, grid, gamma;
     float *grads;
     int64_t *sum;
     double *norms;
@@ -22,8 +22,8 @@ struct clip {
 static void clip(const struct rn_kernels *kernels, struct rn_lane *lane, void *context)
 {
     const struct clip *c = context;
-    kernels->clip_add(lane, c->count, c->n, c->grads, c->stride, c->clip_norm, c->grid, c->sum,
-                      c->norms);
+    const struct rn_clip rule = {.norm = c->clip_norm, .grid = c->grid, .gamma = c->gamma};
+    kernels->clip_add(lane, c->count, c->n, c->grads, c->stride, &rule, c->sum, c->norms);
 }
 
 static struct clip make(uint32_t count, size_t n, size_t stride, double clip_norm, double grid)
@@ -77,7 +77,9 @@ static int plain_vector(const struct clip *c, const float *g, int64_t *v, double
     if (!isfinite(*norm)) {
         return 0;
     }
-    double f = *norm > c->clip_norm ? c->clip_norm / *norm : 1.0;
+    double f = c->gamma > 0.0         ? c->clip_norm / (*norm + c->gamma)
+               : *norm > c->clip_norm ? c->clip_norm / *norm
+                                      : 1.0;
     for (int again = 0;; again++) {
         __int128 length = 0;
         for (size_t j = 0; j < c->n; j++) {
@@ -141,6 +143,8 @@ static void sums_are_those_of_plain_c(void **state)
             c.grads[2 * c.stride + j] *= 1e20f; /* far too long */
         }
         compare(&c, n < 10000);
+        c.gamma = 0.01;
+        compare(&c, n < 10000);
         clear(&c);
     }
 }
@@ -199,6 +203,8 @@ static void whole_lengths(void **state)
             }
             compare(&c, false);
             c.grid *= 1024.0;
+            compare(&c, false);
+            c.gamma = 0.01;
             compare(&c, false);
             clear(&c);
         }

@@ -30,6 +30,9 @@ static double norm_error = 1.0;
 
 enum { LONGEST = 5000, TABLES = 4 };
 
+#define FLAT(norm_, grid_) (&(struct rn_clip){.norm = (norm_), .grid = (grid_)})
+#define AUTOMATIC(norm_, grid_) (&(struct rn_clip){.norm = (norm_), .grid = (grid_), .gamma = 0.01})
+
 /* Of the body that is included for its inner branch. */
 static void (*const unused[])(void) = {(void (*)(void))rows_store, (void (*)(void))noisy_mean};
 
@@ -58,9 +61,11 @@ static __int128 whole_squares(const int64_t *v, size_t n)
     return sum;
 }
 
-/* One gradient through every table: lengths within the grid, the tables agree. */
-static void check_one(const float *g, size_t n, double clip, double grid)
+/* One gradient through every table: lengths within the grid, the tables agree. dp.md test 13 */
+static void check_rule(const float *g, size_t n, const struct rn_clip *rule)
 {
+    const double clip = rule->norm;
+    const double grid = rule->grid;
     static int64_t first[LONGEST];
     static int64_t other[LONGEST];
     const struct rn_kernels *table[TABLES];
@@ -68,9 +73,10 @@ static void check_one(const float *g, size_t n, double clip, double grid)
     double norm = NAN;
     double other_norm = NAN;
     memset(first, 0, n * sizeof(int64_t));
-    table[0]->clip_add(NULL, 1, n, g, n, clip, grid, first, &norm);
+    table[0]->clip_add(NULL, 1, n, g, n, rule, first, &norm);
     assert_true(whole_squares(first, n) <= (__int128)grid * (__int128)grid);
-    const double scale = (norm > clip ? clip / norm : 1.0) * (grid / clip);
+    const double factor = rule->gamma > 0.0 ? clip / (norm + rule->gamma) : fmin(1.0, clip / norm);
+    const double scale = (norm > 0.0 ? factor : 1.0) * (grid / clip);
     for (size_t j = 0; j < n && isfinite(norm); j++) {
         const double want = (double)g[j] * scale;
         assert_true(fabs((double)first[j]) <= fabs(want) * (1.0 + 1e-12) + 1e-9);
@@ -78,7 +84,7 @@ static void check_one(const float *g, size_t n, double clip, double grid)
     }
     for (size_t t = 1; t < count; t++) {
         memset(other, 0, n * sizeof(int64_t));
-        table[t]->clip_add(NULL, 1, n, g, n, clip, grid, other, &other_norm);
+        table[t]->clip_add(NULL, 1, n, g, n, rule, other, &other_norm);
         assert_true(whole_squares(other, n) <= (__int128)grid * (__int128)grid);
         assert_true(norm == other_norm || fabs(norm - other_norm) <= 1e-13 * norm);
         for (size_t j = 0; j < n; j++) {
@@ -86,6 +92,12 @@ static void check_one(const float *g, size_t n, double clip, double grid)
             assert_true(isfinite(norm) || other[j] == 0);
         }
     }
+}
+
+static void check_one(const float *g, size_t n, double clip, double grid)
+{
+    check_rule(g, n, FLAT(clip, grid));
+    check_rule(g, n, AUTOMATIC(clip, grid));
 }
 
 static uint32_t word(uint64_t index, uint32_t lane)
@@ -180,7 +192,7 @@ static void not_finite_is_the_zero_vector(void **state)
             for (size_t t = 0; t < count; t++) {
                 double norm = 0.0;
                 int64_t *sum = rn_alloc(LONGEST, sizeof(int64_t));
-                table[t]->clip_add(NULL, 1, LONGEST, g, LONGEST, 1.0, 0x1p20, sum, &norm);
+                table[t]->clip_add(NULL, 1, LONGEST, g, LONGEST, FLAT(1.0, 0x1p20), sum, &norm);
                 assert_true(norm == INFINITY);
                 assert_true(whole_squares(sum, LONGEST) == 0);
                 rn_free(sum);
@@ -211,18 +223,50 @@ static void neighbours_do_not_matter(void **state)
         for (size_t t = 0; t < tables_count; t++) {
             memset(together, 0, n * sizeof(int64_t));
             memset(alone, 0, n * sizeof(int64_t));
-            table[t]->clip_add(NULL, COUNT, n, g, stride, 1.0, 0x1p20, together, norms);
+            table[t]->clip_add(NULL, COUNT, n, g, stride, FLAT(1.0, 0x1p20), together, norms);
             for (size_t i = COUNT; i-- > 0;) {
-                table[t]->clip_add(NULL, 1, n, g + i * stride, stride, 1.0, 0x1p20, alone, &norm);
+                table[t]->clip_add(NULL, 1, n, g + i * stride, stride, FLAT(1.0, 0x1p20), alone,
+                                   &norm);
                 assert_memory_equal(&norm, &norms[i], sizeof(norm));
             }
             assert_memory_equal(together, alone, n * sizeof(int64_t));
-            table[t]->clip_add(NULL, 0, n, g, stride, 1.0, 0x1p20, together, NULL);
+            table[t]->clip_add(NULL, 0, n, g, stride, FLAT(1.0, 0x1p20), together, NULL);
             assert_memory_equal(together, alone, n * sizeof(int64_t));
         }
         rn_free(g);
         rn_free(together);
         rn_free(alone);
+    }
+}
+
+/* By hand: a norm of 1 becomes 1 / 1.01 of the clip norm, one of 0.01 half of it, nothing stays
+ * nothing; the same everywhere, products of rows included. */
+static void automatic_clipping_is_its_formula(void **state)
+{
+    (void)state;
+    static const struct {
+        float g;
+        int64_t want; /* trunc(2^20 |g| / (|g| + 0.01)) */
+    } cases[] = {
+        {1.0f, 1038194}, {-1.0f, -1038194}, {0.0f, 0}, {0x1p-7f, 459901}, {3e38f, 1048575}};
+    const struct rn_outer_part part = {.u = 0, .v = 1, .rows = 1, .cols = 1};
+    const struct rn_kernels *table[TABLES];
+    const size_t count = tables(table);
+    for (size_t t = 0; t < count; t++) {
+        for (size_t c = 0; c < RN_ARRAY_LENGTH(cases); c++) {
+            const float row[2] = {cases[c].g, 1.0f};
+            const struct rn_example_rows rows = {
+                .rows = row, .stride = 2, .parts = &part, .part_count = 1};
+            for (int power = -9; power <= 9; power++) { /* no matter what the clip norm is */
+                int64_t sum[2] = {0};
+                const double clip = pow(10.0, power);
+                table[t]->clip_add(NULL, 1, 1, row, 1, AUTOMATIC(clip, 0x1p20), &sum[0], NULL);
+                table[t]->clip_add_outer(NULL, 1, &rows, AUTOMATIC(clip, 0x1p20), &sum[1], NULL);
+                assert_true(llabs(sum[0] - cases[c].want) <= 1);
+                assert_int_equal(sum[1], sum[0]);
+                assert_true(llabs(sum[0]) <= 0x1p20);
+            }
+        }
     }
 }
 
@@ -236,10 +280,10 @@ static void instruction_sets_agree(void **state)
     const size_t count = tables(table);
     int64_t *first = rn_alloc(LONGEST, sizeof(int64_t));
     int64_t *other = rn_alloc(LONGEST, sizeof(int64_t));
-    table[1]->clip_add(NULL, 1, LONGEST, g, LONGEST, 0.3, 0x1p23, first, NULL);
+    table[1]->clip_add(NULL, 1, LONGEST, g, LONGEST, FLAT(0.3, 0x1p23), first, NULL);
     for (size_t t = 2; t < count; t++) {
         memset(other, 0, LONGEST * sizeof(int64_t));
-        table[t]->clip_add(NULL, 1, LONGEST, g, LONGEST, 0.3, 0x1p23, other, NULL);
+        table[t]->clip_add(NULL, 1, LONGEST, g, LONGEST, FLAT(0.3, 0x1p23), other, NULL);
         assert_memory_equal(first, other, LONGEST * sizeof(int64_t));
     }
     rn_free(first);
@@ -292,7 +336,7 @@ static void a_wrong_norm_does_no_harm(void **state)
         norm_error = errors[e];
         for (uint32_t count = 0; count <= COUNT; count++) { /* one more each time */
             memset(sum, 0, N * sizeof(int64_t));
-            clip_add(NULL, count, N, g, N, 0.25, 0x1p23, sum, NULL);
+            clip_add(NULL, count, N, g, N, FLAT(0.25, 0x1p23), sum, NULL);
             for (size_t j = 0; j < N; j++) {
                 before[j] = sum[j] - before[j];
             }
@@ -384,7 +428,7 @@ static void products_are_clipped(void **state)
             int64_t *to = v[t > 1];
             double norm = NAN;
             memset(to, 0, sizeof(v[0]));
-            table[t]->clip_add_outer(NULL, 1, &rows, clip, grid, to, &norm);
+            table[t]->clip_add_outer(NULL, 1, &rows, FLAT(clip, grid), to, &norm);
             assert_true(fabs(norm - exact) <= 1e-12 * exact);
             assert_true(whole_squares(to, OUTER_ELEMENTS) <= (__int128)grid * (__int128)grid);
             for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
@@ -422,9 +466,9 @@ static void products_are_the_stored_elements(void **state)
                 double norms[2];
                 memset(formed, 0, sizeof(formed));
                 memset(stored, 0, sizeof(stored));
-                table[t]->clip_add_outer(NULL, 1, &rows, clip, 0x1p20, formed, &norms[0]);
-                table[t]->clip_add(NULL, 1, OUTER_ELEMENTS, whole, OUTER_ELEMENTS, clip, 0x1p20,
-                                   stored, &norms[1]);
+                table[t]->clip_add_outer(NULL, 1, &rows, FLAT(clip, 0x1p20), formed, &norms[0]);
+                table[t]->clip_add(NULL, 1, OUTER_ELEMENTS, whole, OUTER_ELEMENTS,
+                                   FLAT(clip, 0x1p20), stored, &norms[1]);
                 assert_true(norms[0] == norms[1]);
                 for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
                     assert_true(llabs(formed[j] - stored[j]) <= clipped);
@@ -463,12 +507,12 @@ static void products_do_not_know_their_neighbours(void **state)
         double norms[OUTER_COUNT];
         memset(together, 0, sizeof(together));
         memset(apart, 0, sizeof(apart));
-        table[t]->clip_add_outer(NULL, OUTER_COUNT, &all, 0.5, 0x1p20, together, norms);
+        table[t]->clip_add_outer(NULL, OUTER_COUNT, &all, FLAT(0.5, 0x1p20), together, norms);
         for (uint32_t i = OUTER_COUNT; i-- > 0;) {
             const struct rn_example_rows alone = outer_rows(g + i * OUTER_ROW);
             double norm = 0.0;
             memset(one, 0, sizeof(one));
-            table[t]->clip_add_outer(NULL, 1, &alone, 0.5, 0x1p20, one, &norm);
+            table[t]->clip_add_outer(NULL, 1, &alone, FLAT(0.5, 0x1p20), one, &norm);
             assert_memory_equal(&norm, &norms[i], sizeof(norm));
             assert_true((whole_squares(one, OUTER_ELEMENTS) == 0) == !isfinite(norm));
             for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
@@ -495,7 +539,7 @@ static void a_wrong_norm_of_products_does_no_harm(void **state)
     norm_error = 1.0 - 0x1p-19;
     for (uint32_t count = 0; count <= OUTER_COUNT; count++) { /* one more each time */
         memset(sum, 0, sizeof(sum));
-        clip_add_outer(NULL, count, &rows, 0.05, 0x1p23, sum, NULL);
+        clip_add_outer(NULL, count, &rows, FLAT(0.05, 0x1p23), sum, NULL);
         for (size_t j = 0; j < OUTER_ELEMENTS; j++) {
             before[j] = sum[j] - before[j];
         }
@@ -549,6 +593,7 @@ int main(void)
         cmocka_unit_test(one_great_element),
         cmocka_unit_test(not_finite_is_the_zero_vector),
         cmocka_unit_test(neighbours_do_not_matter),
+        cmocka_unit_test(automatic_clipping_is_its_formula),
         cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(too_long_is_shortened),
         cmocka_unit_test(a_wrong_norm_does_no_harm),

@@ -103,6 +103,9 @@ static struct rn_dp *plain_dp(struct rn_trainer *trainer, const struct rn_train_
 
 static const struct rn_dp_spec mechanism = {.clip_norm = 0.5, .denominator = 8.0};
 static const struct rn_train_spec training = {.batch = EXAMPLES_MAX, .steps = 1, .dp = &mechanism};
+static const struct rn_dp_spec unclipped = {
+    .clip_norm = 0.5, .clipping = RN_DP_CLIP_AUTOMATIC, .denominator = 8.0};
+static const struct rn_train_spec automatic = {.batch = EXAMPLES_MAX, .steps = 1, .dp = &unclipped};
 
 /* The rows that a block leaves, [count][stride]. */
 static void block_gradients(struct rn_trainer *trainer, const struct rn_pass_active *active,
@@ -264,21 +267,25 @@ static void products_are_not_stored(void **state)
 }
 
 /* v of one example by hand from its plain gradient, in the order of the vector: the slow way. */
-static void add_by_hand(const float *gradient, size_t n, double clip, int64_t *sum)
+static void add_by_hand(const float *gradient, size_t n, const struct rn_dp_spec *dp, int64_t *sum)
 {
     long double square = 0.0L;
     for (size_t j = 0; j < n; j++) {
         square += (long double)gradient[j] * (long double)gradient[j];
     }
     const long double norm = sqrtl(square);
-    const long double f = norm > (long double)clip ? (long double)clip / norm : 1.0L;
+    const long double clip = (long double)dp->clip_norm;
+    const long double f = dp->clipping == RN_DP_CLIP_AUTOMATIC ? clip / (norm + 0.01L)
+                          : norm > clip                        ? clip / norm
+                                                               : 1.0L;
     for (size_t j = 0; j < n; j++) {
-        sum[j] += (int64_t)((long double)gradient[j] * f * (0x1p20L / (long double)clip));
+        sum[j] += (int64_t)((long double)gradient[j] * f * (0x1p20L / clip));
     }
 }
 
 /* Formed on the fly, stored whole, and one by one by hand: a unit an example at most, from
- * rounding before or after clipping. Every backend; the head alone and with both matrices. */
+ * rounding before or after clipping. Every backend; the head alone and with both matrices; both
+ * ways to clip. */
 static void sums_equal_one_by_one(void **state)
 {
     (void)state;
@@ -286,6 +293,7 @@ static void sums_equal_one_by_one(void **state)
     const uint32_t lengths[] = {5, 17, 24, 1, 16, 33, 2, 9, 11};
     for (size_t c = 0; c < 4 * RN_ARRAY_LENGTH(backends); c++) {
         const enum rn_matrix matrices = c % 2 == 0 ? RN_MATRIX_AB : RN_MATRIX_NONE;
+        const struct rn_train_spec *spec = (c / 2 + c / 4) % 2 == 0 ? &training : &automatic;
         const struct rn_pass_active active = {matrices, true};
         int64_t *sum[3] = {NULL};
         size_t n = 0;
@@ -293,7 +301,7 @@ static void sums_equal_one_by_one(void **state)
             whole_examples = whole == 1;
             struct rn_trainer *trainer = random_trainer(folders[c / 2 % 2], backends[c / 4], 4, 2);
             whole_examples = false;
-            struct rn_dp *dp = plain_dp(trainer, &training, matrices);
+            struct rn_dp *dp = plain_dp(trainer, spec, matrices);
             struct rn_pass_examples *each = &trainer->lanes.passes[0].each;
             struct rn_example examples[COUNT];
             struct rn_error err;
@@ -314,7 +322,7 @@ static void sums_equal_one_by_one(void **state)
                 int64_t *hand = rn_alloc(n, sizeof(int64_t));
                 for (size_t i = 0; i < COUNT; i++) {
                     plain_gradient(trainer, &active, &examples[i], gradient);
-                    add_by_hand(gradient, n, mechanism.clip_norm, hand);
+                    add_by_hand(gradient, n, spec->dp, hand);
                 }
                 sum[2] = rn_alloc(all, sizeof(int64_t));
                 for (size_t r = 0; r < each->run_count; r++) {
@@ -414,6 +422,51 @@ static void one_example_moves_the_sum_by_at_most_the_grid(void **state)
             rn_free(less);
             sums_clear(&s);
         }
+    }
+}
+
+/* FedAvg-LoRA's step: A, B and the head are one vector under one norm. Every part of a record that
+ * is clipped is its gradient times one and the same factor, and together they are as long as the
+ * grid, but for what truncation took. */
+static void both_matrices_and_the_head_share_one_norm(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
+        struct sums s;
+        sums_init(&s, "roberta-24", backends[b], 9, 1);
+        const struct rn_pass_active active = {RN_MATRIX_AB, true};
+        const size_t head = s.trainer->lanes.passes[0].each.runs[2].compact;
+        const size_t ends[] = {s.trainer->lanes.passes[0].each.runs[0].count, head, s.n};
+        float *gradient = rn_alloc(s.n, sizeof(float));
+        uint32_t clipped = 0;
+        for (uint32_t i = 0; i < s.count; i++) {
+            const int64_t *v = s.vectors + i * s.n;
+            plain_gradient(s.trainer, &active, &s.examples[i], gradient);
+            double parts[3] = {0}; /* A, B, head */
+            double together = 0.0;
+            for (size_t p = 0, j = 0; p < 3; p++) {
+                for (; j < ends[p]; j++) {
+                    parts[p] += (double)gradient[j] * (double)gradient[j];
+                }
+                assert_true(parts[p] > 0.0);
+                together += parts[p];
+            }
+            if (sqrt(together) <= mechanism.clip_norm) {
+                continue;
+            }
+            clipped++;
+            const double slack = sqrt((double)s.n) / 0x1p20; /* of truncation */
+            const double length = sqrt((double)square_sum(v, s.n)) / 0x1p20;
+            assert_true(length <= 1.0 && length >= 1.0 - slack);
+            for (size_t p = 0; p < 3; p++) {
+                const size_t from = p == 0 ? 0 : ends[p - 1];
+                const double part = sqrt((double)square_sum(v + from, ends[p] - from)) / 0x1p20;
+                assert_true(fabs(part - sqrt(parts[p] / together)) <= slack);
+            }
+        }
+        assert_true(clipped > 0);
+        rn_free(gradient);
+        sums_clear(&s);
     }
 }
 
@@ -626,6 +679,7 @@ int main(void)
         cmocka_unit_test(products_are_not_stored),
         cmocka_unit_test(sums_equal_one_by_one),
         cmocka_unit_test(one_example_moves_the_sum_by_at_most_the_grid),
+        cmocka_unit_test(both_matrices_and_the_head_share_one_norm),
         cmocka_unit_test(company_does_not_matter),
         cmocka_unit_test(threads_and_blocks_do_not_matter),
         cmocka_unit_test(cached_rows_do_not_matter),

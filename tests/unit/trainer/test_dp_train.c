@@ -202,7 +202,55 @@ static void noise_comes_first(void **state)
     assert_int_equal(source.word_count, 4 * 18);
 }
 
-/* A fresh adapter has B = 0, so the gradient of A is zero: every element of A still gets noise. */
+/* Random allocation through a whole training: 18 records, each in as many steps as told, the noise
+ * before any of it is drawn; the cut at the cap is counted. */
+static void allocated_records_are_seen_as_often_as_told(void **state)
+{
+    (void)state;
+    for (uint32_t picks = 1; picks <= 4; picks++) {
+        struct source source = {.seed = 20 + picks, .order_matters = true};
+        struct rn_dp_diagnostics seen;
+        struct rn_dp_spec dp = mechanism(&source);
+        dp.sampling = RN_DP_ALLOCATION;
+        dp.picks = picks;
+        dp.diagnostics = &seen;
+        struct rn_train_spec spec = training(&dp);
+        spec.batch = 18;
+        size_t count = 0;
+        rn_free(trained("cpu", 2, &spec, RN_HEAD_LOCAL, NULL, NULL, &count));
+        assert_int_equal(seen.examples, 18 * picks);
+        assert_int_equal(seen.cut_batches, 0);
+        assert_int_equal(source.noise_count, 4 * count);
+        source.word_count = 0;
+        spec.batch = 1;
+        rn_free(trained("cpu", 2, &spec, RN_HEAD_LOCAL, NULL, NULL, &count));
+        assert_true(seen.examples <= 4 && seen.cut_batches > 0);
+    }
+}
+
+/* The least number at either end is seen, and the zero that is negative is none. */
+static void check_b_is_zero(struct rn_trainer *trainer)
+{
+    const struct rn_segment *segments = NULL;
+    size_t segment_count = 0;
+    size_t count = 0;
+    struct rn_error err;
+    must(rn_trainer_layout(trainer, RN_MATRIX_B, false, &segments, &segment_count, &count), &err);
+    float *b = rn_alloc(count, sizeof(float));
+    const size_t places[] = {0, count / 2, count - 1};
+    for (size_t i = 0; i < 3; i++) {
+        b[places[i]] = 0x1p-149f;
+        must(rn_trainer_set(trainer, RN_MATRIX_B, false, b, count, &err), &err);
+        assert_false(rn_trainer_b_is_zero(trainer));
+        b[places[i]] = -0.0f;
+        must(rn_trainer_set(trainer, RN_MATRIX_B, false, b, count, &err), &err);
+        assert_true(rn_trainer_b_is_zero(trainer));
+    }
+    rn_free(b);
+}
+
+/* A fresh adapter has B = 0, so the gradient of A is zero: every element of A still gets noise, and
+ * the caller can know it beforehand. dp.md tests 16 and 17 */
 static void zero_gradients_get_noise(void **state)
 {
     (void)state;
@@ -230,7 +278,9 @@ static void zero_gradients_get_noise(void **state)
     const size_t count = trainer->adapter.count;
     float *before = rn_alloc(count, sizeof(float));
     memcpy(before, trainer->state.values, count * sizeof(float));
+    assert_true(rn_trainer_b_is_zero(trainer));
     must(rn_trainer_train(trainer, data, &spec, NULL, NULL, NULL, &err), &err);
+    assert_true(rn_trainer_b_is_zero(trainer)); /* frozen */
     assert_true(seen.norm_sum == 0.0 && seen.examples == 7);
     size_t changed = 0;
     for (size_t j = 0; j < source.noise_count; j++) {
@@ -239,6 +289,7 @@ static void zero_gradients_get_noise(void **state)
     assert_true(source.noise_count > 100 && changed > source.noise_count - 3);
     assert_memory_equal(before + source.noise_count, trainer->state.values + source.noise_count,
                         (count - source.noise_count) * sizeof(float));
+    check_b_is_zero(trainer);
     rn_free(before);
     rn_trainer_data_close(data);
     rn_trainer_close(trainer);
@@ -365,7 +416,7 @@ static void limits(void **state)
     (void)state;
     struct rn_trainer *trainer = golden_trainer("roberta-24", "cpu", 1, RN_HEAD_LOCAL);
     struct rn_error err;
-    for (int wrong = 0; wrong < 20; wrong++) {
+    for (int wrong = 0; wrong < 30; wrong++) {
         struct source source = {.seed = 1};
         struct rn_dp_spec dp = mechanism(&source);
         struct rn_train_spec spec = training(&dp);
@@ -438,6 +489,41 @@ static void limits(void **state)
             spec.steps = 0;
             spec.epochs = 1;
             break;
+        case 19:
+            dp.clipping = RN_DP_CLIP_AUTOMATIC;
+            good = true;
+            break;
+        case 20:
+            dp.clipping = (enum rn_dp_clipping)2;
+            break;
+        case 21:
+            dp.sampling = (enum rn_dp_sampling)3;
+            break;
+        case 22:
+        case 23:
+        case 24:
+            dp.sampling = RN_DP_ALLOCATION;
+            dp.picks = (uint32_t[]){0, 4, 5}[wrong - 22]; /* of 4 steps */
+            good = wrong == 23;
+            break;
+        case 25:
+        case 26:
+            dp.sampling = RN_DP_ALLOCATION;
+            dp.picks = 1;
+            spec.steps = RN_DP_ALLOCATION_STEPS_MAX + (wrong == 26);
+            good = wrong == 25;
+            break;
+        case 27:
+            dp.sampling = RN_DP_ALLOCATION;
+            dp.picks = 1;
+            dp.uniform = NULL;
+            break;
+        case 28:
+            dp.sampling = RN_DP_ALLOCATION;
+            dp.picks = 1;
+            spec.steps = 0;
+            spec.epochs = 9;
+            break;
         default:
             spec.clip = 1.0;
             break;
@@ -456,6 +542,7 @@ int main(void)
         cmocka_unit_test(an_empty_batch_is_noise),
         cmocka_unit_test(single_and_cut_batches),
         cmocka_unit_test(noise_comes_first),
+        cmocka_unit_test(allocated_records_are_seen_as_often_as_told),
         cmocka_unit_test(zero_gradients_get_noise),
         cmocka_unit_test(frozen_bytes_stay),
         cmocka_unit_test(same_noise_same_bits),

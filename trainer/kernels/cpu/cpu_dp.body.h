@@ -226,17 +226,29 @@ static void add_group(struct dp_group *group, int64_t *sum)
     }
 }
 
+/* 0 for what is not finite. */
+static double factor_of(double norm, const struct rn_clip *clip)
+{
+    if (!isfinite(norm)) {
+        return 0.0;
+    }
+    if (clip->gamma > 0.0) {
+        return clip->norm / (norm + clip->gamma);
+    }
+    return norm > clip->norm ? clip->norm / norm : 1.0;
+}
+
 static void clip_add_some(const struct rn_example_rows *rows, uint32_t first, uint32_t count,
-                          double clip_norm, double grid, int64_t *sum, double *norms)
+                          const struct rn_clip *clip, int64_t *sum, double *norms)
 {
     struct dp_group group = {
         .rows = rows, .first = rows->rows + first * rows->stride, .count = count};
     double f[RN_DP_TOGETHER];
-    const double unit = grid / clip_norm;
-    const unsigned __int128 most = (unsigned __int128)grid * (unsigned __int128)grid;
+    const double unit = clip->grid / clip->norm;
+    const unsigned __int128 most = (unsigned __int128)clip->grid * (unsigned __int128)clip->grid;
     for (uint32_t i = 0; i < count; i++) {
         const double norm = norm_of(rows, group.first + i * rows->stride);
-        f[i] = !isfinite(norm) ? 0.0 : norm > clip_norm ? clip_norm / norm : 1.0;
+        f[i] = factor_of(norm, clip);
         group.scale[i] = f[i] * unit;
         if (norms != NULL) {
             norms[first + i] = norm;
@@ -251,20 +263,20 @@ static void clip_add_some(const struct rn_example_rows *rows, uint32_t first, ui
 }
 
 static void clip_add_outer(struct rn_lane *lane, uint32_t count, const struct rn_example_rows *rows,
-                           double clip_norm, double grid, int64_t *sum, double *norms)
+                           const struct rn_clip *clip, int64_t *sum, double *norms)
 {
     (void)lane;
     for (uint32_t i = 0; i < count; i += RN_DP_TOGETHER) {
         const uint32_t now = count - i < RN_DP_TOGETHER ? count - i : RN_DP_TOGETHER;
-        clip_add_some(rows, i, now, clip_norm, grid, sum, norms);
+        clip_add_some(rows, i, now, clip, sum, norms);
     }
 }
 
 static void clip_add(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
-                     size_t stride, double clip_norm, double grid, int64_t *sum, double *norms)
+                     size_t stride, const struct rn_clip *clip, int64_t *sum, double *norms)
 {
     const struct rn_example_rows rows = {.rows = grads, .stride = stride, .stored = n};
-    clip_add_outer(lane, count, &rows, clip_norm, grid, sum, norms);
+    clip_add_outer(lane, count, &rows, clip, sum, norms);
 }
 
 static void noisy_mean(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,

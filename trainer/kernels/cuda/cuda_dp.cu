@@ -36,6 +36,15 @@ RN_KERNEL(rn_cuda_clip_squares, struct rn_clip_args)
     }
 }
 
+/* The factor that struct rn_clip speaks of. */
+static __device__ __forceinline__ double factor_of(double norm, double clip_norm, double gamma)
+{
+    if (gamma > 0.0) {
+        return clip_norm / (norm + gamma);
+    }
+    return norm > clip_norm ? clip_norm / norm : 1.0;
+}
+
 /* Norm and factor of an example: block (example). A gradient that is not finite has the norm
  * infinity and the factor 0. */
 RN_KERNEL(rn_cuda_clip_factor, struct rn_clip_args)
@@ -59,7 +68,7 @@ RN_KERNEL(rn_cuda_clip_factor, struct rn_clip_args)
     if (threadIdx.x == 0) {
         const double norm = sqrt(sum + lost);
         const bool finite = norm - norm == 0.0;
-        a.factor[blockIdx.x] = !finite ? 0.0 : norm > a.clip_norm ? a.clip_norm / norm : 1.0;
+        a.factor[blockIdx.x] = !finite ? 0.0 : factor_of(norm, a.clip_norm, a.gamma);
         if (a.norms) {
             a.norms[blockIdx.x] = finite ? norm : RN_INFINITY;
         }

@@ -265,7 +265,7 @@ struct rn_update_args {
 struct rn_clip_args {
     const float *grads;
     int64_t n, stride;
-    double clip_norm;
+    double clip_norm, gamma;
     double unit;       /* grid / clip_norm */
     double grid;       /* a whole number, at most 2^31 */
     double *squares;   /* [count][pieces] sums of squares */

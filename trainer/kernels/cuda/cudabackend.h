@@ -111,7 +111,7 @@ void rn_cuda_read_mat_op(struct rn_lane *lane, struct rn_mat m, float *to_host);
 /* cudadp.c */
 void rn_cuda_rows_store_op(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);
 void rn_cuda_clip_add_op(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
-                         size_t stride, double clip_norm, double grid, int64_t *sum, double *norms);
+                         size_t stride, const struct rn_clip *clip, int64_t *sum, double *norms);
 void rn_cuda_noisy_mean_op(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,
                            double factor, float *g);
 

@@ -38,20 +38,22 @@ static void clip_group(struct rn_lane *lane, const struct rn_clip_args *a)
 
 /* As many examples at a time as the lane's memory for pieces holds, at least one. */
 void rn_cuda_clip_add_op(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
-                         size_t stride, double clip_norm, double grid, int64_t *sum, double *norms)
+                         size_t stride, const struct rn_clip *clip, int64_t *sum, double *norms)
 {
     const size_t pieces = (n + RN_CUDA_CLIP_PIECE - 1) / RN_CUDA_CLIP_PIECE;
     RN_BUG_IF(pieces == 0 || pieces > RN_CUDA_CLIP_PIECES);
-    RN_BUG_IF(!(clip_norm > 0.0) || !(grid >= 1.0) || grid > RN_CUDA_CLIP_GRID_MAX ||
-              grid != floor(grid));
+    RN_BUG_IF(!(clip->norm > 0.0) || !(clip->gamma >= 0.0));
+    RN_BUG_IF(!(clip->grid >= 1.0) || clip->grid > RN_CUDA_CLIP_GRID_MAX ||
+              clip->grid != floor(clip->grid));
     const size_t fit = RN_CUDA_CLIP_PIECES / pieces;
     const uint32_t group = (uint32_t)(fit < RN_CUDA_CLIP_EXAMPLES ? fit : RN_CUDA_CLIP_EXAMPLES);
     struct rn_clip_args args = {
         .n = (int64_t)n,
         .stride = (int64_t)stride,
-        .clip_norm = clip_norm,
-        .unit = grid / clip_norm,
-        .grid = grid,
+        .clip_norm = clip->norm,
+        .gamma = clip->gamma,
+        .unit = clip->grid / clip->norm,
+        .grid = clip->grid,
         .squares = lane->clip_squares,
         .lengths = lane->clip_lengths,
         .factor = lane->clip_factor,

@@ -69,11 +69,19 @@ static void walk_all(struct walk *walk)
     }
 }
 
-static void add_one(struct walk *walk, double norm, double clip_norm)
+static double factor_of(double norm, const struct rn_clip *clip)
 {
-    const double unit = walk->most / clip_norm;
+    if (clip->gamma > 0.0) {
+        return clip->norm / (norm + clip->gamma);
+    }
+    return norm > clip->norm ? clip->norm / norm : 1.0;
+}
+
+static void add_one(struct walk *walk, double norm, const struct rn_clip *clip)
+{
+    const double unit = walk->most / clip->norm;
     int64_t *const sum = walk->sum;
-    double f = norm > clip_norm ? clip_norm / norm : 1.0;
+    double f = factor_of(norm, clip);
     walk->sum = NULL;
     for (;;) {
         walk->scale = f * unit;
@@ -88,11 +96,11 @@ static void add_one(struct walk *walk, double norm, double clip_norm)
 }
 
 void rn_ref_clip_add_outer(struct rn_lane *lane, uint32_t count, const struct rn_example_rows *rows,
-                           double clip_norm, double grid, int64_t *sum, double *norms)
+                           const struct rn_clip *clip, int64_t *sum, double *norms)
 {
     (void)lane;
     for (uint32_t i = 0; i < count; i++) {
-        struct walk walk = {.rows = rows, .row = rows->rows + i * rows->stride, .most = grid};
+        struct walk walk = {.rows = rows, .row = rows->rows + i * rows->stride, .most = clip->grid};
         walk_all(&walk);
         const double norm = isfinite(walk.squares) ? sqrt((double)walk.squares) : INFINITY;
         if (norms != NULL) {
@@ -100,16 +108,16 @@ void rn_ref_clip_add_outer(struct rn_lane *lane, uint32_t count, const struct rn
         }
         if (isfinite(norm)) {
             walk.sum = sum;
-            add_one(&walk, norm, clip_norm);
+            add_one(&walk, norm, clip);
         }
     }
 }
 
 void rn_ref_clip_add(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
-                     size_t stride, double clip_norm, double grid, int64_t *sum, double *norms)
+                     size_t stride, const struct rn_clip *clip, int64_t *sum, double *norms)
 {
     const struct rn_example_rows rows = {.rows = grads, .stride = stride, .stored = n};
-    rn_ref_clip_add_outer(lane, count, &rows, clip_norm, grid, sum, norms);
+    rn_ref_clip_add_outer(lane, count, &rows, clip, sum, norms);
 }
 
 void rn_ref_noisy_mean(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,

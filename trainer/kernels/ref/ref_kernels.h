@@ -44,9 +44,9 @@ void rn_ref_column_sum(struct rn_lane *lane, struct rn_mat m, float *out);
 
 void rn_ref_rows_store(struct rn_lane *lane, struct rn_mat m, size_t stride, float *out);
 void rn_ref_clip_add(struct rn_lane *lane, uint32_t count, size_t n, const float *grads,
-                     size_t stride, double clip_norm, double grid, int64_t *sum, double *norms);
+                     size_t stride, const struct rn_clip *clip, int64_t *sum, double *norms);
 void rn_ref_clip_add_outer(struct rn_lane *lane, uint32_t count, const struct rn_example_rows *rows,
-                           double clip_norm, double grid, int64_t *sum, double *norms);
+                           const struct rn_clip *clip, int64_t *sum, double *norms);
 void rn_ref_noisy_mean(struct rn_lane *lane, size_t n, const int64_t *sum, const int64_t *noise,
                        double factor, float *g);
 
