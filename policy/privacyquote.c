@@ -74,11 +74,11 @@ rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *p
     RN_TRY(rn_privacy_terms_derive(&out->terms, err));
     const uint64_t events = (uint64_t)out->plan.trainings * out->plan.steps;
     const struct rn_privacy_event event = rn_privacy_plan_event(&out->terms, &out->plan, events);
-    const double apart = RN_PRIVACY_APART * out->terms.delta;
+    const double apart = rn_privacy_terms_apart(&out->terms);
     RN_ENSURE(rn_rdp_event(&event, out->terms.order, &out->cost), err, RN_E_UNSUPPORTED,
               "privacy: the filter does not know this sampling");
-    RN_TRY(rn_account_epsilon(&event, 1, out->terms.delta - apart, RN_ACCOUNTANT_PLD, &out->epsilon,
-                              err));
+    RN_TRY(rn_account_epsilon(&event, 1, rn_privacy_terms_delta(&out->terms), RN_ACCOUNTANT_PLD,
+                              &out->epsilon, err));
     out->plan.epsilon = out->epsilon.upper;
     const double taken =
         rn_privacy_plan_cut(&out->terms, &out->plan) +

@@ -13,7 +13,7 @@
 #define RN_POLICY_PRIVACYQUOTE_H
 
 #include "policy/accountant/accountant.h"
-#include "policy/ledger/privacyledger.h"
+#include "policy/ledger/privacyterms.h"
 #include "policy/rules.h"
 
 #define RN_PRIVACY_GRID (1u << 20) /* whole steps in one clip (trainer/dpwords.h) */

@@ -32,30 +32,6 @@ const struct rn_option rn_private_train_options[] = {
      .most = RN_TRAINER_BATCH_MAX, .help = "records that a drawn batch is cut to"},
     {NULL}};
 
-static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
-{
-    struct rn_private_train *p = context;
-    rn_noise_draw(&p->noises, n, deviation, out);
-}
-
-static void draw_uniform(void *context, size_t n, uint64_t *out)
-{
-    struct rn_private_train *p = context;
-    rn_stream_words(&p->samples, out, n);
-}
-
-/* One key each, so that the choice of records and the noise have nothing in common. */
-static rn_result draw_keys(struct rn_private_train *p, struct rn_error *err)
-{
-    struct rn_secret32 key;
-    RN_TRY(rn_random_bytes(key.bytes, sizeof(key.bytes), err));
-    rn_noise_init(&p->noises, &key);
-    const rn_result result = rn_random_bytes(key.bytes, sizeof(key.bytes), err);
-    rn_stream_init(&p->samples, &key);
-    rn_secret_wipe(&key, sizeof(key));
-    return result;
-}
-
 static rn_result check(const struct rn_private_train *p, const struct rn_command *command,
                        struct rn_error *err)
 {
@@ -103,7 +79,7 @@ rn_result rn_private_train_settle(struct rn_private_train *p, const struct rn_co
     if (!p->on) {
         return rn_ok();
     }
-    RN_TRY(draw_keys(p, err));
+    RN_TRY(rn_dp_source_draw(&p->source, err));
     spec->clip = 0.0;
     spec->batch = sampled ? (uint32_t)p->cap : spec->batch;
     spec->dp = &p->spec;
@@ -119,18 +95,15 @@ rn_result rn_private_train_settle(struct rn_private_train *p, const struct rn_co
                               : RN_DP_BATCHES,
         .threshold = sampled && !allocated ? rn_dp_threshold(p->rate) : 0,
         .picks = (uint32_t)p->picks,
-        .context = p,
-        .noise = draw_noise,
-        .uniform = draw_uniform,
         .diagnostics = &p->seen,
     };
+    rn_dp_source_lend(&p->source, &p->spec);
     return rn_ok();
 }
 
 void rn_private_train_clear(struct rn_private_train *p)
 {
-    rn_noise_clear(&p->noises);
-    rn_stream_clear(&p->samples);
+    rn_dp_source_clear(&p->source);
 }
 
 struct rn_train_report rn_private_train_report(const struct rn_private_train *p,

@@ -6,9 +6,8 @@
 #ifndef RN_SERVICES_CLI_DESK_PRIVATETRAIN_H
 #define RN_SERVICES_CLI_DESK_PRIVATETRAIN_H
 
-#include "crypto/noise.h"
 #include "services/cli/kit/commands.h"
-#include "trainer/trainer.h"
+#include "services/host/dpsource.h"
 
 /* What the options fill. Zeroed = not asked for. */
 struct rn_private_train {
@@ -17,8 +16,7 @@ struct rn_private_train {
     uint64_t grid, cap, picks;
     bool on;
     /* After rn_private_train_settle. */
-    struct rn_noise noises;
-    struct rn_stream samples;
+    struct rn_dp_source source;
     struct rn_dp_spec spec;
     struct rn_dp_diagnostics seen;
 };

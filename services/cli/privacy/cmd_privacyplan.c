@@ -9,6 +9,7 @@
 
 #include "base/guard.h"
 #include "policy/accountant/filter.h"
+#include "policy/ledger/privacyledger.h"
 #include "policy/privacyquote.h"
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
@@ -68,7 +69,7 @@ static void plan_fill(const struct plan_settings *s, struct proposal *out)
 static rn_result noise_find(const struct plan_settings *s, struct proposal *out,
                             struct rn_error *err)
 {
-    const double delta = (1.0 - RN_PRIVACY_APART) * out->terms.delta;
+    const double delta = rn_privacy_terms_delta(&out->terms);
     const uint64_t events = (uint64_t)out->plan.trainings * out->plan.steps * s->plans;
     double low = 0x1p-6;
     double high = 512;
@@ -92,7 +93,7 @@ static rn_result noise_find(const struct plan_settings *s, struct proposal *out,
 /* Fewest records that a step may be cut to, with the promise's share of delta for all plans. */
 static rn_result cap_find(const struct plan_settings *s, struct proposal *out, struct rn_error *err)
 {
-    const double share = RN_PRIVACY_APART * out->terms.delta / (2.0 * (double)s->plans);
+    const double share = rn_privacy_terms_apart(&out->terms) / (2.0 * (double)s->plans);
     while (rn_privacy_plan_cut(&out->terms, &out->plan) > share) {
         out->plan.cap += 1 + out->plan.cap / 64;
         RN_ENSURE(out->plan.cap <= 4096, err, RN_E_USAGE,
@@ -111,8 +112,8 @@ static rn_result propose(const struct plan_settings *s, struct proposal *out, st
     RN_TRY(cap_find(s, out, err));
     const struct rn_privacy_event event = rn_privacy_plan_event(
         &out->terms, &out->plan, (uint64_t)out->plan.trainings * out->plan.steps);
-    return rn_account_epsilon(&event, 1, (1.0 - RN_PRIVACY_APART) * out->terms.delta,
-                              RN_ACCOUNTANT_PLD, &out->epsilon, err);
+    return rn_account_epsilon(&event, 1, rn_privacy_terms_delta(&out->terms), RN_ACCOUNTANT_PLD,
+                              &out->epsilon, err);
 }
 
 static rn_result print_json(const struct proposal *p, struct rn_error *err)

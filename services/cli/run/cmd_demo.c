@@ -168,7 +168,7 @@ static rn_result run_demo(struct rn_demo *demo, struct outcome *out, struct rn_e
     return rn_ok();
 }
 
-static rn_result print_json(const struct rn_demo *demo, const struct outcome *out,
+static rn_result print_json(const struct rn_demo *demo, struct outcome *out,
                             struct rn_error *err)
 {
     json_t *root = json_pack(
@@ -203,7 +203,7 @@ static void print_next(const struct rn_demo *demo, const char *adapter)
                  rn_demo_watched(demo), words[4]);
 }
 
-static void print_text(const struct rn_demo *demo, const struct outcome *out)
+static void print_text(const struct rn_demo *demo, struct outcome *out)
 {
     (void)printf("\n%u rounds in %.0f s; %s\n", demo->rounds_done, out->seconds,
                  demo->victim_killed ? "one organisation lost, the others finished"
@@ -232,7 +232,7 @@ static rn_result check_private(const struct rn_demo_settings *s, struct rn_error
 }
 
 static rn_result finish(const struct rn_command *command, struct rn_demo *demo,
-                        const struct outcome *outcome, struct rn_error *err)
+                        struct outcome *outcome, struct rn_error *err)
 {
     if (command->json) {
         return print_json(demo, outcome, err);

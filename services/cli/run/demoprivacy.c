@@ -106,7 +106,7 @@ rn_result rn_demo_privacy_spent(const struct rn_demo *demo, double *out, struct 
     RN_TRY(rn_siteprivacy_path(site, "data", path, err));
     RN_TRY(rn_siteprivacy_read(path, &ledger, err));
     const size_t count = rn_privacy_ledger_events(ledger, false, events);
-    const double delta = (1.0 - RN_PRIVACY_APART) * ledger->terms.delta;
+    const double delta = rn_privacy_terms_delta(&ledger->terms);
     rn_privacy_ledger_free(ledger);
     RN_TRY(rn_account_epsilon(events, count, delta, RN_ACCOUNTANT_PLD, &value, err));
     *out = value.upper;

@@ -11,6 +11,7 @@
 #include "base/guard.h"
 #include "crypto/fingerprint.h"
 #include "crypto/setup.h"
+#include "policy/accountant/privacyevent.h"
 #include "policy/mailtext.h"
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
