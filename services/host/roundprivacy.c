@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "base/log.h"
 #include "crypto/sha256.h"
 #include "policy/privacyquote.h"
 #include "services/host/siteprivacy.h"
@@ -233,6 +234,9 @@ rn_result rn_round_privacy_begin(struct rn_round_privacy *privacy, uint32_t roun
     memcpy(intent.keys, source->commitment, sizeof intent.keys);
     RN_TRY(rn_siteprivacy_intent(privacy->ledger, &intent, &privacy->counter, err));
     figures_take(privacy);
+    rn_log(RN_LOG_INFO, "privacy.intent", RN_LOG_NUMBER(RN_F_ROUND, round),
+           RN_LOG_NUMBER(RN_F_COUNT, atomic_load(&privacy->begun)),
+           RN_LOG_NUMBER(RN_F_LIMIT, rn_plan_trainings(plan)));
     spec_fill(&plan->privacy, source, out_spec);
     return rn_ok();
 }

@@ -407,7 +407,7 @@ class Federation:
     """Sites below `directory`, ready to start. train: a file with the columns sentence and label."""
 
     def __init__(self, directory, members=3, rounds=2, listening=(), examples=60, dev=False, relay=False, member_dev=0,
-                 model=MODEL, train=TRAIN, labels=LABELS, collect=True, **options):  # fmt: skip
+                 model=MODEL, train=TRAIN, labels=LABELS, collect=True, join=(), **options):  # fmt: skip
         self.directory = directory
         self.names = list(NAMES[:members])
         self.rounds = rounds
@@ -417,6 +417,7 @@ class Federation:
         # So that every batch is full and the sums of example counts are known.
         check(examples % self.options["batch"] == 0, "examples must be a multiple of the batch")
         self.model, self.train, self.labels = model, train, labels
+        self.join = list(join)  # more options of `rondo join`
         self.port = free_port()
         self.relay = Relay(self.port) if relay else None
         directory.mkdir()
@@ -454,7 +455,7 @@ class Federation:
            "--rounds", self.rounds, "--threads", 1, "--log-format", "json", *options)  # fmt: skip
 
     def _join(self, name, listens):
-        more = ["--listen", f"127.0.0.1:{free_port()}"] if listens else []
+        more = [*self.join, *(["--listen", f"127.0.0.1:{free_port()}"] if listens else [])]
         if self.member_dev:
             more += ["--dev", self.directory / f"{name}-dev.tsv"]
         ok("join", self.directory / f"coordinator/invitations/{name}.invite", "--dir", self.directory / name,

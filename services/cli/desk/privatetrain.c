@@ -11,8 +11,9 @@
 const struct rn_option rn_private_train_options[] = {
     {"dp-clip", RN_OPT_NUMBER(struct rn_private_train, clip, "C"), .least = RN_DP_CLIP_MIN,
      .most = RN_DP_CLIP_MAX,
-     .help = "DP-SGD: bound of each record's gradient. Experimental: no accountant yet, therefore "
-             "no epsilon is claimed"},
+     .help =
+         "DP-SGD: bound of each record's gradient. Nothing is charged to a ledger, so no epsilon "
+         "is claimed; `rondo privacy epsilon` computes one"},
     {"dp-noise", RN_OPT_NUMBER(struct rn_private_train, noise, "SIGMA"), .least = 1e-6,
      .most = RN_DP_NOISE_MAX, .help = "noise on the sum, in units of --dp-clip"},
     {"dp-clipping", RN_OPT_CHOICE(struct rn_private_train, clipping, "flat|automatic"),

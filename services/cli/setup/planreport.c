@@ -72,6 +72,24 @@ static void print_cohort(const struct rn_plan_view *view, FILE *out)
                   n->value_bits, n->sum_bits, n->headroom);
 }
 
+/* What every step of every member does to its gradients; what it costs is each member's own to say
+ * (rondo policy check). */
+static void print_privacy(const struct rn_plan *plan, FILE *out)
+{
+    const struct rn_plan_privacy *privacy = &plan->privacy;
+    if (!rn_plan_is_private(plan)) {
+        (void)fprintf(out,
+                      "  privacy         no noise: nothing is promised about single records\n");
+        return;
+    }
+    (void)fprintf(out,
+                  "  privacy         DP-SGD at every member: rate %g, noise %g, clip %g; at most "
+                  "%" PRIu64 " trainings of\n"
+                  "                  %u steps. What it costs a member: rondo policy check\n",
+                  privacy->rate, privacy->noise, privacy->clip, rn_plan_trainings(plan),
+                  plan->training.steps);
+}
+
 /* Who sees what, and what has to be there before round 1. */
 static void print_blind(const struct rn_plan_view *view, FILE *out)
 {
@@ -150,6 +168,7 @@ void rn_plan_print_text(const struct rn_plan_view *view, bool all_fields, FILE *
                   rn_plan_attempt_seconds(plan, view->members, view->cost.bytes_max));
     print_signers(view, out);
     print_blind(view, out);
+    print_privacy(plan, out);
     print_roster(view, all_fields, out);
     if (view->policy != NULL) {
         (void)fprintf(out, "  policy          %s%s%s\n", view->policy,
