@@ -15,6 +15,13 @@
 
 static const char *const matrices_names[] = {"-", "A", "B", "A and B"};
 
+/* Does the file hold it? */
+static bool is_there(const struct rn_field *field, const struct rn_plan *plan)
+{
+    return field->kind != RN_FIELD_SECTION &&
+           (rn_plan_is_private(plan) || strncmp(field->path, "privacy.", 8) != 0);
+}
+
 /* Every field: path as in the file, value, meaning. What is signed is what is printed. */
 static void print_fields(const struct rn_plan *plan, FILE *out)
 {
@@ -23,6 +30,9 @@ static void print_fields(const struct rn_plan *plan, FILE *out)
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer meaning = {0};
     (void)fprintf(out, "\n");
     for (size_t i = 0; i < table->count; i++) {
+        if (!is_there(&table->fields[i], plan)) {
+            continue;
+        }
         value.length = 0;
         meaning.length = 0;
         rn_field_put(&table->fields[i], plan, &value);
@@ -250,6 +260,9 @@ static json_t *fields_json(const struct rn_plan *plan)
     const struct rn_field_table *table = rn_plan_fields();
     json_t *root = json_object();
     for (size_t i = 0; i < table->count; i++) {
+        if (!is_there(&table->fields[i], plan)) {
+            continue;
+        }
         const char *key = table->fields[i].path;
         json_t *section = root;
         for (const char *dot = strchr(key, '.'); dot != NULL; dot = strchr(key, '.')) {

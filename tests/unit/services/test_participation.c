@@ -564,6 +564,31 @@ static void an_update_is_used_again(void **state)
     free_world(w);
 }
 
+/* With privacy.reply_s: training ends 5 s after the offer and the update leaves at 30 s, in whose
+ * multiple alone the coordinator sees when; in a repeated attempt, which trains nothing, at once.
+ */
+static void an_update_leaves_at_a_multiple(void **state)
+{
+    (void)state;
+    struct world *w = make_world("4");
+    struct site *site = &w->sites[0];
+    w->plan.privacy.reply_s = 30;
+    connect_all(w, 1);
+    offer(w, 1, 1);
+    tick(w, 5000);
+    train(site);
+    assert_int_equal(site->sent[READY], 0);
+    tick(w, 24800);
+    assert_int_equal(site->sent[READY], 0);
+    tick(w, 200);
+    assert_int_equal(site->sent[READY], 1);
+    assert_int_equal(site->events[RN_JOB_TRAIN_REUSED], 0);
+    offer(w, 1, 2);
+    assert_int_equal(site->sent[READY], 2);
+    assert_int_equal(site->events[RN_JOB_TRAIN_REUSED], 1);
+    free_world(w);
+}
+
 static void a_failed_training_only_follows(void **state)
 {
     (void)state;
@@ -720,6 +745,7 @@ int main(void)
         cmocka_unit_test(a_training_of_an_older_round_is_discarded),
         cmocka_unit_test(a_training_goes_on_through_attempts),
         cmocka_unit_test(an_update_is_used_again),
+        cmocka_unit_test(an_update_leaves_at_a_multiple),
         cmocka_unit_test(a_failed_training_only_follows),
         cmocka_unit_test(progress_is_told_every_two_seconds),
         cmocka_unit_test(a_late_member_follows),

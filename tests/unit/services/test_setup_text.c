@@ -5,7 +5,7 @@
  */
 #include "base/alloc.h"
 #include "base/guard.h"
-#include "policy/rules.h"
+#include "policy/privacyquote.h"
 #include "services/cli/setup/planoptions.h"
 #include "services/cli/setup/planreport.h"
 #include "services/cli/setup/policywords.h"
@@ -104,12 +104,11 @@ static void plan_says_what_was_asked(void **state)
 
 /* The template, `plan show` and its JSON hold every field of the table with its value: what is
  * signed is what is written and shown. */
-static void every_field_is_written_and_shown(void **state)
+static void check_written_and_shown(const char *words)
 {
-    (void)state;
     char *shown = NULL;
     size_t length = 0;
-    write_plan(every_option);
+    write_plan(words);
     parse_plan();
     const struct rn_plan_view view = {.plan = &plan, .reason = "", .policy_detail = ""};
     FILE *out = open_memstream(&shown, &length);
@@ -120,6 +119,10 @@ static void every_field_is_written_and_shown(void **state)
     for (size_t i = 0; i < rn_plan_fields()->count; i++) {
         const struct rn_field *field = &rn_plan_fields()->fields[i];
         const char *dot = strrchr(field->path, '.');
+        const bool of_privacy = strncmp(field->path, "privacy.", 8) == 0;
+        if (field->kind == RN_FIELD_SECTION || (of_privacy && !rn_plan_is_private(&plan))) {
+            continue;
+        }
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
         rn_field_put(field, &plan, &value);
@@ -153,12 +156,58 @@ static void every_field_is_written_and_shown(void **state)
     free(shown);
 }
 
+static void every_field_is_written_and_shown(void **state)
+{
+    (void)state;
+    check_written_and_shown(every_option);
+    assert_null(strstr(rn_buffer_text(&text), "privacy:"));
+    check_written_and_shown("--name^x^--labels^a,b^--dp-rate^0.01^--dp-noise^1.25^--dp-clip^0.5^"
+                            "--dp-clipping^automatic^--dp-denominator^12^--dp-retries^3^--dp-reply^"
+                            "600");
+    assert_true(plan.privacy.rate == 0.01 && plan.privacy.noise == 1.25);
+    assert_true(plan.training.clip == 0 && plan.privacy.clipping == RN_PLAN_CLIP_AUTOMATIC);
+    assert_true(plan.privacy.retries == 3 && plan.privacy.reply_s == 600);
+}
+
+static const struct rn_policy_privacy no_promise;
+
+/* Around what a member promises the bounds just hold a private plan too, and the filter's order is
+ * the one at which it costs the least share of the budget. */
+static void policy_just_holds_a_private_plan(void **state)
+{
+    (void)state;
+    static const struct rn_policy_privacy promise = {
+        .lineage = "wards", .rows = 1, .records_max = 5000, .epsilon = 8, .delta = 1e-5};
+    struct rn_privacy_quote quote;
+    enum rn_policy_reason reason;
+    write_plan(every_option);
+    parse_plan();
+    plan.metrics = RN_METRICS_HOME;
+    plan.weights = RN_WEIGHTS_UNIFORM;
+    plan.privacy = (struct rn_plan_privacy){
+        .rate = 0.002, .noise = 1, .clip = 0.5, .denominator = 10, .retries = 1};
+    plan.training.batch = 64;
+    rn_setup_policy_text(&plan, &promise, &text);
+    if (!rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error))) {
+        fail_msg("%s\n%s", error.text, rn_buffer_text(&text));
+    }
+    assert_true(policy.privacy.required);
+    assert_true(policy.privacy.noise_min == 1 && policy.privacy.clip_max == 0.5);
+    assert_true(policy.privacy.order > 1.01);
+    assert_true(rn_is_ok(rn_policy_check_privacy(&policy, &plan, 0, &reason, &error)));
+    assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));
+    const double share = quote.cost / quote.terms.bound;
+    policy.privacy.order *= 1.2;
+    assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));
+    assert_true(quote.cost / quote.terms.bound > share);
+}
+
 static void policy_just_holds_the_plan(void **state)
 {
     (void)state;
     write_plan(every_option);
     parse_plan();
-    rn_setup_policy_text(&plan, &text);
+    rn_setup_policy_text(&plan, &no_promise, &text);
     if (!rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error))) {
         fail_msg("%s\n%s", error.text, rn_buffer_text(&text));
     }
@@ -182,7 +231,7 @@ static void policy_in_words(void **state)
     struct rn_policy_clause said[RN_POLICY_CLAUSES];
     write_plan(every_option);
     assert_true(rn_is_ok(rn_plan_parse(rn_buffer_view(&text), "plan", &plan, &error)));
-    rn_setup_policy_text(&plan, &text);
+    rn_setup_policy_text(&plan, &no_promise, &text);
     assert_true(rn_is_ok(rn_policy_parse(rn_buffer_view(&text), "policy", &policy, &error)));
     rn_policy_words(&policy, said);
     static const char *const expected[RN_POLICY_CLAUSES] = {
@@ -193,7 +242,8 @@ static void policy_in_words(void **state)
         "aaaaaaaaaaaaaaaa...",
         "rank up to ",
         "up to 3 rounds of ",
-        "268435456 bytes"};
+        "268435456 bytes",
+        "none promised"};
     for (size_t i = 0; i < RN_POLICY_CLAUSES; i++) {
         if (strstr(said[i].text, expected[i]) == NULL) {
             fail_msg("%s: %s", said[i].name, said[i].text);
@@ -317,6 +367,7 @@ int main(void)
         cmocka_unit_test(plan_says_what_was_asked),
         cmocka_unit_test(every_field_is_written_and_shown),
         cmocka_unit_test(policy_just_holds_the_plan),
+        cmocka_unit_test(policy_just_holds_a_private_plan),
         cmocka_unit_test(policy_in_words),
         cmocka_unit_test(site_round_trip),
         cmocka_unit_test(site_limits_round_trip),
