@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a private plan may hold, what a policy may promise, and every refusal between the two with
- * its reason code (dp.md test 29: a plan that lies about noise, rate, clip, steps or metrics).
+ * its reason code (privacy case 29: a plan that lies about noise, rate, clip, steps or metrics).
  */
 #include "policy/privacyquote.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A member's promise in a federated job: reserved before data, charged before a gradient, across
- * restarts and plans (dp.md tests 27 and 28, the service's part).
+ * restarts and plans (privacy cases 27 and 28, the service's part).
  */
 #include "services/host/roundprivacy.h"
 
