@@ -236,7 +236,7 @@ static void plans_share_a_budget(void **state)
     for (enum rn_code code = RN_OK; code == RN_OK && plans <= most + 1; site->plan.hash[0]++) {
         code = open_with(0, 0, &privacy);
         for (uint32_t i = 0; code == RN_OK && i < TRAININGS; i++) {
-            assert_int_equal(begin(privacy, i % ROUNDS + 1), RN_OK);
+            assert_int_equal(begin(privacy, i < ROUNDS ? i + 1 : ROUNDS), RN_OK);
         }
         plans += code == RN_OK ? 1 : 0;
         assert_true(code == RN_OK || code == RN_E_REFUSED);

@@ -120,7 +120,9 @@ static void check_written_and_shown(const char *words)
         const struct rn_field *field = &rn_plan_fields()->fields[i];
         const char *dot = strrchr(field->path, '.');
         const bool of_privacy = strncmp(field->path, "privacy.", 8) == 0;
-        if (field->kind == RN_FIELD_SECTION || (of_privacy && !rn_plan_is_private(&plan))) {
+        const bool unsaid = plan.max_examples == 0 && strcmp(field->path, "max_examples") == 0;
+        if (field->kind == RN_FIELD_SECTION || unsaid ||
+            (of_privacy && !rn_plan_is_private(&plan))) {
             continue;
         }
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
