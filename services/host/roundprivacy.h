@@ -22,8 +22,8 @@
 
 struct rn_round_privacy;
 
-/* The filter's sum that the ledger of the policy's lineage has without this plan, the larger of its
- * two copies; 0 where there is none yet. For rn_policy_facts, by those who look: `rondo policy
+/* What the ledger of the policy's lineage has without this plan, the larger of its two copies; 0
+ * where there is none yet. For rn_policy_facts, by those who look: `rondo policy
  * check`, signing, the start. */
 RN_MUST rn_result rn_round_privacy_spent(const char *directory, const char *state,
                                          const struct rn_policy *policy, const struct rn_plan *plan,
