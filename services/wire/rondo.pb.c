@@ -8,18 +8,29 @@
 
 PB_BIND(rondo_v1_Hello, rondo_v1_Hello, 2)
 
+
 PB_BIND(rondo_v1_Welcome, rondo_v1_Welcome, AUTO)
+
 
 PB_BIND(rondo_v1_Closing, rondo_v1_Closing, AUTO)
 
+
 PB_BIND(rondo_v1_RoundSummary, rondo_v1_RoundSummary, AUTO)
+
 
 PB_BIND(rondo_v1_Status, rondo_v1_Status, AUTO)
 
+
 PB_BIND(rondo_v1_Envelope, rondo_v1_Envelope, 2)
+
 
 PB_BIND(rondo_v1_BulkChunk, rondo_v1_BulkChunk, AUTO)
 
+
 PB_BIND(rondo_v1_AdminRequest, rondo_v1_AdminRequest, AUTO)
 
+
 PB_BIND(rondo_v1_AdminAnswer, rondo_v1_AdminAnswer, AUTO)
+
+
+

@@ -17,16 +17,14 @@ typedef PB_BYTES_ARRAY_T(16) rondo_v1_Hello_incarnation_t;
 /* First message of each side on a Session. */
 typedef struct _rondo_v1_Hello {
     uint32_t protocol; /* RN_WIRE_PROTOCOL; another number is refused by name */
-    char name[64];     /* organisation's name in the roster; "" for a coordinator */
-    rondo_v1_Hello_plan_hash_t plan_hash;     /* SHA-256 of the plan's exact bytes */
+    char name[64]; /* organisation's name in the roster; "" for a coordinator */
+    rondo_v1_Hello_plan_hash_t plan_hash; /* SHA-256 of the plan's exact bytes */
     rondo_v1_Hello_roster_hash_t roster_hash; /* SHA-256 of the roster's exact bytes */
-    char software[64];                        /* for people: "rondo 0.1.0" */
-    uint64_t next_round;                      /* first round the sender has no finished record of */
-    rondo_v1_Hello_adapter_hash_t
-        adapter_hash; /* of the adapter the sender holds; empty when it has none */
-    rondo_v1_Hello_incarnation_t
-        incarnation; /* 16 random bytes of this process: tells a restart from a second process */
-    bool waits;      /* a member: takes no offer before it holds more signatures of the plan */
+    char software[64]; /* for people: "rondo 0.1.0" */
+    uint64_t next_round; /* first round the sender has no finished record of */
+    rondo_v1_Hello_adapter_hash_t adapter_hash; /* of the adapter the sender holds; empty when it has none */
+    rondo_v1_Hello_incarnation_t incarnation; /* 16 random bytes of this process: tells a restart from a second process */
+    bool waits; /* a member: takes no offer before it holds more signatures of the plan */
 } rondo_v1_Hello;
 
 typedef PB_BYTES_ARRAY_T(32) rondo_v1_Welcome_adapter_hash_t;
@@ -36,9 +34,8 @@ typedef struct _rondo_v1_Welcome {
     uint64_t attempt;
     uint32_t members; /* connected members, this one included */
     bool joined_late; /* waits for the next round */
-    rondo_v1_Welcome_adapter_hash_t
-        adapter_hash; /* of the adapter that the coordinator holds, as in Hello, but of now */
-    uint64_t summed;  /* newest round with a sum; 0: none */
+    rondo_v1_Welcome_adapter_hash_t adapter_hash; /* of the adapter that the coordinator holds, as in Hello, but of now */
+    uint64_t summed; /* newest round with a sum; 0: none */
 } rondo_v1_Welcome;
 
 /* The sender will end this session in order. */
@@ -48,15 +45,14 @@ typedef struct _rondo_v1_Closing {
 } rondo_v1_Closing;
 
 typedef PB_BYTES_ARRAY_T(32) rondo_v1_RoundSummary_adapter_hash_t;
-/* Coordinator to member after each round; members check everything themselves before they believe
- * it. */
+/* Coordinator to member after each round; members check everything themselves before they believe it. */
 typedef struct _rondo_v1_RoundSummary {
     uint64_t round;
     uint64_t attempt;
-    uint32_t phase;    /* which matrices were active: 1 A, 2 B, 3 both */
-    uint32_t outcome;  /* 0 summed, else enum rn_code */
+    uint32_t phase; /* which matrices were active: 1 A, 2 B, 3 both */
+    uint32_t outcome; /* 0 summed, else enum rn_code */
     uint32_t included; /* members in the sum */
-    uint32_t lost;     /* members that were in the round and are not in the sum */
+    uint32_t lost; /* members that were in the round and are not in the sum */
     rondo_v1_RoundSummary_adapter_hash_t adapter_hash;
     uint64_t milliseconds;
 } rondo_v1_RoundSummary;
@@ -65,8 +61,8 @@ typedef struct _rondo_v1_RoundSummary {
 typedef struct _rondo_v1_Status {
     uint64_t round;
     uint64_t attempt;
-    uint32_t stage;  /* enum rn_session_stage */
-    uint64_t beats;  /* training got on in so many minutes; nothing about how far it is */
+    uint32_t stage; /* enum rn_session_stage */
+    uint64_t beats; /* training got on in so many minutes; nothing about how far it is */
     uint32_t reason; /* enum rn_code, when the sender sits a round out */
 } rondo_v1_Status;
 
@@ -81,8 +77,7 @@ typedef struct _rondo_v1_Envelope {
         rondo_v1_Status status;
     } body;
     pb_callback_t epoch; /* drawing the share graph, either way (services/PROTOCOL.md) */
-    pb_callback_t
-        signatures; /* coordinator to member: text of its plan.yaml.sigs (policy/FORMATS.md) */
+    pb_callback_t signatures; /* coordinator to member: text of its plan.yaml.sigs (policy/FORMATS.md) */
     pb_callback_t secagg; /* one signed protocol message */
 } rondo_v1_Envelope;
 
@@ -90,10 +85,10 @@ typedef PB_BYTES_ARRAY_T(32) rondo_v1_BulkChunk_session_t;
 /* One message of a Bulk stream: a piece of a vector. */
 typedef struct _rondo_v1_BulkChunk {
     rondo_v1_BulkChunk_session_t session; /* secagg session id, 32 bytes */
-    uint32_t content;                     /* 1 masked input, 2 sum; 3 is reserved */
-    uint32_t sender;                      /* roster index of the member whose vector it is */
+    uint32_t content; /* 1 masked input, 2 sum; 3 is reserved */
+    uint32_t sender; /* roster index of the member whose vector it is */
     uint64_t first_element;
-    uint32_t count;     /* elements in data */
+    uint32_t count; /* elements in data */
     pb_callback_t data; /* last on the wire */
 } rondo_v1_BulkChunk;
 
@@ -105,208 +100,139 @@ typedef struct _rondo_v1_AdminAnswer {
     pb_callback_t json;
 } rondo_v1_AdminAnswer;
 
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* Initializer values for message structs */
-#define rondo_v1_Hello_init_default                             \
-    {                                                           \
-        0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0 \
-    }
-#define rondo_v1_Welcome_init_default \
-    {                                 \
-        0, 0, 0, 0, {0, {0}}, 0       \
-    }
-#define rondo_v1_Closing_init_default \
-    {                                 \
-        0, 0                          \
-    }
-#define rondo_v1_RoundSummary_init_default \
-    {                                      \
-        0, 0, 0, 0, 0, 0, {0, {0}}, 0      \
-    }
-#define rondo_v1_Status_init_default \
-    {                                \
-        0, 0, 0, 0, 0                \
-    }
-#define rondo_v1_Envelope_init_default                                    \
-    {                                                                     \
-        0, {rondo_v1_Hello_init_default}, {{NULL}, NULL}, {{NULL}, NULL}, \
-        {                                                                 \
-            {NULL}, NULL                                                  \
-        }                                                                 \
-    }
-#define rondo_v1_BulkChunk_init_default \
-    {                                   \
-        {0, {0}}, 0, 0, 0, 0,           \
-        {                               \
-            {NULL}, NULL                \
-        }                               \
-    }
-#define rondo_v1_AdminRequest_init_default \
-    {                                      \
-        ""                                 \
-    }
-#define rondo_v1_AdminAnswer_init_default \
-    {                                     \
-        {                                 \
-            {NULL}, NULL                  \
-        }                                 \
-    }
-#define rondo_v1_Hello_init_zero                                \
-    {                                                           \
-        0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0 \
-    }
-#define rondo_v1_Welcome_init_zero \
-    {                              \
-        0, 0, 0, 0, {0, {0}}, 0    \
-    }
-#define rondo_v1_Closing_init_zero \
-    {                              \
-        0, 0                       \
-    }
-#define rondo_v1_RoundSummary_init_zero \
-    {                                   \
-        0, 0, 0, 0, 0, 0, {0, {0}}, 0   \
-    }
-#define rondo_v1_Status_init_zero \
-    {                             \
-        0, 0, 0, 0, 0             \
-    }
-#define rondo_v1_Envelope_init_zero                                    \
-    {                                                                  \
-        0, {rondo_v1_Hello_init_zero}, {{NULL}, NULL}, {{NULL}, NULL}, \
-        {                                                              \
-            {NULL}, NULL                                               \
-        }                                                              \
-    }
-#define rondo_v1_BulkChunk_init_zero \
-    {                                \
-        {0, {0}}, 0, 0, 0, 0,        \
-        {                            \
-            {NULL}, NULL             \
-        }                            \
-    }
-#define rondo_v1_AdminRequest_init_zero \
-    {                                   \
-        ""                              \
-    }
-#define rondo_v1_AdminAnswer_init_zero \
-    {                                  \
-        {                              \
-            {NULL}, NULL               \
-        }                              \
-    }
+#define rondo_v1_Hello_init_default              {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0}
+#define rondo_v1_Welcome_init_default            {0, 0, 0, 0, {0, {0}}, 0}
+#define rondo_v1_Closing_init_default            {0, 0}
+#define rondo_v1_RoundSummary_init_default       {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
+#define rondo_v1_Status_init_default             {0, 0, 0, 0, 0}
+#define rondo_v1_Envelope_init_default           {0, {rondo_v1_Hello_init_default}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
+#define rondo_v1_BulkChunk_init_default          {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
+#define rondo_v1_AdminRequest_init_default       {""}
+#define rondo_v1_AdminAnswer_init_default        {{{NULL}, NULL}}
+#define rondo_v1_Hello_init_zero                 {0, "", {0, {0}}, {0, {0}}, "", 0, {0, {0}}, {0, {0}}, 0}
+#define rondo_v1_Welcome_init_zero               {0, 0, 0, 0, {0, {0}}, 0}
+#define rondo_v1_Closing_init_zero               {0, 0}
+#define rondo_v1_RoundSummary_init_zero          {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
+#define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0}
+#define rondo_v1_Envelope_init_zero              {0, {rondo_v1_Hello_init_zero}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
+#define rondo_v1_BulkChunk_init_zero             {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
+#define rondo_v1_AdminRequest_init_zero          {""}
+#define rondo_v1_AdminAnswer_init_zero           {{{NULL}, NULL}}
 
 /* Field tags (for use in manual encoding/decoding) */
-#define rondo_v1_Hello_protocol_tag 1
-#define rondo_v1_Hello_name_tag 2
-#define rondo_v1_Hello_plan_hash_tag 3
-#define rondo_v1_Hello_roster_hash_tag 4
-#define rondo_v1_Hello_software_tag 5
-#define rondo_v1_Hello_next_round_tag 7
-#define rondo_v1_Hello_adapter_hash_tag 8
-#define rondo_v1_Hello_incarnation_tag 9
-#define rondo_v1_Hello_waits_tag 10
-#define rondo_v1_Welcome_round_tag 1
-#define rondo_v1_Welcome_attempt_tag 2
-#define rondo_v1_Welcome_members_tag 3
-#define rondo_v1_Welcome_joined_late_tag 5
-#define rondo_v1_Welcome_adapter_hash_tag 6
-#define rondo_v1_Welcome_summed_tag 7
-#define rondo_v1_Closing_reason_tag 1
-#define rondo_v1_Closing_job_done_tag 3
-#define rondo_v1_RoundSummary_round_tag 1
-#define rondo_v1_RoundSummary_attempt_tag 2
-#define rondo_v1_RoundSummary_phase_tag 3
-#define rondo_v1_RoundSummary_outcome_tag 4
-#define rondo_v1_RoundSummary_included_tag 5
-#define rondo_v1_RoundSummary_lost_tag 6
-#define rondo_v1_RoundSummary_adapter_hash_tag 7
-#define rondo_v1_RoundSummary_milliseconds_tag 8
-#define rondo_v1_Status_round_tag 1
-#define rondo_v1_Status_attempt_tag 2
-#define rondo_v1_Status_stage_tag 3
-#define rondo_v1_Status_beats_tag 4
-#define rondo_v1_Status_reason_tag 6
-#define rondo_v1_Envelope_hello_tag 1
-#define rondo_v1_Envelope_welcome_tag 2
-#define rondo_v1_Envelope_closing_tag 3
-#define rondo_v1_Envelope_summary_tag 4
-#define rondo_v1_Envelope_status_tag 5
-#define rondo_v1_Envelope_epoch_tag 13
-#define rondo_v1_Envelope_signatures_tag 14
-#define rondo_v1_Envelope_secagg_tag 15
-#define rondo_v1_BulkChunk_session_tag 1
-#define rondo_v1_BulkChunk_content_tag 2
-#define rondo_v1_BulkChunk_sender_tag 3
-#define rondo_v1_BulkChunk_first_element_tag 4
-#define rondo_v1_BulkChunk_count_tag 5
-#define rondo_v1_BulkChunk_data_tag 15
-#define rondo_v1_AdminRequest_what_tag 1
-#define rondo_v1_AdminAnswer_json_tag 1
+#define rondo_v1_Hello_protocol_tag              1
+#define rondo_v1_Hello_name_tag                  2
+#define rondo_v1_Hello_plan_hash_tag             3
+#define rondo_v1_Hello_roster_hash_tag           4
+#define rondo_v1_Hello_software_tag              5
+#define rondo_v1_Hello_next_round_tag            7
+#define rondo_v1_Hello_adapter_hash_tag          8
+#define rondo_v1_Hello_incarnation_tag           9
+#define rondo_v1_Hello_waits_tag                 10
+#define rondo_v1_Welcome_round_tag               1
+#define rondo_v1_Welcome_attempt_tag             2
+#define rondo_v1_Welcome_members_tag             3
+#define rondo_v1_Welcome_joined_late_tag         5
+#define rondo_v1_Welcome_adapter_hash_tag        6
+#define rondo_v1_Welcome_summed_tag              7
+#define rondo_v1_Closing_reason_tag              1
+#define rondo_v1_Closing_job_done_tag            3
+#define rondo_v1_RoundSummary_round_tag          1
+#define rondo_v1_RoundSummary_attempt_tag        2
+#define rondo_v1_RoundSummary_phase_tag          3
+#define rondo_v1_RoundSummary_outcome_tag        4
+#define rondo_v1_RoundSummary_included_tag       5
+#define rondo_v1_RoundSummary_lost_tag           6
+#define rondo_v1_RoundSummary_adapter_hash_tag   7
+#define rondo_v1_RoundSummary_milliseconds_tag   8
+#define rondo_v1_Status_round_tag                1
+#define rondo_v1_Status_attempt_tag              2
+#define rondo_v1_Status_stage_tag                3
+#define rondo_v1_Status_beats_tag                4
+#define rondo_v1_Status_reason_tag               6
+#define rondo_v1_Envelope_hello_tag              1
+#define rondo_v1_Envelope_welcome_tag            2
+#define rondo_v1_Envelope_closing_tag            3
+#define rondo_v1_Envelope_summary_tag            4
+#define rondo_v1_Envelope_status_tag             5
+#define rondo_v1_Envelope_epoch_tag              13
+#define rondo_v1_Envelope_signatures_tag         14
+#define rondo_v1_Envelope_secagg_tag             15
+#define rondo_v1_BulkChunk_session_tag           1
+#define rondo_v1_BulkChunk_content_tag           2
+#define rondo_v1_BulkChunk_sender_tag            3
+#define rondo_v1_BulkChunk_first_element_tag     4
+#define rondo_v1_BulkChunk_count_tag             5
+#define rondo_v1_BulkChunk_data_tag              15
+#define rondo_v1_AdminRequest_what_tag           1
+#define rondo_v1_AdminAnswer_json_tag            1
 
 /* Struct field encoding specification for nanopb */
-#define rondo_v1_Hello_FIELDLIST(X, a)             \
-    X(a, STATIC, SINGULAR, UINT32, protocol, 1)    \
-    X(a, STATIC, SINGULAR, STRING, name, 2)        \
-    X(a, STATIC, SINGULAR, BYTES, plan_hash, 3)    \
-    X(a, STATIC, SINGULAR, BYTES, roster_hash, 4)  \
-    X(a, STATIC, SINGULAR, STRING, software, 5)    \
-    X(a, STATIC, SINGULAR, UINT64, next_round, 7)  \
-    X(a, STATIC, SINGULAR, BYTES, adapter_hash, 8) \
-    X(a, STATIC, SINGULAR, BYTES, incarnation, 9)  \
-    X(a, STATIC, SINGULAR, BOOL, waits, 10)
+#define rondo_v1_Hello_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, UINT32,   protocol,          1) \
+X(a, STATIC,   SINGULAR, STRING,   name,              2) \
+X(a, STATIC,   SINGULAR, BYTES,    plan_hash,         3) \
+X(a, STATIC,   SINGULAR, BYTES,    roster_hash,       4) \
+X(a, STATIC,   SINGULAR, STRING,   software,          5) \
+X(a, STATIC,   SINGULAR, UINT64,   next_round,        7) \
+X(a, STATIC,   SINGULAR, BYTES,    adapter_hash,      8) \
+X(a, STATIC,   SINGULAR, BYTES,    incarnation,       9) \
+X(a, STATIC,   SINGULAR, BOOL,     waits,            10)
 #define rondo_v1_Hello_CALLBACK NULL
 #define rondo_v1_Hello_DEFAULT NULL
 
-#define rondo_v1_Welcome_FIELDLIST(X, a)           \
-    X(a, STATIC, SINGULAR, UINT64, round, 1)       \
-    X(a, STATIC, SINGULAR, UINT64, attempt, 2)     \
-    X(a, STATIC, SINGULAR, UINT32, members, 3)     \
-    X(a, STATIC, SINGULAR, BOOL, joined_late, 5)   \
-    X(a, STATIC, SINGULAR, BYTES, adapter_hash, 6) \
-    X(a, STATIC, SINGULAR, UINT64, summed, 7)
+#define rondo_v1_Welcome_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, UINT64,   round,             1) \
+X(a, STATIC,   SINGULAR, UINT64,   attempt,           2) \
+X(a, STATIC,   SINGULAR, UINT32,   members,           3) \
+X(a, STATIC,   SINGULAR, BOOL,     joined_late,       5) \
+X(a, STATIC,   SINGULAR, BYTES,    adapter_hash,      6) \
+X(a, STATIC,   SINGULAR, UINT64,   summed,            7)
 #define rondo_v1_Welcome_CALLBACK NULL
 #define rondo_v1_Welcome_DEFAULT NULL
 
-#define rondo_v1_Closing_FIELDLIST(X, a)      \
-    X(a, STATIC, SINGULAR, UINT32, reason, 1) \
-    X(a, STATIC, SINGULAR, BOOL, job_done, 3)
+#define rondo_v1_Closing_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, UINT32,   reason,            1) \
+X(a, STATIC,   SINGULAR, BOOL,     job_done,          3)
 #define rondo_v1_Closing_CALLBACK NULL
 #define rondo_v1_Closing_DEFAULT NULL
 
-#define rondo_v1_RoundSummary_FIELDLIST(X, a)      \
-    X(a, STATIC, SINGULAR, UINT64, round, 1)       \
-    X(a, STATIC, SINGULAR, UINT64, attempt, 2)     \
-    X(a, STATIC, SINGULAR, UINT32, phase, 3)       \
-    X(a, STATIC, SINGULAR, UINT32, outcome, 4)     \
-    X(a, STATIC, SINGULAR, UINT32, included, 5)    \
-    X(a, STATIC, SINGULAR, UINT32, lost, 6)        \
-    X(a, STATIC, SINGULAR, BYTES, adapter_hash, 7) \
-    X(a, STATIC, SINGULAR, UINT64, milliseconds, 8)
+#define rondo_v1_RoundSummary_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, UINT64,   round,             1) \
+X(a, STATIC,   SINGULAR, UINT64,   attempt,           2) \
+X(a, STATIC,   SINGULAR, UINT32,   phase,             3) \
+X(a, STATIC,   SINGULAR, UINT32,   outcome,           4) \
+X(a, STATIC,   SINGULAR, UINT32,   included,          5) \
+X(a, STATIC,   SINGULAR, UINT32,   lost,              6) \
+X(a, STATIC,   SINGULAR, BYTES,    adapter_hash,      7) \
+X(a, STATIC,   SINGULAR, UINT64,   milliseconds,      8)
 #define rondo_v1_RoundSummary_CALLBACK NULL
 #define rondo_v1_RoundSummary_DEFAULT NULL
 
-#define rondo_v1_Status_FIELDLIST(X, a)        \
-    X(a, STATIC, SINGULAR, UINT64, round, 1)   \
-    X(a, STATIC, SINGULAR, UINT64, attempt, 2) \
-    X(a, STATIC, SINGULAR, UINT32, stage, 3)   \
-    X(a, STATIC, SINGULAR, UINT64, beats, 4)   \
-    X(a, STATIC, SINGULAR, UINT32, reason, 6)
+#define rondo_v1_Status_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, UINT64,   round,             1) \
+X(a, STATIC,   SINGULAR, UINT64,   attempt,           2) \
+X(a, STATIC,   SINGULAR, UINT32,   stage,             3) \
+X(a, STATIC,   SINGULAR, UINT64,   beats,             4) \
+X(a, STATIC,   SINGULAR, UINT32,   reason,            6)
 #define rondo_v1_Status_CALLBACK NULL
 #define rondo_v1_Status_DEFAULT NULL
 
-#define rondo_v1_Envelope_FIELDLIST(X, a)                          \
-    X(a, STATIC, ONEOF, MESSAGE, (body, hello, body.hello), 1)     \
-    X(a, STATIC, ONEOF, MESSAGE, (body, welcome, body.welcome), 2) \
-    X(a, STATIC, ONEOF, MESSAGE, (body, closing, body.closing), 3) \
-    X(a, STATIC, ONEOF, MESSAGE, (body, summary, body.summary), 4) \
-    X(a, STATIC, ONEOF, MESSAGE, (body, status, body.status), 5)   \
-    X(a, CALLBACK, SINGULAR, BYTES, epoch, 13)                     \
-    X(a, CALLBACK, SINGULAR, BYTES, signatures, 14)                \
-    X(a, CALLBACK, SINGULAR, BYTES, secagg, 15)
+#define rondo_v1_Envelope_FIELDLIST(X, a) \
+X(a, STATIC,   ONEOF,    MESSAGE,  (body,hello,body.hello),   1) \
+X(a, STATIC,   ONEOF,    MESSAGE,  (body,welcome,body.welcome),   2) \
+X(a, STATIC,   ONEOF,    MESSAGE,  (body,closing,body.closing),   3) \
+X(a, STATIC,   ONEOF,    MESSAGE,  (body,summary,body.summary),   4) \
+X(a, STATIC,   ONEOF,    MESSAGE,  (body,status,body.status),   5) \
+X(a, CALLBACK, SINGULAR, BYTES,    epoch,            13) \
+X(a, CALLBACK, SINGULAR, BYTES,    signatures,       14) \
+X(a, CALLBACK, SINGULAR, BYTES,    secagg,           15)
 #define rondo_v1_Envelope_CALLBACK pb_default_field_callback
 #define rondo_v1_Envelope_DEFAULT NULL
 #define rondo_v1_Envelope_body_hello_MSGTYPE rondo_v1_Hello
@@ -315,21 +241,23 @@ extern "C" {
 #define rondo_v1_Envelope_body_summary_MSGTYPE rondo_v1_RoundSummary
 #define rondo_v1_Envelope_body_status_MSGTYPE rondo_v1_Status
 
-#define rondo_v1_BulkChunk_FIELDLIST(X, a)           \
-    X(a, STATIC, SINGULAR, BYTES, session, 1)        \
-    X(a, STATIC, SINGULAR, UINT32, content, 2)       \
-    X(a, STATIC, SINGULAR, UINT32, sender, 3)        \
-    X(a, STATIC, SINGULAR, UINT64, first_element, 4) \
-    X(a, STATIC, SINGULAR, UINT32, count, 5)         \
-    X(a, CALLBACK, SINGULAR, BYTES, data, 15)
+#define rondo_v1_BulkChunk_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, BYTES,    session,           1) \
+X(a, STATIC,   SINGULAR, UINT32,   content,           2) \
+X(a, STATIC,   SINGULAR, UINT32,   sender,            3) \
+X(a, STATIC,   SINGULAR, UINT64,   first_element,     4) \
+X(a, STATIC,   SINGULAR, UINT32,   count,             5) \
+X(a, CALLBACK, SINGULAR, BYTES,    data,             15)
 #define rondo_v1_BulkChunk_CALLBACK pb_default_field_callback
 #define rondo_v1_BulkChunk_DEFAULT NULL
 
-#define rondo_v1_AdminRequest_FIELDLIST(X, a) X(a, STATIC, SINGULAR, STRING, what, 1)
+#define rondo_v1_AdminRequest_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, STRING,   what,              1)
 #define rondo_v1_AdminRequest_CALLBACK NULL
 #define rondo_v1_AdminRequest_DEFAULT NULL
 
-#define rondo_v1_AdminAnswer_FIELDLIST(X, a) X(a, CALLBACK, SINGULAR, BYTES, json, 1)
+#define rondo_v1_AdminAnswer_FIELDLIST(X, a) \
+X(a, CALLBACK, SINGULAR, BYTES,    json,              1)
 #define rondo_v1_AdminAnswer_CALLBACK pb_default_field_callback
 #define rondo_v1_AdminAnswer_DEFAULT NULL
 
@@ -358,12 +286,12 @@ extern const pb_msgdesc_t rondo_v1_AdminAnswer_msg;
 /* rondo_v1_Envelope_size depends on runtime parameters */
 /* rondo_v1_BulkChunk_size depends on runtime parameters */
 /* rondo_v1_AdminAnswer_size depends on runtime parameters */
-#define rondo_v1_AdminRequest_size 226
-#define rondo_v1_Closing_size 8
-#define rondo_v1_Hello_size 269
-#define rondo_v1_RoundSummary_size 91
-#define rondo_v1_Status_size 45
-#define rondo_v1_Welcome_size 75
+#define rondo_v1_AdminRequest_size               226
+#define rondo_v1_Closing_size                    8
+#define rondo_v1_Hello_size                      269
+#define rondo_v1_RoundSummary_size               91
+#define rondo_v1_Status_size                     45
+#define rondo_v1_Welcome_size                    75
 
 #ifdef __cplusplus
 } /* extern "C" */
