@@ -2,8 +2,7 @@
 #include "policy/accountant/pld.h"
 
 #include "base/guard.h"
-#include "policy/accountant/pldcompose.h"
-#include "policy/accountant/pldevents.h"
+#include "policy/accountant/pldquery.h"
 
 #include <math.h>
 
@@ -24,9 +23,19 @@
 /* Below this a delta is not told apart from 0. */
 #define DELTA_LEAST 1e-280
 
-static double rn_pld_tail(const struct rn_pld_events *events, double delta)
+double rn_pld_tail(const struct rn_pld_events *events, double delta)
 {
     return fmax(fmin(delta * TAIL_SHARE / events->repeats, 0.1), 1e-300);
+}
+
+double rn_pld_first_lattice(const struct rn_pld_events *events)
+{
+    return events->width > 0 ? events->width / FIRST_PLACES : 1;
+}
+
+double rn_pld_lattice(const struct rn_pld_events *events, double h)
+{
+    return events->atom > 0 ? events->atom / ceil(events->atom / h) : h;
 }
 
 static rn_result too_coarse(struct rn_error *err)
@@ -132,11 +141,6 @@ static rn_result bounds(const struct rn_pld_events *events, const struct query *
     return answer(events, query, worse, false, h, &out->lower, err);
 }
 
-static double rn_pld_lattice(const struct rn_pld_events *events, double h)
-{
-    return events->atom > 0 ? events->atom / ceil(events->atom / h) : h;
-}
-
 static double gap_of(const struct query *query, const struct rn_pld_value *value)
 {
     const double unit = query->epsilon_asked ? EPSILON_GAP * fmin(value->upper, 1)
@@ -148,7 +152,7 @@ static double gap_of(const struct query *query, const struct rn_pld_value *value
 static rn_result refine(const struct rn_pld_events *events, struct query *query,
                         struct rn_pld_value *out, struct rn_error *err)
 {
-    double h = events->width > 0 ? events->width / FIRST_PLACES : 1, last_gap = INFINITY;
+    double h = rn_pld_first_lattice(events), last_gap = INFINITY;
     bool any = false;
     rn_result last = rn_ok();
     *out = (struct rn_pld_value){INFINITY, 0};
@@ -195,7 +199,7 @@ rn_result rn_pld_epsilon(const struct rn_privacy_event *events, size_t count, do
 static rn_result size_of(const struct rn_pld_events *events, double epsilon, double *out,
                          struct rn_error *err)
 {
-    const double h = rn_pld_lattice(events, events->width > 0 ? events->width / FIRST_PLACES : 1);
+    const double h = rn_pld_lattice(events, rn_pld_first_lattice(events));
     for (double size = 1e-10;; size = fmax(size * size, DELTA_LEAST)) {
         const struct query query = {false, epsilon, size};
         double most = 0, value;
