@@ -16,6 +16,7 @@
 
 #define RN_PRIVACY_EVENTS_MAX 4096u           /* distinct events of one list */
 #define RN_PRIVACY_COUNT_MAX 1000000000000ull /* repetitions of one event */
+#define RN_PRIVACY_RATE_MIN 0x1p-64 /* the least that a sampler's 64-bit threshold can say */
 #define RN_PRIVACY_NOISE_MIN 1e-3
 #define RN_PRIVACY_NOISE_MAX 1e6
 #define RN_PRIVACY_GROUP_MAX 64u
@@ -35,7 +36,7 @@ struct rn_privacy_event {
     enum rn_privacy_kind kind;
     uint64_t count;        /* independent repetitions, 1 .. RN_PRIVACY_COUNT_MAX */
     double noise;          /* RN_PRIVACY_NOISE_MIN .. MAX */
-    double rate;           /* 0 < rate <= 1 */
+    double rate;           /* RN_PRIVACY_RATE_MIN .. 1 */
     uint64_t records;      /* TRUNCATED */
     uint32_t cap;          /* TRUNCATED, at least 1 */
     uint32_t group;        /* GROUP, 1 .. RN_PRIVACY_GROUP_MAX */

@@ -2,12 +2,14 @@
  *
  * Renyi divergences (Mironov 2017; Mironov, Talwar, Zhang 2019) by quadrature, and the improved
  * conversion to (epsilon, delta) (Canonne, Kamath, Steinke 2020, proposition 12;
- * Bretagnolle-Huber).
+ * Bretagnolle-Huber). Every function is total over checked events: +inf where there is no bound,
+ * never NaN.
  */
 #ifndef RN_POLICY_RDP_H
 #define RN_POLICY_RDP_H
 
 #include "base/result.h"
+#include "policy/accountant/ordersearch.h"
 #include "policy/accountant/privacyevent.h"
 
 #include <stdbool.h>
@@ -27,5 +29,12 @@ double rn_rdp_to_epsilon(double rdp, double order, double delta);
 double rn_rdp_to_delta(double rdp, double order, double epsilon);
 /* Mironov 2017's conversion, which older reports use. */
 double rn_rdp_to_epsilon_old(double rdp, double order, double delta);
+
+/* The same at the best order for a list of checked events; false as above. epsilon: 0 < delta < 1;
+ * delta: epsilon >= 0. */
+bool rn_rdp_epsilon(const struct rn_privacy_event *events, size_t count, double delta,
+                    struct rn_order_best *out);
+bool rn_rdp_delta(const struct rn_privacy_event *events, size_t count, double epsilon,
+                  struct rn_order_best *out);
 
 #endif

@@ -12,6 +12,10 @@ static const struct rn_command_def *const desk[] = {&rn_cmd_train,         &rn_c
                                                     &rn_cmd_model_inspect, &rn_cmd_data_split,
                                                     &rn_cmd_bench,         NULL};
 
+static const struct rn_command_def *const privacy[] = {&rn_cmd_privacy_epsilon,
+                                                       &rn_cmd_privacy_delta, &rn_cmd_privacy_sigma,
+                                                       &rn_cmd_privacy_steps, NULL};
+
 static const struct rn_command_def *const setup[] = {&rn_cmd_init,         &rn_cmd_invite,
                                                      &rn_cmd_join,         &rn_cmd_plan_check,
                                                      &rn_cmd_plan_show,    &rn_cmd_plan_sign,
@@ -27,6 +31,7 @@ static const struct rn_command_def *const shell[] = {&rn_cmd_completion, NULL};
 
 static const struct rn_command_group groups[] = {
     {"At an engineer's desk, without a federation", desk},
+    {"Privacy", privacy},
     {"Setting up a federation", setup},
     {"Running it", running},
     {"For the shell", shell},

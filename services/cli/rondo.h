@@ -21,6 +21,12 @@ extern const struct rn_command_def rn_cmd_model_inspect;
 extern const struct rn_command_def rn_cmd_data_split;
 extern const struct rn_command_def rn_cmd_bench;
 
+/* What privacy costs. */
+extern const struct rn_command_def rn_cmd_privacy_epsilon;
+extern const struct rn_command_def rn_cmd_privacy_delta;
+extern const struct rn_command_def rn_cmd_privacy_sigma;
+extern const struct rn_command_def rn_cmd_privacy_steps;
+
 /* Setting up a federation. */
 extern const struct rn_command_def rn_cmd_init;
 extern const struct rn_command_def rn_cmd_invite;
