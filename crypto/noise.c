@@ -8,6 +8,7 @@
 #include "crypto/kdf.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #define TAIL_BITS ((UINT64_C(1) << 63) - 1)
 #define CENTRE 0.425          /* AS 241 splits at |P - 1/2| = 0.425 */
@@ -28,6 +29,7 @@ void rn_noise_init(struct rn_noise *out_noise, const struct rn_secret32 *key)
     derive(&out_noise->high, key, "rondo noise 1 high words");
     derive(&out_noise->low, key, "rondo noise 1 low words");
     out_noise->next = 0;
+    out_noise->process = getpid();
 }
 
 void rn_noise_clear(struct rn_noise *noise)
@@ -167,6 +169,7 @@ void rn_noise_draw(struct rn_noise *noise, size_t n, double deviation, int64_t *
     uint64_t words[RN_NOISE_BLOCK];
     uint32_t hard[RN_NOISE_BLOCK];
     RN_BUG_IF(!(deviation >= RN_NOISE_DEVIATION_MIN && deviation <= RN_NOISE_DEVIATION_MAX));
+    RN_BUG_IF(noise->process != getpid());
     for (size_t first = 0; first < n; first += RN_NOISE_BLOCK) {
         const size_t now = n - first < RN_NOISE_BLOCK ? n - first : RN_NOISE_BLOCK;
         rn_stream_words(&noise->high, words, now);

@@ -52,10 +52,12 @@
 struct rn_noise {
     struct rn_stream high;
     struct rn_stream low;
-    uint64_t next; /* draw */
+    uint64_t next;   /* draw */
+    int64_t process; /* that initialised it */
 };
 
-/* One key, fresh from rn_random_bytes, for one use; the same key gives the same draws. */
+/* One key, fresh from rn_random_bytes, for one use; the same key gives the same draws. A copy in a
+ * forked process would draw them once more: there rn_noise_draw ends the process. */
 void rn_noise_init(struct rn_noise *out_noise, const struct rn_secret32 *key);
 /* Wipes. */
 void rn_noise_clear(struct rn_noise *noise);

@@ -317,7 +317,7 @@ rn_result rn_policy_check(const struct rn_policy *policy, const struct rn_plan *
     RN_TRY(decide_model(&d));
     RN_TRY(decide_lora(&d));
     RN_TRY(decide_effort(&d));
-    RN_TRY(rn_policy_check_privacy(policy, plan, facts->privacy_spent, out_reason, err));
+    RN_TRY(rn_policy_check_privacy(policy, plan, &facts->spent, out_reason, err));
     if (stage == RN_POLICY_RUN) {
         RN_TRY(decide_signers(&d));
     }

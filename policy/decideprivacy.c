@@ -37,21 +37,26 @@ static rn_result decide_bounds(const struct question *q)
 }
 
 static rn_result decide_cost(const struct question *q, const struct rn_privacy_quote *quote,
-                             double spent)
+                             const struct rn_policy_spent *spent)
 {
+    const double apart = rn_privacy_terms_apart(&quote->terms);
     REFUSE_UNLESS(q, quote->epsilon.upper <= q->policy->epsilon_plan, RN_POLICY_EPSILON_PLAN,
                   "the plan costs epsilon %.4g at delta %g, privacy.epsilon_plan is %g",
                   quote->epsilon.upper, quote->terms.delta, q->policy->epsilon_plan);
-    REFUSE_UNLESS(q, spent + quote->cost <= quote->terms.bound, RN_POLICY_EPSILON_SPENT,
+    REFUSE_UNLESS(q, spent->filter + quote->cost <= quote->terms.bound, RN_POLICY_EPSILON_SPENT,
                   "the plan costs %.4g of the budget at order %g, of which %.4g of %.4g is spent "
                   "(`rondo ledger show`)",
-                  quote->cost, quote->terms.order, spent, quote->terms.bound);
+                  quote->cost, quote->terms.order, spent->filter, quote->terms.bound);
+    REFUSE_UNLESS(q, spent->apart + quote->apart <= apart, RN_POLICY_EPSILON_SPENT,
+                  "the plan's draws could be cut with %.3g of delta, and of the %.3g that is set "
+                  "apart for it %.3g is spent: a larger training.batch costs less",
+                  quote->apart, apart, spent->apart);
     return rn_ok();
 }
 
 rn_result rn_policy_check_privacy(const struct rn_policy *policy, const struct rn_plan *plan,
-                                  double spent, enum rn_policy_reason *out_reason,
-                                  struct rn_error *err)
+                                  const struct rn_policy_spent *spent,
+                                  enum rn_policy_reason *out_reason, struct rn_error *err)
 {
     struct rn_privacy_quote quote;
     const struct question q = {&policy->privacy, &plan->privacy, out_reason, err};

@@ -80,14 +80,13 @@ rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *p
     RN_TRY(rn_account_epsilon(&event, 1, rn_privacy_terms_delta(&out->terms), RN_ACCOUNTANT_PLD,
                               &out->epsilon, err));
     out->plan.epsilon = out->epsilon.upper;
-    const double taken =
-        rn_privacy_plan_cut(&out->terms, &out->plan) +
-        (1.0 + exp(out->epsilon.upper)) * sampler_doubt(plan, policy, (double)events);
-    RN_ENSURE(taken <= apart, err, RN_E_REFUSED,
+    out->apart = rn_privacy_plan_cut(&out->terms, &out->plan) +
+                 (1.0 + exp(out->epsilon.upper)) * sampler_doubt(plan, policy, (double)events);
+    RN_ENSURE(out->apart <= apart, err, RN_E_REFUSED,
               "with up to %llu records a step would draw more than training.batch, %u, too often "
               "(%.3g of delta, %.3g is left for it): the plan needs a larger training.batch or a "
               "smaller privacy.rate",
-              (unsigned long long)out->terms.records_max, (unsigned)plan->training.batch, taken,
-              apart);
+              (unsigned long long)out->terms.records_max, (unsigned)plan->training.batch,
+              out->apart, apart);
     return rn_ok();
 }

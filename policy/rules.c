@@ -165,8 +165,7 @@ static rn_result check_privacy(const struct rn_yaml_index *index,
     }
     if (privacy->delta > delta_most) {
         return rn_yaml_fail(index, "privacy.delta", err,
-                            "must be at most records_max to the power of -1.1, %.3g here",
-                            delta_most);
+                            "exceeds records_max to the power of -1.1, %.3g here", delta_most);
     }
     if (privacy->order != 0 && privacy->order <= RN_RDP_ORDER_MIN) {
         return rn_yaml_fail(index, "privacy.order", err, "must be above %g, or 0",

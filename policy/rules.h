@@ -128,6 +128,12 @@ RN_MUST rn_result rn_policy_parse(struct rn_view text, const char *source,
 /* Every field of the file. */
 const struct rn_field_table *rn_policy_fields(void);
 
+/* What the ledger of the policy's lineage has without the plan in question (privacyledger.h). */
+struct rn_policy_spent {
+    double filter; /* sum of divergences */
+    double apart;  /* of delta, for what the filter cannot say */
+};
+
 /* What this member found out by itself. */
 struct rn_policy_facts {
     struct rn_identity_public self_key; /* of this member's identity */
@@ -136,7 +142,7 @@ struct rn_policy_facts {
     bool coordinator_signed;
     bool model_known;
     uint8_t model_hash[32]; /* of the files in this member's model directory */
-    double privacy_spent;   /* the ledger's filter sum without this plan's own reservation */
+    struct rn_policy_spent spent;
 };
 
 /* How much must hold. PROPOSED: before this member signs (signatures are not counted). RUN:
@@ -215,9 +221,10 @@ RN_MUST rn_result rn_policy_check_signers(const struct rn_policy *policy,
 
 /* The rules on noise, of rn_policy_check at both stages: whether the plan has to be private and is;
  * noise, rate and clip; that its own epsilon (privacyquote.h) and what the ledger has spent stay
- * within the policy's. spent: facts.privacy_spent. */
+ * within the policy's. */
 RN_MUST rn_result rn_policy_check_privacy(const struct rn_policy *policy,
-                                          const struct rn_plan *plan, double spent,
+                                          const struct rn_plan *plan,
+                                          const struct rn_policy_spent *spent,
                                           enum rn_policy_reason *out_reason, struct rn_error *err);
 
 /* upload_bytes: the largest masked input of any round of the plan (rn_plan_upload_bytes). */

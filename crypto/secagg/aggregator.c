@@ -305,6 +305,28 @@ void rn_sa_aggregator_tick(struct rn_sa_aggregator *a, uint64_t now_ms,
     rn_sa_aggregator_advance(a, out_actions);
 }
 
+/* What opened the stages that went on without an answer of the member: it takes one step after the
+ * other, and may have been away for several. */
+static void resend_passed(const struct rn_sa_aggregator *a, uint32_t member,
+                          struct rn_sa_actions *actions)
+{
+    static const struct {
+        enum rn_sa_stage stage;
+        enum rn_sa_type opening, answer;
+    } steps[] = {
+        {RN_SA_STAGE_VOTE, RN_SA_SURVIVORS, RN_SA_VOTE},
+        {RN_SA_STAGE_UNMASK, RN_SA_CERTIFICATE, RN_SA_REVEAL},
+    };
+    const struct rn_sa_set to = rn_sa_set_only(member);
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(steps); i++) {
+        if (a->stage > steps[i].stage && a->stage <= RN_SA_STAGE_FINISHED &&
+            rn_sa_set_has(&a->t.joined, member) &&
+            !rn_sa_set_has(&a->got[steps[i].answer], member)) {
+            rn_sa_aggregator_send(a, steps[i].opening, &to, actions);
+        }
+    }
+}
+
 void rn_sa_aggregator_resend(struct rn_sa_aggregator *a, uint32_t member,
                              struct rn_sa_actions *out_actions)
 {
@@ -324,6 +346,7 @@ void rn_sa_aggregator_resend(struct rn_sa_aggregator *a, uint32_t member,
         [RN_SA_STAGE_SUM] = RN_SA_RESULT,          [RN_SA_STAGE_FINISHED] = RN_SA_RESULT,
         [RN_SA_STAGE_ABORTING] = RN_SA_ABORT_CALL, [RN_SA_STAGE_ABORTED] = RN_SA_ABORT_CALL,
     };
+    resend_passed(a, member, out_actions);
     if (a->stage == RN_SA_STAGE_ACKS) {
         rn_sa_aggregator_send_shares(a, &to, out_actions);
     } else if (opening[a->stage] != 0) {

@@ -3,8 +3,10 @@
  * The accountants: from a list of events to epsilon at a delta, or back. The roof of this folder:
  *
  *     privacyevent.h  what happened
- *     normal.h        the normal distribution's tails in logarithms; the analytic Gaussian
- * mechanism rdp.h           Renyi divergences of an order, and what they say of (epsilon, delta)
+ *     normal.h        tails of the normal distribution; the analytic Gaussian mechanism
+ *     sampledgauss.h  Renyi divergence of one sampled step, by quadrature
+ *     ordersearch.h   the best Renyi order
+ *     rdp.h           Renyi divergences of lists, and what they say of (epsilon, delta)
  *     pld.h           privacy-loss distributions: certified from above and below
  *     filter.h        the rule that bounds a whole life of plans chosen one after the other
  *     noiseshares.h   sums of discrete Gaussian and Skellam shares
@@ -12,7 +14,7 @@
  * PLD is the headline where the list was fixed before the first event (one signed plan); its lower
  * value is certified too, so the two bound the truth. RDP is the independent second computation and
  * never below PLD. Sans-I/O, no state, deterministic: the same bits on every machine with IEEE
- * doubles and the same libm.
+ * doubles and the same libm. Lists are checked here; a list without events costs nothing.
  */
 #ifndef RN_POLICY_ACCOUNTANT_H
 #define RN_POLICY_ACCOUNTANT_H
@@ -52,6 +54,13 @@ RN_MUST rn_result rn_account_sigma(double rate, uint64_t steps, double delta, do
 RN_MUST rn_result rn_account_steps(double rate, double noise, double delta, double epsilon,
                                    enum rn_accountant accountant, uint64_t *out,
                                    struct rn_error *err);
+/* The same for any one event: its noise or its count is not looked at, but sought. */
+RN_MUST rn_result rn_account_event_noise(const struct rn_privacy_event *event, double delta,
+                                         double epsilon, enum rn_accountant accountant, double *out,
+                                         struct rn_error *err);
+RN_MUST rn_result rn_account_event_count(const struct rn_privacy_event *event, double delta,
+                                         double epsilon, enum rn_accountant accountant,
+                                         uint64_t *out, struct rn_error *err);
 
 /* The largest true-positive rate of any test for a record's membership whose false-positive rate is
  * fpr, 0 < fpr < 1: from above, by PLD, both directions. */

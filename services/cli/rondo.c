@@ -19,6 +19,8 @@ static const struct rn_command_def *const setup[] = {
     &rn_cmd_member_list,  &rn_cmd_member_renew, &rn_cmd_member_remove,
     &rn_cmd_policy_check, &rn_cmd_doctor,       NULL};
 
+static const struct rn_command_def *const privacy[] = {&rn_cmd_privacy_plan, NULL};
+
 static const struct rn_command_def *const running[] = {
     &rn_cmd_run, &rn_cmd_status, &rn_cmd_abort, &rn_cmd_curves, &rn_cmd_demo, NULL};
 
@@ -27,6 +29,7 @@ static const struct rn_command_def *const shell[] = {&rn_cmd_completion, NULL};
 static const struct rn_command_group groups[] = {
     {"At an engineer's desk, without a federation", desk},
     {"Setting up a federation", setup},
+    {"What it costs in privacy", privacy},
     {"Running it", running},
     {"For the shell", shell},
     {NULL, NULL}};

@@ -37,6 +37,9 @@ extern const struct rn_command_def rn_cmd_member_remove;
 extern const struct rn_command_def rn_cmd_policy_check;
 extern const struct rn_command_def rn_cmd_doctor;
 
+/* What it costs those whose records it learns from. */
+extern const struct rn_command_def rn_cmd_privacy_plan;
+
 /* Running it. */
 extern const struct rn_command_def rn_cmd_run;
 extern const struct rn_command_def rn_cmd_status;

@@ -200,7 +200,7 @@ static void resend_aborts(struct rn_coordination *c, uint32_t peer)
     struct attempts attempts = {
         .from = rn_coord_open_from(c), .round = c->round, .below = c->attempt};
     const struct rn_job_reader *reader = &c->basis->reader;
-    const bool none = c->attempt < 2 && c->lost_in_row == 0;
+    const bool none = c->attempt < 2 && c->row.rounds == 0;
     if (none || !rn_is_ok(reader->scan(reader->context, RN_RECORD_ATTEMPT, NULL, visit_attempt,
                                        &attempts, NULL))) {
         return;

@@ -188,6 +188,14 @@ struct rn_coord_epoch {
     uint8_t (*entries)[RN_SA_EPOCH_ENTRY_BYTES]; /* of the step, by place; owned */
 };
 
+/* Rounds since the adapter last changed, and what of it their updates were of: RN_ROUND_A,
+ * RN_ROUND_B. A round that was skipped before any update of it can have been sent is one of them,
+ * and spends nothing. */
+struct rn_coord_row {
+    uint32_t rounds;
+    unsigned spent;
+};
+
 struct rn_coordination {
     struct rn_coordination_config config;
     const struct rn_job_basis *basis;
@@ -216,11 +224,11 @@ struct rn_coordination {
 
     enum rn_coordination_phase phase;
     uint64_t phase_ms;
-    uint64_t told_ms;     /* last "still waiting" event */
-    uint32_t round;       /* in progress or next; one beyond the last at the end */
-    uint32_t attempt;     /* last number used in this round */
-    bool first_session;   /* of this process: absent members get more time to arrive */
-    uint32_t lost_in_row; /* rounds since the adapter last changed */
+    uint64_t told_ms;   /* last "still waiting" event */
+    uint32_t round;     /* in progress or next; one beyond the last at the end */
+    uint32_t attempt;   /* last number used in this round */
+    bool first_session; /* of this process: absent members get more time to arrive */
+    struct rn_coord_row row;
     uint32_t summed, skipped;
     struct rn_job_course course;
     struct rn_coord_session session;
@@ -261,11 +269,22 @@ static inline bool rn_coord_moved(const struct rn_coordination *c,
     return result->round > c->basis->plan->rounds ||
            memcmp(result->before, result->after, RN_HASH_BYTES) != 0;
 }
+/* A round is over: with a sum, or skipped. */
+static inline void rn_coord_row_add(struct rn_coordination *c, const struct rn_job_result *result)
+{
+    const bool summed = result->outcome == RN_OK;
+    if (summed && rn_coord_moved(c, result)) {
+        c->row = (struct rn_coord_row){0};
+    } else {
+        c->row.rounds++;
+        c->row.spent |= summed || result->spent ? result->active : 0;
+    }
+}
 /* The first round since the adapter last changed: an update of any round from it on may be spent in
  * a session that was called off, and asked for again (A9). */
 static inline uint32_t rn_coord_open_from(const struct rn_coordination *c)
 {
-    return c->round - c->lost_in_row;
+    return c->round - c->row.rounds;
 }
 static inline const char *rn_coord_phase_of(const struct rn_coord_session *session)
 {

@@ -101,7 +101,7 @@ static bool is_last(const struct rn_coordination *c, const struct rn_coord_sessi
                     bool head)
 {
     return session->layout.delta_count > 0 &&
-           (c->basis->plan->method != RN_METHOD_ROLORA || head || c->lost_in_row >= 2);
+           (c->basis->plan->method != RN_METHOD_ROLORA || head || c->row.rounds >= 2);
 }
 
 static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
@@ -109,7 +109,7 @@ static enum rn_coord_next skip_round(struct rn_coordination *c, bool spent)
     const struct rn_coord_session *session = &c->session;
     const struct rn_job_result result = record_of_skipped(c, spent);
     const bool head = spent && session->layout.spec.with_head;
-    c->lost_in_row++;
+    rn_coord_row_add(c, &result);
     c->skipped++;
     c->round++;
     c->attempt = 0;
@@ -152,13 +152,13 @@ static void take_receipts(struct rn_coordination *c, const struct rn_coord_sessi
 
 /* A sum that moved nothing: its updates are in it, and from the same adapter they may go into no
  * other (rule A9). What cannot be offered ends the job here and not after attempts that all
- * decline. */
+ * decline; what can be is: the matrix of a round before that was skipped unspent. */
 static enum rn_coord_next stand_still(struct rn_coordination *c)
 {
     const struct rn_coord_session *session = &c->session;
     const bool head = session->layout.spec.with_head;
-    c->lost_in_row++;
-    if (c->round > c->basis->plan->rounds || !is_last(c, session, head)) {
+    const unsigned next = rn_plan_active(c->basis->plan, c->round);
+    if (next == 0 || (!head && (next & c->row.spent) == 0)) {
         return RN_COORD_NEXT; /* what follows sums nothing, or another part */
     }
     if (rn_is_ok(c->result)) { /* else the operator has ended it already */
@@ -182,12 +182,8 @@ static enum rn_coord_next finished(struct rn_coordination *c)
     c->summed++;
     c->round = c->session.round + 1;
     c->attempt = 0;
-    enum rn_coord_next next = RN_COORD_NEXT;
-    if (rn_coord_moved(c, &c->session.result)) {
-        c->lost_in_row = 0;
-    } else {
-        next = stand_still(c);
-    }
+    rn_coord_row_add(c, &c->session.result);
+    const enum rn_coord_next next = c->row.rounds == 0 ? RN_COORD_NEXT : stand_still(c);
     report(c, &c->session.result);
     rn_coord_prune(c);
     return next;

@@ -11,7 +11,7 @@
 struct results {
     struct rn_coordination *c;
     struct rn_job_result last;
-    uint32_t lost_before; /* rounds in a row without a change, before the last one */
+    struct rn_coord_row before; /* the last one */
 };
 
 static rn_result visit_result(void *argument, const struct rn_record_key *key, struct rn_view body,
@@ -21,16 +21,15 @@ static rn_result visit_result(void *argument, const struct rn_record_key *key, s
     struct rn_coordination *c = results->c;
     (void)key;
     RN_TRY(rn_job_result_read(body, &results->last, err));
-    results->lost_before = c->lost_in_row;
+    results->before = c->row;
+    rn_coord_row_add(c, &results->last);
     if (results->last.outcome == RN_OK) {
         rn_job_course_resume(&c->course, c->basis->plan, &results->last);
         rn_coord_index_add(c, &results->last);
         memcpy(c->blind_hash, results->last.after, sizeof(c->blind_hash));
         c->summed++;
-        c->lost_in_row = rn_coord_moved(c, &results->last) ? 0 : c->lost_in_row + 1;
     } else {
         c->skipped++;
-        c->lost_in_row++;
     }
     c->round = results->last.round + 1;
     return rn_ok();
@@ -199,7 +198,7 @@ static rn_result resume_attempt(struct rn_coordination *c, const struct results 
     if (c->session.machine != NULL) {
         c->round = last.round;
         c->summed--; /* both are counted when it is finished */
-        c->lost_in_row = results->lost_before;
+        c->row = results->before;
     }
     return rn_ok();
 }

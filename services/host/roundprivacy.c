@@ -27,8 +27,21 @@ struct rn_round_privacy {
 
 /* ---- What was spent before */
 
+static void spent_raise(const struct rn_privacy_ledger *ledger, const uint8_t plan_hash[static 32],
+                        struct rn_policy_spent *out)
+{
+    const struct rn_privacy_planstate *known = rn_privacy_ledger_find(ledger, plan_hash);
+    const bool reserved = known != NULL && !known->closed;
+    const double filter =
+        known != NULL ? known->plan.filter_before : rn_privacy_ledger_filter(ledger, false);
+    const double apart = ledger->apart - (reserved ? known->plan.cut : 0);
+    out->filter = filter > out->filter ? filter : out->filter;
+    out->apart = apart > out->apart ? apart : out->apart;
+}
+
 static rn_result copy_spent(const char *directory, const char *lineage,
-                            const uint8_t plan_hash[static 32], double *out, struct rn_error *err)
+                            const uint8_t plan_hash[static 32], struct rn_policy_spent *out,
+                            struct rn_error *err)
 {
     char path[RN_PATH_MAX];
     struct rn_privacy_ledger *ledger = NULL;
@@ -37,20 +50,17 @@ static rn_result copy_spent(const char *directory, const char *lineage,
         return rn_ok();
     }
     RN_TRY(rn_siteprivacy_read(path, &ledger, err));
-    const struct rn_privacy_planstate *known = rn_privacy_ledger_find(ledger, plan_hash);
-    const double spent =
-        known != NULL ? known->plan.filter_before : rn_privacy_ledger_filter(ledger, false);
-    *out = spent > *out ? spent : *out;
+    spent_raise(ledger, plan_hash, out);
     rn_privacy_ledger_free(ledger);
     return rn_ok();
 }
 
 rn_result rn_round_privacy_spent(const char *directory, const char *state,
                                  const struct rn_policy *policy, const struct rn_plan *plan,
-                                 double *out, struct rn_error *err)
+                                 struct rn_policy_spent *out, struct rn_error *err)
 {
     const char *lineage = policy->privacy.lineage;
-    *out = 0;
+    *out = (struct rn_policy_spent){0};
     if (policy->privacy.epsilon == 0) {
         return rn_ok();
     }

@@ -22,12 +22,12 @@
 
 struct rn_round_privacy;
 
-/* The filter's sum that the ledger of the policy's lineage has without this plan, the larger of its
- * two copies; 0 where there is none yet. For rn_policy_facts, by those who look: `rondo policy
+/* What the ledger of the policy's lineage has without this plan, the larger of its two copies; 0
+ * where there is none yet. For rn_policy_facts, by those who look: `rondo policy
  * check`, signing, the start. */
 RN_MUST rn_result rn_round_privacy_spent(const char *directory, const char *state,
                                          const struct rn_policy *policy, const struct rn_plan *plan,
-                                         double *out, struct rn_error *err);
+                                         struct rn_policy_spent *out, struct rn_error *err);
 
 /* rounds: in how many the journal says that this member's update was encoded (spent.h), the last of
  * them `round`; a ledger that knows of fewer trainings is an old copy (RN_E_DATA). *out is NULL

@@ -144,7 +144,7 @@ static rn_result check_policy(struct rn_site_files *site, struct rn_error *err)
     };
     memcpy(facts.model_hash, site->base_hash, 32);
     RN_TRY(rn_round_privacy_spent(site->directory, site->state, &site->policy, &site->plan,
-                                  &facts.privacy_spent, err));
+                                  &facts.spent, err));
     enum rn_policy_reason reason = RN_POLICY_ACCEPTED;
     const rn_result result = rn_policy_check(&site->policy, &site->plan, &site->roster, &facts,
                                              RN_POLICY_RUN, &reason, err);

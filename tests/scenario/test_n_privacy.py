@@ -3,8 +3,8 @@
 """Differential privacy in federated rounds by the real programs: every training is in the member's ledger before it
 begins, and a trainer that is killed in it has paid; trainings beyond the plan's are refused; a second plan beyond the
 budget, a plan that lies about noise, rate, clip or steps, and an older copy of the ledger are refused before data is
-touched (dp.md tests 27, 28, 29); what leaves tells no loss, no count and no time (31, 32); the claims page is
-generated from the ledger alone, and not for one in which a plan without noise ran (35)."""
+touched (privacy cases 27, 28, 29); what leaves tells no loss, no count and no time (privacy case 31); the claims page is
+generated from the ledger alone, and not for one in which a plan without noise ran (privacy case 35)."""
 
 import json
 import shutil

@@ -99,20 +99,20 @@ fault one-attempt-too-many $fed/coordoutcome.c \
   test_job_rounds:test_skipped_rounds_are_counted
 
 fault one-lost-round-ends-the-job $fed/coordoutcome.c \
-  'c->lost_in_row >= 2' 'c->lost_in_row >= 1' \
+  'c->row.rounds >= 2' 'c->row.rounds >= 1' \
   test_job_rounds:test_skipped_rounds_are_counted
 
 fault lost-rounds-never-end-the-job $fed/coordoutcome.c \
-  'c->lost_in_row >= 2' 'c->lost_in_row >= 3' \
+  'c->row.rounds >= 2' 'c->row.rounds >= 3' \
   test_job_rounds:test_two_lost_rounds_end_the_job
 
-fault a-sum-does-not-end-the-row $fed/coordoutcome.c \
-  '    c->lost_in_row = 0;
+fault a-sum-does-not-end-the-row $fed/coordinationstate.h \
+  '        c->row = (struct rn_coord_row){0};
 ' '' \
   test_job_rounds:test_lost_rounds_apart_do_not_end_the_job
 
 fault row-of-lost-rounds-is-forgotten $fed/coordresume.c \
-  '        c->lost_in_row++;
+  '    rn_coord_row_add(c, &results->last);
 ' '' \
   test_job_restart:test_lost_rounds_are_counted_over_a_restart
 
@@ -181,8 +181,25 @@ fault evidence-with-a-tail crypto/secagg/evidence.c \
 fault liars-of-a-lost-session-are-not-shown crypto/secagg/aggregator_stages.c \
   'if (a->stage == RN_SA_STAGE_UNMASK) { /* else' 'if (false) { /* else' test_secagg_revealproof
 
-fault a-sum-that-moves-nothing-ends-the-row $fed/coordoutcome.c \
-  'if (rn_coord_moved(c, &c->session.result)) {' 'if (c != NULL) {' \
+fault a-sum-that-moves-nothing-ends-the-row $fed/coordinationstate.h \
+  'if (summed && rn_coord_moved(c, result)) {' 'if (summed) {' \
+  test_job_rounds:test_sums_that_change_nothing
+
+fault a-restart-forgets-that-nothing-moved $fed/coordresume.c \
+  '    rn_coord_row_add(c, &results->last);
+' '    if (results->last.outcome == RN_OK) {
+        c->row = (struct rn_coord_row){0};
+    } else {
+        rn_coord_row_add(c, &results->last);
+    }
+' test_job_rounds:test_sums_that_change_nothing
+
+fault rounds-skipped-unspent-are-spent $fed/coordinationstate.h \
+  'summed || result->spent ? result->active : 0' 'result->active' \
+  test_job_rounds:test_sums_that_change_nothing
+
+fault what-a-still-sum-spent-is-offered $fed/coordinationstate.h \
+  'summed || result->spent ? result->active : 0' 'result->spent ? result->active : 0' \
   test_job_rounds:test_sums_that_change_nothing
 
 fault another-plan-is-another-update crypto/secagg/spent.c \
@@ -248,6 +265,14 @@ fault lost-state-cannot-follow crypto/secagg/aggregator.c \
   'if (a->stage == RN_SA_STAGE_SUM || a->stage == RN_SA_STAGE_FINISHED ||' 'if (' \
   test_job_catchup:test_lost_state*
 
+fault survivors-pass-by-who-was-away crypto/secagg/aggregator.c \
+  '        {RN_SA_STAGE_VOTE, RN_SA_SURVIVORS, RN_SA_VOTE},
+' '' test_job_catchup:test_lost_vote_and_away_for_the_certificate
+
+fault certificates-pass-by-who-was-away crypto/secagg/aggregator.c \
+  '        {RN_SA_STAGE_UNMASK, RN_SA_CERTIFICATE, RN_SA_REVEAL},
+' '' test_job_catchup:test_lost_vote_and_away_for_the_certificate
+
 fault lost-state-cannot-follow-its-own-done crypto/secagg/member_steps.c \
   'rn_sa_set_has(&m->t.survivors, m->config.self) && !lost;' 'rn_sa_set_has(&m->t.survivors, m->config.self) && (!lost || true);' \
   test_job_catchup:test_lost_state*
@@ -307,7 +332,7 @@ fault terminal-end-is-not-written $fed/coordoutcome.c \
   test_job_restart:test_terminal_end_is_remembered
 
 fault a-still-sum-counts-twice-over-a-restart $fed/coordresume.c \
-  '        c->lost_in_row = results->lost_before;
+  '        c->row = results->before;
 ' '' test_job_rounds:test_sums_that_change_nothing
 
 fault end-after-a-still-sum-is-not-written $fed/coordoutcome.c \

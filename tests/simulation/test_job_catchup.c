@@ -265,6 +265,40 @@ static void test_end_does_not_wait_for_who_is_away(void **state)
     job_free(job);
 }
 
+static bool third_is_done(struct job *job)
+{
+    const struct rn_coord_session *session = &job->nodes[4].coordination->session;
+    return session->stage == RN_SA_STAGE_UPLOAD && rn_sa_set_has(&session->arrived, 3);
+}
+
+static bool third_has_voted(struct job *job)
+{
+    return job_member_view(job, 3).stage == RN_SA_STAGE_VOTE;
+}
+
+/* Its vote never arrives, and the quorum is there without it; the certificate, or the survivors
+ * too, pass it by in the last round. What it is told when it is back leads it to the sum: no step
+ * waits for an answer to what was lost. */
+static void test_lost_vote_and_away_for_the_certificate(void **state)
+{
+    (void)state;
+    bool (*const moments[])(struct job *) = {third_is_done, third_has_voted};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(moments); i++) {
+        struct job_options options = job_calm();
+        options.rounds = 2;
+        struct job *job = job_directed(&options);
+        job_until_round(job, 2, 5 * MINUTE_MS);
+        job->nodes[3].withholds = RN_SA_VOTE;
+        assert_true(job_run_until(job, moments[i], MINUTE_MS));
+        job_break(job, 3, 2000);
+        job_until_all_end(job, RN_OK, 10 * MINUTE_MS);
+        assert_int_equal(job->sums, 2);
+        assert_int_equal(job->nodes[4].starts, 1);
+        assert_int_equal(job->nodes[3].rounds_done, 2);
+        job_free(job);
+    }
+}
+
 /* ---- A lost state */
 
 static struct job_options six(void)
@@ -635,6 +669,7 @@ int main(void)
         cmocka_unit_test(test_lost_message_of_an_older_connection),
         cmocka_unit_test(test_end_waits_for_who_was_here_a_moment_ago),
         cmocka_unit_test(test_end_does_not_wait_for_who_is_away),
+        cmocka_unit_test(test_lost_vote_and_away_for_the_certificate),
         cmocka_unit_test(test_lost_state_is_stranded),
         cmocka_unit_test(test_lost_state_after_the_end),
         cmocka_unit_test(test_lost_state_catches_up_while_rounds_are_kept),

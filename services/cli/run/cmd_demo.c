@@ -168,8 +168,7 @@ static rn_result run_demo(struct rn_demo *demo, struct outcome *out, struct rn_e
     return rn_ok();
 }
 
-static rn_result print_json(const struct rn_demo *demo, struct outcome *out,
-                            struct rn_error *err)
+static rn_result print_json(const struct rn_demo *demo, struct outcome *out, struct rn_error *err)
 {
     json_t *root = json_pack(
         "{s:f, s:f, s:s, s:I, s:i, s:I, s:I, s:s, s:I, s:s, s:f}", "accuracy_before",

@@ -58,7 +58,7 @@ rn_result rn_plan_policy_check(const struct rn_setup *setup, const uint8_t model
     }
     RN_TRY(rn_site_path(state, setup->directory, setup->site.state, err));
     RN_TRY(rn_round_privacy_spent(setup->directory, state, &setup->policy, &setup->plan,
-                                  &facts.privacy_spent, err));
+                                  &facts.spent, err));
     const rn_result result = rn_policy_check(&setup->policy, &setup->plan, &setup->roster, &facts,
                                              RN_POLICY_PROPOSED, &reason, err);
     *out_reason = rn_policy_reason_name(reason);

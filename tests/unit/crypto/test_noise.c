@@ -45,7 +45,7 @@ static double chi_deviate(double chi, double freedom)
     return (cbrt(chi / freedom) - (1.0 - spread)) / sqrt(spread);
 }
 
-/* case 39 */
+/* case 39; dp.md test 20 */
 static void cells_have_their_probabilities(void **state)
 {
     (void)state;
@@ -81,8 +81,8 @@ static void cells_have_their_probabilities(void **state)
     rn_free(x);
 }
 
-/* case 39. At the grid's usual deviation: mean, variance, skewness, kurtosis, 4-sigma tails,
- * neighbours, low bits. */
+/* case 39; dp.md test 19. At the grid's usual deviation: mean, variance, skewness, kurtosis,
+ * 4-sigma tails, neighbours, low bits. */
 static void moments_and_tails(void **state)
 {
     (void)state;
@@ -243,7 +243,7 @@ static void a_draw_is_a_function_of_key_and_index(void **state)
     }
 }
 
-/* tests/parity/make_noise_vectors.py */
+/* dp.md test 20; tests/parity/make_noise_vectors.py */
 static void vectors_of_another_implementation(void **state)
 {
     (void)state;

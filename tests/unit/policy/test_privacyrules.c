@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a private plan may hold, what a policy may promise, and every refusal between the two with
- * its reason code (dp.md test 29: a plan that lies about noise, rate, clip, steps or metrics).
+ * its reason code (privacy case 29: a plan that lies about noise, rate, clip, steps or metrics).
  */
 #include "policy/privacyquote.h"
 
@@ -42,16 +42,22 @@ static void accepted_case(void)
         rn_policy_parse(rn_view_text(promising_policy_example), "policy", &policy, &error)));
 }
 
-static void expect(enum rn_policy_reason expected, double spent)
+static void expect_apart(enum rn_policy_reason expected, double spent, double apart)
 {
+    const struct rn_policy_spent before = {spent, apart};
     enum rn_policy_reason reason = RN_POLICY_REASON_COUNT_;
     error.text[0] = '\0';
-    const rn_result result = rn_policy_check_privacy(&policy, &plan, spent, &reason, &error);
+    const rn_result result = rn_policy_check_privacy(&policy, &plan, &before, &reason, &error);
     if (reason != expected) {
         fail_msg("expected %s, got %s (%s)", rn_policy_reason_name(expected),
                  rn_policy_reason_name(reason), error.text);
     }
     assert_int_equal(result.code, expected == RN_POLICY_ACCEPTED ? RN_OK : RN_E_REFUSED);
+}
+
+static void expect(enum rn_policy_reason expected, double spent)
+{
+    expect_apart(expected, spent, 0);
 }
 
 /* Beside the noisy update nothing may leave that depends on records. */
@@ -156,6 +162,9 @@ static void the_budget_of_a_plan_and_of_a_life(void **state)
     policy.privacy.epsilon_plan = quote.epsilon.upper;
     expect(RN_POLICY_ACCEPTED, quote.terms.bound - quote.cost);
     expect(RN_POLICY_EPSILON_SPENT, nextafter(quote.terms.bound, INFINITY) - quote.cost + 1e-12);
+    const double apart = rn_privacy_terms_apart(&quote.terms);
+    expect_apart(RN_POLICY_ACCEPTED, 0, apart - quote.apart);
+    expect_apart(RN_POLICY_EPSILON_SPENT, 0, apart - quote.apart / 2);
     const double before = quote.cost;
     plan.privacy.retries = 6;
     assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));

@@ -120,7 +120,9 @@ static void check_written_and_shown(const char *words)
         const struct rn_field *field = &rn_plan_fields()->fields[i];
         const char *dot = strrchr(field->path, '.');
         const bool of_privacy = strncmp(field->path, "privacy.", 8) == 0;
-        if (field->kind == RN_FIELD_SECTION || (of_privacy && !rn_plan_is_private(&plan))) {
+        const bool unsaid = plan.max_examples == 0 && strcmp(field->path, "max_examples") == 0;
+        if (field->kind == RN_FIELD_SECTION || unsaid ||
+            (of_privacy && !rn_plan_is_private(&plan))) {
             continue;
         }
         RN_CLEANUP(rn_buffer_clear) struct rn_buffer value = {0};
@@ -170,6 +172,7 @@ static void every_field_is_written_and_shown(void **state)
 }
 
 static const struct rn_policy_privacy no_promise;
+static const struct rn_policy_spent nothing_spent;
 
 /* Around what a member promises the bounds just hold a private plan too, and the filter's order is
  * the one at which it costs the least share of the budget. */
@@ -194,7 +197,7 @@ static void policy_just_holds_a_private_plan(void **state)
     assert_true(policy.privacy.required);
     assert_true(policy.privacy.noise_min == 1 && policy.privacy.clip_max == 0.5);
     assert_true(policy.privacy.order > 1.01);
-    assert_true(rn_is_ok(rn_policy_check_privacy(&policy, &plan, 0, &reason, &error)));
+    assert_true(rn_is_ok(rn_policy_check_privacy(&policy, &plan, &nothing_spent, &reason, &error)));
     assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));
     const double share = quote.cost / quote.terms.bound;
     policy.privacy.order *= 1.2;

@@ -194,6 +194,7 @@ static void check_block(struct rn_trainer *trainer, enum rn_matrix matrices)
     rn_dp_free(dp);
 }
 
+/* dp.md test 11 */
 static void gradients_batched_equal_alone(void **state)
 {
     (void)state;
@@ -394,7 +395,44 @@ static __int128 square_sum(const int64_t *v, size_t n)
     return sum;
 }
 
-/* All examples of a set, exhaustively: whatever leaves or joins moves the sum by its own vector. */
+/* dp.md test 14, exhaustively: the sum over every one of the 64 subsets of six examples is the sum
+ * of their vectors, so whichever leaves or joins whatever company moves it by its own vector, and
+ * none of those is longer than the grid. */
+static void every_subset_is_the_sum_of_its_vectors(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < RN_ARRAY_LENGTH(backends); b++) {
+        struct sums s;
+        sums_init(&s, "roberta-24", backends[b], b == 0 ? 4 : 6, 2); /* ref is slow */
+        int64_t *sum = rn_alloc(s.n, sizeof(int64_t));
+        for (uint32_t i = 0; i < s.count; i++) {
+            const __int128 square = square_sum(s.vectors + i * s.n, s.n);
+            assert_true(square > 0 && square <= (__int128)1 << 40);
+        }
+        for (uint32_t subset = 0; subset < 1u << s.count; subset++) {
+            struct rn_example chosen[6];
+            uint32_t count = 0;
+            int64_t *want = rn_alloc(s.n, sizeof(int64_t));
+            for (uint32_t i = 0; i < s.count; i++) {
+                if ((subset >> i & 1) == 0) {
+                    continue;
+                }
+                chosen[count++] = s.examples[i];
+                for (size_t j = 0; j < s.n; j++) {
+                    want[j] += s.vectors[i * s.n + j];
+                }
+            }
+            sum_of(&s, chosen, count, sum);
+            assert_memory_equal(sum, want, s.n * sizeof(int64_t));
+            rn_free(want);
+        }
+        rn_free(sum);
+        sums_clear(&s);
+    }
+}
+
+/* dp.md test 14. All examples of a set: whatever leaves or joins moves the sum by its own vector.
+ */
 static void one_example_moves_the_sum_by_at_most_the_grid(void **state)
 {
     (void)state;
@@ -470,8 +508,8 @@ static void both_matrices_and_the_head_share_one_norm(void **state)
     }
 }
 
-/* One more example at a time, from 1 to beyond a block's tokens and every packing limit: each time
- * the sum grows by that example's vector alone. */
+/* dp.md test 15. One more example at a time, from 1 to beyond a block's tokens and every packing
+ * limit: each time the sum grows by that example's vector alone. */
 static void company_does_not_matter(void **state)
 {
     (void)state;
@@ -513,7 +551,8 @@ static void company_does_not_matter(void **state)
     }
 }
 
-/* Blocks of at most so many examples, full blocks instead of even ones, and threads. */
+/* dp.md test 15. Blocks of at most so many examples, full blocks instead of even ones, and threads.
+ */
 static void threads_and_blocks_do_not_matter(void **state)
 {
     (void)state;
@@ -678,6 +717,7 @@ int main(void)
         cmocka_unit_test(frozen_parts_are_left_out),
         cmocka_unit_test(products_are_not_stored),
         cmocka_unit_test(sums_equal_one_by_one),
+        cmocka_unit_test(every_subset_is_the_sum_of_its_vectors),
         cmocka_unit_test(one_example_moves_the_sum_by_at_most_the_grid),
         cmocka_unit_test(both_matrices_and_the_head_share_one_norm),
         cmocka_unit_test(company_does_not_matter),

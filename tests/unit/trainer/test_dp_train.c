@@ -120,7 +120,8 @@ static struct rn_pass_examples plan_of(const char *backend)
     return plan;
 }
 
-/* No record is drawn: the step is the noise times clip / (grid denominator), to the bit. */
+/* dp.md test 16. No record is drawn: the step is the noise times clip / (grid denominator), to the
+ * bit. */
 static void an_empty_batch_is_noise(void **state)
 {
     (void)state;
@@ -160,7 +161,8 @@ static void an_empty_batch_is_noise(void **state)
     }
 }
 
-/* Every record is drawn and the batch cut to one, and to the cap; the flow stays the same. */
+/* dp.md test 16. Every record is drawn and the batch cut to one, and to the cap; the flow stays the
+ * same. */
 static void single_and_cut_batches(void **state)
 {
     (void)state;
@@ -295,6 +297,7 @@ static void zero_gradients_get_noise(void **state)
     rn_trainer_close(trainer);
 }
 
+/* dp.md test 34, its frozen matrix */
 static void frozen_bytes_stay(void **state)
 {
     (void)state;

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/accountant/pld.h"
+
+#include "base/guard.h"
+#include "policy/accountant/pldcompose.h"
+#include "policy/accountant/pldevents.h"
+
+#include <math.h>
+
+/* Of the composed deviation: the first lattice. */
+#define FIRST_PLACES 50
+#define REFINEMENTS_MAX 12
+#define RETILTS_MAX 30
+/* The share of what is asked for that all repetitions together may lose at the ends of their
+ * ranges; and the part of it that all bounded errors together may be. */
+#define TAIL_SHARE 3e-5
+#define ERROR_SHARE 1e-3
+/* Where to stop refining: the gap between the bounds, of epsilon (of 1, where that is less), and of
+ * delta. */
+#define EPSILON_GAP 2e-4
+#define DELTA_GAP 4e-4
+/* A lattice that leaves this much of the gap says that it is not the lattice's. */
+#define NO_GAIN 0.9
+/* Below this a delta is not told apart from 0. */
+#define DELTA_LEAST 1e-280
+
+static double rn_pld_tail(const struct rn_pld_events *events, double delta)
+{
+    return fmax(fmin(delta * TAIL_SHARE / events->repeats, 0.1), 1e-300);
+}
+
+static rn_result too_coarse(struct rn_error *err)
+{
+    return rn_fail(
+        err, RN_E_DATA,
+        "the numerical errors of composing these events cannot be bounded well enough at "
+        "this delta: take fewer repetitions, or the RDP accountant");
+}
+
+static rn_result compose_delta(const struct rn_pld_steps *steps, double epsilon, double size,
+                               bool above, struct rn_pld_reading *out, struct rn_error *err)
+{
+    RN_CLEANUP(rn_pld_composed_free) struct rn_pld_composed composed;
+    RN_TRY(rn_pld_compose(&composed, steps, epsilon, size, err));
+    *out = rn_pld_read_delta(&composed, epsilon, above);
+    return rn_ok();
+}
+
+/* Tilts again at what was found, until that stands still. Each value on the way is a bound. */
+static rn_result settle(const struct rn_pld_steps *steps, double delta, bool above, double *out,
+                        struct rn_error *err)
+{
+    double around = fmax(rn_pld_edge(steps, 0, -log(delta), true), 0);
+    bool good = false;
+    *out = above ? INFINITY : 0;
+    for (unsigned i = 0; i < RETILTS_MAX; i++) {
+        RN_CLEANUP(rn_pld_composed_free) struct rn_pld_composed composed;
+        RN_TRY(rn_pld_compose(&composed, steps, around, delta, err));
+        const struct rn_pld_reading at = rn_pld_read_epsilon(&composed, delta, above);
+        *out = above ? fmin(*out, at.value) : fmax(*out, at.value);
+        good = good || (at.inside && at.error <= delta * ERROR_SHARE);
+        const double next =
+            at.inside ? at.value : fmax(composed.offset + composed.first * composed.h, 0);
+        const bool still = at.inside && composed.lambda * fabs(next - around) <= 0.1;
+        if (still || !isfinite(next) || (composed.lambda == 0 && !at.inside)) {
+            break;
+        }
+        around = next;
+    }
+    /* From below errors are taken off, and what they leave is a bound for what it is worth. */
+    return good || isinf(*out) || !above ? rn_ok() : too_coarse(err);
+}
+
+static rn_result epsilon_of(const struct rn_pld_steps *steps, double delta, bool above, double *out,
+                            struct rn_error *err)
+{
+    struct rn_pld_reading zero;
+    RN_TRY(compose_delta(steps, 0, delta, above, &zero, err));
+    if (zero.value <= delta && (!above || zero.error <= delta * ERROR_SHARE)) {
+        *out = 0;
+        return rn_ok();
+    }
+    double infinity = 0;
+    for (size_t j = 0; j < steps->count; j++) {
+        infinity += steps->step[j].repeats * log1p(-fmin(steps->step[j].infinity, 1));
+    }
+    if (-expm1(infinity) >= delta) {
+        *out = INFINITY;
+        return rn_ok();
+    }
+    return settle(steps, delta, above, out, err);
+}
+
+static rn_result delta_of(const struct rn_pld_steps *steps, double epsilon, double size, bool above,
+                          double *out, struct rn_error *err)
+{
+    struct rn_pld_reading at;
+    RN_TRY(compose_delta(steps, epsilon, size, above, &at, err));
+    *out = at.value;
+    return at.error <= fmax(at.value, DELTA_LEAST) * ERROR_SHARE || !above ? rn_ok()
+                                                                           : too_coarse(err);
+}
+
+/* What is asked: epsilon at `delta`, or delta at `epsilon` where `delta` is only its size. */
+struct query {
+    bool epsilon_asked;
+    double epsilon, delta;
+};
+
+static rn_result answer(const struct rn_pld_events *events, const struct query *query,
+                        enum rn_pld_direction direction, bool above, double h, double *out,
+                        struct rn_error *err)
+{
+    RN_CLEANUP(rn_pld_steps_free) struct rn_pld_steps steps;
+    const double tail = rn_pld_tail(events, query->delta);
+    RN_TRY(rn_pld_steps_init(&steps, events, direction, above, h, tail, err));
+    if (query->epsilon_asked) {
+        return epsilon_of(&steps, query->delta, above, out, err);
+    }
+    return delta_of(&steps, query->epsilon, query->delta, above, out, err);
+}
+
+/* Both bounds at one lattice. From below the direction that is worse from above will do. */
+static rn_result bounds(const struct rn_pld_events *events, const struct query *query, double h,
+                        struct rn_pld_value *out, struct rn_error *err)
+{
+    double remove, add;
+    RN_TRY(answer(events, query, RN_PLD_REMOVE, true, h, &remove, err));
+    RN_TRY(answer(events, query, RN_PLD_ADD, true, h, &add, err));
+    out->upper = fmax(remove, add);
+    const enum rn_pld_direction worse = remove >= add ? RN_PLD_REMOVE : RN_PLD_ADD;
+    return answer(events, query, worse, false, h, &out->lower, err);
+}
+
+static double rn_pld_lattice(const struct rn_pld_events *events, double h)
+{
+    return events->atom > 0 ? events->atom / ceil(events->atom / h) : h;
+}
+
+static double gap_of(const struct query *query, const struct rn_pld_value *value)
+{
+    const double unit = query->epsilon_asked ? EPSILON_GAP * fmin(value->upper, 1)
+                                             : DELTA_GAP * fmax(value->upper, DELTA_LEAST);
+    return value->upper > value->lower ? (value->upper - value->lower) / unit : 0;
+}
+
+/* The gap falls as h^2. */
+static rn_result refine(const struct rn_pld_events *events, struct query *query,
+                        struct rn_pld_value *out, struct rn_error *err)
+{
+    double h = events->width > 0 ? events->width / FIRST_PLACES : 1, last_gap = INFINITY;
+    bool any = false;
+    rn_result last = rn_ok();
+    *out = (struct rn_pld_value){INFINITY, 0};
+    for (unsigned i = 0; i < REFINEMENTS_MAX; i++) {
+        struct rn_pld_value value;
+        last = bounds(events, query, rn_pld_lattice(events, h), &value, err);
+        if (!rn_is_ok(last)) {
+            if (any || last.code != RN_E_DATA) {
+                break;
+            }
+            h *= 2;
+            continue;
+        }
+        any = true;
+        out->upper = fmin(out->upper, value.upper);
+        out->lower = fmax(out->lower, value.lower);
+        const double gap = gap_of(query, out);
+        if (!(gap > 1) || gap > NO_GAIN * last_gap || isinf(out->upper)) {
+            break;
+        }
+        last_gap = gap;
+        if (!query->epsilon_asked) { /* a coarse lattice overstates it, by powers of ten */
+            query->delta = fmax(fmin(query->delta, out->upper), DELTA_LEAST);
+        }
+        h *= fmin(fmax(sqrt(0.7 / gap), 0.125), 0.6);
+    }
+    RN_ENSURE(
+        !any || out->lower <= out->upper, err, RN_E_DATA,
+        "the bounds from above and below contradict each other: this is a fault of the program");
+    return any ? rn_ok() : last;
+}
+
+rn_result rn_pld_epsilon(const struct rn_privacy_event *events, size_t count, double delta,
+                         struct rn_pld_value *out, struct rn_error *err)
+{
+    RN_CLEANUP(rn_pld_events_free) struct rn_pld_events all;
+    RN_TRY(rn_pld_events_init(&all, events, count, err));
+    struct query query = {true, 0, delta};
+    return refine(&all, &query, out, err);
+}
+
+/* The size of delta(epsilon): a range of losses that is good for one size is good for greater ones.
+ */
+static rn_result size_of(const struct rn_pld_events *events, double epsilon, double *out,
+                         struct rn_error *err)
+{
+    const double h = rn_pld_lattice(events, events->width > 0 ? events->width / FIRST_PLACES : 1);
+    for (double size = 1e-10;; size = fmax(size * size, DELTA_LEAST)) {
+        const struct query query = {false, epsilon, size};
+        double most = 0, value;
+        for (unsigned d = 0; d < RN_PLD_DIRECTIONS; d++) {
+            const rn_result result =
+                answer(events, &query, (enum rn_pld_direction)d, true, h, &value, err);
+            if (!rn_is_ok(result) && result.code != RN_E_DATA) {
+                return result;
+            }
+            most = rn_is_ok(result) ? fmax(most, value) : most;
+        }
+        *out = fmax(most, size);
+        if (most >= size || size <= DELTA_LEAST) {
+            return rn_ok();
+        }
+    }
+}
+
+rn_result rn_pld_delta(const struct rn_privacy_event *events, size_t count, double epsilon,
+                       struct rn_pld_value *out, struct rn_error *err)
+{
+    RN_CLEANUP(rn_pld_events_free) struct rn_pld_events all;
+    RN_TRY(rn_pld_events_init(&all, events, count, err));
+    struct query query = {false, epsilon, 0};
+    RN_TRY(size_of(&all, epsilon, &query.delta, err));
+    return refine(&all, &query, out, err);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A member's promise in a federated job: reserved before data, charged before a gradient, across
+ * restarts and plans (privacy cases 27 and 28, the service's part).
+ */
+#include "services/host/roundprivacy.h"
+
+#include "base/alloc.h"
+#include "base/guard.h"
+#include "policy/privacyquote.h"
+#include "services/host/siteprivacy.h"
+#include "tests/unit/policy/policytext.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ROUNDS 4
+#define TRAININGS 5 /* one retry */
+
+static struct rn_site_files *site;
+static struct rn_error error;
+static const uint8_t start[32] = {1, 2, 3};
+
+static void plan_read(const char *text)
+{
+    if (!rn_is_ok(rn_plan_parse(rn_view_text(text), "plan", &site->plan, &error))) {
+        fail_msg("%s", error.text);
+    }
+}
+
+static int site_make(void **state)
+{
+    struct rn_secret32 seed = {{9}};
+    (void)state;
+    site = rn_alloc(1, sizeof *site);
+    (void)rn_text_format(site->directory, sizeof site->directory, "/tmp/rondo-privacy-XXXXXX");
+    (void)rn_text_format(site->state, sizeof site->state, "/tmp/rondo-privacy-XXXXXX");
+    site->identity = rn_identity_from_seed(&seed);
+    plan_read(private_plan_example);
+    return mkdtemp(site->directory) == NULL || mkdtemp(site->state) == NULL ||
+                   !rn_is_ok(rn_policy_parse(rn_view_text(promising_policy_example), "policy",
+                                             &site->policy, &error))
+               ? -1
+               : 0;
+}
+
+static void remove_folder(const char *path)
+{
+    static const char *const names[] = {"privacy-wards.ledger", "privacy-wards.ledger.lock",
+                                        "privacy-wards.ledger.salt"};
+    char file[RN_PATH_MAX];
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(names); i++) {
+        if (rn_is_ok(rn_path_join(file, path, names[i], NULL))) {
+            (void)unlink(file);
+        }
+    }
+    (void)rmdir(path);
+}
+
+static int site_free(void **state)
+{
+    (void)state;
+    remove_folder(site->directory);
+    remove_folder(site->state);
+    rn_identity_free(site->identity);
+    rn_free(site);
+    return 0;
+}
+
+static enum rn_code open_with(uint32_t rounds, uint32_t round, struct rn_round_privacy **out)
+{
+    return rn_round_privacy_open(site, rounds, round, out, &error).code;
+}
+
+static struct rn_round_privacy *opened(void)
+{
+    struct rn_round_privacy *privacy = NULL;
+    if (open_with(0, 0, &privacy) != RN_OK) {
+        fail_msg("%s", error.text);
+    }
+    return privacy;
+}
+
+static enum rn_code begin(struct rn_round_privacy *privacy, uint32_t round)
+{
+    RN_CLEANUP(rn_dp_source_clear) struct rn_dp_source source = {0};
+    struct rn_dp_spec spec = {0};
+    const enum rn_code code =
+        rn_round_privacy_begin(privacy, round, start, &source, &spec, &error).code;
+    if (code == RN_OK) {
+        assert_true(spec.noise != NULL && spec.uniform != NULL && spec.context == &source);
+        assert_true(spec.noise_multiplier == 1.5 && spec.clip_norm == 0.5);
+        assert_true(spec.threshold == rn_privacy_threshold(0.004));
+        assert_int_equal(spec.sampling, RN_DP_POISSON);
+        assert_int_equal(spec.grid, RN_PRIVACY_GRID);
+    }
+    return code;
+}
+
+/* What a reader of the file sees of the plan. */
+static struct rn_privacy_planstate written(uint64_t *out_nonprivate)
+{
+    char path[RN_PATH_MAX];
+    struct rn_privacy_ledger *ledger = NULL;
+    assert_true(rn_is_ok(rn_siteprivacy_path(site->state, "wards", path, &error)));
+    if (!rn_is_ok(rn_siteprivacy_read(path, &ledger, &error))) {
+        fail_msg("%s", error.text);
+    }
+    const struct rn_privacy_planstate *known = rn_privacy_ledger_find(ledger, site->plan.hash);
+    const struct rn_privacy_planstate found =
+        known == NULL ? (struct rn_privacy_planstate){0} : *known;
+    *out_nonprivate = ledger->nonprivate;
+    rn_privacy_ledger_free(ledger);
+    return found;
+}
+
+static void a_job_is_charged_and_closed(void **state)
+{
+    (void)state;
+    const float update[3] = {1, 2, 3};
+    uint64_t nonprivate = 0;
+    struct rn_policy_spent spent = {0};
+    struct rn_round_privacy *privacy = opened();
+    assert_true(rn_round_privacy_on(privacy));
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        assert_int_equal(begin(privacy, round), RN_OK);
+        assert_int_equal(rn_round_privacy_end(privacy, update, 3, &error).code, RN_OK);
+    }
+    assert_int_equal(rn_round_privacy_close(privacy, &error).code, RN_OK);
+    rn_round_privacy_free(privacy);
+    const struct rn_privacy_planstate plan = written(&nonprivate);
+    assert_int_equal(plan.begun, ROUNDS);
+    assert_int_equal(plan.outputs, ROUNDS);
+    assert_true(plan.closed && nonprivate == 0);
+    site->plan.hash[0] ^= 1; /* to another plan these trainings are spent, and nothing else */
+    assert_true(rn_is_ok(rn_round_privacy_spent(site->directory, site->state, &site->policy,
+                                                &site->plan, &spent, &error)));
+    assert_true(spent > 0 && spent <= (plan.plan.filter_after - plan.plan.filter_before) * ROUNDS /
+                                          TRAININGS * (1 + 1e-12));
+}
+
+/* A process that was killed has paid: after each intent another one takes over. */
+static void killed_trainings_are_paid_for(void **state)
+{
+    (void)state;
+    uint64_t nonprivate = 0;
+    for (uint32_t i = 0; i < TRAININGS; i++) {
+        struct rn_round_privacy *privacy = opened();
+        assert_int_equal(begin(privacy, 1), RN_OK);
+        rn_round_privacy_free(privacy);
+        assert_int_equal(written(&nonprivate).begun, i + 1);
+    }
+    struct rn_round_privacy *privacy = opened();
+    assert_int_equal(begin(privacy, 1), RN_E_REFUSED);
+    assert_int_equal(begin(privacy, 2), RN_E_REFUSED);
+    rn_round_privacy_free(privacy);
+    assert_int_equal(written(&nonprivate).begun, TRAININGS);
+}
+
+/* The journal knows in how many rounds an update of this member was encoded. */
+static void an_older_ledger_is_noticed(void **state)
+{
+    (void)state;
+    struct rn_round_privacy *privacy = opened();
+    assert_int_equal(begin(privacy, 1), RN_OK);
+    rn_round_privacy_free(privacy);
+    assert_int_equal(open_with(1, 1, &privacy), RN_OK);
+    rn_round_privacy_free(privacy);
+    assert_int_equal(open_with(2, 1, &privacy), RN_E_DATA);
+    assert_int_equal(open_with(1, 2, &privacy), RN_E_DATA);
+    assert_non_null(strstr(error.text, "older copy"));
+    assert_null(privacy);
+}
+
+static void a_plan_without_noise_is_written_down(void **state)
+{
+    (void)state;
+    uint64_t nonprivate = 0;
+    plan_read(plan_example);
+    struct rn_round_privacy *privacy = opened();
+    assert_non_null(privacy);
+    assert_false(rn_round_privacy_on(privacy));
+    rn_round_privacy_free(privacy);
+    rn_round_privacy_free(opened());
+    (void)written(&nonprivate);
+    assert_int_equal(nonprivate, 1);
+}
+
+/* Neither plan nor policy speaks of privacy; then the same where a ledger says that they did. */
+static void a_promise_cannot_be_forgotten(void **state)
+{
+    (void)state;
+    struct rn_round_privacy *privacy = NULL;
+    const struct rn_policy_privacy promise = site->policy.privacy;
+    plan_read(plan_example);
+    site->policy.privacy = (struct rn_policy_privacy){0};
+    assert_null(opened());
+    site->policy.privacy = promise;
+    rn_round_privacy_free(opened());
+    site->policy.privacy = (struct rn_policy_privacy){0};
+    assert_int_equal(open_with(0, 0, &privacy), RN_E_CONFIG);
+    assert_non_null(strstr(error.text, "'wards'"));
+}
+
+/* Terms are fixed for the life of a lineage; another lineage has a ledger of its own. */
+static void promises_do_not_change(void **state)
+{
+    (void)state;
+    struct rn_round_privacy *privacy = NULL;
+    rn_round_privacy_free(opened());
+    site->policy.privacy.epsilon = 5;
+    assert_int_equal(open_with(0, 0, &privacy), RN_E_CONFIG);
+    site->policy.privacy.epsilon = 4;
+    site->policy.privacy.records_max = 401;
+    assert_int_equal(open_with(0, 0, &privacy), RN_E_CONFIG);
+    site->policy.privacy.records_max = 400;
+    rn_round_privacy_free(opened());
+}
+
+/* What the plan before did not begin is free again; what it began is not. */
+static void plans_share_a_budget(void **state)
+{
+    (void)state;
+    struct rn_privacy_quote quote;
+    struct rn_round_privacy *privacy = NULL;
+    uint32_t most = 0;
+    for (; most == 0 || most > 6; site->policy.privacy.epsilon *= 0.9) { /* a budget for a few */
+        assert_true(rn_is_ok(rn_privacy_quote(&site->plan, &site->policy, &quote, &error)));
+        most = (uint32_t)(quote.terms.bound / quote.cost);
+    }
+    site->policy.privacy.epsilon = quote.terms.epsilon;
+    uint32_t plans = 0;
+    for (enum rn_code code = RN_OK; code == RN_OK && plans <= most + 1; site->plan.hash[0]++) {
+        code = open_with(0, 0, &privacy);
+        for (uint32_t i = 0; code == RN_OK && i < TRAININGS; i++) {
+            assert_int_equal(begin(privacy, i < ROUNDS ? i + 1 : ROUNDS), RN_OK);
+        }
+        plans += code == RN_OK ? 1 : 0;
+        assert_true(code == RN_OK || code == RN_E_REFUSED);
+        rn_round_privacy_free(code == RN_OK ? privacy : NULL);
+    }
+    assert_int_equal(plans, most);
+}
+
+/* Kept by the owner alone, and the same at every start. */
+static void the_lineage_has_one_salt(void **state)
+{
+    (void)state;
+    char path[RN_PATH_MAX];
+    struct stat facts;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer first = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer second = {0};
+    rn_round_privacy_free(opened());
+    assert_true(rn_is_ok(rn_path_join(path, site->state, "privacy-wards.ledger.salt", &error)));
+    assert_true(rn_is_ok(rn_file_read(path, 32, &first, &error)));
+    assert_int_equal(stat(path, &facts), 0);
+    assert_int_equal(facts.st_mode & 0777, 0600);
+    rn_round_privacy_free(opened());
+    assert_true(rn_is_ok(rn_file_read(path, 32, &second, &error)));
+    assert_int_equal(first.length, 32);
+    assert_true(rn_view_equal(rn_buffer_view(&first), rn_buffer_view(&second)));
+}
+
+int main(void)
+{
+#define EACH(test) cmocka_unit_test_setup_teardown(test, site_make, site_free)
+    const struct CMUnitTest tests[] = {
+        EACH(a_job_is_charged_and_closed),   EACH(killed_trainings_are_paid_for),
+        EACH(an_older_ledger_is_noticed),    EACH(a_plan_without_noise_is_written_down),
+        EACH(a_promise_cannot_be_forgotten), EACH(promises_do_not_change),
+        EACH(plans_share_a_budget),          EACH(the_lineage_has_one_salt),
+    };
+    return cmocka_run_group_tests_name("round privacy", tests, NULL, NULL);
+}
