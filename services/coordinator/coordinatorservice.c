@@ -68,7 +68,6 @@ rn_result rn_coordinator_service_run(const struct rn_service_options *options, s
         .role = RN_SITE_COORDINATOR,
         .grace_ms = GRACE_MS,
         .content = RN_WIRE_SUM,
-        .may_abort = true,
         .build = build,
         .free = free_machine,
         .step = step,

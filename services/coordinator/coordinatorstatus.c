@@ -99,6 +99,8 @@ bool rn_coordinator_status(struct rn_jobhost *host, struct rn_now now, struct rn
     rn_buffer_format(out, "],");
     rn_jobhost_write_best(&view.judgement, out);
     rn_buffer_format(out, ",");
+    rn_jobhost_write_stop(&host->site->roster, &view.stop, out);
+    rn_buffer_format(out, ",");
     rn_jobhost_write_evidence(&host->site->roster, &view.evidence, out);
     return !view.draining && view.phase != RN_COORDINATION_ENDED;
 }

@@ -384,21 +384,46 @@ static void take_drain(struct rn_coordination *c, unsigned count)
     }
 }
 
-/* A session that can be called off is; a certified one brings its sum first. Recorded at once: a
- * restart does not forget it. */
+static void call_off_session(struct rn_coordination *c)
+{
+    const struct rn_coord_outcome outcome = rn_coord_session_abort(c);
+    follow(c, &outcome);
+}
+
+/* By c->result. A session that can be called off is; a certified one brings its sum first. Recorded
+ * at once: a restart does not forget it. */
+static void end_early(struct rn_coordination *c)
+{
+    rn_coord_write_end(c, c->result, &c->err);
+    if (c->stop.length > 0) {
+        rn_job_stop_tell(&c->stop, c->round, c->out);
+    }
+    if (c->phase == RN_COORDINATION_SESSION) {
+        call_off_session(c);
+    } else {
+        gather(c);
+    }
+}
+
 static void take_abort(struct rn_coordination *c, const char *text)
 {
     if (c->result.code != RN_OK || c->phase == RN_COORDINATION_LINGER) {
         return;
     }
     c->result = rn_fail(&c->err, RN_E_INCOMPLETE, "ended by the operator: %s", text);
-    rn_coord_write_end(c, c->result, &c->err);
-    if (c->phase == RN_COORDINATION_SESSION) {
-        const struct rn_coord_outcome outcome = rn_coord_session_abort(c);
-        follow(c, &outcome);
-    } else {
-        gather(c);
+    end_early(c);
+}
+
+static void take_message(struct rn_coordination *c, const struct rn_input *input)
+{
+    struct rn_coord_outcome outcome = {0};
+    rn_coord_message(c, input, &outcome);
+    if (outcome.stopped) {
+        end_early(c);
+        return;
     }
+    follow(c, &outcome);
+    check_state(c);
 }
 
 /* Of an older connection: nothing; the newer one may wait for help. */
@@ -408,11 +433,11 @@ static void take_lost(struct rn_coord_peer *peer, uint64_t connection)
     peer->wants_help |= current;
     peer->wants_signatures |= current;
     peer->wants_epoch |= current;
+    peer->wants_stop |= current;
 }
 
 static void dispatch(struct rn_coordination *c, const struct rn_input *input)
 {
-    struct rn_coord_outcome outcome = {0};
     switch (input->kind) {
     case RN_INPUT_TICK:
         tick(c);
@@ -422,9 +447,7 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
         break;
     case RN_INPUT_MESSAGE:
     case RN_INPUT_BULK:
-        rn_coord_message(c, input, &outcome);
-        follow(c, &outcome);
-        check_state(c);
+        take_message(c, input);
         break;
     case RN_INPUT_GONE:
         rn_coord_gone(c, input);
@@ -478,6 +501,7 @@ void rn_coordination_step(struct rn_coordination *c, const struct rn_input *inpu
         rn_coord_signers_send(c); /* before the offer that a member without them refuses */
         rn_coord_epoch_send(c);
         rn_coord_help_all(c);
+        rn_coord_stop_send(c); /* behind the certificate, where a session has one */
     }
     c->out = NULL;
 }
@@ -502,6 +526,7 @@ static rn_result start(struct rn_coordination *c, struct rn_error *err)
     RN_TRY(rn_job_bind_plan(c->basis, c->out, err));
     RN_TRY(rn_job_evidence_load(c->basis, &c->evidence, err));
     RN_TRY(rn_coord_epoch_start(c, err));
+    RN_TRY(rn_coord_stop_start(c, err));
     RN_TRY(rn_coord_resume(c, &outcome, err));
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_STARTED,
                                                    .round = c->round,
@@ -511,6 +536,9 @@ static rn_result start(struct rn_coordination *c, struct rn_error *err)
         follow(c, &outcome);
     } else {
         gather(c);
+    }
+    if (c->phase == RN_COORDINATION_SESSION && c->stop.length > 0) {
+        call_off_session(c); /* the call may not have been durable */
     }
     return rn_ok();
 }
@@ -622,6 +650,7 @@ void rn_coordination_view(const struct rn_coordination *c, struct rn_now now,
         .blind = c->blind,
         .draining = c->drains > 0,
         .signers = c->signers,
+        .stop = c->stop,
         .evidence = c->evidence,
         .member_count = c->peer_count,
     };

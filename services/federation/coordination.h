@@ -14,8 +14,9 @@
  * Parts: coordination.c (phases: gather, session, linger), coordsession.c (one session: the
  * aggregator's actions to effects, time-outs that need not be sat through), coordoutcome.c (what a
  * finished or aborted session means for the job), coordsigners.c (the plan's signatures, for the
- * members), coordepoch.c (the drawing of the share graph), coordpeers.c (connections, greeting,
- * status), catchup.c (members that were away), coordrecord.c (records, pruning, restart).
+ * members), coordstop.c (a member's stop), coordepoch.c (the drawing of the share graph),
+ * coordpeers.c (connections, greeting, status), catchup.c (members that were away), coordrecord.c
+ * (records, pruning, restart).
  *
  * Claims, for any peers (each a test of tests/simulation/test_job_*):
  *   - a round is summed once: no session of a round begins after one of it may have reached a sum,
@@ -25,6 +26,8 @@
  *     in none after that, whenever the coordinator restarts with its records;
  *   - nothing is sent that depends on a record which is not durable;
  *   - a terminal end is remembered: a restarted job ends with the same code and offers nothing;
+ *   - a stop that a member signed for this plan ends the job as the operator's word does, and goes
+ *     to everybody who greets; nobody else's does, and only the first;
  *   - whole vectors are kept until every member has a receipt for their round, or a limit is
  *     reached, then pruned; the newest summed round's are kept in any case;
  *   - a coordinator whose state is older than what more than n_c members have behind them offers
@@ -38,6 +41,7 @@
 #include "services/federation/input.h"
 #include "services/federation/jobbasis.h"
 #include "services/federation/jobevidence.h"
+#include "services/federation/jobstop.h"
 #include "services/federation/now.h"
 #include "services/round/roundmodel.h"
 
@@ -114,6 +118,7 @@ struct rn_coordination_view {
     bool graph_drawn;
     uint8_t graph_seed[RN_HASH_BYTES]; /* zeros until it is drawn */
     struct rn_plan_signers signers;    /* whose signatures of the plan are here */
+    struct rn_job_stop stop;           /* a member ended the job; length 0: none did */
     struct rn_job_evidence evidence;
     uint32_t member_count;
     struct rn_coordination_member members[RN_SA_MEMBERS_MAX];

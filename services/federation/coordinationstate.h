@@ -11,6 +11,7 @@
  *     coordsession.c   one session: the aggregator and its actions
  *     coordoutcome.c   a sum, a finished or a lost session: what follows for the job
  *     coordsigners.c   the plan's signatures, for the members
+ *     coordstop.c      a member's stop, for everybody
  *     catchup.c        members that were away
  *     coordpeers.c     connections, greeting, status
  *     coordresume.c    the state after a restart
@@ -27,6 +28,7 @@
 #include "services/federation/coordination.h"
 #include "services/federation/epochmessage.h"
 #include "services/federation/jobepoch.h"
+#include "services/federation/jobstop.h"
 #include "services/federation/jobsum.h"
 #include "services/round/roundsession.h"
 
@@ -96,6 +98,7 @@ struct rn_coord_peer {
     uint64_t progress_ms;  /* last sign of progress in the session */
     uint64_t beats;        /* of its training */
     bool wants_signatures; /* just here, or there are more than it was given */
+    bool wants_stop;       /* just here, or it is news: it gets the stop, where there is one */
     bool wants_epoch;      /* asked, or the drawing got on: it is told */
     bool waits;            /* said that it takes no offer before it holds more signatures */
     bool wants_help;       /* behind, or just here: to be told what it lacks */
@@ -214,7 +217,8 @@ struct rn_coordination {
 
     struct rn_plan_signatures signatures; /* every one verified; they only become more */
     struct rn_plan_signers signers;
-    struct rn_budget texts; /* of signatures, on their way out */
+    struct rn_budget texts;  /* of signatures, on their way out */
+    struct rn_job_stop stop; /* by a member: durable, or about to be */
     struct rn_job_evidence evidence;
     struct rn_coord_epoch *epoch; /* NULL: the share graph is complete */
 
@@ -362,6 +366,7 @@ struct rn_coord_outcome {
     bool sum;         /* the next adapter is there, and was not before */
     bool finished;    /* with a sum */
     bool aborted;
+    bool stopped; /* a member ended the job: c->result says so */
     enum rn_sa_reason reason;
     bool certified;
 };
@@ -412,6 +417,14 @@ void rn_coord_signers_send(struct rn_coordination *c);
 bool rn_coord_signers_waiting(const struct rn_coordination *c, struct rn_error *out);
 /* The member's word that it waits, or that it does not any more. */
 void rn_coord_signers_waits(struct rn_coordination *c, uint32_t peer, bool waits);
+
+/* ---- coordstop.c */
+RN_MUST rn_result rn_coord_stop_start(struct rn_coordination *c, struct rn_error *err);
+/* True: it holds and is the first: c->result says how the job ends, and its record is in the commit
+ * at the end of the effects. */
+bool rn_coord_stop_hear(struct rn_coordination *c, uint32_t peer, struct rn_view bytes);
+/* To whom it is owed. */
+void rn_coord_stop_send(struct rn_coordination *c);
 
 /* ---- catchup.c */
 /* Keeps the current session for members that were away, and empties its place. */

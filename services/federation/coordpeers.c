@@ -193,7 +193,7 @@ static void accept(struct rn_coordination *c, uint32_t index, uint64_t connectio
                            : (uint32_t)hello->next_round;
     peer->furthest = peer->next_round;
     peer->since_ms = peer->advance_ms = peer->progress_ms = c->clock_ms;
-    peer->wants_help = peer->wants_signatures = true;
+    peer->wants_help = peer->wants_signatures = peer->wants_stop = true;
     peer->waits = false;
     tell_peer(c, RN_JOB_MEMBER_JOINED, index, RN_OK, NULL);
     tell_members(c);
@@ -324,6 +324,8 @@ static void take_session_message(struct rn_coordination *c, const struct rn_inpu
         *out_outcome = rn_coord_session_receive(c, input->peer, envelope.as.secagg);
     } else if (envelope.body == RN_WIRE_SIGNATURES) {
         rn_coord_signers_hear(c, input->peer, envelope.as.signatures);
+    } else if (envelope.body == RN_WIRE_STOP) {
+        out_outcome->stopped = rn_coord_stop_hear(c, input->peer, envelope.as.stop);
     } else if (envelope.body == RN_WIRE_EPOCH) {
         rn_coord_epoch_hear(c, input->peer, envelope.as.epoch);
     } else if (envelope.body == RN_WIRE_CLOSING) {

@@ -11,6 +11,8 @@
 
 /* A connected member that trains without finishing a step in this time counts as away. */
 #define STALL_MS 180000u
+/* Votes to call off the session of a job that has ended are waited for so long. */
+#define CALLED_OFF_MS 3000u
 
 uint32_t rn_coord_present(const struct rn_coordination *c)
 {
@@ -366,6 +368,29 @@ static uint32_t needed(const struct rn_coord_session *session)
     }
 }
 
+static void wait_no_longer(struct rn_coordination *c, const struct rn_sa_set *missing,
+                           uint64_t stage_ms)
+{
+    const struct rn_coord_session *session = &c->session;
+    const uint64_t until = session->stage_ms + stage_ms;
+    const uint64_t now = rn_coord_machine_ms(c);
+    if (now < until) {
+        struct rn_job_event event = event_of(RN_JOB_NOT_WAITING, session);
+        event.count = rn_sa_set_count(missing);
+        rn_effects_event(c->out, event);
+        c->skew_ms += until - now;
+    }
+}
+
+/* An abort certificate frees updates for another session. Of a job that has ended there is none, so
+ * votes that are split, and give neither certificate, are not waited for. */
+static bool is_called_off(const struct rn_coordination *c)
+{
+    const struct rn_coord_session *session = &c->session;
+    return !rn_is_ok(c->result) && session->stage == RN_SA_STAGE_ABORTING &&
+           rn_coord_machine_ms(c) - session->stage_ms >= CALLED_OFF_MS;
+}
+
 /* When nobody is left who is worth waiting for, the soft time-out need not be sat through: the
  * machine's clock moves there. When those who can still answer are too few, nothing can change any
  * more before the hard time-out: it moves there. The machine's own rules decide what follows. */
@@ -376,6 +401,10 @@ void rn_coord_skip_waiting(struct rn_coordination *c)
     const struct rn_sa_set missing = rn_sa_set_minus(&session->expected, &session->arrived);
     if (session->machine == NULL || session->over || timeout.soft_ms == 0 ||
         rn_sa_set_empty(&missing)) {
+        return;
+    }
+    if (is_called_off(c)) {
+        wait_no_longer(c, &missing, timeout.hard_ms);
         return;
     }
     uint32_t may_come = 0;
@@ -389,14 +418,7 @@ void rn_coord_skip_waiting(struct rn_coordination *c)
     }
     const uint32_t possible = rn_sa_set_count(&session->arrived) + may_come;
     const bool hopeless = session->stage != RN_SA_STAGE_SUM && possible < needed(session);
-    const uint64_t until = session->stage_ms + (hopeless ? timeout.hard_ms : timeout.soft_ms);
-    const uint64_t now = rn_coord_machine_ms(c);
-    if (now < until) {
-        struct rn_job_event event = event_of(RN_JOB_NOT_WAITING, session);
-        event.count = rn_sa_set_count(&missing);
-        rn_effects_event(c->out, event);
-        c->skew_ms += until - now;
-    }
+    wait_no_longer(c, &missing, hopeless ? timeout.hard_ms : timeout.soft_ms);
 }
 
 /* ---- Start */

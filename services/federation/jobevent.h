@@ -40,6 +40,8 @@ enum rn_job_event_kind {
     RN_JOB_SIGNATURES_REFUSED, /* they are for another plan, or do not hold: outcome, detail */
     RN_JOB_EPOCH_DRAWN,        /* the share graph stands: attempt; present of members are in it */
     RN_JOB_EPOCH_REFUSED,      /* a message of its drawing: outcome, detail */
+    RN_JOB_STOPPED,            /* peer, a member, ended the job by its signature: detail: why */
+    RN_JOB_STOP_REFUSED,       /* one that peer brought does not hold: outcome, detail */
     /* coordinator */
     RN_JOB_EPOCH_CALLED, /* an attempt at the share graph began: attempt, members */
     RN_JOB_EPOCH_VOID,   /* it gave none: count members did not reveal: detail: who */

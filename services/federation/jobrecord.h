@@ -39,6 +39,7 @@ enum rn_record_kind {
     RN_RECORD_EPOCH_REVEALS = 19, /* the reveals under the newest of them; never pruned */
     RN_RECORD_EPOCH_VOID = 20,    /* set of the members that are out of the epoch from that attempt
                                      on, at the coordinator; never pruned */
+    RN_RECORD_STOP = 22,          /* jobstop.h: a member ended the job; never pruned */
 };
 
 struct rn_record_key {

@@ -71,7 +71,9 @@ static void finish(struct rn_participation *p, rn_result result, struct rn_error
 {
     const bool behind = rn_part_is_behind(p);
     const bool reached = p->next_round > 1;
-    if (rn_is_ok(result) && behind) {
+    if (rn_part_is_stopped(p)) {
+        result = rn_job_stop_result(&p->stop.held, p->config.basis->roster, err);
+    } else if (rn_is_ok(result) && behind) {
         result = rn_fail(err, RN_E_INCOMPLETE,
                          "the job is over, but this site missed its last sums (from round %u on), "
                          "so nothing was published here: start the coordinator and this site once "
@@ -202,6 +204,8 @@ static rn_result settle(struct rn_participation *p, struct rn_error *err)
         RN_TRY(pursue_training(p, err));
         if (rn_part_is_done(p) && !p->greeted && now - p->alone_since_ms >= FINISHED_ALONE_MS) {
             finish(p, rn_ok(), err);
+        } else if (rn_part_stop_is_over(p)) {
+            finish(p, rn_ok(), err);
         }
     }
     if (p->draining && !p->ended && (!is_busy(p) || now - p->drain_since_ms >= DRAIN_MS)) {
@@ -219,6 +223,7 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
     case RN_PART_NOTHING:
         break;
     case RN_PART_WELCOMED:
+        rn_part_stop_say(p);
         rn_part_signers_bring(p);
         if (p->said_waits && p->signers.satisfied) { /* since the greeting */
             rn_part_send_ask(p);
@@ -238,6 +243,8 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
             rn_part_send_ask(p); /* an offer may have been refused for it */
         }
         break;
+    case RN_PART_STOP:
+        return rn_part_stop_hear(p, word->bytes, err);
     case RN_PART_JOB_DONE:
         finish(p, word->result, &word->err);
         break;
@@ -276,6 +283,7 @@ static rn_result take_lost(struct rn_participation *p, uint64_t connection, stru
         rn_part_send_status(
             p, &(struct rn_wire_status){.round = p->next_round, .stage = RN_SA_STAGE_FINISHED});
     }
+    rn_part_stop_say(p);
     rn_part_signers_bring(p);
     rn_part_epoch_ask(p);
     return rn_part_session_resend(p, err);
@@ -316,8 +324,8 @@ static rn_result take_kept(struct rn_participation *p, const struct rn_input *in
 static rn_result take_unreachable(struct rn_participation *p, enum rn_code code,
                                   struct rn_error *err)
 {
-    /* A site that has every round needs no coordinator any more. */
-    const bool done = p->ending || rn_part_is_done(p);
+    /* A site that has every round, or a stop, needs no coordinator any more. */
+    const bool done = p->ending || rn_part_is_done(p) || rn_part_is_stopped(p);
     rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_UNREACHABLE, .outcome = code});
     RN_ENSURE(
         done || rn_class_of((rn_result){code}) != RN_CLASS_STOP, err, code,
@@ -366,7 +374,7 @@ static rn_result take(struct rn_participation *p, const struct rn_input *input,
         take_drain(p, input->count);
         break;
     case RN_INPUT_ABORT:
-        break;
+        return p->ending ? rn_ok() : rn_part_stop_own(p, input->text, err);
     }
     return rn_ok();
 }
@@ -405,6 +413,7 @@ static rn_result start(struct rn_participation *p, struct rn_error *err)
     RN_TRY(rn_job_bind_plan(basis, p->out, err));
     RN_TRY(rn_job_evidence_load(basis, &p->evidence, err));
     RN_TRY(rn_part_epoch_start(p, err));
+    RN_TRY(rn_part_stop_start(p, err));
     RN_TRY(rn_part_restore(p, err));
     struct rn_job_event event = {.kind = RN_JOB_STARTED,
                                  .round = p->next_round,
@@ -488,6 +497,7 @@ void rn_participation_view(const struct rn_participation *p, struct rn_now now,
         .stage_age_ms = in_session ? p->clock.ms - session->stage_since_ms : 0,
         .sent = p->sent,
         .judgement = p->course.judgement,
+        .stop = p->stop.held,
         .evidence = p->evidence,
         .outcome = p->result.code,
     };

@@ -15,19 +15,23 @@
  * Parts: participation.c (inputs, publication, drain, end), partlink.c (greeting, welcome,
  * closing), partsigners.c (the policy's signatures), partepoch.c (the drawing of the share graph),
  * partsession.c (offers, the member machine),
- * partactions.c (its actions as effects), partround.c (training, sum to adapter, restart).
+ * partactions.c (its actions as effects), partround.c (training, sum to adapter, restart),
+ * partstop.c (the end of the job by a member's signature).
  *
  * Claims, whatever the coordinator does (each a test of tests/simulation/test_job_*):
  *   - an offer is taken only for the plan, the adapter and the attempt numbers of this site's own
  *     signed plan;
  *   - before the policy has the signatures of the plan that it asks for, durable at this site and
  *     each verified against this site's roster and plan, no offer is taken, nothing is trained, and
- *     nothing is said but greetings and status; the coordinator can withhold a signature, and
- *     neither forge one nor take one away;
+ *     nothing is said but greetings, status and a stop; the coordinator can withhold a signature,
+ *     and neither forge one nor take one away;
  *   - where the plan needs a share graph, no offer is taken before its seed is here, from
  *     the reveals of all whom one set of commitments lists; it reveals under one set an attempt,
  *     and in none below one in which it revealed, however often it restarts with its records;
  *   - nothing is sent that depends on a record which is not durable (crypto/secagg/PROTOCOL.md);
+ *   - from the step on in which its operator stops the job, or it hears a stop that a member
+ * signed, it trains nothing and takes part in no session; over restarts, too. What it said before
+ *     stands;
  *   - an adapter is published as final only when this site arrived at it by the sums of at least
  *     one round and knows of none that it misses.
  */
@@ -40,6 +44,7 @@
 #include "services/federation/input.h"
 #include "services/federation/jobbasis.h"
 #include "services/federation/jobevidence.h"
+#include "services/federation/jobstop.h"
 #include "services/federation/now.h"
 #include "services/round/roundmodel.h"
 
@@ -92,6 +97,7 @@ struct rn_participation_view {
     uint64_t stage_age_ms;
     uint64_t sent; /* payload bytes */
     struct rn_round_judgement judgement;
+    struct rn_job_stop stop; /* a member ended the job; length 0: none did */
     struct rn_job_evidence evidence;
     enum rn_code outcome;
     uint8_t adapter_hash[RN_HASH_BYTES];

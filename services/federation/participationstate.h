@@ -9,6 +9,7 @@
  *     partround.c       training, sum to adapter, restart
  *     partactions.c     the secure-aggregation machine's actions as effects
  *     partsession.c     offers, the machine's messages and time, its restart
+ *     partstop.c        the end of the job by a member's signature
  *     participation.c   inputs, what follows from where this site stands, drain, end
  *
  * A function that returns rn_result says by a failure that the process must end.
@@ -21,6 +22,7 @@
 #include "services/federation/budget.h"
 #include "services/federation/epochmessage.h"
 #include "services/federation/jobepoch.h"
+#include "services/federation/jobstop.h"
 #include "services/federation/jobsum.h"
 #include "services/federation/participation.h"
 #include "services/round/roundvector.h"
@@ -91,6 +93,13 @@ struct rn_part_epoch {
     struct rn_sa_epoch_revealed revealed; /* durable before a reveal under it leaves */
 };
 
+/* The end of the job by a member's signature, this site's own or another's. */
+struct rn_part_stop {
+    struct rn_job_stop held; /* durable, or about to be; length 0: none */
+    bool answered;           /* the coordinator has one, this or another */
+    uint64_t since_ms;       /* signed or heard, or the process began with it */
+};
+
 struct rn_participation {
     struct rn_participation_config config;
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
@@ -121,6 +130,7 @@ struct rn_participation {
     struct rn_part_training training;
     struct rn_budget refusals;
 
+    struct rn_part_stop stop;
     bool draining;
     uint64_t drain_since_ms;
     bool ending; /* the final adapter is being written */
@@ -152,6 +162,7 @@ enum rn_part_word_kind {
     RN_PART_SECAGG,     /* bytes */
     RN_PART_SIGNATURES, /* bytes: text that nobody has checked */
     RN_PART_EPOCH,      /* bytes */
+    RN_PART_STOP,       /* bytes */
     RN_PART_JOB_DONE,   /* result: how */
     RN_PART_FAILED,     /* result: the process ends */
 };
@@ -265,5 +276,23 @@ RN_MUST rn_result rn_part_session_follow(struct rn_participation *p, struct rn_e
 RN_MUST rn_result rn_part_session_bulk_sent(struct rn_participation *p, const uint8_t *session,
                                             enum rn_code code, struct rn_error *err);
 void rn_part_session_clear(struct rn_participation *p);
+
+/* ---- partstop.c */
+
+RN_MUST rn_result rn_part_stop_start(struct rn_participation *p, struct rn_error *err);
+/* From then on this site takes part in no session of this plan. */
+static inline bool rn_part_is_stopped(const struct rn_participation *p)
+{
+    return p->stop.held.length > 0;
+}
+/* By this site's operator: signed, written down, said. */
+RN_MUST rn_result rn_part_stop_own(struct rn_participation *p, const char *reason,
+                                   struct rn_error *err);
+RN_MUST rn_result rn_part_stop_hear(struct rn_participation *p, struct rn_view bytes,
+                                    struct rn_error *err);
+/* At each welcome: whichever this site holds. */
+void rn_part_stop_say(struct rn_participation *p);
+/* Nothing is left to wait for: this site ends. */
+bool rn_part_stop_is_over(const struct rn_participation *p);
 
 #endif

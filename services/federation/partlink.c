@@ -312,6 +312,9 @@ void rn_part_hear(struct rn_participation *p, struct rn_view bytes, struct rn_pa
     } else if (envelope.body == RN_WIRE_SIGNATURES) {
         out->kind = RN_PART_SIGNATURES;
         out->bytes = envelope.as.signatures;
+    } else if (envelope.body == RN_WIRE_STOP) {
+        out->kind = RN_PART_STOP;
+        out->bytes = envelope.as.stop;
     } else if (envelope.body == RN_WIRE_EPOCH) {
         out->kind = RN_PART_EPOCH;
         out->bytes = envelope.as.epoch;

@@ -142,7 +142,7 @@ static bool is_usable(struct rn_participation *p, const struct rn_sa_offer *offe
 bool rn_part_is_late(const struct rn_participation *p, uint32_t round, uint32_t attempt)
 {
     const struct rn_wire_welcome *welcome = &p->welcome;
-    return !rn_part_epoch_takes_part(p) || round < welcome->round ||
+    return rn_part_is_stopped(p) || !rn_part_epoch_takes_part(p) || round < welcome->round ||
            (round == welcome->round && attempt <= welcome->attempt && welcome->joined_late);
 }
 

@@ -55,7 +55,7 @@ static rn_result open_store(struct rn_jobhost *host, struct rn_error *err)
         .binding = rn_buffer_view(&binding),
         .binding_what = "identity",
         .kept_kinds = (UINT64_C(1) << RN_RECORD_SPENT) | (UINT64_C(1) << RN_RECORD_PLAN) |
-                      (UINT64_C(1) << RN_RECORD_EVIDENCE),
+                      (UINT64_C(1) << RN_RECORD_EVIDENCE) | (UINT64_C(1) << RN_RECORD_STOP),
     };
     RN_TRY(rn_sqlite_store_open(host->site->state, &options, &host->store, err));
     rn_executor_set_store(host->executor, host->store);

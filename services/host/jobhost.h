@@ -21,6 +21,7 @@
 #include "services/federation/input.h"
 #include "services/federation/jobbasis.h"
 #include "services/federation/jobevidence.h"
+#include "services/federation/jobstop.h"
 #include "services/federation/now.h"
 #include "services/host/credwatch.h"
 #include "services/host/eventsink.h"
@@ -46,8 +47,9 @@ void rn_jobhost_write_best(const struct rn_round_judgement *judgement, struct rn
 void rn_jobhost_write_evidence(const struct rn_roster *roster,
                                const struct rn_job_evidence *evidence, struct rn_buffer *out);
 
-/* Longest reason of `rondo abort`, in printable ASCII characters. */
-#define RN_ABORT_TEXT_MAX 200
+/* The same: "stop", who ended the job by its signature and why; null where nobody did. */
+void rn_jobhost_write_stop(const struct rn_roster *roster, const struct rn_job_stop *stop,
+                           struct rn_buffer *out);
 
 struct rn_jobhost;
 
@@ -57,7 +59,6 @@ struct rn_jobhost_program {
     uint32_t grace_ms;            /* for what is queued when the machine has ended */
     enum rn_wire_content content; /* of the chunks that go out */
     bool newest_bulk;             /* peerstreams.h */
-    bool may_abort;               /* RN_INPUT_ABORT is understood */
 
     /* After site, model and data were opened: what else the site must fulfil. May be NULL. */
     rn_result (*check)(struct rn_jobhost *host, struct rn_error *err);

@@ -88,20 +88,13 @@ static rn_result take_abort(struct rn_jobhost *host, struct rn_view reason,
                             struct rn_buffer *answer)
 {
     char text[RN_ABORT_TEXT_MAX + 1];
-    if (!host->program->may_abort) {
-        return rn_fail(NULL, RN_E_UNSUPPORTED, "only the coordinator can end the job");
-    }
-    RN_ENSURE(reason.length >= 1 && reason.length <= RN_ABORT_TEXT_MAX, NULL, RN_E_PEER_LIMIT,
-              "no reason, or too long a one");
-    for (size_t i = 0; i < reason.length; i++) {
-        RN_ENSURE(reason.data[i] >= 0x20 && reason.data[i] <= 0x7e, NULL, RN_E_PEER_FORMAT,
-                  "the reason is not printable");
-        text[i] = (char)reason.data[i];
-    }
+    RN_TRY(rn_abort_text_check(reason, NULL));
+    memcpy(text, reason.data, reason.length);
     text[reason.length] = '\0';
     const struct rn_input input = {.kind = RN_INPUT_ABORT, .text = text};
     (void)rn_executor_post(host->executor, &input);
-    rn_buffer_format(answer, "{\"aborting\":true}");
+    rn_buffer_format(answer, "{\"aborting\":true,\"role\":\"%s\"}",
+                     host->program->role == RN_SITE_MEMBER ? "member" : "coordinator");
     return rn_ok();
 }
 

@@ -129,6 +129,27 @@ void rn_jobhost_write_evidence(const struct rn_roster *roster,
     rn_buffer_format(out, "]}");
 }
 
+/* A reason is printable ASCII: two of its characters mean something in JSON. */
+static void write_text(const char *text, struct rn_buffer *out)
+{
+    for (; *text != '\0'; text++) {
+        rn_buffer_format(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    }
+}
+
+void rn_jobhost_write_stop(const struct rn_roster *roster, const struct rn_job_stop *stop,
+                           struct rn_buffer *out)
+{
+    if (stop->length == 0) {
+        rn_buffer_format(out, "\"stop\":null");
+        return;
+    }
+    rn_buffer_format(out, "\"stop\":{\"member\":\"%s\",\"reason\":\"",
+                     roster->members[stop->place].name);
+    write_text(stop->reason, out);
+    rn_buffer_format(out, "\"}");
+}
+
 static void tick(void *context, struct rn_input *input, struct rn_now now)
 {
     struct rn_jobhost *host = context;

@@ -47,6 +47,8 @@ bool rn_member_status(struct rn_jobhost *host, struct rn_now now, struct rn_buff
     rn_buffer_format(out, ",\"privacy\":");
     rn_round_privacy_json(host->privacy, out);
     rn_buffer_format(out, ",");
+    rn_jobhost_write_stop(&host->site->roster, &view.stop, out);
+    rn_buffer_format(out, ",");
     rn_jobhost_write_evidence(&host->site->roster, &view.evidence, out);
     return !view.draining && !view.ending;
 }

@@ -2,11 +2,12 @@
  *
  * The messages of rondo.proto as plain structs: encode into a bounded buffer, decode from a view,
  * limits checked in both directions. Nothing is allocated while decoding, and the payload of a
- * secagg or epoch message, of signatures or of a bulk chunk is borrowed from the input, not copied.
+ * secagg or epoch message, of a stop, of signatures or of a bulk chunk is borrowed from the input,
+ * not copied.
  *
  * Decoding accepts what any protobuf library writes for these messages (unknown fields are
- * skipped), with two restrictions: a secagg message stands alone in its envelope, and so do an
- * epoch message and signatures; and a chunk's data comes last.
+ * skipped), with two restrictions: a secagg message stands alone in its envelope, and so do a stop,
+ * an epoch message and signatures; and a chunk's data comes last.
  */
 #ifndef RN_SERVICES_WIRE_WIRE_H
 #define RN_SERVICES_WIRE_WIRE_H
@@ -17,7 +18,7 @@
 #include <stdint.h>
 
 /* Both sides must name the same number. */
-#define RN_WIRE_PROTOCOL 2
+#define RN_WIRE_PROTOCOL 3
 #define RN_WIRE_NAME_MAX 63
 #define RN_WIRE_SOFTWARE_MAX 63
 #define RN_WIRE_HASH_BYTES 32
@@ -29,11 +30,13 @@
 #define RN_WIRE_SIGNATURES_MAX ((size_t)512 << 10)
 /* One message of the epoch: its head and RN_SA_EPOCH_DOCUMENT_MAX of crypto/secagg/epoch.h. */
 #define RN_WIRE_EPOCH_MAX ((size_t)8 + 80 + 1024 * 100)
+/* A member's stop: RN_JOB_STOP_BYTES_MAX of federation/jobstop.h. */
+#define RN_WIRE_STOP_MAX ((size_t)304)
 /* Payload of one chunk: 1 MiB of lanes and the signed message's header around them. */
 #define RN_WIRE_CHUNK_MAX (((size_t)1 << 20) + 2048)
 /* Room for a chunk's fields before its data. */
 #define RN_WIRE_CHUNK_HEAD_MAX 96
-/* An envelope without secagg, epoch and signatures. */
+/* An envelope without secagg, stop, epoch and signatures. */
 #define RN_WIRE_ENVELOPE_MAX 1024
 
 enum rn_wire_body {
@@ -42,6 +45,7 @@ enum rn_wire_body {
     RN_WIRE_CLOSING = 3,
     RN_WIRE_SUMMARY = 4,
     RN_WIRE_STATUS = 5,
+    RN_WIRE_STOP = 12,
     RN_WIRE_EPOCH = 13,
     RN_WIRE_SIGNATURES = 14,
     RN_WIRE_SECAGG = 15,
@@ -106,6 +110,7 @@ struct rn_wire_envelope {
         struct rn_wire_closing closing;
         struct rn_wire_summary summary;
         struct rn_wire_status status;
+        struct rn_view stop;       /* borrowed; federation/jobstop.h */
         struct rn_view epoch;      /* borrowed; federation/epochmessage.h */
         struct rn_view signatures; /* borrowed; unchecked text */
         struct rn_view secagg;     /* borrowed */
@@ -130,8 +135,8 @@ struct rn_wire_chunk {
  * then). */
 RN_MUST rn_result rn_wire_envelope_encode(const struct rn_wire_envelope *envelope,
                                           struct rn_buffer *out, struct rn_error *err);
-/* RN_E_PEER_FORMAT for anything malformed, RN_E_PEER_LIMIT for a secagg or epoch message or
- * signatures that are too long. */
+/* RN_E_PEER_FORMAT for anything malformed, RN_E_PEER_LIMIT for a secagg or epoch message, a
+ * stop or signatures that are too long. */
 RN_MUST rn_result rn_wire_envelope_decode(struct rn_view in, struct rn_wire_envelope *out,
                                           struct rn_error *err);
 

@@ -269,9 +269,36 @@ static void leave_when_enough(struct job_node *node, const struct rn_sa_message 
     }
 }
 
+static bool is_abort_vote(const struct rn_sa_message *m)
+{
+    struct rn_reader reader = rn_reader_of(m->body);
+    return m->type == RN_SA_VOTE && rn_read_u32(&reader) == RN_SA_VOTE_ABORT;
+}
+
+/* Behind a stop: nothing that helps a sum, unless it was said before. */
+static void check_stopped(struct job_node *node, const struct rn_sa_message *m)
+{
+    static const uint8_t none[RN_HASH_BYTES];
+    const struct job_vector *vector = find_vector(node->job, node->place, m->session);
+    const bool said =
+        vector != NULL &&
+        ((m->type == RN_SA_DONE && vector->done) ||
+         (m->type == RN_SA_VOTE && memcmp(vector->vote, none, sizeof(none)) != 0) ||
+         (m->type == RN_SA_REVEAL && memcmp(vector->reveal, none, sizeof(none)) != 0));
+    const bool follows = m->type == RN_SA_FOLLOW || m->type == RN_SA_AUDIT ||
+                         m->type == RN_SA_RECEIPT || is_abort_vote(m);
+    if (!said && !follows) {
+        job_fail(node->job, "member %u says type %u behind a stop", (unsigned)node->place,
+                 (unsigned)m->type);
+    }
+}
+
 static void said_by_member(struct job_node *node, const struct rn_sa_message *m)
 {
     struct job *job = node->job;
+    if (node->stopped) {
+        check_stopped(node, m);
+    }
     if (!job_epoch_has(node)) {
         job_fail(job, "member %u speaks without the share graph", (unsigned)node->place);
     }
@@ -505,6 +532,8 @@ void job_check_durable(struct job_node *node)
         }
     }
     rn_buffer_clear(&record.body);
+    const struct rn_store_query stops = {.kind = RN_RECORD_STOP};
+    node->stopped = count_records(node->store, &stops) > 0;
     if (node->place == node->job->coordinator) {
         check_pruned(node);
     }

@@ -208,11 +208,22 @@ static void unhear(struct job_packet *packet)
     }
 }
 
+static bool is_stop(const struct job_packet *packet)
+{
+    struct rn_wire_envelope envelope;
+    return !packet->bulk &&
+           rn_is_ok(rn_wire_envelope_decode(rn_buffer_view(&packet->bytes), &envelope, NULL)) &&
+           envelope.body == RN_WIRE_STOP;
+}
+
 static void deliver(struct job *job, struct job_packet *packet)
 {
     struct job_node *node = &job->nodes[packet->to];
     const uint32_t member = packet->to == job->coordinator ? packet->from : packet->to;
     if (job->links[member].number != packet->number || node->store == NULL) {
+        return;
+    }
+    if (packet->to == job->coordinator && job->drops_stops && is_stop(packet)) {
         return;
     }
     const struct rn_view secagg = secagg_of(packet);

@@ -203,6 +203,9 @@ static void take_train(struct job_node *node, struct rn_effect *effect)
     if (!node->signed_enough) {
         job_fail(job, "node %u trains without the signatures of its policy", (unsigned)node->place);
     }
+    if (node->stopped) {
+        job_fail(job, "node %u trains behind a stop", (unsigned)node->place);
+    }
     job_measure_check_order(node, &effect->train);
     node->train = effect->train;
     effect->train = (struct rn_train_order){0};

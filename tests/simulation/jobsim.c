@@ -264,6 +264,21 @@ void job_abort(struct job *job, const char *text)
                    (struct rn_input){.kind = RN_INPUT_ABORT, .text = text});
 }
 
+void job_stop(struct job *job, uint32_t member, const char *text)
+{
+    job_node_input(&job->nodes[member], (struct rn_input){.kind = RN_INPUT_ABORT, .text = text});
+}
+
+void job_tell(struct job *job, uint32_t place, uint32_t from, struct rn_view bytes)
+{
+    const bool up = place == job->coordinator;
+    job_node_input(&job->nodes[place],
+                   (struct rn_input){.kind = RN_INPUT_MESSAGE,
+                                     .connection = job->links[up ? from : place].number,
+                                     .peer = up ? from : RN_SA_COORDINATOR,
+                                     .bytes = bytes});
+}
+
 bool job_is_up(const struct job *job, uint32_t place)
 {
     return job->nodes[place].store != NULL;

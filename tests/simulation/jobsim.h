@@ -18,6 +18,8 @@
  *   - final is published only by who arrived at that adapter, and is the newest one;
  *   - nothing is trained, and no protocol message said, by a member whose disk does not hold the
  *     signatures of the plan that its policy asks for;
+ *   - who has a stop on its disk trains nothing, and says in a session what it said before, what it
+ *     takes to follow it, and that it is to be called off;
  *   - where the plan needs a share graph: no protocol message by a member whose disk does not hold
  *     its documents; a reveal leaves when the set that it is under is on the disk, and a member
  *     reveals under one set an attempt and never in an earlier one; the coordinator's documents are
@@ -162,6 +164,7 @@ struct job_node {
     struct rn_policy policy;     /* a member's rules on signers */
     struct rn_buffer signatures; /* plan.yaml.sigs on its disk */
     bool signed_enough;          /* by its policy, as they are on its disk */
+    bool stopped;                /* its disk holds a stop */
     uint32_t keeps;              /* KEPT is owed so often, from kept_at on */
     uint64_t kept_at;
 
@@ -251,7 +254,8 @@ struct job {
     uint32_t few_dropped; /* votes and members that these two took away */
     bool restart_at_vote;
     bool collected;
-    bool deaf; /* the coordinator does not hear that members wait for signatures */
+    bool drops_stops; /* no stop reaches the coordinator */
+    bool deaf;        /* the coordinator does not hear that members wait for signatures */
     /* Drawing the share graph: members (bits) whose reveals are lost, who reveal another
      * contribution under their signature, and whom a document of the coordinator does not reach. */
     uint32_t mute, alters, no_set, no_reveals;
@@ -277,6 +281,11 @@ void job_empty_disk(struct job *job, uint32_t place);
 void job_signal(struct job *job, uint32_t place);
 void job_break(struct job *job, uint32_t member, uint64_t redial_in_ms);
 void job_abort(struct job *job, const char *text);
+/* The same at a member. */
+void job_stop(struct job *job, uint32_t member, const char *text);
+/* The node hears an envelope of these bytes, on its newest connection: by `from` at a coordinator,
+ * by the coordinator at a member. */
+void job_tell(struct job *job, uint32_t place, uint32_t from, struct rn_view bytes);
 bool job_is_up(const struct job *job, uint32_t place);
 struct rn_coordination_view job_view(struct job *job);
 struct rn_participation_view job_member_view(struct job *job, uint32_t member);

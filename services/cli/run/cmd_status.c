@@ -239,6 +239,15 @@ static void print_evidence(const json_t *status)
     print_names("  one of    ", json_object_get(evidence, "one_of"));
 }
 
+/* By a member's signature. */
+static void print_stop(const json_t *status)
+{
+    const json_t *stop = json_object_get(status, "stop");
+    if (json_is_object(stop)) {
+        printf("STOPPED     by %s: %s\n", text_of(stop, "member"), text_of(stop, "reason"));
+    }
+}
+
 /* "3 jobs, at most 2 over one base model", and how many over which. */
 static void print_ledger(const json_t *ledger)
 {
@@ -294,6 +303,7 @@ static void print_text(const json_t *status)
         print_round(status);
     }
     print_best(status);
+    print_stop(status);
     print_evidence(status);
     if (members != NULL) {
         print_missing(members, nothing_runs(status));

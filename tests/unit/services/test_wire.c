@@ -18,6 +18,7 @@
 #include "crypto/secagg/epoch.h"
 #include "policy/signature.h"
 #include "services/federation/epochmessage.h"
+#include "services/federation/jobstop.h"
 #include "services/wire/rondo.pb.h"
 #include "services/wire/wire.h"
 
@@ -192,6 +193,31 @@ static void test_epoch(void **state)
     rn_free(message);
 }
 
+/* The longest stop, and one byte more. */
+static void test_stop(void **state)
+{
+    (void)state;
+    static const uint8_t stop[RN_WIRE_STOP_MAX + 1] = {1};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+    struct rn_wire_envelope out;
+    struct rn_wire_envelope in = {.body = RN_WIRE_STOP};
+    assert_int_equal(RN_WIRE_STOP_MAX, RN_JOB_STOP_BYTES_MAX);
+    in.as.stop = rn_view_of(stop, RN_WIRE_STOP_MAX);
+    round_trip(&in, &out, &bytes);
+    assert_true(rn_view_equal(out.as.stop, in.as.stop));
+    in.as.stop.length = RN_WIRE_STOP_MAX + 1;
+    assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
+    in.as.stop.length = 0;
+    assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
+    for (size_t more = 0; more < 2; more++) { /* by hand: field 12, length 304, 305 */
+        rn_buffer_clear(&bytes);
+        rn_buffer_append(&bytes, more == 0 ? "\x62\xb0\x02" : "\x62\xb1\x02", 3);
+        rn_buffer_append(&bytes, stop, RN_WIRE_STOP_MAX + more);
+        assert_int_equal(rn_wire_envelope_decode(rn_buffer_view(&bytes), &out, NULL).code,
+                         more == 0 ? RN_OK : RN_E_PEER_LIMIT);
+    }
+}
+
 static enum rn_code read_epoch(uint32_t kind, uint32_t attempt, size_t length)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
@@ -255,6 +281,9 @@ static void test_malformed_envelopes(void **state)
         {"\x7a\x01xy", 4},        /* something after it */
         {"\x7a\x01x\x2a\x00", 5}, /* a second body after it */
         {"\x2a\x00\x7a\x01x", 5}, /* ... or before it */
+        {"\x62\x00", 2},          /* empty stop */
+        {"\x62\x01x\x2a\x00", 5}, /* a body after it */
+        {"\x2a\x00\x62\x01x", 5}, /* ... or before */
         {"\x6a\x00", 2},          /* empty message of the epoch */
         {"\x6a\x01x\x2a\x00", 5}, /* a body after it */
         {"\x2a\x00\x6a\x01x", 5}, /* ... or before */
@@ -511,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_envelopes),
         cmocka_unit_test(test_secagg),
         cmocka_unit_test(test_epoch),
+        cmocka_unit_test(test_stop),
         cmocka_unit_test(test_epoch_messages),
         cmocka_unit_test(test_signatures),
         cmocka_unit_test(test_malformed_envelopes),
