@@ -14,6 +14,7 @@ OWNED = [
     (re.compile(r"^(cuda|cublas|cudnn)"), ("trainer/kernels/cuda/",)),
     (re.compile(r"^(sodium|openssl/)"), ("crypto/",)),
     (re.compile(r"^yaml\.h"), ("policy/",)),
+    (re.compile(r"^fftw3"), ("policy/accountant/",)),
     (re.compile(r"^sqlite3"), ("services/store/",)),
 ]
 SANS_IO = re.compile(r"^(sys/socket|pthread|time|unistd|fcntl|stdio|threads)\.h$|^base/(file|clock|log|thread)\.h$")
