@@ -53,4 +53,10 @@ extern const struct rn_command_def rn_cmd_abort;
 extern const struct rn_command_def rn_cmd_curves;
 extern const struct rn_command_def rn_cmd_demo;
 
+/* Privacy. */
+extern const struct rn_command_def rn_cmd_ledger_show;
+extern const struct rn_command_def rn_cmd_ledger_verify;
+extern const struct rn_command_def rn_cmd_ledger_export;
+extern const struct rn_command_def rn_cmd_privacy_claims;
+
 #endif
