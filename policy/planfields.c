@@ -142,17 +142,16 @@ static const struct rn_field fields[] = {
      .meaning =
          "`poisson`: each record is in a step's batch by chance, for itself; `allocation`: in "
          "`rate` times `steps` of a round's steps, chosen by chance"},
-    {"privacy.rate", RN_FIELD_REAL, AT(privacy.rate), .least = 0x1p-30, .most = 1,
+    {"privacy.rate", RN_FIELD_REAL, AT(privacy.rate), .least = 0x1p-64, .most = 1,
      .fallback = "0.01", .meaning = "how likely a record is in a step's batch"},
-    {"privacy.noise", RN_FIELD_REAL, AT(privacy.noise), .least = 0x1p-6, .most = 512,
-     .fallback = "1",
+    {"privacy.noise", RN_FIELD_REAL, AT(privacy.noise), .least = 1e-6, .most = 512, .fallback = "1",
      .meaning = "noise multiplier: deviation of the noise on a step's sum, in units of `clip`"},
-    {"privacy.clip", RN_FIELD_REAL, AT(privacy.clip), .least = 0x1p-20, .most = 0x1p20,
-     .fallback = "1", .meaning = "most that one record's gradient is long"},
+    {"privacy.clip", RN_FIELD_REAL, AT(privacy.clip), .least = 1e-9, .most = 1e9, .fallback = "1",
+     .meaning = "most that one record's gradient is long"},
     {"privacy.clipping", RN_FIELD_WORD, AT(privacy.clipping), ONE_OF(clippings), .fallback = "flat",
      .meaning = "`flat`: longer gradients are cut to `clip`; `automatic`: every gradient is scaled "
                 "to just below it"},
-    {"privacy.denominator", RN_FIELD_REAL, AT(privacy.denominator), .least = 1, .most = 0x1p40,
+    {"privacy.denominator", RN_FIELD_REAL, AT(privacy.denominator), .least = 1, .most = 1e15,
      .fallback = "32",
      .meaning = "public number that a step's sum is divided by: `rate` times a public number of "
                 "records"},

@@ -157,7 +157,7 @@ static rn_result zero_b_check(struct train_job *job)
         !rn_trainer_b_is_zero(job->jobs->model->trainer)) {
         return rn_ok();
     }
-    RN_ENSURE(site->policy.privacy.zero_b != RN_POLICY_ZERO_B_REFUSE, &job->err, RN_E_REFUSED,
+    RN_ENSURE(site->policy.privacy.zero_b != RN_POLICY_ZERO_B_REFUSE, &job->err, RN_E_ROUND_SPENT,
               "round %u trains A while B is zero, which would spend budget on noise alone "
               "(privacy.zero_b)",
               (unsigned)job->order.round);
@@ -171,8 +171,12 @@ static rn_result train_privately(struct train_job *job, struct rn_train_spec *sp
     RN_CLEANUP(rn_dp_source_clear) struct rn_dp_source source = {0};
     struct rn_site_model *model = job->jobs->model;
     RN_TRY(zero_b_check(job));
-    RN_TRY(rn_round_privacy_begin(job->jobs->privacy, job->order.round, job->order.adapter_hash,
-                                  &source, &dp, &job->err));
+    const rn_result begun = rn_round_privacy_begin(
+        job->jobs->privacy, job->order.round, job->order.adapter_hash, &source, &dp, &job->err);
+    if (begun.code == RN_E_REFUSED) { /* used up: this member follows from here on */
+        return (rn_result){RN_E_ROUND_SPENT};
+    }
+    RN_TRY(begun);
     job->charged = true;
     spec->dp = &dp;
     return rn_trainer_train(model->trainer, model->train, spec, on_progress, job, &job->report,

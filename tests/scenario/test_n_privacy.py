@@ -14,7 +14,7 @@ from federation import CONFIG, DATA, REFUSED, check, edit, main, ok, refused, ro
 
 RECORDS = 60
 # 6 of 60 records a step are expected, and 30 held: P[Bin(60, 0.1) > 30] is 1e-14.
-PRIVATE = {"dp_rate": 0.1, "dp_noise": 3.0, "dp_clip": 1, "dp_denominator": 6, "batch": 30, "metrics": "home"}
+PRIVATE = {"dp_sampling_rate": 0.1, "dp_noise": 3.0, "dp_clip": 1, "dp_denominator": 6, "batch": 30, "metrics": "home"}
 PROMISE = ["--dp-epsilon", 8, "--dp-records", RECORDS]
 
 
@@ -80,7 +80,7 @@ def used_up(scenario):
     last = fed.rows()[4]
     check(last["members"] == 3 and last["outcome"] == "ok", f"round 4: {last}")
     failed = south.find(event="train.failed", round=4)
-    check(failed is not None and "E_REFUSED" in str(failed), f"south did not refuse: {failed}")
+    check(failed is not None and "4 of 4" in str(failed), f"south did not refuse: {failed}")
     check_ledger(fed, "south", 4)
     scenario.say("beyond the plan's trainings none is begun")
 
@@ -104,11 +104,11 @@ def resigned(fed, name, old, new):
 
 LIES = [
     ("  noise: 3\n", "  noise: 2.5\n", "policy-noise-too-low"),
-    ("  rate: 0.1\n", "  rate: 0.2\n", "policy-rate-too-large"),
-    ("  clip: 1\n  clipping", "  clip: 2\n  clipping", "policy-clip-too-large"),
-    ("  steps: 2\n", "  steps: 3\n", "policy-steps-too-many"),
-    ("rounds: 4\n", "rounds: 5\n", "policy-rounds-too-many"),
-    ("  batch: 30\n", "  batch: 9\n", "policy-cap-too-small"),
+    ("  rate: 0.1 ", "  rate: 0.2 ", "policy-rate-too-large"),
+    ("  clip: 1 ", "  clip: 2 ", "policy-clip-too-large"),
+    ("  steps: 2 ", "  steps: 3 ", "policy-steps-too-many"),
+    ("rounds: 4 ", "rounds: 5 ", "policy-rounds-too-many"),
+    ("  batch: 30 ", "  batch: 9 ", "policy-cap-too-small"),
 ]
 
 

@@ -18,6 +18,7 @@
 #define RN_BOUNDS_SEED .least = 0, .most = 0x1p53
 #define RN_BOUNDS_THREADS .least = 0, .most = 64
 #define RN_BOUNDS_ROUNDS .least = 1, .most = 100000
+#define RN_BOUNDS_EPSILON .least = 0, .most = 1e6
 #define RN_BOUNDS_SCALE .least = 0x1p-30, .most = 0x1p20
 #define RN_BOUNDS_MEMBERS .least = 1, .most = 1024
 #define RN_BOUNDS_TIMEOUT .least = 1, .most = 3600

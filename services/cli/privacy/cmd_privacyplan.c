@@ -14,6 +14,7 @@
 #include "services/cli/kit/bounds.h"
 #include "services/cli/kit/jsontext.h"
 #include "services/cli/rondo.h"
+#include "trainer/trainer.h"
 
 struct plan_settings {
     uint64_t records, batch, rounds, steps, retries, plans, rows;
@@ -104,7 +105,7 @@ static rn_result cap_find(const struct plan_settings *s, struct proposal *out, s
 
 static rn_result propose(const struct plan_settings *s, struct proposal *out, struct rn_error *err)
 {
-    RN_ENSURE(s->batch <= s->records, err, RN_E_USAGE, "--batch exceeds --records");
+    RN_ENSURE(s->batch <= s->records, err, RN_E_USAGE, "--batch exceeds --dp-records");
     out->rate = (double)s->batch / (double)s->records;
     terms_fill(s, &out->terms);
     plan_fill(s, out);
@@ -140,7 +141,7 @@ static void print_text(const struct plan_settings *s, const struct proposal *p)
         (void)rn_text_format(rows, sizeof rows, " --dp-unit person --dp-rows %u", p->terms.group);
     }
     (void)printf("For the operator (rondo init, rondo plan new):\n"
-                 "  --dp-rate %.17g --dp-noise %.6g --dp-clip %g --dp-denominator %g \\\n"
+                 "  --dp-sampling-rate %.17g --dp-noise %.6g --dp-clip %g --dp-denominator %g \\\n"
                  "  --batch %u --rounds %u --steps %u --dp-retries %u\n"
                  "For each member (rondo join):\n"
                  "  --dp-epsilon %g --dp-records %llu --dp-delta %g --dp-order %.9g%s\n\n",
@@ -167,12 +168,12 @@ static rn_result run(struct rn_command *command, struct rn_error *err)
 }
 
 static const struct rn_option options[] = {
-    {"records", RN_OPT_COUNT(struct plan_settings, records, "N"), .required = true, .least = 1,
-     .most = RN_PRIVACY_RECORDS_MAX,
+    {"dp-records", RN_OPT_COUNT(struct plan_settings, records, "N"), .required = true, .least = 1,
+     .most = 1e9,
      .help = "public bound on the records of a member, for ever; the smallest member's counts"},
-    {"epsilon", RN_OPT_NUMBER(struct plan_settings, epsilon, "E"), .required = true,
+    {"dp-epsilon", RN_OPT_NUMBER(struct plan_settings, epsilon, "E"), .required = true,
      .least = 0x1p-10, .most = 1000, .help = "of everything ever released over the data"},
-    {"delta", RN_OPT_NUMBER(struct plan_settings, delta, "D"), .least = 1e-30, .most = 0.1,
+    {"dp-delta", RN_OPT_NUMBER(struct plan_settings, delta, "D"), .least = 1e-30, .most = 0.1,
      .help = "without: N to the power of -1.1"},
     {"batch", RN_OPT_COUNT(struct plan_settings, batch, "N"), .fallback = "32", RN_BOUNDS_BATCH,
      .help = "records of a step, on average"},
@@ -180,13 +181,14 @@ static const struct rn_option options[] = {
      .help = "of one plan"},
     {"steps", RN_OPT_COUNT(struct plan_settings, steps, "N"), .fallback = "50", RN_BOUNDS_STEPS,
      .help = "local steps a round"},
-    {"retries", RN_OPT_COUNT(struct plan_settings, retries, "N"), .fallback = "2", .most = 100000,
-     .help = "trainings of one plan beyond one a round"},
+    {"dp-retries", RN_OPT_COUNT(struct plan_settings, retries, "N"), .fallback = "2",
+     .most = 100000, .help = "trainings of one plan beyond one a round"},
     {"plans", RN_OPT_COUNT(struct plan_settings, plans, "N"), .fallback = "1", .least = 1,
      .most = RN_PRIVACY_PLANS_MAX, .help = "plans that are to share the budget"},
-    {"clip", RN_OPT_NUMBER(struct plan_settings, clip, "C"), .fallback = "1", .least = 0x1p-20,
-     .most = 0x1p20, .help = "most that one record's gradient is long; costs nothing"},
-    {"rows", RN_OPT_COUNT(struct plan_settings, rows, "K"), .fallback = "1", .least = 1,
+    {"dp-clip", RN_OPT_NUMBER(struct plan_settings, clip, "C"), .fallback = "1",
+     .least = RN_DP_CLIP_MIN, .most = RN_DP_CLIP_MAX,
+     .help = "most that one record's gradient is long; costs nothing"},
+    {"dp-rows", RN_OPT_COUNT(struct plan_settings, rows, "K"), .fallback = "1", .least = 1,
      .most = RN_PRIVACY_GROUP_MAX, .help = "most records of one person, who is protected then"},
     {NULL}};
 
@@ -201,7 +203,7 @@ const struct rn_command_def rn_cmd_privacy_plan = {
     .detail =
         "The noise is such that the filter of the ledger, which bounds plans chosen one after the "
         "other, holds exactly --plans of these plans. A plan alone costs less, by PLD.",
-    .examples = "  rondo privacy plan --records 20000 --epsilon 8 --rounds 20 --steps 25\n"
-                "  rondo privacy plan --records 20000 --epsilon 8 --plans 3 --format json",
+    .examples = "  rondo privacy plan --dp-records 20000 --dp-epsilon 8 --rounds 20 --steps 25\n"
+                "  rondo privacy plan --dp-records 20000 --dp-epsilon 8 --plans 3 --format json",
     .run = run,
 };

@@ -10,6 +10,7 @@
 #define RN_SERVICES_CLI_PRIVACYASK_H
 
 #include "policy/accountant/accountant.h"
+#include "services/cli/kit/bounds.h"
 #include "services/cli/kit/commands.h"
 
 /* Bounds of options that every command about privacy has alike. */
@@ -18,7 +19,6 @@
 #define RN_BOUNDS_PRIVACY_STEPS .least = 1, .most = (double)RN_PRIVACY_COUNT_MAX
 #define RN_BOUNDS_GROUP .least = 1, .most = RN_PRIVACY_GROUP_MAX
 #define RN_BOUNDS_DELTA .least = 1e-100, .most = 0.5
-#define RN_BOUNDS_EPSILON .least = 0, .most = 1e6
 #define RN_CHOICES_ACCOUNTANT "pld|rdp"
 
 struct rn_privacy_ask {

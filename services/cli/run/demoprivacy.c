@@ -82,10 +82,11 @@ rn_result rn_demo_privacy_plan(struct rn_demo *demo, struct rn_error *err)
     (void)rn_text_format(text[3], 40, "%llu", (unsigned long long)s->rounds);
     (void)rn_text_format(text[4], 40, "%llu", (unsigned long long)s->steps);
     (void)rn_text_format(text[5], 40, "%.17g", s->clip);
-    const char *const arguments[] = {"privacy", "plan",     "--records", text[0],    "--epsilon",
-                                     text[1],   "--batch",  text[2],     "--rounds", text[3],
-                                     "--steps", text[4],    "--clip",    text[5],    "--retries",
-                                     "2",       "--format", "json",      NULL};
+    const char *const arguments[] = {
+        "privacy", "plan",     "--dp-records", text[0],    "--dp-epsilon",
+        text[1],   "--batch",  text[2],        "--rounds", text[3],
+        "--steps", text[4],    "--dp-clip",    text[5],    "--dp-retries",
+        "2",       "--format", "json",         NULL};
     RN_TRY(rn_child_run("rondo", arguments, output, COMMAND_LIMIT_MS, err));
     RN_TRY(read_json(output, &root, err));
     take(root, &demo->privacy);

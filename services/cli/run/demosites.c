@@ -171,7 +171,7 @@ static rn_result init(struct rn_demo *demo, struct rn_error *err)
         add_pair(arguments, &count, pairs[i][0], pairs[i][1]);
     }
     if (s->epsilon > 0) {
-        add_pair(arguments, &count, "--dp-rate", real(&n, demo->privacy.rate));
+        add_pair(arguments, &count, "--dp-sampling-rate", real(&n, demo->privacy.rate));
         add_pair(arguments, &count, "--dp-noise", real(&n, demo->privacy.noise));
         add_pair(arguments, &count, "--dp-clip", real(&n, s->clip));
         add_pair(arguments, &count, "--dp-denominator", real(&n, demo->privacy.denominator));

@@ -238,7 +238,7 @@ static const struct rn_option privacy_options[] = {
      .most = 1000,
      .help = "most that everything ever released over this data may cost; needed where the plan "
              "is private"},
-    {"dp-records", RN_OPT_COUNT(struct rn_join_settings, records, "N"), .least = 1, .most = 0x1p32,
+    {"dp-records", RN_OPT_COUNT(struct rn_join_settings, records, "N"), .least = 1, .most = 1e9,
      .help = "public bound on the number of records, for ever"},
     {"dp-delta", RN_OPT_NUMBER(struct rn_join_settings, delta, "D"), .least = 1e-30, .most = 0.1,
      .help = "without: N to the power of -1.1"},

@@ -80,18 +80,21 @@ const struct rn_option rn_plan_training_options[] = {
     {NULL}};
 
 const struct rn_option rn_plan_privacy_options[] = {
-    {"dp-rate", RN_OPT_NUMBER(struct rn_plan_options, dp_rate, "Q"), .least = 0x1p-30, .most = 1,
+    {"dp-sampling-rate", RN_OPT_NUMBER(struct rn_plan_options, dp_rate, "Q"), .least = 0x1p-64,
+     .most = 1,
      .help =
          "DP-SGD at every member: how likely a record is in a step's batch; --batch is then the "
          "most of one (`rondo privacy plan` finds these numbers)"},
     {"dp-noise", RN_OPT_NUMBER(struct rn_plan_options, dp_noise, "SIGMA"), .fallback = "1",
-     .least = 0x1p-6, .most = 512, .help = "noise multiplier of a step"},
+     .least = 1e-6, .most = RN_DP_NOISE_MAX, .help = "noise multiplier of a step"},
     {"dp-clip", RN_OPT_NUMBER(struct rn_plan_options, dp_clip, "C"), .fallback = "1",
-     .least = 0x1p-20, .most = 0x1p20, .help = "most that one record's gradient is long"},
+     .least = RN_DP_CLIP_MIN, .most = RN_DP_CLIP_MAX,
+     .help = "most that one record's gradient is long"},
     {"dp-clipping", RN_OPT_CHOICE(struct rn_plan_options, dp_clipping, "flat|automatic"),
      .fallback = "flat", .help = "automatic: every gradient is scaled to just below --dp-clip"},
     {"dp-denominator", RN_OPT_NUMBER(struct rn_plan_options, dp_denominator, "X"), .fallback = "32",
-     .least = 1, .most = 0x1p40, .help = "public number that a step's sum is divided by"},
+     .least = 1, .most = RN_DP_DENOMINATOR_MAX,
+     .help = "public number that a step's sum is divided by"},
     {"dp-retries", RN_OPT_COUNT(struct rn_plan_options, dp_retries, "N"), .fallback = "2",
      .most = 100000,
      .help = "trainings of the whole job beyond one a round; charged with the plan"},
@@ -165,7 +168,7 @@ static const struct origin origins[] = {
     {"clip", {"training.clip"}},
     {"batch", {"training.batch"}},
     {"steps", {"training.steps"}},
-    {"dp-rate", {"privacy.rate"}},
+    {"dp-sampling-rate", {"privacy.rate"}},
     {"dp-noise", {"privacy.noise"}},
     {"dp-clip", {"privacy.clip"}},
     {"dp-clipping", {"privacy.clipping"}},
@@ -253,15 +256,15 @@ static rn_result path_set(const char *path, const char *text, struct rn_plan *pl
                                    : rn_field_set(field, plan, text, false, err);
 }
 
-/* --dp-rate begins the section: what was not said is as in a new file; each record is clipped
- * instead of the sum. The others need it. */
+/* --dp-sampling-rate begins the section: what was not said is as in a new file; each record is
+ * clipped instead of the sum. The others need it. */
 static rn_result privacy_begin(const struct rn_command *command, struct rn_plan *plan,
                                struct rn_error *err)
 {
-    const bool given = rn_command_given(command, "dp-rate");
+    const bool given = rn_command_given(command, "dp-sampling-rate");
     for (const struct rn_option *option = rn_plan_privacy_options; option->name != NULL; option++) {
         RN_ENSURE(given || rn_plan_is_private(plan) || !rn_command_given(command, option->name),
-                  err, RN_E_USAGE, "--%s needs --dp-rate", option->name);
+                  err, RN_E_USAGE, "--%s needs --dp-sampling-rate", option->name);
     }
     if (given && !rn_plan_is_private(plan)) {
         for (size_t i = 0; i < rn_plan_fields()->count; i++) {

@@ -163,9 +163,10 @@ static void every_field_is_written_and_shown(void **state)
     (void)state;
     check_written_and_shown(every_option);
     assert_null(strstr(rn_buffer_text(&text), "privacy:"));
-    check_written_and_shown("--name^x^--labels^a,b^--dp-rate^0.01^--dp-noise^1.25^--dp-clip^0.5^"
-                            "--dp-clipping^automatic^--dp-denominator^12^--dp-retries^3^--dp-reply^"
-                            "600");
+    check_written_and_shown(
+        "--name^x^--labels^a,b^--dp-sampling-rate^0.01^--dp-noise^1.25^--dp-clip^0.5^"
+        "--dp-clipping^automatic^--dp-denominator^12^--dp-retries^3^--dp-reply^"
+        "600");
     assert_true(plan.privacy.rate == 0.01 && plan.privacy.noise == 1.25);
     assert_true(plan.training.clip == 0 && plan.privacy.clipping == RN_PLAN_CLIP_AUTOMATIC);
     assert_true(plan.privacy.retries == 3 && plan.privacy.reply_s == 600);
