@@ -53,7 +53,9 @@ static rn_result run_sigma(struct rn_command *command, struct rn_error *err)
                                   &end.noise, err));
     RN_TRY(cost_of(&end, &value, err));
     if (command->json) {
-        printf("{\"noise_multiplier\": %.17g, ", end.noise);
+        printf("{");
+        rn_privacy_json_number("noise_multiplier", end.noise);
+        printf(", ");
         print_cost_json(&value);
         rn_privacy_json_end(command);
         return rn_ok();

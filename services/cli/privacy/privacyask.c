@@ -100,11 +100,16 @@ const char *rn_privacy_ask_below(double value, char out[static RN_PRIVACY_NUMBER
 
 void rn_privacy_json_number(const char *name, double value)
 {
-    if (isfinite(value)) {
-        printf("\"%s\": %.17g", name, value);
-    } else {
-        printf("\"%s\": null", name);
+    char text[RN_PRIVACY_NUMBER_MAX] = "null";
+
+    /* the fewest digits that give the same double back */
+    for (int digits = 15; isfinite(value) && digits <= 17; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
+            break;
+        }
     }
+    printf("\"%s\": %s", name, text);
 }
 
 void rn_privacy_json_end(const struct rn_command *command)
