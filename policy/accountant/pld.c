@@ -8,7 +8,8 @@
 
 /* Of the composed deviation: the first lattice. */
 #define FIRST_PLACES 200
-#define REFINEMENTS_MAX 12
+#define REFINEMENTS_MAX 16
+#define COARSER 8 /* where the first lattices take too many places */
 #define RETILTS_MAX 30
 #define STANDS_STILL 0.1 /* of exp(-lambda epsilon), in its exponent */
 /* The share of what is asked for that all repetitions together may lose at the ends of their
@@ -29,14 +30,19 @@ double rn_pld_tail(const struct rn_pld_events *events, double delta)
     return fmax(fmin(delta * TAIL_SHARE / events->repeats, 0.1), 1e-300);
 }
 
+static double in_limits(double h)
+{
+    return fmin(fmax(h, RN_PLD_LATTICE_MIN), RN_PLD_LATTICE_MAX);
+}
+
 double rn_pld_first_lattice(const struct rn_pld_events *events)
 {
-    return events->width > 0 ? fmin(events->width / FIRST_PLACES, RN_PLD_LATTICE_MAX) : 1;
+    return in_limits(events->width > 0 ? events->width / FIRST_PLACES : 1);
 }
 
 double rn_pld_lattice(const struct rn_pld_events *events, double h)
 {
-    return events->atom > 0 ? events->atom / ceil(events->atom / h) : h;
+    return in_limits(events->atom > 0 ? events->atom / ceil(events->atom / h) : h);
 }
 
 static rn_result too_coarse(struct rn_error *err)
@@ -187,7 +193,8 @@ static double finer(const struct query *query, double h, double *last_gap)
         return 0;
     }
     *last_gap = gap;
-    return h * fmin(fmax(sqrt(0.8 / gap), 0.125), 0.6);
+    const double next = h * fmin(fmax(sqrt(0.8 / gap), 0.125), 0.6);
+    return next >= RN_PLD_LATTICE_MIN ? next : 0;
 }
 
 static rn_result refine(const struct rn_pld_events *events, struct query *query,
@@ -202,7 +209,7 @@ static rn_result refine(const struct rn_pld_events *events, struct query *query,
             if (any || last.code != RN_E_DATA) {
                 break;
             }
-            h = h * 2 <= RN_PLD_LATTICE_MAX ? h * 2 : 0;
+            h = h < RN_PLD_LATTICE_MAX ? in_limits(h * COARSER) : 0;
             continue;
         }
         any = true;
