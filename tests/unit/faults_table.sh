@@ -1194,3 +1194,113 @@ fault scales-follow-the-rank trainer/adapter/peftrules.c \
 
 fault rules-beyond-their-limit trainer/adapter/peftrules.c \
   'out->count < RN_PEFT_RULES_MAX' 'out->count <= RN_PEFT_RULES_MAX' test_peftfile
+
+# ---- The privacy ledger: rules
+
+fault one-training-more-than-the-plan-has policy/ledger/privacyrules.c \
+  'open->begun < open->plan.trainings, err' 'open->begun <= open->plan.trainings, err' \
+  test_privacyledger
+
+fault rounds-go-back policy/ledger/privacyrules.c \
+  'intent->round >= open->round,' 'true,' test_privacyledger
+
+fault a-training-has-two-outputs policy/ledger/privacyrules.c \
+  'memcmp(before->output, commit->output, 32) == 0,' 'true,' test_privacyledger
+
+fault two-plans-at-once policy/ledger/privacyrules.c \
+  'RN_ENSURE(open == NULL, err' 'RN_ENSURE(true, err' test_privacyledger
+
+fault the-filter-has-no-end policy/ledger/privacyrules.c \
+  'RN_ENSURE(filter <= bound * (1 + slack), err' 'RN_ENSURE(true || slack > 0, err' \
+  test_privacyledger
+
+fault cuts-and-releases-cost-no-delta policy/ledger/privacyrules.c \
+  'RN_ENSURE(apart <= rn_privacy_terms_apart(terms) * (1 + slack), err' 'RN_ENSURE(true, err' \
+  test_privacyledger
+
+fault a-plan-that-stops-gives-nothing-back policy/ledger/privacyrules.c \
+  'ledger->spent += plan_cost(open, open->begun);' \
+  'ledger->spent += plan_cost(open, open->plan.trainings);' test_privacyledger
+
+fault a-closed-plan-was-free policy/ledger/privacyrules.c \
+  'ledger->spent += plan_cost(open, open->begun);' '' test_privacyledger
+
+fault a-stated-deviation-is-believed policy/ledger/privacyrules.c \
+  'return alike(stated->deviation, derived->deviation) &&' 'return' test_privacyledger
+
+fault test-seeds-are-not-counted policy/ledger/privacyrules.c \
+  'ledger->test_seeds += intent->rng == RN_PRIVACY_RNG_TEST_SEED ? 1 : 0;' '' test_privacyledger
+
+fault releases-are-free policy/ledger/privacyrules.c \
+  'ledger->spent += release_cost(ledger, release);' '' test_privacyledger
+
+# ---- The privacy ledger: bytes
+
+fault lines-may-follow-any-line policy/ledger/privacyledger.c \
+  'RN_ENSURE(memcmp(chain, line->chain, sizeof chain) == 0, err' 'RN_ENSURE(true, err' \
+  test_privacyledger
+
+fault anybody-signs policy/ledger/privacyledger.c \
+  'if (signature && ' 'if (false && signature && ' test_privacyledger
+
+fault numbers-have-many-texts policy/ledger/privacyrecord.c \
+  'return rn_view_equal(rn_buffer_view(&again), text);' 'return true;' test_privacyledger
+
+fault a-line-has-no-limit policy/ledger/privacyledger.c \
+  'RN_ENSURE(rest.length < RN_PRIVACY_LINE_MAX, err' 'RN_ENSURE(true, err' test_privacyledger
+
+fault rates-are-rounded-to-nearest policy/ledger/privacyterms.c \
+  'whole = nextafter(whole, INFINITY);' '' test_privacyledger
+
+fault a-tail-is-its-first-term policy/ledger/privacyterms.c \
+  'exp(first) / (1 - ratio)' 'exp(first)' test_privacyledger
+
+fault a-person-is-a-record policy/ledger/privacyterms.c \
+  'event.noise = plan->noise / terms->group;' 'event.noise = plan->noise;' test_privacyledger
+
+fault a-plans-epsilon-is-believed policy/ledger/privacyverify.c \
+  'RN_ENSURE(plan->epsilon >= value.lower * (1 - 1e-9), err' 'RN_ENSURE(true, err' \
+  test_privacyledger
+
+fault epsilon-is-rounded-to-nearest policy/ledger/privacysummary.c \
+  'ceil(value * 1e4)' 'round(value * 1e4)' test_privacyledger
+
+fault claims-of-what-is-not-private services/cli/privacy/claimstext.c \
+  'RN_TRY(rn_privacy_ledger_claimable(ledger, err));' '' test_privacyclaims
+
+# ---- The privacy ledger: on disk
+
+fault a-fork-is-no-fork services/host/privacycopy.c \
+  'memcmp(pieces, pieces + PIECE, piece) == 0' 'true' test_siteprivacy
+
+fault an-appended-line-is-not-synced services/host/privacycopy.c \
+  'RN_TRY(write_at_end(copy, bytes, err));
+    return sync_bytes(copy, err);' 'return write_at_end(copy, bytes, err);' test_privacycrash
+
+fault what-a-dead-process-wrote-counts-as-durable services/host/privacycopy.c \
+  'RN_TRY(sync_bytes(copy, err)); /* also' '/* also' test_privacycrash
+
+fault a-ledgers-name-may-be-lost services/host/privacycopy.c \
+  'return rn_privacycopy_sync_name(copy, err);' 'return rn_ok();' test_privacycrash
+
+fault zeros-are-a-line services/host/privacycopy.c \
+  'memchr(tail + line, 0, end - line) != NULL' 'false' test_siteprivacy
+
+fault an-unfinished-line-stays services/host/privacycopy.c \
+  'if (copy->size > copy->whole) {' 'if (false) {' test_siteprivacy
+
+fault one-copy-is-written services/host/siteprivacy.c \
+  'RN_TRY(rn_privacycopy_append(&privacy->copies[i], line, err));' \
+  'return rn_privacycopy_append(&privacy->copies[i], line, err);' test_privacycrash
+
+fault a-ledger-goes-on-after-a-failure services/host/siteprivacy.c \
+  'RN_ENSURE(!privacy->broken, err' 'RN_ENSURE(true, err' test_privacycrash
+
+fault an-old-ledger-is-a-new-one services/host/siteprivacy.c \
+  'RN_ENSURE(privacy->ledger->counter >= counter, err' 'RN_ENSURE(true, err' test_siteprivacy
+
+fault terms-change services/host/siteprivacy.c \
+  'RN_TRY(rn_privacy_terms_equal(&privacy->ledger->terms, terms, err));' '' test_siteprivacy
+
+fault the-shorter-copy-counts services/host/siteprivacy.c \
+  '*out = a->whole > b->whole ? a : b;' '*out = a->whole > b->whole ? b : a;' test_siteprivacy
