@@ -438,7 +438,7 @@ fault the-wish-to-store-is-not-heard trainer/privacy/dpstep.c \
 # ---- DP-SGD: clipping, sampling, noise
 
 fault automatic-clipping-divides-by-the-norm-alone $cpu/cpu_dp.body.h \
-  'clip->norm / (norm + clip->gamma)' 'clip->norm / (norm + 0.0 * clip->gamma)' test_clip_add $cpu/cpu_scalar.c
+  'clip->norm / (norm + clip->gamma)' 'clip->norm / (norm + 0.5 * clip->gamma)' test_clip_add $cpu/cpu_scalar.c
 
 fault the-reference-clips-automatically-by-the-norm-alone trainer/kernels/ref/ref_dp.c \
   'clip->norm / (norm + clip->gamma)' 'clip->norm / (norm + 0.5 * clip->gamma)' test_clip_add

@@ -140,7 +140,7 @@ size_t __wrap_rn_dp_choose(const struct rn_dp_spec *spec, size_t records, uint32
 
 /* ---- formulas ---- */
 
-/* research values of the binomial bound. dp.md section 2 */
+/* Values computed by another implementation of the paper's algorithm. */
 static void p_values_are_the_papers(void **state)
 {
     (void)state;
@@ -182,10 +182,8 @@ static void gaussian_bounds(void **state)
     }
     assert_true(rn_audit_gaussian_epsilon(0.0, 1e-5) == 0.0);
     assert_true(rn_audit_gaussian_epsilon(1e-6, 1e-5) == 0.0);
-    /* One canary, one right guess: refused is mu with p + Phi(Phi^-1(p) - mu) > 1, so for p above a
-     * half Phi^-1(p) - mu > -Phi^-1(p). */
-    const double p = 0.8413447460685429; /* Phi(1) */
-    assert_true(fabs(rn_audit_mu(1, 1, 1, p) - 0.0) < 1e-9 || rn_audit_mu(1, 1, 1, p) < 2.0);
+    /* One canary: right with probability Phi(mu / 2) at best, so Phi(1) refuses all below 2. */
+    assert_true(fabs(rn_audit_mu(1, 1, 1, 0.8413447460685429) - 2.0) < 2e-6);
     assert_true(rn_audit_mu(100, 100, 50, 0.05) == 0.0);
     double before = 0.0; /* more right guesses, a greater bound */
     for (uint32_t right = 520; right <= 1024; right += 56) {
@@ -194,6 +192,43 @@ static void gaussian_bounds(void **state)
         before = mu;
     }
     assert_true(before > 1.0);
+}
+
+/* P[Bin(n, p) >= least] */
+static double binomial_tail(uint32_t n, uint32_t least, double p)
+{
+    double sum = 0.0;
+    for (uint32_t k = n + 1; k-- > least;) {
+        sum += exp(lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0) + k * log(p) +
+                   (n - k) * log1p(-p));
+    }
+    return sum;
+}
+
+/* The strongest mechanisms there are: m Gaussians of distance mu side by side, each of whose coins
+ * is guessed right with probability Phi(mu / 2), and randomised response. Whatever number of right
+ * guesses came, with the exact probability of so many as the p-value, no bound is above the truth;
+ * and randomised response's is met. */
+static void bounds_are_never_above_the_truth(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {1, 2, 5, 20, 100};
+    static const double truths[] = {0.1, 0.5, 1.0, 2.0, 4.0};
+    for (size_t s = 0; s < RN_ARRAY_LENGTH(sizes); s++) {
+        for (size_t t = 0; t < RN_ARRAY_LENGTH(truths); t++) {
+            const uint32_t m = sizes[s];
+            const double of_gaussian = 0.5 * erfc(-0.5 * truths[t] * sqrt(0.5));
+            const double of_response = 1.0 / (1.0 + exp(-truths[t]));
+            for (uint32_t right = 1; right <= m; right++) {
+                const double p = fmin(0.999999, binomial_tail(m, right, of_gaussian));
+                assert_true(rn_audit_mu(m, m, right, p) <= truths[t] + 1e-5);
+                const double q = fmin(0.999999, binomial_tail(m, right, of_response));
+                const double met = rn_audit_epsilon(m, m, right, 0.0, q);
+                assert_true(met <= truths[t] + 1e-5);
+                assert_true(met >= truths[t] - 1e-5 || q > 0.9);
+            }
+        }
+    }
 }
 
 /* ---- the mechanism ---- */
@@ -290,16 +325,6 @@ static void planted_faults_are_found(void **state)
 }
 
 /* ---- one canary, many runs ---- */
-
-static double binomial_tail(uint32_t n, uint32_t least, double p)
-{
-    double sum = 0.0;
-    for (uint32_t k = n + 1; k-- > least;) {
-        sum += exp(lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0) + k * log(p) +
-                   (n - k) * log1p(-p));
-    }
-    return sum;
-}
 
 /* Clopper and Pearson: the least probability that k of n do not refuse at 1e-4. */
 static double least_probability(uint32_t n, uint32_t k)
@@ -425,8 +450,11 @@ static void one_canary_in_many_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(p_values_are_the_papers), cmocka_unit_test(gaussian_bounds),
-        cmocka_unit_test(the_mechanism_holds),     cmocka_unit_test(planted_faults_are_found),
+        cmocka_unit_test(p_values_are_the_papers),
+        cmocka_unit_test(gaussian_bounds),
+        cmocka_unit_test(bounds_are_never_above_the_truth),
+        cmocka_unit_test(the_mechanism_holds),
+        cmocka_unit_test(planted_faults_are_found),
         cmocka_unit_test(one_canary_in_many_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
