@@ -2,15 +2,15 @@
 #include "policy/accountant/pld.h"
 
 #include "base/guard.h"
-#include "policy/accountant/pldcompose.h"
-#include "policy/accountant/pldevents.h"
+#include "policy/accountant/pldquery.h"
 
 #include <math.h>
 
 /* Of the composed deviation: the first lattice. */
-#define FIRST_PLACES 50
+#define FIRST_PLACES 200
 #define REFINEMENTS_MAX 12
 #define RETILTS_MAX 30
+#define STANDS_STILL 0.1 /* of exp(-lambda epsilon), in its exponent */
 /* The share of what is asked for that all repetitions together may lose at the ends of their
  * ranges; and the part of it that all bounded errors together may be. */
 #define TAIL_SHARE 3e-5
@@ -24,9 +24,19 @@
 /* Below this a delta is not told apart from 0. */
 #define DELTA_LEAST 1e-280
 
-static double rn_pld_tail(const struct rn_pld_events *events, double delta)
+double rn_pld_tail(const struct rn_pld_events *events, double delta)
 {
     return fmax(fmin(delta * TAIL_SHARE / events->repeats, 0.1), 1e-300);
+}
+
+double rn_pld_first_lattice(const struct rn_pld_events *events)
+{
+    return events->width > 0 ? fmin(events->width / FIRST_PLACES, RN_PLD_LATTICE_MAX) : 1;
+}
+
+double rn_pld_lattice(const struct rn_pld_events *events, double h)
+{
+    return events->atom > 0 ? events->atom / ceil(events->atom / h) : h;
 }
 
 static rn_result too_coarse(struct rn_error *err)
@@ -47,21 +57,20 @@ static rn_result compose_delta(const struct rn_pld_steps *steps, double epsilon,
 }
 
 /* Tilts again at what was found, until that stands still. Each value on the way is a bound. */
-static rn_result settle(const struct rn_pld_steps *steps, double delta, bool above, double *out,
-                        struct rn_error *err)
+static rn_result settle(const struct rn_pld_steps *steps, double delta, bool above, double around,
+                        double *out, struct rn_error *err)
 {
-    double around = fmax(rn_pld_edge(steps, 0, -log(delta), true), 0);
     bool good = false;
     *out = above ? INFINITY : 0;
     for (unsigned i = 0; i < RETILTS_MAX; i++) {
         RN_CLEANUP(rn_pld_composed_free) struct rn_pld_composed composed;
         RN_TRY(rn_pld_compose(&composed, steps, around, delta, err));
         const struct rn_pld_reading at = rn_pld_read_epsilon(&composed, delta, above);
+        const double bottom = fmax(composed.offset + composed.first * composed.h, 0);
+        const double next = at.inside ? at.value : bottom;
         *out = above ? fmin(*out, at.value) : fmax(*out, at.value);
         good = good || (at.inside && at.error <= delta * ERROR_SHARE);
-        const double next =
-            at.inside ? at.value : fmax(composed.offset + composed.first * composed.h, 0);
-        const bool still = at.inside && composed.lambda * fabs(next - around) <= 0.1;
+        const bool still = at.inside && composed.lambda * fabs(next - around) <= STANDS_STILL;
         if (still || !isfinite(next) || (composed.lambda == 0 && !at.inside)) {
             break;
         }
@@ -71,24 +80,35 @@ static rn_result settle(const struct rn_pld_steps *steps, double delta, bool abo
     return good || isinf(*out) || !above ? rn_ok() : too_coarse(err);
 }
 
-static rn_result epsilon_of(const struct rn_pld_steps *steps, double delta, bool above, double *out,
-                            struct rn_error *err)
+static bool never(const struct rn_pld_steps *steps, double delta)
 {
+    double log_finite = 0;
+    for (size_t j = 0; j < steps->count; j++) {
+        log_finite += steps->step[j].repeats * log1p(-fmin(steps->step[j].infinity, 1));
+    }
+    return -expm1(log_finite) >= delta;
+}
+
+/* Without a guess, delta(0) first: where that is small enough already, the tilt of a Chernoff bound
+ * on epsilon could lie so high that all that counts is below the window. */
+static rn_result epsilon_of(const struct rn_pld_steps *steps, double delta, bool above,
+                            double guess, double *out, struct rn_error *err)
+{
+    if (never(steps, delta)) {
+        *out = INFINITY;
+        return rn_ok();
+    }
+    if (isfinite(guess)) {
+        return settle(steps, delta, above, guess, out, err);
+    }
     struct rn_pld_reading zero;
     RN_TRY(compose_delta(steps, 0, delta, above, &zero, err));
     if (zero.value <= delta && (!above || zero.error <= delta * ERROR_SHARE)) {
         *out = 0;
         return rn_ok();
     }
-    double infinity = 0;
-    for (size_t j = 0; j < steps->count; j++) {
-        infinity += steps->step[j].repeats * log1p(-fmin(steps->step[j].infinity, 1));
-    }
-    if (-expm1(infinity) >= delta) {
-        *out = INFINITY;
-        return rn_ok();
-    }
-    return settle(steps, delta, above, out, err);
+    const double chernoff = fmax(rn_pld_edge(steps, 0, -log(delta), true), 0);
+    return settle(steps, delta, above, chernoff, out, err);
 }
 
 static rn_result delta_of(const struct rn_pld_steps *steps, double epsilon, double size, bool above,
@@ -97,15 +117,23 @@ static rn_result delta_of(const struct rn_pld_steps *steps, double epsilon, doub
     struct rn_pld_reading at;
     RN_TRY(compose_delta(steps, epsilon, size, above, &at, err));
     *out = at.value;
-    return at.error <= fmax(at.value, DELTA_LEAST) * ERROR_SHARE || !above ? rn_ok()
-                                                                           : too_coarse(err);
+    const bool good = at.error <= fmax(at.value, DELTA_LEAST) * ERROR_SHARE;
+    return good || !above ? rn_ok() : too_coarse(err);
 }
 
-/* What is asked: epsilon at `delta`, or delta at `epsilon` where `delta` is only its size. */
+/* What is asked: epsilon at `delta`, or delta at `epsilon` where `delta` is only its size. What is
+ * known: bounds so far, from above for either direction. */
 struct query {
     bool epsilon_asked;
     double epsilon, delta;
+    double upper[RN_PLD_DIRECTIONS];
+    double lower;
 };
+
+static struct query query_of(bool epsilon_asked, double epsilon, double delta)
+{
+    return (struct query){epsilon_asked, epsilon, delta, {INFINITY, INFINITY}, 0};
+}
 
 static rn_result answer(const struct rn_pld_events *events, const struct query *query,
                         enum rn_pld_direction direction, bool above, double h, double *out,
@@ -115,69 +143,77 @@ static rn_result answer(const struct rn_pld_events *events, const struct query *
     const double tail = rn_pld_tail(events, query->delta);
     RN_TRY(rn_pld_steps_init(&steps, events, direction, above, h, tail, err));
     if (query->epsilon_asked) {
-        return epsilon_of(&steps, query->delta, above, out, err);
+        const double guess = query->upper[direction];
+        return epsilon_of(&steps, query->delta, above, guess, out, err);
     }
     return delta_of(&steps, query->epsilon, query->delta, above, out, err);
 }
 
-/* Both bounds at one lattice. From below the direction that is worse from above will do. */
-static rn_result bounds(const struct rn_pld_events *events, const struct query *query, double h,
-                        struct rn_pld_value *out, struct rn_error *err)
+static enum rn_pld_direction worse(const struct query *query)
 {
-    double remove, add;
-    RN_TRY(answer(events, query, RN_PLD_REMOVE, true, h, &remove, err));
-    RN_TRY(answer(events, query, RN_PLD_ADD, true, h, &add, err));
-    out->upper = fmax(remove, add);
-    const enum rn_pld_direction worse = remove >= add ? RN_PLD_REMOVE : RN_PLD_ADD;
-    return answer(events, query, worse, false, h, &out->lower, err);
+    return query->upper[RN_PLD_REMOVE] >= query->upper[RN_PLD_ADD] ? RN_PLD_REMOVE : RN_PLD_ADD;
 }
 
-static double rn_pld_lattice(const struct rn_pld_events *events, double h)
+/* Both bounds at one lattice. A direction whose upper bound is below the lower bound of the other
+ * cannot be the one that counts; from below the worse one will do. */
+static rn_result bounds(const struct rn_pld_events *events, struct query *query, double h,
+                        struct rn_error *err)
 {
-    return events->atom > 0 ? events->atom / ceil(events->atom / h) : h;
+    double value;
+    for (unsigned d = 0; d < RN_PLD_DIRECTIONS; d++) {
+        if (query->upper[d] > query->lower) {
+            RN_TRY(answer(events, query, (enum rn_pld_direction)d, true, h, &value, err));
+            query->upper[d] = fmin(query->upper[d], value);
+        }
+    }
+    RN_TRY(answer(events, query, worse(query), false, h, &value, err));
+    query->lower = fmax(query->lower, value);
+    return rn_ok();
 }
 
-static double gap_of(const struct query *query, const struct rn_pld_value *value)
+static double gap_of(const struct query *query)
 {
-    const double unit = query->epsilon_asked ? EPSILON_GAP * fmin(value->upper, 1)
-                                             : DELTA_GAP * fmax(value->upper, DELTA_LEAST);
-    return value->upper > value->lower ? (value->upper - value->lower) / unit : 0;
+    const double upper = query->upper[worse(query)];
+    const double unit =
+        query->epsilon_asked ? EPSILON_GAP * fmin(upper, 1) : DELTA_GAP * fmax(upper, DELTA_LEAST);
+    return upper > query->lower ? (upper - query->lower) / unit : 0;
 }
 
-/* The gap falls as h^2. */
+/* The next lattice, as the gap falls with h^2; 0 to stop. */
+static double finer(const struct query *query, double h, double *last_gap)
+{
+    const double gap = gap_of(query);
+    if (!(gap > 1) || gap > NO_GAIN * *last_gap || isinf(query->upper[worse(query)])) {
+        return 0;
+    }
+    *last_gap = gap;
+    return h * fmin(fmax(sqrt(0.8 / gap), 0.125), 0.6);
+}
+
 static rn_result refine(const struct rn_pld_events *events, struct query *query,
                         struct rn_pld_value *out, struct rn_error *err)
 {
-    double h = events->width > 0 ? events->width / FIRST_PLACES : 1, last_gap = INFINITY;
+    double h = rn_pld_first_lattice(events), last_gap = INFINITY;
     bool any = false;
     rn_result last = rn_ok();
-    *out = (struct rn_pld_value){INFINITY, 0};
-    for (unsigned i = 0; i < REFINEMENTS_MAX; i++) {
-        struct rn_pld_value value;
-        last = bounds(events, query, rn_pld_lattice(events, h), &value, err);
+    for (unsigned i = 0; i < REFINEMENTS_MAX && h > 0; i++) {
+        last = bounds(events, query, rn_pld_lattice(events, h), err);
         if (!rn_is_ok(last)) {
             if (any || last.code != RN_E_DATA) {
                 break;
             }
-            h *= 2;
+            h = h * 2 <= RN_PLD_LATTICE_MAX ? h * 2 : 0;
             continue;
         }
         any = true;
-        out->upper = fmin(out->upper, value.upper);
-        out->lower = fmax(out->lower, value.lower);
-        const double gap = gap_of(query, out);
-        if (!(gap > 1) || gap > NO_GAIN * last_gap || isinf(out->upper)) {
-            break;
-        }
-        last_gap = gap;
+        h = finer(query, h, &last_gap);
         if (!query->epsilon_asked) { /* a coarse lattice overstates it, by powers of ten */
-            query->delta = fmax(fmin(query->delta, out->upper), DELTA_LEAST);
+            query->delta = fmax(fmin(query->delta, query->upper[worse(query)]), DELTA_LEAST);
         }
-        h *= fmin(fmax(sqrt(0.7 / gap), 0.125), 0.6);
     }
-    RN_ENSURE(
-        !any || out->lower <= out->upper, err, RN_E_DATA,
-        "the bounds from above and below contradict each other: this is a fault of the program");
+    *out = (struct rn_pld_value){query->upper[worse(query)], query->lower};
+    RN_ENSURE(!any || out->lower <= out->upper, err, RN_E_DATA,
+              "the bounds from above and below contradict each other: a fault of the program");
     return any ? rn_ok() : last;
 }
 
@@ -186,7 +222,7 @@ rn_result rn_pld_epsilon(const struct rn_privacy_event *events, size_t count, do
 {
     RN_CLEANUP(rn_pld_events_free) struct rn_pld_events all;
     RN_TRY(rn_pld_events_init(&all, events, count, err));
-    struct query query = {true, 0, delta};
+    struct query query = query_of(true, 0, delta);
     return refine(&all, &query, out, err);
 }
 
@@ -195,9 +231,9 @@ rn_result rn_pld_epsilon(const struct rn_privacy_event *events, size_t count, do
 static rn_result size_of(const struct rn_pld_events *events, double epsilon, double *out,
                          struct rn_error *err)
 {
-    const double h = rn_pld_lattice(events, events->width > 0 ? events->width / FIRST_PLACES : 1);
+    const double h = rn_pld_lattice(events, rn_pld_first_lattice(events));
     for (double size = 1e-10;; size = fmax(size * size, DELTA_LEAST)) {
-        const struct query query = {false, epsilon, size};
+        const struct query query = query_of(false, epsilon, size);
         double most = 0, value;
         for (unsigned d = 0; d < RN_PLD_DIRECTIONS; d++) {
             const rn_result result =
@@ -219,7 +255,7 @@ rn_result rn_pld_delta(const struct rn_privacy_event *events, size_t count, doub
 {
     RN_CLEANUP(rn_pld_events_free) struct rn_pld_events all;
     RN_TRY(rn_pld_events_init(&all, events, count, err));
-    struct query query = {false, epsilon, 0};
+    struct query query = query_of(false, epsilon, 0);
     RN_TRY(size_of(&all, epsilon, &query.delta, err));
     return refine(&all, &query, out, err);
 }

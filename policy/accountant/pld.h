@@ -21,8 +21,10 @@ RN_MUST rn_result rn_pld_epsilon(const struct rn_privacy_event *events, size_t c
                                  struct rn_pld_value *out, struct rn_error *err);
 RN_MUST rn_result rn_pld_delta(const struct rn_privacy_event *events, size_t count, double epsilon,
                                struct rn_pld_value *out, struct rn_error *err);
-/* Upper bound of the true-positive rate at a false-positive rate: min over epsilon of both
- * directions' 1 - (1 - ...) trade-off, from delta(epsilon). */
+/* Upper bound of the true-positive rate, at a false-positive rate fpr, of any test that says "this
+ * record is in": the least, over epsilon >= 0, of exp(epsilon) fpr + delta(epsilon) by REMOVE (the
+ * record's presence is P) and of 1 - (1 - fpr - delta(epsilon)) exp(-epsilon) by ADD. Without a
+ * lower value: each lattice gives a bound, and it is refined until it stands still. */
 RN_MUST rn_result rn_pld_attack(const struct rn_privacy_event *events, size_t count, double fpr,
                                 double *out_tpr, struct rn_error *err);
 

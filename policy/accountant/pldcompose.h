@@ -54,4 +54,13 @@ struct rn_pld_reading rn_pld_read_delta(const struct rn_pld_composed *composed, 
 struct rn_pld_reading rn_pld_read_epsilon(const struct rn_pld_composed *composed, double delta,
                                           bool above);
 
+/* The least, over all epsilon >= 0 of the window's places, of a bound that epsilon and
+ * delta(epsilon) from above give at `fpr`; `epsilon` is where. */
+struct rn_pld_least {
+    double value, epsilon;
+};
+typedef double rn_pld_bound(double epsilon, double delta, double fpr);
+struct rn_pld_least rn_pld_read_least(const struct rn_pld_composed *composed, rn_pld_bound *bound,
+                                      double fpr);
+
 #endif

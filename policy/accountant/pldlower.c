@@ -32,10 +32,12 @@ static void add_node(void *context, double mass, double loss)
     bin->booked += mass * (1 - more);
 }
 
-static struct bin bin_of(const struct rn_pld_pair *pair, double low, double high, double at)
+/* The losses between low and high differ by no more than three places of h. */
+static struct bin bin_of(const struct rn_pld_pair *pair, double low, double high, double at,
+                         double h)
 {
     struct bin bin = {.at = at};
-    rn_pld_pair_walk(pair, low, high, add_node, &bin);
+    rn_pld_pair_walk(pair, low, high, 3 * h, add_node, &bin);
     return bin;
 }
 
@@ -65,8 +67,8 @@ static void book(const struct side *side, double place, const struct bin *bin)
 
 static struct bin between(const struct side *side, double edge, double at)
 {
-    return side->rising ? bin_of(side->pair, side->v, edge, at)
-                        : bin_of(side->pair, edge, side->v, at);
+    return side->rising ? bin_of(side->pair, side->v, edge, at, side->step->h)
+                        : bin_of(side->pair, edge, side->v, at, side->step->h);
 }
 
 static double edge_at(const struct side *side, double loss)
@@ -171,7 +173,7 @@ static struct bin book_part(struct rn_pld_step *step, const struct rn_pld_pair *
         rn_pld_pair_loss(pair, low) > center - near_end ? low : walk_side(&below, heaviest, high);
     const double to =
         rn_pld_pair_loss(pair, high) < center + near_end ? high : walk_side(&above, heaviest, from);
-    return bin_of(pair, from, to, center + step->offset);
+    return bin_of(pair, from, to, center + step->offset, step->h);
 }
 
 /* The place where sqrt(P Q) has the most mass, of those of CANDIDATES points. With a mass at loss 0

@@ -131,7 +131,7 @@ void rn_pld_mix_moments(const struct rn_pld_mix *mix, double *mean, double *vari
         double low, high;
         rn_pld_pair_range(&mix->part[i].pair, 1e-20, &low, &high);
         moments.share = mix->part[i].share;
-        rn_pld_pair_walk(&mix->part[i].pair, low, high, moment_node, &moments);
+        rn_pld_pair_walk(&mix->part[i].pair, low, high, 0, moment_node, &moments);
     }
     *mean = moments.sum;
     *variance = fmax(moments.square - moments.sum * moments.sum, 0);

@@ -6,8 +6,11 @@
 #define SQRT_2 1.41421356237309504880
 #define INV_SQRT_2PI 0.39894228040143267794
 
+/* Panels, in units of the noise and of the loss; where four nodes do as well as six. */
 #define PANEL 0.125
-#define NODES 6
+#define PANEL_LOSSES 0.5
+#define NARROW (1.0 / 128)
+#define NARROW_LOSSES 0.1
 /* Beyond this exponent exp(t) - 1 is exp(t) and the logarithm is taken of the largest term. */
 #define LARGE 30.0
 
@@ -196,34 +199,47 @@ void rn_pld_pair_range(const struct rn_pld_pair *pair, double tail, double *low,
     *high = tighten(pair, tail, *low, last + z, rn_pld_pair_above);
 }
 
-static void panel(const struct rn_pld_pair *pair, double low, double high, rn_pld_node *node,
-                  void *context)
+struct rule {
+    unsigned nodes;
+    double place[6], weight[6];
+};
+
+static const struct rule six = {
+    6,
+    {-0.93246951420315202781, -0.66120938646626451366, -0.23861918608319690863,
+     0.23861918608319690863, 0.66120938646626451366, 0.93246951420315202781},
+    {0.17132449237917034504, 0.36076157304813860757, 0.46791393457269104739, 0.46791393457269104739,
+     0.36076157304813860757, 0.17132449237917034504}};
+static const struct rule four = {4,
+                                 {-0.86113631159405257522, -0.33998104358485626480,
+                                  0.33998104358485626480, 0.86113631159405257522},
+                                 {0.34785484513745385737, 0.65214515486254614263,
+                                  0.65214515486254614263, 0.34785484513745385737}};
+
+static void panel(const struct rn_pld_pair *pair, const struct rule *rule, double low, double high,
+                  rn_pld_node *node, void *context)
 {
-    static const double place[NODES] = {-0.93246951420315202781, -0.66120938646626451366,
-                                        -0.23861918608319690863, 0.23861918608319690863,
-                                        0.66120938646626451366,  0.93246951420315202781};
-    static const double weight[NODES] = {0.17132449237917034504, 0.36076157304813860757,
-                                         0.46791393457269104739, 0.46791393457269104739,
-                                         0.36076157304813860757, 0.17132449237917034504};
     const double middle = low + (high - low) / 2, half = (high - low) / 2;
-    for (unsigned k = 0; k < NODES; k++) {
-        const double v = middle + half * place[k];
-        const double mass = half * weight[k] * rn_pld_pair_density(pair, v);
+    for (unsigned k = 0; k < rule->nodes; k++) {
+        const double v = middle + half * rule->place[k];
+        const double mass = half * rule->weight[k] * rn_pld_pair_density(pair, v);
         if (mass > 0) {
             node(context, mass, rn_pld_pair_loss(pair, v));
         }
     }
 }
 
-void rn_pld_pair_walk(const struct rn_pld_pair *pair, double low, double high, rn_pld_node *node,
-                      void *context)
+void rn_pld_pair_walk(const struct rn_pld_pair *pair, double low, double high, double losses,
+                      rn_pld_node *node, void *context)
 {
     if (!(high > low)) {
         return;
     }
-    const double panels = ceil((high - low) / PANEL);
+    const bool narrow = high - low <= NARROW && losses <= NARROW_LOSSES;
+    const double panels = ceil(fmax((high - low) / PANEL, losses / PANEL_LOSSES));
     for (double k = 0; k < panels; k++) {
         const double from = low + (high - low) * (k / panels);
-        panel(pair, from, low + (high - low) * ((k + 1) / panels), node, context);
+        const double to = low + (high - low) * ((k + 1) / panels);
+        panel(pair, narrow ? &four : &six, from, to, node, context);
     }
 }

@@ -47,10 +47,11 @@ double rn_pld_pair_above(const struct rn_pld_pair *pair, double v);
 /* The range outside of which P has at most `tail` on either side, 0 < tail < 1. */
 void rn_pld_pair_range(const struct rn_pld_pair *pair, double tail, double *low, double *high);
 
-/* Quadrature: 6 Gauss-Legendre nodes on panels of at most 1/8, so that the error is far below the
- * rounding of a sum. Calls `node` with P-mass and loss of each node from low to high. */
+/* Quadrature, Gauss-Legendre on panels so short that its error is far below the rounding of a sum,
+ * for functions of v and of exp(-loss), when the losses between low and high differ by at most
+ * `losses` (0: where only v matters). Calls `node` with P-mass and loss of each node. */
 typedef void rn_pld_node(void *context, double mass, double loss);
-void rn_pld_pair_walk(const struct rn_pld_pair *pair, double low, double high, rn_pld_node *node,
-                      void *context);
+void rn_pld_pair_walk(const struct rn_pld_pair *pair, double low, double high, double losses,
+                      rn_pld_node *node, void *context);
 
 #endif

@@ -122,3 +122,22 @@ struct rn_pld_reading rn_pld_read_epsilon(const struct rn_pld_composed *composed
     at.value = at.inside || !above ? 0 : scan.loss;
     return at;
 }
+
+struct rn_pld_least rn_pld_read_least(const struct rn_pld_composed *composed, rn_pld_bound *bound,
+                                      double fpr)
+{
+    struct scan scan = scan_start(composed, true);
+    struct rn_pld_least least = {INFINITY, 0};
+    double epsilon = fmax(scan.loss, 0);
+    for (size_t m = composed->n;;) {
+        const double value = bound(epsilon, scan_delta(&scan, epsilon).value, fpr);
+        if (value < least.value) {
+            least = (struct rn_pld_least){value, epsilon};
+        }
+        if (m == 0 || epsilon <= 0) {
+            return least;
+        }
+        scan_pass(&scan, --m);
+        epsilon = fmax(scan.loss - composed->h, 0);
+    }
+}

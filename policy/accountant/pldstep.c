@@ -30,6 +30,7 @@ rn_result rn_pld_step_room(struct rn_pld_step *step, const struct rn_pld_mix *mi
                            double tail, uint32_t bins_max, struct rn_error *err)
 {
     double least, most;
+    RN_BUG_IF(!(h > 0 && h <= RN_PLD_LATTICE_MAX));
     *step = (struct rn_pld_step){.repeats = mix->repeats, .h = h, .infinity = mix->infinity};
     cover(mix, tail, &least, &most);
     step->first = floor(least / h) - SPARE;
@@ -91,10 +92,10 @@ static void spread_pair(struct dots *dots, const struct rn_pld_pair *pair, doubl
     double v = low;
     for (dots->place = floor(lowest / h); dots->place * h <= highest; dots->place++) {
         const double edge = rn_pld_pair_inverse(pair, (dots->place + 1) * h, v, high);
-        rn_pld_pair_walk(pair, v, edge, spread, dots);
+        rn_pld_pair_walk(pair, v, edge, h, spread, dots);
         v = edge;
     }
-    rn_pld_pair_walk(pair, v, high, spread, dots);
+    rn_pld_pair_walk(pair, v, high, h, spread, dots);
 }
 
 rn_result rn_pld_step_above(struct rn_pld_step *step, const struct rn_pld_mix *mix, double h,

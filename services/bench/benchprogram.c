@@ -6,13 +6,9 @@
 
 #include "services/cli/kit/completion.h"
 
-static const struct rn_command_def *const measuring[] = {&rn_bench_train,
-                                                         &rn_bench_gemm,
-                                                         &rn_bench_secagg,
-                                                         &rn_bench_plot,
-                                                         &rn_bench_child,
-                                                         &rn_bench_secagg_child,
-                                                         NULL};
+static const struct rn_command_def *const measuring[] = {
+    &rn_bench_train, &rn_bench_gemm,  &rn_bench_secagg,       &rn_bench_audit,
+    &rn_bench_plot,  &rn_bench_child, &rn_bench_secagg_child, NULL};
 
 static const struct rn_command_def *const shell[] = {&rn_cmd_completion, NULL};
 

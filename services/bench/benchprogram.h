@@ -14,6 +14,7 @@ extern const struct rn_program rn_program_bench;
 extern const struct rn_command_def rn_bench_train;
 extern const struct rn_command_def rn_bench_gemm;
 extern const struct rn_command_def rn_bench_secagg;
+extern const struct rn_command_def rn_bench_audit;
 extern const struct rn_command_def rn_bench_plot;
 extern const struct rn_command_def rn_bench_child; /* hidden: what train runs for each side */
 extern const struct rn_command_def rn_bench_secagg_child; /* hidden: one side of a row */

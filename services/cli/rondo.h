@@ -21,6 +21,12 @@ extern const struct rn_command_def rn_cmd_model_inspect;
 extern const struct rn_command_def rn_cmd_data_split;
 extern const struct rn_command_def rn_cmd_bench;
 
+/* What privacy costs. */
+extern const struct rn_command_def rn_cmd_privacy_epsilon;
+extern const struct rn_command_def rn_cmd_privacy_delta;
+extern const struct rn_command_def rn_cmd_privacy_sigma;
+extern const struct rn_command_def rn_cmd_privacy_steps;
+
 /* Setting up a federation. */
 extern const struct rn_command_def rn_cmd_init;
 extern const struct rn_command_def rn_cmd_invite;
@@ -46,5 +52,11 @@ extern const struct rn_command_def rn_cmd_status;
 extern const struct rn_command_def rn_cmd_abort;
 extern const struct rn_command_def rn_cmd_curves;
 extern const struct rn_command_def rn_cmd_demo;
+
+/* Privacy. */
+extern const struct rn_command_def rn_cmd_ledger_show;
+extern const struct rn_command_def rn_cmd_ledger_verify;
+extern const struct rn_command_def rn_cmd_ledger_export;
+extern const struct rn_command_def rn_cmd_privacy_claims;
 
 #endif

@@ -83,6 +83,7 @@ static rn_result copies_open(struct rn_siteprivacy *privacy,
     RN_TRY(copy_open(privacy, IN_STATE, paths[IN_STATE], begin, err));
     if (same_file(&privacy->copies[BESIDE], &privacy->copies[IN_STATE])) {
         rn_privacycopy_close(&privacy->copies[BESIDE]); /* one directory is both */
+        privacy->copies[BESIDE].whole = 0;
         privacy->writes[BESIDE] = false;
     }
     return rn_ok();

@@ -541,6 +541,28 @@ class Federation:
 # ---- A test
 
 
+def beside(part, *arguments):
+    """Begins a part of a test that mostly waits. The function that this returns waits for its end; it raises what the
+    part raised."""
+    raised = []
+
+    def run():
+        try:
+            part(*arguments)
+        except BaseException as error:  # pylint: disable=broad-except
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)  # whatever fails meanwhile ends the test
+    thread.start()
+
+    def end():
+        thread.join()
+        if raised:
+            raise raised[0]
+
+    return end
+
+
 class Scenario:
     """Folder and processes of one script; nothing of them outlives it."""
 
@@ -571,8 +593,9 @@ class Scenario:
             for process in fed.processes():
                 if process.child is not None:
                     process.child.wait()
-        if kind not in (None, Skip) and self.federations:
-            self.federations[-1].report()
+        if kind not in (None, Skip):
+            for fed in self.federations:
+                fed.report()
         if kind not in (None, Skip) and os.environ.get("RONDO_KEEP"):
             print(f"files are kept in {self.work}")
         else:

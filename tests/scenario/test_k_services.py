@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 
-from federation import INCOMPLETE, RETRY, UNSUPPORTED, USAGE, Failure, check, main, ok, refused, slow_fsync
+from federation import INCOMPLETE, RETRY, UNSUPPORTED, USAGE, Failure, beside, check, main, ok, refused, slow_fsync
 
 FSYNC_S = 2
 TRIES = 3
@@ -136,11 +136,12 @@ def first_signal(scenario):
 
 
 def run(scenario):
+    slow = beside(slow_disk, scenario)
     first_signal(scenario)
     run_again(scenario)
     stuck_log(scenario)
     abort(scenario)
-    slow_disk(scenario)
+    slow()
 
 
 if __name__ == "__main__":

@@ -435,6 +435,52 @@ fault every-element-is-stored trainer/privacy/dpstep.c \
 fault the-wish-to-store-is-not-heard trainer/privacy/dpstep.c \
   'clip_add_outer != NULL && !whole' 'clip_add_outer != NULL && (!whole || whole)' test_dp_gradients
 
+# ---- DP-SGD: clipping, sampling, noise
+
+fault automatic-clipping-divides-by-the-norm-alone $cpu/cpu_dp.body.h \
+  'clip->norm / (norm + clip->gamma)' 'clip->norm / (norm + 0.0 * clip->gamma)' test_clip_add $cpu/cpu_scalar.c
+
+fault the-reference-clips-automatically-by-the-norm-alone trainer/kernels/ref/ref_dp.c \
+  'clip->norm / (norm + clip->gamma)' 'clip->norm / (norm + 0.5 * clip->gamma)' test_clip_add
+
+fault the-device-clips-flat-alone trainer/kernels/cuda/cuda_dp.cu \
+  'if (gamma > 0.0) {' 'if (gamma < 0.0) {' test_cuda_dp
+
+fault the-wish-for-automatic-clipping-is-not-heard trainer/privacy/dpstep.c \
+  '== RN_DP_CLIP_AUTOMATIC ? RN_DP_GAMMA : 0.0' '== RN_DP_CLIP_AUTOMATIC ? 0.0 : 0.0' test_dp_gradients
+
+fault the-sum-is-divided-by-the-batch trainer/privacy/dpstep.c \
+  '(dp->clip.grid * spec->denominator)' '(dp->clip.grid * (count > 0 ? count : 1))' test_dp_twin
+
+fault a-record-is-put-into-a-step-twice trainer/privacy/dpsample.c \
+  'taken[drawn] == record + 1 ? newest : drawn' 'drawn' test_dp_draws
+
+fault the-newest-step-is-never-drawn trainer/privacy/dpsample.c \
+  'below(spec, (uint64_t)newest + 1)' 'below(spec, newest > 0 ? (uint64_t)newest : 1)' test_dp_draws
+
+fault a-step-of-an-allocation-is-not-cut trainer/privacy/dpsample.c \
+  'count * sizeof(*chosen));
+    cut_to(spec, count, most, chosen);' 'count * sizeof(*chosen));' test_dp_draws
+
+fault the-cut-keeps-the-first-records trainer/privacy/dpsample.c \
+  'i + (size_t)below(spec, count - i)' 'i' test_dp_draws
+
+fault every-step-has-the-records-of-the-first trainer/privacy/dpstep.c \
+  'dp->begun - 1, dp->spec->batch' '0, dp->spec->batch' test_dp_train
+
+fault nobody-is-allocated trainer/learn/trainloop.c \
+  'RN_TRY(rn_dp_allocate(loop->dp, loop->examples, loop->steps, err));' '' test_dp_train
+
+fault a-zero-of-b-is-looked-for-in-a trainer/trainerflat.c \
+  'rn_segment_chosen(segment, RN_MATRIX_B, false) &&' 'rn_segment_chosen(segment, RN_MATRIX_A, false) &&' \
+  test_dp_train
+
+fault a-fork-draws-the-noise-again crypto/noise.c \
+  'RN_BUG_IF(noise->process != getpid());' '' test_dp_release
+
+fault both-parities-of-noise-are-not-alike crypto/noise.c \
+  'out[i] = (k ^ negative) - negative;' 'out[i] = ((k & ~1) ^ negative) - negative;' test_dp_release
+
 # ---- Memory: which matrices go both ways, and what is counted
 
 fault every-matrix-goes-both-ways trainer/settled.c \

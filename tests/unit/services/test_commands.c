@@ -126,10 +126,11 @@ static bool choices_within(const char *few, const char *many)
 }
 
 /* Where two commands mean a list and its length, or a file and a folder, or have limits of their
- * own: demo's members are processes on one machine, a benchmark waits for hours. */
+ * own: demo's members are processes on one machine, a benchmark waits for hours, an accountant
+ * counts the steps of all rounds. */
 static bool may_differ(const char *name)
 {
-    static const char *const names[] = {"members", "out", "timeout"};
+    static const char *const names[] = {"members", "out", "steps", "timeout"};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(names); i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

@@ -14,12 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "crypto/random.h"
 #include "trainer/privacy/dp.h"
-
-#undef RN_DP_ALLOCATION_PICKS_MAX
-#define RN_DP_ALLOCATION_PICKS_MAX ((uint64_t)1 << 20)
-#include "trainer/privacy/dpsample.c"
 
 static void words(void *context, size_t n, uint64_t *out)
 {
@@ -276,23 +273,6 @@ static void allocated_batches_are_cut(void **state)
     rn_dp_allocation_clear(&all);
 }
 
-static void limits(void **state)
-{
-    (void)state;
-    static const uint32_t picks[] = {1, 64};
-    for (size_t i = 0; i < 2; i++) {
-        struct rn_stream stream = stream_of(35);
-        const struct rn_dp_spec spec = {.picks = picks[i], .context = &stream, .uniform = words};
-        const size_t most = (size_t)RN_DP_ALLOCATION_PICKS_MAX / picks[i];
-        struct rn_dp_allocation out;
-        struct rn_error err;
-        assert_true(rn_is_ok(rn_dp_allocation_draw(&spec, most, 64, &out, &err)));
-        rn_dp_allocation_clear(&out);
-        assert_int_equal(rn_dp_allocation_draw(&spec, most + 1, 64, &out, &err).code, RN_E_CONFIG);
-        rn_dp_allocation_clear(&out); /* nothing to free, and well */
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,7 +282,6 @@ int main(void)
         cmocka_unit_test(every_set_is_as_likely),
         cmocka_unit_test(allocated_records_are_independent),
         cmocka_unit_test(allocated_batches_are_cut),
-        cmocka_unit_test(limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,8 +32,14 @@
 #include "base/alloc.h"
 #include "trainer/kernels/ref/ref_kernels.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* There it is memory: a quarter of the samples, and room for what those few may be too near by. */
+#define BF16_SLACK 8.0
+#define BF16_SAMPLES 4
+#else
 #define BF16_SLACK 4.0
 #define BF16_SAMPLES 16
+#endif
 
 enum bf16_order {
     BF16_FLOAT64,  /* as if exact */

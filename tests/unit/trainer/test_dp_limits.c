@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * DP-SGD beyond its memory limits, which are made small here: noise that does not fit the pool is
- * drawn anew for every step, a block that does not fit the gradients' memory is cut; and a grid
- * that is not the default one.
+ * drawn anew for every step, a block that does not fit the gradients' memory is cut, an allocation
+ * of too many records is refused; and a grid that is not the default one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +26,10 @@
 #define RN_DP_GRADIENTS_BYTES_MAX gradients_bytes
 static size_t gradients_bytes = (size_t)64 << 20;
 
+#undef RN_DP_ALLOCATION_PICKS_MAX
+#define RN_DP_ALLOCATION_PICKS_MAX ((uint64_t)4096)
+
+#include "trainer/privacy/dpsample.c"
 #include "trainer/privacy/dpstep.c"
 
 #include "tests/unit/trainer/goldenmodel.h"
@@ -218,6 +222,34 @@ static void blocks_are_cut_to_the_memory(void **state)
     rn_free(want);
 }
 
+static void greatest_words(void *context, size_t n, uint64_t *out)
+{
+    uint64_t *calls = context;
+    (*calls)++;
+    memset(out, 0xff, n * sizeof(*out));
+}
+
+/* Records times picks at the limit and one record beyond it, before anything is drawn. */
+static void allocations_have_a_limit(void **state)
+{
+    (void)state;
+    static const uint32_t picks[] = {1, 3, 64};
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(picks); i++) {
+        uint64_t calls = 0;
+        const struct rn_dp_spec spec = {
+            .picks = picks[i], .context = &calls, .uniform = greatest_words};
+        const size_t most = (size_t)RN_DP_ALLOCATION_PICKS_MAX / picks[i];
+        struct rn_dp_allocation out;
+        struct rn_error err;
+        assert_int_equal(rn_dp_allocation_draw(&spec, most + 1, 64, &out, &err).code, RN_E_CONFIG);
+        assert_int_equal(calls, 0);
+        rn_dp_allocation_clear(&out); /* nothing to free, and well */
+        must(rn_dp_allocation_draw(&spec, most, 64, &out, &err), &err);
+        assert_int_equal(out.first[64], most * picks[i]);
+        rn_dp_allocation_clear(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +257,7 @@ int main(void)
         cmocka_unit_test(noise_is_never_added_twice),
         cmocka_unit_test(the_denominator_is_the_public_one),
         cmocka_unit_test(blocks_are_cut_to_the_memory),
+        cmocka_unit_test(allocations_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,6 @@
 #define TOLERANCE 1e-5
 #define TOLERANCE_STEPS 1e-4
 
-/* `ref` last: it is the same in every class. */
 static const char *const backends[] = {"cpu", "ref"};
 static const char *const bf16_backends[] = {"cpu-bf16", "cpu-bf16-residual-f32"};
 
@@ -159,7 +158,10 @@ static void logits_loss_gradients(void **state)
 {
     (void)state;
     for (size_t i = 0; i < GOLDEN_CASES; i++) {
-        for (size_t j = 0; j < RN_ARRAY_LENGTH(backends) - !cpu_class_lowest(); j++) {
+        for (size_t j = 0; j < RN_ARRAY_LENGTH(backends); j++) {
+            if (cpu_class_leaves_out(backends[j])) {
+                continue;
+            }
             struct golden_bench b;
             struct bf16_errors errors = {0};
             golden_open(&b, &golden_cases[i], "golden.safetensors", backends[j], 2,
@@ -264,7 +266,10 @@ static void ten_steps(void **state)
 {
     (void)state;
     for (size_t i = 0; i < GOLDEN_CASES; i++) {
-        for (size_t j = 0; j < RN_ARRAY_LENGTH(backends) - !cpu_class_lowest(); j++) {
+        for (size_t j = 0; j < RN_ARRAY_LENGTH(backends); j++) {
+            if (cpu_class_leaves_out(backends[j])) {
+                continue;
+            }
             check_steps(&golden_cases[i], backends[j], "both", RN_MATRIX_AB, RN_HEAD_FEDERATED);
             check_steps(&golden_cases[i], backends[j], "a", RN_MATRIX_A, RN_HEAD_FROZEN);
             check_steps(&golden_cases[i], backends[j], "b", RN_MATRIX_B, RN_HEAD_FROZEN);

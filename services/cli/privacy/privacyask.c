@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/cli/privacy/privacyask.h"
+
+#include "base/guard.h"
+#include "policy/accountant/rdp.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct rn_option rn_privacy_sampling_options[] = {
+    {"sampling-rate", RN_OPT_NUMBER(struct rn_privacy_ask, rate, "Q"), RN_BOUNDS_SAMPLING,
+     .required = true,
+     .help = "probability with which a step takes each record, for itself; 1: every record"},
+    {"group", RN_OPT_COUNT(struct rn_privacy_ask, group, "K"), .fallback = "1", RN_BOUNDS_GROUP,
+     .help = "the most records of one person, where the person is what is protected"},
+    {NULL}};
+
+const struct rn_option rn_privacy_noise_options[] = {
+    {"noise-multiplier", RN_OPT_NUMBER(struct rn_privacy_ask, noise, "S"), RN_BOUNDS_NOISE,
+     .required = true,
+     .help = "deviation of the noise on a step's sum, over the bound of a record's gradient"},
+    {NULL}};
+
+const struct rn_option rn_privacy_steps_options[] = {
+    {"steps", RN_OPT_COUNT(struct rn_privacy_ask, steps, "T"), RN_BOUNDS_PRIVACY_STEPS,
+     .required = true, .help = "of the whole training, over all rounds"},
+    {NULL}};
+
+const struct rn_option rn_privacy_delta_options[] = {
+    {"delta", RN_OPT_NUMBER(struct rn_privacy_ask, delta, "D"), RN_BOUNDS_DELTA, .required = true,
+     .help = "probability that epsilon may fail to hold; well below 1 / number of records"},
+    {NULL}};
+
+const struct rn_option rn_privacy_epsilon_options[] = {
+    {"epsilon", RN_OPT_NUMBER(struct rn_privacy_ask, epsilon, "E"), RN_BOUNDS_EPSILON,
+     .required = true, .help = "the privacy loss that is allowed"},
+    {NULL}};
+
+const struct rn_option rn_privacy_accountant_options[] = {
+    {"accountant", RN_OPT_CHOICE(struct rn_privacy_ask, accountant, RN_CHOICES_ACCOUNTANT),
+     .fallback = "pld",
+     .help = "pld: certified from both sides; rdp: Renyi divergences, faster and never lower"},
+    {NULL}};
+
+struct rn_privacy_event rn_privacy_ask_event(const struct rn_privacy_ask *ask)
+{
+    struct rn_privacy_event event = {.kind = RN_PRIVACY_POISSON,
+                                     .count = ask->steps,
+                                     .noise = ask->noise,
+                                     .rate = ask->rate,
+                                     .group = (uint32_t)ask->group};
+    if (ask->group > 1) {
+        event.kind = RN_PRIVACY_GROUP;
+    } else if (ask->rate == 1) {
+        event.kind = RN_PRIVACY_GAUSSIAN;
+    }
+    return event;
+}
+
+enum rn_accountant rn_privacy_ask_accountant(const struct rn_privacy_ask *ask)
+{
+    return strcmp(ask->accountant, "rdp") == 0 ? RN_ACCOUNTANT_RDP : RN_ACCOUNTANT_PLD;
+}
+
+/* ---- Numbers ---- */
+
+/* The printed number's last digit moved away from zero when up, when it fell below the value. */
+static const char *number(double value, bool up, char out[static RN_PRIVACY_NUMBER_MAX])
+{
+    char digits[RN_PRIVACY_NUMBER_MAX];
+
+    if (isinf(value)) {
+        (void)snprintf(out, RN_PRIVACY_NUMBER_MAX, "infinite");
+        return out;
+    }
+    (void)snprintf(digits, sizeof digits, "%.3e", value);
+    const double rounded = strtod(digits, NULL);
+    double printed = rounded;
+    if (up ? rounded < value : rounded > value) {
+        const double unit = pow(10, floor(log10(fabs(rounded))) - 3);
+        printed = up ? rounded + unit : rounded - unit;
+    }
+    (void)snprintf(out, RN_PRIVACY_NUMBER_MAX, "%.4g", printed);
+    return out;
+}
+
+const char *rn_privacy_number_up(double value, char out[static RN_PRIVACY_NUMBER_MAX])
+{
+    return number(value, true, out);
+}
+
+const char *rn_privacy_number_down(double value, char out[static RN_PRIVACY_NUMBER_MAX])
+{
+    return number(value, false, out);
+}
+
+/* ---- JSON ---- */
+
+void rn_privacy_json_number(const char *name, double value)
+{
+    if (isfinite(value)) {
+        printf("\"%s\": %.17g", name, value);
+    } else {
+        printf("\"%s\": null", name);
+    }
+}
+
+void rn_privacy_json_end(const struct rn_command *command)
+{
+    const struct rn_privacy_ask *ask = command->settings;
+    const struct {
+        const char *option, *name;
+        double value;
+    } asked[] = {{"sampling-rate", "sampling_rate", ask->rate},
+                 {"noise-multiplier", "noise_multiplier", ask->noise},
+                 {"epsilon", "target_epsilon", ask->epsilon},
+                 {"delta", "delta", ask->delta}};
+
+    printf("\"accountant\": \"%s\", \"adjacency\": \"add-or-remove\", \"unit\": \"%s\", "
+           "\"group\": %llu",
+           ask->accountant, ask->group > 1 ? "person" : "record", (unsigned long long)ask->group);
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(asked); i++) {
+        if (rn_command_given(command, asked[i].option)) {
+            printf(", ");
+            rn_privacy_json_number(asked[i].name, asked[i].value);
+        }
+    }
+    if (rn_command_given(command, "steps")) {
+        printf(", \"steps\": %llu", (unsigned long long)ask->steps);
+    }
+    printf("}\n");
+}
+
+/* ---- For people ---- */
+
+void rn_privacy_print_mechanism(const struct rn_privacy_ask *ask)
+{
+    if (ask->group > 1) {
+        printf("Protected: one person with up to %llu records, all of them added or removed.\n",
+               (unsigned long long)ask->group);
+    } else {
+        printf("Protected: one record, added or removed.\n");
+    }
+    if (ask->rate == 1) {
+        printf("Holds for: steps that take every record; ");
+    } else {
+        printf("Holds for: steps that take each record with probability %.6g, independently and in "
+               "secret; ",
+               ask->rate);
+    }
+    printf("every step's noisy sum may be seen; sampling and noise fixed before the first step.\n");
+}
+
+void rn_privacy_print_certainty(const struct rn_privacy_ask *ask, const char *what,
+                                const struct rn_privacy_value *value)
+{
+    char low[RN_PRIVACY_NUMBER_MAX];
+    char high[RN_PRIVACY_NUMBER_MAX];
+
+    if (rn_privacy_ask_accountant(ask) == RN_ACCOUNTANT_RDP) {
+        printf("How sure:  an upper bound by Renyi divergence of order %.5g (conversion of "
+               "Canonne, Kamath and Steinke 2020); PLD is tighter.\n",
+               value->order);
+        return;
+    }
+    printf("How sure:  the true %s is certified to lie between %s and %s (PLD).\n", what,
+           rn_privacy_number_down(value->lower, low), rn_privacy_number_up(value->upper, high));
+}
+
+void rn_privacy_note_order(const struct rn_command *command, const struct rn_privacy_value *value)
+{
+    if (value->order <= RN_RDP_ORDER_MIN || value->order >= RN_RDP_ORDER_MAX) {
+        rn_command_note(command, "the best Renyi order is an end of the range: --accountant pld "
+                                 "will be much tighter");
+    }
+}
