@@ -20,15 +20,14 @@ static const struct rn_command_def *const setup[] = {
     &rn_cmd_policy_check, &rn_cmd_doctor,       NULL};
 
 static const struct rn_command_def *const privacy[] = {
-    &rn_cmd_privacy_plan,  &rn_cmd_privacy_epsilon, &rn_cmd_privacy_delta,
-    &rn_cmd_privacy_sigma, &rn_cmd_privacy_steps,   NULL};
+    &rn_cmd_privacy_plan,   &rn_cmd_privacy_epsilon,
+    &rn_cmd_privacy_delta,  &rn_cmd_privacy_sigma,
+    &rn_cmd_privacy_steps,  &rn_cmd_ledger_show,
+    &rn_cmd_ledger_verify,  &rn_cmd_ledger_export,
+    &rn_cmd_privacy_claims, NULL};
 
 static const struct rn_command_def *const running[] = {
     &rn_cmd_run, &rn_cmd_status, &rn_cmd_abort, &rn_cmd_curves, &rn_cmd_demo, NULL};
-
-static const struct rn_command_def *const privacy[] = {&rn_cmd_ledger_show, &rn_cmd_ledger_verify,
-                                                       &rn_cmd_ledger_export,
-                                                       &rn_cmd_privacy_claims, NULL};
 
 static const struct rn_command_def *const shell[] = {&rn_cmd_completion, NULL};
 
@@ -37,7 +36,6 @@ static const struct rn_command_group groups[] = {
     {"Setting up a federation", setup},
     {"Privacy", privacy},
     {"Running it", running},
-    {"Privacy", privacy},
     {"For the shell", shell},
     {NULL, NULL}};
 

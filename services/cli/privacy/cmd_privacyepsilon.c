@@ -65,8 +65,8 @@ static void print_attack(const struct attack *attack)
     }
     printf("Attacker:  no test finds more than %s %% of the members at 1 %% false alarms, nor more "
            "than %s %% at 0.1 %%.\n",
-           rn_privacy_number_up(100 * attack->at_1pct, one),
-           rn_privacy_number_up(100 * attack->at_01pct, tenth));
+           rn_privacy_ask_above(100 * attack->at_1pct, one),
+           rn_privacy_ask_above(100 * attack->at_01pct, tenth));
 }
 
 /* How much surer anybody can become; beyond e^20 a number says nothing. */
@@ -81,7 +81,7 @@ static void print_meaning(double epsilon, double delta)
     }
     printf("Means:     nobody's odds that one of the protected took part change by more than a "
            "factor of %s, but for probability %s.\n",
-           rn_privacy_number_up(exp(epsilon), odds), rn_privacy_number_up(delta, miss));
+           rn_privacy_ask_above(exp(epsilon), odds), rn_privacy_ask_above(delta, miss));
 }
 
 /* ---- epsilon ---- */
@@ -102,7 +102,7 @@ static rn_result run_epsilon(struct rn_command *command, struct rn_error *err)
         return rn_ok();
     }
     printf("epsilon %s at delta %g: %llu steps, noise multiplier %g\n",
-           rn_privacy_number_up(value.upper, epsilon), ask->delta, (unsigned long long)ask->steps,
+           rn_privacy_ask_above(value.upper, epsilon), ask->delta, (unsigned long long)ask->steps,
            ask->noise);
     print_meaning(value.upper, ask->delta);
     rn_privacy_print_mechanism(ask);
@@ -163,7 +163,7 @@ static rn_result run_delta(struct rn_command *command, struct rn_error *err)
         return rn_ok();
     }
     printf("delta %s at epsilon %g: %llu steps, noise multiplier %g\n",
-           rn_privacy_number_up(value.upper, delta), ask->epsilon, (unsigned long long)ask->steps,
+           rn_privacy_ask_above(value.upper, delta), ask->epsilon, (unsigned long long)ask->steps,
            ask->noise);
     print_meaning(ask->epsilon, value.upper);
     rn_privacy_print_mechanism(ask);

@@ -33,7 +33,7 @@ static void print_cost_text(const struct rn_privacy_ask *ask, const struct rn_pr
     char epsilon[RN_PRIVACY_NUMBER_MAX];
 
     printf("Costs:     epsilon %s at delta %g, of %g that are allowed.\n",
-           rn_privacy_number_up(value->upper, epsilon), ask->delta, ask->epsilon);
+           rn_privacy_ask_above(value->upper, epsilon), ask->delta, ask->epsilon);
     rn_privacy_print_mechanism(ask);
     if (ask->steps > 0) {
         rn_privacy_print_certainty(ask, "epsilon", value);

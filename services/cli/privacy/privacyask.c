@@ -86,12 +86,12 @@ static const char *number(double value, bool up, char out[static RN_PRIVACY_NUMB
     return out;
 }
 
-const char *rn_privacy_number_up(double value, char out[static RN_PRIVACY_NUMBER_MAX])
+const char *rn_privacy_ask_above(double value, char out[static RN_PRIVACY_NUMBER_MAX])
 {
     return number(value, true, out);
 }
 
-const char *rn_privacy_number_down(double value, char out[static RN_PRIVACY_NUMBER_MAX])
+const char *rn_privacy_ask_below(double value, char out[static RN_PRIVACY_NUMBER_MAX])
 {
     return number(value, false, out);
 }
@@ -166,7 +166,7 @@ void rn_privacy_print_certainty(const struct rn_privacy_ask *ask, const char *wh
         return;
     }
     printf("How sure:  the true %s is certified to lie between %s and %s (PLD).\n", what,
-           rn_privacy_number_down(value->lower, low), rn_privacy_number_up(value->upper, high));
+           rn_privacy_ask_below(value->lower, low), rn_privacy_ask_above(value->upper, high));
 }
 
 void rn_privacy_note_order(const struct rn_command *command, const struct rn_privacy_value *value)

@@ -41,8 +41,8 @@ enum rn_accountant rn_privacy_ask_accountant(const struct rn_privacy_ask *ask);
 
 #define RN_PRIVACY_NUMBER_MAX 32
 /* 4 digits, never less than the value ("2.382", "1.2e-08", "infinite"); never more, for down. */
-const char *rn_privacy_number_up(double value, char out[static RN_PRIVACY_NUMBER_MAX]);
-const char *rn_privacy_number_down(double value, char out[static RN_PRIVACY_NUMBER_MAX]);
+const char *rn_privacy_ask_above(double value, char out[static RN_PRIVACY_NUMBER_MAX]);
+const char *rn_privacy_ask_below(double value, char out[static RN_PRIVACY_NUMBER_MAX]);
 
 /* "name": value, as JSON; null where it is not finite. */
 void rn_privacy_json_number(const char *name, double value);

@@ -91,7 +91,7 @@ static void spent_text(struct rn_demo *demo, char out[static 64])
 {
     out[0] = '\0';
     if (demo->settings->epsilon > 0 && rn_is_ok(rn_demo_privacy_spent(demo, &demo->spent, NULL))) {
-        (void)rn_text_format(out, 64, "  epsilon %.2f of %g", ceil(demo->spent * 100.0) / 100.0,
+        (void)rn_text_format(out, 64, "  epsilon %.2f of %g charged", ceil(demo->spent * 100.0) / 100.0,
                              demo->settings->epsilon);
     }
 }
