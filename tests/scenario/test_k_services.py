@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 
-from federation import INCOMPLETE, RETRY, UNSUPPORTED, USAGE, Failure, beside, check, main, ok, refused, slow_fsync
+from federation import INCOMPLETE, RETRY, USAGE, Failure, beside, check, main, ok, refused, slow_fsync
 
 FSYNC_S = 2
 TRIES = 3
@@ -104,7 +104,6 @@ def abort(scenario):
     operator = fed.directory / "coordinator"
     refused(USAGE, "printable", "abort", operator, "--reason", "x" * 201)
     refused(USAGE, "printable", "abort", operator, "--reason", "a\tb")
-    refused(UNSUPPORTED, "", "abort", fed.directory / "north", "--reason", "no")
     ok("abort", operator, "--reason", "r" * 200)
     fed.coordinator.open_gate(trap)
     fed.finish(expected=INCOMPLETE)
@@ -113,6 +112,35 @@ def abort(scenario):
     fed.coordinator.start()
     fed.finish(expected=INCOMPLETE)
     scenario.say("abort: ended for good, with the reason")
+
+
+def stop(scenario):
+    """A member ends the job by its signature: every site learns who and why, and it stays ended."""
+    fed = scenario.federation("stop", members=3, rounds=3)
+    why = 'consent for "these" records was withdrawn \\'
+    trap = fed.coordinator.gate(event="stage.enter", round=2, stage="R0")
+    fed.start()
+    fed.coordinator.wait_gate(trap)
+    refused(USAGE, "printable", "abort", fed.directory / "north", "--reason", "x" * 201)
+    said = ok("abort", fed.directory / "north", "--reason", why)
+    check("This site has signed" in said, f"rondo abort at a member says {said}")
+    fed.trainers["north"].wait_for(event="job.stopped")
+    fed.coordinator.open_gate(trap)
+    fed.finish(expected=INCOMPLETE)
+    for process in fed.processes():
+        told = process.find(event="job.stopped")
+        check(told is not None and told["member"] == "north" and told["detail"] == why, f"{process.name}: {told}")
+    fed.coordinator.start()
+    fed.coordinator.wait_for(since=fed.coordinator.since_start, event="service.start")
+    shown = status(fed, "coordinator")["stop"]
+    check(shown == {"member": "north", "reason": why}, f"rondo status: {shown}")
+    check(f"STOPPED     by north: {why}" in ok("status", fed.directory / "coordinator"), "not in the text")
+    for name in fed.names:
+        fed.trainers[name].start()
+    fed.finish(expected=INCOMPLETE)
+    begun = [event["round"] for event in fed.coordinator.events if event.get("event") == "round.begin"]
+    check(begun == [1, 2], f"rounds {begun} were begun")
+    scenario.say("stop: a member ended the job for all, with the reason")
 
 
 def first_signal(scenario):
@@ -141,6 +169,7 @@ def run(scenario):
     run_again(scenario)
     stuck_log(scenario)
     abort(scenario)
+    stop(scenario)
     slow()
 
 
