@@ -1216,8 +1216,8 @@ fault a-plans-epsilon-is-believed policy/ledger/privacyverify.c \
   'RN_ENSURE(plan->epsilon >= value.lower * (1 - 1e-9), err' 'RN_ENSURE(true, err' \
   test_privacyledger
 
-fault epsilon-is-rounded-to-nearest policy/ledger/privacysummary.c \
-  'ceil(value * 1e4)' 'round(value * 1e4)' test_privacyterms
+fault epsilon-is-rounded-down policy/ledger/privacysummary.c \
+  'if (units / 1e4 < value) {' 'if (false) {' test_privacyterms
 
 fault claims-of-what-is-not-private services/cli/privacy/claimstext.c \
   'RN_TRY(rn_privacy_ledger_claimable(ledger, err));' '' test_privacyclaims
