@@ -111,8 +111,8 @@ void rn_privacy_number_up(double value, char out[static RN_PRIVACY_NUMBER_TEXT])
         (void)rn_text_format(out, RN_PRIVACY_NUMBER_TEXT, "none");
         return;
     }
-    double units = ceil(value * 1e4);
-    if (units / 1e4 < value) { /* the product was rounded down */
+    double units = floor(value * 1e4);
+    if (units / 1e4 < value) { /* also where the product was rounded down */
         units += 1;
     }
     (void)rn_text_format(out, RN_PRIVACY_NUMBER_TEXT, "%.4f", units / 1e4);

@@ -151,7 +151,7 @@ class Ledger:
 
     def plan(self, r):
         demand(self.open is None and r["plan"] not in self.plans, "plan: another one is open, or it ran before")
-        demand(1 <= r["rounds"] <= r["trainings"] <= 10**6 and 1 <= r["steps"] <= 10**6, "plan: range")
+        demand(1 <= r["rounds"] <= min(r["trainings"], 10**5) and r["trainings"] <= 10**6 and 1 <= r["steps"] <= 10**6, "plan: range")
         demand((r["threshold"] == 2**64 - 1) == (r["sampler"] == "all") and 1 <= r["threshold"] < 2**64, "plan: threshold")
         demand(r["noise"] > 0 and r["clip"] > 0 and 1 <= r["grid"] <= 2**23 and r["cap"] >= 1, "plan: range")
         demand(alike(r["deviation"], r["noise"] * r["grid"]), "plan: deviation is not noise * grid")

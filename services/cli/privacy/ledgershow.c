@@ -22,8 +22,22 @@ struct json_t *rn_ledgershow_hash(const uint8_t hash[static 32])
 
 /* ---- Text. */
 
-static void print_terms(const struct rn_privacy_terms *terms)
+/* Nothing is called a guarantee where nothing can be claimed. */
+static void print_guarantee(const struct rn_privacy_ledger *ledger)
 {
+    struct rn_error said;
+    if (!rn_is_ok(rn_privacy_ledger_claimable(ledger, &said))) {
+        printf("  guarantee   none. %s\n", said.text);
+        return;
+    }
+    printf("  guarantee   epsilon %.6g, delta %.3g, for the lineage's whole life, whatever plans "
+           "are chosen\n",
+           ledger->terms.epsilon, ledger->terms.delta);
+}
+
+static void print_terms(const struct rn_privacy_ledger *ledger)
+{
+    const struct rn_privacy_terms *terms = &ledger->terms;
     char key[65];
     rn_hex_encode(key, terms->identity, 32);
     printf("Lineage %s\n\n", terms->lineage);
@@ -33,9 +47,8 @@ static void print_terms(const struct rn_privacy_terms *terms)
     if (terms->group > 1) {
         printf(", %" PRIu32 " of one person", terms->group);
     }
-    printf("\n  guarantee   epsilon %.6g, delta %.3g, for the lineage's whole life, whatever plans "
-           "are chosen\n",
-           terms->epsilon, terms->delta);
+    printf("\n");
+    print_guarantee(ledger);
 }
 
 static void print_budget(const struct rn_privacy_ledger *ledger, const struct rn_privacy_summary *s)
@@ -76,21 +89,12 @@ static void print_plans(const struct rn_privacy_ledger *ledger)
     }
 }
 
-static void print_warning(const struct rn_privacy_ledger *ledger)
-{
-    struct rn_error said;
-    if (!rn_is_ok(rn_privacy_ledger_claimable(ledger, &said))) {
-        printf("\n  %s\n", said.text);
-    }
-}
-
 void rn_ledgershow_text(const struct rn_privacy_ledger *ledger,
                         const struct rn_privacy_summary *summary)
 {
-    print_terms(&ledger->terms);
+    print_terms(ledger);
     print_budget(ledger, summary);
     print_plans(ledger);
-    print_warning(ledger);
 }
 
 /* ---- JSON. */
@@ -156,12 +160,25 @@ static const char *verdict_name(enum rn_privacy_verdict verdict)
     return names[verdict];
 }
 
-void rn_ledgershow_report_text(const struct rn_privacy_ledger *ledger,
-                               const struct rn_privacy_report *report)
+static void print_epsilons(const struct rn_privacy_ledger *ledger,
+                           const struct rn_privacy_summary *summary)
 {
     char filter[RN_PRIVACY_NUMBER_TEXT];
     char pld[RN_PRIVACY_NUMBER_TEXT];
     char rdp[RN_PRIVACY_NUMBER_TEXT];
+    rn_privacy_number_up(summary->filter_epsilon, filter);
+    rn_privacy_number_up(summary->pld, pld);
+    rn_privacy_number_up(summary->rdp, rdp);
+    printf("\n%" PRIu64
+           " records, %u plans. Epsilon at delta %.3g: %s by the filter, %s by PLD and "
+           "%s by RDP\nif the plans had been fixed in advance.\n",
+           ledger->lines, ledger->plan_count, ledger->terms.delta, filter, pld, rdp);
+    print_guarantee(ledger);
+}
+
+void rn_ledgershow_report_text(const struct rn_privacy_ledger *ledger,
+                               const struct rn_privacy_report *report)
+{
     for (uint32_t i = 0; i < report->count; i++) {
         const struct rn_privacy_finding *finding = &report->findings[i];
         const bool failed = finding->verdict == RN_PRIVACY_FAIL;
@@ -169,15 +186,7 @@ void rn_ledgershow_report_text(const struct rn_privacy_ledger *ledger,
                failed ? finding->reason : finding->what);
     }
     if (report->passed) {
-        rn_privacy_number_up(report->summary.filter_epsilon, filter);
-        rn_privacy_number_up(report->summary.pld, pld);
-        rn_privacy_number_up(report->summary.rdp, rdp);
-        printf("\n%" PRIu64 " records, %u plans. Epsilon at delta %.3g: %s by the filter (the "
-               "guarantee is %.6g),\n%s by PLD and %s by RDP if the plans had been fixed in "
-               "advance.\n",
-               ledger->lines, ledger->plan_count, ledger->terms.delta, filter,
-               ledger->terms.epsilon, pld, rdp);
-        print_warning(ledger);
+        print_epsilons(ledger, &report->summary);
     }
 }
 
