@@ -35,7 +35,7 @@ const struct rn_option rn_private_train_options[] = {
 static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
 {
     struct rn_private_train *p = context;
-    rn_noise_draw(&p->noises, n, deviation, out);
+    rn_noise_draw_wide(&p->noises, n, deviation, out, p->threads);
 }
 
 static void draw_uniform(void *context, size_t n, uint64_t *out)

@@ -16,6 +16,7 @@ struct rn_private_train {
     const char *clipping;
     uint64_t grid, cap, picks;
     bool on;
+    uint32_t threads; /* that draw noise, set by the caller before the training; 0 is 1 */
     /* After rn_private_train_settle. */
     struct rn_noise noises;
     struct rn_stream samples;
