@@ -189,9 +189,9 @@ static rn_result provenance_text(const struct train_settings *s,
     if (s->dp.on) {
         rn_buffer_format(
             out,
-            " DP-SGD with clip norm %g and noise multiplier %g; without an accountant, "
+            " DP-SGD with %s clipping to norm %g and noise multiplier %g; without an accountant, "
             "so no epsilon is claimed.",
-            s->dp.clip, s->dp.noise);
+            s->dp.clipping, s->dp.clip, s->dp.noise);
     }
     RN_ENSURE(!out->failed, err, RN_E_INTERNAL, "the provenance text is too long");
     return rn_ok();
