@@ -5,6 +5,7 @@
 #include "crypto/noise.h"
 
 #include "base/guard.h"
+#include "base/thread.h"
 #include "crypto/kdf.h"
 
 #include <math.h>
@@ -14,6 +15,7 @@
 #define CENTRE 0.425          /* AS 241 splits at |P - 1/2| = 0.425 */
 #define SMALLEST_EASY 0x1p-20 /* P below it: the definition */
 #define ERROR_OF_QUANTILE 0x1p-41
+#define RN_NOISE_PIECE_LEAST ((size_t)16384) /* less is not worth a thread */
 
 static void derive(struct rn_stream *out, const struct rn_secret32 *key, const char *purpose)
 {
@@ -164,22 +166,77 @@ size_t rn_noise_fast(const uint64_t *high, size_t n, double deviation, int64_t *
     return count;
 }
 
-void rn_noise_draw(struct rn_noise *noise, size_t n, double deviation, int64_t *out)
+/* Draws first .. first + n - 1. */
+static void draw_range(const struct rn_noise *noise, uint64_t first, size_t n, double deviation,
+                       int64_t *out)
 {
+    RN_CLEANUP(rn_stream_clear) struct rn_stream high = noise->high;
+    RN_CLEANUP(rn_stream_clear) struct rn_stream low = noise->low;
     uint64_t words[RN_NOISE_BLOCK];
     uint32_t hard[RN_NOISE_BLOCK];
-    RN_BUG_IF(!(deviation >= RN_NOISE_DEVIATION_MIN && deviation <= RN_NOISE_DEVIATION_MAX));
-    RN_BUG_IF(noise->process != getpid());
-    for (size_t first = 0; first < n; first += RN_NOISE_BLOCK) {
-        const size_t now = n - first < RN_NOISE_BLOCK ? n - first : RN_NOISE_BLOCK;
-        rn_stream_words(&noise->high, words, now);
-        const size_t count = rn_noise_fast(words, now, deviation, out + first, hard);
+    rn_stream_seek(&high, first * sizeof(uint64_t));
+    for (size_t at = 0; at < n; at += RN_NOISE_BLOCK) {
+        const size_t now = n - at < RN_NOISE_BLOCK ? n - at : RN_NOISE_BLOCK;
+        rn_stream_words(&high, words, now);
+        const size_t count = rn_noise_fast(words, now, deviation, out + at, hard);
         for (size_t c = 0; c < count; c++) {
-            rn_stream_seek(&noise->low, (noise->next + hard[c]) * sizeof(uint64_t));
-            out[first + hard[c]] =
-                rn_noise_exact(words[hard[c]], rn_stream_u64(&noise->low), deviation);
+            rn_stream_seek(&low, (first + at + hard[c]) * sizeof(uint64_t));
+            out[at + hard[c]] = rn_noise_exact(words[hard[c]], rn_stream_u64(&low), deviation);
         }
-        noise->next += now;
     }
     rn_secret_wipe(words, sizeof(words));
+}
+
+void rn_noise_draw(struct rn_noise *noise, size_t n, double deviation, int64_t *out)
+{
+    rn_noise_draw_wide(noise, n, deviation, out, 1);
+}
+
+struct piece {
+    const struct rn_noise *noise;
+    uint64_t first;
+    size_t n;
+    double deviation;
+    int64_t *out;
+    pthread_t thread;
+    bool started;
+};
+
+static void *draw_piece(void *context)
+{
+    const struct piece *piece = context;
+    draw_range(piece->noise, piece->first, piece->n, piece->deviation, piece->out);
+    return NULL;
+}
+
+void rn_noise_draw_wide(struct rn_noise *noise, size_t n, double deviation, int64_t *out,
+                        uint32_t threads)
+{
+    struct piece pieces[RN_NOISE_THREADS_MAX] = {{0}};
+    struct rn_error err;
+    RN_BUG_IF(!(deviation >= RN_NOISE_DEVIATION_MIN && deviation <= RN_NOISE_DEVIATION_MAX));
+    RN_BUG_IF(noise->process != getpid());
+    const size_t most = threads < 1                      ? 1
+                        : threads > RN_NOISE_THREADS_MAX ? RN_NOISE_THREADS_MAX
+                                                         : threads;
+    const size_t worth = n / RN_NOISE_PIECE_LEAST + 1;
+    const size_t count = worth < most ? worth : most;
+    for (size_t i = count; i-- > 0;) { /* the first one here */
+        const size_t from = n / count * i;
+        const size_t end = i + 1 == count ? n : n / count * (i + 1);
+        struct piece *piece = &pieces[i];
+        *piece =
+            (struct piece){noise, noise->next + from, end - from, deviation, out + from, 0, false};
+        piece->started =
+            i > 0 && rn_is_ok(rn_thread_start(&piece->thread, draw_piece, piece, &err));
+        if (!piece->started) {
+            draw_piece(piece);
+        }
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (pieces[i].started) {
+            (void)pthread_join(pieces[i].thread, NULL);
+        }
+    }
+    noise->next += n;
 }

@@ -47,6 +47,7 @@
 #define RN_NOISE_DEVIATION_MIN 0x1p-20
 #define RN_NOISE_DEVIATION_MAX 0x1p32
 #define RN_NOISE_BLOCK 256 /* draws at once inside */
+#define RN_NOISE_THREADS_MAX 64
 
 /* Holds secret keys: clean it up with RN_CLEANUP(rn_noise_clear). */
 struct rn_noise {
@@ -63,6 +64,9 @@ void rn_noise_init(struct rn_noise *out_noise, const struct rn_secret32 *key);
 void rn_noise_clear(struct rn_noise *noise);
 /* The next n draws. A deviation outside MIN..MAX is a bug. */
 void rn_noise_draw(struct rn_noise *noise, size_t n, double deviation, int64_t *out);
+/* The same draws by so many threads, this one among them; at most RN_NOISE_THREADS_MAX. */
+void rn_noise_draw_wide(struct rn_noise *noise, size_t n, double deviation, int64_t *out,
+                        uint32_t threads);
 
 /* ---- For tests ---- */
 

@@ -40,13 +40,13 @@ static rn_result decide_cost(const struct question *q, const struct rn_privacy_q
                              const struct rn_policy_spent *spent)
 {
     const double apart = rn_privacy_terms_apart(&quote->terms);
-    REFUSE_UNLESS(q, quote->epsilon.upper <= q->policy->epsilon_plan, RN_POLICY_EPSILON_PLAN,
-                  "the plan costs epsilon %.4g at delta %g, privacy.epsilon_plan is %g",
-                  quote->epsilon.upper, quote->terms.delta, q->policy->epsilon_plan);
     REFUSE_UNLESS(q, spent->filter + quote->cost <= quote->terms.bound, RN_POLICY_EPSILON_SPENT,
                   "the plan costs %.4g of the budget at order %g, of which %.4g of %.4g is spent "
                   "(`rondo ledger show`)",
                   quote->cost, quote->terms.order, spent->filter, quote->terms.bound);
+    REFUSE_UNLESS(q, quote->epsilon.upper <= q->policy->epsilon_plan, RN_POLICY_EPSILON_PLAN,
+                  "the plan costs epsilon %.4g at delta %g, privacy.epsilon_plan is %g",
+                  quote->epsilon.upper, quote->terms.delta, q->policy->epsilon_plan);
     REFUSE_UNLESS(q, spent->apart + quote->apart <= apart, RN_POLICY_EPSILON_SPENT,
                   "the plan's draws could be cut with %.3g of delta, and of the %.3g that is set "
                   "apart for it %.3g is spent: a larger training.batch costs less",

@@ -7,9 +7,6 @@
 #include "base/guard.h"
 #include "policy/accountant/filter.h"
 
-/* Of one draw of the noise, in total variation: (s + 1) 2^-108 at deviation s (crypto/noise.h). */
-#define SAMPLER_DISTANCE 0x1p-108
-
 uint64_t rn_privacy_threshold(double rate)
 {
     const double scaled = ldexp(rate, 64); /* exact */
@@ -56,32 +53,28 @@ void rn_privacy_plan_of(const struct rn_plan *plan, struct rn_privacy_plan *out)
     memcpy(out->name, plan->name, sizeof out->name);
 }
 
-/* What the noise's sampler adds to delta over the whole plan, without the factor 1 + e^epsilon. An
- * element of the upload has secagg.bits bits or more. */
-static double sampler_doubt(const struct rn_plan *plan, const struct rn_policy *policy,
-                            double events)
-{
-    const double dimensions = (double)policy->upload.bytes_max * 8.0 / (double)plan->secagg.bits;
-    return events * dimensions * (plan->privacy.noise * RN_PRIVACY_GRID + 1.0) * SAMPLER_DISTANCE;
-}
-
 rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *policy,
                            struct rn_privacy_quote *out, struct rn_error *err)
 {
     RN_BUG_IF(!rn_plan_is_private(plan) || policy->privacy.epsilon == 0);
     rn_privacy_terms_of(&policy->privacy, &out->terms);
     rn_privacy_plan_of(plan, &out->plan);
+    /* An element of the upload has secagg.bits bits or more. */
+    out->plan.dimension = policy->upload.bytes_max * 8 / plan->secagg.bits;
     RN_TRY(rn_privacy_terms_derive(&out->terms, err));
     const uint64_t events = (uint64_t)out->plan.trainings * out->plan.steps;
     const struct rn_privacy_event event = rn_privacy_plan_event(&out->terms, &out->plan, events);
     const double apart = rn_privacy_terms_apart(&out->terms);
     RN_ENSURE(rn_rdp_event(&event, out->terms.order, &out->cost), err, RN_E_UNSUPPORTED,
               "privacy: the filter does not know this sampling");
+    out->apart = rn_privacy_plan_cut(&out->terms, &out->plan);
+    out->epsilon = (struct rn_privacy_value){.upper = INFINITY, .lower = 0, .order = NAN};
+    if (out->cost > out->terms.bound) { /* too much, whatever its own epsilon is */
+        return rn_ok();
+    }
     RN_TRY(rn_account_epsilon(&event, 1, rn_privacy_terms_delta(&out->terms), RN_ACCOUNTANT_PLD,
                               &out->epsilon, err));
     out->plan.epsilon = out->epsilon.upper;
-    out->apart = rn_privacy_plan_cut(&out->terms, &out->plan) +
-                 (1.0 + exp(out->epsilon.upper)) * sampler_doubt(plan, policy, (double)events);
     RN_ENSURE(out->apart <= apart, err, RN_E_REFUSED,
               "with up to %llu records a step would draw more than training.batch, %u, too often "
               "(%.3g of delta, %.3g is left for it): the plan needs a larger training.batch or a "

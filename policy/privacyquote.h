@@ -35,8 +35,9 @@ void rn_privacy_terms_of(const struct rn_policy_privacy *privacy, struct rn_priv
 /* The plan as the ledger keeps it; epsilon and derived fields are left zero. */
 void rn_privacy_plan_of(const struct rn_plan *plan, struct rn_privacy_plan *out);
 
-/* RN_E_REFUSED when batches would be cut too often (raise training.batch). The plan is private and
- * the policy's section is there. */
+/* RN_E_REFUSED when batches would be cut too often (raise training.batch). A plan that costs more
+ * than the filter's bound has no epsilon computed: it is infinite then. The plan is private and the
+ * policy's section is there. */
 RN_MUST rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *policy,
                                    struct rn_privacy_quote *out, struct rn_error *err);
 

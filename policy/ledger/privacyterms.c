@@ -11,6 +11,9 @@
 #include "policy/accountant/accountant.h"
 #include "policy/accountant/filter.h"
 
+/* Of one draw of the noise, in total variation: (s + 1) 2^-108 at deviation s (crypto/noise.h). */
+#define SAMPLER_DISTANCE 0x1p-108
+
 double rn_privacy_terms_delta(const struct rn_privacy_terms *terms)
 {
     return terms->delta * (1 - RN_PRIVACY_APART);
@@ -227,5 +230,7 @@ double rn_privacy_plan_cut(const struct rn_privacy_terms *terms, const struct rn
     const double tail =
         rn_privacy_tail(terms->records_max, rn_privacy_rate(plan->threshold), plan->cap);
     const double events = (double)plan->trainings * plan->steps;
-    return tail > 0 ? (1 + exp(terms->epsilon)) * events * tail : 0;
+    const double sampler =
+        (double)plan->dimension * (plan->noise * plan->grid + 1) * SAMPLER_DISTANCE;
+    return (1 + exp(terms->epsilon)) * events * (tail + sampler);
 }

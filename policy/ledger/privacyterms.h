@@ -37,8 +37,10 @@ struct rn_privacy_event rn_privacy_plan_event(const struct rn_privacy_terms *ter
                                               const struct rn_privacy_plan *plan, uint64_t count);
 /* Renyi divergence of an event at the terms' order; +inf where there is none. */
 double rn_privacy_divergence(const struct rn_privacy_terms *terms, struct rn_privacy_event event);
-/* (1 + e^epsilon) * trainings * steps * P[Bin(records_max, q) > cap], from above: the untruncated
- * mechanism differs with at most that probability on either of two neighbours. */
+/* (1 + e^epsilon) * trainings * steps * (P[Bin(records_max, q) > cap] + dimension * eta), from
+ * above: the mechanism that the accountants know differs with at most that probability on either of
+ * two neighbours. eta = (noise * grid + 1) 2^-108 is the distance of one value's noise from its law
+ * (crypto/noise.h). */
 double rn_privacy_plan_cut(const struct rn_privacy_terms *terms,
                            const struct rn_privacy_plan *plan);
 /* P[Bin(n, q) > cap] from above: the first term of the tail over 1 minus the ratio of its first

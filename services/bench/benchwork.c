@@ -76,9 +76,21 @@ static rn_result open_texts(struct rn_trainer *trainer, const char *path, struct
     return rn_trainer_data_open(trainer, &spec, out, err);
 }
 
+/* Noise of all the trainer's threads, as in `rondo train`. */
+struct noise_source {
+    struct rn_noise noise;
+    uint32_t threads;
+};
+
+static void clear_source(struct noise_source *source)
+{
+    rn_noise_clear(&source->noise);
+}
+
 static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
 {
-    rn_noise_draw(context, n, deviation, out);
+    struct noise_source *source = context;
+    rn_noise_draw_wide(&source->noise, n, deviation, out, source->threads);
 }
 
 /* Noise from the system's randomness, as `rondo train` takes it. */
@@ -125,12 +137,12 @@ static rn_result measure(const struct work *work, struct rn_trainer *trainer,
                          const struct rn_dataset *warm, const struct rn_dataset *texts,
                          struct rn_error *err)
 {
-    RN_CLEANUP(rn_noise_clear) struct rn_noise noise = {.next = 0};
+    RN_CLEANUP(clear_source) struct noise_source source = {.threads = 0};
     const struct rn_dp_spec private = {.clip_norm = CLIP,
                                        .noise_multiplier = 1.0,
                                        .denominator = (double)work->batch,
                                        .sampling = RN_DP_BATCHES,
-                                       .context = &noise,
+                                       .context = &source,
                                        .noise = draw_noise};
     const struct rn_dp_spec *dp = work->dp ? &private : NULL;
     const struct rn_train_spec once = train_spec(work, 1, dp);
@@ -138,9 +150,10 @@ static rn_result measure(const struct work *work, struct rn_trainer *trainer,
     const size_t count = rn_trainer_data_count(texts);
     struct rn_trainer_facts facts;
     if (work->dp) {
-        RN_TRY(start_noise(&noise, err));
+        RN_TRY(start_noise(&source.noise, err));
     }
     rn_trainer_facts(trainer, &facts);
+    source.threads = facts.threads;
     printf("{\"event\": \"ready\", \"detail\": \"%s %s\"}\n", facts.backend, facts.kernels);
     (void)fflush(stdout);
     RN_TRY(rn_trainer_train(trainer, warm, &once, NULL, NULL, NULL, err));

@@ -161,12 +161,28 @@ static void take_drain(struct rn_participation *p, unsigned count)
 /* ---- What follows from where this site stands */
 
 /* How long a training took depends on the records that were drawn: with privacy.reply_s nobody sees
- * more of it than the multiple in which it ended. */
-static uint64_t due_after(const struct rn_participation *p)
+ * more of it than the multiple in which it ended, however often the round is offered. */
+static void reply_begin(struct rn_participation *p)
 {
+    const struct rn_part_session *session = &p->session;
+    struct rn_part_reply *reply = &p->reply;
+    if (reply->round == session->round &&
+        memcmp(reply->before, session->before, RN_HASH_BYTES) == 0) {
+        return;
+    }
+    *reply = (struct rn_part_reply){.round = session->round, .began_ms = session->began_ms};
+    memcpy(reply->before, session->before, RN_HASH_BYTES);
+}
+
+/* The update is there now, whether or not a session wants it yet. */
+static void reply_settle(struct rn_participation *p)
+{
+    struct rn_part_reply *reply = &p->reply;
     const uint64_t every = (uint64_t)p->config.basis->plan->privacy.reply_s * 1000;
-    const uint64_t passed = p->now.monotonic_ms - p->session.began_ms;
-    return every == 0 ? 0 : p->session.began_ms + (passed + every - 1) / every * every;
+    const uint64_t passed = p->now.monotonic_ms - reply->began_ms;
+    if (every != 0 && rn_round_update_fits(&p->update, reply->round, reply->before)) {
+        reply->due_ms = reply->began_ms + (passed + every - 1) / every * every;
+    }
 }
 
 static rn_result pursue_training(struct rn_participation *p, struct rn_error *err)
@@ -182,10 +198,14 @@ static rn_result pursue_training(struct rn_participation *p, struct rn_error *er
     if (session->late) {
         return rn_part_session_follow(p, err);
     }
-    if (session->due_ms != 0) {
-        return p->now.monotonic_ms < session->due_ms ? rn_ok() : rn_part_session_ready(p, err);
-    }
+    reply_begin(p);
     if (rn_round_update_fits(&p->update, session->round, session->before)) {
+        if (p->now.monotonic_ms < p->reply.due_ms) {
+            return rn_ok();
+        }
+        if (session->waits) {
+            return rn_part_session_ready(p, err);
+        }
         rn_part_event(p, (struct rn_job_event){.kind = RN_JOB_TRAIN_REUSED,
                                                .round = session->round,
                                                .attempt = session->attempt});
@@ -295,6 +315,7 @@ static rn_result take_trained(struct rn_participation *p, const struct rn_traine
     struct rn_part_session *session = &p->session;
     bool failed = false;
     RN_TRY(rn_part_trained(p, trained, &failed, err));
+    reply_settle(p);
     if (!session->wants_input) {
         return rn_ok();
     }
@@ -304,8 +325,8 @@ static rn_result take_trained(struct rn_participation *p, const struct rn_traine
     if (!rn_round_update_fits(&p->update, session->round, session->before)) {
         return rn_ok();
     }
-    session->due_ms = due_after(p);
-    return session->due_ms == 0 ? rn_part_session_ready(p, err) : rn_ok();
+    session->waits = p->now.monotonic_ms < p->reply.due_ms;
+    return session->waits ? rn_ok() : rn_part_session_ready(p, err);
 }
 
 /* With the signatures that were missing it takes up what it left open. */

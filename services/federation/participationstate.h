@@ -46,9 +46,10 @@ struct rn_part_session {
     uint64_t stage_since_ms;
     uint32_t joined;  /* members of the session; 0 before it is known */
     bool wants_input; /* the offer is taken; the update is to be trained */
-    uint64_t
-        due_ms; /* the update that was trained for it leaves then (privacy.reply_s); 0: at once */
-    bool late;  /* came after its members were chosen */
+    bool waits;       /* the update that was trained for it leaves when it is due (reply) */
+    uint64_t beat_ms; /* of the last beat, whether it was one or not */
+    uint32_t beats;
+    bool late;      /* came after its members were chosen */
     bool uploading; /* chunks are with the driver */
     bool following; /* without an update of this member */
     bool over;      /* finished or aborted; kept to answer what comes late */
@@ -63,9 +64,16 @@ struct rn_part_training {
     uint32_t round;
     uint8_t before[RN_HASH_BYTES];
     uint64_t told_ms;
-    uint64_t beat_ms;  /* of the last beat, whether it was one or not */
-    uint64_t position; /* steps and blocks of development data behind it then */
-    uint32_t beats;
+    uint64_t position; /* steps and blocks of development data behind it at the last beat */
+};
+
+/* When an update may leave, in a plan with privacy.reply_s: for one round and start, however often
+ * it is offered. */
+struct rn_part_reply {
+    uint32_t round; /* 0: none */
+    uint8_t before[RN_HASH_BYTES];
+    uint64_t began_ms; /* of the first offer */
+    uint64_t due_ms;   /* of the update that was trained; 0: at once, or none is */
 };
 
 /* The coordinator's newest word on how far the job is. Nothing is computed from it; it keeps this
@@ -128,6 +136,7 @@ struct rn_participation {
     struct rn_part_session session;
     struct rn_round_update update;
     struct rn_part_training training;
+    struct rn_part_reply reply;
     struct rn_budget refusals;
 
     struct rn_part_stop stop;

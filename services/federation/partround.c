@@ -31,10 +31,8 @@ bool rn_part_training_is_of_use(const struct rn_participation *p)
 void rn_part_train(struct rn_participation *p)
 {
     const struct rn_part_session *session = &p->session;
-    p->training = (struct rn_part_training){.running = true,
-                                            .round = session->round,
-                                            .told_ms = p->now.monotonic_ms,
-                                            .beat_ms = p->now.monotonic_ms};
+    p->training = (struct rn_part_training){
+        .running = true, .round = session->round, .told_ms = p->now.monotonic_ms};
     memcpy(p->training.before, session->before, RN_HASH_BYTES);
     rn_part_event(p,
                   (struct rn_job_event){.kind = RN_JOB_TRAIN_BEGIN,
@@ -54,36 +52,38 @@ void rn_part_train_cancel(struct rn_participation *p)
 }
 
 /* The coordinator hears that training gets on, at fixed times and no more often than it must: when
- * a step ends, or how many there are, would tell the size of the data and of its records. */
+ * a step ends, or how many there are, would tell the size of the data and of its records. In a
+ * private plan it hears the same from the offer on until the update leaves, also when no step ended
+ * or the training did. */
 static void beat(struct rn_participation *p, const struct rn_input *input)
 {
-    const struct rn_part_session *session = &p->session;
+    struct rn_part_session *session = &p->session;
     struct rn_part_training *training = &p->training;
+    const bool private = rn_plan_is_private(plan_of(p));
     const uint64_t position = (uint64_t)input->training.measured + input->training.step;
-    if (p->now.monotonic_ms - training->beat_ms < BEAT_EVERY_MS) {
+    if (!session->wants_input || (!private && !rn_part_training_is_of_use(p)) ||
+        p->now.monotonic_ms - session->beat_ms < BEAT_EVERY_MS) {
         return;
     }
-    training->beat_ms = p->now.monotonic_ms;
-    if (position == training->position) {
+    session->beat_ms = p->now.monotonic_ms;
+    if (!private && position == training->position) {
         return;
     }
     training->position = position;
-    training->beats++;
-    if (session->wants_input) {
-        rn_part_send_status(p, &(struct rn_wire_status){.round = training->round,
-                                                        .attempt = session->attempt,
-                                                        .stage = RN_SA_STAGE_READY,
-                                                        .beats = training->beats});
-    }
+    session->beats++;
+    rn_part_send_status(p, &(struct rn_wire_status){.round = session->round,
+                                                    .attempt = session->attempt,
+                                                    .stage = RN_SA_STAGE_READY,
+                                                    .beats = session->beats});
 }
 
 void rn_part_train_tick(struct rn_participation *p, const struct rn_input *input)
 {
     struct rn_part_training *training = &p->training;
+    beat(p, input);
     if (!rn_part_training_is_of_use(p)) {
         return;
     }
-    beat(p, input);
     if (p->now.monotonic_ms - training->told_ms < STATUS_EVERY_MS) {
         return;
     }

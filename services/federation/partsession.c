@@ -185,7 +185,7 @@ static rn_result set_session(struct rn_participation *p, struct rn_sa_member *ma
     memcpy(session->before, before, sizeof(session->before));
     session->round = key->round;
     session->attempt = key->attempt;
-    session->began_ms = session->stage_since_ms = p->now.monotonic_ms;
+    session->began_ms = session->stage_since_ms = session->beat_ms = p->now.monotonic_ms;
     session->sent_before = p->sent;
     return rn_round_model_layout(p->config.model, p->config.basis->plan, key->round,
                                  rn_part_start_of(p, key->round), &session->layout, err);

@@ -7,7 +7,7 @@
 static void draw_noise(void *context, size_t n, double deviation, int64_t *out)
 {
     struct rn_dp_source *source = context;
-    rn_noise_draw(&source->noises, n, deviation, out);
+    rn_noise_draw_wide(&source->noises, n, deviation, out, source->threads);
 }
 
 static void draw_uniform(void *context, size_t n, uint64_t *out)

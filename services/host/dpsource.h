@@ -13,6 +13,7 @@
 struct rn_dp_source {
     struct rn_noise noises;
     struct rn_stream samples;
+    uint32_t threads;       /* that draw noise; 0 is 1 */
     uint8_t commitment[32]; /* rn_privacy_keys_commit of the two keys */
 };
 

@@ -126,7 +126,8 @@ static rn_result open_model(struct rn_jobhost *host, struct rn_error *err)
     if (host->program->check != NULL) {
         RN_TRY(host->program->check(host, err));
     }
-    return rn_site_model_open_data(host->model, train, err);
+    RN_TRY(rn_site_model_open_data(host->model, train, err));
+    return rn_round_privacy_records_check(host->privacy, host->model->train_count, err);
 }
 
 static rn_result fill_random(void *context, void *out, size_t length, struct rn_error *err)

@@ -170,7 +170,10 @@ static rn_result train_privately(struct train_job *job, struct rn_train_spec *sp
     struct rn_dp_spec dp;
     RN_CLEANUP(rn_dp_source_clear) struct rn_dp_source source = {0};
     struct rn_site_model *model = job->jobs->model;
+    struct rn_trainer_facts facts;
     RN_TRY(zero_b_check(job));
+    rn_trainer_facts(model->trainer, &facts);
+    source.threads = facts.threads;
     const rn_result begun = rn_round_privacy_begin(
         job->jobs->privacy, job->order.round, job->order.adapter_hash, &source, &dp, &job->err);
     if (begun.code == RN_E_REFUSED) { /* used up: this member follows from here on */

@@ -27,18 +27,24 @@ struct rn_round_privacy {
 
 /* ---- What was spent before */
 
+/* Without the plan in question; what another open one began is spent, since it ends where this one
+ * begins. */
 static void spent_raise(const struct rn_privacy_ledger *ledger, const uint8_t plan_hash[static 32],
                         struct rn_policy_spent *out)
 {
     const struct rn_privacy_planstate *known = rn_privacy_ledger_find(ledger, plan_hash);
-    const bool reserved = known != NULL && !known->closed;
+    const struct rn_privacy_planstate *open = rn_privacy_ledger_open(ledger);
     const double filter =
         known != NULL ? known->plan.filter_before : rn_privacy_ledger_filter(ledger, false);
-    const double apart = ledger->apart - (reserved ? known->plan.cut : 0);
+    double apart = ledger->apart;
+    if (open != NULL && open != known) {
+        apart += open->plan.cut * open->begun / open->plan.trainings;
+    }
     out->filter = filter > out->filter ? filter : out->filter;
     out->apart = apart > out->apart ? apart : out->apart;
 }
 
+/* A file without a whole record is one whose first line was never durable. */
 static rn_result copy_spent(const char *directory, const char *lineage,
                             const uint8_t plan_hash[static 32], struct rn_policy_spent *out,
                             struct rn_error *err)
@@ -49,7 +55,11 @@ static rn_result copy_spent(const char *directory, const char *lineage,
     if (!rn_file_exists(path)) {
         return rn_ok();
     }
-    RN_TRY(rn_siteprivacy_read(path, &ledger, err));
+    const rn_result read = rn_siteprivacy_read(path, &ledger, err);
+    if (read.code == RN_E_NO_INPUT) {
+        return rn_ok();
+    }
+    RN_TRY(read);
     spent_raise(ledger, plan_hash, out);
     rn_privacy_ledger_free(ledger);
     return rn_ok();
@@ -161,15 +171,15 @@ static rn_result plan_begin(struct rn_round_privacy *privacy, uint32_t rounds, u
     return witness_check(privacy, rounds, round, err);
 }
 
-static rn_result orphans_check(const struct rn_site_files *site, struct rn_error *err)
+static rn_result orphans_in(const char *directory, struct rn_error *err)
 {
     struct rn_siteprivacy_lineages lineages;
-    RN_TRY(rn_siteprivacy_lineages(site->directory, &lineages, err));
+    RN_TRY(rn_siteprivacy_lineages(directory, &lineages, err));
     RN_ENSURE(lineages.count == 0, err, RN_E_CONFIG,
               "%s holds the privacy ledger of '%s', but policy.yaml has no section `privacy`: "
               "without it nobody knows what to charge. Put the section back, or move the ledger "
               "away, if this plan is over other data",
-              site->directory, lineages.names[0]);
+              directory, lineages.names[0]);
     return rn_ok();
 }
 
@@ -178,7 +188,8 @@ rn_result rn_round_privacy_open(const struct rn_site_files *site, uint32_t round
 {
     *out = NULL;
     if (site->policy.privacy.epsilon == 0) {
-        return orphans_check(site, err);
+        RN_TRY(orphans_in(site->directory, err));
+        return orphans_in(site->state, err);
     }
     struct rn_round_privacy *privacy = rn_alloc(1, sizeof *privacy);
     privacy->site = site;
@@ -202,6 +213,16 @@ void rn_round_privacy_free(struct rn_round_privacy *privacy)
         rn_siteprivacy_free(privacy->ledger);
         rn_free(privacy);
     }
+}
+
+rn_result rn_round_privacy_records_check(const struct rn_round_privacy *privacy, uint64_t records,
+                                         struct rn_error *err)
+{
+    RN_ENSURE(!rn_round_privacy_on(privacy) || records <= privacy->site->policy.privacy.records_max,
+              err, RN_E_REFUSED,
+              "this site's training data has more records than its policy's privacy.records_max, "
+              "the public bound that its promise stands on");
+    return rn_ok();
 }
 
 bool rn_round_privacy_on(const struct rn_round_privacy *privacy)

@@ -9,8 +9,8 @@
  *     end of the job                                rn_round_privacy_close: the rest is given back
  *
  * A plan without noise under a policy that has promises but does not require them is marked in the
- * ledger, which can claim nothing from then on. A ledger beside the identity whose policy has lost
- * its promises is refused: nobody would know what to charge.
+ * ledger, which can claim nothing from then on. A ledger beside the identity, or in the state,
+ * whose policy has lost its promises is refused: nobody would know what to charge.
  *
  * Threads: begin and end on the worker's, one training at a time; the rest where nothing trains.
  */
@@ -37,6 +37,11 @@ RN_MUST rn_result rn_round_privacy_open(const struct rn_site_files *site, uint32
                                         struct rn_error *err);
 /* NULL is fine. */
 void rn_round_privacy_free(struct rn_round_privacy *privacy);
+
+/* RN_E_REFUSED where the data has more records than the policy's public bound; before anything is
+ * sent. */
+RN_MUST rn_result rn_round_privacy_records_check(const struct rn_round_privacy *privacy,
+                                                 uint64_t records, struct rn_error *err);
 
 /* Does the job train with noise? NULL: no. */
 bool rn_round_privacy_on(const struct rn_round_privacy *privacy);

@@ -253,7 +253,8 @@ static bool same_plan(const struct rn_privacy_plan *kept, const struct rn_privac
     b.as.plan.cut = kept->cut;
     b.as.plan.filter_before = kept->filter_before;
     b.as.plan.filter_after = kept->filter_after;
-    b.as.plan.epsilon = kept->epsilon; /* of an accountant, whose version may be a newer one */
+    b.as.plan.dimension = kept->dimension; /* a bound that the policy may move; the model stays */
+    b.as.plan.epsilon = kept->epsilon;     /* of an accountant, whose version may be a newer one */
     rn_privacy_record_write(&a, &text_a);
     rn_privacy_record_write(&b, &text_b);
     return rn_view_equal(rn_buffer_view(&text_a), rn_buffer_view(&text_b));
@@ -263,10 +264,10 @@ rn_result rn_siteprivacy_begin_plan(struct rn_siteprivacy *privacy,
                                     const struct rn_privacy_plan *plan, struct rn_error *err)
 {
     struct rn_privacy_record record = {.kind = RN_PRIVACY_RECORD_PLAN, .as.plan = *plan};
-    const struct rn_privacy_planstate *open = rn_privacy_ledger_open(privacy->ledger);
-    if (open != NULL && memcmp(open->plan.hash, plan->hash, 32) == 0) {
-        RN_ENSURE(same_plan(&open->plan, plan), err, RN_E_REFUSED,
-                  "plan %s was begun with other numbers than it has now", open->plan.name);
+    const struct rn_privacy_planstate *known = rn_privacy_ledger_find(privacy->ledger, plan->hash);
+    if (known != NULL) {
+        RN_ENSURE(same_plan(&known->plan, plan), err, RN_E_REFUSED,
+                  "plan %s was begun with other numbers than it has now", known->plan.name);
         return rn_ok();
     }
     return append(privacy, &record, err);

@@ -50,8 +50,9 @@ RN_MUST rn_result rn_siteprivacy_expect(const struct rn_siteprivacy *privacy, ui
                                         struct rn_error *err);
 
 /* Before data is touched. Derived fields of plan are ignored. RN_OK and nothing written when the
- * plan is open already with the same values; RN_E_REFUSED when it was closed, when it has other
- * values now, when another one is open, or when the budget does not hold it. */
+ * plan is there already with the same values, also when it was closed: then it can begin no
+ * training. RN_E_REFUSED when it has other values now, when another one is open, or when the budget
+ * does not hold it. */
 RN_MUST rn_result rn_siteprivacy_begin_plan(struct rn_siteprivacy *privacy,
                                             const struct rn_privacy_plan *plan,
                                             struct rn_error *err);

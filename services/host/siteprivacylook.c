@@ -66,7 +66,7 @@ rn_result rn_siteprivacy_read(const char *path, struct rn_privacy_ledger **out,
     RN_TRY(rn_privacycopy_open(path, false, &copy, err));
     rn_result result = rn_privacycopy_replay(&copy, RN_PRIVACY_SIGNATURES_EACH, ledger, err);
     if (rn_is_ok(result) && ledger->lines == 0) {
-        result = rn_fail(err, RN_E_DATA, "%s: holds no record", path);
+        result = rn_fail(err, RN_E_NO_INPUT, "%s: holds no record", path);
     }
     rn_privacycopy_close(&copy);
     RN_TRY(result);

@@ -156,7 +156,8 @@ class Ledger:
         demand(r["noise"] > 0 and r["clip"] > 0 and 1 <= r["grid"] <= 2**23 and r["cap"] >= 1, "plan: range")
         demand(alike(r["deviation"], r["noise"] * r["grid"]), "plan: deviation is not noise * grid")
         q, events = rate(r["threshold"]), r["trainings"] * r["steps"]
-        cut = (1 + math.exp(self.terms["epsilon"])) * events * tail(self.terms["records-max"], q, r["cap"])
+        sampler = r["dimension"] * (r["deviation"] + 1) * 2.0**-108
+        cut = (1 + math.exp(self.terms["epsilon"])) * events * (tail(self.terms["records-max"], q, r["cap"]) + sampler)
         demand(alike(r["cut"], cut, 1e-3), "plan: chance of cut draws")
         r["cost"] = renyi_gauss(q, r["noise"], self.terms["group"], self.terms["order"])
         demand(alike(r["before"], self.spent), "plan: filter sum before")

@@ -478,6 +478,12 @@ fault a-zero-of-b-is-looked-for-in-a trainer/trainerflat.c \
 fault a-fork-draws-the-noise-again crypto/noise.c \
   'RN_BUG_IF(noise->process != getpid());' '' test_dp_release
 
+fault threads-draw-the-same-noise crypto/noise.c \
+  'noise->next + from, end - from' 'noise->next + 0 * from, end - from' test_noise
+
+fault draws-of-several-threads-come-again crypto/noise.c \
+  'noise->next += n;' 'noise->next += count == 1 ? n : 0;' test_noise
+
 fault both-parities-of-noise-are-not-alike crypto/noise.c \
   'out[i] = (k ^ negative) - negative;' 'out[i] = ((k & ~1) ^ negative) - negative;' test_dp_release
 

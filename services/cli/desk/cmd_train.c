@@ -189,9 +189,9 @@ static rn_result provenance_text(const struct train_settings *s,
     if (s->dp.on) {
         rn_buffer_format(
             out,
-            " DP-SGD with clip norm %g and noise multiplier %g; without an accountant, "
+            " DP-SGD with %s clipping to norm %g and noise multiplier %g; without an accountant, "
             "so no epsilon is claimed.",
-            s->dp.clip, s->dp.noise);
+            s->dp.clipping, s->dp.clip, s->dp.noise);
     }
     RN_ENSURE(!out->failed, err, RN_E_INTERNAL, "the provenance text is too long");
     return rn_ok();
@@ -238,6 +238,7 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
     RN_CLEANUP(rn_desk_close) struct rn_desk_session session = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer settings = {0};
     struct rn_train_report report;
+    struct rn_trainer_facts facts;
 
     rn_command_settings_text(command, free_options, &settings);
     RN_TRY(settle_adapter(s, command, err));
@@ -251,6 +252,8 @@ static rn_result train(struct train_settings *s, const struct rn_command *comman
         RN_E_USAGE,
         "--active A with --dp-clip: every B is zero, and so is the gradient of A: noise alone "
         "would come of it; train B first");
+    rn_trainer_facts(session.trainer, &facts);
+    s->dp.source.threads = facts.threads;
     rn_desk_notes(&s->desk, &session, command, s->desk.head == RN_HEAD_FROZEN);
     rn_buffer_format(&settings, "records in the data=%zu\n", rn_trainer_data_count(session.data));
     RN_TRY(rn_train_run_folder(s->out, s->overwrite, s->resume, err)); /* before the work */

@@ -172,7 +172,7 @@ static const struct rn_option options[] = {
      .most = 1e9,
      .help = "public bound on the records of a member, for ever; the smallest member's counts"},
     {"dp-epsilon", RN_OPT_NUMBER(struct plan_settings, epsilon, "E"), .required = true,
-     .least = 0x1p-10, .most = 1000, .help = "of everything ever released over the data"},
+     .least = 0x1p-10, .most = 100, .help = "of everything ever released over the data"},
     {"dp-delta", RN_OPT_NUMBER(struct plan_settings, delta, "D"), .least = 1e-30, .most = 0.1,
      .help = "without: N to the power of -1.1"},
     {"batch", RN_OPT_COUNT(struct plan_settings, batch, "N"), .fallback = "32", RN_BOUNDS_BATCH,

@@ -235,7 +235,7 @@ static const struct rn_option data_options[] = {
 
 static const struct rn_option privacy_options[] = {
     {"dp-epsilon", RN_OPT_NUMBER(struct rn_join_settings, epsilon, "E"), .least = 0x1p-10,
-     .most = 1000,
+     .most = 100,
      .help = "most that everything ever released over this data may cost; needed where the plan "
              "is private"},
     {"dp-records", RN_OPT_COUNT(struct rn_join_settings, records, "N"), .least = 1, .most = 1e9,

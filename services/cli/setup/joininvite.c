@@ -130,7 +130,7 @@ static rn_result promise_take(const struct rn_join_job *job, struct rn_policy_pr
     out->order = s->order;
     const double most = pow((double)s->records, -1.1);
     const double digit = pow(10.0, floor(log10(most)) - 2.0);
-    out->delta = s->delta > 0 ? s->delta : floor(most / digit) * digit;
+    out->delta = s->delta > 0 ? s->delta : fmin(0.1, floor(most / digit) * digit);
     RN_ENSURE(rn_text_format(out->lineage, sizeof out->lineage, "%s", s->lineage), err, RN_E_USAGE,
               "--dp-lineage is too long");
     return rn_ok();

@@ -243,6 +243,31 @@ static void a_draw_is_a_function_of_key_and_index(void **state)
     }
 }
 
+/* Any number of threads, before and after other draws: the same draws, and the same are next. */
+static void threads_do_not_change_a_draw(void **state)
+{
+    (void)state;
+    enum { N = 200000 };
+    static const uint32_t threads[] = {0, 1, 2, 3, 7, RN_NOISE_THREADS_MAX, 1000};
+    static const size_t sizes[] = {0, 1, 16383, 16384, 70001, N};
+    const struct rn_secret32 key = key_of(9);
+    int64_t *want = rn_alloc(N, sizeof(*want));
+    int64_t *got = rn_alloc(N, sizeof(*got));
+    for (size_t t = 0; t < RN_ARRAY_LENGTH(threads); t++) {
+        RN_CLEANUP(rn_noise_clear) struct rn_noise alone;
+        RN_CLEANUP(rn_noise_clear) struct rn_noise wide;
+        rn_noise_init(&alone, &key);
+        rn_noise_init(&wide, &key);
+        for (size_t s = 0; s < RN_ARRAY_LENGTH(sizes); s++) {
+            rn_noise_draw(&alone, sizes[s], RN_NOISE_DEVIATION_MAX, want); /* many hard ones */
+            rn_noise_draw_wide(&wide, sizes[s], RN_NOISE_DEVIATION_MAX, got, threads[t]);
+            assert_memory_equal(want, got, sizes[s] * sizeof(*want));
+        }
+    }
+    rn_free(want);
+    rn_free(got);
+}
+
 /* dp.md test 20; tests/parity/make_noise_vectors.py */
 static void vectors_of_another_implementation(void **state)
 {
@@ -303,6 +328,7 @@ int main(void)
         cmocka_unit_test(words_at_an_edge_are_decided_by_the_rest),
         cmocka_unit_test(extremes),
         cmocka_unit_test(a_draw_is_a_function_of_key_and_index),
+        cmocka_unit_test(threads_do_not_change_a_draw),
         cmocka_unit_test(vectors_of_another_implementation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

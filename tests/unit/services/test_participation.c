@@ -565,27 +565,51 @@ static void an_update_is_used_again(void **state)
 }
 
 /* With privacy.reply_s: training ends 5 s after the offer and the update leaves at 30 s, in whose
- * multiple alone the coordinator sees when; in a repeated attempt, which trains nothing, at once.
- */
+ * multiple alone the coordinator sees when; offered again it does not leave earlier, and
+ * afterwards, when nothing is trained for it, at once. */
 static void an_update_leaves_at_a_multiple(void **state)
 {
     (void)state;
     struct world *w = make_world("4");
     struct site *site = &w->sites[0];
-    w->plan.privacy.reply_s = 30;
+    w->plan.privacy = (struct rn_plan_privacy){.rate = 0.5, .reply_s = 30};
     connect_all(w, 1);
     offer(w, 1, 1);
     tick(w, 5000);
     train(site);
     assert_int_equal(site->sent[READY], 0);
-    tick(w, 24800);
+    tick(w, 5000);
+    offer(w, 1, 2);
+    assert_int_equal(site->sent[READY], 0);
+    tick(w, 19800);
     assert_int_equal(site->sent[READY], 0);
     tick(w, 200);
     assert_int_equal(site->sent[READY], 1);
-    assert_int_equal(site->events[RN_JOB_TRAIN_REUSED], 0);
-    offer(w, 1, 2);
+    offer(w, 1, 3);
     assert_int_equal(site->sent[READY], 2);
-    assert_int_equal(site->events[RN_JOB_TRAIN_REUSED], 1);
+    assert_int_equal(site->begun, 1);
+    free_world(w);
+}
+
+/* A coordinator that hears nothing for three minutes waits for it no longer, and by when it falls
+ * silent knows when training ended: signs of life go on until the update leaves. */
+static void a_waiting_update_gives_signs_of_life(void **state)
+{
+    (void)state;
+    struct world *w = make_world("4");
+    struct site *site = &w->sites[0];
+    w->plan.privacy = (struct rn_plan_privacy){.rate = 0.5, .reply_s = 300};
+    connect_all(w, 1);
+    offer(w, 1, 1);
+    tick(w, 5000);
+    train(site);
+    for (unsigned minute = 1; minute <= 4; minute++) {
+        tick(w, minute == 1 ? 55000 : 60000);
+        assert_int_equal(site->status.beats, minute);
+    }
+    assert_int_equal(site->sent[READY], 0);
+    tick(w, 60000);
+    assert_int_equal(site->sent[READY], 1);
     free_world(w);
 }
 
@@ -746,6 +770,7 @@ int main(void)
         cmocka_unit_test(a_training_goes_on_through_attempts),
         cmocka_unit_test(an_update_is_used_again),
         cmocka_unit_test(an_update_leaves_at_a_multiple),
+        cmocka_unit_test(a_waiting_update_gives_signs_of_life),
         cmocka_unit_test(a_failed_training_only_follows),
         cmocka_unit_test(progress_is_told_every_two_seconds),
         cmocka_unit_test(a_late_member_follows),
