@@ -150,6 +150,9 @@ static bool log_moment(const struct mixture *mix, double power, double *out)
         const double z = i * step - REACH;
         log_sum_add(&total, log_excess(ratio_at(mix, z), power) - z * z / 2);
     }
+    if (!(total.sum > 0)) {
+        return false;
+    }
     const double excess = total.top + log(total.sum * step) - LOG_SQRT_2PI;
     *out = excess > 0 ? excess + log1p(exp(-excess)) : log1p(exp(excess));
     return true;

@@ -1310,3 +1310,111 @@ fault terms-change services/host/siteprivacy.c \
 
 fault the-shorter-copy-counts services/host/siteprivacy.c \
   '*out = a->whole > b->whole ? a : b;' '*out = a->whole > b->whole ? b : a;' test_siteprivacy
+
+# ---- The accountants: Renyi divergences, the filter, shares of noise, calibration
+
+fault a-square-of-the-exponent-is-rounded policy/accountant/normal.c \
+  'exp(square) * erfc(x) * (1 + fma(x, x, -square))' 'exp(square) * erfc(x)' test_normal
+
+fault close-tails-are-subtracted policy/accountant/normal.c \
+  'gap <= fmax(1, a) / 4' 'gap < 0' test_normal
+
+fault negative-losses-are-mirrored policy/accountant/normal.c \
+  'log(-expm1(eps) + exp(eps + log_delta_upper(mu, -eps)))' 'log_delta_upper(mu, -eps)' test_normal
+
+fault the-smaller-neighbour-is-the-epsilon policy/accountant/normal.c \
+  'if (rn_gauss_log_delta(mu, middle) <= target) {' \
+  'if (rn_gauss_log_delta(mu, middle) > target) {' test_normal
+
+fault the-far-hump-is-left-out policy/accountant/sampledgauss.c \
+  'fmax(power, 2) / mix->noise + REACH' '2 / mix->noise + REACH' test_rdp
+
+fault nodes-are-too-far-apart policy/accountant/sampledgauss.c \
+  'fmin(1, mix->noise) / 4' 'fmin(1, mix->noise)' test_rdp
+
+fault small-ratios-lose-their-digits policy/accountant/sampledgauss.c \
+  'if (fabs(u) <= 0.25 && fabs(power * u) <= 1) {' 'if (fabs(u) == 0) {' test_rdp
+
+fault one-plus-u-is-rounded policy/accountant/sampledgauss.c \
+  'fabs(u) > 0.5 ? log_of_sum(mix, z) : log1p(u)' 'u > 0.5 ? log_of_sum(mix, z) : log1p(u)' test_rdp
+
+fault a-person-has-one-record policy/accountant/rdp.c \
+  'rn_sampled_gauss_rdp(event->rate, event->noise, event->group, order)' \
+  'rn_sampled_gauss_rdp(event->rate, event->noise, 1, order)' test_rdp
+
+fault repetitions-are-free policy/accountant/rdp.c \
+  '*out = (double)event->count * once;' '*out = once;' test_rdp
+
+fault an-epsilon-is-its-divergence policy/accountant/rdp.c \
+  'once = response_rdp(event->epsilon, order);' 'once = event->epsilon;' test_rdp
+
+fault a-delta-is-forgotten policy/accountant/rdp.c \
+  'if (event->delta > 0) {' 'if (false) {' test_rdp
+
+fault the-conversion-is-the-old-one policy/accountant/rdp.c \
+  'return fmax(0, rdp + order_term(order) - log(delta) / (order - 1));' \
+  'return fmax(0, rdp - log(delta) / (order - 1));' test_rdp
+
+fault orders-of-the-grid-alone policy/accountant/ordersearch.c \
+  'while (high - low > 1e-8) {' 'while (false) {' test_rdp
+
+fault an-end-of-the-orders-is-not-said policy/accountant/ordersearch.c \
+  'place <= 0 || place >= 1' 'false' test_rdp
+
+fault the-bound-is-the-old-conversions policy/accountant/filter.c \
+  'return epsilon + (log(delta) + log(order)) / (order - 1) - log1p(-1 / order);' \
+  'return epsilon + log(delta) / (order - 1);' test_filter
+
+fault the-last-charge-passes-the-bound policy/accountant/filter.c \
+  'if (!(cost >= 0 && sum <= bound)) {' 'if (!(cost >= 0 && *spent <= bound)) {' test_filter
+
+fault a-negative-cost-is-a-refund policy/accountant/filter.c \
+  'if (!(cost >= 0 && sum <= bound)) {' 'if (!(sum <= bound)) {' test_filter
+
+fault what-is-too-small-to-add-is-free policy/accountant/filter.c \
+  'nextafter(*spent + cost, INFINITY)' '*spent + cost' test_filter
+
+fault a-refused-plan-is-spent policy/accountant/filter.c \
+  '        return false;
+    }
+    *spent = sum;' '        *spent = sum;
+        return false;
+    }
+    *spent = sum;' test_filter
+
+fault shares-are-as-good-as-one-gaussian policy/accountant/noiseshares.c \
+  'return 10 * sum;' 'return 0;' test_noiseshares
+
+fault skellam-is-gaussian policy/accountant/noiseshares.c \
+  'return order * square / (2 * variance) + fmin(far, 3 * query->norm1 / (2 * variance));' \
+  'return order * square / (2 * variance) + 0 * far;' test_noiseshares
+
+fault anything-is-sampled-like-the-gaussian policy/accountant/noiseshares.c \
+  '(l > 2 ? log(3) : 0)' '0' test_noiseshares
+
+fault a-lost-party-takes-its-noise policy/accountant/noiseshares.c \
+  'variance / ((left + 1) * left)' 'variance / (left * left)' test_noiseshares
+
+fault deltas-of-events-are-free policy/accountant/accountant.c \
+  'const double left = (delta - extra) / (1 - extra);' 'const double left = delta + 0 * extra;' \
+  test_accountant
+
+fault a-rate-may-be-no-number policy/accountant/privacyevent.c \
+  '(event->rate >= RN_PRIVACY_RATE_MIN && event->rate <= 1)' \
+  '!(event->rate < RN_PRIVACY_RATE_MIN || event->rate > 1)' test_accountant
+
+fault one-event-too-many policy/accountant/privacyevent.c \
+  'count <= RN_PRIVACY_EVENTS_MAX' 'count <= RN_PRIVACY_EVENTS_MAX + 1' test_accountant
+
+fault calibration-stops-at-the-wrong-side policy/accountant/calibrate.c \
+  '        return rn_ok(); /* an end of the range; met says whether it is enough */
+    }
+    return cross(c, met, &missed, err);' '        return rn_ok();
+    }
+    RN_TRY(cross(c, met, &missed, err));
+    *met = missed;
+    met->met = true;
+    return rn_ok();' test_accountant
+
+fault too-much-is-a-guarantee policy/accountant/calibrate.c \
+  'RN_ENSURE(met.met, err, RN_E_REFUSED' 'RN_ENSURE(true, err, RN_E_REFUSED' test_accountant

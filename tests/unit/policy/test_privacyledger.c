@@ -513,10 +513,10 @@ static void plans_have_limits(void **state)
     PLAN(plan->rounds = 0, RN_E_CONFIG);
     PLAN(plan->trainings = 19, RN_E_CONFIG);
     PLAN(plan->trainings = 20, RN_OK);
-    PLAN((plan->trainings = RN_PRIVACY_TRAININGS_MAX, plan->noise = 1e4), RN_OK);
+    PLAN((plan->trainings = RN_PRIVACY_TRAININGS_MAX, plan->noise = 1e4, plan->dimension = 0), RN_OK);
     PLAN((plan->trainings = RN_PRIVACY_TRAININGS_MAX + 1, plan->noise = 1e4), RN_E_CONFIG);
     PLAN(plan->steps = 0, RN_E_CONFIG);
-    PLAN((plan->steps = RN_PRIVACY_STEPS_MAX, plan->noise = 1e4), RN_OK);
+    PLAN((plan->steps = RN_PRIVACY_STEPS_MAX, plan->noise = 1e4, plan->dimension = 0), RN_OK);
     PLAN((plan->steps = RN_PRIVACY_STEPS_MAX + 1, plan->noise = 1e4), RN_E_CONFIG);
     PLAN(plan->threshold = 0, RN_E_CONFIG);
     PLAN(plan->threshold = UINT64_MAX, RN_E_CONFIG);

@@ -57,6 +57,9 @@ static const double truth[][5] = {
     {.01, 2, 4, 2.5, 0.0005764860853543296},
     {.3, 1, 3, 1.5, 1.0966147739144337},
     {.9, 3, 5, 6.5, 8.4362974299455706},
+    {.3, .2, 1, 1.3, 11.109113911528435},
+    {.96, 2, 16, 1.27, 38.634277745170691},
+    {.9561, 4.8, 64, 1.01, 82.166406504663748}, /* ratios down to 1e-87 */
 };
 
 /* dp.md test 1. */
@@ -203,6 +206,10 @@ static void sums_are_compositions(void **state)
     double sum;
     assert_true(rn_rdp_events(kinds, RN_ARRAY_LENGTH(kinds), 4.5, &sum));
     assert_near(sum, all, 1e-14);
+    const double each = rn_sampled_gauss_rdp(1, 3, 1, 4.5) + rn_sampled_gauss_rdp(.01, 1, 1, 4.5) +
+                        rn_sampled_gauss_rdp(.01, 1, 3, 4.5);
+    assert_true(rn_rdp_events(kinds, 3, 4.5, &sum));
+    assert_near(sum, 7 * each, 1e-14);
 }
 
 static void kinds_without_a_bound_are_said(void **state)
