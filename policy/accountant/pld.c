@@ -16,9 +16,9 @@
  * ranges; and the part of it that all bounded errors together may be. */
 #define TAIL_SHARE 3e-5
 #define ERROR_SHARE 1e-3
-/* Where to stop refining: the gap between the bounds, of epsilon (of 1, where that is less), and of
- * delta. */
-#define EPSILON_GAP 2e-4
+/* Where to stop refining: the gap between the bounds, of epsilon and at most; and of delta. */
+#define EPSILON_GAP 1e-3
+#define EPSILON_GAP_MOST 2e-4
 #define DELTA_GAP 4e-4
 /* A lattice that leaves this much of the gap says that it is not the lattice's. */
 #define NO_GAIN 0.9
@@ -141,6 +141,18 @@ static struct query query_of(bool epsilon_asked, double epsilon, double delta)
     return (struct query){epsilon_asked, epsilon, delta, {INFINITY, INFINITY}, 0};
 }
 
+/* From below a step may be left with nothing, when no bin of it can be booked. */
+static bool empty(const struct rn_pld_steps *steps)
+{
+    for (size_t j = 0; j < steps->count; j++) {
+        const struct rn_pld_step *step = &steps->step[j];
+        if (step->log_mass[rn_pld_peak(step, 0)] == -INFINITY) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static rn_result answer(const struct rn_pld_events *events, const struct query *query,
                         enum rn_pld_direction direction, bool above, double h, double *out,
                         struct rn_error *err)
@@ -148,6 +160,10 @@ static rn_result answer(const struct rn_pld_events *events, const struct query *
     RN_CLEANUP(rn_pld_steps_free) struct rn_pld_steps steps;
     const double tail = rn_pld_tail(events, query->delta);
     RN_TRY(rn_pld_steps_init(&steps, events, direction, above, h, tail, err));
+    if (empty(&steps)) {
+        *out = above ? INFINITY : 0;
+        return rn_ok();
+    }
     if (query->epsilon_asked) {
         const double guess = query->upper[direction];
         return epsilon_of(&steps, query->delta, above, guess, out, err);
@@ -180,8 +196,8 @@ static rn_result bounds(const struct rn_pld_events *events, struct query *query,
 static double gap_of(const struct query *query)
 {
     const double upper = query->upper[worse(query)];
-    const double unit =
-        query->epsilon_asked ? EPSILON_GAP * fmin(upper, 1) : DELTA_GAP * fmax(upper, DELTA_LEAST);
+    const double unit = query->epsilon_asked ? fmin(EPSILON_GAP * upper, EPSILON_GAP_MOST)
+                                             : DELTA_GAP * fmax(upper, DELTA_LEAST);
     return upper > query->lower ? (upper - query->lower) / unit : 0;
 }
 

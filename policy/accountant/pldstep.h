@@ -24,7 +24,8 @@
 
 #include "policy/accountant/pldmix.h"
 
-/* Losses of all steps of a list together: 64 MiB of them. */
+/* Losses of all steps of a list together, and places of a composition: 64 MiB for the steps, five
+ * times that while they are composed. */
 #define RN_PLD_BINS_MAX (1u << 23)
 #define RN_PLD_STEP_ROUNDING 0x1p-47
 /* The coarsest lattice, for the panels of the quadrature; the finest, far below any epsilon that
@@ -35,7 +36,7 @@
 struct rn_pld_step {
     double repeats;
     double h, offset;
-    double first; /* a whole number, as lattice places reach beyond 2^53 only with h refused */
+    double first; /* a whole number */
     uint32_t count;
     double *log_mass;
     double infinity;

@@ -169,6 +169,27 @@ static void the_lower_side_is_of_second_order(void **state)
     }
 }
 
+/* What the range leaves out: P[N > .5] = .31 at either end, where 0.25 may be lost. From above it
+ * is at infinity or moved up, from below it is gone. */
+static void what_is_out_of_range_is_booked(void **state)
+{
+    (void)state;
+    const struct rn_pld_mix mix = mix_of(gaussian(1, 1), RN_PLD_REMOVE);
+    struct rn_pld_step above, below;
+    assert_true(rn_is_ok(rn_pld_step_above(&above, &mix, .01, .25, 10000, &error)));
+    assert_true(rn_is_ok(rn_pld_step_below(&below, &mix, .01, .25, 10000, &error)));
+    assert_within(p_mass(&above), 1 - 1e-12, 1 + 1e-12);
+    assert_within(above.infinity, .2, .25);
+    assert_within(p_mass(&below), .5 - 2e-8, .5 + 1e-6); /* what edges may lose */
+    for (double epsilon = -3; epsilon < 4; epsilon += .25) {
+        const double truth = exact_delta(1, 1, epsilon, RN_PLD_REMOVE);
+        assert_within(delta_at(&above, epsilon), truth, 1);
+        assert_within(delta_at(&below, epsilon), 0, truth);
+    }
+    rn_pld_step_free(&above);
+    rn_pld_step_free(&below);
+}
+
 /* A person with several records; mpmath with 30 digits. */
 static void groups_agree_with_mpmath(void **state)
 {
@@ -237,6 +258,29 @@ static void a_step_fits_or_is_refused(void **state)
     }
 }
 
+/* Losses near 0 are accurate relative to the rate, those near the least loss relative to
+ * themselves; and where a loss is, is found again. */
+static void losses_keep_their_digits(void **state)
+{
+    (void)state;
+    struct rn_pld_pair pair;
+    rn_pld_pair_init(&pair, 1e6, 1e-9, 1, RN_PLD_REMOVE);
+    const double small = 1e-9 * expm1(3e-6 - 5e-13);
+    assert_within(rn_pld_pair_loss(&pair, 3), small * (1 - 1e-14), small * (1 + 1e-14));
+    rn_pld_pair_init(&pair, 1e-3, .5, RN_PRIVACY_GROUP_MAX, RN_PLD_ADD);
+    const double least = RN_PRIVACY_GROUP_MAX * log(2);
+    assert_within(rn_pld_pair_loss(&pair, 9), least * (1 - 1e-14), least * (1 + 1e-14));
+    for (unsigned group = 1; group < 4; group++) {
+        for (unsigned d = 0; d < RN_PLD_DIRECTIONS; d++) {
+            rn_pld_pair_init(&pair, .9, .2, group, d);
+            for (double v = -2; v < 3; v += .125) {
+                const double loss = rn_pld_pair_loss(&pair, v);
+                assert_within(rn_pld_pair_inverse(&pair, loss, -9, 12), v - 1e-9, v + 1e-9);
+            }
+        }
+    }
+}
+
 /* All corners of what is checked give numbers. */
 static void no_corner_gives_nan(void **state)
 {
@@ -272,9 +316,11 @@ int main(void)
         cmocka_unit_test(masses_sum_to_one),
         cmocka_unit_test(one_step_is_between_its_bounds),
         cmocka_unit_test(the_lower_side_is_of_second_order),
+        cmocka_unit_test(what_is_out_of_range_is_booked),
         cmocka_unit_test(groups_agree_with_mpmath),
         cmocka_unit_test(epsilon_delta_is_two_masses),
         cmocka_unit_test(a_step_fits_or_is_refused),
+        cmocka_unit_test(losses_keep_their_digits),
         cmocka_unit_test(no_corner_gives_nan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

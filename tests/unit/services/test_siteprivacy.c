@@ -171,14 +171,15 @@ static void forks_and_damage_are_refused(void **state)
     content_put(SITE, other.data, other.length);
     assert_int_equal(opened(), RN_E_DATA);
     assert_non_null(strstr(error.text, "fork"));
-    for (size_t at = 0; at < other.length; at += 61) { /* both copies changed alike */
+    /* Both copies changed alike; without its line feed the last line was never durable. */
+    for (size_t at = 0; at < other.length - 1; at += 61) {
         other.data[at] ^= 1;
         content_put(SITE, other.data, other.length);
         content_put(STATE, other.data, other.length);
         const enum rn_code code = opened();
         /* A signature that a later one covers is looked at by those who verify. */
         const bool covered = code == RN_OK && rn_siteprivacy_ledger(privacy)->counter == 3;
-        if (code != RN_E_DATA && code != RN_E_IDENTITY && !covered) { fail_msg("%zu: %x %s", at, code, error.text); }
+        assert_true(code == RN_E_DATA || code == RN_E_IDENTITY || covered);
         closed();
         other.data[at] ^= 1;
     }
