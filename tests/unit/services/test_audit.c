@@ -233,9 +233,18 @@ static void bounds_are_never_above_the_truth(void **state)
 
 /* ---- the mechanism ---- */
 
+/* Under a sanitizer, where the full size takes minutes, a small one for the memory alone: what
+ * needs many canaries is asserted elsewhere. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SMALL = 1 };
+#else
+enum { SMALL = 0 };
+#endif
+
 static double measured(const struct rn_audit_spec *wanted, uint8_t key_byte)
 {
     struct rn_audit_spec spec = *wanted;
+    spec.canaries = SMALL ? 64 : spec.canaries;
     struct rn_bench_place place = {.kept = NULL};
     struct rn_audit_result found;
     struct rn_secret32 key;
@@ -286,10 +295,10 @@ static void the_mechanism_holds(void **state)
     fault = NO_FAULT;
     struct rn_audit_spec spec = once;
     const double flat = measured(&spec, 1);
-    assert_true(flat <= once_epsilon && flat > 0.3 * once_epsilon);
+    assert_true(flat <= once_epsilon && (SMALL || flat > 0.3 * once_epsilon));
     spec.clipping = RN_DP_CLIP_AUTOMATIC; /* which brings every record to nearly the clip norm */
     const double automatic = measured(&spec, 2);
-    assert_true(automatic <= once_epsilon && automatic > 0.3 * once_epsilon);
+    assert_true(automatic <= once_epsilon && (SMALL || automatic > 0.3 * once_epsilon));
     const double poisson = measured(&sampled, 3);
     assert_true(poisson <= sampled_epsilon && poisson >= 0.0);
     /* Each record in 2 of 8 steps: whoever knows which gets two Gaussians, 6.571 at 1e-5. */
@@ -301,7 +310,8 @@ static void the_mechanism_holds(void **state)
                                   .delta = 1e-5,
                                   .confidence = 0.95};
     const double allocated = measured(&spec, 4);
-    assert_true(allocated <= rn_audit_gaussian_epsilon(sqrt(2.0), 1e-5) && allocated > 0.1);
+    assert_true(allocated <= rn_audit_gaussian_epsilon(sqrt(2.0), 1e-5) &&
+                (SMALL || allocated > 0.1));
 }
 
 /* dp.md tests 25 and 26. */
@@ -319,7 +329,7 @@ static void planted_faults_are_found(void **state)
                  {FIXED_BATCH, &sampled, sampled_epsilon}};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
         fault = cases[i].fault;
-        assert_true(measured(cases[i].spec, (uint8_t)(10 + i)) > cases[i].claimed);
+        assert_true(measured(cases[i].spec, (uint8_t)(10 + i)) > cases[i].claimed || SMALL);
     }
     fault = NO_FAULT;
 }
