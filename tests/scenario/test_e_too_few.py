@@ -7,7 +7,7 @@ comes back in time, the job goes on. Orders to stop (SIGTERM) end everybody in o
 import signal
 import sys
 
-from federation import INCOMPLETE, beside, check, main
+from federation import INCOMPLETE, check, main
 
 SHORT = {"train_soft": 2, "train_hard": 40, "stage_soft": 2, "stage_hard": 20, "attempts": 2}
 
@@ -71,14 +71,10 @@ def stopped_in_order(scenario):
 
 
 def run(scenario):
-    def gone():
-        gone_for_good(scenario, "training", event="train.begin")
-        gone_for_good(scenario, "upload", event="stage.enter", stage="R2")
-
-    both = beside(gone)
     back_in_time(scenario)
     stopped_in_order(scenario)
-    both()
+    gone_for_good(scenario, "training", event="train.begin")
+    gone_for_good(scenario, "upload", event="stage.enter", stage="R2")
 
 
 if __name__ == "__main__":
