@@ -1478,3 +1478,63 @@ fault responses-are-even policy/accountant/pldmix.c \
 
 fault absence-bounds-no-test policy/accountant/pldattack.c \
   '{by_presence, by_absence}' '{by_presence, by_presence}' test_pldevents
+
+# ---- A member's stop
+
+fault stop-of-any-plan services/federation/jobstop.c \
+  'RN_ENSURE(rn_view_equal(plan_hash, rn_view_of(basis->plan->hash, RN_HASH_BYTES)), err,' \
+  'RN_ENSURE(true || plan_hash.length == 0, err,' test_jobstop
+
+fault stop-is-not-verified services/federation/jobstop.c \
+  '    RN_TRY(check_signature(&stop, basis->roster, err));
+' '    (void)check_signature(&stop, basis->roster, err);
+' test_jobstop
+
+fault stop-of-nobody services/federation/jobstop.c \
+  'RN_ENSURE(stop->place < roster->count, err' 'RN_ENSURE(stop->place <= roster->count, err' test_jobstop
+
+fault stop-reason-one-longer services/federation/jobstop.c \
+  'reason.length <= RN_ABORT_TEXT_MAX, err' 'reason.length <= RN_ABORT_TEXT_MAX + 1, err' test_jobstop
+
+fault stop-reason-of-any-bytes services/federation/jobstop.c \
+  'reason.data[i] >= 0x20 && reason.data[i] <= 0x7e' 'reason.data[i] != 0' test_jobstop
+
+fault stop-is-said-before-it-is-kept services/federation/partstop.c \
+  '    rn_job_stop_write(stop, p->next_round, p->out);
+' '' test_job_stop
+
+fault stop-leaves-the-secrets services/federation/partstop.c \
+  'if (!session->following) {' 'if (false) {' test_jobstop
+
+fault stop-lets-the-next-session-begin services/federation/partsession.c \
+  'return rn_part_is_stopped(p) || ' 'return ' test_jobstop
+
+fault stop-is-not-said-again services/federation/participation.c \
+  '    case RN_PART_WELCOMED:
+        rn_part_stop_say(p);
+' '    case RN_PART_WELCOMED:
+' test_job_stop
+
+fault stop-waits-for-an-answer-without-end services/federation/partstop.c \
+  'p->greeted && stop->answered ? ANSWERED_MS : ALONE_MS;' 'p->greeted ? ANSWERED_MS : ALONE_MS;' test_jobstop
+
+fault stop-the-last-counts services/federation/partstop.c \
+  'return rn_part_is_stopped(p) ? rn_ok() : hold(p, &stop, err);' 'return hold(p, &stop, err);' test_jobstop
+
+fault stop-is-forgotten-by-the-coordinator services/federation/coordstop.c \
+  '    rn_job_stop_write(&c->stop, c->round, c->out);
+' '' test_job_stop
+
+fault stop-goes-to-who-brought-it-alone services/federation/coordstop.c \
+  '        c->peers[i].wants_stop = true;
+    }' '        c->peers[i].wants_stop = i == index;
+    }' test_job_stop
+
+fault stop-of-a-job-that-has-ended services/federation/coordstop.c \
+  'RN_ENSURE(rn_is_ok(c->result) && c->phase < RN_COORDINATION_LINGER, err' 'RN_ENSURE(true, err' test_job_stop
+
+fault stop-is-not-told-at-the-greeting services/federation/coordpeers.c \
+  'peer->wants_signatures = peer->wants_stop = true;' 'peer->wants_signatures = true;' test_job_stop
+
+fault stop-waits-for-split-votes services/federation/coordsession.c \
+  'return !rn_is_ok(c->result) && session->stage' 'return false && session->stage' test_job_stop
