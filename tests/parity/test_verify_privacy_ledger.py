@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Ledgers that Rondo wrote (RONDO_RECORDER), judged by verify_privacy_ledger.py: good ones hold and add up to the same
-numbers; signed lies, and bytes that were changed, moved, removed or repeated, are found. dp.md tests 10 and 28."""
+numbers; signed lies, and bytes that were changed, moved, removed or repeated, are found. privacy cases 10 and 28."""
 import os
 import random
 import subprocess

@@ -45,7 +45,7 @@ static double chi_deviate(double chi, double freedom)
     return (cbrt(chi / freedom) - (1.0 - spread)) / sqrt(spread);
 }
 
-/* case 39; dp.md test 20 */
+/* case 39; privacy case 20 */
 static void cells_have_their_probabilities(void **state)
 {
     (void)state;
@@ -81,7 +81,7 @@ static void cells_have_their_probabilities(void **state)
     rn_free(x);
 }
 
-/* case 39; dp.md test 19. At the grid's usual deviation: mean, variance, skewness, kurtosis,
+/* case 39; privacy case 19. At the grid's usual deviation: mean, variance, skewness, kurtosis,
  * 4-sigma tails, neighbours, low bits. */
 static void moments_and_tails(void **state)
 {
@@ -268,7 +268,7 @@ static void threads_do_not_change_a_draw(void **state)
     rn_free(got);
 }
 
-/* dp.md test 20; tests/parity/make_noise_vectors.py */
+/* privacy case 20; tests/parity/make_noise_vectors.py */
 static void vectors_of_another_implementation(void **state)
 {
     (void)state;

@@ -152,7 +152,7 @@ static void a_list_names_its_bad_event(void **state)
     assert_non_null(strstr(error.text, "privacy event 42: its noise multiplier"));
 }
 
-/* dp.md test 2: NaN and what is out of range is refused before any accountant sees it. */
+/* privacy case 2: NaN and what is out of range is refused before any accountant sees it. */
 static void questions_are_checked(void **state)
 {
     struct rn_privacy_value value;
@@ -243,7 +243,8 @@ static struct rn_privacy_event random_plan(void)
     return event;
 }
 
-/* dp.md test 4: certified lower <= upper <= RDP, the gap below 1e-3; delta(epsilon) comes back. */
+/* privacy case 4: certified lower <= upper <= RDP, the gap below 1e-3; delta(epsilon) comes back.
+ */
 static void bounds_stand_in_their_order(void **state)
 {
     struct rn_privacy_value back;
@@ -264,7 +265,7 @@ static void bounds_stand_in_their_order(void **state)
     }
 }
 
-/* dp.md test 2. */
+/* privacy case 2. */
 static void without_sampling_pld_is_the_analytic_gaussian(void **state)
 {
     const struct rn_privacy_event list[] = {{.kind = RN_PRIVACY_GAUSSIAN, .noise = 10, .count = 60},
@@ -277,7 +278,7 @@ static void without_sampling_pld_is_the_analytic_gaussian(void **state)
     assert_near(value.upper, exact, 1e-4);
 }
 
-/* dp.md test 7: several kinds in one list; persons with several records (1.2). */
+/* privacy case 7: several kinds in one list; persons with several records (1.2). */
 static void lists_and_groups_are_met(void **state)
 {
     static const double groups[][2] = {{1, 0.622}, {2, 1.333}, {4, 2.893}, {8, 6.460}};
@@ -344,7 +345,7 @@ static void noise_is_least(double rate, uint64_t steps, double delta, double eps
     }
 }
 
-/* dp.md test 8: never above the target, and one place less is. */
+/* privacy case 8: never above the target, and one place less is. */
 static void calibrated_noise_never_overshoots(void **state)
 {
     static const double targets[] = {1e-6, .01, 100, 1e6};
@@ -389,7 +390,7 @@ static void impossible_targets_are_refused(void **state)
     assert_true(steps == RN_PRIVACY_COUNT_MAX);
 }
 
-/* dp.md section 2, planner: PLD, q .064, 100 steps, epsilon 3 and 8; row 18. */
+/* The planner: PLD, q .064, 100 steps, epsilon 3 and 8; row 18. */
 static void calibration_meets_the_references(void **state)
 {
     double noise;
@@ -426,7 +427,7 @@ static void calibrated_steps_never_overshoot(void **state)
         event.count = steps + 1;
         assert_true(epsilon_of(&event, 1, delta, RN_ACCOUNTANT_RDP).upper > epsilon);
     }
-    /* dp.md section 2, row 14 */
+    /* reference row 14 */
     assert_int_equal(rn_account_steps(.1, 3, 1e-6, 2, RN_ACCOUNTANT_PLD, &steps, &error).code,
                      RN_OK);
     assert_int_equal(steps, 155);

@@ -48,7 +48,7 @@ static void the_bound_is_the_conversion(void **state)
     assert_true(rn_filter_bound(0.5, 1e-5, 1.01) < 0);
 }
 
-/* dp.md 1.9: what a fixed order costs a programme that ends early. */
+/* What a fixed order costs a programme that ends early. */
 static void an_order_is_for_a_programme(void **state)
 {
     const struct rn_privacy_event whole = steps_of(.02, 1, 1000);
@@ -154,7 +154,7 @@ static struct rn_privacy_event chosen(double mood, double order, double left)
     return event;
 }
 
-/* dp.md test 28: q, sigma, T and the end are chosen from outputs; the sum is what is bounded, and
+/* privacy case 28: q, sigma, T and the end are chosen from outputs; the sum is what is bounded, and
  * its conversion. What was refused is not spent. */
 static void an_adversary_never_passes_the_bound(void **state)
 {

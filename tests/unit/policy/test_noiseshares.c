@@ -132,7 +132,7 @@ static void bounds_hold_of_exact_sums(void **state)
 
 /* ---- Values ---- */
 
-/* dp.md test 9 and 1.6: ten shares. */
+/* privacy case 9: ten shares. */
 static void tau_is_the_papers(void **state)
 {
     (void)state;
@@ -190,7 +190,7 @@ static double session_epsilon(int bits, bool of_skellam)
     return least;
 }
 
-/* dp.md test 9 and 1.6; on a coarse grid the two bounds differ in the seventh digit. */
+/* privacy case 9; on a coarse grid the two bounds differ in the seventh digit. */
 static void epsilon_is_the_reference_codes(void **state)
 {
     (void)state;
@@ -208,7 +208,7 @@ static double gaussian_rdp(const void *context, uint32_t order)
     return order / (2 * noise * noise);
 }
 
-/* dp.md 1.2: the price of the factor of 3, and its two ends. */
+/* The price of the factor of 3, and its two ends. */
 static void sampling_of_anything_costs_more(void **state)
 {
     double least = INFINITY;
@@ -237,7 +237,7 @@ static void sampling_of_anything_costs_more(void **state)
 
 /* ---- Parties ---- */
 
-/* dp.md test 9: whatever is lost, survivors keep the whole; and every component is noise. */
+/* privacy case 9: whatever is lost, survivors keep the whole; and every component is noise. */
 static void components_telescope(void **state)
 {
     (void)state;
@@ -252,7 +252,7 @@ static void components_telescope(void **state)
     }
 }
 
-/* dp.md 1.7: sigma 2 over 50 steps, five parties; intact, one lost, two lost. */
+/* Sigma 2 over 50 steps, five parties; intact, one lost, two lost. */
 static void lost_parties_cost(void **state)
 {
     static const double want[] = {20.68, 24.00, 29.18};

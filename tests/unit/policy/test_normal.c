@@ -98,7 +98,7 @@ static void gaussian_delta_is_exact(void **state)
     assert_true(rn_gauss_delta(1, -INFINITY) == 1);
 }
 
-/* dp.md 1.3: sigma 30, 1000 steps, deltas down to 8e-29. */
+/* Sigma 30, 1000 steps, deltas down to 8e-29. */
 static void small_deltas_are_exact(void **state)
 {
     const double mu = sqrt(1000) / 30;
@@ -109,7 +109,7 @@ static void small_deltas_are_exact(void **state)
     assert_near(rn_gauss_delta(mu, 12), 8.043406631e-29, 1e-9);
 }
 
-/* dp.md 1.5; dp.md test 2. */
+/* privacy case 2 */
 static void calibration_is_analytic(void **state)
 {
     static const double noises[][3] = {
@@ -133,7 +133,7 @@ static void calibration_is_analytic(void **state)
     }
 }
 
-/* dp.md test 4, of the Gaussian: there and back, never below. */
+/* privacy case 4, of the Gaussian: there and back, never below. */
 static void round_trips_never_overshoot(void **state)
 {
     (void)state;

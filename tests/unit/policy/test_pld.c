@@ -44,7 +44,7 @@ struct row {
     double delta, tight;
 };
 
-/* dp.md test 1: the middle of certified intervals, agreeing with other accountants. */
+/* privacy case 1: the middle of certified intervals, agreeing with other accountants. */
 static const struct row rows[] = {
     {256.0 / 60000, 1.1, 14062, 1e-5, 2.38160},
     {256.0 / 60000, 1.3, 3515, 1e-5, .86441},
@@ -94,7 +94,7 @@ static const struct row rows[] = {
     {.001, 3, 100000, 1e-6, .433633},
 };
 
-/* dp.md test 1: tight - 1e-5 <= eps <= tight + 1e-3 from above, and from below no more than the
+/* privacy case 1: tight - 1e-5 <= eps <= tight + 1e-3 from above, and from below no more than the
  * tight value's own half-width (1.4e-5) beyond it. */
 static void reference_values_are_met(void **state)
 {
@@ -108,7 +108,7 @@ static void reference_values_are_met(void **state)
     }
 }
 
-/* dp.md test 1, rows 17 and 27: a delta; and a rate far below the lattice's first guess. */
+/* privacy case 1, rows 17 and 27: a delta; and a rate far below the lattice's first guess. */
 static void far_rows_are_met(void **state)
 {
     (void)state;
@@ -120,7 +120,7 @@ static void far_rows_are_met(void **state)
     assert_within(epsilon.lower, .02782, .02796);
 }
 
-/* dp.md test 2: rate 1 is the analytic Gaussian. */
+/* privacy case 2: rate 1 is the analytic Gaussian. */
 static void rate_one_is_the_gaussian_mechanism(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void rate_one_is_the_gaussian_mechanism(void **state)
     }
 }
 
-/* dp.md test 5: never below, and less than 1e-3 above, down to 1e-29. */
+/* privacy case 5: never below, and less than 1e-3 above, down to 1e-29. */
 static void small_deltas_are_exact(void **state)
 {
     (void)state;
@@ -155,12 +155,12 @@ static void small_deltas_are_exact(void **state)
     assert_within(rn_gauss_delta(sqrt(1000) / 30, 12), 8.0434e-29, 8.0435e-29);
 }
 
-/* dp.md test 5, end: at 1e5 steps and delta 1e-10 the interval holds whatever tilt, transform's
+/* privacy case 5, end: at 1e5 steps and delta 1e-10 the interval holds whatever tilt, transform's
  * length and lattice. */
 static void bounds_hold_wherever_the_tilt_is(void **state)
 {
     (void)state;
-    static const double tight[] = {3.0463, 3.0464}; /* certified, dp.md 1.3 */
+    static const double tight[] = {3.0463, 3.0464}; /* certified */
     const struct rn_privacy_event event = poisson(1e-4, .6, 100000);
     RN_CLEANUP(rn_pld_events_free) struct rn_pld_events all;
     assert_true(rn_is_ok(rn_pld_events_init(&all, &event, 1, &error)));
@@ -192,7 +192,7 @@ static double between(double low, double high)
     return low * pow(high / low, (double)(seed >> 11) * 0x1p-53);
 }
 
-/* dp.md test 4: lower <= upper <= RDP, a gap below 1e-3, and delta there and back. */
+/* privacy case 4: lower <= upper <= RDP, a gap below 1e-3, and delta there and back. */
 static void random_plans_keep_the_order(void **state)
 {
     (void)state;
@@ -214,7 +214,7 @@ static void random_plans_keep_the_order(void **state)
     }
 }
 
-/* dp.md test 4, end: exactly 0, and not a small number. */
+/* privacy case 4, end: exactly 0, and not a small number. */
 static void what_costs_nothing_costs_zero(void **state)
 {
     (void)state;
@@ -243,7 +243,7 @@ static void composed_gap(double h, double *lower, double *upper)
     }
 }
 
-/* dp.md test 6: half the lattice, a quarter of the gap. */
+/* privacy case 6: half the lattice, a quarter of the gap. */
 static void the_gap_falls_with_the_square(void **state)
 {
     (void)state;
@@ -259,7 +259,7 @@ static void the_gap_falls_with_the_square(void **state)
     }
 }
 
-/* dp.md test 6, end: to the bit. */
+/* privacy case 6, end: to the bit. */
 static void order_and_splits_do_not_matter(void **state)
 {
     (void)state;
@@ -270,7 +270,7 @@ static void order_and_splits_do_not_matter(void **state)
                                              poisson(.02, 1.5, 60), poisson(.01, 1, 1)};
     const struct rn_pld_value a = epsilon_of(one, 3, 1e-6), b = epsilon_of(other, 6, 1e-6);
     assert_true(a.upper == b.upper && a.lower == b.lower);
-    assert_within(a.upper, 1.17793 - 1e-5, 1.17793 + 1e-3); /* dp.md 2, heterogeneous */
+    assert_within(a.upper, 1.17793 - 1e-5, 1.17793 + 1e-3); /* heterogeneous */
 }
 
 /* More repetitions than bounded rounding allows: a refusal, and nothing else. */

@@ -44,7 +44,7 @@ static struct rn_privacy_event truncated(uint64_t records, uint32_t cap, double 
                                      .cap = cap};
 }
 
-/* dp.md test 7: groups (1.2, Ganesh 2024). */
+/* privacy case 7: groups (1.2, Ganesh 2024). */
 static void groups_cost_more_than_their_share(void **state)
 {
     (void)state;
@@ -58,7 +58,7 @@ static void groups_cost_more_than_their_share(void **state)
     assert_true(epsilon_of(&one, 1, 1e-5).upper == epsilon_of(&same, 1, 1e-5).upper);
 }
 
-/* dp.md test 7: slot-keeping truncation (1.2). */
+/* privacy case 7: slot-keeping truncation (1.2). */
 static void truncation_costs_what_it_shifts(void **state)
 {
     (void)state;
@@ -99,8 +99,8 @@ static void a_binomial_too_wide_is_refused(void **state)
     assert_true(epsilon_of(&all, 1, 1e-5).upper > 0);
 }
 
-/* dp.md test 7: joint releases of one batch and adaptive clipping (1.8) are one event of the noise
- * that both have together; and two events of the same mechanism are not. */
+/* privacy case 7: joint releases of one batch and adaptive clipping (1.8) are one event of the
+ * noise that both have together; and two events of the same mechanism are not. */
 static void releases_of_one_batch_are_one_event(void **state)
 {
     (void)state;

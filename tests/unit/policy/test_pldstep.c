@@ -74,8 +74,8 @@ static double delta_at(const struct rn_pld_step *step, double epsilon)
     return sum;
 }
 
-/* dp.md test 5, second half: masses are at least 0 and sum to 1 within 1e-12, both measures, for h
- * down to 1e-7; and the lower side's never to more. */
+/* privacy case 5, second half: masses are at least 0 and sum to 1 within 1e-12, both measures, for
+ * h down to 1e-7; and the lower side's never to more. */
 static void masses_sum_to_one(void **state)
 {
     (void)state;
@@ -100,7 +100,7 @@ static void masses_sum_to_one(void **state)
     }
 }
 
-/* dp.md 1.3. */
+/* In closed form. */
 static double exact_delta(double rate, double noise, double epsilon,
                           enum rn_pld_direction direction)
 {
@@ -144,7 +144,7 @@ static void one_step_is_between_its_bounds(void **state)
     }
 }
 
-/* Half the lattice, a quarter of what the lower side is off (dp.md test 6, one step). */
+/* Half the lattice, a quarter of what the lower side is off (privacy case 6, one step). */
 static void the_lower_side_is_of_second_order(void **state)
 {
     (void)state;

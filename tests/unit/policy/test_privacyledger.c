@@ -513,7 +513,8 @@ static void plans_have_limits(void **state)
     PLAN(plan->rounds = 0, RN_E_CONFIG);
     PLAN(plan->trainings = 19, RN_E_CONFIG);
     PLAN(plan->trainings = 20, RN_OK);
-    PLAN((plan->trainings = RN_PRIVACY_TRAININGS_MAX, plan->noise = 1e4, plan->dimension = 0), RN_OK);
+    PLAN((plan->trainings = RN_PRIVACY_TRAININGS_MAX, plan->noise = 1e4, plan->dimension = 0),
+         RN_OK);
     PLAN((plan->trainings = RN_PRIVACY_TRAININGS_MAX + 1, plan->noise = 1e4), RN_E_CONFIG);
     PLAN(plan->steps = 0, RN_E_CONFIG);
     PLAN((plan->steps = RN_PRIVACY_STEPS_MAX, plan->noise = 1e4, plan->dimension = 0), RN_OK);
@@ -655,7 +656,7 @@ static void a_plans_epsilon_is_checked(void **state)
     assert_int_equal(verdict_of("budget"), RN_PRIVACY_PASS);
 }
 
-/* dp.md test 35 */
+/* privacy case 35 */
 static void nothing_is_claimed_of_what_is_not_private(void **state)
 {
     (void)state;

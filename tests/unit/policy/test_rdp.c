@@ -32,8 +32,7 @@ static struct rn_privacy_event poisson(double rate, double noise, uint64_t count
 
 /* ---- One divergence ---- */
 
-/* Rates, noise, records of a person, orders; mpmath's quadrature with 40 digits (dp.md section 2,
- * and the same for groups). */
+/* Rates, noise, records of a person, orders; mpmath's quadrature with 40 digits. */
 static const double truth[][5] = {
     {.04, 1.5, 1, 3.9, 1.83320219958386e-3},
     {.04, 1.5, 1, 4, 1.88534006444578e-3},
@@ -62,7 +61,7 @@ static const double truth[][5] = {
     {.9561, 4.8, 64, 1.01, 82.166406504663748}, /* ratios down to 1e-87 */
 };
 
-/* dp.md test 1. */
+/* privacy case 1. */
 static void quadrature_is_exact(void **state)
 {
     (void)state;
@@ -91,7 +90,7 @@ static double integer_order(double rate, double noise, int order)
     return log1p(excess) / (order - 1);
 }
 
-/* dp.md test 3. */
+/* privacy case 3. */
 static void quadrature_is_the_sum_of_integer_orders(void **state)
 {
     static const double rates[] = {0x1p-64, 1e-6, 1e-3, .02, .3, .9, .999};
@@ -110,7 +109,8 @@ static void quadrature_is_the_sum_of_integer_orders(void **state)
     }
 }
 
-/* dp.md test 3: larger with the order, the rate, the group and less noise; (order - 1) D is convex.
+/* privacy case 3: larger with the order, the rate, the group and less noise; (order - 1) D is
+ * convex.
  */
 static void divergence_is_monotone(void **state)
 {
@@ -132,7 +132,7 @@ static void divergence_is_monotone(void **state)
     }
 }
 
-/* dp.md test 2: rate 1. */
+/* privacy case 2: rate 1. */
 static void without_sampling_it_is_the_gaussian(void **state)
 {
     (void)state;
@@ -179,7 +179,7 @@ static void long_quadratures_are_bounded(void **state)
 
 /* ---- Events ---- */
 
-/* dp.md test 1: a sum of events is one event with their number; every kind. */
+/* privacy case 1: a sum of events is one event with their number; every kind. */
 static void sums_are_compositions(void **state)
 {
     const struct rn_privacy_event kinds[] = {
@@ -266,7 +266,7 @@ struct reference {
     double old; /* Mironov's conversion on the grid */
 };
 
-/* dp.md section 2: Opacus's grid loses up to 4 percent. */
+/* Opacus's grid loses up to 4 percent. */
 static const struct reference references[] = {
     {256.0 / 60000, 1.1, 14062, 1e-5, 2.596555869, 8.1, 2.596542, 8.1218, 3.0082721},
     {256.0 / 60000, 1.3, 3515, 1e-5, 0.9544295087, 17, 0.95435318, 16.921, 1.19213},
@@ -319,7 +319,7 @@ static void least_of_grid(const struct reference *row, double *out_new, double *
     }
 }
 
-/* dp.md test 1. */
+/* privacy case 1. */
 static void references_are_met(void **state)
 {
     (void)state;
@@ -343,7 +343,7 @@ static void references_are_met(void **state)
     }
 }
 
-/* dp.md test 7: lists of several events (section 2). */
+/* privacy case 7: lists of several events (section 2). */
 static void lists_are_met(void **state)
 {
     const struct rn_privacy_event opacus[] = {poisson(1e-5, 1, 10), poisson(1e-4, 3, 4)};
@@ -363,7 +363,7 @@ static void lists_are_met(void **state)
     assert_near(best.value, 1.67206, 3e-6);
 }
 
-/* dp.md test 4: there and back; plans that cost nothing give exactly 0. */
+/* privacy case 4: there and back; plans that cost nothing give exactly 0. */
 static void conversions_go_both_ways(void **state)
 {
     struct rn_order_best eps;

@@ -168,7 +168,7 @@ static void p_values_are_the_papers(void **state)
     assert_true(fabs(pow(1.0 + exp(-all), -64.0) - 0.05) < 1e-6);
 }
 
-/* Gaussian trade-offs: one canary by hand, epsilon by the analytic Gaussian's table (dp.md 1.5). */
+/* Gaussian trade-offs: one canary by hand, epsilon by the analytic Gaussian's table. */
 static void gaussian_bounds(void **state)
 {
     (void)state;
@@ -260,7 +260,7 @@ static double measured(const struct rn_audit_spec *wanted, uint8_t key_byte)
     return found.epsilon;
 }
 
-/* Every record in the one step: epsilon 4.377178 at 1e-5 (dp.md 1.5). */
+/* Every record in the one step: epsilon 4.377178 at 1e-5. */
 static const struct rn_audit_spec once = {.canaries = 2048,
                                           .steps = 1,
                                           .sampling = RN_DP_POISSON,
@@ -288,7 +288,7 @@ static const struct rn_audit_spec sampled = {.canaries = 2048,
                                              .confidence = 0.95};
 static const double sampled_epsilon = 1.2786;
 
-/* dp.md test 25: what is claimed is not contradicted, and the audit has power. */
+/* privacy case 25: what is claimed is not contradicted, and the audit has power. */
 static void the_mechanism_holds(void **state)
 {
     (void)state;
@@ -314,7 +314,7 @@ static void the_mechanism_holds(void **state)
                 (SMALL || allocated > 0.1));
 }
 
-/* dp.md tests 25 and 26. */
+/* privacy cases 25 and 26. */
 static void planted_faults_are_found(void **state)
 {
     (void)state;
@@ -431,7 +431,7 @@ static void many_runs(double rate, double threshold, uint32_t runs, uint32_t pas
     rn_stream_clear(&coins);
 }
 
-/* dp.md test 24: at rate 1 the bound is below the claim and above 0.7 of it, so the noise is
+/* privacy case 24: at rate 1 the bound is below the claim and above 0.7 of it, so the noise is
  * neither too small nor drawn twice; at rate 0.25 it is below the claim. */
 static void one_canary_in_many_runs(void **state)
 {

@@ -60,8 +60,8 @@ static void assert_even(const double *cells, size_t count)
     assert_true(fabs(chi_deviate(chi, (double)count - 1.0)) < 5.0);
 }
 
-/* dp.md test 18: rates to the last bit. The least threshold takes 0 alone, the greatest everything,
- * the one below all but the two greatest words. */
+/* privacy case 18: rates to the last bit. The least threshold takes 0 alone, the greatest
+ * everything, the one below all but the two greatest words. */
 static void thresholds_are_exact(void **state)
 {
     (void)state;
@@ -87,8 +87,8 @@ static void thresholds_are_exact(void **state)
     }
 }
 
-/* dp.md test 18: every pair of 40 records, at four rates; the size's mean and variance; a record in
- * one step and the next. */
+/* privacy case 18: every pair of 40 records, at four rates; the size's mean and variance; a record
+ * in one step and the next. */
 static void poisson_records_are_independent(void **state)
 {
     (void)state;

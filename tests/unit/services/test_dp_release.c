@@ -84,14 +84,15 @@ static void release(struct releases *r, uint32_t records, int64_t *out)
     must(rn_dp_gradient(r->dp, r->batch, records, r->trainer->state.gradient, &err), &err);
     for (size_t j = 0; j < r->count; j++) {
         const double scaled = (double)r->trainer->state.gradient[j] * 0x1p20;
-        assert_true(scaled == rint(scaled) && fabs(scaled) < 0x1p24); /* dp.md test 22: a lattice */
+        assert_true(scaled == rint(scaled) &&
+                    fabs(scaled) < 0x1p24); /* privacy case 22: a lattice */
         out[j] = (int64_t)scaled;
     }
 }
 
-/* dp.md test 22: with records in the sum as without, every low bit is a fair coin and both parities
- * of every tensor appear alike, whatever the clipped gradients are: no point of the lattice tells
- * one neighbour from the other by its support. */
+/* privacy case 22: with records in the sum as without, every low bit is a fair coin and both
+ * parities of every tensor appear alike, whatever the clipped gradients are: no point of the
+ * lattice tells one neighbour from the other by its support. */
 static void released_values_fill_the_lattice(void **state)
 {
     (void)state;
@@ -129,7 +130,7 @@ static double together(const int64_t *x, const int64_t *y, size_t n)
     return sum;
 }
 
-/* dp.md test 19. */
+/* privacy case 19. */
 static void noise_of_a_tensor_is_its_own(void **state)
 {
     (void)state;
@@ -186,7 +187,7 @@ static void noise_of_a_tensor_is_its_own(void **state)
     releases_clear(&peer);
 }
 
-/* dp.md test 21: noise is not drawn again in a fork, which holds the same key; with a key of its
+/* privacy case 21: noise is not drawn again in a fork, which holds the same key; with a key of its
  * own the fork's noise is another's. */
 static void a_fork_does_not_repeat_noise(void **state)
 {

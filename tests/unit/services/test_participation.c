@@ -564,9 +564,9 @@ static void an_update_is_used_again(void **state)
     free_world(w);
 }
 
-/* With privacy.reply_s: training ends 5 s after the offer and the update leaves at 30 s, in whose
- * multiple alone the coordinator sees when; offered again it does not leave earlier, and
- * afterwards, when nothing is trained for it, at once. */
+/* privacy case 32. With privacy.reply_s: training ends 5 s after the offer and the update leaves at
+ * 30 s, in whose multiple alone the coordinator sees when; offered again it does not leave earlier,
+ * and afterwards, when nothing is trained for it, at once. */
 static void an_update_leaves_at_a_multiple(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The claims page and `rondo ledger show`: from the ledger alone, and nothing of what is not
- * private. dp.md test 35.
+ * private. privacy case 35.
  */
 #include "../policy/privacyworld.h"
 #include "services/cli/privacy/claimstext.h"

@@ -3,7 +3,7 @@
  * A service that ends, or whose disk fails, at every call with which its privacy ledger is written,
  * from the first opening to the plan's close; then the next start. Whatever was durable of it: each
  * copy alone knows every training whose gradients were computed and every update that was sent, and
- * the ledger goes on. dp.md test 27.
+ * the ledger goes on. privacy case 27.
  *
  * The calls of services/host/privacycopy.c and base/file.c come here first. A process of its own
  * dies at one of them; of what was not synced by then a power cut takes all, half, or the content,

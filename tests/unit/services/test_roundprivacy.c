@@ -273,12 +273,15 @@ static void the_lineage_has_one_salt(void **state)
 
 int main(void)
 {
-#define EACH(test) cmocka_unit_test_setup_teardown(test, site_make, site_free)
     const struct CMUnitTest tests[] = {
-        EACH(a_job_is_charged_and_closed),   EACH(killed_trainings_are_paid_for),
-        EACH(an_older_ledger_is_noticed),    EACH(a_plan_without_noise_is_written_down),
-        EACH(a_promise_cannot_be_forgotten), EACH(promises_do_not_change),
-        EACH(plans_share_a_budget),          EACH(the_lineage_has_one_salt),
+        cmocka_unit_test_setup_teardown(a_job_is_charged_and_closed, site_make, site_free),
+        cmocka_unit_test_setup_teardown(killed_trainings_are_paid_for, site_make, site_free),
+        cmocka_unit_test_setup_teardown(an_older_ledger_is_noticed, site_make, site_free),
+        cmocka_unit_test_setup_teardown(a_plan_without_noise_is_written_down, site_make, site_free),
+        cmocka_unit_test_setup_teardown(a_promise_cannot_be_forgotten, site_make, site_free),
+        cmocka_unit_test_setup_teardown(promises_do_not_change, site_make, site_free),
+        cmocka_unit_test_setup_teardown(plans_share_a_budget, site_make, site_free),
+        cmocka_unit_test_setup_teardown(the_lineage_has_one_salt, site_make, site_free),
     };
     return cmocka_run_group_tests_name("round privacy", tests, NULL, NULL);
 }

@@ -61,7 +61,7 @@ static __int128 whole_squares(const int64_t *v, size_t n)
     return sum;
 }
 
-/* One gradient through every table: lengths within the grid, the tables agree. dp.md test 13 */
+/* One gradient through every table: lengths within the grid, the tables agree. privacy case 13 */
 static void check_rule(const float *g, size_t n, const struct rn_clip *rule)
 {
     const double clip = rule->norm;
@@ -405,8 +405,8 @@ static float *outer_make(uint64_t seed, size_t count, double size, bool whole)
     return rows;
 }
 
-/* The clipped vector to within a unit, no longer than the grid, with the norm, by every table; the
- * sets of the CPU give one result. */
+/* privacy case 12. The clipped vector to within a unit, no longer than the grid, with the norm, by
+ * every table; the sets of the CPU give one result. */
 static void products_are_clipped(void **state)
 {
     (void)state;

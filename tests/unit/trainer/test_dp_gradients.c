@@ -194,7 +194,7 @@ static void check_block(struct rn_trainer *trainer, enum rn_matrix matrices)
     rn_dp_free(dp);
 }
 
-/* dp.md test 11 */
+/* privacy case 11 */
 static void gradients_batched_equal_alone(void **state)
 {
     (void)state;
@@ -407,9 +407,9 @@ static __int128 square_sum(const int64_t *v, size_t n)
     return sum;
 }
 
-/* dp.md test 14, exhaustively: the sum over every one of the 64 subsets of six examples is the sum
- * of their vectors, so whichever leaves or joins whatever company moves it by its own vector, and
- * none of those is longer than the grid. */
+/* privacy case 14, exhaustively: the sum over every one of the 64 subsets of six examples is the
+ * sum of their vectors, so whichever leaves or joins whatever company moves it by its own vector,
+ * and none of those is longer than the grid. */
 static void every_subset_is_the_sum_of_its_vectors(void **state)
 {
     (void)state;
@@ -443,7 +443,7 @@ static void every_subset_is_the_sum_of_its_vectors(void **state)
     }
 }
 
-/* dp.md test 14. All examples of a set: whatever leaves or joins moves the sum by its own vector.
+/* privacy case 14. All examples of a set: whatever leaves or joins moves the sum by its own vector.
  */
 static void one_example_moves_the_sum_by_at_most_the_grid(void **state)
 {
@@ -523,7 +523,7 @@ static void both_matrices_and_the_head_share_one_norm(void **state)
     }
 }
 
-/* dp.md test 15. One more example at a time, from 1 to beyond a block's tokens and every packing
+/* privacy case 15. One more example at a time, from 1 to beyond a block's tokens and every packing
  * limit: each time the sum grows by that example's vector alone. */
 static void company_does_not_matter(void **state)
 {
@@ -572,7 +572,8 @@ static void company_does_not_matter(void **state)
     }
 }
 
-/* dp.md test 15. Blocks of at most so many examples, full blocks instead of even ones, and threads.
+/* privacy case 15. Blocks of at most so many examples, full blocks instead of even ones, and
+ * threads.
  */
 static void threads_and_blocks_do_not_matter(void **state)
 {

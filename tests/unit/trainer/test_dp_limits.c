@@ -96,7 +96,7 @@ static void every_step_has_noise_of_its_own(void **state)
     rn_trainer_close(trainer);
 }
 
-/* dp.md test 21. Two sums under one noise: the process ends before the second is formed. */
+/* privacy case 21. Two sums under one noise: the process ends before the second is formed. */
 static void noise_is_never_added_twice(void **state)
 {
     (void)state;

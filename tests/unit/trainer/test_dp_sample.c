@@ -69,7 +69,7 @@ static void threshold_is_exact(void **state)
     assert_int_equal(rn_dp_choose(&spec, 0, 5, chosen), 0);
 }
 
-/* dp.md test 18. 600 records (more than one piece of words), 20000 draws at 0.1. */
+/* privacy case 18. 600 records (more than one piece of words), 20000 draws at 0.1. */
 static void rates_and_pairs(void **state)
 {
     (void)state;

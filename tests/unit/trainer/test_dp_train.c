@@ -120,8 +120,8 @@ static struct rn_pass_examples plan_of(const char *backend)
     return plan;
 }
 
-/* dp.md test 16. No record is drawn: the step is the noise times clip / (grid denominator), to the
- * bit. */
+/* privacy case 16. No record is drawn: the step is the noise times clip / (grid denominator), to
+ * the bit. */
 static void an_empty_batch_is_noise(void **state)
 {
     (void)state;
@@ -164,8 +164,8 @@ static void an_empty_batch_is_noise(void **state)
     }
 }
 
-/* dp.md test 16. Every record is drawn and the batch cut to one, and to the cap; the flow stays the
- * same. */
+/* privacy case 16. Every record is drawn and the batch cut to one, and to the cap; the flow stays
+ * the same. */
 static void single_and_cut_batches(void **state)
 {
     (void)state;
@@ -255,7 +255,7 @@ static void check_b_is_zero(struct rn_trainer *trainer)
 }
 
 /* A fresh adapter has B = 0, so the gradient of A is zero: every element of A still gets noise, and
- * the caller can know it beforehand. dp.md tests 16 and 17 */
+ * the caller can know it beforehand. privacy cases 16 and 17 */
 static void zero_gradients_get_noise(void **state)
 {
     (void)state;
@@ -300,7 +300,7 @@ static void zero_gradients_get_noise(void **state)
     rn_trainer_close(trainer);
 }
 
-/* dp.md test 34, its frozen matrix */
+/* privacy case 34, its frozen matrix */
 static void frozen_bytes_stay(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Twin runs of DP-SGD (dp.md test 23): rn_trainer_train on neighbouring data with the same
+ * Twin runs of DP-SGD (privacy case 23): rn_trainer_train on neighbouring data with the same
  * randomness. What leaves, how often and how much randomness is asked for, and the memory taken are
  * the same; before the noise the two gradients are no farther apart than the clip norm for a record
  * more or less, and twice that for a record that is another. Every record, every way to sample and
