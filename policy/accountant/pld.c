@@ -8,16 +8,17 @@
 
 /* Of the composed deviation: the first lattice. */
 #define FIRST_PLACES 200
-#define REFINEMENTS_MAX 12
+#define REFINEMENTS_MAX 16
+#define COARSER 8 /* where the first lattices take too many places */
 #define RETILTS_MAX 30
 #define STANDS_STILL 0.1 /* of exp(-lambda epsilon), in its exponent */
 /* The share of what is asked for that all repetitions together may lose at the ends of their
  * ranges; and the part of it that all bounded errors together may be. */
 #define TAIL_SHARE 3e-5
 #define ERROR_SHARE 1e-3
-/* Where to stop refining: the gap between the bounds, of epsilon (of 1, where that is less), and of
- * delta. */
-#define EPSILON_GAP 2e-4
+/* Where to stop refining: the gap between the bounds, of epsilon and at most; and of delta. */
+#define EPSILON_GAP 1e-3
+#define EPSILON_GAP_MOST 2e-4
 #define DELTA_GAP 4e-4
 /* A lattice that leaves this much of the gap says that it is not the lattice's. */
 #define NO_GAIN 0.9
@@ -29,14 +30,19 @@ double rn_pld_tail(const struct rn_pld_events *events, double delta)
     return fmax(fmin(delta * TAIL_SHARE / events->repeats, 0.1), 1e-300);
 }
 
+static double in_limits(double h)
+{
+    return fmin(fmax(h, RN_PLD_LATTICE_MIN), RN_PLD_LATTICE_MAX);
+}
+
 double rn_pld_first_lattice(const struct rn_pld_events *events)
 {
-    return events->width > 0 ? fmin(events->width / FIRST_PLACES, RN_PLD_LATTICE_MAX) : 1;
+    return in_limits(events->width > 0 ? events->width / FIRST_PLACES : 1);
 }
 
 double rn_pld_lattice(const struct rn_pld_events *events, double h)
 {
-    return events->atom > 0 ? events->atom / ceil(events->atom / h) : h;
+    return in_limits(events->atom > 0 ? events->atom / ceil(events->atom / h) : h);
 }
 
 static rn_result too_coarse(struct rn_error *err)
@@ -135,6 +141,18 @@ static struct query query_of(bool epsilon_asked, double epsilon, double delta)
     return (struct query){epsilon_asked, epsilon, delta, {INFINITY, INFINITY}, 0};
 }
 
+/* From below a step may be left with nothing, when no bin of it can be booked. */
+static bool empty(const struct rn_pld_steps *steps)
+{
+    for (size_t j = 0; j < steps->count; j++) {
+        const struct rn_pld_step *step = &steps->step[j];
+        if (step->log_mass[rn_pld_peak(step, 0)] == -INFINITY) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static rn_result answer(const struct rn_pld_events *events, const struct query *query,
                         enum rn_pld_direction direction, bool above, double h, double *out,
                         struct rn_error *err)
@@ -142,6 +160,10 @@ static rn_result answer(const struct rn_pld_events *events, const struct query *
     RN_CLEANUP(rn_pld_steps_free) struct rn_pld_steps steps;
     const double tail = rn_pld_tail(events, query->delta);
     RN_TRY(rn_pld_steps_init(&steps, events, direction, above, h, tail, err));
+    if (empty(&steps)) {
+        *out = above ? INFINITY : 0;
+        return rn_ok();
+    }
     if (query->epsilon_asked) {
         const double guess = query->upper[direction];
         return epsilon_of(&steps, query->delta, above, guess, out, err);
@@ -174,8 +196,8 @@ static rn_result bounds(const struct rn_pld_events *events, struct query *query,
 static double gap_of(const struct query *query)
 {
     const double upper = query->upper[worse(query)];
-    const double unit =
-        query->epsilon_asked ? EPSILON_GAP * fmin(upper, 1) : DELTA_GAP * fmax(upper, DELTA_LEAST);
+    const double unit = query->epsilon_asked ? fmin(EPSILON_GAP * upper, EPSILON_GAP_MOST)
+                                             : DELTA_GAP * fmax(upper, DELTA_LEAST);
     return upper > query->lower ? (upper - query->lower) / unit : 0;
 }
 
@@ -187,7 +209,8 @@ static double finer(const struct query *query, double h, double *last_gap)
         return 0;
     }
     *last_gap = gap;
-    return h * fmin(fmax(sqrt(0.8 / gap), 0.125), 0.6);
+    const double next = h * fmin(fmax(sqrt(0.8 / gap), 0.125), 0.6);
+    return next >= RN_PLD_LATTICE_MIN ? next : 0;
 }
 
 static rn_result refine(const struct rn_pld_events *events, struct query *query,
@@ -202,7 +225,7 @@ static rn_result refine(const struct rn_pld_events *events, struct query *query,
             if (any || last.code != RN_E_DATA) {
                 break;
             }
-            h = h * 2 <= RN_PLD_LATTICE_MAX ? h * 2 : 0;
+            h = h < RN_PLD_LATTICE_MAX ? in_limits(h * COARSER) : 0;
             continue;
         }
         any = true;

@@ -4,6 +4,17 @@
  * exponential tilting, in both directions of adjacency; certified from above (upper) and below
  * (lower). Every numerical error is bounded and added; where the bounds are worth nothing the
  * answer is RN_E_DATA and not a number.
+ *
+ * The lattice is refined until the bounds are 1e-3 of epsilon apart and at most 2e-4, or 4e-4 of
+ * delta, or as far as RN_PLD_BINS_MAX places (pldstep.h) allow; what was reached stands in the
+ * value. Events that are the same mechanism are put together: neither their order nor how a count
+ * is split changes a bit of the answer. The kinds' distributions stand in pldmix.h. ALLOCATION is
+ * RN_E_UNSUPPORTED: its loss is that of a sum of `slots` exponentials, and convolving those with
+ * bounds on either side is not here.
+ *
+ * The files: pldpair (one pair of Gaussians' mixtures), pldmix (an event's mixture of pairs),
+ * pldstep and pldlower (one repetition on a lattice), pldevents (a list of them), pldtilt and
+ * pldcompose (composition), pldread (what an array says), pld and pldattack (the questions).
  */
 #ifndef RN_POLICY_PLD_H
 #define RN_POLICY_PLD_H

@@ -66,7 +66,7 @@ rn_result rn_pld_attack(const struct rn_privacy_event *events, size_t count, dou
             if (any || result.code != RN_E_DATA) {
                 break;
             }
-            h = fmin(8 * h, RN_PLD_LATTICE_MAX);
+            h *= 32;
             continue;
         }
         if (any && least > before * (1 - STANDS_STILL)) {

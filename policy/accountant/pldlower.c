@@ -7,6 +7,9 @@
 
 /* What a solved edge may leave unbooked, of its bin's mass; of the size of the sums' rounding. */
 #define LEFT_OVER 0x1p-48
+/* What all repetitions together may lose by edges, and by the offset, as a share of all mass. */
+#define EDGES_LOSE 1e-8
+#define OFFSET_LOSES 1e-6
 #define NEWTON_MAX 20
 /* An edge between two places keeps this far away from either, in places. */
 #define EDGE_MARGIN 0.05
@@ -114,7 +117,7 @@ static double solve(struct side *side, double at, struct bin *bin)
     struct edge_search s = {.least = fmin(near, far), .most = fmax(near, far)};
     s.low = s.least;
     s.high = s.most;
-    const double allowed = LEFT_OVER * (1 + fabs(at));
+    const double allowed = fmax(LEFT_OVER * (1 + fabs(at)), EDGES_LOSE / side->step->repeats);
     double edge = fmin(fmax(edge_at(side, at + out / 2 + side->shifts[0]), s.least), s.most);
     double best = s.most;
     bin->over = -1;
@@ -244,19 +247,20 @@ static double book_all(struct rn_pld_step *step, const struct rn_pld_mix *mix, d
 static void settle_offset(struct rn_pld_step *step, const struct rn_pld_mix *mix, double tail)
 {
     const double heaviest = heaviest_of(mix, step->h, tail);
+    const double good = OFFSET_LOSES / step->repeats;
     double offset = 0, last_offset = 0, last = 0, best = INFINITY, best_offset = -step->h;
     for (unsigned i = 0; i < OFFSETS_MAX; i++) {
         const double higher = book_all(step, mix, tail, heaviest, offset);
-        if (fabs(higher) <= OFFSET_ERROR) {
+        if (higher >= -OFFSET_ERROR && higher <= fmax(OFFSET_ERROR, good)) {
             return;
         }
         if (higher >= 0 && higher < best) {
             best = higher;
             best_offset = offset;
         }
-        double next = offset + higher - (higher < 0 ? OFFSET_ERROR / 2 : 0);
-        if (i > 0 && last != higher) {
-            next = offset - higher * (offset - last_offset) / (higher - last);
+        double next = offset + higher - (higher < 0 ? good / 2 : 0);
+        if (i > 0 && last != higher) { /* at half of what is good */
+            next = offset - (higher - good / 2) * (offset - last_offset) / (higher - last);
         }
         last = higher;
         last_offset = offset;

@@ -106,8 +106,8 @@ rn_result rn_pld_mix_init(struct rn_pld_mix *mix, const struct rn_privacy_event 
         break;
     }
     return rn_fail(err, RN_E_UNSUPPORTED,
-                   "random allocation has no privacy-loss distribution in this build: plan Poisson "
-                   "sampling");
+                   "random allocation (each record in a fixed number of slots) has no certified "
+                   "privacy-loss distribution here yet: plan Poisson sampling");
 }
 
 struct moments {

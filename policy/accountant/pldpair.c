@@ -11,6 +11,8 @@
 #define PANEL_LOSSES 0.5
 #define NARROW (1.0 / 128)
 #define NARROW_LOSSES 0.1
+#define FAR 39.0
+#define INVERSE_MAX 100
 /* Beyond this exponent exp(t) - 1 is exp(t) and the logarithm is taken of the largest term. */
 #define LARGE 30.0
 
@@ -75,8 +77,8 @@ static double loss_of(const struct rn_pld_pair *pair, double y)
         }
         sum += pair->weight[j] * expm1(t);
     }
-    /* Less than ln w_0 by rounding, it would lie outside the support. */
-    return sum > -1 ? fmax(log1p(sum), pair->log_weight[0]) : pair->log_weight[0];
+    /* Near -1 the sum has lost its digits; and no loss is less than ln w_0, by rounding either. */
+    return fmax(sum > -0.5 ? log1p(sum) : loss_large(pair, y), pair->log_weight[0]);
 }
 
 double rn_pld_pair_loss(const struct rn_pld_pair *pair, double v)
@@ -94,41 +96,66 @@ double rn_pld_pair_density(const struct rn_pld_pair *pair, double v)
     if (pair->direction == RN_PLD_ADD) {
         return normal_density(v);
     }
+    /* Means farther away than FAR have densities below the least double. */
+    const double first = ceil((v - FAR) / pair->shift), last = floor((v + FAR) / pair->shift);
     double sum = 0;
-    for (unsigned j = pair->least; j <= pair->most; j++) {
-        sum += pair->weight[j] * normal_density(v - j * pair->shift);
+    for (double j = fmax(pair->least, first); j <= fmin(pair->most, last); j++) {
+        sum += pair->weight[(unsigned)j] * normal_density(v - j * pair->shift);
     }
     return sum;
+}
+
+/* t with rate exp(t) = exp(loss) - (1 - rate): near loss 0, at large losses, and below. */
+static double inverse_two(const struct rn_pld_pair *pair, double loss)
+{
+    if (loss > LARGE) {
+        return loss + log1p(-pair->weight[0] * exp(-loss)) - pair->log_weight[1];
+    }
+    if (loss > -0.5) {
+        const double ratio = expm1(loss) / pair->weight[1];
+        return ratio > -1 ? log1p(ratio) : -INFINITY;
+    }
+    const double rest = exp(loss) - pair->weight[0];
+    return rest > 0 ? log(rest) - pair->log_weight[1] : -INFINITY;
 }
 
 /* For one Gaussian and for two there is a formula; exact at the lattice's scale it need not be. */
 static double inverse_formula(const struct rn_pld_pair *pair, double loss)
 {
-    double t = loss;
-    if (pair->least < pair->most) {
-        const double rate = pair->weight[1], ratio = expm1(fmin(loss, 700)) / rate;
-        if (ratio <= -1) {
-            return -INFINITY;
-        }
-        t = loss < LARGE ? log1p(ratio)
-                         : loss + log1p(-pair->weight[0] * exp(-loss)) - pair->log_weight[1];
-    }
+    const double t = pair->least == pair->most ? loss : inverse_two(pair, loss);
     const double mean = pair->most * pair->shift;
     return t / mean + mean / 2;
 }
 
-/* Bisection down to the spacing of doubles or nearly: at most 100 halvings. */
+/* dL / dy: the shift times the mean number of records drawn, given y. */
+static double slope_of(const struct rn_pld_pair *pair, double y)
+{
+    const double loss = loss_of(pair, y);
+    double sum = 0;
+    for (unsigned j = 1; j <= pair->most; j++) {
+        sum += j * exp(pair->log_weight[j] + exponent(pair, j, y) - loss);
+    }
+    return pair->shift * sum;
+}
+
+/* Newton between low and high (L is convex), halving where it would leave them. */
 static double inverse_search(const struct rn_pld_pair *pair, double loss, double low, double high)
 {
-    for (unsigned i = 0; i < 100 && high - low > 1e-15 * (1 + fabs(low)); i++) {
-        const double middle = low + (high - low) / 2;
-        if (rn_pld_pair_loss(pair, middle) < loss) {
-            low = middle;
+    double y = high;
+    for (unsigned i = 0; i < INVERSE_MAX && high - low > 1e-15 * (1 + fabs(low)); i++) {
+        const double over = loss_of(pair, y) - loss;
+        if (over < 0) {
+            low = y;
         } else {
-            high = middle;
+            high = y;
         }
+        const double next = y - over / slope_of(pair, y);
+        if (fabs(next - y) <= 1e-15 * (1 + fabs(y))) {
+            break;
+        }
+        y = next > low && next < high ? next : low + (high - low) / 2;
     }
-    return low + (high - low) / 2;
+    return y;
 }
 
 double rn_pld_pair_inverse(const struct rn_pld_pair *pair, double loss, double low, double high)
@@ -141,7 +168,11 @@ double rn_pld_pair_inverse(const struct rn_pld_pair *pair, double loss, double l
     if (rn_pld_pair_loss(pair, low) >= loss) {
         return low;
     }
-    return rn_pld_pair_loss(pair, high) <= loss ? high : inverse_search(pair, loss, low, high);
+    if (rn_pld_pair_loss(pair, high) <= loss) {
+        return high;
+    }
+    return remove ? inverse_search(pair, loss, low, high)
+                  : -inverse_search(pair, -loss, -high, -low);
 }
 
 static double below_normal(double z)

@@ -30,7 +30,7 @@ rn_result rn_pld_step_room(struct rn_pld_step *step, const struct rn_pld_mix *mi
                            double tail, uint32_t bins_max, struct rn_error *err)
 {
     double least, most;
-    RN_BUG_IF(!(h > 0 && h <= RN_PLD_LATTICE_MAX));
+    RN_BUG_IF(!(h >= RN_PLD_LATTICE_MIN && h <= RN_PLD_LATTICE_MAX));
     *step = (struct rn_pld_step){.repeats = mix->repeats, .h = h, .infinity = mix->infinity};
     cover(mix, tail, &least, &most);
     step->first = floor(least / h) - SPARE;

@@ -24,24 +24,27 @@
 
 #include "policy/accountant/pldmix.h"
 
-/* Losses of all steps of a list together: 64 MiB of them. */
+/* Losses of all steps of a list together, and places of a composition: 64 MiB for the steps, five
+ * times that while they are composed. */
 #define RN_PLD_BINS_MAX (1u << 23)
 #define RN_PLD_STEP_ROUNDING 0x1p-47
-/* The coarsest lattice, for the panels of the quadrature. */
+/* The coarsest lattice, for the panels of the quadrature; the finest, far below any epsilon that
+ * means something. */
 #define RN_PLD_LATTICE_MAX 16.0
+#define RN_PLD_LATTICE_MIN 1e-11
 
 struct rn_pld_step {
     double repeats;
     double h, offset;
-    double first; /* a whole number, as lattice places reach beyond 2^53 only with h refused */
+    double first; /* a whole number */
     uint32_t count;
     double *log_mass;
     double infinity;
 };
 
-/* A step for the mix, 0 < h <= RN_PLD_LATTICE_MAX; `tail` is the mass that may be lost or go to
- * infinity at either end. The owner calls rn_pld_step_free, after a failure too. RN_E_DATA when
- * more than bins_max losses are needed: take a greater h. */
+/* A step for the mix, RN_PLD_LATTICE_MIN <= h <= RN_PLD_LATTICE_MAX; `tail` is the mass that may be
+ * lost or go to infinity at either end. The owner calls rn_pld_step_free, after a failure too.
+ * RN_E_DATA when more than bins_max losses are needed: take a greater h. */
 RN_MUST rn_result rn_pld_step_above(struct rn_pld_step *step, const struct rn_pld_mix *mix,
                                     double h, double tail, uint32_t bins_max, struct rn_error *err);
 RN_MUST rn_result rn_pld_step_below(struct rn_pld_step *step, const struct rn_pld_mix *mix,

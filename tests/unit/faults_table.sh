@@ -1256,3 +1256,63 @@ fault calibration-stops-at-the-wrong-side policy/accountant/calibrate.c \
 
 fault too-much-is-a-guarantee policy/accountant/calibrate.c \
   'RN_ENSURE(met.met, err, RN_E_REFUSED' 'RN_ENSURE(true, err, RN_E_REFUSED' test_accountant
+
+# ---- Privacy-loss distributions
+
+fault losses-all-go-to-the-place-above policy/accountant/pldstep.c \
+  'mass * fmin(fmax(up, 0), 1)' 'mass * (up < 2)' test_pldstep
+
+fault losses-all-go-to-the-place-below policy/accountant/pldstep.c \
+  'mass * fmin(fmax(up, 0), 1)' 'mass * (up > 2)' test_pldstep
+
+fault what-lies-above-the-range-is-forgotten policy/accountant/pldstep.c \
+  'dots->step->infinity += dots->share * rn_pld_pair_above(pair, high);' '' test_pldstep
+
+fault one-lattice-place-too-many policy/accountant/pldstep.c \
+  'count <= bins_max, err' 'count <= bins_max + 1, err' test_pldstep
+
+fault bins-that-fall-short-stay-where-they-are policy/accountant/pldlower.c \
+  'if (bin->over < 0) {' 'if (bin->over < -1) {' test_pldstep
+
+fault bins-are-solved-towards-no-loss policy/accountant/pldlower.c \
+  'best = place;' 'best = 0;' test_pldstep
+
+fault the-offset-is-not-solved policy/accountant/pldlower.c \
+  'offset = fmin(fmax(next, -step->h), step->h);' 'offset = 0;' test_pldstep
+
+fault low-losses-are-taken-from-a-sum-near-minus-one policy/accountant/pldpair.c \
+  'sum > -0.5 ? log1p(sum)' 'sum > -1 ? log1p(sum)' test_pldstep
+
+fault composition-is-not-tilted policy/accountant/pldcompose.c \
+  'out->lambda = rn_pld_tilt(steps, around);' 'out->lambda = 0;' test_pld
+
+fault the-array-is-read-without-its-turn policy/accountant/pldcompose.c \
+  'modulo(out->first - s->shift, s->n)' 'modulo(out->first, s->n)' test_pld
+
+fault infinity-is-not-composed policy/accountant/pldcompose.c \
+  'out->infinity = -expm1(log_finite);' 'out->infinity = 0;' test_pldevents
+
+fault losses-do-not-fade-between-places policy/accountant/pldread.c \
+  'scan->below = scan->below * decay + term;' 'scan->below = scan->below + term;' test_pldevents
+
+fault the-size-of-a-delta-stays-a-guess policy/accountant/pld.c \
+  'query->delta = fmax(fmin(query->delta, query->upper[worse(query)]), DELTA_LEAST);' '' test_pld
+
+fault lattices-miss-the-known-losses policy/accountant/pld.c \
+  'in_limits(events->atom > 0 ? events->atom / ceil(events->atom / h) : h)' 'in_limits(h)' \
+  test_pldevents
+
+fault equal-events-count-once policy/accountant/pldevents.c \
+  'list[kept - 1].count += list[i].count;' '' test_pld
+
+fault a-full-batch-keeps-every-record policy/accountant/pldmix.c \
+  'b * sums->cap / (k + 1) : 0' 'b : 0' test_pldevents
+
+fault a-batch-is-full-one-mate-later policy/accountant/pldmix.c \
+  'k < sums->cap - 1 ? b' 'k < sums->cap ? b' test_pldevents
+
+fault responses-are-even policy/accountant/pldmix.c \
+  '(1 - delta) / (1 + exp(-epsilon))' '(1 - delta) / 2' test_pldevents
+
+fault absence-bounds-no-test policy/accountant/pldattack.c \
+  '{by_presence, by_absence}' '{by_presence, by_presence}' test_pldevents
