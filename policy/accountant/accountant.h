@@ -13,8 +13,9 @@
  *
  * PLD is the headline where the list was fixed before the first event (one signed plan); its lower
  * value is certified too, so the two bound the truth. RDP is the independent second computation and
- * never below PLD. Sans-I/O, no state, deterministic: the same bits on every machine with IEEE
- * doubles and the same libm. Lists are checked here; a list without events costs nothing.
+ * not below PLD wherever PLD's two values lie close together. Sans-I/O, no state, deterministic:
+ * the same bits on every machine with IEEE doubles and the same libm. Lists are checked here; a
+ * list without events costs nothing.
  */
 #ifndef RN_POLICY_ACCOUNTANT_H
 #define RN_POLICY_ACCOUNTANT_H
