@@ -165,7 +165,7 @@ static rn_result zero_b_check(struct train_job *job)
     return rn_ok();
 }
 
-static rn_result train_privately(struct train_job *job, struct rn_train_spec *spec)
+static rn_result train_privately(struct train_job *job, struct rn_train_spec spec)
 {
     struct rn_dp_spec dp;
     RN_CLEANUP(rn_dp_source_clear) struct rn_dp_source source = {0};
@@ -181,8 +181,8 @@ static rn_result train_privately(struct train_job *job, struct rn_train_spec *sp
     }
     RN_TRY(begun);
     job->charged = true;
-    spec->dp = &dp;
-    return rn_trainer_train(model->trainer, model->train, spec, on_progress, job, &job->report,
+    spec.dp = &dp;
+    return rn_trainer_train(model->trainer, model->train, &spec, on_progress, job, &job->report,
                             &job->err);
 }
 
@@ -199,9 +199,9 @@ static rn_result measure_and_train(struct train_job *job)
     if (order->round > model->site->plan.rounds) {
         return rn_ok();
     }
-    struct rn_train_spec spec = train_spec(model->site, order->round);
+    const struct rn_train_spec spec = train_spec(model->site, order->round);
     if (rn_round_privacy_on(job->jobs->privacy)) {
-        return train_privately(job, &spec);
+        return train_privately(job, spec);
     }
     return rn_trainer_train(model->trainer, model->train, &spec, on_progress, job, &job->report,
                             &job->err);
