@@ -12,17 +12,10 @@
  *     noiseshares.h   sums of discrete Gaussian and Skellam shares
  *
  * PLD is the headline where the list was fixed before the first event (one signed plan); its lower
-<<<<<<< HEAD
- * value is certified too, so the two bound the truth. RDP is the independent second computation,
- * never below PLD's lower value, and above its upper one but where that is loose (delta near what
- * 10^11 steps add in rounding). Sans-I/O, no state, deterministic: the same bits on every machine
- * with IEEE doubles and the same libm. Lists are checked here; a list without events costs nothing.
-=======
  * value is certified too, so the two bound the truth. RDP is the independent second computation and
  * not below PLD wherever PLD's two values lie close together. Sans-I/O, no state, deterministic:
  * the same bits on every machine with IEEE doubles and the same libm. Lists are checked here; a
  * list without events costs nothing.
->>>>>>> account
  */
 #ifndef RN_POLICY_ACCOUNTANT_H
 #define RN_POLICY_ACCOUNTANT_H

@@ -1201,7 +1201,6 @@ fault scales-follow-the-rank trainer/adapter/peftrules.c \
 fault rules-beyond-their-limit trainer/adapter/peftrules.c \
   'out->count < RN_PEFT_RULES_MAX' 'out->count <= RN_PEFT_RULES_MAX' test_peftfile
 
-<<<<<<< HEAD
 # ---- The privacy ledger: rules
 
 fault one-training-more-than-the-plan-has policy/ledger/privacyrules.c \
@@ -1312,8 +1311,7 @@ fault terms-change services/host/siteprivacy.c \
 fault the-shorter-copy-counts services/host/siteprivacy.c \
   '*out = a->whole > b->whole ? a : b;' '*out = a->whole > b->whole ? b : a;' test_siteprivacy
 
-=======
->>>>>>> account
+
 # ---- The accountants: Renyi divergences, the filter, shares of noise, calibration
 
 fault a-square-of-the-exponent-is-rounded policy/accountant/normal.c \
@@ -1481,7 +1479,6 @@ fault responses-are-even policy/accountant/pldmix.c \
 
 fault absence-bounds-no-test policy/accountant/pldattack.c \
   '{by_presence, by_absence}' '{by_presence, by_presence}' test_pldevents
-<<<<<<< HEAD
 
 # ---- A member's stop
 
@@ -1542,5 +1539,4 @@ fault stop-is-not-told-at-the-greeting services/federation/coordpeers.c \
 
 fault stop-waits-for-split-votes services/federation/coordsession.c \
   'return !rn_is_ok(c->result) && session->stage' 'return false && session->stage' test_job_stop
-=======
->>>>>>> account
+

@@ -41,12 +41,7 @@ const struct rn_option rn_privacy_epsilon_options[] = {
 const struct rn_option rn_privacy_accountant_options[] = {
     {"accountant", RN_OPT_CHOICE(struct rn_privacy_ask, accountant, RN_CHOICES_ACCOUNTANT),
      .fallback = "pld",
-<<<<<<< HEAD
-     .help =
-         "pld: certified from both sides; rdp: Renyi divergences, faster and hardly ever lower"},
-=======
      .help = "pld: certified from both sides; rdp: Renyi divergences, faster and looser"},
->>>>>>> account
     {NULL}};
 
 struct rn_privacy_event rn_privacy_ask_event(const struct rn_privacy_ask *ask)
