@@ -62,7 +62,7 @@ fault declined-counts-as-missing $fed/coordsession.c \
   test_job_trouble:test_declining_member_holds_nobody
 
 fault hopeless-stages-are-sat-through $fed/coordsession.c \
-  'hopeless ? timeout.hard_ms : timeout.soft_ms' 'hopeless && false ? timeout.hard_ms : timeout.soft_ms' \
+  'wait_no_longer(c, &missing, hopeless ? timeout.hard_ms' 'wait_no_longer(c, &missing, hopeless && false ? timeout.hard_ms' \
   test_job_trouble:test_all_decline
 
 fault absent-members-are-waited-for $fed/coordsession.c \

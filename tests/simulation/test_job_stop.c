@@ -167,7 +167,8 @@ static void test_coordinator_restarts_after_it(void **state)
     for (size_t i = 0; i < RN_ARRAY_LENGTH(stages); i++) {
         struct job *job = in_stage(stages[i]);
         job_stop(job, STOPPER, REASON);
-        while (job_records(job, COORDINATOR, RN_RECORD_STOP) == 0) {
+        for (uint32_t ms = 0; ms < 1000 && job_records(job, COORDINATOR, RN_RECORD_STOP) == 0;
+             ms++) {
             job_pass(job, 1);
         }
         job_crash(job, COORDINATOR, 1000);
@@ -220,9 +221,7 @@ static void test_stopper_is_killed(void **state)
         node->crash_in = 0;
         node->crash_after_commit = true;
         job_stop(job, STOPPER, REASON);
-        while (job_is_up(job, STOPPER)) {
-            job_pass(job, 1);
-        }
+        job_until_down(job, STOPPER, 1000);
         assert_int_equal(job_records(job, STOPPER, RN_RECORD_STOP), 1);
         assert_int_equal(node->watch->events[RN_JOB_STOPPED], 0);
         job_until_all_end(job, RN_E_INCOMPLETE, 5 * MINUTE_MS);

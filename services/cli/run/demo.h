@@ -76,8 +76,8 @@ RN_MUST rn_result rn_demo_sites_make(struct rn_demo *demo, struct rn_error *err)
 
 /* From the parts of the data, which are cut. */
 RN_MUST rn_result rn_demo_privacy_plan(struct rn_demo *demo, struct rn_error *err);
-/* Epsilon of all that the first member has begun, by PLD at its delta. */
-RN_MUST rn_result rn_demo_privacy_spent(const struct rn_demo *demo, double *out,
+/* Epsilon of all that the first member has begun up to this round, by PLD at its delta. */
+RN_MUST rn_result rn_demo_privacy_spent(const struct rn_demo *demo, uint32_t round, double *out,
                                         struct rn_error *err);
 /* The first member's page, Markdown. */
 RN_MUST rn_result rn_demo_privacy_claims(const struct rn_demo *demo, struct rn_buffer *out,

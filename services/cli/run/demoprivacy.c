@@ -94,22 +94,30 @@ rn_result rn_demo_privacy_plan(struct rn_demo *demo, struct rn_error *err)
     return rn_ok();
 }
 
-rn_result rn_demo_privacy_spent(const struct rn_demo *demo, double *out, struct rn_error *err)
+/* Trainings begun up to this round; later rounds count one each, so a repeated one is here. */
+static uint64_t trainings_until(const struct rn_privacy_planstate *state, uint32_t round)
 {
-    char path[RN_PATH_MAX];
-    struct rn_privacy_ledger *ledger = NULL;
-    struct rn_privacy_value value = {.upper = NAN};
-    RN_CLEANUP(rn_free_cleanup)
-    struct rn_privacy_event *events = rn_alloc(RN_PRIVACY_EVENTS_MAX, sizeof *events);
-    RN_TRY(rn_demo_path(demo, path, err, "%s", demo->names[0]));
+    const uint32_t later = state->round > round ? state->round - round : 0;
+    return state->begun > later ? state->begun - later : 0;
+}
+
+rn_result rn_demo_privacy_spent(const struct rn_demo *demo, uint32_t round, double *out,
+                                struct rn_error *err)
+{
     char site[RN_PATH_MAX];
-    memcpy(site, path, sizeof site);
+    char path[RN_PATH_MAX];
+    RN_CLEANUP(rn_privacy_ledger_free_cleanup) struct rn_privacy_ledger *ledger = NULL;
+    struct rn_privacy_value value;
+    RN_TRY(rn_demo_path(demo, site, err, "%s", demo->names[0]));
     RN_TRY(rn_siteprivacy_path(site, "data", path, err));
     RN_TRY(rn_siteprivacy_read(path, &ledger, err));
-    const size_t count = rn_privacy_ledger_events(ledger, false, events);
-    const double delta = rn_privacy_terms_delta(&ledger->terms);
-    rn_privacy_ledger_free(ledger);
-    RN_TRY(rn_account_epsilon(events, count, delta, RN_ACCOUNTANT_PLD, &value, err));
+    RN_ENSURE(ledger->plan_count == 1, err, RN_E_INTERNAL, "%s: not one plan", path);
+    const struct rn_privacy_planstate *state = &ledger->plans[0];
+    const struct rn_privacy_event event = rn_privacy_plan_event(
+        &ledger->terms, &state->plan, trainings_until(state, round) * state->plan.steps);
+    RN_TRY(rn_account_epsilon(&event, event.count > 0 ? 1 : 0,
+                              rn_privacy_terms_delta(&ledger->terms), RN_ACCOUNTANT_PLD, &value,
+                              err));
     *out = value.upper;
     return rn_ok();
 }

@@ -87,10 +87,11 @@ static double number_of(const json_t *row, const char *key)
 }
 
 /* Without a promise there is nothing to say, and before the first training neither. */
-static void spent_text(struct rn_demo *demo, char out[static 64])
+static void spent_text(struct rn_demo *demo, uint32_t round, char out[static 64])
 {
     out[0] = '\0';
-    if (demo->settings->epsilon > 0 && rn_is_ok(rn_demo_privacy_spent(demo, &demo->spent, NULL))) {
+    if (demo->settings->epsilon > 0 &&
+        rn_is_ok(rn_demo_privacy_spent(demo, round, &demo->spent, NULL))) {
         (void)rn_text_format(out, 64, "  epsilon %.2f of %g charged",
                              ceil(demo->spent * 100.0) / 100.0, demo->settings->epsilon);
     }
@@ -113,7 +114,7 @@ static void show_round(struct rn_demo *demo, const json_t *row)
     if (number_of(row, "loss") >= 0) {
         (void)rn_text_format(loss, sizeof(loss), "  loss %.4f", number_of(row, "loss"));
     }
-    spent_text(demo, spent);
+    spent_text(demo, round, spent);
     (void)rn_text_format(line, sizeof(line),
                          "round %2u/%u  phase %-2s%s%s%s  %u organisations  %.0f KiB up each",
                          round, (unsigned)demo->settings->rounds, phase != NULL ? phase : "?", loss,
