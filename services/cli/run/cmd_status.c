@@ -265,6 +265,28 @@ static void print_ledger(const json_t *ledger)
     }
 }
 
+static double real_of(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+/* What this member's trainings cost those whose records it holds. */
+static void print_privacy(const json_t *privacy)
+{
+    if (!json_is_object(privacy)) {
+        return;
+    }
+    printf("privacy     lineage %s: epsilon %g at delta %g are promised\n",
+           text_of(privacy, "lineage"), real_of(privacy, "epsilon"), real_of(privacy, "delta"));
+    if (is_true(privacy, "private")) {
+        printf("            %llu of %llu trainings begun, %.1f %% of the budget used\n",
+               number_of(privacy, "trainings"), number_of(privacy, "trainings_max"),
+               100 * real_of(privacy, "filter_spent") / real_of(privacy, "filter_bound"));
+    } else {
+        printf("            this plan adds NO noise: nothing can be claimed any more\n");
+    }
+}
+
 static void print_own(const json_t *status)
 {
     printf("own key     %s\n", text_of(status, "key"));
@@ -281,6 +303,7 @@ static void print_own(const json_t *status)
     print_bytes(number_of(status, "uplink_bytes"));
     printf("\n");
     print_ledger(json_object_get(status, "ledger"));
+    print_privacy(json_object_get(status, "privacy"));
 }
 
 static void print_text(const json_t *status)
