@@ -1540,3 +1540,82 @@ fault stop-is-not-told-at-the-greeting services/federation/coordpeers.c \
 fault stop-waits-for-split-votes services/federation/coordsession.c \
   'return !rn_is_ok(c->result) && session->stage' 'return false && session->stage' test_job_stop
 
+
+# ---- A member's promise in a federated job
+
+fault an-older-ledger-is-taken services/host/roundprivacy.c \
+  'begun >= rounds && last >= round, err' \
+  'true, err' \
+  test_roundprivacy
+
+fault a-lost-promise-is-no-matter services/host/roundprivacy.c \
+  'RN_ENSURE(lineages.count == 0, err' \
+  'RN_ENSURE(true, err' \
+  test_roundprivacy
+
+fault the-salt-is-anybodys services/host/roundprivacy.c \
+  'rn_view_of(salt, sizeof salt), 0600, err' \
+  'rn_view_of(salt, sizeof salt), 0644, err' \
+  test_roundprivacy
+
+fault a-closed-plan-cannot-start-again services/host/siteprivacy.c \
+  '    if (known != NULL) {
+        RN_ENSURE(same_plan(&known->plan, plan)' \
+  '    if (known != NULL && !known->closed) {
+        RN_ENSURE(same_plan(&known->plan, plan)' \
+  test_roundprivacy
+
+fault retries-are-free policy/privacyquote.c \
+  '.trainings = (uint32_t)rn_plan_trainings(plan),' \
+  '.trainings = plan->rounds,' \
+  test_privacyrules
+
+fault a-threshold-is-rounded-up policy/privacyquote.c \
+  'return scaled < 1.0 ? 1 : (uint64_t)scaled;' \
+  'return scaled < 1.0 ? 1 : (uint64_t)scaled + 1;' \
+  test_privacyrules
+
+fault any-noise-is-enough policy/decideprivacy.c \
+  'q->plan->noise >= q->policy->noise_min' \
+  'q->plan->noise > 0' \
+  test_privacyrules
+
+fault any-rate-will-do policy/decideprivacy.c \
+  'q->plan->rate <= q->policy->rate_max' \
+  'q->plan->rate <= 1' \
+  test_privacyrules
+
+fault any-clip-will-do policy/decideprivacy.c \
+  'q->plan->clip <= q->policy->clip_max' \
+  'q->plan->clip > 0' \
+  test_privacyrules
+
+fault noise-is-never-required policy/decideprivacy.c \
+  '!policy->privacy.required' \
+  'true' \
+  test_privacyrules
+
+fault earlier-plans-are-free policy/decideprivacy.c \
+  'spent->filter + quote->cost <= quote->terms.bound' \
+  'quote->cost <= quote->terms.bound' \
+  test_privacyrules
+
+fault earlier-cuts-are-free policy/decideprivacy.c \
+  'spent->apart + quote->apart <= apart' \
+  'quote->apart <= apart' \
+  test_privacyrules
+
+fault an-update-leaves-when-it-is-there services/federation/participation.c \
+  '        if (p->now.monotonic_ms < p->reply.due_ms) {' \
+  '        if (false) {' \
+  test_participation
+
+fault an-offer-begins-a-new-grid services/federation/participation.c \
+  '    if (reply->round == session->round &&' \
+  '    if (reply->round == session->round && session->attempt == 1 &&' \
+  test_participation
+
+fault signs-of-life-end-with-training services/federation/partround.c \
+  'const bool private = rn_plan_is_private(plan_of(p));' \
+  'const bool private = false;' \
+  test_participation

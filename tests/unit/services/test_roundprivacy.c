@@ -135,6 +135,9 @@ static void a_job_is_charged_and_closed(void **state)
     }
     assert_int_equal(rn_round_privacy_close(privacy, &error).code, RN_OK);
     rn_round_privacy_free(privacy);
+    privacy = opened(); /* a service that stays, or is asked once more, has nothing to train */
+    assert_int_equal(begin(privacy, ROUNDS), RN_E_REFUSED);
+    rn_round_privacy_free(privacy);
     const struct rn_privacy_planstate plan = written(&nonprivate);
     assert_int_equal(plan.begun, ROUNDS);
     assert_int_equal(plan.outputs, ROUNDS);
@@ -208,6 +211,36 @@ static void a_promise_cannot_be_forgotten(void **state)
     site->policy.privacy = (struct rn_policy_privacy){0};
     assert_int_equal(open_with(0, 0, &privacy), RN_E_CONFIG);
     assert_non_null(strstr(error.text, "'wards'"));
+    char path[RN_PATH_MAX]; /* a site directory that is made anew has the copy in the state alone */
+    assert_true(rn_is_ok(rn_siteprivacy_path(site->directory, "wards", path, &error)));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(open_with(0, 0, &privacy), RN_E_CONFIG);
+}
+
+/* A crash in the very first start leaves a file without a record, which nothing was done under. */
+static void a_ledger_without_a_record_is_none(void **state)
+{
+    (void)state;
+    char path[RN_PATH_MAX];
+    struct rn_policy_spent spent = {1, 1};
+    assert_true(rn_is_ok(rn_siteprivacy_path(site->state, "wards", path, &error)));
+    assert_true(rn_is_ok(rn_file_write(path, rn_view_text("header ver"), 0644, &error)));
+    assert_true(rn_is_ok(rn_round_privacy_spent(site->directory, site->state, &site->policy,
+                                                &site->plan, &spent, &error)));
+    assert_true(spent.filter == 0 && spent.apart == 0);
+    rn_round_privacy_free(opened());
+}
+
+/* The bound is 400. */
+static void more_records_than_promised_train_nothing(void **state)
+{
+    (void)state;
+    struct rn_round_privacy *privacy = opened();
+    assert_int_equal(rn_round_privacy_records_check(privacy, 400, &error).code, RN_OK);
+    assert_int_equal(rn_round_privacy_records_check(privacy, 401, &error).code, RN_E_REFUSED);
+    assert_null(strstr(error.text, "401")); /* how many there are is nobody's business */
+    assert_int_equal(rn_round_privacy_records_check(NULL, 401, &error).code, RN_OK);
+    rn_round_privacy_free(privacy);
 }
 
 /* Terms are fixed for the life of a lineage; another lineage has a ledger of its own. */
@@ -279,6 +312,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_older_ledger_is_noticed, site_make, site_free),
         cmocka_unit_test_setup_teardown(a_plan_without_noise_is_written_down, site_make, site_free),
         cmocka_unit_test_setup_teardown(a_promise_cannot_be_forgotten, site_make, site_free),
+        cmocka_unit_test_setup_teardown(a_ledger_without_a_record_is_none, site_make, site_free),
+        cmocka_unit_test_setup_teardown(more_records_than_promised_train_nothing, site_make,
+                                        site_free),
         cmocka_unit_test_setup_teardown(promises_do_not_change, site_make, site_free),
         cmocka_unit_test_setup_teardown(plans_share_a_budget, site_make, site_free),
         cmocka_unit_test_setup_teardown(the_lineage_has_one_salt, site_make, site_free),
