@@ -136,12 +136,12 @@ static void print_report(const struct train_settings *s, const struct rn_command
         return;
     }
     if (s->dp.on) {
-        printf(
-            "DP-SGD, experimental: no accountant, no epsilon is claimed. For your screen alone:\n"
-            "%llu of %llu records clipped, %llu not finite, %llu batches empty, %llu cut\n",
-            (unsigned long long)s->dp.seen.clipped, (unsigned long long)s->dp.seen.examples,
-            (unsigned long long)s->dp.seen.not_finite, (unsigned long long)s->dp.seen.empty_batches,
-            (unsigned long long)s->dp.seen.cut_batches);
+        printf("DP-SGD, charged to no ledger: no epsilon is claimed. For your screen alone:\n"
+               "%llu of %llu records clipped, %llu not finite, %llu batches empty, %llu cut\n",
+               (unsigned long long)s->dp.seen.clipped, (unsigned long long)s->dp.seen.examples,
+               (unsigned long long)s->dp.seen.not_finite,
+               (unsigned long long)s->dp.seen.empty_batches,
+               (unsigned long long)s->dp.seen.cut_batches);
     }
     printf("trained %u steps, %llu examples, %.0f tokens/s\n", report->steps,
            (unsigned long long)report->examples, speed);
