@@ -16,6 +16,13 @@ uint64_t rn_privacy_threshold(double rate)
     return scaled < 1.0 ? 1 : (uint64_t)scaled;
 }
 
+double rn_privacy_delta_default(uint64_t records)
+{
+    const double most = pow((double)records, -1.1);
+    const double digit = pow(10.0, floor(log10(most)) - 2.0);
+    return fmin(0.1, floor(most / digit) * digit);
+}
+
 void rn_privacy_terms_of(const struct rn_policy_privacy *privacy, struct rn_privacy_terms *out)
 {
     const bool person = privacy->unit == RN_POLICY_UNIT_PERSON;

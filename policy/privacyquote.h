@@ -29,6 +29,9 @@ struct rn_privacy_quote {
 /* The sampler's threshold: a record is in when its 64 bits are below; UINT64_MAX: always. */
 uint64_t rn_privacy_threshold(double rate);
 
+/* The largest delta that a policy may hold for so many records, rounded down to three digits. */
+double rn_privacy_delta_default(uint64_t records);
+
 /* What the policy promises as a ledger's terms; identity, commitment and derived fields are left
  * zero. order: the policy's, or where it says 0 the best for Gaussian noise. */
 void rn_privacy_terms_of(const struct rn_policy_privacy *privacy, struct rn_privacy_terms *out);

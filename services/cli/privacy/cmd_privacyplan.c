@@ -4,7 +4,6 @@
  * of plan.yaml and policy.yaml.
  */
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "base/guard.h"
@@ -16,6 +15,8 @@
 #include "services/cli/rondo.h"
 #include "trainer/trainer.h"
 
+#define NOISE_MAX RN_DP_NOISE_MAX /* of a plan */
+
 struct plan_settings {
     uint64_t records, batch, rounds, steps, retries, plans, rows;
     double epsilon, delta, clip;
@@ -23,18 +24,10 @@ struct plan_settings {
 
 struct proposal {
     struct rn_privacy_terms terms;
-    struct rn_privacy_plan plan; /* one of them; cap 0: none that a plan may have */
+    struct rn_privacy_plan plan; /* one of them */
     double rate;
     struct rn_privacy_value epsilon; /* of one plan, by PLD */
 };
-
-/* The largest delta that a policy may hold for so many records, three digits of it. */
-static double delta_of(uint64_t records)
-{
-    const double most = pow((double)records, -1.1);
-    const double digit = pow(10.0, floor(log10(most)) - 2.0);
-    return fmin(0.1, floor(most / digit) * digit);
-}
 
 static void terms_fill(const struct plan_settings *s, struct rn_privacy_terms *out)
 {
@@ -45,7 +38,7 @@ static void terms_fill(const struct plan_settings *s, struct rn_privacy_terms *o
         .records_max = s->records,
         .adjacency = RN_PRIVACY_ADD_REMOVE,
         .epsilon = s->epsilon,
-        .delta = s->delta > 0 ? s->delta : delta_of(s->records),
+        .delta = s->delta > 0 ? s->delta : rn_privacy_delta_default(s->records),
     };
 }
 
@@ -66,27 +59,23 @@ static void plan_fill(const struct plan_settings *s, struct proposal *out)
     };
 }
 
-/* Least noise, to six digits upward, at which all plans keep the filter within the promise. */
+/* Least noise at which all plans keep the filter within the promise: at its order the filter's
+ * bound is the conversion of the Renyi accountant. */
 static rn_result noise_find(const struct plan_settings *s, struct proposal *out,
                             struct rn_error *err)
 {
     const double delta = rn_privacy_terms_delta(&out->terms);
     const uint64_t events = (uint64_t)out->plan.trainings * out->plan.steps * s->plans;
-    double low = 0x1p-6;
-    double high = 512;
     struct rn_privacy_event event = rn_privacy_plan_event(&out->terms, &out->plan, events);
-    while (high / low > 1.0000001) {
-        event.noise = sqrt(low * high);
-        struct rn_privacy_value value;
-        RN_TRY(rn_account_epsilon(&event, 1, delta, RN_ACCOUNTANT_RDP, &value, err));
-        *(value.upper <= out->terms.epsilon ? &high : &low) = event.noise;
-    }
-    const double digit = pow(10.0, floor(log10(high)) - 5.0);
-    out->plan.noise = event.noise = (floor(high / digit) + 1.0) * digit;
-    RN_ENSURE(out->plan.noise <= 512, err, RN_E_USAGE,
-              "no noise a plan may have (512 at most) keeps epsilon %g over so many steps: fewer "
+    const rn_result found = rn_account_event_noise(&event, delta, out->terms.epsilon,
+                                                   RN_ACCOUNTANT_RDP, &out->plan.noise, err);
+    RN_ENSURE(found.code != RN_E_REFUSED && (!rn_is_ok(found) || out->plan.noise <= NOISE_MAX), err,
+              RN_E_USAGE,
+              "no noise a plan may have (%g at most) keeps epsilon %g over so many steps: fewer "
               "--rounds, --steps or a smaller --batch",
-              out->terms.epsilon);
+              NOISE_MAX, out->terms.epsilon);
+    RN_TRY(found);
+    event.noise = out->plan.noise;
     out->terms.order = rn_filter_order(&event, 1, out->terms.epsilon, delta);
     return rn_privacy_terms_derive(&out->terms, err);
 }

@@ -3,7 +3,6 @@
  * rondo join with an invitation: keys, configuration, policy and the request. The facts that the
  * plan and this site's files decide are checked first, while nothing has been made.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "crypto/x509.h"
+#include "policy/privacyquote.h"
 #include "services/cli/setup/enrolproof.h"
 #include "services/cli/setup/joinjob.h"
 #include "services/cli/setup/setuptext.h"
@@ -106,8 +106,7 @@ static rn_result site_write(struct rn_join_job *job, struct rn_error *err)
     return result;
 }
 
-/* What the options say about the data, for the policy's section `privacy`. delta: the largest that
- * such a section may hold, three digits of it. */
+/* What the options say about the data, for the policy's section `privacy`. */
 static rn_result promise_take(const struct rn_join_job *job, struct rn_policy_privacy *out,
                               struct rn_error *err)
 {
@@ -128,9 +127,7 @@ static rn_result promise_take(const struct rn_join_job *job, struct rn_policy_pr
     out->records_max = s->records;
     out->epsilon = s->epsilon;
     out->order = s->order;
-    const double most = pow((double)s->records, -1.1);
-    const double digit = pow(10.0, floor(log10(most)) - 2.0);
-    out->delta = s->delta > 0 ? s->delta : fmin(0.1, floor(most / digit) * digit);
+    out->delta = s->delta > 0 ? s->delta : rn_privacy_delta_default(s->records);
     RN_ENSURE(rn_text_format(out->lineage, sizeof out->lineage, "%s", s->lineage), err, RN_E_USAGE,
               "--dp-lineage is too long");
     return rn_ok();

@@ -98,6 +98,7 @@ static enum rn_code begin(struct rn_round_privacy *privacy, uint32_t round)
         assert_true(spec.noise != NULL && spec.uniform != NULL && spec.context == &source);
         assert_true(spec.noise_multiplier == 1.5 && spec.clip_norm == 0.5);
         assert_true(spec.threshold == rn_privacy_threshold(0.004));
+        assert_true(spec.threshold == rn_dp_threshold(0.004)); /* the trainer's own rule */
         assert_int_equal(spec.sampling, RN_DP_POISSON);
         assert_int_equal(spec.grid, RN_PRIVACY_GRID);
     }
