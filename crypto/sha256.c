@@ -67,12 +67,20 @@ void rn_sha256(uint8_t out[static RN_HASH_BYTES], const char *tag, const struct 
     rn_sha256_final(&state, out);
 }
 
-void rn_sha256_plain(uint8_t out[static RN_HASH_BYTES], struct rn_view data)
+void rn_sha256_plain_parts(uint8_t out[static RN_HASH_BYTES], const struct rn_view *views,
+                           size_t count)
 {
     struct rn_sha256 state;
     init_plain(&state);
-    rn_sha256_update(&state, data.data, data.length);
+    for (size_t k = 0; k < count; k++) {
+        rn_sha256_update(&state, views[k].data, views[k].length);
+    }
     rn_sha256_final(&state, out);
+}
+
+void rn_sha256_plain(uint8_t out[static RN_HASH_BYTES], struct rn_view data)
+{
+    rn_sha256_plain_parts(out, &data, 1);
 }
 
 static void close_cleanup(const int *descriptor)

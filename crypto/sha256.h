@@ -41,6 +41,10 @@ void rn_sha256_clear(struct rn_sha256 *state);
 
 /* Untagged: what `sha256sum` prints. Only for bytes whose plain hash is known outside Rondo. */
 void rn_sha256_plain(uint8_t out[static RN_HASH_BYTES], struct rn_view data);
+/* Of count views one after another, for formats of others that separate their domains themselves
+ * (RFC 6962's prefixes). */
+void rn_sha256_plain_parts(uint8_t out[static RN_HASH_BYTES], const struct rn_view *views,
+                           size_t count);
 /* Untagged, of a whole file of any size, in constant memory. RN_E_NO_INPUT when it cannot be
  * opened, RN_E_IO when reading fails. */
 RN_MUST rn_result rn_sha256_file(const char *path, uint8_t out[static RN_HASH_BYTES],
