@@ -93,6 +93,17 @@ const char *rn_code_name(enum rn_code code)
     return row != NULL ? row->name : "unknown";
 }
 
+bool rn_code_of_name(const char *name, enum rn_code *out)
+{
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(code_table); i++) {
+        if (strcmp(code_table[i].name, name) == 0) {
+            *out = code_table[i].code;
+            return true;
+        }
+    }
+    return false;
+}
+
 int rn_exit_code(rn_result result)
 {
     const struct code_row *row = row_of(result.code);

@@ -103,6 +103,8 @@ rn_result rn_fail_context(struct rn_error *err, rn_result result, const char *fo
 /* Stable lower-case name, such as "peer-format"; used in logs, JSON and reason codes. Never NULL.
  */
 const char *rn_code_name(enum rn_code code);
+/* The code of such a name; false where none has it. */
+RN_MUST bool rn_code_of_name(const char *name, enum rn_code *out);
 
 /* Process exit code of a result: 0, or the sysexits-like number beside each code; 75 for every
  * RETRY, 76 for every PEER, 82 for every ROUND failure. */

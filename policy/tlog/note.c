@@ -209,26 +209,49 @@ static bool signature_holds(const struct signature *signature, const struct rn_n
            rn_rolekey_verify(&key->public_key, rn_buffer_view(&message), signature->bytes + before);
 }
 
-rn_result rn_note_verify(const struct rn_note *note, const struct rn_note_key *key,
-                         uint64_t *out_time, struct rn_error *err)
+static bool is_of(const struct signature *signature, const struct rn_note_key *key)
 {
     uint8_t id[ID_BYTES];
     rn_note_key_id(key, id);
+    return memcmp(signature->bytes, id, ID_BYTES) == 0 &&
+           rn_view_equal(signature->name, rn_view_text(key->name));
+}
+
+bool rn_note_line_find(const struct rn_note *note, const struct rn_note_key *key,
+                       struct rn_buffer *out)
+{
+    struct rn_view rest = note->lines;
+    struct rn_view line;
+    struct signature signature;
+    uint64_t seconds = 0;
+    while (line_take(&rest, &line)) {
+        if (signature_parse(line, &signature) && is_of(&signature, key) &&
+            signature_holds(&signature, key, note->text, &seconds)) {
+            rn_buffer_append(out, line.data, line.length);
+            rn_buffer_u8(out, '\n');
+            return true;
+        }
+    }
+    return false;
+}
+
+rn_result rn_note_verify(const struct rn_note *note, const struct rn_note_key *key,
+                         uint64_t *out_time, struct rn_error *err)
+{
     struct rn_view rest = note->lines;
     struct rn_view line;
     struct signature signature;
     uint64_t seconds = 0;
     bool found = false;
     while (line_take(&rest, &line)) {
-        if (!signature_parse(line, &signature) || memcmp(signature.bytes, id, ID_BYTES) != 0 ||
-            !rn_view_equal(signature.name, rn_view_text(key->name))) {
+        if (!signature_parse(line, &signature) || !is_of(&signature, key)) {
             continue;
         }
         RN_ENSURE(signature_holds(&signature, key, note->text, &seconds), err, RN_E_PEER_AUTH,
                   "The signature of %s does not hold.", key->name);
         found = true;
     }
-    RN_ENSURE(found, err, RN_E_NO_INPUT, "There is no signature of %s.", key->name);
+    RN_ENSURE(found, err, RN_E_PEER_AUTH, "There is no signature of %s.", key->name);
     if (out_time != NULL) {
         *out_time = seconds;
     }

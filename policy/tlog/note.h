@@ -23,7 +23,7 @@
 #include "crypto/rolekey.h"
 #include "crypto/sha256.h"
 
-#define RN_NOTE_NAME_MAX 127u        /* bytes of a key's name, and of an origin */
+#define RN_NOTE_NAME_MAX 135u        /* bytes of a key's name, and of an origin */
 #define RN_NOTE_SIGNATURES_MAX 1100u /* RN_ROSTER_MAX members, the log, and strangers */
 #define RN_NOTE_BYTES_MAX ((size_t)1 << 20)
 #define RN_NOTE_SIGNATURE_MAX 4096u /* bytes, id included: ML-DSA's are 2432 */
@@ -58,27 +58,29 @@ struct rn_note {
  * at most RN_NOTE_SIGNATURES_MAX signature lines, printable ASCII but for the dashes. Signatures
  * are not looked at. */
 RN_MUST rn_result rn_note_split(struct rn_view bytes, struct rn_note *out, struct rn_error *err);
-/* The note's signature by this key. RN_E_NO_INPUT where it has none; RN_E_PEER_AUTH where one with
- * the key's name and id does not hold. out_time (may be NULL): of a cosignature, seconds since
- * 1970. */
+/* The note's signature by this key. RN_E_PEER_AUTH where it has none, or one with the key's name
+ * and id that does not hold. out_time (may be NULL): of a cosignature, seconds since 1970. */
 RN_MUST rn_result rn_note_verify(const struct rn_note *note, const struct rn_note_key *key,
                                  uint64_t *out_time, struct rn_error *err);
+/* Appends the whole line of the key's first signature that holds; false where there is none. */
+RN_MUST bool rn_note_line_find(const struct rn_note *note, const struct rn_note_key *key,
+                               struct rn_buffer *out);
 /* Appends the line of a signature over `text`. seconds: of a cosignature; at most 2^63 - 1. */
 void rn_note_sign(struct rn_view text, const struct rn_note_key *key,
                   const struct rn_rolekey *secret, uint64_t seconds, struct rn_buffer *out);
 
 /* ---- Checkpoints ---- */
 
-struct rn_checkpoint {
+struct rn_note_checkpoint {
     char origin[RN_NOTE_NAME_MAX + 1];
     uint64_t size;
     struct rn_hash root;
 };
 
 /* Appends the three lines. */
-void rn_checkpoint_write(const struct rn_checkpoint *checkpoint, struct rn_buffer *out);
-/* RN_E_PEER_FORMAT unless the text is what rn_checkpoint_write gives for some checkpoint. */
-RN_MUST rn_result rn_checkpoint_read(struct rn_view text, struct rn_checkpoint *out,
-                                     struct rn_error *err);
+void rn_note_checkpoint_write(const struct rn_note_checkpoint *checkpoint, struct rn_buffer *out);
+/* RN_E_PEER_FORMAT unless the text is what rn_note_checkpoint_write gives for some checkpoint. */
+RN_MUST rn_result rn_note_checkpoint_read(struct rn_view text, struct rn_note_checkpoint *out,
+                                          struct rn_error *err);
 
 #endif

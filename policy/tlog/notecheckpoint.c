@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-void rn_checkpoint_write(const struct rn_checkpoint *checkpoint, struct rn_buffer *out)
+void rn_note_checkpoint_write(const struct rn_note_checkpoint *checkpoint, struct rn_buffer *out)
 {
     rn_buffer_format(out, "%s\n%llu\n", checkpoint->origin, (unsigned long long)checkpoint->size);
     rn_base64_write(out, rn_view_of(checkpoint->root.bytes, RN_HASH_BYTES));
@@ -40,7 +40,7 @@ static bool size_read(struct rn_view digits, uint64_t *out)
     return digits.length > 0 && digits.length <= 19;
 }
 
-static bool parse(struct rn_view text, struct rn_checkpoint *out)
+static bool parse(struct rn_view text, struct rn_note_checkpoint *out)
 {
     struct rn_reader reader = rn_reader_of(text);
     const struct rn_view origin = line_of(&reader);
@@ -54,12 +54,13 @@ static bool parse(struct rn_view text, struct rn_checkpoint *out)
            rn_base64_read(root, out->root.bytes, RN_HASH_BYTES, &length) && length == RN_HASH_BYTES;
 }
 
-rn_result rn_checkpoint_read(struct rn_view text, struct rn_checkpoint *out, struct rn_error *err)
+rn_result rn_note_checkpoint_read(struct rn_view text, struct rn_note_checkpoint *out,
+                                  struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer again = {0};
     const bool good = text.length <= RN_CHECKPOINT_TEXT_MAX && parse(text, out);
     if (good) {
-        rn_checkpoint_write(out, &again);
+        rn_note_checkpoint_write(out, &again);
     }
     RN_ENSURE(good && rn_note_name_valid(out->origin) &&
                   rn_view_equal(rn_buffer_view(&again), text),

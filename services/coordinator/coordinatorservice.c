@@ -35,6 +35,7 @@ static rn_result build(struct rn_jobhost *host, struct rn_now now, struct rn_eff
         .model = &host->model->round,
         .spool_bytes = upload_memory(&host->site->site),
         .kept_bytes = host->site->site.limits.kept_sums,
+        .log = true,
         .spool = rn_upload_spool_of(coordinator->spool),
     };
     const rn_result result =

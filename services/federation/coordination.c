@@ -15,6 +15,8 @@
 /* At the end: members that are behind have this long to get on with what they miss; longer than
  * another may hold a place for nothing. */
 #define LINGER_MS (RN_COORD_IDLE_MS + 30000u)
+/* And to take the last of the log. */
+#define LOG_MS 10000u
 /* After a restart at the end: the next member has this long to come. */
 #define ARRIVAL_MS 20000u
 /* After a signal, a session past Ready is finished within this, or resumed later. */
@@ -81,6 +83,7 @@ static void end_rounds(struct rn_coordination *c)
             c->out, (struct rn_job_event){.kind = RN_JOB_INCOMPLETE, .round = c->round}, &c->err);
     }
     set_phase(c, RN_COORDINATION_LINGER);
+    rn_coord_log_end(c);
     if (c->round_count > 0 && !c->blind) {
         publish_last(c);
         return;
@@ -282,7 +285,10 @@ static void linger_tick(struct rn_coordination *c)
 {
     /* One that was started after the end is there for all who come to hear how it ended. */
     const bool arriving = c->first_session && rn_coord_present(c) < c->peer_count;
-    const uint64_t patience = rn_coord_somebody_behind(c) ? LINGER_MS : arriving ? ARRIVAL_MS : 0;
+    const uint64_t log_patience = rn_coord_log_waits(c) ? LOG_MS : 0;
+    const uint64_t patience = rn_coord_somebody_behind(c) ? LINGER_MS
+                              : arriving                  ? ARRIVAL_MS
+                                                          : log_patience;
     if (c->publishing == 0 && c->clock_ms - last_advance(c) >= patience) {
         rn_coord_prune(c);
         end(c, c->result, &c->err);
@@ -434,6 +440,7 @@ static void take_lost(struct rn_coord_peer *peer, uint64_t connection)
     peer->wants_signatures |= current;
     peer->wants_epoch |= current;
     peer->wants_stop |= current;
+    peer->log_sent &= !current;
 }
 
 static void dispatch(struct rn_coordination *c, const struct rn_input *input)
@@ -472,10 +479,14 @@ static void dispatch(struct rn_coordination *c, const struct rn_input *input)
     case RN_INPUT_SIGNATURES:
         rn_coord_signers_take(c, input->bytes);
         break;
+    case RN_INPUT_LOGGED:
+        rn_coord_log_grown(c, input);
+        break;
     case RN_INPUT_BULK_OPENED: /* its member says what it lacks */
     case RN_INPUT_BULK_SENT:
     case RN_INPUT_TRAINED:
     case RN_INPUT_KEPT:
+    case RN_INPUT_MIRRORED:
         break;
     }
 }
@@ -501,6 +512,7 @@ void rn_coordination_step(struct rn_coordination *c, const struct rn_input *inpu
         rn_coord_signers_send(c); /* before the offer that a member without them refuses */
         rn_coord_epoch_send(c);
         rn_coord_help_all(c);
+        rn_coord_log_send(c);
         rn_coord_stop_send(c); /* behind the certificate, where a session has one */
     }
     c->out = NULL;
@@ -528,6 +540,7 @@ static rn_result start(struct rn_coordination *c, struct rn_error *err)
     RN_TRY(rn_coord_epoch_start(c, err));
     RN_TRY(rn_coord_stop_start(c, err));
     RN_TRY(rn_coord_resume(c, &outcome, err));
+    RN_TRY(rn_coord_log_start(c, err));
     rn_effects_event(c->out, (struct rn_job_event){.kind = RN_JOB_STARTED,
                                                    .round = c->round,
                                                    .rounds = rn_plan_last_round(c->basis->plan),

@@ -57,6 +57,7 @@ struct rn_coordination_config {
     uint64_t kept_bytes;             /* whole vectors on disk for members away; 0: the default */
     uint64_t share_bytes;            /* sets of shares that left and are not answered; 0: the
                                         default */
+    bool log;                        /* keep the federation's log */
     const struct rn_sa_spool *spool; /* where they go above that; NULL: refused as busy */
 };
 

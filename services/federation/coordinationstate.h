@@ -5,6 +5,7 @@
  * returned, never called back.
  *
  *     coordrecord.c    records written and read, the index of rounds, pruning
+ *     coordlog.c       the federation's log: what goes in, who is told
  *     coordepoch.c     the drawing of the share graph, where the plan needs one
  *     coordsum.c       a session's sum becomes the next adapter
  *     coordshares.c    sets of shares on their way
@@ -24,6 +25,9 @@
 
 #include "crypto/secagg/aggregator.h"
 #include "crypto/secagg/member.h"
+#include "policy/tlog/tlog.h"
+#include "policy/tlog/tlogentry.h"
+#include "policy/tlog/tlogupdate.h"
 #include "services/federation/budget.h"
 #include "services/federation/coordination.h"
 #include "services/federation/epochmessage.h"
@@ -66,6 +70,9 @@
 /* Texts with the group key document of a blind plan; one too many is not read. */
 #define RN_COORD_DOCUMENTS_BURST 4u
 #define RN_COORD_DOCUMENTS_EVERY_MS 10000u
+/* Updates of the log to a member, 128 KiB at most; one too many waits. */
+#define RN_COORD_LOGS_BURST 64u
+#define RN_COORD_LOGS_EVERY_MS 500u
 /* What a member is told of the drawing of the share graph; one too many waits. */
 #define RN_COORD_EPOCH_BURST 32u
 #define RN_COORD_EPOCH_EVERY_MS 2000u
@@ -87,7 +94,7 @@ struct rn_coord_ungreeted {
 
 struct rn_coord_peer {
     struct rn_coord_ungreeted ungreeted[RN_COORD_UNGREETED_MAX];
-    struct rn_budget streams, messages, help, documents, epoch;
+    struct rn_budget streams, messages, help, documents, epoch, logs;
     uint64_t connection; /* greeted; 0 while absent */
     uint8_t incarnation[RN_WIRE_INCARNATION_BYTES];
     bool known;            /* greeted, or gave a receipt, since this process began */
@@ -100,8 +107,11 @@ struct rn_coord_peer {
     bool wants_signatures; /* just here, or there are more than it was given */
     bool wants_stop;       /* just here, or it is news: it gets the stop, where there is one */
     bool wants_epoch;      /* asked, or the drawing got on: it is told */
-    bool waits;            /* said that it takes no offer before it holds more signatures */
-    bool wants_help;       /* behind, or just here: to be told what it lacks */
+    bool log_known;        /* said how far its copy of the log goes: log_size */
+    bool log_sent;         /* an update is on its way, or lost; it reports after it */
+    uint64_t log_size;
+    bool waits;          /* said that it takes no offer before it holds more signatures */
+    bool wants_help;     /* behind, or just here: to be told what it lacks */
     uint32_t receipted;  /* last round whose receipt from it counted: it hears that they stand, and
                             then the next offer */
     uint32_t told_round; /* left out: the last sum that it was told of */
@@ -188,6 +198,15 @@ struct rn_coord_epoch {
     uint8_t (*entries)[RN_SA_EPOCH_ENTRY_BYTES]; /* of the step, by place; owned */
 };
 
+/* The federation's log. */
+struct rn_coord_log {
+    uint64_t entries;   /* of this job, in records */
+    uint64_t size;      /* of the log, as the driver said */
+    uint32_t under_way; /* entries on their way into it */
+    uint32_t round;     /* the last round in it */
+    bool ended;         /* the job's end is in it */
+};
+
 /* Rounds since the adapter last changed, and what of it their updates were of: RN_ROUND_A,
  * RN_ROUND_B. A round that was skipped before any update of it can have been sent is one of them,
  * and spends nothing. */
@@ -220,6 +239,7 @@ struct rn_coordination {
     struct rn_budget texts;  /* of signatures, on their way out */
     struct rn_job_stop stop; /* by a member: durable, or about to be */
     struct rn_job_evidence evidence;
+    struct rn_coord_log log;
     struct rn_coord_epoch *epoch; /* NULL: the share graph is complete */
 
     enum rn_coordination_phase phase;
@@ -329,6 +349,19 @@ const struct rn_coord_round *rn_coord_index_find(const struct rn_coordination *c
 /* Whole vectors go with the next commit: of rounds for which every member has a receipt, and the
  * oldest beyond config.kept_bytes. */
 void rn_coord_prune(struct rn_coordination *c);
+
+/* ---- coordlog.c: nothing, unless config.log */
+/* After the records were read: the log gets what it may lack. */
+RN_MUST rn_result rn_coord_log_start(struct rn_coordination *c, struct rn_error *err);
+void rn_coord_log_round(struct rn_coordination *c, const struct rn_job_result *result);
+void rn_coord_log_blamed(struct rn_coordination *c, const struct rn_coord_session *session,
+                         const struct rn_sa_set *blamed);
+void rn_coord_log_end(struct rn_coordination *c);
+void rn_coord_log_hear(struct rn_coordination *c, uint32_t index, struct rn_view bytes);
+void rn_coord_log_grown(struct rn_coordination *c, const struct rn_input *input);
+void rn_coord_log_send(struct rn_coordination *c);
+/* An entry is on its way into the log, or to a member that is here. */
+bool rn_coord_log_waits(const struct rn_coordination *c);
 
 /* ---- coordepoch.c */
 RN_MUST rn_result rn_coord_epoch_start(struct rn_coordination *c, struct rn_error *err);

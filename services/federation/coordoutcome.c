@@ -26,9 +26,10 @@ void rn_coord_publish(struct rn_coordination *c, const struct rn_round_model *mo
     c->publishing++;
 }
 
-/* To the members, and to whoever watches. */
+/* To the log, the members, and to whoever watches. */
 static void report(struct rn_coordination *c, const struct rn_job_result *result)
 {
+    rn_coord_log_round(c, result);
     struct rn_wire_envelope envelope = {.body = RN_WIRE_SUMMARY,
                                         .as.summary = {.round = result->round,
                                                        .attempt = result->attempt,

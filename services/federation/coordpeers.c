@@ -194,7 +194,7 @@ static void accept(struct rn_coordination *c, uint32_t index, uint64_t connectio
     peer->furthest = peer->next_round;
     peer->since_ms = peer->advance_ms = peer->progress_ms = c->clock_ms;
     peer->wants_help = peer->wants_signatures = peer->wants_stop = true;
-    peer->waits = false;
+    peer->waits = peer->log_known = peer->log_sent = false;
     tell_peer(c, RN_JOB_MEMBER_JOINED, index, RN_OK, NULL);
     tell_members(c);
     rn_coord_signers_waits(c, index, hello->waits);
@@ -324,6 +324,8 @@ static void take_session_message(struct rn_coordination *c, const struct rn_inpu
         *out_outcome = rn_coord_session_receive(c, input->peer, envelope.as.secagg);
     } else if (envelope.body == RN_WIRE_SIGNATURES) {
         rn_coord_signers_hear(c, input->peer, envelope.as.signatures);
+    } else if (envelope.body == RN_WIRE_LOG_REPORT) {
+        rn_coord_log_hear(c, input->peer, envelope.as.log_report);
     } else if (envelope.body == RN_WIRE_STOP) {
         out_outcome->stopped = rn_coord_stop_hear(c, input->peer, envelope.as.stop);
     } else if (envelope.body == RN_WIRE_EPOCH) {

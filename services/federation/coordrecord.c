@@ -43,6 +43,7 @@ void rn_coord_write_blamed(struct rn_coordination *c, const struct rn_coord_sess
         key_of(RN_RECORD_BLAMED, session->round, session->attempt, session->id);
     rn_sa_set_write(rn_job_batch_write(rn_effects_commit(c->out), &key), blamed);
     c->blamed = rn_sa_set_either(&c->blamed, blamed);
+    rn_coord_log_blamed(c, session, blamed);
 }
 
 rn_result rn_coord_read_blamed(void *coordination, const struct rn_record_key *key,

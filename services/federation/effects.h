@@ -30,8 +30,15 @@ enum rn_effect_kind {
     RN_EFFECT_TRAIN,      /* train: RN_INPUT_TRAINED follows, exactly once */
     RN_EFFECT_TRAIN_CANCEL, /* the running training ends early; its TRAINED still comes */
     RN_EFFECT_PUBLISH,      /* publish: RN_INPUT_PUBLISHED follows, exactly once, in order */
-    RN_EFFECT_KEEP,  /* bytes: text of the plan's signatures, to be made durable in the place of
-                        those at this site; RN_INPUT_KEPT follows, exactly once */
+    RN_EFFECT_KEEP,     /* bytes: text of the plan's signatures, to be made durable in the place of
+                           those at this site; RN_INPUT_KEPT follows, exactly once */
+    RN_EFFECT_LOG,      /* number, bytes: the job's entry of that number for the federation's log;
+                           RN_INPUT_LOGGED follows when it is in */
+    RN_EFFECT_LOG_SEND, /* connection, number: an update of the log from that entry on */
+    RN_EFFECT_LOG_REPORT, /* peer, bytes: what a member says of its copy; RN_INPUT_LOGGED may follow
+                           */
+    RN_EFFECT_LOG_MIRROR, /* bytes: an update of the log for this site's copy, or none: how that
+                             stands. RN_INPUT_MIRRORED follows, exactly once */
     RN_EFFECT_EVENT, /* event; err: its detail; bytes: its path with NUL, if any (jobevent.h) */
     RN_EFFECT_END,   /* result, err, now: stop the transport and the process */
 };
@@ -66,6 +73,7 @@ struct rn_effect {
     enum rn_effect_kind kind;
     uint64_t connection;
     uint32_t peer;
+    uint64_t number;
     struct rn_buffer bytes;
     struct rn_job_batch batch;
     uint8_t session[RN_HASH_BYTES];

@@ -54,6 +54,8 @@ enum rn_input_kind {
     RN_INPUT_PUBLISHED,
     RN_INPUT_SIGNATURES, /* bytes: text of plan.yaml.sigs at this site, which has changed */
     RN_INPUT_KEPT,       /* code, text: how a KEEP ended; text is a sentence unless RN_OK */
+    RN_INPUT_LOGGED,     /* number: entries in the log now, signed for; count: LOGs that ended */
+    RN_INPUT_MIRRORED,   /* code, text: how a MIRROR ended; bytes: the report to send, if any */
     RN_INPUT_DRAIN,      /* count: finish what cannot be resumed, then END; from 2 on END at once */
     RN_INPUT_ABORT,      /* text: the operator of this site ends the job */
 };
@@ -66,6 +68,7 @@ struct rn_input {
     enum rn_code code;
     const uint8_t *session;
     unsigned count;
+    uint64_t number;
     const char *text;
     struct {
         uint32_t step, steps;

@@ -58,7 +58,9 @@ enum rn_job_event_kind {
     RN_JOB_RECEIPT_DIFFERS,
     RN_JOB_SUMS_DROPPED,   /* up to `round` they are kept no longer, though a member lacks them */
     RN_JOB_CATCHUP_FAILED, /* the records of an old session do not fit: detail */
+    RN_JOB_LOG_REPORT_REFUSED, /* what peer says of its copy of the log: outcome, detail */
     /* member */
+    RN_JOB_LOG_REFUSED,       /* an update of the log: outcome, detail */
     RN_JOB_POLICY_WAITS,      /* the policy wants more signatures of the plan: detail: which */
     RN_JOB_POLICY_SATISFIED,  /* it has them now */
     RN_JOB_SIGNATURES_UNKEPT, /* they cannot be written down: outcome, detail */

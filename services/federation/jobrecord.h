@@ -40,6 +40,8 @@ enum rn_record_kind {
     RN_RECORD_EPOCH_VOID = 20,    /* set of the members that are out of the epoch from that attempt
                                      on, at the coordinator; never pruned */
     RN_RECORD_STOP = 22,          /* jobstop.h: a member ended the job; never pruned */
+    RN_RECORD_TLOG = 23,          /* policy/tlog/tlogentry.h: in the federation's log, or about to
+                                     be; at the coordinator; never pruned */
 };
 
 struct rn_record_key {

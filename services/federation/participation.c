@@ -244,6 +244,7 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
         break;
     case RN_PART_WELCOMED:
         rn_part_stop_say(p);
+        rn_part_log_ask(p);
         rn_part_signers_bring(p);
         if (p->said_waits && p->signers.satisfied) { /* since the greeting */
             rn_part_send_ask(p);
@@ -265,6 +266,8 @@ static rn_result take_word(struct rn_participation *p, struct rn_part_word *word
         break;
     case RN_PART_STOP:
         return rn_part_stop_hear(p, word->bytes, err);
+    case RN_PART_LOG:
+        return rn_part_log_hear(p, word->bytes, err);
     case RN_PART_JOB_DONE:
         finish(p, word->result, &word->err);
         break;
@@ -304,6 +307,7 @@ static rn_result take_lost(struct rn_participation *p, uint64_t connection, stru
             p, &(struct rn_wire_status){.round = p->next_round, .stage = RN_SA_STAGE_FINISHED});
     }
     rn_part_stop_say(p);
+    rn_part_log_ask(p);
     rn_part_signers_bring(p);
     rn_part_epoch_ask(p);
     return rn_part_session_resend(p, err);
@@ -391,6 +395,10 @@ static rn_result take(struct rn_participation *p, const struct rn_input *input,
         break;
     case RN_INPUT_KEPT:
         return take_kept(p, input, err);
+    case RN_INPUT_MIRRORED:
+        return rn_part_log_mirrored(p, input, err);
+    case RN_INPUT_LOGGED:
+        break;
     case RN_INPUT_DRAIN:
         take_drain(p, input->count);
         break;

@@ -58,6 +58,7 @@ struct rn_participation_config {
     uint32_t survivors_min;                      /* of the policy: raises the floor F; or 0 */
     uint64_t weight;                             /* example count of the training data */
     const char *name;                            /* own, in the roster */
+    bool log;                                    /* keep and cosign the federation's log */
 };
 
 /* Takes up what the records say. RN_E_DATA when they do not fit together, RN_E_REFUSED when the

@@ -9,6 +9,7 @@
  *     partround.c       training, sum to adapter, restart
  *     partactions.c     the secure-aggregation machine's actions as effects
  *     partsession.c     offers, the machine's messages and time, its restart
+ *     partlog.c         the federation's log: does it say what this site saw
  *     partstop.c        the end of the job by a member's signature
  *     participation.c   inputs, what follows from where this site stands, drain, end
  *
@@ -19,6 +20,9 @@
 
 #include "crypto/secagg/member.h"
 #include "crypto/secagg/spent.h"
+#include "policy/tlog/tlog.h"
+#include "policy/tlog/tlogentry.h"
+#include "policy/tlog/tlogupdate.h"
 #include "services/federation/budget.h"
 #include "services/federation/epochmessage.h"
 #include "services/federation/jobepoch.h"
@@ -140,6 +144,7 @@ struct rn_participation {
     struct rn_budget refusals;
 
     struct rn_part_stop stop;
+    bool log_busy; /* the driver is at this site's copy of the log */
     bool draining;
     uint64_t drain_since_ms;
     bool ending; /* the final adapter is being written */
@@ -172,6 +177,7 @@ enum rn_part_word_kind {
     RN_PART_SIGNATURES, /* bytes: text that nobody has checked */
     RN_PART_EPOCH,      /* bytes */
     RN_PART_STOP,       /* bytes */
+    RN_PART_LOG,        /* bytes */
     RN_PART_JOB_DONE,   /* result: how */
     RN_PART_FAILED,     /* result: the process ends */
 };
@@ -285,6 +291,15 @@ RN_MUST rn_result rn_part_session_follow(struct rn_participation *p, struct rn_e
 RN_MUST rn_result rn_part_session_bulk_sent(struct rn_participation *p, const uint8_t *session,
                                             enum rn_code code, struct rn_error *err);
 void rn_part_session_clear(struct rn_participation *p);
+
+/* ---- partlog.c: nothing, unless config.log */
+
+RN_MUST rn_result rn_part_log_hear(struct rn_participation *p, struct rn_view bytes,
+                                   struct rn_error *err);
+/* Tells the coordinator how far this site's copy goes. */
+void rn_part_log_ask(struct rn_participation *p);
+RN_MUST rn_result rn_part_log_mirrored(struct rn_participation *p, const struct rn_input *input,
+                                       struct rn_error *err);
 
 /* ---- partstop.c */
 

@@ -315,6 +315,9 @@ void rn_part_hear(struct rn_participation *p, struct rn_view bytes, struct rn_pa
     } else if (envelope.body == RN_WIRE_STOP) {
         out->kind = RN_PART_STOP;
         out->bytes = envelope.as.stop;
+    } else if (envelope.body == RN_WIRE_LOG) {
+        out->kind = RN_PART_LOG;
+        out->bytes = envelope.as.log;
     } else if (envelope.body == RN_WIRE_EPOCH) {
         out->kind = RN_PART_EPOCH;
         out->bytes = envelope.as.epoch;

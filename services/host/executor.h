@@ -107,6 +107,10 @@ void rn_executor_post_owned(struct rn_executor *executor, const struct rn_input 
 /* Any thread: the peer's stream took `chunks` of those handed out. */
 void rn_executor_room(struct rn_executor *executor, uint32_t peer, unsigned chunks);
 
+/* Executor's thread, from the outlet: what it was given cannot be carried out. As when a commit
+ * fails. */
+void rn_executor_fail(struct rn_executor *executor, rn_result result, const struct rn_error *err);
+
 /* Waits for the step that is running, does no further one. What is still queued is dropped: a crash
  * at that place. NULL is fine. */
 void rn_executor_stop(struct rn_executor *executor);

@@ -30,6 +30,11 @@ static void set_failure(struct rn_executor *executor, rn_result result, const st
     }
 }
 
+void rn_executor_fail(struct rn_executor *executor, rn_result result, const struct rn_error *err)
+{
+    set_failure(executor, result, err);
+}
+
 static void on_done(void *context, uint64_t sequence, rn_result result, const struct rn_error *err)
 {
     struct rn_executor *executor = context;

@@ -55,7 +55,8 @@ static rn_result open_store(struct rn_jobhost *host, struct rn_error *err)
         .binding = rn_buffer_view(&binding),
         .binding_what = "identity",
         .kept_kinds = (UINT64_C(1) << RN_RECORD_SPENT) | (UINT64_C(1) << RN_RECORD_PLAN) |
-                      (UINT64_C(1) << RN_RECORD_EVIDENCE) | (UINT64_C(1) << RN_RECORD_STOP),
+                      (UINT64_C(1) << RN_RECORD_EVIDENCE) | (UINT64_C(1) << RN_RECORD_STOP) |
+                      (UINT64_C(1) << RN_RECORD_TLOG),
     };
     RN_TRY(rn_sqlite_store_open(host->site->state, &options, &host->store, err));
     rn_executor_set_store(host->executor, host->store);
@@ -251,6 +252,7 @@ static rn_result start(struct rn_jobhost *host, const struct rn_service_options 
     RN_TRY(open_store(host, err));
     RN_TRY(open_log_file(host, options->log_file, err));
     RN_TRY(open_ledger(host, err));
+    RN_TRY(rn_jobhost_tlog_open(host, err));
     RN_TRY(open_privacy(host, err));
     RN_TRY(open_model(host, err));
     fill_basis(host);
@@ -290,6 +292,7 @@ static void clear(struct rn_jobhost *host)
     end_job(host);
     rn_store_close(&host->store);
     rn_executor_free(host->executor);
+    rn_jobhost_tlog_free(host);
     rn_round_privacy_free(host->privacy);
     rn_siteledger_free(host->ledger);
     rn_model_jobs_free(host->jobs);

@@ -9,8 +9,8 @@
  *     worker      training, evaluation, adapter directories (modeljob.h)
  *     store       commits (services/store)
  *
- * Parts: jobhost.c (start to end), jobhostmachine.c (executor's side), jobhostlink.c (loop's side),
- * jobhoststay.c (after the end).
+ * Parts: jobhost.c (start to end), jobhostmachine.c (executor's side), jobhosttlog.c (the log),
+ * jobhostlink.c (loop's side), jobhoststay.c (after the end).
  */
 #ifndef RN_SERVICES_HOST_JOBHOST_H
 #define RN_SERVICES_HOST_JOBHOST_H
@@ -37,6 +37,8 @@
 #include "services/host/sitemodel.h"
 #include "services/host/sitesignatures.h"
 #include "services/host/statusboard.h"
+#include "services/host/tlogmirror.h"
+#include "services/host/tlogwriter.h"
 #include "services/store/store.h"
 
 /* The part of the status that both programs have: "best" so far, or null where nothing was measured
@@ -87,9 +89,13 @@ struct rn_jobhost {
     struct rn_job_basis basis;
     struct rn_executor *executor;
     struct rn_store *store;
-    struct rn_siteledger *ledger;     /* of a member; executor's thread */
-    struct rn_round_privacy *privacy; /* of a member whose plan or policy speaks of it */
-    void *machine;                    /* executor's thread while that runs */
+    struct rn_siteledger *ledger;       /* of a member; executor's thread */
+    struct rn_round_privacy *privacy;   /* of a member whose plan or policy speaks of it */
+    struct rn_tlog_writer *tlog_writer; /* of the coordinator; executor's thread */
+    struct rn_tlog_mirror *tlog_mirror; /* of a member; likewise */
+    unsigned tlog_added;                /* LOGs since the last RN_INPUT_LOGGED */
+    bool tlog_told;
+    void *machine; /* executor's thread while that runs */
     struct rn_eventsink *events;
     struct rn_roundstable *table;
     bool table_failed;
@@ -125,6 +131,16 @@ void rn_jobhost_take_commits(struct rn_jobhost *host, const struct rn_effects *e
                              size_t first);
 /* Takes a snapshot for the status. Executor's thread, or while that does not run. */
 void rn_jobhost_snapshot(struct rn_jobhost *host, struct rn_now now);
+
+/* ---- jobhosttlog.c, for jobhost.c and jobhostmachine.c */
+RN_MUST rn_result rn_jobhost_tlog_open(struct rn_jobhost *host, struct rn_error *err);
+void rn_jobhost_tlog_free(struct rn_jobhost *host);
+void rn_jobhost_tlog_add(struct rn_jobhost *host, const struct rn_effect *effect);
+void rn_jobhost_tlog_report(struct rn_jobhost *host, const struct rn_effect *effect);
+void rn_jobhost_tlog_send(struct rn_jobhost *host, const struct rn_effect *effect);
+void rn_jobhost_tlog_mirror(struct rn_jobhost *host, const struct rn_effect *effect);
+/* Publishes what is new. */
+void rn_jobhost_tlog_tick(struct rn_jobhost *host);
 
 /* ---- jobhostlink.c, for jobhost.c */
 void rn_jobhost_callbacks(struct rn_jobhost *host, struct rn_rpc_callbacks *out);

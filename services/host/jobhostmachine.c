@@ -61,6 +61,18 @@ static void carry(void *context, struct rn_effect *effect)
     case RN_EFFECT_KEEP:
         keep_signatures(host, effect);
         break;
+    case RN_EFFECT_LOG:
+        rn_jobhost_tlog_add(host, effect);
+        break;
+    case RN_EFFECT_LOG_SEND:
+        rn_jobhost_tlog_send(host, effect);
+        break;
+    case RN_EFFECT_LOG_REPORT:
+        rn_jobhost_tlog_report(host, effect);
+        break;
+    case RN_EFFECT_LOG_MIRROR:
+        rn_jobhost_tlog_mirror(host, effect);
+        break;
     case RN_EFFECT_EVENT:
         take_event(host, effect);
         break;
@@ -154,6 +166,7 @@ static void tick(void *context, struct rn_input *input, struct rn_now now)
 {
     struct rn_jobhost *host = context;
     rn_model_jobs_progress(host->jobs, input);
+    rn_jobhost_tlog_tick(host);
     rn_jobhost_snapshot(host, now);
 }
 

@@ -35,6 +35,7 @@ static rn_result build(struct rn_jobhost *host, struct rn_now now, struct rn_eff
         .survivors_min = host->site->policy.cohort.survivors_min,
         .weight = host->model->train_count,
         .name = host->site->site.name,
+        .log = true,
     };
     const rn_result result = rn_participation_new(&config, now, out_first, &participation, err);
     *out_machine = participation;

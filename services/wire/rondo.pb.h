@@ -66,7 +66,7 @@ typedef struct _rondo_v1_Status {
     uint32_t reason; /* enum rn_code, when the sender sits a round out */
 } rondo_v1_Status;
 
-/* One message of a Session: exactly one of the bodies, or stop, epoch, signatures or secagg alone. */
+/* One message of a Session: exactly one of the bodies, or log, log_report, stop, epoch, signatures or secagg alone. */
 typedef struct _rondo_v1_Envelope {
     pb_size_t which_body;
     union {
@@ -76,6 +76,8 @@ typedef struct _rondo_v1_Envelope {
         rondo_v1_RoundSummary summary;
         rondo_v1_Status status;
     } body;
+    pb_callback_t log; /* coordinator to member: what is new in the federation's log */
+    pb_callback_t log_report; /* member to coordinator: how far its copy goes, and its cosignature */
     pb_callback_t stop; /* a member ends the job, either way (services/PROTOCOL.md) */
     pb_callback_t epoch; /* drawing the share graph, either way (services/PROTOCOL.md) */
     pb_callback_t signatures; /* coordinator to member: text of its plan.yaml.sigs (policy/FORMATS.md) */
@@ -112,7 +114,7 @@ extern "C" {
 #define rondo_v1_Closing_init_default            {0, 0}
 #define rondo_v1_RoundSummary_init_default       {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_default             {0, 0, 0, 0, 0}
-#define rondo_v1_Envelope_init_default           {0, {rondo_v1_Hello_init_default}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
+#define rondo_v1_Envelope_init_default           {0, {rondo_v1_Hello_init_default}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define rondo_v1_BulkChunk_init_default          {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
 #define rondo_v1_AdminRequest_init_default       {""}
 #define rondo_v1_AdminAnswer_init_default        {{{NULL}, NULL}}
@@ -121,7 +123,7 @@ extern "C" {
 #define rondo_v1_Closing_init_zero               {0, 0}
 #define rondo_v1_RoundSummary_init_zero          {0, 0, 0, 0, 0, 0, {0, {0}}, 0}
 #define rondo_v1_Status_init_zero                {0, 0, 0, 0, 0}
-#define rondo_v1_Envelope_init_zero              {0, {rondo_v1_Hello_init_zero}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
+#define rondo_v1_Envelope_init_zero              {0, {rondo_v1_Hello_init_zero}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define rondo_v1_BulkChunk_init_zero             {{0, {0}}, 0, 0, 0, 0, {{NULL}, NULL}}
 #define rondo_v1_AdminRequest_init_zero          {""}
 #define rondo_v1_AdminAnswer_init_zero           {{{NULL}, NULL}}
@@ -162,6 +164,8 @@ extern "C" {
 #define rondo_v1_Envelope_closing_tag            3
 #define rondo_v1_Envelope_summary_tag            4
 #define rondo_v1_Envelope_status_tag             5
+#define rondo_v1_Envelope_log_tag                10
+#define rondo_v1_Envelope_log_report_tag         11
 #define rondo_v1_Envelope_stop_tag               12
 #define rondo_v1_Envelope_epoch_tag              13
 #define rondo_v1_Envelope_signatures_tag         14
@@ -232,6 +236,8 @@ X(a, STATIC,   ONEOF,    MESSAGE,  (body,welcome,body.welcome),   2) \
 X(a, STATIC,   ONEOF,    MESSAGE,  (body,closing,body.closing),   3) \
 X(a, STATIC,   ONEOF,    MESSAGE,  (body,summary,body.summary),   4) \
 X(a, STATIC,   ONEOF,    MESSAGE,  (body,status,body.status),   5) \
+X(a, CALLBACK, SINGULAR, BYTES,    log,              10) \
+X(a, CALLBACK, SINGULAR, BYTES,    log_report,       11) \
 X(a, CALLBACK, SINGULAR, BYTES,    stop,             12) \
 X(a, CALLBACK, SINGULAR, BYTES,    epoch,            13) \
 X(a, CALLBACK, SINGULAR, BYTES,    signatures,       14) \

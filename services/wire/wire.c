@@ -17,6 +17,8 @@ _Static_assert(rondo_v1_Envelope_welcome_tag == RN_WIRE_WELCOME, "schema and wir
 _Static_assert(rondo_v1_Envelope_closing_tag == RN_WIRE_CLOSING, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_summary_tag == RN_WIRE_SUMMARY, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_status_tag == RN_WIRE_STATUS, "schema and wire.h");
+_Static_assert(rondo_v1_Envelope_log_tag == RN_WIRE_LOG, "schema and wire.h");
+_Static_assert(rondo_v1_Envelope_log_report_tag == RN_WIRE_LOG_REPORT, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_stop_tag == RN_WIRE_STOP, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_epoch_tag == RN_WIRE_EPOCH, "schema and wire.h");
 _Static_assert(rondo_v1_Envelope_signatures_tag == RN_WIRE_SIGNATURES, "schema and wire.h");
@@ -165,6 +167,8 @@ static bool body_out(const struct rn_wire_envelope *in, rondo_v1_Envelope *out)
             .reason = in->as.status.reason,
         };
         return true;
+    case RN_WIRE_LOG:
+    case RN_WIRE_LOG_REPORT:
     case RN_WIRE_STOP:
     case RN_WIRE_EPOCH:
     case RN_WIRE_SIGNATURES:
@@ -220,6 +224,8 @@ struct payload {
 static const struct payload *payload_of(uint32_t tag)
 {
     static const struct payload payloads[] = {
+        {RN_WIRE_LOG, RN_WIRE_LOG_MAX, "an update of the log"},
+        {RN_WIRE_LOG_REPORT, RN_WIRE_LOG_REPORT_MAX, "a report on the log"},
         {RN_WIRE_STOP, RN_WIRE_STOP_MAX, "a stop"},
         {RN_WIRE_EPOCH, RN_WIRE_EPOCH_MAX, "a message of the epoch"},
         {RN_WIRE_SIGNATURES, RN_WIRE_SIGNATURES_MAX, "plan signatures"},
@@ -237,6 +243,10 @@ static const struct payload *payload_of(uint32_t tag)
 static struct rn_view *payload_place(struct rn_wire_envelope *envelope)
 {
     switch (envelope->body) {
+    case RN_WIRE_LOG:
+        return &envelope->as.log;
+    case RN_WIRE_LOG_REPORT:
+        return &envelope->as.log_report;
     case RN_WIRE_STOP:
         return &envelope->as.stop;
     case RN_WIRE_EPOCH:
@@ -337,6 +347,8 @@ rn_result rn_wire_envelope_decode(struct rn_view in, struct rn_wire_envelope *ou
               "an envelope has %zu bytes (limit %d)", in.length, RN_WIRE_ENVELOPE_MAX);
     rondo_v1_Envelope message = rondo_v1_Envelope_init_zero;
     message.secagg.funcs.decode = refuse_field;
+    message.log.funcs.decode = refuse_field;
+    message.log_report.funcs.decode = refuse_field;
     message.stop.funcs.decode = refuse_field;
     message.epoch.funcs.decode = refuse_field;
     message.signatures.funcs.decode = refuse_field;

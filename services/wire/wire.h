@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 /* Both sides must name the same number. */
-#define RN_WIRE_PROTOCOL 3
+#define RN_WIRE_PROTOCOL 4
 #define RN_WIRE_NAME_MAX 63
 #define RN_WIRE_SOFTWARE_MAX 63
 #define RN_WIRE_HASH_BYTES 32
@@ -32,6 +32,10 @@
 #define RN_WIRE_EPOCH_MAX ((size_t)8 + 80 + 1024 * 100)
 /* A member's stop: RN_JOB_STOP_BYTES_MAX of federation/jobstop.h. */
 #define RN_WIRE_STOP_MAX ((size_t)304)
+/* Updates of the federation's log and reports on it: RN_TLOG_UPDATE_MAX and RN_TLOG_REPORT_MAX of
+ * policy/tlog/tlogupdate.h. */
+#define RN_WIRE_LOG_MAX (((size_t)128 << 10) + 1036)
+#define RN_WIRE_LOG_REPORT_MAX ((size_t)846)
 /* Payload of one chunk: 1 MiB of lanes and the signed message's header around them. */
 #define RN_WIRE_CHUNK_MAX (((size_t)1 << 20) + 2048)
 /* Room for a chunk's fields before its data. */
@@ -45,6 +49,8 @@ enum rn_wire_body {
     RN_WIRE_CLOSING = 3,
     RN_WIRE_SUMMARY = 4,
     RN_WIRE_STATUS = 5,
+    RN_WIRE_LOG = 10,
+    RN_WIRE_LOG_REPORT = 11,
     RN_WIRE_STOP = 12,
     RN_WIRE_EPOCH = 13,
     RN_WIRE_SIGNATURES = 14,
@@ -110,6 +116,8 @@ struct rn_wire_envelope {
         struct rn_wire_closing closing;
         struct rn_wire_summary summary;
         struct rn_wire_status status;
+        struct rn_view log;        /* borrowed; policy/tlog/tlogupdate.h */
+        struct rn_view log_report; /* borrowed; the same */
         struct rn_view stop;       /* borrowed; federation/jobstop.h */
         struct rn_view epoch;      /* borrowed; federation/epochmessage.h */
         struct rn_view signatures; /* borrowed; unchecked text */

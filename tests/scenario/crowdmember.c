@@ -126,6 +126,11 @@ static void carry_out(struct crowd_member *member, struct rn_effect *effect)
         member->publishes = true;
         effect->publish = (struct rn_publish_order){0};
         break;
+    case RN_EFFECT_LOG: /* no log is kept here (config.log) */
+    case RN_EFFECT_LOG_SEND:
+    case RN_EFFECT_LOG_REPORT:
+    case RN_EFFECT_LOG_MIRROR:
+        break;
     case RN_EFFECT_KEEP:
         member->keeps = true;
         break;

@@ -351,6 +351,11 @@ static void execute(struct job_node *node, struct rn_effect *effect)
     case RN_EFFECT_PUBLISH:
         take_publish(node, effect);
         break;
+    case RN_EFFECT_LOG: /* no log is kept here (config.log) */
+    case RN_EFFECT_LOG_SEND:
+    case RN_EFFECT_LOG_REPORT:
+    case RN_EFFECT_LOG_MIRROR:
+        break;
     case RN_EFFECT_KEEP:
         job_keep(node, rn_buffer_view(&effect->bytes));
         node->kept_at = node->job->now + commit_time(node->job);

@@ -101,9 +101,9 @@ static void test_names_at_their_limit(void **state)
 static void note_write(struct rn_buffer *out, const struct rn_note_key keys[3],
                        struct rn_rolekey *const secrets[3])
 {
-    const struct rn_checkpoint checkpoint = {"example.org/log", 12, {{1, 2, 3}}};
+    const struct rn_note_checkpoint checkpoint = {"example.org/log", 12, {{1, 2, 3}}};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
-    rn_checkpoint_write(&checkpoint, &text);
+    rn_note_checkpoint_write(&checkpoint, &text);
     rn_buffer_append(out, text.data, text.length);
     rn_buffer_u8(out, '\n');
     for (uint64_t k = 0; k < 3; k++) {
@@ -144,9 +144,9 @@ static void test_a_checkpoint_with_cosignatures(void **state)
     struct party party;
     party_open(&party);
     struct rn_note note;
-    struct rn_checkpoint checkpoint;
+    struct rn_note_checkpoint checkpoint;
     assert_int_equal(rn_note_split(rn_buffer_view(&party.note), &note, &error).code, RN_OK);
-    assert_int_equal(rn_checkpoint_read(note.text, &checkpoint, &error).code, RN_OK);
+    assert_int_equal(rn_note_checkpoint_read(note.text, &checkpoint, &error).code, RN_OK);
     assert_int_equal(checkpoint.size, 12);
     assert_int_equal(checkpoint.root.bytes[2], 3);
     for (uint64_t k = 0; k < 3; k++) {
@@ -165,13 +165,13 @@ static void test_nobody_elses(void **state)
     party_open(&party);
     struct rn_note_key key = party.keys[1];
     key.type = RN_NOTE_ED25519;
-    assert_int_equal(verify(rn_buffer_view(&party.note), &key, NULL), RN_E_NO_INPUT);
+    assert_int_equal(verify(rn_buffer_view(&party.note), &key, NULL), RN_E_PEER_AUTH);
     key = party.keys[1];
     (void)rn_text_format(key.name, sizeof key.name, "south");
-    assert_int_equal(verify(rn_buffer_view(&party.note), &key, NULL), RN_E_NO_INPUT);
+    assert_int_equal(verify(rn_buffer_view(&party.note), &key, NULL), RN_E_PEER_AUTH);
     key = party.keys[1];
     key.public_key = party.keys[2].public_key;
-    assert_int_equal(verify(rn_buffer_view(&party.note), &key, NULL), RN_E_NO_INPUT);
+    assert_int_equal(verify(rn_buffer_view(&party.note), &key, NULL), RN_E_PEER_AUTH);
     party_close(&party);
 }
 
@@ -252,11 +252,11 @@ static void test_texts_that_are_no_checkpoint(void **state)
     };
     for (size_t k = 0; k < RN_ARRAY_LENGTH(rows); k++) {
         char text[RN_CHECKPOINT_TEXT_MAX];
-        struct rn_checkpoint checkpoint;
+        struct rn_note_checkpoint checkpoint;
         const char *place = strstr(rows[k].text, "%s");
         assert_true(rn_text_format(text, sizeof text, "%.*s%s%s", (int)(place - rows[k].text),
                                    rows[k].text, root, place + 2));
-        assert_int_equal(rn_checkpoint_read(rn_view_text(text), &checkpoint, &error).code,
+        assert_int_equal(rn_note_checkpoint_read(rn_view_text(text), &checkpoint, &error).code,
                          rows[k].code);
     }
 }

@@ -279,6 +279,11 @@ static void take_effect(struct site *site, struct rn_effect *effect)
         site->published++;
         site->final = effect->publish;
         break;
+    case RN_EFFECT_LOG: /* no log is kept here (config.log) */
+    case RN_EFFECT_LOG_SEND:
+    case RN_EFFECT_LOG_REPORT:
+    case RN_EFFECT_LOG_MIRROR:
+        break;
     case RN_EFFECT_KEEP:
         site->keeps++;
         rn_buffer_clear(&site->file);
