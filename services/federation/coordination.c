@@ -244,7 +244,7 @@ static void epoch_tick(struct rn_coordination *c)
     go(c, next, rn_ok());
 }
 
-/* More members than may lie have sums, or a share graph, that no record here knows: this
+/* More members than may lie have sums, a share graph, or more of the log than is known here: this
  * coordinator's state was lost or is an old copy. What it would offer is spent, so it ends, and
  * remembers nothing of it: with the right state the job goes on. */
 static void check_state(struct rn_coordination *c)
@@ -252,18 +252,19 @@ static void check_state(struct rn_coordination *c)
     struct rn_error err = {0};
     uint32_t ahead = 0;
     for (uint32_t i = 0; i < c->peer_count; i++) {
-        ahead += c->peers[i].ahead;
+        ahead += c->peers[i].ahead || c->peers[i].log_ahead;
     }
     if (ahead <= c->basis->plan->secagg.colluding || c->phase >= RN_COORDINATION_LINGER) {
         return;
     }
-    const rn_result result =
-        rn_fail(&err, RN_E_INCOMPLETE,
-                "%u members have rounds, or a share graph, that the coordinator's state (at round "
-                "%u) does not know: it was lost, or is older than its members'. Restore the "
-                "coordinator's state/ from its newest backup and start it again, or set up a new "
-                "plan",
-                (unsigned)ahead, (unsigned)c->round);
+    const rn_result result = rn_fail(
+        &err, RN_E_INCOMPLETE,
+        "%u members have rounds, a share graph, or entries of the log that the coordinator's "
+        "state (at round %u) does not know: it was lost, or is older than its members'. Restore "
+        "the "
+        "coordinator's state/ from its newest backup and start it again, or set up a new "
+        "plan",
+        (unsigned)ahead, (unsigned)c->round);
     rn_effects_event_err(c->out,
                          (struct rn_job_event){.kind = RN_JOB_INCOMPLETE, .round = c->round}, &err);
     end(c, result, &err);

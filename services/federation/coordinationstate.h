@@ -109,6 +109,7 @@ struct rn_coord_peer {
     bool wants_epoch;      /* asked, or the drawing got on: it is told */
     bool log_known;        /* said how far its copy of the log goes: log_size */
     bool log_sent;         /* an update is on its way, or lost; it reports after it */
+    bool log_ahead;        /* has more of the log than there is here */
     uint64_t log_size;
     bool waits;          /* said that it takes no offer before it holds more signatures */
     bool wants_help;     /* behind, or just here: to be told what it lacks */

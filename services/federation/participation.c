@@ -366,6 +366,7 @@ static rn_result take(struct rn_participation *p, const struct rn_input *input,
     switch (input->kind) {
     case RN_INPUT_TICK:
         rn_part_train_tick(p, input);
+        RN_TRY(rn_part_log_tick(p, err));
         return rn_part_session_tick(p, err);
     case RN_INPUT_OPENED:
         rn_part_opened(p, input->connection);
@@ -484,6 +485,7 @@ void rn_participation_free(struct rn_participation *p)
         rn_round_update_clear(&p->update);
         rn_job_course_clear(&p->course);
         rn_part_signers_clear(p);
+        rn_part_log_clear(p);
         rn_part_epoch_free(p);
         rn_sa_spent_free(p->spent);
         rn_free(p);

@@ -61,6 +61,16 @@ struct rn_part_session {
     uint64_t sent_before;
 };
 
+/* Rounds that the federation's log is ahead with at most; the newest count. */
+#define RN_PART_LOG_CLAIMS_MAX 4096u
+
+/* The federation's log, as far as it is not the driver's. */
+struct rn_part_log {
+    bool busy;                    /* the driver is at this site's copy of it */
+    struct rn_job_result *claims; /* of rounds that this site has no record of yet; owned */
+    size_t count, capacity;
+};
+
 /* The training that the driver runs. */
 struct rn_part_training {
     bool running;
@@ -144,7 +154,7 @@ struct rn_participation {
     struct rn_budget refusals;
 
     struct rn_part_stop stop;
-    bool log_busy; /* the driver is at this site's copy of the log */
+    struct rn_part_log log;
     bool draining;
     uint64_t drain_since_ms;
     bool ending; /* the final adapter is being written */
@@ -296,6 +306,9 @@ void rn_part_session_clear(struct rn_participation *p);
 
 RN_MUST rn_result rn_part_log_hear(struct rn_participation *p, struct rn_view bytes,
                                    struct rn_error *err);
+/* Claims about rounds that are over here by now. */
+RN_MUST rn_result rn_part_log_tick(struct rn_participation *p, struct rn_error *err);
+void rn_part_log_clear(struct rn_participation *p);
 /* Tells the coordinator how far this site's copy goes. */
 void rn_part_log_ask(struct rn_participation *p);
 RN_MUST rn_result rn_part_log_mirrored(struct rn_participation *p, const struct rn_input *input,

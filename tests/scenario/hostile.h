@@ -34,6 +34,8 @@ extern const struct attack attack_shrink, attack_split;
 extern const struct attack attack_faces;
 /* hostileflood.c */
 extern const struct attack attack_flood;
+/* hostilelog.c */
+extern const struct attack attack_loglies;
 /* hostilesums.c */
 extern const struct attack attack_forged, attack_twosums;
 
