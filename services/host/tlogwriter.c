@@ -315,6 +315,22 @@ rn_result rn_tlog_writer_report(struct rn_tlog_writer *writer, uint32_t place, s
     return cosign(writer, place, &report, err);
 }
 
+/* The rest of a bundle, as far as it fits; false when it did not. */
+static bool take_bundle(struct rn_reader *entries, struct rn_buffer *out, uint64_t *to)
+{
+    struct rn_view entry;
+    while (rn_tlog_bundle_next(entries, &entry)) {
+        if (out->length + 2 + entry.length > RN_TLOG_UPDATE_ENTRIES_MAX) {
+            return false;
+        }
+        rn_buffer_u8(out, (uint8_t)(entry.length >> 8));
+        rn_buffer_u8(out, (uint8_t)entry.length);
+        rn_buffer_append(out, entry.data, entry.length);
+        ++*to;
+    }
+    return true;
+}
+
 /* Entries from `from` on that one update holds, to *out_to. */
 static rn_result gather(const struct rn_tlog_writer *writer, uint64_t from, struct rn_buffer *out,
                         uint64_t *out_to, struct rn_error *err)
@@ -322,16 +338,14 @@ static rn_result gather(const struct rn_tlog_writer *writer, uint64_t from, stru
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer bundle = {0};
     RN_CLEANUP(rn_tlog_reader_clear) struct rn_tlog_reader reader;
     const struct rn_tlog_files files = rn_tlog_folder_files(&writer->folder);
+    bool room = true;
     rn_tlog_reader_init(&reader, &files, writer->size);
-    for (*out_to = from; *out_to < writer->size; ++*out_to) {
+    for (*out_to = from; room && *out_to < writer->size;) {
         struct rn_view entry;
         RN_TRY(rn_tlog_reader_entry(&reader, *out_to, &bundle, &entry, err));
-        if (out->length + 2 + entry.length > RN_TLOG_UPDATE_ENTRIES_MAX) {
-            break;
-        }
-        rn_buffer_u8(out, (uint8_t)(entry.length >> 8));
-        rn_buffer_u8(out, (uint8_t)entry.length);
-        rn_buffer_append(out, entry.data, entry.length);
+        struct rn_reader entries = rn_reader_of(rn_buffer_view(&bundle));
+        entries.position = (size_t)(entry.data - bundle.data) - 2; /* its length goes before it */
+        room = take_bundle(&entries, out, out_to);
     }
     return rn_ok();
 }

@@ -133,6 +133,7 @@ def read_key(text):
 
 def read_note(data):
     demand(data.count(b"\n\n") >= 1, "a note has an empty line")
+    demand(all(byte == 10 or byte >= 32 for byte in data), "a note has no control characters but newlines")
     text, _, lines = data.decode("utf-8").rpartition("\n\n")
     text += "\n"
     demand(lines.endswith("\n"), "a note ends in a newline")
