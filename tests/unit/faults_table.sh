@@ -1619,3 +1619,72 @@ fault signs-of-life-end-with-training services/federation/partround.c \
   'const bool private = rn_plan_is_private(plan_of(p));' \
   'const bool private = false;' \
   test_participation
+
+# ---- The federation's log
+
+fault leaves-and-nodes-look-alike policy/tlog/merkle.c \
+  'rn_view_of("\x00", 1), entry}' 'rn_view_of("\x01", 1), entry}' test_merkle
+
+fault trees-split-in-the-middle policy/tlog/merkle.c \
+  'return (uint64_t)1 << (63 - __builtin_clzll(size - 1));' 'return (size + 1) / 2;' test_merkle
+
+fault a-proof-may-be-longer policy/tlog/merkle.c \
+  'return last == 0 && rn_hash_equal(&hash, root);' 'return rn_hash_equal(&hash, root);' test_merkle
+
+fault the-old-root-is-not-looked-at policy/tlog/merkle.c \
+  'rn_hash_equal(&old, root_before) && rn_hash_equal(&new, root)' 'rn_hash_equal(&new, root)' test_merkle
+
+fault a-full-tile-goes-up-as-its-last-hash policy/tlog/tlogend.c \
+  '    rn_tilehash(end->tiles[level], RN_TLOG_TILE_WIDTH, &hash);' '' test_tlog
+
+fault a-bundle-is-not-held-to-its-tile policy/tlog/tlogreader.c \
+  'rn_hash_equal(&leaf, &end->tiles[0][count])' 'true' test_tlog
+
+fault entries-may-be-longer-than-their-length policy/tlog/tlogend.c \
+  'entry.length <= RN_TLOG_ENTRY_MAX &&' 'true &&' test_tlog
+
+fault a-key-id-is-not-looked-at policy/tlog/note.c \
+  'good && rn_view_equal(rn_buffer_view(&again), text), err, RN_E_DATA' 'good, err, RN_E_DATA' test_note
+
+fault a-cosignature-is-one-of-any-type policy/tlog/note.c \
+  'if (key->type == RN_NOTE_COSIGNATURE) {' 'if (false) {' test_note
+
+fault base64-of-a-stranger-form crypto/base64.c \
+  'return rn_view_equal(rn_buffer_view(&again), text);' 'return true;' test_note
+
+fault a-size-may-have-leading-zeros policy/tlog/notecheckpoint.c \
+  'rn_view_equal(rn_buffer_view(&again), text)' 'true' test_note
+
+fault an-entry-has-many-texts policy/tlog/tlogentry.c \
+  'fields_read(object, out) && same_bytes(bytes, out)' 'fields_read(object, out)' test_tlogentry
+
+fault anybodys-key-is-the-members policy/tlog/tlogkeys.c \
+  'strcmp(out->name, wanted.name) == 0' 'true' test_tlogentry
+
+fault an-update-may-leave-entries-out policy/tlog/tlogupdate.c \
+  'count == out->checkpoint.size - out->from' 'true' test_tlogentry
+
+fault a-member-cosigns-whatever-was-signed services/host/tlogmirror.c \
+  '               : forked(mirror, update, err);' \
+  '               : write_down(mirror, held, update, now_s, err);' test_tlogmirror
+
+fault a-shorter-fork-is-none services/host/tlogmirror.c \
+  'return rn_hash_equal(&root, &update->checkpoint.root) ? rn_ok() : forked(mirror, update, err);' \
+  'return rn_ok();' test_tlogmirror
+
+fault a-member-forgets-where-it-was services/host/tlogmirror.c \
+  'return rn_tlog_folder_write(&mirror->folder, "checkpoint", rn_buffer_view(&mirror->note), err);' \
+  'return rn_ok();' test_tlogmirror
+
+fault the-logs-key-is-whoever-says-so services/host/tlogmirror.c \
+  'return rn_tlog_statement_verify(roster, RN_TLOG_COORDINATOR, rn_view_text(entry.key),' \
+  'return rn_tlog_statement_verify(roster, 1, rn_view_text(entry.key),' test_tlogmirror
+
+fault an-old-cosignature-stays services/host/tlogwriter.c \
+  'report->size != writer->size' 'false' test_tlogmirror
+
+fault an-entry-goes-in-twice services/host/tlogwriter.c \
+  'if (number < writer->job_entries) {' 'if (false) {' test_tlogmirror
+
+fault cosignatures-of-a-checkpoint-are-forgotten services/host/tlogwriter.c \
+  'writer->cosigned_since = true;' '' test_tlogmirror
