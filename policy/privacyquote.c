@@ -84,6 +84,7 @@ rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *p
         event.kind == RN_PRIVACY_SHARED ? RN_ACCOUNTANT_RDP : RN_ACCOUNTANT_PLD;
     RN_TRY(
         rn_account_epsilon(&event, 1, rn_privacy_terms_delta(&out->terms), by, &out->epsilon, err));
+    out->epsilon.lower = isnan(out->epsilon.lower) ? 0 : out->epsilon.lower; /* RDP has none */
     out->plan.epsilon = out->epsilon.upper;
     RN_ENSURE(out->apart <= apart, err, RN_E_REFUSED,
               "with up to %llu records a step would draw more than training.batch, %u, too often "

@@ -207,7 +207,7 @@ static struct rn_privacy_event shared_event(const struct rn_privacy_terms *terms
         .share = rn_privacy_share(plan->noise, plan->grid, plan->honest),
         .shares = plan->honest,
         .grid = (double)plan->grid * terms->group,
-        .dimension = (double)plan->dimension,
+        .dimension = fmax(1, (double)plan->dimension), /* not stated yet: 0 */
     };
 }
 
