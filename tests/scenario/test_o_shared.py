@@ -46,7 +46,7 @@ def check_ledger(fed, name, begun):
 
 def check_claims(fed, name):
     page = ok("privacy", "claims", fed.directory / name)
-    for words in ("shared", "3 honest members", "epsilon by RDP"):
+    for words in ("noise is shared", "3 honest members", "by RDP, noise shared", "counts on others"):
         check(words in page, f"{name}: the claims do not say {words!r}:\n{page}")
 
 
