@@ -590,74 +590,6 @@ static void signed_lies_are_found(void **state)
     LIE(privacy_header(owner), lie.as.header.delta = 0.5, RN_PRIVACY_CHECK_VALUES);
 }
 
-/* ---- Noise in shares. */
-
-static void a_shared_plan_is_one_of_its_kind(void **state)
-{
-    (void)state;
-    static const struct {
-        uint32_t honest, steps;
-        uint64_t dimension;
-        double noise;
-        enum rn_code code;
-    } cases[] = {
-        {3, 1, 294912, 1, RN_OK},
-        {1, 1, 294912, 1, RN_OK},
-        {RN_PRIVACY_SHARES_MAX, 1, 294912, 1, RN_OK},
-        {RN_PRIVACY_SHARES_MAX + 1, 1, 294912, 1, RN_E_CONFIG},
-        {0, 1, 294912, 1, RN_E_CONFIG},
-        {3, 2, 294912, 1, RN_E_CONFIG},
-        {3, 1, 0, 1, RN_E_CONFIG},
-        {1, 1, 294912, 1024, RN_OK}, /* a share of 2^30 */
-        {1, 1, 294912, 1025, RN_E_CONFIG},
-    };
-    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
-        start();
-        struct rn_privacy_record record = privacy_shared_record(1);
-        record.as.plan.honest = cases[i].honest;
-        record.as.plan.steps = cases[i].steps;
-        record.as.plan.dimension = cases[i].dimension;
-        record.as.plan.noise = cases[i].noise;
-        assert_int_equal(add(record), cases[i].code);
-        record.kind = RN_PRIVACY_RECORD_PLAN; /* which has no shares */
-        assert_int_equal(add(record), cases[i].honest > 0 ? RN_E_CONFIG : RN_OK);
-    }
-}
-
-/* Charged at the intent, by the share that is added; the accountants read it from the ledger. */
-static void a_shared_sum_is_charged(void **state)
-{
-    (void)state;
-    start();
-    assert_int_equal(add(privacy_shared_record(1)), RN_OK);
-    const struct rn_privacy_planstate *open = rn_privacy_ledger_open(ledger);
-    assert_true(open->plan.deviation == ceil(0x1p20 / sqrt(3)));
-    const struct rn_privacy_event event =
-        rn_privacy_plan_event(&ledger->terms, &open->plan, open->plan.trainings);
-    assert_true(event.kind == RN_PRIVACY_SHARED && event.shares == 3 && event.share > 605395);
-    const double once = open->divergence;
-    assert_true(once > 0 && rn_privacy_ledger_filter(ledger, false) == 0);
-    struct rn_privacy_record intent = privacy_intent_record(1, 1);
-    assert_int_equal(add(intent), RN_E_REFUSED); /* 40 steps */
-    intent.as.intent.steps = 1;
-    assert_int_equal(add(intent), RN_OK);
-    assert_true(rn_privacy_ledger_filter(ledger, false) == once);
-    assert_true(fabs(rn_privacy_ledger_filter(ledger, true) - 25 * once) <= 1e-12 * once);
-    const struct rn_privacy_record second = derived(privacy_close_record(1));
-    assert_int_equal(add(second), RN_OK);
-    struct rn_privacy_record more = privacy_shared_record(2);
-    more.as.plan.honest = 2; /* another mechanism, which stands by itself */
-    assert_int_equal(add(more), RN_OK);
-    struct rn_privacy_event events[8];
-    assert_int_equal(rn_privacy_ledger_events(ledger, true, events), 2);
-    const struct rn_privacy_record shared = derived(privacy_close_record(2));
-    assert_int_equal(add(shared), RN_OK);
-    const struct rn_privacy_record plan = derived(privacy_shared_record(3));
-    LIE(plan, lie.as.plan.deviation -= 1, RN_PRIVACY_CHECK_DERIVED);
-    LIE(plan, lie.as.plan.honest = 4, RN_PRIVACY_CHECK_DERIVED);
-    LIE(plan, lie.as.plan.filter_after = lie.as.plan.filter_before, RN_PRIVACY_CHECK_DERIVED);
-}
-
 /* ---- What is said of it. */
 
 static struct rn_privacy_report report;
@@ -684,22 +616,6 @@ static enum rn_privacy_verdict verdict_of(const char *name)
     }
     fail_msg("there is no finding %s", name);
     return RN_PRIVACY_FAIL;
-}
-
-/* Its epsilon is by RDP, which a verifier computes again; PLD says nothing. */
-static void a_shared_plans_epsilon_is_checked(void **state)
-{
-    (void)state;
-    for (int low = 0; low <= 1; low++) {
-        start();
-        struct rn_privacy_record plan = privacy_shared_record(1);
-        plan.as.plan.epsilon = low != 0 ? 0.01 : 100;
-        assert_int_equal(add(plan), RN_OK);
-        verify(rn_buffer_view(&text), NULL);
-        assert_int_equal(report.passed, low == 0);
-        assert_int_equal(verdict_of("accountants"), low != 0 ? RN_PRIVACY_FAIL : RN_PRIVACY_PASS);
-        assert_true(isnan(report.summary.pld) && report.summary.rdp > 0.01);
-    }
 }
 
 static void a_verifier_says_why(void **state)
@@ -798,9 +714,6 @@ int main(void)
         cmocka_unit_test(draws_are_seldom_cut),
         cmocka_unit_test(plans_have_limits),
         cmocka_unit_test(signed_lies_are_found),
-        cmocka_unit_test(a_shared_plan_is_one_of_its_kind),
-        cmocka_unit_test(a_shared_sum_is_charged),
-        cmocka_unit_test(a_shared_plans_epsilon_is_checked),
         cmocka_unit_test(a_verifier_says_why),
         cmocka_unit_test(a_plans_epsilon_is_checked),
         cmocka_unit_test(nothing_is_claimed_of_what_is_not_private),
