@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Noise that the members add together, by the real programs: every round is one noisy sum, charged before its first
-gradient and recomputed by the second verifier; a member that is lost leaves enough noise for the round, one more ends it
-without a sum (privacy case 30); a policy that does not say how many members it counts on refuses the plan before data is
-touched."""
+gradient and computed again by the second verifier; a member that is killed after it was charged leaves enough noise to the
+others, comes back and pays again (privacy case 30); a policy that does not say how many members it counts on refuses the plan
+before data is touched."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def check_claims(fed, name):
 
 
 def one_is_lost(scenario):
-    """South is gone from round 2 on: the noise of those who stay is enough, and so it is charged to them."""
+    """South is killed in round 2 after its sum was charged; every round has a sum, and every ledger holds."""
     fed = scenario.federation("shared", members=5, rounds=4, join=TRUST, dp_retries=1, **SHARED)
     south = fed.trainers["south"]
     trap = south.gate(event="privacy.intent", round=2)
