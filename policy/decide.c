@@ -52,6 +52,7 @@ static const char *const reason_names[RN_POLICY_REASON_COUNT_] = {
     [RN_POLICY_ATTEMPTS_TOO_MANY] = "policy-attempts-too-many",
     [RN_POLICY_PRIVACY_REQUIRED] = "policy-privacy-required",
     [RN_POLICY_PRIVACY_UNSET] = "policy-privacy-unset",
+    [RN_POLICY_SHARED_TRUST] = "policy-shared-trust",
     [RN_POLICY_NOISE_TOO_LOW] = "policy-noise-too-low",
     [RN_POLICY_RATE_TOO_LARGE] = "policy-rate-too-large",
     [RN_POLICY_CLIP_TOO_LARGE] = "policy-clip-too-large",

@@ -9,6 +9,7 @@
 struct question {
     const struct rn_policy_privacy *policy;
     const struct rn_plan_privacy *plan;
+    uint32_t honest; /* whose shares of noise count; 0: none but one's own */
     enum rn_policy_reason *out_reason;
     struct rn_error *err;
 };
@@ -27,6 +28,15 @@ static rn_result decide_bounds(const struct question *q)
         q, q->policy->epsilon > 0, RN_POLICY_PRIVACY_UNSET,
         "the plan spends a privacy budget, and the policy has none: its section `privacy` "
         "is missing");
+    REFUSE_UNLESS(q, q->honest == 0 || q->policy->shared_honest > 0, RN_POLICY_SHARED_TRUST,
+                  "the plan's noise is shared: what this member promises would rest on %u honest "
+                  "members, itself included, adding theirs. privacy.shared_honest says how many "
+                  "it counts on, and is not set",
+                  q->honest);
+    REFUSE_UNLESS(q, q->honest <= q->policy->shared_honest, RN_POLICY_SHARED_TRUST,
+                  "the plan's noise counts on %u honest members (secagg.honest), "
+                  "privacy.shared_honest allows %u",
+                  q->honest, q->policy->shared_honest);
     REFUSE_UNLESS(q, q->plan->noise >= q->policy->noise_min, RN_POLICY_NOISE_TOO_LOW,
                   "noise %g is below privacy.noise_min %g", q->plan->noise, q->policy->noise_min);
     REFUSE_UNLESS(q, q->plan->rate <= q->policy->rate_max, RN_POLICY_RATE_TOO_LARGE,
@@ -59,7 +69,8 @@ rn_result rn_policy_check_privacy(const struct rn_policy *policy, const struct r
                                   enum rn_policy_reason *out_reason, struct rn_error *err)
 {
     struct rn_privacy_quote quote;
-    const struct question q = {&policy->privacy, &plan->privacy, out_reason, err};
+    const struct question q = {&policy->privacy, &plan->privacy,
+                               rn_plan_is_shared(plan) ? plan->secagg.honest : 0, out_reason, err};
     *out_reason = RN_POLICY_ACCEPTED;
     if (!rn_plan_is_private(plan)) {
         REFUSE_UNLESS(&q, !policy->privacy.required, RN_POLICY_PRIVACY_REQUIRED,

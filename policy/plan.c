@@ -113,6 +113,36 @@ static rn_result check_evaluation(const struct rn_yaml_index *index, const struc
     return rn_ok();
 }
 
+/* With shares of noise a round is one sum, and the step that follows from it is everybody's: what
+ * belongs to local steps, or needs a state of its own, has no meaning. */
+static rn_result check_shared(const struct rn_yaml_index *index, const struct rn_plan *plan,
+                              struct rn_error *err)
+{
+    const struct rn_plan_training *training = &plan->training;
+    if (training->steps != 1) {
+        return rn_yaml_fail(index, "training.steps", err,
+                            "must be 1 with privacy.mode: shared, where a round is one step");
+    }
+    if (training->optimizer != RN_PLAN_SGD) {
+        return rn_yaml_fail(index, "training.optimizer", err,
+                            "must be sgd with privacy.mode: shared");
+    }
+    if (training->weight_decay != 0) {
+        return rn_yaml_fail(index, "training.weight_decay", err,
+                            "must be 0 with privacy.mode: shared");
+    }
+    if (training->warmup_steps != 0 || training->schedule != RN_PLAN_SCHEDULE_CONSTANT) {
+        return rn_yaml_fail(index, "training.schedule", err,
+                            "must be constant, without warmup_steps, with privacy.mode: shared");
+    }
+    if (plan->lora.head == RN_PLAN_HEAD_LOCAL) {
+        return rn_yaml_fail(index, "lora.head", err,
+                            "must be frozen or federated with privacy.mode: shared: no member "
+                            "trains by itself");
+    }
+    return rn_ok();
+}
+
 /* Every number that would leave beside the noisy update is refused. */
 static rn_result check_private(const struct rn_yaml_index *index, const struct rn_plan *plan,
                                struct rn_error *err)
@@ -120,10 +150,6 @@ static rn_result check_private(const struct rn_yaml_index *index, const struct r
     const struct rn_plan_privacy *privacy = &plan->privacy;
     if (!rn_plan_is_private(plan)) {
         return rn_ok();
-    }
-    if (privacy->mode != RN_PLAN_PRIVACY_LOCAL) {
-        return rn_yaml_fail(index, "privacy.mode", err,
-                            "'shared' is refused by this version: 'local' alone can be used");
     }
     if (plan->weights != RN_WEIGHTS_UNIFORM) {
         return rn_yaml_fail(index, "weights", err,
@@ -142,7 +168,7 @@ static rn_result check_private(const struct rn_yaml_index *index, const struct r
                             "'allocation' is refused by this version, whose filter cannot charge "
                             "it: 'poisson' alone can be used");
     }
-    return rn_ok();
+    return rn_plan_is_shared(plan) ? check_shared(index, plan, err) : rn_ok();
 }
 
 static rn_result check_rest(const struct rn_yaml_index *index, const struct rn_plan *plan,

@@ -106,9 +106,10 @@ struct rn_plan_privacy {
     double noise; /* multiplier: deviation of a step's noise in units of clip */
     double clip;  /* most that a record's gradient is long */
     enum rn_plan_clipping clipping;
-    double denominator; /* public number that a step's sum is divided by */
-    uint32_t retries;   /* trainings of the whole job beyond one a round */
-    uint32_t reply_s;   /* an update leaves at a multiple of this after the offer; 0: at once */
+    double
+        denominator;  /* public number that a step's sum is divided by; SHARED: times the members */
+    uint32_t retries; /* trainings of the whole job beyond one a round */
+    uint32_t reply_s; /* an update leaves at a multiple of this after the offer; 0: at once */
 };
 
 struct rn_plan_early_stop {
@@ -186,6 +187,12 @@ static inline bool rn_plan_is_private(const struct rn_plan *plan)
     return plan->privacy.rate > 0.0;
 }
 
+/* Is that noise the sum of shares of the members (sharedplan.h)? */
+static inline bool rn_plan_is_shared(const struct rn_plan *plan)
+{
+    return rn_plan_is_private(plan) && plan->privacy.mode == RN_PLAN_PRIVACY_SHARED;
+}
+
 /* Most trainings that a member ever begins in the job: one a round, and retries. */
 static inline uint64_t rn_plan_trainings(const struct rn_plan *plan)
 {
@@ -222,10 +229,11 @@ struct rn_plan_numbers {
     uint32_t neighbours; /* whom a member shares its secrets with; n_max - 1: complete graph */
     uint32_t floor;      /* F = max(Q, n_c + h_min): fewest members of a session and its sum */
     uint32_t losses_max; /* n_max - F: members that may be absent or get lost */
-    uint32_t value_bits; /* q */
+    uint32_t value_bits; /* q; of a value with shares of noise (sharedplan.h) where it is larger */
     uint32_t sum_bits;   /* b = ceil(log2(n_max value_max + 1)) + 1 guard bit, sent per value */
     uint32_t lane_bits;  /* 32 or 64: width of one element in memory */
-    uint64_t value_max;  /* of one member's element: 2^q - 2, times max_examples if weighted */
+    uint64_t value_max;  /* of one member's element: 2^q - 2, times max_examples if weighted; with
+                            shares of noise 2 rn_shared_reach */
     double headroom;     /* (2^b - 1) / (n_max * value_max): how far the largest sum is from wrap */
     uint64_t stage_seconds; /* longest time of one attempt without training and upload */
 };

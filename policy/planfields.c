@@ -135,8 +135,9 @@ static const struct rn_field fields[] = {
 
     {"privacy", RN_FIELD_SECTION, .optional = true},
     {"privacy.mode", RN_FIELD_WORD, AT(privacy.mode), ONE_OF(privacy_modes), .fallback = "local",
-     .meaning = "`local`: every member adds the whole noise to its own steps; `shared`, noise that "
-                "the members add together, is refused by this version"},
+     .meaning =
+         "`local`: every member adds the whole noise to its own steps; `shared`: a round is one "
+         "sum of clipped gradients, and `secagg.honest` of its members together add the noise"},
     {"privacy.sampling", RN_FIELD_WORD, AT(privacy.sampling), ONE_OF(samplings),
      .fallback = "poisson",
      .meaning =

@@ -9,6 +9,7 @@
 #include "crypto/secagg/params.h"
 #include "crypto/secagg/spent.h"
 #include "policy/plan.h"
+#include "policy/sharedplan.h"
 
 /* Shares, acks, upload, vote, unmask, receipts; or the abort in place of the last two. */
 #define STAGES 6u
@@ -36,16 +37,32 @@ uint32_t rn_plan_last_round(const struct rn_plan *plan)
     return plan->rounds + (plan->evaluation.federated ? 1 : 0);
 }
 
+static uint64_t value_max(const struct rn_plan *plan)
+{
+    const uint64_t largest = ((uint64_t)1 << plan->secagg.bits) - 2;
+    if (rn_plan_is_shared(plan)) {
+        return 2 * rn_shared_reach(plan);
+    }
+    return plan->weights == RN_WEIGHTS_EXAMPLES ? plan->max_examples * largest : largest;
+}
+
+static uint32_t value_bits(const struct rn_plan *plan)
+{
+    uint32_t bits = plan->secagg.bits;
+    while (rn_plan_is_shared(plan) && value_max(plan) >> bits != 0) {
+        bits++;
+    }
+    return bits;
+}
+
 /* What secure aggregation must know to answer for quorum, floor and bits. */
 static struct rn_sa_params params_of(const struct rn_plan *plan, uint32_t members)
 {
-    const uint64_t largest = ((uint64_t)1 << plan->secagg.bits) - 2;
-    const bool weighted = plan->weights == RN_WEIGHTS_EXAMPLES;
     return (struct rn_sa_params){.members = members,
                                  .colluding = plan->secagg.colluding,
                                  .losses = plan->secagg.losses,
                                  .honest = plan->secagg.honest,
-                                 .value_max = weighted ? plan->max_examples * largest : largest};
+                                 .value_max = value_max(plan)};
 }
 
 static void numbers_fill(const struct rn_plan *plan, uint32_t members,
@@ -61,7 +78,7 @@ static void numbers_fill(const struct rn_plan *plan, uint32_t members,
         .neighbours = graph.degree,
         .floor = rn_sa_floor(&params, 0),
         .losses_max = rn_sa_spare(&params),
-        .value_bits = plan->secagg.bits,
+        .value_bits = value_bits(plan),
         .sum_bits = rn_sa_bits(&params),
         .value_max = params.value_max,
         .stage_seconds = STAGES * (uint64_t)plan->secagg.stage_hard_s,

@@ -55,6 +55,7 @@ void rn_privacy_plan_of(const struct rn_plan *plan, struct rn_privacy_plan *out)
         .clip = plan->privacy.clip,
         .grid = RN_PRIVACY_GRID,
         .denominator = plan->privacy.denominator,
+        .honest = rn_plan_is_shared(plan) ? plan->secagg.honest : 0,
     };
     memcpy(out->hash, plan->hash, sizeof out->hash);
     memcpy(out->name, plan->name, sizeof out->name);
@@ -67,7 +68,7 @@ rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *p
     rn_privacy_terms_of(&policy->privacy, &out->terms);
     rn_privacy_plan_of(plan, &out->plan);
     /* An element of the upload has secagg.bits bits or more. */
-    out->plan.dimension = policy->upload.bytes_max * 8 / plan->secagg.bits;
+    out->plan.dimension = policy->upload.bytes_max * 8 / plan->secagg.bits + 1;
     RN_TRY(rn_privacy_terms_derive(&out->terms, err));
     const uint64_t events = (uint64_t)out->plan.trainings * out->plan.steps;
     const struct rn_privacy_event event = rn_privacy_plan_event(&out->terms, &out->plan, events);
@@ -79,8 +80,11 @@ rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *p
     if (out->cost > out->terms.bound) { /* too much, whatever its own epsilon is */
         return rn_ok();
     }
-    RN_TRY(rn_account_epsilon(&event, 1, rn_privacy_terms_delta(&out->terms), RN_ACCOUNTANT_PLD,
-                              &out->epsilon, err));
+    const enum rn_accountant by =
+        event.kind == RN_PRIVACY_SHARED ? RN_ACCOUNTANT_RDP : RN_ACCOUNTANT_PLD;
+    RN_TRY(
+        rn_account_epsilon(&event, 1, rn_privacy_terms_delta(&out->terms), by, &out->epsilon, err));
+    out->epsilon.lower = isnan(out->epsilon.lower) ? 0 : out->epsilon.lower; /* RDP has none */
     out->plan.epsilon = out->epsilon.upper;
     RN_ENSURE(out->apart <= apart, err, RN_E_REFUSED,
               "with up to %llu records a step would draw more than training.batch, %u, too often "

@@ -20,7 +20,7 @@
 
 struct rn_privacy_quote {
     struct rn_privacy_terms terms; /* with the filter's order and bound */
-    struct rn_privacy_plan plan;   /* with the plan's own epsilon, by PLD */
+    struct rn_privacy_plan plan;   /* with the plan's own epsilon, by PLD; shares: RDP */
     struct rn_privacy_value epsilon;
     double cost;  /* the whole plan's divergence at the filter's order */
     double apart; /* what it takes of the share of delta that is set apart */

@@ -134,6 +134,11 @@ static const struct rn_field fields[] = {
      .meaning = "most `privacy.rate`"},
     {"privacy.clip_max", RN_FIELD_REAL, AT(privacy.clip_max), .least = 1e-9, .most = 1e9,
      .meaning = "most `privacy.clip`"},
+    {"privacy.shared_honest", RN_FIELD_U32, AT(privacy.shared_honest), .optional = true,
+     .most = RN_POLICY_SHARED_MAX, .absent = "0",
+     .meaning = "plans with `privacy.mode: shared` may count on the noise of so many honest "
+                "members, this one included (`secagg.honest`): all the trust in others that the "
+                "promise then rests on; 0: such plans are refused"},
     {"privacy.zero_b", RN_FIELD_WORD, AT(privacy.zero_b), ONE_OF(zero_bs), .optional = true,
      .absent = "warn",
      .meaning = "a round that trains A alone while B is zero spends budget on noise: `warn` in the "

@@ -74,6 +74,8 @@ struct rn_policy_upload {
     uint32_t jobs_max;     /* plans over one base model that updates may go into (jobledger.h) */
 };
 
+#define RN_POLICY_SHARED_MAX 1023u
+
 enum rn_policy_unit { RN_POLICY_UNIT_RECORD = 0, RN_POLICY_UNIT_PERSON };
 enum rn_policy_zero_b { RN_POLICY_ZERO_B_WARN = 0, RN_POLICY_ZERO_B_REFUSE };
 
@@ -90,6 +92,8 @@ struct rn_policy_privacy {
     double order;          /* of the filter; 0: chosen when the ledger begins (filter.h) */
     double epsilon_plan;   /* most of one plan, at delta */
     double noise_min, rate_max, clip_max;
+    uint32_t shared_honest; /* most members, oneself included, whose noise a plan may count on; 0:
+                               only plans with noise of one's own */
     enum rn_policy_zero_b zero_b; /* a round of A while B is zero: noise without a signal */
 };
 
@@ -186,6 +190,7 @@ enum rn_policy_reason {
     RN_POLICY_NOISE_TOO_LOW,     /* policy-noise-too-low */
     RN_POLICY_RATE_TOO_LARGE,    /* policy-rate-too-large */
     RN_POLICY_CLIP_TOO_LARGE,    /* policy-clip-too-large */
+    RN_POLICY_SHARED_TRUST,      /* policy-shared-trust: the noise of others is not counted on */
     RN_POLICY_CAP_TOO_SMALL,     /* policy-cap-too-small: batches would be cut too often */
     RN_POLICY_NOT_ACCOUNTABLE,   /* policy-not-accountable: no bound of its cost is known */
     RN_POLICY_EPSILON_PLAN,      /* policy-epsilon-plan: more than epsilon_plan */
@@ -220,8 +225,8 @@ RN_MUST rn_result rn_policy_check_signers(const struct rn_policy *policy,
                                           enum rn_policy_reason *out_reason, struct rn_error *err);
 
 /* The rules on noise, of rn_policy_check at both stages: whether the plan has to be private and is;
- * noise, rate and clip; that its own epsilon (privacyquote.h) and what the ledger has spent stay
- * within the policy's. */
+ * whose noise it counts on; noise, rate and clip; that its own epsilon (privacyquote.h) and what
+ * the ledger has spent stay within the policy's. */
 RN_MUST rn_result rn_policy_check_privacy(const struct rn_policy *policy,
                                           const struct rn_plan *plan,
                                           const struct rn_policy_spent *spent,

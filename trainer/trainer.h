@@ -136,6 +136,16 @@ RN_MUST rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_d
                                    void *context, struct rn_train_report *out_report,
                                    struct rn_error *err);
 
+/* One step's noisy sum and no step: the records that spec->dp draws, each clipped to whole numbers,
+ * added, with the noise of spec->dp on every value; as rn_trainer_train forms it, before anything
+ * is divided or rounded. Nothing of the trainer moves but the optimiser's moments, which are zero
+ * afterwards. out has the values of rn_trainer_layout(spec->active, head that trains), count of
+ * them (RN_E_USAGE). Where the noise is a share, the sum is as secret as the records until other
+ * members' shares are in it. spec: with dp, sampling not RN_DP_BATCHES, steps 1 (RN_E_CONFIG). */
+RN_MUST rn_result rn_trainer_noisy_sum(struct rn_trainer *trainer, const struct rn_dataset *data,
+                                       const struct rn_train_spec *spec, int64_t *out, size_t count,
+                                       struct rn_error *err);
+
 /* Whether every value of every B is zero, as in a new adapter (also: no LoRA matrices). The
  * gradient of A is zero then: to train A alone with DP-SGD spends privacy on noise and learns
  * nothing. */

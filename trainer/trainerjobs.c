@@ -23,6 +23,24 @@ rn_result rn_trainer_train(struct rn_trainer *trainer, const struct rn_dataset *
                           out_report, err);
 }
 
+rn_result rn_trainer_noisy_sum(struct rn_trainer *trainer, const struct rn_dataset *data,
+                               const struct rn_train_spec *spec, int64_t *out, size_t count,
+                               struct rn_error *err)
+{
+    const bool head = head_trains(trainer);
+    const struct rn_segment *segments;
+    size_t segment_count;
+    size_t elements;
+    RN_ENSURE(spec->dp != NULL && spec->dp->sampling != RN_DP_BATCHES && spec->steps == 1, err,
+              RN_E_CONFIG, "training: a noisy sum is of one step of sampled records");
+    RN_TRY(rn_trainer_layout(trainer, spec->active, head, &segments, &segment_count, &elements));
+    RN_ENSURE(count == elements, err, RN_E_USAGE, "training: a noisy sum of %zu values, not of %zu",
+              elements, count);
+    RN_TRY(rn_learn_check(&trainer->lanes, head, data, spec, err));
+    RN_TRY(rn_trainer_prepare(trainer, true, 0, err));
+    return rn_learn_noisy_sum(&trainer->lanes, &trainer->state, head, data, spec, out, err);
+}
+
 rn_result rn_trainer_train_clients(struct rn_trainer *trainer, struct rn_client *clients,
                                    size_t count, const struct rn_train_spec *spec,
                                    rn_train_progress_fn progress, void *context,

@@ -10,6 +10,7 @@
  *     pld.h           privacy-loss distributions: certified from above and below
  *     filter.h        the rule that bounds a whole life of plans chosen one after the other
  *     noiseshares.h   sums of discrete Gaussian and Skellam shares
+ *     sharednoise.h   Renyi divergence of a sampled step with such noise, at any order
  *
  * PLD is the headline where the list was fixed before the first event (one signed plan); its lower
  * value is certified too, so the two bound the truth. RDP is the independent second computation and
@@ -36,8 +37,8 @@ RN_MUST rn_result rn_privacy_events_check(const struct rn_privacy_event *events,
                                           struct rn_error *err);
 
 /* epsilon at delta, 0 < delta < 1; delta at epsilon >= 0. RN_E_UNSUPPORTED when an event is of a
- * kind that the accountant does not know (RDP: TRUNCATED, ALLOCATION), RN_E_DATA when numerical
- * errors cannot be bounded well enough to say anything (pld.h). */
+ * kind that the accountant does not know (RDP: TRUNCATED, ALLOCATION; PLD: SHARED), RN_E_DATA when
+ * numerical errors cannot be bounded well enough to say anything (pld.h). */
 RN_MUST rn_result rn_account_epsilon(const struct rn_privacy_event *events, size_t count,
                                      double delta, enum rn_accountant accountant,
                                      struct rn_privacy_value *out, struct rn_error *err);

@@ -26,6 +26,8 @@ static struct rn_privacy_event bare(const struct rn_privacy_event *event)
     case RN_PRIVACY_GROUP:
         out.group = event->group;
         break;
+    case RN_PRIVACY_SHARED: /* which no PLD knows: pldmix.h says so */
+        break;
     case RN_PRIVACY_ALLOCATION:
         out.picks = event->picks;
         out.slots = event->slots;

@@ -102,6 +102,10 @@ rn_result rn_pld_mix_init(struct rn_pld_mix *mix, const struct rn_privacy_event 
     case RN_PRIVACY_EPSILON_DELTA:
         epsilon_delta(mix, event->epsilon, event->delta);
         return rn_ok();
+    case RN_PRIVACY_SHARED:
+        return rn_fail(err, RN_E_UNSUPPORTED,
+                       "noise in shares has no certified privacy-loss distribution: account for "
+                       "it with RDP");
     case RN_PRIVACY_ALLOCATION:
         break;
     }

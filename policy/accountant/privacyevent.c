@@ -13,6 +13,7 @@
 #define HAS_GROUP 8u
 #define HAS_SLOTS 16u
 #define HAS_EPSILON 32u
+#define HAS_SHARES 64u
 
 static unsigned fields_of(enum rn_privacy_kind kind)
 {
@@ -29,6 +30,8 @@ static unsigned fields_of(enum rn_privacy_kind kind)
         return HAS_NOISE | HAS_SLOTS;
     case RN_PRIVACY_EPSILON_DELTA:
         return HAS_EPSILON;
+    case RN_PRIVACY_SHARED:
+        return HAS_RATE | HAS_SHARES;
     }
     return 0;
 }
@@ -57,6 +60,13 @@ static rn_result event_check(const struct rn_privacy_event *event, struct rn_err
     RN_ENSURE((fields & HAS_EPSILON) == 0 || (event->epsilon >= 0 && event->epsilon < INFINITY &&
                                               event->delta >= 0 && event->delta < 1),
               err, RN_E_CONFIG, "its epsilon must be at least 0 and its delta 0 to below 1");
+    RN_ENSURE((fields & HAS_SHARES) == 0 ||
+                  (event->share >= 1 && event->share < 0x1p53 && event->shares >= 1 &&
+                   event->shares <= RN_PRIVACY_SHARES_MAX && event->grid >= 1 &&
+                   event->grid < 0x1p53 && event->dimension >= 1 && event->dimension < 0x1p53),
+              err, RN_E_CONFIG,
+              "its share, grid and dimension must be at least 1, and its shares 1 to %u",
+              RN_PRIVACY_SHARES_MAX);
     return rn_ok();
 }
 

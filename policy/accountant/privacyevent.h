@@ -20,6 +20,7 @@
 #define RN_PRIVACY_NOISE_MIN 1e-3
 #define RN_PRIVACY_NOISE_MAX 1e6
 #define RN_PRIVACY_GROUP_MAX 64u
+#define RN_PRIVACY_SHARES_MAX 1024u
 
 enum rn_privacy_kind {
     RN_PRIVACY_GAUSSIAN = 1, /* noise: every record takes part */
@@ -29,7 +30,9 @@ enum rn_privacy_kind {
     RN_PRIVACY_GROUP,      /* POISSON; a person has up to `group` records */
     RN_PRIVACY_ALLOCATION, /* each record in exactly `picks` of `slots` steps, uniformly: the whole
                               of `slots` steps is one event */
-    RN_PRIVACY_EPSILON_DELTA /* epsilon, delta: a mechanism of which no more is known */
+    RN_PRIVACY_EPSILON_DELTA, /* epsilon, delta: a mechanism of which no more is known */
+    RN_PRIVACY_SHARED /* rate, share, shares, grid, dimension: POISSON whose sum is of whole numbers
+                         and gets `shares` discrete Gaussians, from different hands */
 };
 
 struct rn_privacy_event {
@@ -42,6 +45,13 @@ struct rn_privacy_event {
     uint32_t group;        /* GROUP, 1 .. RN_PRIVACY_GROUP_MAX */
     uint32_t picks, slots; /* ALLOCATION, 1 <= picks <= slots */
     double epsilon, delta; /* EPSILON_DELTA, 0 <= epsilon, 0 <= delta < 1 */
+    /* SHARED: deviation of one share, >= 1; how many there are for certain, 1 ..
+     * RN_PRIVACY_SHARES_MAX; the norm by which all records of a unit move the sum, >= 1; values of
+     * the sum, >= 1. A unit of several records has rate 1: it may claim no sampling. */
+    double share;
+    uint32_t shares;
+    double grid;
+    double dimension;
 };
 
 #endif

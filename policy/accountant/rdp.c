@@ -2,6 +2,7 @@
 #include "policy/accountant/rdp.h"
 
 #include "policy/accountant/sampledgauss.h"
+#include "policy/accountant/sharednoise.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -45,6 +46,9 @@ bool rn_rdp_event(const struct rn_privacy_event *event, double order, double *ou
             return false;
         }
         once = response_rdp(event->epsilon, order);
+        break;
+    case RN_PRIVACY_SHARED:
+        once = rn_shared_noise_rdp(event, order);
         break;
     default:
         return false;

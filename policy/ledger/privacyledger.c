@@ -195,10 +195,16 @@ double rn_privacy_ledger_filter(const struct rn_privacy_ledger *ledger, bool res
     return ledger->spent + trainings * open->plan.steps * open->divergence;
 }
 
+static bool equal(double a, double b)
+{
+    return !(a < b) && !(a > b);
+}
+
 static bool same_mechanism(const struct rn_privacy_event *a, const struct rn_privacy_event *b)
 {
-    return a->kind == b->kind && a->group == b->group && !(a->noise < b->noise) &&
-           !(a->noise > b->noise) && !(a->rate < b->rate) && !(a->rate > b->rate);
+    return a->kind == b->kind && a->group == b->group && equal(a->noise, b->noise) &&
+           equal(a->rate, b->rate) && a->shares == b->shares && equal(a->share, b->share) &&
+           equal(a->grid, b->grid) && equal(a->dimension, b->dimension);
 }
 
 static void event_add(struct rn_privacy_event *events, size_t *count,

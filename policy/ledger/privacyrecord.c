@@ -59,25 +59,22 @@ static const struct field header_fields[] = {VALUE("version", U32, header.versio
                                              VALUE("delta", REAL, header.delta),
                                              VALUE("order", REAL, header.order),
                                              VALUE("bound", REAL, header.bound)};
-static const struct field plan_fields[] = {VALUE("plan", HASH, plan.hash),
-                                           VALUE("name", NAME, plan.name),
-                                           CHOICE("method", plan.method, rn_plan_method_words),
-                                           VALUE("rounds", U32, plan.rounds),
-                                           VALUE("trainings", U32, plan.trainings),
-                                           VALUE("steps", U32, plan.steps),
-                                           CHOICE("sampler", plan.sampler, samplers),
-                                           VALUE("threshold", U64, plan.threshold),
-                                           VALUE("cap", U32, plan.cap),
-                                           VALUE("noise", REAL, plan.noise),
-                                           VALUE("clip", REAL, plan.clip),
-                                           VALUE("grid", U32, plan.grid),
-                                           VALUE("denominator", REAL, plan.denominator),
-                                           VALUE("dimension", U64, plan.dimension),
-                                           VALUE("epsilon", REAL, plan.epsilon),
-                                           VALUE("deviation", REAL, plan.deviation),
-                                           VALUE("cut", REAL, plan.cut),
-                                           VALUE("before", REAL, plan.filter_before),
-                                           VALUE("after", REAL, plan.filter_after)};
+/* The same but for one field. */
+#define PLAN_FIRST                                                                              \
+    VALUE("plan", HASH, plan.hash), VALUE("name", NAME, plan.name),                             \
+        CHOICE("method", plan.method, rn_plan_method_words), VALUE("rounds", U32, plan.rounds), \
+        VALUE("trainings", U32, plan.trainings), VALUE("steps", U32, plan.steps),               \
+        CHOICE("sampler", plan.sampler, samplers), VALUE("threshold", U64, plan.threshold),     \
+        VALUE("cap", U32, plan.cap), VALUE("noise", REAL, plan.noise),                          \
+        VALUE("clip", REAL, plan.clip), VALUE("grid", U32, plan.grid),                          \
+        VALUE("denominator", REAL, plan.denominator), VALUE("dimension", U64, plan.dimension)
+#define PLAN_LAST                                                                   \
+    VALUE("epsilon", REAL, plan.epsilon), VALUE("deviation", REAL, plan.deviation), \
+        VALUE("cut", REAL, plan.cut), VALUE("before", REAL, plan.filter_before),    \
+        VALUE("after", REAL, plan.filter_after)
+static const struct field plan_fields[] = {PLAN_FIRST, PLAN_LAST};
+static const struct field shared_fields[] = {PLAN_FIRST, VALUE("honest", U32, plan.honest),
+                                             PLAN_LAST};
 static const struct field intent_fields[] = {
     VALUE("counter", U64, intent.counter), VALUE("plan", HASH, intent.plan),
     VALUE("round", U32, intent.round),     VALUE("training", U32, intent.training),
@@ -113,7 +110,8 @@ static const struct kind kinds[RN_PRIVACY_RECORD_KINDS] = {
     [RN_PRIVACY_RECORD_COMMIT] = KIND("commit", commit_fields),
     [RN_PRIVACY_RECORD_CLOSE] = KIND("close", close_fields),
     [RN_PRIVACY_RECORD_RELEASE] = KIND("release", release_fields),
-    [RN_PRIVACY_RECORD_NONPRIVATE] = KIND("nonprivate", nonprivate_fields)};
+    [RN_PRIVACY_RECORD_NONPRIVATE] = KIND("nonprivate", nonprivate_fields),
+    [RN_PRIVACY_RECORD_SHARED] = KIND("shared", shared_fields)};
 
 /* ---- Writing. */
 

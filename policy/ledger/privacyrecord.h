@@ -36,6 +36,7 @@ enum rn_privacy_record_kind {
     RN_PRIVACY_RECORD_CLOSE,
     RN_PRIVACY_RECORD_RELEASE,
     RN_PRIVACY_RECORD_NONPRIVATE,
+    RN_PRIVACY_RECORD_SHARED, /* a plan whose noise the members add together: as.plan, honest > 0 */
     RN_PRIVACY_RECORD_KINDS
 };
 
@@ -96,8 +97,12 @@ struct rn_privacy_plan {
     uint32_t grid;      /* S, the same norm in whole numbers */
     double denominator; /* public, >= 1 */
     uint64_t dimension; /* trained values at most; 0: not stated */
-    double epsilon;     /* by PLD, of all trainings * steps events at the lineage's delta */
-    double deviation;   /* derived: noise * grid, of the noise in whole numbers */
+    uint32_t honest;    /* 0: the noise is the member's own. Else so many members, itself included,
+                           reach `noise` with their shares together, whoever else there is */
+    double epsilon;     /* by PLD, with shares by RDP, of all trainings * steps events at the
+                           lineage's delta */
+    double deviation;   /* derived: noise * grid, of the noise in whole numbers; with shares
+                           rn_privacy_share of it, of the member's own */
     double cut;         /* derived: what cutting can add to delta, of all events */
     double filter_before; /* derived: the filter's sum without this plan */
     double filter_after;  /* derived: with all of it */
@@ -157,6 +162,12 @@ struct rn_privacy_record {
         struct rn_privacy_nonprivate nonprivate;
     } as;
 };
+
+/* PLAN or, with shares of noise, SHARED. */
+static inline enum rn_privacy_record_kind rn_privacy_plan_kind(const struct rn_privacy_plan *plan)
+{
+    return plan->honest == 0 ? RN_PRIVACY_RECORD_PLAN : RN_PRIVACY_RECORD_SHARED;
+}
 
 /* Appends the record's text, without chain, signature and line end. */
 void rn_privacy_record_write(const struct rn_privacy_record *record, struct rn_buffer *out);

@@ -37,6 +37,15 @@ static rn_result release_values(const struct rn_privacy_release *release, struct
     return rn_ok();
 }
 
+static rn_result plan_values(const struct rn_privacy_ledger *ledger,
+                             const struct rn_privacy_record *record, struct rn_error *err)
+{
+    const struct rn_privacy_plan *plan = &record->as.plan;
+    RN_ENSURE(record->kind == rn_privacy_plan_kind(plan), err, RN_E_CONFIG,
+              "a plan has shares of noise, of 1 or more honest members, as a shared record alone");
+    return rn_privacy_plan_check(&ledger->terms, plan, err);
+}
+
 static rn_result commit_values(const struct rn_privacy_commit *commit, struct rn_error *err)
 {
     const bool failed = commit->status == RN_PRIVACY_FAILED;
@@ -53,7 +62,8 @@ rn_result rn_privacy_rules_values(const struct rn_privacy_ledger *ledger,
     case RN_PRIVACY_RECORD_HEADER:
         return header_values(&record->as.header, err);
     case RN_PRIVACY_RECORD_PLAN:
-        return rn_privacy_plan_check(&ledger->terms, &record->as.plan, err);
+    case RN_PRIVACY_RECORD_SHARED:
+        return plan_values(ledger, record, err);
     case RN_PRIVACY_RECORD_COMMIT:
         return commit_values(&record->as.commit, err);
     case RN_PRIVACY_RECORD_RELEASE:
@@ -187,6 +197,7 @@ rn_result rn_privacy_rules_order(const struct rn_privacy_ledger *ledger,
               "the privacy ledger holds %llu records, the most there can be", RN_PRIVACY_LINES_MAX);
     switch (record->kind) {
     case RN_PRIVACY_RECORD_PLAN:
+    case RN_PRIVACY_RECORD_SHARED:
         return plan_order(ledger, &record->as.plan, err);
     case RN_PRIVACY_RECORD_INTENT:
         return intent_order(ledger, &record->as.intent, err);
@@ -223,7 +234,8 @@ static void plan_derive(const struct rn_privacy_ledger *ledger, struct rn_privac
 {
     const struct rn_privacy_event step = rn_privacy_plan_event(&ledger->terms, plan, 1);
     const double events = (double)plan->trainings * plan->steps;
-    plan->deviation = plan->noise * plan->grid;
+    plan->deviation = plan->honest > 0 ? rn_privacy_share(plan->noise, plan->grid, plan->honest)
+                                       : plan->noise * plan->grid;
     plan->cut = rn_privacy_plan_cut(&ledger->terms, plan);
     plan->filter_before = ledger->spent;
     plan->filter_after = ledger->spent + events * rn_privacy_divergence(&ledger->terms, step);
@@ -238,6 +250,7 @@ void rn_privacy_rules_derive(const struct rn_privacy_ledger *ledger,
         record->as.header.bound = rn_privacy_terms_bound(&record->as.header);
         break;
     case RN_PRIVACY_RECORD_PLAN:
+    case RN_PRIVACY_RECORD_SHARED:
         plan_derive(ledger, &record->as.plan);
         break;
     case RN_PRIVACY_RECORD_INTENT:
@@ -277,6 +290,7 @@ static bool record_alike(const struct rn_privacy_record *stated,
     case RN_PRIVACY_RECORD_HEADER:
         return alike(stated->as.header.bound, derived->as.header.bound);
     case RN_PRIVACY_RECORD_PLAN:
+    case RN_PRIVACY_RECORD_SHARED:
         return plan_alike(&stated->as.plan, &derived->as.plan);
     case RN_PRIVACY_RECORD_INTENT:
         return stated->as.intent.counter == derived->as.intent.counter &&
@@ -341,6 +355,7 @@ rn_result rn_privacy_rules_budget(const struct rn_privacy_ledger *ledger,
     const struct rn_privacy_plan *plan = &record->as.plan;
     switch (record->kind) {
     case RN_PRIVACY_RECORD_PLAN:
+    case RN_PRIVACY_RECORD_SHARED:
         return held(ledger, plan->filter_after, ledger->apart + plan->cut, slack, err);
     case RN_PRIVACY_RECORD_RELEASE:
         return release_budget(ledger, &record->as.release, slack, err);
@@ -415,6 +430,7 @@ void rn_privacy_rules_apply(struct rn_privacy_ledger *ledger,
         ledger->terms = record->as.header;
         break;
     case RN_PRIVACY_RECORD_PLAN:
+    case RN_PRIVACY_RECORD_SHARED:
         plan_apply(ledger, &record->as.plan);
         break;
     case RN_PRIVACY_RECORD_INTENT:

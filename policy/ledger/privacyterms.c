@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "crypto/discretenoise.h"
 #include "crypto/identity.h"
 #include "crypto/roster.h"
 #include "policy/accountant/accountant.h"
@@ -13,6 +14,8 @@
 
 /* Of one draw of the noise, in total variation: (s + 1) 2^-108 at deviation s (crypto/noise.h). */
 #define SAMPLER_DISTANCE 0x1p-108
+/* Of one draw of a share (crypto/discretenoise.h). */
+#define SHARE_DISTANCE 0x1p-183
 
 double rn_privacy_terms_delta(const struct rn_privacy_terms *terms)
 {
@@ -104,6 +107,24 @@ static rn_result sampler_check(const struct rn_privacy_plan *plan, struct rn_err
     return rn_ok();
 }
 
+/* A round is one step: what leaves is its sum. */
+static rn_result shares_check(const struct rn_privacy_plan *plan, struct rn_error *err)
+{
+    if (plan->honest == 0) {
+        return rn_ok();
+    }
+    RN_ENSURE(plan->honest <= RN_PRIVACY_SHARES_MAX, err, RN_E_CONFIG,
+              "at most %u members can share noise", RN_PRIVACY_SHARES_MAX);
+    RN_ENSURE(plan->steps == 1, err, RN_E_CONFIG, "a training with shares of noise has one step");
+    RN_ENSURE(plan->dimension >= 1 && plan->dimension < (UINT64_C(1) << 53), err, RN_E_CONFIG,
+              "with shares of noise the number of trained values must be stated");
+    RN_ENSURE(rn_privacy_share(plan->noise, plan->grid, plan->honest) <=
+                  RN_DISCRETE_NOISE_DEVIATION_MAX,
+              err, RN_E_CONFIG, "a share of the noise is larger than %u steps of the grid",
+              RN_DISCRETE_NOISE_DEVIATION_MAX);
+    return rn_ok();
+}
+
 static bool within(double value, double least, double most)
 {
     return value >= least && value <= most; /* not so for NaN */
@@ -123,7 +144,7 @@ rn_result rn_privacy_plan_check(const struct rn_privacy_terms *terms,
               "the clip norm or the denominator is out of range (1e-9 to 1e9, 1 to 1e15)");
     RN_ENSURE(within(plan->epsilon, 0, 1e6), err, RN_E_CONFIG,
               "the plan's own epsilon is %g: it says nothing", plan->epsilon);
-    return rn_ok();
+    return shares_check(plan, err);
 }
 
 /* ---- Equal for life. */
@@ -171,10 +192,32 @@ double rn_privacy_rate(uint64_t threshold)
     return whole * 0x1p-64;
 }
 
+double rn_privacy_share(double noise, uint32_t grid, uint32_t honest)
+{
+    return fmax(1, ceil(noise * grid / sqrt(honest)));
+}
+
+static struct rn_privacy_event shared_event(const struct rn_privacy_terms *terms,
+                                            const struct rn_privacy_plan *plan, uint64_t count)
+{
+    return (struct rn_privacy_event){
+        .kind = RN_PRIVACY_SHARED,
+        .count = count,
+        .rate = terms->group == 1 ? rn_privacy_rate(plan->threshold) : 1,
+        .share = rn_privacy_share(plan->noise, plan->grid, plan->honest),
+        .shares = plan->honest,
+        .grid = (double)plan->grid * terms->group,
+        .dimension = fmax(1, (double)plan->dimension), /* not stated yet: 0 */
+    };
+}
+
 struct rn_privacy_event rn_privacy_plan_event(const struct rn_privacy_terms *terms,
                                               const struct rn_privacy_plan *plan, uint64_t count)
 {
     struct rn_privacy_event event = {.count = count, .noise = plan->noise, .rate = 1};
+    if (plan->honest > 0) {
+        return shared_event(terms, plan, count);
+    }
     if (plan->sampler == RN_PRIVACY_SAMPLER_ALL) {
         event.kind = RN_PRIVACY_GAUSSIAN;
         event.noise = plan->noise / terms->group; /* of a sum that moves by group * clip */
@@ -230,7 +273,8 @@ double rn_privacy_plan_cut(const struct rn_privacy_terms *terms, const struct rn
     const double tail =
         rn_privacy_tail(terms->records_max, rn_privacy_rate(plan->threshold), plan->cap);
     const double events = (double)plan->trainings * plan->steps;
-    const double sampler =
-        (double)plan->dimension * (plan->noise * plan->grid + 1) * SAMPLER_DISTANCE;
+    const double value = plan->honest > 0 ? plan->honest * SHARE_DISTANCE
+                                          : (plan->noise * plan->grid + 1) * SAMPLER_DISTANCE;
+    const double sampler = (double)plan->dimension * value;
     return (1 + exp(terms->epsilon)) * events * (tail + sampler);
 }

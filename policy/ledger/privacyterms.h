@@ -31,8 +31,11 @@ double rn_privacy_terms_bound(const struct rn_privacy_terms *terms);
 
 /* q = threshold / 2^64 as a double, rounded up. */
 double rn_privacy_rate(uint64_t threshold);
+/* Deviation of one member's share of the noise, a whole number: noise * grid / sqrt(honest),
+ * rounded up. */
+double rn_privacy_share(double noise, uint32_t grid, uint32_t honest);
 /* Of one step of the plan, `count` times, as the accountants see it: GAUSSIAN, POISSON or, with a
- * group, GROUP. */
+ * group, GROUP; with shares SHARED, which claims no sampling for a group. */
 struct rn_privacy_event rn_privacy_plan_event(const struct rn_privacy_terms *terms,
                                               const struct rn_privacy_plan *plan, uint64_t count);
 /* Renyi divergence of an event at the terms' order; +inf where there is none. */
@@ -40,7 +43,7 @@ double rn_privacy_divergence(const struct rn_privacy_terms *terms, struct rn_pri
 /* (1 + e^epsilon) * trainings * steps * (P[Bin(records_max, q) > cap] + dimension * eta), from
  * above: the mechanism that the accountants know differs with at most that probability on either of
  * two neighbours. eta = (noise * grid + 1) 2^-108 is the distance of one value's noise from its law
- * (crypto/noise.h). */
+ * (crypto/noise.h); of a share of discrete noise 2^-183 for each of `honest` (discretenoise.h). */
 double rn_privacy_plan_cut(const struct rn_privacy_terms *terms,
                            const struct rn_privacy_plan *plan);
 /* P[Bin(n, q) > cap] from above: the first term of the tail over 1 minus the ratio of its first

@@ -19,6 +19,10 @@ struct rn_trained {
     const float *before;
     const float *after;
     const float *local_head; /* NULL unless local */
+    /* Where the plan's noise is shared: the noisy sum, in the order of the round's selection; the
+     * adapter has not moved. NULL otherwise. */
+    const int64_t *whole;
+    size_t whole_count;
     uint64_t examples;
     uint64_t steps;
     double loss_sum;

@@ -108,6 +108,10 @@ static rn_result take_update(struct rn_participation *p, const struct rn_trained
     struct rn_round_layout layout;
     RN_TRY(rn_round_model_layout(model, plan_of(p), trained->round, p->course.start_round, &layout,
                                  err));
+    if (layout.spec.shared) {
+        return rn_round_update_take_whole(model, &layout, trained->before, trained->whole,
+                                          trained->whole_count, &p->update, err);
+    }
     RN_TRY(rn_round_update_take(model, &layout, trained->before, trained->after, &report,
                                 &p->update, err));
     if (model->local_head != NULL && trained->local_head != NULL) {

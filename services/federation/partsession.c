@@ -269,8 +269,7 @@ static rn_result encode(struct rn_participation *p, struct rn_error *err)
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
     RN_TRY(basis->random(basis->random_context, key.bytes, sizeof(key.bytes), err));
     rn_part_forget_upload(p);
-    RN_TRY(rn_round_encoder_init(&session->encoder, &session->layout, &p->update.report,
-                                 p->update.delta, &key, err));
+    RN_TRY(rn_round_update_encode(&p->update, &session->layout, &key, &session->encoder, err));
     if (session->encoder.clipped > 0) {
         struct rn_job_event event = rn_part_session_event(p, RN_JOB_CLIPPED);
         event.count = session->encoder.clipped;

@@ -28,6 +28,8 @@ struct train_job {
     atomic_uint step, steps, measured; /* for the executor, whenever it likes */
     _Atomic double loss;
     float *after;
+    int64_t *whole; /* instead of `after` where the noise is shared */
+    size_t whole_count;
     bool charged; /* to the privacy ledger */
     struct rn_metrics start;
     struct rn_train_report report;
@@ -165,6 +167,21 @@ static rn_result zero_b_check(struct train_job *job)
     return rn_ok();
 }
 
+/* The round's sum with this member's share of the noise; the adapter stays as it is. */
+static rn_result sum_privately(struct train_job *job, const struct rn_train_spec *spec)
+{
+    struct rn_site_model *model = job->jobs->model;
+    const struct rn_round_selection *selection = &model->round.selections[spec->active];
+    const struct rn_train_progress done = {.step = 1, .steps = 1, .loss = NAN};
+    job->whole_count = selection->count;
+    job->whole = rn_alloc(selection->count, sizeof(*job->whole));
+    RN_TRY(rn_trainer_noisy_sum(model->trainer, model->train, spec, job->whole, job->whole_count,
+                                &job->err));
+    RN_ENSURE(on_progress(job, &done), &job->err, RN_E_ROUND_ABORTED, "the round is over");
+    job->report.steps = 1;
+    return rn_ok();
+}
+
 static rn_result train_privately(struct train_job *job, struct rn_train_spec spec)
 {
     struct rn_dp_spec dp;
@@ -182,6 +199,9 @@ static rn_result train_privately(struct train_job *job, struct rn_train_spec spe
     RN_TRY(begun);
     job->charged = true;
     spec.dp = &dp;
+    if (rn_plan_is_shared(&model->site->plan)) {
+        return sum_privately(job, &spec);
+    }
     return rn_trainer_train(model->trainer, model->train, &spec, on_progress, job, &job->report,
                             &job->err);
 }
@@ -233,8 +253,11 @@ static void run_train(void *argument)
         return;
     }
     const bool done = rn_is_ok(job->result);
-    const rn_result ended = rn_round_privacy_end(job->jobs->privacy, done ? job->after : NULL,
-                                                 job->order.count, done ? &job->err : NULL);
+    const struct rn_view output =
+        job->whole != NULL ? rn_view_of(job->whole, job->whole_count * sizeof(*job->whole))
+                           : rn_view_of(job->after, job->order.count * sizeof(*job->after));
+    const rn_result ended =
+        rn_round_privacy_end(job->jobs->privacy, done ? &output : NULL, done ? &job->err : NULL);
     job->result = done ? ended : job->result;
 }
 
@@ -248,6 +271,10 @@ static void release_train(void *owner)
     free_floats(job->order.values, job->order.count);
     free_floats(job->order.local_head, job->order.local_head_count);
     free_floats(job->after, job->order.count);
+    if (job->whole != NULL) {
+        rn_secret_wipe(job->whole, job->whole_count * sizeof(*job->whole));
+        rn_free(job->whole);
+    }
     rn_free(job);
 }
 
@@ -261,6 +288,8 @@ static void answer_train(void *argument)
         .before = job->order.values,
         .after = job->after,
         .local_head = job->order.local_head,
+        .whole = job->whole,
+        .whole_count = job->whole_count,
         .examples = job->report.examples,
         .steps = job->report.steps,
         .loss_sum = job->report.loss_sum,

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "crypto/sha256.h"
 #include "policy/privacyquote.h"
+#include "policy/sharedplan.h"
 #include "services/host/siteprivacy.h"
 
 #define UPDATE_TAG "rondo/v1 privacy update"
@@ -232,20 +233,28 @@ bool rn_round_privacy_on(const struct rn_round_privacy *privacy)
 
 /* ---- A training */
 
-static void spec_fill(const struct rn_plan_privacy *plan, struct rn_dp_source *source,
+/* In units of clip: of the whole noise, or of this member's share, a whole number of grid steps. */
+static double multiplier(const struct rn_plan *plan)
+{
+    return rn_plan_is_shared(plan) ? rn_shared_deviation(plan) / (double)RN_PRIVACY_GRID
+                                   : plan->privacy.noise;
+}
+
+static void spec_fill(const struct rn_plan *whole, struct rn_dp_source *source,
                       struct rn_dp_spec *out)
 {
+    const struct rn_plan_privacy *plan = &whole->privacy;
     *out = (struct rn_dp_spec){
         .clip_norm = plan->clip,
         .clipping =
             plan->clipping == RN_PLAN_CLIP_AUTOMATIC ? RN_DP_CLIP_AUTOMATIC : RN_DP_CLIP_FLAT,
-        .noise_multiplier = plan->noise,
+        .noise_multiplier = multiplier(whole),
         .grid = RN_PRIVACY_GRID,
         .denominator = plan->denominator,
         .sampling = RN_DP_POISSON,
         .threshold = rn_privacy_threshold(plan->rate),
     };
-    rn_dp_source_lend(source, out);
+    rn_dp_source_lend(source, rn_plan_is_shared(whole), out);
 }
 
 rn_result rn_round_privacy_begin(struct rn_round_privacy *privacy, uint32_t round,
@@ -268,20 +277,19 @@ rn_result rn_round_privacy_begin(struct rn_round_privacy *privacy, uint32_t roun
     rn_log(RN_LOG_INFO, "privacy.intent", RN_LOG_NUMBER(RN_F_ROUND, round),
            RN_LOG_NUMBER(RN_F_COUNT, atomic_load(&privacy->begun)),
            RN_LOG_NUMBER(RN_F_LIMIT, rn_plan_trainings(plan)));
-    spec_fill(&plan->privacy, source, out_spec);
+    spec_fill(plan, source, out_spec);
     return rn_ok();
 }
 
-rn_result rn_round_privacy_end(struct rn_round_privacy *privacy, const float *update, size_t count,
+rn_result rn_round_privacy_end(struct rn_round_privacy *privacy, const struct rn_view *bytes,
                                struct rn_error *err)
 {
     uint8_t output[32] = {0};
-    if (update != NULL) {
-        const struct rn_view bytes = rn_view_of(update, count * sizeof *update);
-        rn_sha256(output, UPDATE_TAG, &bytes, 1);
+    if (bytes != NULL) {
+        rn_sha256(output, UPDATE_TAG, bytes, 1);
     }
     return rn_siteprivacy_commit(privacy->ledger, privacy->counter, output,
-                                 update != NULL ? RN_PRIVACY_SENT : RN_PRIVACY_FAILED, err);
+                                 bytes != NULL ? RN_PRIVACY_SENT : RN_PRIVACY_FAILED, err);
 }
 
 rn_result rn_round_privacy_close(struct rn_round_privacy *privacy, struct rn_error *err)

@@ -52,9 +52,10 @@ RN_MUST rn_result rn_round_privacy_begin(struct rn_round_privacy *privacy, uint3
                                          const uint8_t adapter_hash[static 32],
                                          struct rn_dp_source *source, struct rn_dp_spec *out_spec,
                                          struct rn_error *err);
-/* update: the trained values, whose hash the ledger keeps; NULL: the training gave none. */
-RN_MUST rn_result rn_round_privacy_end(struct rn_round_privacy *privacy, const float *update,
-                                       size_t count, struct rn_error *err);
+/* bytes: of the trained values, or of the noisy sum where the noise is shared; the ledger keeps
+ * their hash. NULL: the training gave none. */
+RN_MUST rn_result rn_round_privacy_end(struct rn_round_privacy *privacy,
+                                       const struct rn_view *bytes, struct rn_error *err);
 /* The job is over. */
 RN_MUST rn_result rn_round_privacy_close(struct rn_round_privacy *privacy, struct rn_error *err);
 

@@ -245,8 +245,8 @@ rn_result rn_siteprivacy_expect(const struct rn_siteprivacy *privacy, uint64_t c
 
 static bool same_plan(const struct rn_privacy_plan *kept, const struct rn_privacy_plan *wanted)
 {
-    struct rn_privacy_record a = {.kind = RN_PRIVACY_RECORD_PLAN, .as.plan = *kept};
-    struct rn_privacy_record b = {.kind = RN_PRIVACY_RECORD_PLAN, .as.plan = *wanted};
+    struct rn_privacy_record a = {.kind = rn_privacy_plan_kind(kept), .as.plan = *kept};
+    struct rn_privacy_record b = {.kind = rn_privacy_plan_kind(wanted), .as.plan = *wanted};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text_a = {0};
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text_b = {0};
     b.as.plan.deviation = kept->deviation;
@@ -263,7 +263,7 @@ static bool same_plan(const struct rn_privacy_plan *kept, const struct rn_privac
 rn_result rn_siteprivacy_begin_plan(struct rn_siteprivacy *privacy,
                                     const struct rn_privacy_plan *plan, struct rn_error *err)
 {
-    struct rn_privacy_record record = {.kind = RN_PRIVACY_RECORD_PLAN, .as.plan = *plan};
+    struct rn_privacy_record record = {.kind = rn_privacy_plan_kind(plan), .as.plan = *plan};
     const struct rn_privacy_planstate *known = rn_privacy_ledger_find(privacy->ledger, plan->hash);
     if (known != NULL) {
         RN_ENSURE(same_plan(&known->plan, plan), err, RN_E_REFUSED,

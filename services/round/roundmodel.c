@@ -126,6 +126,7 @@ rn_result rn_round_update_take(const struct rn_round_model *model,
                                struct rn_round_update *out, struct rn_error *err)
 {
     rn_round_update_clear(out);
+    RN_ENSURE(!layout->spec.shared, err, RN_E_INTERNAL, "a round of shared noise takes a sum");
     out->count = layout->delta_count;
     out->delta = rn_alloc(out->count, sizeof(*out->delta));
     const rn_result result =
@@ -148,11 +149,44 @@ rn_result rn_round_update_take(const struct rn_round_model *model,
     return result;
 }
 
+rn_result rn_round_update_take_whole(const struct rn_round_model *model,
+                                     const struct rn_round_layout *layout, const float *before,
+                                     const int64_t *whole, size_t count,
+                                     struct rn_round_update *out, struct rn_error *err)
+{
+    rn_round_update_clear(out);
+    RN_ENSURE(layout->spec.shared && count == layout->delta_count, err, RN_E_INTERNAL,
+              "the trained sum is not one of this round's");
+    out->count = count;
+    out->whole = rn_alloc(count, sizeof(*out->whole));
+    memcpy(out->whole, whole, count * sizeof(*whole));
+    rn_round_adapter_hash(model->adapter.segments, model->adapter.segment_count, before,
+                          out->before);
+    out->round = layout->spec.round;
+    out->report = (struct rn_round_report){.weight = 1};
+    out->valid = true;
+    return rn_ok();
+}
+
+rn_result rn_round_update_encode(const struct rn_round_update *update,
+                                 const struct rn_round_layout *layout,
+                                 const struct rn_secret32 *key, struct rn_round_encoder *out,
+                                 struct rn_error *err)
+{
+    return update->whole != NULL
+               ? rn_round_encoder_init_whole(out, layout, update->whole, err)
+               : rn_round_encoder_init(out, layout, &update->report, update->delta, key, err);
+}
+
 void rn_round_update_clear(struct rn_round_update *update)
 {
     if (update->delta != NULL) {
         rn_secret_wipe(update->delta, update->count * sizeof(*update->delta));
         rn_free(update->delta);
+    }
+    if (update->whole != NULL) {
+        rn_secret_wipe(update->whole, update->count * sizeof(*update->whole));
+        rn_free(update->whole);
     }
     free_local(update->start_head, update->start_head_count);
     *update = (struct rn_round_update){0};

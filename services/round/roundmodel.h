@@ -52,6 +52,7 @@ struct rn_round_update {
     uint32_t round;
     uint8_t before[RN_HASH_BYTES]; /* the adapter it starts from */
     float *delta;                  /* owned; layout.delta_count */
+    int64_t *whole;                /* instead of delta where the round's noise is shared */
     size_t count;
     struct rn_round_report report;
     float *start_head; /* owned: the local head that report.start is about, or NULL */
@@ -64,6 +65,19 @@ RN_MUST rn_result rn_round_update_take(const struct rn_round_model *model,
                                        const struct rn_round_layout *layout, const float *before,
                                        const float *after, const struct rn_round_report *report,
                                        struct rn_round_update *out, struct rn_error *err);
+/* Of a round whose noise is shared: a noisy sum of the layout's delta_count whole numbers. The same
+ * numbers go into every attempt of the round that this update is encoded for: a second sum with
+ * noise of its own would be another release. RN_E_INTERNAL for another count. */
+RN_MUST rn_result rn_round_update_take_whole(const struct rn_round_model *model,
+                                             const struct rn_round_layout *layout,
+                                             const float *before, const int64_t *whole,
+                                             size_t count, struct rn_round_update *out,
+                                             struct rn_error *err);
+/* The encoder of an update, of either kind. As rn_round_encoder_init. */
+RN_MUST rn_result rn_round_update_encode(const struct rn_round_update *update,
+                                         const struct rn_round_layout *layout,
+                                         const struct rn_secret32 *key,
+                                         struct rn_round_encoder *out, struct rn_error *err);
 /* Wipes and frees. */
 void rn_round_update_clear(struct rn_round_update *update);
 /* An update for this round from this adapter? */

@@ -32,6 +32,12 @@ struct rn_round_spec {
     bool metrics;        /* examples, loss and clipped count are summed inside the vector */
     bool evaluation;     /* so are metric and loss of the adapter that the round starts from:
                             rn_round_is_measured */
+    /* The vector holds noisy sums of clipped gradients, whole numbers from -reach to reach, and
+     * the adapter moves by -step times their mean (policy/sharedplan.h); bits and exponent count
+     * for nothing then. */
+    bool shared;
+    uint64_t reach; /* 0 unless shared */
+    double step[3]; /* by enum rn_segment_kind */
 };
 
 /* start_round as in rn_round_is_measured. RN_E_CONFIG when the plan's numbers cannot be quantised
@@ -40,7 +46,7 @@ RN_MUST rn_result rn_round_spec_derive(const struct rn_plan *plan, uint32_t roun
                                        uint32_t start_round, struct rn_round_spec *out_spec,
                                        struct rn_error *err);
 
-/* Largest value of one element of a member's vector: weight_max * (2^q - 2). */
+/* Largest value of one element of a member's vector: weight_max * (2^q - 2); shared: 2 reach. */
 uint64_t rn_round_value_max(const struct rn_round_spec *spec);
 
 /* What the round's vector holds a change of: RN_ROUND_A, RN_ROUND_B, RN_ROUND_HEAD. By these parts

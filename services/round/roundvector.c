@@ -123,11 +123,40 @@ rn_result rn_round_encoder_init(struct rn_round_encoder *out, const struct rn_ro
     return rn_ok();
 }
 
+rn_result rn_round_encoder_init_whole(struct rn_round_encoder *out,
+                                      const struct rn_round_layout *layout, const int64_t *whole,
+                                      struct rn_error *err)
+{
+    const int64_t reach = (int64_t)layout->spec.reach;
+    RN_BUG_IF(!layout->spec.shared || layout->delta_offset != 0);
+    bool far = false;
+    for (size_t i = 0; i < layout->delta_count; i++) {
+        far |= whole[i] > reach || whole[i] < -reach; /* without a branch on a value */
+    }
+    RN_ENSURE(!far, err, RN_E_ROUND_NUMERIC,
+              "a value of this round's sum is beyond what batch and noise can come to");
+    *out = (struct rn_round_encoder){.layout = layout, .whole = whole, .weight = 1};
+    return rn_ok();
+}
+
+static void read_whole(const struct rn_round_encoder *encoder, size_t first, size_t count,
+                       uint64_t *out)
+{
+    const int64_t reach = (int64_t)encoder->layout->spec.reach;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (uint64_t)(encoder->whole[first + i] + reach);
+    }
+}
+
 /* Deltas [first, first + count), counted from the first delta. */
 static rn_result read_deltas(const struct rn_round_encoder *encoder, size_t first, size_t count,
                              uint64_t *out, struct rn_error *err)
 {
     const struct rn_round_layout *layout = encoder->layout;
+    if (encoder->whole != NULL) {
+        read_whole(encoder, first, count, out);
+        return rn_ok();
+    }
     for (size_t i = 0; i < layout->segment_count; i++) {
         const struct rn_segment *segment = &layout->segments[i];
         const size_t from = segment->offset > first ? segment->offset : first;
@@ -206,11 +235,33 @@ rn_result rn_round_total_read(const struct rn_round_layout *layout, const uint64
     return rn_ok();
 }
 
+/* The step of one segment against the mean of the members' sums. */
+static rn_result shared_step(const struct rn_round_spec *spec, const struct rn_segment *segment,
+                             const uint64_t *sum, uint64_t members, float *out,
+                             struct rn_error *err)
+{
+    const double step = spec->step[segment->kind];
+    const uint64_t offset = members * spec->reach;
+    for (size_t i = 0; i < segment->count; i++) {
+        RN_ENSURE(sum[i] <= 2 * offset, err, RN_E_ROUND_SUM,
+                  "element %zu of %s is larger than the members' sums can add up to", i,
+                  segment->name);
+        const int64_t whole = (int64_t)sum[i] - (int64_t)offset; /* below 2^53: exact */
+        out[i] = (float)-((double)whole * step / (double)members);
+    }
+    return rn_ok();
+}
+
 rn_result rn_round_mean(const struct rn_round_layout *layout, const uint64_t *sum,
                         const struct rn_round_total *total, float *out, struct rn_error *err)
 {
     for (size_t i = 0; i < layout->segment_count; i++) {
         const struct rn_segment *segment = &layout->segments[i];
+        if (layout->spec.shared) {
+            RN_TRY(shared_step(&layout->spec, segment, sum + layout->delta_offset + segment->offset,
+                               total->weight, out + segment->offset, err));
+            continue;
+        }
         const struct rn_quantiser quantiser = quantiser_of(layout, segment);
         RN_TRY(rn_quantise_mean(&quantiser, sum + layout->delta_offset + segment->offset,
                                 segment->count, total->weight, out + segment->offset, err));

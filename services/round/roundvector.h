@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A trained update to the integers of a member's vector, and the integers' sum over the members
- * back to the next adapter. Pure, and bit-identical everywhere: quantising is a function of (delta,
- * key), the mean is one exact division rounded once (crypto/quantise.h), and the step
+ * A trained update, or a noisy sum that is whole already, to the integers of a member's vector, and
+ * the integers' sum over the members back to the next adapter. Pure, and bit-identical everywhere:
+ * quantising is a function of (delta, key), the mean is one exact division rounded once
+ * (crypto/quantise.h), and the step
  *
  *     next = (float)((double)before + (double)mean)
  *
@@ -31,6 +32,7 @@ struct rn_round_report {
 struct rn_round_encoder {
     const struct rn_round_layout *layout; /* borrowed, as delta */
     const float *delta;
+    const int64_t *whole; /* instead of delta where the round's noise is shared */
     struct rn_secret32 key;
     uint64_t weight;
     uint64_t clipped;                 /* elements of the delta that the scale cuts off */
@@ -45,6 +47,11 @@ RN_MUST rn_result rn_round_encoder_init(struct rn_round_encoder *out,
                                         const struct rn_round_layout *layout,
                                         const struct rn_round_report *report, const float *delta,
                                         const struct rn_secret32 *key, struct rn_error *err);
+/* Of a round whose noise is shared: whole numbers with their noise, which are sent as they are.
+ * RN_E_ROUND_NUMERIC where one is beyond the spec's reach, which says that it was not made so. */
+RN_MUST rn_result rn_round_encoder_init_whole(struct rn_round_encoder *out,
+                                              const struct rn_round_layout *layout,
+                                              const int64_t *whole, struct rn_error *err);
 /* Elements [first, first + count) of the layout->elements, each at most rn_round_value_max. A pure
  * function: any division into ranges, and any repetition, gives the same integers. RN_E_INTERNAL
  * beyond the end. */
@@ -68,7 +75,9 @@ RN_MUST rn_result rn_round_total_read(const struct rn_round_layout *layout, cons
                                       uint32_t members, struct rn_round_total *out_total,
                                       struct rn_error *err);
 
-/* The mean delta in the trainer's flat order of the active selection; out has delta_count. */
+/* The mean delta in the trainer's flat order of the active selection; out has delta_count. With
+ * shared noise the step against the mean gradient: -(K step / n), K the sum without its offset of
+ * n reach, n the members: K is exact, and two operations round. */
 RN_MUST rn_result rn_round_mean(const struct rn_round_layout *layout, const uint64_t *sum,
                                 const struct rn_round_total *total, float *out,
                                 struct rn_error *err);

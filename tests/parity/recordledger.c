@@ -114,11 +114,57 @@ static void persons(void)
     (void)add(privacy_intent_record(2, 1));
 }
 
+/* Noise in shares under a filter between two whole orders; then persons, whose records are one
+ * group, and a plan with noise of its own beside it. */
+static void shared(void)
+{
+    struct rn_privacy_record header = privacy_header(owner);
+    header.as.header.order = 6.3;
+    begin(header);
+    (void)add(privacy_shared_record(1));
+    struct rn_privacy_record intent = privacy_intent_record(1, 1);
+    intent.as.intent.steps = 1;
+    (void)add(intent);
+    (void)add(privacy_commit_record(1, 8, RN_PRIVACY_SENT));
+}
+
+static void shared_persons(void)
+{
+    struct rn_privacy_record header = privacy_header(owner);
+    header.as.header.unit = RN_PRIVACY_UNIT_PERSON;
+    header.as.header.group = 4;
+    begin(header);
+    struct rn_privacy_record record = privacy_shared_record(1);
+    record.as.plan.noise = 100;
+    (void)add(record);
+    (void)add(privacy_close_record(1));
+    record = privacy_plan_record(2);
+    record.as.plan.noise = 4;
+    (void)add(record);
+}
+
 static struct rn_privacy_record derived(struct rn_privacy_record record)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
     demand(rn_privacy_ledger_append(ledger, owner, &record, &line, &error));
     return record;
+}
+
+static void lies_of_shares(void)
+{
+    (void)add(privacy_close_record(1));
+    struct rn_privacy_record record = derived(privacy_shared_record(2));
+    record.as.plan.honest = 30; /* whose shares would be smaller */
+    lie("honest", &record);
+    record = derived(privacy_shared_record(2));
+    record.as.plan.deviation *= 2;
+    lie("share", &record);
+    record = derived(privacy_shared_record(2));
+    record.as.plan.steps = 2;
+    lie("shared-steps", &record);
+    record = derived(privacy_shared_record(2));
+    record.as.plan.filter_after = record.as.plan.filter_before;
+    lie("shared-cost", &record);
 }
 
 static void lies_of_trainings(void)
@@ -176,6 +222,11 @@ int main(int argc, char **argv)
     }
     folder = argv[1];
     owner = privacy_identity(3);
+    shared();
+    good("shared");
+    lies_of_shares();
+    shared_persons();
+    good("shared-persons");
     persons();
     good("persons");
     live();

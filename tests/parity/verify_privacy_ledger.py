@@ -32,6 +32,7 @@ RECORDS = {
     "release": [("what", NAME), ("mechanism", "constant|stated"), ("epsilon", REAL), ("delta", REAL), ("filter", REAL)],
     "nonprivate": [("plan", HASH), ("name", NAME)],
 }
+RECORDS["shared"] = RECORDS["plan"][:14] + [("honest", WHOLE)] + RECORDS["plan"][14:]
 GRAMMAR = {kind: re.compile(kind + "".join(f" {name} ({form})" for name, form in fields)) for kind, fields in RECORDS.items()}
 SEAL = re.compile(r"(.*) chain ([0-9a-f]{64}) sign ([0-9a-f]{128})")
 
@@ -89,6 +90,48 @@ def renyi_gauss(q, s, group, order):
     forward = log_moment(s, weights, order)
     backward = log_moment(s, weights, 1 - order) if group > 1 else 0.0
     return max(forward, backward) / (order - 1)
+
+
+# ---- Noise in shares: sums of discrete Gaussians, whose bound is Kairouz, Liu and Steinke's (2021); of whole orders under
+# sampling Zhu and Wang's (2019); between two of them the chord of (order - 1) D.
+
+def share_of(r):
+    return max(1.0, math.ceil(r["noise"] * r["grid"] / math.sqrt(r["honest"])))
+
+
+def renyi_shares(norm, s, shares, dimension, order):
+    tau = 10 * math.fsum(math.exp(-2 * math.pi**2 * s * s * k / (k + 1)) for k in range(1, shares))
+    total = math.sqrt(shares) * s
+    d1, d2 = norm * min(math.sqrt(dimension), norm) / total, norm / total
+    return min(order / 2 * d2 * d2 + tau * dimension, order / 2 * (d2 * d2 + 2 * d1 * tau + tau * tau * dimension),
+               order / 2 * (d2 + math.sqrt(dimension) * tau) ** 2)
+
+
+def sampled_moment(divergence, q, order):
+    """(order - 1) D of a whole order."""
+    if order < 2:
+        return 0.0
+    logs = [(order - 1) * math.log1p(-q) + math.log1p((order - 1) * q)]
+    for k in range(2, order + 1):
+        logs.append(math.log(math.comb(order, k)) + k * math.log(q) + (order - k) * math.log1p(-q) + (k - 1) * divergence(k)
+                    + (math.log(3) if k > 2 else 0.0))
+    top = max(logs)
+    return min((order - 1) * divergence(order), top + math.log(math.fsum(math.exp(each - top) for each in logs)))
+
+
+def renyi_shared(r, group, order):
+    def whole(a):
+        return renyi_shares(r["grid"] * group, share_of(r), r["honest"], max(1, r["dimension"]), a)
+    q = rate(r["threshold"]) if group == 1 else 1.0
+    if q >= 1 or order > 1024:
+        return whole(order)
+    below, part = int(order), order - int(order)
+    chord = (1 - part) * sampled_moment(whole, q, below) + (part * sampled_moment(whole, q, below + 1) if part > 0 else 0.0)
+    return min(whole(order), max(0.0, chord) / (order - 1))
+
+
+def renyi_plan(r, group, order):
+    return renyi_shared(r, group, order) if "honest" in r else renyi_gauss(rate(r["threshold"]), r["noise"], group, order)
 
 
 def renyi_stated(e, a):
@@ -154,12 +197,17 @@ class Ledger:
         demand(1 <= r["rounds"] <= min(r["trainings"], 10**5) and r["trainings"] <= 10**6 and 1 <= r["steps"] <= 10**6, "plan: range")
         demand((r["threshold"] == 2**64 - 1) == (r["sampler"] == "all") and 1 <= r["threshold"] < 2**64, "plan: threshold")
         demand(r["noise"] > 0 and r["clip"] > 0 and 1 <= r["grid"] <= 2**23 and r["cap"] >= 1, "plan: range")
-        demand(alike(r["deviation"], r["noise"] * r["grid"]), "plan: deviation is not noise * grid")
+        if "honest" in r:
+            demand(1 <= r["honest"] <= 1024 and r["steps"] == 1 and 1 <= r["dimension"] < 2**53 and share_of(r) <= 2**30,
+                   "plan: range of shares")
+            demand(r["deviation"] == share_of(r), "plan: deviation is not that of a share")
+        else:
+            demand(alike(r["deviation"], r["noise"] * r["grid"]), "plan: deviation is not noise * grid")
         q, events = rate(r["threshold"]), r["trainings"] * r["steps"]
-        sampler = r["dimension"] * (r["deviation"] + 1) * 2.0**-108
+        sampler = r["dimension"] * (r["honest"] * 2.0**-183 if "honest" in r else (r["deviation"] + 1) * 2.0**-108)
         cut = (1 + math.exp(self.terms["epsilon"])) * events * (tail(self.terms["records-max"], q, r["cap"]) + sampler)
         demand(alike(r["cut"], cut, 1e-3), "plan: chance of cut draws")
-        r["cost"] = renyi_gauss(q, r["noise"], self.terms["group"], self.terms["order"])
+        r["cost"] = renyi_plan(r, self.terms["group"], self.terms["order"])
         demand(alike(r["before"], self.spent), "plan: filter sum before")
         demand(alike(r["after"], self.spent + events * r["cost"]), "plan: filter sum after")
         self.hold(self.spent + events * r["cost"], self.apart + cut)
@@ -208,14 +256,14 @@ class Ledger:
 
     def take(self, kind, r):
         demand((kind == "rondo-privacy") == (self.count == 0), "the header is the first record and the only one")
-        {"rondo-privacy": self.header, "plan": self.plan, "intent": self.intent, "commit": self.commits, "close": self.close,
+        {"rondo-privacy": self.header, "plan": self.plan, "shared": self.plan, "intent": self.intent, "commit": self.commits, "close": self.close,
          "release": self.release, "nonprivate": self.nonprivate_plan}[kind](r)
         self.count += 1
 
     def epsilon_rdp(self):
         """All plans charged whole, at the best of many orders."""
         def at(order):
-            total = sum(p["trainings"] * p["steps"] * renyi_gauss(rate(p["threshold"]), p["noise"], self.terms["group"], order)
+            total = sum(p["trainings"] * p["steps"] * renyi_plan(p, self.terms["group"], order)
                         for p in self.plans.values())
             return to_epsilon(total + sum(renyi_stated(e, order) for e in self.releases), order, self.delta())
         if not self.plans and not self.releases:

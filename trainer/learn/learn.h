@@ -30,6 +30,11 @@ RN_MUST rn_result rn_learn_train(struct rn_lanes *lanes, struct rn_state *state,
                                  const struct rn_dataset *data, const struct rn_train_spec *spec,
                                  rn_train_progress_fn progress, void *context,
                                  struct rn_train_report *out_report, struct rn_error *err);
+/* rn_trainer_noisy_sum, checked: out has the values of the selection of what trains. */
+RN_MUST rn_result rn_learn_noisy_sum(struct rn_lanes *lanes, struct rn_state *state, bool head,
+                                     const struct rn_dataset *data,
+                                     const struct rn_train_spec *spec, int64_t *out,
+                                     struct rn_error *err);
 /* rn_trainer_train_clients, checked; the lanes have RN_CLIENT_PIECES pieces and are left bound to
  * memory that is gone. */
 RN_MUST rn_result rn_learn_clients(struct rn_lanes *lanes, bool head, struct rn_client *clients,

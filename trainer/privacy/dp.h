@@ -45,6 +45,11 @@ RN_MUST rn_result rn_dp_gradient(struct rn_dp *dp, const struct rn_example *batc
 RN_MUST rn_result rn_dp_sum(struct rn_dp *dp, const struct rn_example *batch, uint32_t count,
                             int64_t *out, struct rn_error *err);
 size_t rn_dp_elements(const struct rn_dp *dp);
+/* The same sum with the noise of the step that was begun last, which is used up. */
+RN_MUST rn_result rn_dp_noisy_sum(struct rn_dp *dp, const struct rn_example *batch, uint32_t count,
+                                  int64_t *out, struct rn_error *err);
+/* Such a sum [rn_dp_elements] in the order of the layout's selection of what trains. */
+void rn_dp_flatten(const struct rn_dp *dp, const int64_t *sum, int64_t *out);
 
 /* Who is in a batch: numbers of the chosen records, most at most, in a random order when there were
  * more. chosen has room for `records`. Returns how many were drawn before the cut. */

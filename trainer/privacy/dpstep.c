@@ -436,3 +436,41 @@ rn_result rn_dp_sum(struct rn_dp *dp, const struct rn_example *batch, uint32_t c
     lanes->kernels->download(lanes->lane, out, dp->parts[0].sum, dp->plan.count * sizeof(int64_t));
     return lanes->kernels->sync(lanes->lane, err);
 }
+
+rn_result rn_dp_noisy_sum(struct rn_dp *dp, const struct rn_example *batch, uint32_t count,
+                          int64_t *out, struct rn_error *err)
+{
+    const uint32_t at = dp->pool_steps > 1 ? dp->pool_next - 1 : 0;
+    const int64_t *noise = dp->pool + at * dp->plan.count;
+    RN_BUG_IF(!dp->fresh);
+    dp->fresh = false;
+    RN_TRY(rn_dp_sum(dp, batch, count, out, err));
+    for (size_t i = 0; i < dp->plan.count; i++) {
+        out[i] += noise[i];
+    }
+    return rn_ok();
+}
+
+static size_t compact_of(const struct rn_dp *dp, size_t place)
+{
+    for (size_t i = 0; i < dp->plan.run_count; i++) {
+        const struct rn_pass_run *run = &dp->plan.runs[i];
+        if (place >= run->place && place - run->place < run->count) {
+            return run->compact + (place - run->place);
+        }
+    }
+    RN_BUG_IF(true); /* what trains has a run */
+    return 0;
+}
+
+void rn_dp_flatten(const struct rn_dp *dp, const int64_t *sum, int64_t *out)
+{
+    const struct rn_adapter *adapter = dp->lanes->adapter;
+    for (size_t i = 0; i < adapter->segment_count; i++) {
+        const struct rn_segment *segment = &adapter->segments[i];
+        if (rn_segment_chosen(segment, dp->active.matrices, dp->active.head)) {
+            memcpy(out, sum + compact_of(dp, adapter->places[i]), segment->count * sizeof(*out));
+            out += segment->count;
+        }
+    }
+}

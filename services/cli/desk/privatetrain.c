@@ -98,7 +98,7 @@ rn_result rn_private_train_settle(struct rn_private_train *p, const struct rn_co
         .picks = (uint32_t)p->picks,
         .diagnostics = &p->seen,
     };
-    rn_dp_source_lend(&p->source, &p->spec);
+    rn_dp_source_lend(&p->source, false, &p->spec);
     return rn_ok();
 }
 

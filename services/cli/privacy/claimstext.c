@@ -24,6 +24,18 @@ rn_result rn_claims_take(const struct rn_privacy_ledger *ledger, struct rn_claim
     return rn_ok();
 }
 
+/* Most honest members on whose noise a plan of the ledger counts, the member itself included; 0:
+ * all noise is its own. */
+static uint32_t honest_most(const struct rn_privacy_ledger *ledger)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < ledger->plan_count; i++) {
+        const uint32_t honest = ledger->plans[i].plan.honest;
+        most = honest > most ? honest : most;
+    }
+    return most;
+}
+
 /* ---- Paragraphs, in the page's order. */
 
 static void unit_write(const struct rn_privacy_terms *terms, struct rn_buffer *out)
@@ -55,9 +67,30 @@ static void plan_write(const struct rn_privacy_planstate *state, struct rn_buffe
     rn_privacy_number_up(plan->epsilon, epsilon);
     rn_buffer_format(out,
                      "| %s `%.16s` | %" PRIu32 " of %" PRIu32 " | %" PRIu32
-                     " | %.6g | %.6g | %.6g | %" PRIu32 " | %s |\n",
+                     " | %.6g | %.6g | %.6g | %" PRIu32 " | %s %s |\n",
                      plan->name, hash, state->begun, plan->trainings, plan->steps,
-                     rn_privacy_rate(plan->threshold), plan->noise, plan->clip, plan->cap, epsilon);
+                     rn_privacy_rate(plan->threshold), plan->noise, plan->clip, plan->cap, epsilon,
+                     plan->honest > 0 ? "by RDP, noise shared" : "by PLD");
+}
+
+/* What is another mechanism in such plans. */
+static void shared_write(const struct rn_privacy_ledger *ledger, struct rn_buffer *out)
+{
+    for (uint32_t i = 0; i < ledger->plan_count; i++) {
+        const struct rn_privacy_plan *plan = &ledger->plans[i].plan;
+        if (plan->honest == 0) {
+            continue;
+        }
+        rn_buffer_format(out,
+                         "In plan %s the noise is shared: a training is the sum of one draw, to "
+                         "which this member "
+                         "adds discrete Gaussian noise of deviation %.6g times C, too little to "
+                         "hide it. The sum "
+                         "is opened only together with those of the others, of whom %" PRIu32
+                         " honest members, "
+                         "itself included, together reach the multiplier.\n\n",
+                         plan->name, plan->deviation / plan->grid, plan->honest);
+    }
 }
 
 static void mechanism_write(const struct rn_privacy_ledger *ledger, struct rn_buffer *out)
@@ -70,9 +103,11 @@ static void mechanism_write(const struct rn_privacy_ledger *ledger, struct rn_bu
         "checked exactly; they are summed, and rounded Gaussian noise of the plan's multiplier "
         "times C is added to every trained value before anything else sees the sum. The step, "
         "the update and everything computed from them are post-processing. The noise counted "
-        "here is the member's own alone.\n\n"
-        "| plan | trainings begun | steps each | rate | noise multiplier | C | largest batch | "
-        "epsilon by PLD |\n|---|---|---|---|---|---|---|---|\n");
+        "here is the member's own alone%s.\n\n",
+        honest_most(ledger) > 0 ? ", but in plans whose noise is shared" : "");
+    shared_write(ledger, out);
+    rn_buffer_format(out, "| plan | trainings begun | steps each | rate | noise multiplier | C | "
+                          "largest batch | epsilon |\n|---|---|---|---|---|---|---|---|\n");
     for (uint32_t i = 0; i < ledger->plan_count; i++) {
         plan_write(&ledger->plans[i], out);
     }
@@ -110,10 +145,16 @@ static void epsilon_write(const struct rn_claims *claims, struct rn_buffer *out)
         "read "
         "as an epsilon, %s. That is a reading between plans, and no smaller guarantee.\n"
         "- By privacy-loss distributions, all plans charged whole: epsilon %s (%s). By Renyi "
-        "divergences at the best order: %s, under the same condition.\n\n",
+        "divergences at the best order: %s, under the same condition.%s\n\n",
         terms->epsilon, terms->delta, terms->order, claims->summary.bound,
         claims->summary.filter_begun, claims->summary.filter_reserved, filter, pld,
-        reading_condition(claims->ledger), rdp);
+        reading_condition(claims->ledger), rdp,
+        honest_most(claims->ledger) > 0 ? " Noise that is shared has no privacy-loss distribution "
+                                          "here: of such plans epsilon by "
+                                          "RDP is the only one, and where records are sampled it "
+                                          "pays for a bound that holds of "
+                                          "any mechanism."
+                                        : "");
 }
 
 static double cut_share(const struct rn_privacy_ledger *ledger)
@@ -135,15 +176,31 @@ static void sampling_write(const struct rn_privacy_ledger *ledger, struct rn_buf
         cut_share(ledger), rn_privacy_terms_apart(&ledger->terms));
 }
 
-static void protected_write(struct rn_buffer *out)
+static void protected_write(const struct rn_privacy_ledger *ledger, struct rn_buffer *out)
 {
     rn_buffer_format(
         out,
         "## Protected from whom\n\n"
         "From the coordinator, all other members together and the public, who may deviate from "
         "the protocol, see everything that this trainer ever sends, know all other data and "
-        "noise, and choose every adapter that a training starts from. Nobody else's honesty or "
-        "noise is counted. Not from the member's own administrators, who have the data.\n\n"
+        "noise, and choose every adapter that a training starts from. Not from the member's own "
+        "administrators, who have the data.\n\n");
+    if (honest_most(ledger) == 0) {
+        rn_buffer_format(out, "Nobody else's honesty or noise is counted.\n\n");
+    } else {
+        rn_buffer_format(
+            out,
+            "**In plans whose noise is shared it counts on others**: that of the members in each "
+            "sum "
+            "at least as many as the plan says, up to %" PRIu32
+            " honest members with this one, added "
+            "their noise and told it to nobody, and on secure aggregation, which alone hides this "
+            "member's sum before it is added to theirs. Who colludes with the coordinator knows "
+            "its own noise, which is why it is not counted.\n\n",
+            honest_most(ledger));
+    }
+    rn_buffer_format(
+        out,
         "Conditions: the member's machine and its random numbers are sound; the numbers in the "
         "plans are those that the trainer used; nothing else that depends on records leaves "
         "(times, sizes, refusals, retries, measures).\n\n");
@@ -214,7 +271,7 @@ void rn_claims_text(const struct rn_claims *claims, struct rn_buffer *out)
     mechanism_write(ledger, out);
     epsilon_write(claims, out);
     sampling_write(ledger, out);
-    protected_write(out);
+    protected_write(ledger, out);
     attack_write(claims, out);
     hazards_write(ledger, out);
     unprotected_write(out);

@@ -250,6 +250,9 @@ static const struct rn_option privacy_options[] = {
      .help = "whose influence is bounded"},
     {"dp-rows", RN_OPT_COUNT(struct rn_join_settings, rows, "K"), .fallback = "1", .least = 1,
      .most = RN_PRIVACY_GROUP_MAX, .help = "with person: most records of one"},
+    {"dp-shared-honest", RN_OPT_COUNT(struct rn_join_settings, shared_honest, "N"), .most = 1023,
+     .help = "plans may count on the noise of N honest members, this one included; without: on "
+             "one's own alone"},
     {NULL}};
 
 static const struct rn_option network_options[] = {

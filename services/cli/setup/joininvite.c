@@ -125,6 +125,7 @@ static rn_result promise_take(const struct rn_join_job *job, struct rn_policy_pr
     out->unit = strcmp(s->unit, "person") == 0 ? RN_POLICY_UNIT_PERSON : RN_POLICY_UNIT_RECORD;
     out->rows = (uint32_t)s->rows;
     out->records_max = s->records;
+    out->shared_honest = (uint32_t)s->shared_honest;
     out->epsilon = s->epsilon;
     out->order = s->order;
     out->delta = s->delta > 0 ? s->delta : rn_privacy_delta_default(s->records);

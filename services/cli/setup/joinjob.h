@@ -18,7 +18,7 @@ struct rn_join_settings {
     bool no_header, sign;
     const char *lineage, *unit; /* of the promise that the policy holds */
     double epsilon, delta, order;
-    uint64_t records, rows;
+    uint64_t records, rows, shared_honest;
 };
 
 enum rn_join_step { RN_JOIN_INVITED, RN_JOIN_WELCOMED, RN_JOIN_RENEWED };

@@ -85,6 +85,9 @@ const struct rn_option rn_plan_privacy_options[] = {
      .help =
          "DP-SGD at every member: how likely a record is in a step's batch; --batch is then the "
          "most of one (`rondo privacy plan` finds these numbers)"},
+    {"dp-mode", RN_OPT_CHOICE(struct rn_plan_options, dp_mode, "local|shared"), .fallback = "local",
+     .help = "shared: a round is one sum of gradients, with --steps 1 and --optimizer sgd, whose "
+             "noise --honest members add together; each member's policy has to allow it"},
     {"dp-noise", RN_OPT_NUMBER(struct rn_plan_options, dp_noise, "SIGMA"), .fallback = "1",
      .least = 1e-6, .most = RN_DP_NOISE_MAX, .help = "noise multiplier of a step"},
     {"dp-clip", RN_OPT_NUMBER(struct rn_plan_options, dp_clip, "C"), .fallback = "1",
@@ -169,6 +172,7 @@ static const struct origin origins[] = {
     {"batch", {"training.batch"}},
     {"steps", {"training.steps"}},
     {"dp-sampling-rate", {"privacy.rate"}},
+    {"dp-mode", {"privacy.mode"}},
     {"dp-noise", {"privacy.noise"}},
     {"dp-clip", {"privacy.clip"}},
     {"dp-clipping", {"privacy.clipping"}},

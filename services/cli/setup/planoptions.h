@@ -31,7 +31,7 @@ struct rn_plan_options {
     uint64_t warmup_steps;
     double clip;
     uint64_t batch, steps;
-    const char *dp_clipping;
+    const char *dp_clipping, *dp_mode;
     double dp_rate, dp_noise, dp_clip, dp_denominator;
     uint64_t dp_retries, dp_reply;
     uint64_t colluding, losses, honest, bits;

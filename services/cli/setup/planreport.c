@@ -92,6 +92,16 @@ static void print_privacy(const struct rn_plan *plan, FILE *out)
                       "  privacy         no noise: nothing is promised about single records\n");
         return;
     }
+    if (rn_plan_is_shared(plan)) {
+        (void)fprintf(out,
+                      "  privacy         one noisy sum a round: rate %g, noise %g, clip %g, as "
+                      "shares that %u honest\n"
+                      "                  members reach together; at most %" PRIu64 " sums. What it "
+                      "costs a member: rondo policy check\n",
+                      privacy->rate, privacy->noise, privacy->clip, plan->secagg.honest,
+                      rn_plan_trainings(plan));
+        return;
+    }
     (void)fprintf(out,
                   "  privacy         DP-SGD at every member: rate %g, noise %g, clip %g; at most "
                   "%" PRIu64 " trainings of\n"

@@ -56,6 +56,16 @@ static inline struct rn_privacy_plan privacy_plan(uint8_t number)
     return plan;
 }
 
+/* The same rounds as single sums whose noise three honest members share. */
+static inline struct rn_privacy_record privacy_shared_record(uint8_t number)
+{
+    struct rn_privacy_record record = {.kind = RN_PRIVACY_RECORD_SHARED,
+                                       .as.plan = privacy_plan(number)};
+    record.as.plan.steps = 1;
+    record.as.plan.honest = 3;
+    return record;
+}
+
 static inline struct rn_privacy_record privacy_header(const struct rn_identity *identity)
 {
     return (struct rn_privacy_record){.kind = RN_PRIVACY_RECORD_HEADER,

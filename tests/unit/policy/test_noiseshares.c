@@ -6,6 +6,7 @@
 #include "policy/accountant/noiseshares.h"
 
 #include "base/guard.h"
+#include "policy/accountant/accountant.h"
 #include "policy/accountant/normal.h"
 #include "policy/accountant/rdp.h"
 
@@ -265,6 +266,73 @@ static void lost_parties_cost(void **state)
     }
 }
 
+/* ---- As an event, at any order ---- */
+
+static struct rn_privacy_event shared_event(double rate)
+{
+    return (struct rn_privacy_event){.kind = RN_PRIVACY_SHARED,
+                                     .count = 20,
+                                     .rate = rate,
+                                     .share = ceil(2.0 / sqrt(3) * 0x1p20),
+                                     .shares = 3,
+                                     .grid = 0x1p20,
+                                     .dimension = 1e6};
+}
+
+static double rdp_at(const struct rn_privacy_event *event, double order)
+{
+    double rdp;
+    assert_true(rn_rdp_event(event, order, &rdp));
+    return rdp;
+}
+
+/* Without sampling it is the Gaussian of all shares together; with it, whole orders are the bound's
+ * own, what lies between keeps under the chord and above the Gaussian, and beyond the last order
+ * nothing is claimed for sampling. */
+static void shared_steps_have_every_order(void **state)
+{
+    (void)state;
+    const struct rn_privacy_event all = shared_event(1);
+    const struct rn_privacy_event some = shared_event(.05);
+    const double total = all.share * sqrt(3) / 0x1p20;
+    const struct rn_privacy_event gaussian = {
+        .kind = RN_PRIVACY_POISSON, .count = 20, .rate = .05, .noise = total};
+    for (double order = 1.1; order < 200; order *= 1.07) {
+        assert_near(rdp_at(&all, order), 20 * order / (2 * total * total), 1e-12);
+        assert_true(rdp_at(&some, order) <= rdp_at(&all, order));
+        assert_true(rdp_at(&some, order) >= rdp_at(&gaussian, order) * (1 - 1e-9));
+    }
+    for (double order = 2; order < 8; order++) {
+        const double chord =
+            ((order - 1) * rdp_at(&some, order) + order * rdp_at(&some, order + 1)) / 2;
+        assert_near((order - .5) * rdp_at(&some, order + .5), chord, 1e-12);
+    }
+    assert_near(rdp_at(&some, RN_SHARES_ORDER_MAX + 1), rdp_at(&all, RN_SHARES_ORDER_MAX + 1), 0);
+}
+
+/* RDP alone speaks of it, and of nothing out of range. */
+static void shared_steps_are_checked(void **state)
+{
+    (void)state;
+    struct rn_error err;
+    struct rn_privacy_value value;
+    struct rn_privacy_event event = shared_event(.05);
+    assert_int_equal(rn_account_epsilon(&event, 1, 1e-5, RN_ACCOUNTANT_RDP, &value, &err).code,
+                     RN_OK);
+    assert_true(value.upper > 0 && value.upper < 10);
+    assert_int_equal(rn_account_epsilon(&event, 1, 1e-5, RN_ACCOUNTANT_PLD, &value, &err).code,
+                     RN_E_UNSUPPORTED);
+    event.shares = RN_PRIVACY_SHARES_MAX;
+    assert_int_equal(rn_privacy_events_check(&event, 1, &err).code, RN_OK);
+    event.shares++;
+    assert_int_equal(rn_privacy_events_check(&event, 1, &err).code, RN_E_CONFIG);
+    event.shares = 0;
+    assert_int_equal(rn_privacy_events_check(&event, 1, &err).code, RN_E_CONFIG);
+    event = shared_event(.05);
+    event.share = 0.5;
+    assert_int_equal(rn_privacy_events_check(&event, 1, &err).code, RN_E_CONFIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +343,8 @@ int main(void)
         cmocka_unit_test(sampling_of_anything_costs_more),
         cmocka_unit_test(components_telescope),
         cmocka_unit_test(lost_parties_cost),
+        cmocka_unit_test(shared_steps_have_every_order),
+        cmocka_unit_test(shared_steps_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

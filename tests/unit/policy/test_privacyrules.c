@@ -7,6 +7,7 @@
 
 #include "base/guard.h"
 #include "policy/accountant/filter.h"
+#include "policy/sharedplan.h"
 #include "tests/unit/policy/policytext.h"
 
 #include <math.h>
@@ -67,7 +68,6 @@ static void what_a_private_plan_may_not_hold(void **state)
     static const struct {
         const char *path, *value, *field;
     } cases[] = {
-        {"privacy.mode", "shared", "privacy.mode"},
         {"privacy.sampling", "allocation", "privacy.sampling"},
         {"metrics", "summed", "metrics"},
         {"weights", "examples", "weights"},
@@ -208,6 +208,154 @@ static void thresholds(void **state)
     assert_true(rn_privacy_threshold(nextafter(1, 0)) == UINT64_MAX - 2047);
 }
 
+/* ---- Noise that members add together. */
+
+static rn_result shared_with(const char *path, const char *value)
+{
+    static const char *const changes[][2] = {{"privacy.mode", "shared"},
+                                             {"training.steps", "1"},
+                                             {"training.optimizer", "sgd"},
+                                             {"training.schedule", "constant"}};
+    static char texts[2][EDITED_MAX];
+    const char *text = private_plan_example;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(changes); i++) {
+        text = with_field(texts[i % 2], EDITED_MAX, text, changes[i][0], changes[i][1]);
+    }
+    if (path != NULL) {
+        text = with_field(texts[0], EDITED_MAX, text, path, value);
+    }
+    return rn_plan_parse(rn_view_text(text), "plan", &plan, &error);
+}
+
+static void shared_case(void)
+{
+    accepted_case();
+    const rn_result parsed = shared_with(NULL, NULL);
+    if (!rn_is_ok(parsed)) {
+        fail_msg("%s", error.text);
+    }
+    policy.privacy.shared_honest = 2;
+}
+
+/* A round is one sum and a step that is everybody's. */
+static void what_a_shared_plan_may_not_hold(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"training.steps", "2", "training.steps"},
+        {"training.optimizer", "adamw", "training.optimizer"},
+        {"training.weight_decay", "0.1", "training.weight_decay"},
+        {"training.schedule", "cosine", "training.schedule"},
+        {"training.warmup_steps", "1", "training.schedule"},
+        {"lora.head", "local", "lora.head"},
+        {"privacy.sampling", "allocation", "privacy.sampling"},
+        {"metrics", "summed", "metrics"},
+    };
+    shared_case();
+    assert_true(rn_plan_is_private(&plan) && rn_plan_is_shared(&plan));
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
+        error.text[0] = '\0';
+        const rn_result parsed = shared_with(cases[i][0], cases[i][1]);
+        if (parsed.code != RN_E_CONFIG || strstr(error.text, cases[i][2]) == NULL) {
+            fail_msg("%s = %s: %s", cases[i][0], cases[i][1], error.text);
+        }
+    }
+    assert_true(rn_is_ok(rn_plan_parse(rn_view_text(private_plan_example), "plan", &plan, &error)));
+    assert_false(rn_plan_is_shared(&plan));
+}
+
+/* A policy that says nothing counts on nobody, whatever the size of the roster. */
+static void trust_in_others_is_said(void **state)
+{
+    (void)state;
+    shared_case();
+    expect(RN_POLICY_ACCEPTED, 0);
+    policy.privacy.shared_honest = 0;
+    expect(RN_POLICY_SHARED_TRUST, 0);
+    policy.privacy.shared_honest = 1; /* the plan counts on two */
+    expect(RN_POLICY_SHARED_TRUST, 0);
+    policy.privacy.shared_honest = RN_POLICY_SHARED_MAX;
+    expect(RN_POLICY_ACCEPTED, 0);
+    plan.privacy.mode = RN_PLAN_PRIVACY_LOCAL;
+    policy.privacy.shared_honest = 0;
+    expect(RN_POLICY_ACCEPTED, 0);
+    assert_true(rn_is_ok(policy_with("privacy.shared_honest", "1023")));
+    assert_int_equal(policy.privacy.shared_honest, RN_POLICY_SHARED_MAX);
+    assert_int_equal(policy_with("privacy.shared_honest", "1024").code, RN_E_CONFIG);
+}
+
+/* By RDP: never less than the same plan with noise of its own and one step, of the same
+ * multiplier. */
+static void a_shared_plan_has_its_price(void **state)
+{
+    (void)state;
+    struct rn_privacy_quote quote;
+    shared_case();
+    assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));
+    assert_int_equal(quote.plan.honest, 2);
+    assert_int_equal(rn_privacy_plan_kind(&quote.plan), RN_PRIVACY_RECORD_SHARED);
+    const double shared = quote.epsilon.upper;
+    const double cost = quote.cost;
+    assert_true(shared > 0 && quote.epsilon.lower == 0);
+    plan.privacy.rate = 1; /* without sampling the two mechanisms cost the same */
+    plan.training.batch = (uint32_t)policy.privacy.records_max;
+    assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));
+    const double whole = quote.cost;
+    plan.privacy.mode = RN_PLAN_PRIVACY_LOCAL;
+    assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));
+    assert_true(fabs(whole - quote.cost) <= 1e-6 * quote.cost);
+    shared_case();
+    plan.privacy.mode = RN_PLAN_PRIVACY_LOCAL;
+    assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));
+    assert_true(quote.epsilon.upper < shared && quote.cost < cost);
+}
+
+/* A person's records are one group: no sampling may be claimed, and the sum moves by all of them.
+ */
+static void a_group_claims_no_sampling(void **state)
+{
+    (void)state;
+    struct rn_privacy_quote quote;
+    shared_case();
+    policy.privacy.unit = RN_POLICY_UNIT_PERSON;
+    policy.privacy.rows = 2;
+    plan.privacy.noise = 100;
+    assert_true(rn_is_ok(rn_privacy_quote(&plan, &policy, &quote, &error)));
+    const double events = quote.plan.trainings;
+    const double want = events * quote.terms.order * 4 / (2 * 100.0 * 100.0);
+    assert_true(fabs(quote.cost - want) <= 1e-6 * want);
+}
+
+/* privacy case 33: at the ends of every range, the members' values and their sum stay below 2^b. */
+static void no_sum_wraps(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t batch, honest;
+        double noise;
+    } cases[] = {{1, 2, 1e-6}, {16, 2, 1.5}, {4096, 2, 512}, {4096, 1023, 512}, {1, 1023, 1e-6}};
+    shared_case();
+    plan.secagg.losses = 0;
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
+        plan.training.batch = cases[i].batch;
+        plan.privacy.noise = cases[i].noise;
+        plan.secagg.honest = cases[i].honest;
+        const double share = rn_shared_deviation(&plan);
+        const double reach = (double)rn_shared_reach(&plan);
+        assert_true(share >= 1 && share * sqrt(cases[i].honest) >= cases[i].noise * 0x1p20);
+        assert_true(share == 1 || (share - 1) * sqrt(cases[i].honest) < cases[i].noise * 0x1p20);
+        assert_true(reach == cases[i].batch * 0x1p20 + 16 * share);
+        for (uint32_t members = cases[i].honest + 1; members <= 1024; members++) {
+            struct rn_plan_numbers numbers;
+            assert_true(rn_is_ok(rn_plan_feasible(&plan, members, &numbers, &error)));
+            assert_true(numbers.value_max == 2 * rn_shared_reach(&plan));
+            assert_true(numbers.sum_bits <= 53 && numbers.value_bits <= numbers.sum_bits);
+            assert_true(ldexp(1, (int)numbers.sum_bits) > 2 * reach * members);
+            assert_true(numbers.floor >= plan.secagg.colluding + cases[i].honest);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +368,11 @@ int main(void)
         cmocka_unit_test(the_filter_is_of_one_order),
         cmocka_unit_test(batches_that_would_be_cut_too_often),
         cmocka_unit_test(thresholds),
+        cmocka_unit_test(what_a_shared_plan_may_not_hold),
+        cmocka_unit_test(trust_in_others_is_said),
+        cmocka_unit_test(a_shared_plan_has_its_price),
+        cmocka_unit_test(a_group_claims_no_sampling),
+        cmocka_unit_test(no_sum_wraps),
     };
     return cmocka_run_group_tests_name("privacy rules", tests, NULL, NULL);
 }

@@ -125,14 +125,15 @@ static struct rn_privacy_planstate written(uint64_t *out_nonprivate)
 static void a_job_is_charged_and_closed(void **state)
 {
     (void)state;
-    const float update[3] = {1, 2, 3};
+    const float values[3] = {1, 2, 3};
+    const struct rn_view update = rn_view_of(values, sizeof values);
     uint64_t nonprivate = 0;
     struct rn_policy_spent spent = {0};
     struct rn_round_privacy *privacy = opened();
     assert_true(rn_round_privacy_on(privacy));
     for (uint32_t round = 1; round <= ROUNDS; round++) {
         assert_int_equal(begin(privacy, round), RN_OK);
-        assert_int_equal(rn_round_privacy_end(privacy, update, 3, &error).code, RN_OK);
+        assert_int_equal(rn_round_privacy_end(privacy, &update, &error).code, RN_OK);
     }
     assert_int_equal(rn_round_privacy_close(privacy, &error).code, RN_OK);
     rn_round_privacy_free(privacy);
