@@ -12,8 +12,8 @@
 #define AAD_TAG "rondo/v1 channel"
 #define AAD_BYTES (RN_TAG_BYTES + 2 * RN_HASH_BYTES + 8)
 
-static const char info_label[] = "share";
-#define INFO_BYTES (sizeof(info_label) - 1 + 8 + RN_HASH_BYTES)
+#define KEY_TAG "rondo/v1 channel key"
+#define FIELDS_BYTES (8 + RN_HASH_BYTES)
 
 static const uint8_t zero_nonce[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES];
 
@@ -64,15 +64,15 @@ static rn_result derive_key(const struct rn_secret32 *own_secret,
     RN_ENSURE(canonical(peer->bytes) &&
                   crypto_scalarmult_curve25519(shared.bytes, own_secret->bytes, peer->bytes) == 0,
               err, RN_E_PEER_FORMAT, "channel key of the peer is of low order or not canonical");
-    uint8_t info[INFO_BYTES];
-    struct rn_writer writer = rn_writer_to(info, sizeof(info));
-    rn_write_bytes(&writer, info_label, sizeof(info_label) - 1);
+    uint8_t fields[FIELDS_BYTES];
+    struct rn_writer writer = rn_writer_to(fields, sizeof(fields));
     rn_write_u32(&writer, context->from);
     rn_write_u32(&writer, context->to);
     rn_write_bytes(&writer, context->transcript, RN_HASH_BYTES);
     RN_BUG_IF(!rn_writer_done(&writer));
     rn_kdf_sha256(out_key, rn_view_of(shared.bytes, sizeof(shared.bytes)),
-                  rn_view_of(context->session, RN_HASH_BYTES), rn_view_of(info, sizeof(info)));
+                  rn_view_of(context->session, RN_HASH_BYTES), KEY_TAG,
+                  rn_view_of(fields, sizeof(fields)));
     return rn_ok();
 }
 

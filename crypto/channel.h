@@ -5,7 +5,8 @@
  *
  *     key(i -> j) = HKDF(ikm  = X25519(c_i, C_j),
  *                        salt = session id,
- *                        info = "share" || u32 i || u32 j || transcript hash)
+ *                        info = "rondo/v1 channel key" padded to 32 || u32 i || u32 j
+ *                               || transcript hash)
  *     AAD         = "rondo/v1 channel" padded to 32 || session id || transcript hash || u32 i ||
  * u32 j sealed      = ciphertext || 16-byte tag, under the zero nonce
  *

@@ -8,7 +8,8 @@
 
 #define SIGN_TAG "rondo/v1 group key"
 #define MAGIC "RNGK"
-#define VERSION 1u
+#define COMMITMENT_TAG "rondo/v1 group commitment"
+#define VERSION 2u
 
 /* What stands before the boxes. */
 struct head {
@@ -39,7 +40,7 @@ static void commit(const struct rn_secret32 *group, const uint8_t plan_hash[stat
 {
     struct rn_secret32 value; /* public: it stands in the document */
     rn_kdf_sha256(&value, rn_view_of(group->bytes, sizeof(group->bytes)),
-                  rn_view_of(plan_hash, RN_HASH_BYTES), rn_view_text("commitment"));
+                  rn_view_of(plan_hash, RN_HASH_BYTES), COMMITMENT_TAG, rn_view_of(NULL, 0));
     memcpy(out, value.bytes, RN_HASH_BYTES);
 }
 

@@ -12,11 +12,12 @@
  *
  * Document, little-endian:
  *
- *     "RNGK" | version u32, 1 | plan hash 32 | keys hash 32 | commitment 32 | maker u32 | count u32
+ *     "RNGK" | version u32, 2 | plan hash 32 | keys hash 32 | commitment 32 | maker u32 | count u32
  *     | boxes, 48 bytes for each place | Ed25519 64 by the maker over all before it
  *
  *     keys hash  = SHA-256("rondo/v1 group keys", the public keys by place)
- *     commitment = HKDF(ikm = G, salt = plan hash, info = "commitment"): whoever opens a box knows
+ *     commitment = HKDF(ikm = G, salt = plan hash, info = "rondo/v1 group commitment",
+ *                  padded to 32 bytes): whoever opens a box knows
  *                  that all others that opened theirs have the same G
  *     box j      = crypto/channel from the maker to j; session: plan hash, transcript: keys hash
  */

@@ -19,7 +19,7 @@
 
 struct rn_roster;
 
-#define RN_SA_VERSION 4u
+#define RN_SA_VERSION 5u
 #define RN_SA_MEMBERS_MIN 3u
 /* Ring width: the sum, plus a guard bit, stays exact in a double. */
 #define RN_SA_BITS_MAX 53u

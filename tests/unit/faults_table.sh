@@ -845,7 +845,20 @@ fault group-keys-do-not-follow-the-plan crypto/groupkey.c \
   'rn_identity_derive(identity, rn_view_of("", 0), "group member", out_secret);' test_groupkey
 
 fault all-members-have-one-stream crypto/maskkey.c \
-  '"blind", &index, 1, out_key);' '"blind", &index, 0, out_key);' test_groupkey
+  '"rondo/v1 secagg blind mask",
+           &index, 1' '"rondo/v1 secagg blind mask",
+           &index, 0' test_groupkey
+
+fault keys-are-named-without-a-prefix crypto/kdf.c \
+  'strncmp(tag, prefix, sizeof(prefix) - 1) != 0 ||' '' test_kdf
+
+fault fields-are-left-out-of-the-info crypto/kdf.c \
+  'rn_view_of(info, RN_TAG_BYTES + fields.length)' 'rn_view_of(info, RN_TAG_BYTES)' test_kdf
+
+fault the-first-thread-is-not-waited-for base/parallel.c \
+  'for (uint32_t i = 1; i < parts; i++) {
+        if (all[i].started' 'for (uint32_t i = 2; i < parts; i++) {
+        if (all[i].started' test_parallel
 
 # ---- A thousand members: limits of files, one listing of names, whom to call, how chunks are cut
 
