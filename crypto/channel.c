@@ -12,8 +12,8 @@
 #define AAD_TAG "rondo/v1 channel"
 #define AAD_BYTES (RN_TAG_BYTES + 2 * RN_HASH_BYTES + 8)
 
-static const char info_label[] = "share";
-#define INFO_BYTES (sizeof(info_label) - 1 + 8 + RN_HASH_BYTES)
+#define KEY_TAG "rondo/v1 channel key"
+#define FIELDS_BYTES (8 + RN_HASH_BYTES)
 
 static const uint8_t zero_nonce[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES];
 
@@ -64,15 +64,15 @@ static rn_result derive_key(const struct rn_secret32 *own_secret,
     RN_ENSURE(canonical(peer->bytes) &&
                   crypto_scalarmult_curve25519(shared.bytes, own_secret->bytes, peer->bytes) == 0,
               err, RN_E_PEER_FORMAT, "channel key of the peer is of low order or not canonical");
-    uint8_t info[INFO_BYTES];
-    struct rn_writer writer = rn_writer_to(info, sizeof(info));
-    rn_write_bytes(&writer, info_label, sizeof(info_label) - 1);
+    uint8_t fields[FIELDS_BYTES];
+    struct rn_writer writer = rn_writer_to(fields, sizeof(fields));
     rn_write_u32(&writer, context->from);
     rn_write_u32(&writer, context->to);
     rn_write_bytes(&writer, context->transcript, RN_HASH_BYTES);
     RN_BUG_IF(!rn_writer_done(&writer));
     rn_kdf_sha256(out_key, rn_view_of(shared.bytes, sizeof(shared.bytes)),
-                  rn_view_of(context->session, RN_HASH_BYTES), rn_view_of(info, sizeof(info)));
+                  rn_view_of(context->session, RN_HASH_BYTES), KEY_TAG,
+                  rn_view_of(fields, sizeof(fields)));
     return rn_ok();
 }
 
@@ -87,19 +87,40 @@ static void write_aad(uint8_t out[static AAD_BYTES], const struct rn_channel_con
     RN_BUG_IF(!rn_writer_done(&writer));
 }
 
+void rn_channel_seal_under(const struct rn_secret32 *key, const struct rn_channel_context *context,
+                           struct rn_view plain, uint8_t *out)
+{
+    RN_BUG_IF(plain.length > RN_CHANNEL_PLAIN_MAX);
+    uint8_t aad[AAD_BYTES];
+    write_aad(aad, context);
+    RN_BUG_IF(crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, plain.data, plain.length, aad,
+                                                         sizeof(aad), NULL, zero_nonce,
+                                                         key->bytes) != 0);
+}
+
+rn_result rn_channel_open_under(const struct rn_secret32 *key,
+                                const struct rn_channel_context *context, struct rn_view sealed,
+                                uint8_t *out, struct rn_error *err)
+{
+    RN_BUG_IF(sealed.length < RN_CHANNEL_OVERHEAD);
+    uint8_t aad[AAD_BYTES];
+    write_aad(aad, context);
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed.data, sealed.length, aad,
+                                                   sizeof(aad), zero_nonce, key->bytes) != 0) {
+        rn_secret_wipe(out, sealed.length - RN_CHANNEL_OVERHEAD);
+        return rn_fail(err, RN_E_PEER_AUTH, "sealed message does not open");
+    }
+    return rn_ok();
+}
+
 rn_result rn_channel_seal(const struct rn_secret32 *own_secret,
                           const struct rn_channel_public *peer,
                           const struct rn_channel_context *context, struct rn_view plain,
                           uint8_t *out, struct rn_error *err)
 {
-    RN_BUG_IF(plain.length > RN_CHANNEL_PLAIN_MAX);
     RN_CLEANUP(rn_secret32_clear) struct rn_secret32 key;
     RN_TRY(derive_key(own_secret, peer, context, &key, err));
-    uint8_t aad[AAD_BYTES];
-    write_aad(aad, context);
-    RN_BUG_IF(crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, plain.data, plain.length, aad,
-                                                         sizeof(aad), NULL, zero_nonce,
-                                                         key.bytes) != 0);
+    rn_channel_seal_under(&key, context, plain, out);
     return rn_ok();
 }
 
@@ -112,16 +133,8 @@ rn_result rn_channel_open(const struct rn_secret32 *own_secret,
               "sealed message shorter than its %d-byte tag", RN_CHANNEL_OVERHEAD);
     RN_ENSURE(sealed.length - RN_CHANNEL_OVERHEAD <= RN_CHANNEL_PLAIN_MAX, err, RN_E_PEER_LIMIT,
               "sealed message longer than %zu bytes", RN_CHANNEL_PLAIN_MAX);
-    const size_t plain_length = sealed.length - RN_CHANNEL_OVERHEAD;
-    rn_secret_wipe(out, plain_length);
+    rn_secret_wipe(out, sealed.length - RN_CHANNEL_OVERHEAD);
     RN_CLEANUP(rn_secret32_clear) struct rn_secret32 key;
     RN_TRY(derive_key(own_secret, peer, context, &key, err));
-    uint8_t aad[AAD_BYTES];
-    write_aad(aad, context);
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed.data, sealed.length, aad,
-                                                   sizeof(aad), zero_nonce, key.bytes) != 0) {
-        rn_secret_wipe(out, plain_length);
-        return rn_fail(err, RN_E_PEER_AUTH, "sealed message does not open");
-    }
-    return rn_ok();
+    return rn_channel_open_under(&key, context, sealed, out, err);
 }

@@ -5,7 +5,8 @@
  *
  *     key(i -> j) = HKDF(ikm  = X25519(c_i, C_j),
  *                        salt = session id,
- *                        info = "share" || u32 i || u32 j || transcript hash)
+ *                        info = "rondo/v1 channel key" padded to 32 || u32 i || u32 j
+ *                               || transcript hash)
  *     AAD         = "rondo/v1 channel" padded to 32 || session id || transcript hash || u32 i ||
  * u32 j sealed      = ciphertext || 16-byte tag, under the zero nonce
  *
@@ -61,5 +62,13 @@ RN_MUST rn_result rn_channel_open(const struct rn_secret32 *own_secret,
                                   const struct rn_channel_public *peer,
                                   const struct rn_channel_context *context, struct rn_view sealed,
                                   uint8_t *out, struct rn_error *err);
+
+/* The AEAD alone, under a key that serves this one message (crypto/hybrid.h). A sealed message
+ * shorter than its tag is a bug here. */
+void rn_channel_seal_under(const struct rn_secret32 *key, const struct rn_channel_context *context,
+                           struct rn_view plain, uint8_t *out);
+RN_MUST rn_result rn_channel_open_under(const struct rn_secret32 *key,
+                                        const struct rn_channel_context *context,
+                                        struct rn_view sealed, uint8_t *out, struct rn_error *err);
 
 #endif

@@ -12,18 +12,25 @@
  *
  * Document, little-endian:
  *
- *     "RNGK" | version u32, 1 | plan hash 32 | keys hash 32 | commitment 32 | maker u32 | count u32
- *     | boxes, 48 bytes for each place | Ed25519 64 by the maker over all before it
+ *     "RNGK" | version u32, 2 | plan hash 32 | keys hash 32 | commitment 32 | maker u32 | count u32
+ *     | boxes, one for each place | Ed25519 64 by the maker over all before it
  *
  *     keys hash  = SHA-256("rondo/v1 group keys", the public keys by place)
- *     commitment = HKDF(ikm = G, salt = plan hash, info = "commitment"): whoever opens a box knows
+ *     commitment = HKDF(ikm = G, salt = plan hash, info = "rondo/v1 group commitment",
+ *                  padded to 32 bytes): whoever opens a box knows
  *                  that all others that opened theirs have the same G
- *     box j      = crypto/channel from the maker to j; session: plan hash, transcript: keys hash
+ *     box j      = crypto/channel from the maker to j, 48 bytes; session: plan hash, transcript:
+ *                  keys hash
+ *
+ * In a plan with `secagg.kem: hybrid` a member's secret, labelled "hybrid group member", is one of
+ * crypto/hybrid, its public key has 1216 bytes, the document's version is 3, the keys hash is
+ * SHA-256("rondo/v1 hybrid group keys", the public keys by place), and a box is crypto/hybrid's,
+ * 1168 bytes, with coins rn_identity_derive(maker, plan hash, "group coins").
  */
 #ifndef RN_CRYPTO_GROUPKEY_H
 #define RN_CRYPTO_GROUPKEY_H
 
-#include "crypto/channel.h"
+#include "crypto/hybrid.h"
 #include "crypto/roster.h"
 
 /* The member that makes the document: the roster's first. The roster's hash stands in the plan, so
@@ -32,18 +39,33 @@
 #define RN_GROUP_BOX_BYTES (RN_SECRET_BYTES + RN_CHANNEL_OVERHEAD)
 #define RN_GROUP_FIXED_BYTES (4u + 4u + 3u * RN_HASH_BYTES + 4u + 4u + RN_SIGNATURE_BYTES)
 #define RN_GROUP_DOCUMENT_BYTES(members) (RN_GROUP_FIXED_BYTES + (members)*RN_GROUP_BOX_BYTES)
-#define RN_GROUP_DOCUMENT_MAX RN_GROUP_DOCUMENT_BYTES(RN_ROSTER_MEMBERS_MAX)
+/* The same of a hybrid plan, whose keys are so long that a roster has at most so many members. */
+#define RN_GROUP_HYBRID_MEMBERS_MAX 64u
+#define RN_GROUP_HYBRID_BOX_BYTES (RN_SECRET_BYTES + RN_HYBRID_OVERHEAD)
+#define RN_GROUP_HYBRID_DOCUMENT_BYTES(members) \
+    (RN_GROUP_FIXED_BYTES + (members)*RN_GROUP_HYBRID_BOX_BYTES)
+#define RN_GROUP_DOCUMENT_MAX RN_GROUP_HYBRID_DOCUMENT_BYTES(RN_GROUP_HYBRID_MEMBERS_MAX)
+_Static_assert(RN_GROUP_DOCUMENT_BYTES(RN_ROSTER_MEMBERS_MAX) <= RN_GROUP_DOCUMENT_MAX,
+               "the document of the largest roster fits too");
 
-/* The members' group public keys by place; all of them passed rn_channel_public_valid. */
+/* The members' group public keys by place; all of them passed rn_channel_public_valid, or of a
+ * hybrid plan, of which count is at most RN_GROUP_HYBRID_MEMBERS_MAX, rn_hybrid_public_valid. */
 struct rn_group_keys {
+    bool hybrid;
     uint32_t count;
     struct rn_channel_public keys[RN_ROSTER_MEMBERS_MAX];
+    struct rn_hybrid_lattice lattices[RN_GROUP_HYBRID_MEMBERS_MAX]; /* the rest of hybrid ones */
 };
 
 /* The member's own pair for this plan. */
 void rn_group_member_key(const struct rn_identity *identity,
                          const uint8_t plan_hash[static RN_HASH_BYTES],
                          struct rn_secret32 *out_secret, struct rn_channel_public *out_public);
+/* The same for a hybrid plan. */
+void rn_group_member_hybrid_key(const struct rn_identity *identity,
+                                const uint8_t plan_hash[static RN_HASH_BYTES],
+                                struct rn_secret32 *out_secret,
+                                struct rn_hybrid_public *out_public);
 
 /* By the maker: replaces out's content. The same arguments give the same bytes. */
 void rn_group_document_write(const struct rn_identity *maker, const struct rn_group_keys *keys,

@@ -88,13 +88,10 @@ bool rn_identity_public_valid(const struct rn_identity_public *public_key)
 void rn_identity_derive(const struct rn_identity *identity, struct rn_view salt, const char *label,
                         struct rn_secret32 *out)
 {
-    uint8_t info[RN_TAG_BYTES + DERIVED_LABEL_MAX];
     const struct rn_view text = rn_view_text(label);
     RN_BUG_IF(text.length == 0 || text.length > DERIVED_LABEL_MAX);
-    rn_tag_expand(info, "rondo/v1 derived key");
-    memcpy(info + RN_TAG_BYTES, text.data, text.length);
     rn_kdf_sha256(out, rn_view_of(identity->seed.bytes, sizeof(identity->seed.bytes)), salt,
-                  rn_view_of(info, RN_TAG_BYTES + text.length));
+                  "rondo/v1 derived key", text);
 }
 
 /* tag || message in one piece, as libsodium signs; the owner frees. */

@@ -4,7 +4,10 @@
  */
 #include "crypto/kdf.h"
 
+#include "base/guard.h"
+
 #include <sodium.h>
+#include <string.h>
 
 #define BLOCK crypto_auth_hmacsha256_BYTES
 
@@ -58,8 +61,15 @@ void rn_kdf_sha256_long(uint8_t *out, size_t length, struct rn_view ikm, struct 
 }
 
 void rn_kdf_sha256(struct rn_secret32 *out_key, struct rn_view ikm, struct rn_view salt,
-                   struct rn_view info)
+                   const char *tag, struct rn_view fields)
 {
-    RN_BUG_IF(info.length == 0);
-    rn_kdf_sha256_long(out_key->bytes, sizeof(out_key->bytes), ikm, salt, info);
+    static const char prefix[] = "rondo/v1 ";
+    uint8_t info[RN_TAG_BYTES + RN_KDF_FIELDS_MAX];
+    RN_BUG_IF(strncmp(tag, prefix, sizeof(prefix) - 1) != 0 || fields.length > RN_KDF_FIELDS_MAX);
+    rn_tag_expand(info, tag);
+    if (fields.length > 0) {
+        memcpy(info + RN_TAG_BYTES, fields.data, fields.length);
+    }
+    rn_kdf_sha256_long(out_key->bytes, sizeof(out_key->bytes), ikm, salt,
+                       rn_view_of(info, RN_TAG_BYTES + fields.length));
 }

@@ -7,22 +7,20 @@
 #include "base/guard.h"
 #include "crypto/kdf.h"
 
-#define INFO_MAX 64
+#define FIELDS_MAX (2 * 4 + RN_HASH_BYTES)
 
-static void derive(const struct rn_mask_context *context, struct rn_view secret, const char *label,
+static void derive(const struct rn_mask_context *context, struct rn_view secret, const char *tag,
                    const uint32_t *indices, size_t count, struct rn_secret32 *out_key)
 {
-    uint8_t info[INFO_MAX];
-    struct rn_writer writer = rn_writer_to(info, sizeof(info));
-    const struct rn_view label_view = rn_view_text(label);
-    rn_write_bytes(&writer, label_view.data, label_view.length);
+    uint8_t fields[FIELDS_MAX];
+    struct rn_writer writer = rn_writer_to(fields, sizeof(fields));
     for (size_t k = 0; k < count; k++) {
         rn_write_u32(&writer, indices[k]);
     }
     rn_write_bytes(&writer, context->transcript, RN_HASH_BYTES);
     RN_BUG_IF(!rn_writer_done(&writer));
-    rn_kdf_sha256(out_key, secret, rn_view_of(context->session, RN_HASH_BYTES),
-                  rn_view_of(info, writer.position));
+    rn_kdf_sha256(out_key, secret, rn_view_of(context->session, RN_HASH_BYTES), tag,
+                  rn_view_of(fields, writer.position));
 }
 
 rn_result rn_mask_key_pair(const struct rn_mask_context *context, const struct rn_scalar *own,
@@ -35,7 +33,8 @@ rn_result rn_mask_key_pair(const struct rn_mask_context *context, const struct r
     const bool own_first = own_index < peer_index;
     const uint32_t indices[2] = {own_first ? own_index : peer_index,
                                  own_first ? peer_index : own_index};
-    derive(context, rn_view_of(shared.bytes, sizeof(shared.bytes)), "mask", indices, 2, out_key);
+    derive(context, rn_view_of(shared.bytes, sizeof(shared.bytes)), "rondo/v1 secagg pair mask",
+           indices, 2, out_key);
     return rn_ok();
 }
 
@@ -48,12 +47,13 @@ int rn_mask_sign(uint32_t own_index, uint32_t peer_index)
 void rn_mask_key_self(const struct rn_mask_context *context, const struct rn_scalar *self_seed,
                       uint32_t index, struct rn_secret32 *out_key)
 {
-    derive(context, rn_view_of(self_seed->bytes, sizeof(self_seed->bytes)), "self", &index, 1,
-           out_key);
+    derive(context, rn_view_of(self_seed->bytes, sizeof(self_seed->bytes)),
+           "rondo/v1 secagg self mask", &index, 1, out_key);
 }
 
 void rn_mask_key_blind(const struct rn_mask_context *context, const struct rn_secret32 *group,
                        uint32_t index, struct rn_secret32 *out_key)
 {
-    derive(context, rn_view_of(group->bytes, sizeof(group->bytes)), "blind", &index, 1, out_key);
+    derive(context, rn_view_of(group->bytes, sizeof(group->bytes)), "rondo/v1 secagg blind mask",
+           &index, 1, out_key);
 }

@@ -4,9 +4,14 @@
  *
  *     pair(i, j) = HKDF(ikm  = ristretto255 DH(s_i, S_j) = DH(s_j, S_i),
  *                       salt = session id,
- *                       info = "mask" || u32 min(i,j) || u32 max(i,j) || transcript hash T1)
- *     self(i)    = HKDF(ikm  = b_i, salt = session id, info = "self" || u32 i || T1)
- *     blind(i)   = HKDF(ikm  = G, salt = session id, info = "blind" || u32 i || T1)   blind jobs
+ *                       info = "rondo/v1 secagg pair mask" || u32 min(i,j) || u32 max(i,j)
+ *                           || transcript hash T1)
+ *     self(i)    = HKDF(ikm  = b_i, salt = session id,
+ *                       info = "rondo/v1 secagg self mask" || u32 i || T1)
+ *     blind(i)   = HKDF(ikm  = G, salt = session id,
+ *                       info = "rondo/v1 secagg blind mask" || u32 i || T1)         blind jobs
+ *
+ * Tags are padded to 32 bytes (crypto/kdf.h).
  *
  * Member i adds its self mask, adds pair(i, j) for every i < j and subtracts it for i > j; summed
  * over both members the pair's masks cancel. The session id and T1 bind plan, base model, adapter

@@ -20,8 +20,9 @@
 static void derive(struct rn_stream *out, const struct rn_secret32 *key, const char *purpose)
 {
     struct rn_secret32 derived;
-    rn_kdf_sha256(&derived, rn_view_of(key->bytes, sizeof(key->bytes)), rn_view_of(NULL, 0),
-                  rn_view_text(purpose));
+    rn_kdf_sha256_long(derived.bytes, sizeof(derived.bytes),
+                       rn_view_of(key->bytes, sizeof(key->bytes)), rn_view_of(NULL, 0),
+                       rn_view_text(purpose));
     rn_stream_init(out, &derived);
     rn_secret_wipe(&derived, sizeof(derived));
 }

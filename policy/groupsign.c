@@ -15,12 +15,18 @@ bool rn_signatures_group_keys(const struct rn_plan_signatures *signatures,
                               const struct rn_roster *roster, struct rn_group_keys *out)
 {
     uint32_t found = 0;
-    *out = (struct rn_group_keys){.count = roster->count};
+    *out = (struct rn_group_keys){.hybrid = signatures->hybrid, .count = roster->count};
+    if (signatures->hybrid && roster->count > RN_GROUP_HYBRID_MEMBERS_MAX) {
+        return false; /* refused by the plan check before */
+    }
     for (uint32_t i = 0; i < signatures->count; i++) {
         const struct rn_plan_signature *entry = &signatures->entries[i];
         const int place = rn_roster_find_key(roster, &entry->key);
         if (place >= 0) {
             out->keys[place] = entry->group;
+            if (signatures->hybrid) {
+                out->lattices[place] = signatures->lattices[i];
+            }
             found++;
         }
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "crypto/hybrid.h"
 #include "crypto/setup.h"
 #include "crypto/sha256.h"
 #include "policy/yamlfile.h"
@@ -76,11 +77,16 @@ static rn_result check_secagg(const struct rn_yaml_index *index, const struct rn
     if (secagg->stage_hard_s < secagg->stage_soft_s) {
         return rn_yaml_fail(index, "secagg.stage_hard_s", err, "must not be below stage_soft_s");
     }
-    if (secagg->kem != RN_PLAN_KEM_NONE) {
+    if (rn_plan_is_hybrid(plan) && !rn_plan_is_blind(plan)) {
         return rn_yaml_fail(index, "secagg.kem", err,
-                            "'hybrid' (X25519 with ML-KEM-768) needs libsodium 1.0.22 or later and "
-                            "a Rondo that uses it; this build has libsodium %s: 'none' alone can "
-                            "be used",
+                            "'hybrid' seals the group key of a blind plan: with coordinator: open "
+                            "'none' alone can be used");
+    }
+    if (rn_plan_is_hybrid(plan) && !rn_hybrid_here()) {
+        return rn_yaml_fail(index, "secagg.kem", err,
+                            "'hybrid' (X25519 with ML-KEM-768) needs a Rondo built with libsodium "
+                            "1.0.22 or later; this build has libsodium %s: build it again, or use "
+                            "'none'",
                             rn_crypto_sodium_version());
     }
     return rn_ok();

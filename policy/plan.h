@@ -133,7 +133,7 @@ struct rn_plan_secagg {
     uint32_t stage_soft_s, stage_hard_s; /* every other stage */
     uint64_t upload_rate;                /* agreed minimum, bytes per second up */
     uint32_t attempts;                   /* sessions of a round before it is given up */
-    enum rn_plan_kem kem;                /* what the members' channels are made of besides X25519 */
+    enum rn_plan_kem kem; /* what a blind plan's group key is sealed by beside X25519 */
 };
 
 struct rn_plan_roster {
@@ -176,6 +176,11 @@ RN_MUST rn_result rn_plan_parse(struct rn_view exact, const char *source, struct
                                 struct rn_error *err);
 
 /* Do members alone see sums and adapters? */
+/* The group key of a blind job is sealed by X25519 and ML-KEM-768 together. */
+static inline bool rn_plan_is_hybrid(const struct rn_plan *plan)
+{
+    return plan->secagg.kem == RN_PLAN_KEM_HYBRID;
+}
 static inline bool rn_plan_is_blind(const struct rn_plan *plan)
 {
     return plan->coordinator == RN_PLAN_COORDINATOR_BLIND;

@@ -219,8 +219,9 @@ static const struct rn_field fields[] = {
      .meaning = "sessions of a round before it is given up"},
     {"secagg.kem", RN_FIELD_WORD, AT(secagg.kem), ONE_OF(kems), .optional = true, .absent = "none",
      .fallback = "none",
-     .meaning = "key encapsulation beside X25519: `none`; `hybrid`, ML-KEM-768, is refused by this "
-                "version"},
+     .meaning =
+         "what seals the group key of a blind plan: `none`, X25519 alone; `hybrid`, ML-KEM-768 "
+         "beside it, for at most 64 members; needs a build with libsodium 1.0.22"},
 
     {"roster.hash", RN_FIELD_HASH, AT(roster.hash), .fallback = NO_HASH,
      .meaning = "hash of the roster's exact bytes, hex; `rondo invite --accept` fills it in"},

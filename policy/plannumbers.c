@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/guard.h"
+#include "crypto/groupkey.h"
 #include "crypto/secagg/params.h"
 #include "crypto/secagg/spent.h"
 #include "policy/plan.h"
@@ -107,6 +108,10 @@ rn_result rn_plan_feasible(const struct rn_plan *plan, uint32_t members,
               members);
     RN_ENSURE(members <= RN_PLAN_MEMBERS_MAX, err, RN_E_CONFIG,
               "%u members are more than the %u of a plan", members, (unsigned)RN_PLAN_MEMBERS_MAX);
+    RN_ENSURE(!rn_plan_is_hybrid(plan) || members <= RN_GROUP_HYBRID_MEMBERS_MAX, err, RN_E_CONFIG,
+              "%u members are more than the %u of a plan with secagg.kem: hybrid, whose keys are "
+              "long",
+              members, (unsigned)RN_GROUP_HYBRID_MEMBERS_MAX);
     RN_ENSURE(members >= secagg->colluding + secagg->honest, err, RN_E_CONFIG,
               "%u members cannot include %u colluding ones (secagg.colluding) and still keep %u "
               "honest ones (secagg.honest)",

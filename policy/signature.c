@@ -15,23 +15,43 @@
 #define BLIND_SIGNATURE_TAG "rondo/v1 blind plan signature"
 #define HEAD_LINE "rondo-signatures 1"
 #define BLIND_HEAD_LINE "rondo-signatures 2"
+#define HYBRID_SIGNATURE_TAG "rondo/v1 hybrid plan signature"
+#define HYBRID_HEAD_LINE "rondo-signatures 3"
 #define DOCUMENT_WORD "group "
 #define LINE_MAX_BYTES (2 * RN_GROUP_DOCUMENT_MAX + 16)
 
 _Static_assert(RN_SIGNATURES_MAX *RN_SIGNATURES_LINE_MAX + LINE_MAX_BYTES + 128 <=
                    RN_SIGNATURES_BYTES_MAX,
                "the signatures of the largest roster fit, those of a blind plan too");
+_Static_assert(RN_SIGNATURES_HYBRID_MAX *RN_SIGNATURES_HYBRID_LINE_MAX + LINE_MAX_BYTES + 128 <=
+                   RN_SIGNATURES_BYTES_MAX,
+               "and those of a hybrid one");
+
+/* Room for signatures, which of a hybrid plan is less. */
+static uint32_t room_of(const struct rn_plan_signatures *signatures)
+{
+    return signatures->hybrid ? RN_SIGNATURES_HYBRID_MAX : RN_SIGNATURES_MAX;
+}
+
+/* What stands beside an entry of the set, which of a plan that is not hybrid is nothing. */
+static const struct rn_hybrid_lattice *lattice_of(const struct rn_plan_signatures *signatures,
+                                                  uint32_t index)
+{
+    static const struct rn_hybrid_lattice none;
+    return signatures->hybrid ? &signatures->lattices[index] : &none;
+}
 
 void rn_signatures_init(struct rn_plan_signatures *out, const struct rn_plan *plan)
 {
-    *out = (struct rn_plan_signatures){.blind = rn_plan_is_blind(plan)};
+    *out = (struct rn_plan_signatures){.blind = rn_plan_is_blind(plan),
+                                       .hybrid = rn_plan_is_hybrid(plan)};
     memcpy(out->plan_hash, plan->hash, sizeof out->plan_hash);
 }
 
 /* What a signer signs: the plan, and in a blind one a member's group key. */
 struct statement {
     const char *tag;
-    uint8_t bytes[32 + RN_CHANNEL_PUBLIC_BYTES];
+    uint8_t bytes[32 + sizeof(struct rn_hybrid_public)];
     size_t length;
 };
 
@@ -40,7 +60,13 @@ static bool has_group(const struct rn_plan_signature *entry)
     return !rn_secret_is_zero(entry->group.bytes, sizeof entry->group.bytes);
 }
 
+static bool has_lattice(const struct rn_hybrid_lattice *lattice)
+{
+    return !rn_secret_is_zero(lattice->bytes, sizeof lattice->bytes);
+}
+
 static struct statement statement_of(const struct rn_plan_signature *entry,
+                                     const struct rn_hybrid_lattice *lattice,
                                      const uint8_t plan_hash[static 32])
 {
     struct statement out = {.tag = SIGNATURE_TAG, .length = 32};
@@ -48,31 +74,52 @@ static struct statement statement_of(const struct rn_plan_signature *entry,
     if (has_group(entry)) {
         out.tag = BLIND_SIGNATURE_TAG;
         memcpy(out.bytes + 32, entry->group.bytes, sizeof entry->group.bytes);
-        out.length = sizeof out.bytes;
+        out.length = 32 + sizeof entry->group;
+    }
+    if (has_lattice(lattice)) {
+        out.tag = HYBRID_SIGNATURE_TAG;
+        memcpy(out.bytes + out.length, lattice->bytes, sizeof lattice->bytes);
+        out.length += sizeof lattice->bytes;
     }
     return out;
 }
 
-static struct rn_plan_signature *entry_find(struct rn_plan_signatures *signatures,
-                                            const struct rn_identity_public *key)
+/* Its index; count when there is none. */
+static uint32_t entry_find(const struct rn_plan_signatures *signatures,
+                           const struct rn_identity_public *key)
 {
-    for (uint32_t i = 0; i < signatures->count; i++) {
-        if (rn_identity_public_equal(&signatures->entries[i].key, key)) {
-            return &signatures->entries[i];
-        }
+    uint32_t i = 0;
+    while (i < signatures->count && !rn_identity_public_equal(&signatures->entries[i].key, key)) {
+        i++;
     }
-    return NULL;
+    return i;
 }
 
-static void sign(struct rn_plan_signature *entry, const struct rn_plan *plan,
-                 const struct rn_identity *identity)
+static void add_group_key(struct rn_plan_signatures *signatures, uint32_t index,
+                          const struct rn_plan *plan, const struct rn_identity *identity)
 {
     RN_CLEANUP(rn_secret32_clear) struct rn_secret32 secret = {{0}};
+    struct rn_plan_signature *entry = &signatures->entries[index];
+    struct rn_hybrid_public hybrid;
+    if (!signatures->hybrid) {
+        rn_group_member_key(identity, plan->hash, &secret, &entry->group);
+        return;
+    }
+    rn_group_member_hybrid_key(identity, plan->hash, &secret, &hybrid);
+    entry->group = hybrid.curve;
+    signatures->lattices[index] = hybrid.lattice;
+}
+
+static void sign(struct rn_plan_signatures *signatures, uint32_t index, const struct rn_plan *plan,
+                 const struct rn_identity *identity)
+{
+    struct rn_plan_signature *entry = &signatures->entries[index];
     entry->group = (struct rn_channel_public){{0}};
     if (rn_plan_is_blind(plan) && memcmp(entry->key.bytes, plan->coordinator_key, 32) != 0) {
-        rn_group_member_key(identity, plan->hash, &secret, &entry->group);
+        add_group_key(signatures, index, plan, identity);
     }
-    const struct statement statement = statement_of(entry, plan->hash);
+    const struct statement statement =
+        statement_of(entry, lattice_of(signatures, index), plan->hash);
     rn_identity_sign(identity, statement.tag, rn_view_of(statement.bytes, statement.length),
                      entry->bytes);
 }
@@ -81,15 +128,14 @@ rn_result rn_signatures_add(struct rn_plan_signatures *signatures, const struct 
                             const struct rn_identity *identity, struct rn_error *err)
 {
     const struct rn_identity_public *key = rn_identity_public_of(identity);
-    struct rn_plan_signature *entry = entry_find(signatures, key);
-    if (entry == NULL) {
-        RN_ENSURE(signatures->count < RN_SIGNATURES_MAX, err, RN_E_CONFIG,
-                  "the plan carries %d signatures already", RN_SIGNATURES_MAX);
-        entry = &signatures->entries[signatures->count++];
-        entry->key = *key;
+    const uint32_t index = entry_find(signatures, key);
+    if (index == signatures->count) {
+        RN_ENSURE(signatures->count < room_of(signatures), err, RN_E_CONFIG,
+                  "the plan carries %u signatures already", (unsigned)room_of(signatures));
+        signatures->entries[signatures->count++].key = *key;
     }
     RN_BUG_IF(memcmp(signatures->plan_hash, plan->hash, 32) != 0);
-    sign(entry, plan, identity);
+    sign(signatures, index, plan, identity);
     return rn_ok();
 }
 
@@ -111,13 +157,17 @@ static rn_result merge_document(struct rn_plan_signatures *into,
 }
 
 /* A group key follows from the signer's identity and the plan: an honest signer has one. */
-static rn_result same_group(const struct rn_plan_signature *held,
-                            const struct rn_plan_signature *other, struct rn_error *err)
+static rn_result same_group(const struct rn_plan_signatures *held, uint32_t at,
+                            const struct rn_plan_signatures *other, uint32_t index,
+                            struct rn_error *err)
 {
+    const struct rn_plan_signature *entry = &held->entries[at];
     char key[RN_FINGERPRINT_KEY_TEXT];
-    rn_fingerprint_key(&held->key, key);
-    RN_ENSURE(memcmp(&held->group, &other->group, sizeof held->group) == 0, err, RN_E_DATA,
-              "the member with key %s signed two group keys for this plan", key);
+    rn_fingerprint_key(&entry->key, key);
+    RN_ENSURE(memcmp(&entry->group, &other->entries[index].group, sizeof entry->group) == 0 &&
+                  memcmp(lattice_of(held, at), lattice_of(other, index),
+                         sizeof(struct rn_hybrid_lattice)) == 0,
+              err, RN_E_DATA, "the member with key %s signed two group keys for this plan", key);
     return rn_ok();
 }
 
@@ -125,17 +175,20 @@ rn_result rn_signatures_merge(struct rn_plan_signatures *into,
                               const struct rn_plan_signatures *from, struct rn_error *err)
 {
     RN_ENSURE(memcmp(into->plan_hash, from->plan_hash, sizeof into->plan_hash) == 0 &&
-                  into->blind == from->blind,
+                  into->blind == from->blind && into->hybrid == from->hybrid,
               err, RN_E_DATA, "the signatures are for another plan");
     RN_TRY(merge_document(into, from, err));
     for (uint32_t i = 0; i < from->count; i++) {
-        const struct rn_plan_signature *held = entry_find(into, &from->entries[i].key);
-        RN_TRY(held != NULL ? same_group(held, &from->entries[i], err) : rn_ok());
-        if (held != NULL) {
+        const uint32_t at = entry_find(into, &from->entries[i].key);
+        if (at < into->count) {
+            RN_TRY(same_group(into, at, from, i, err));
             continue;
         }
-        RN_ENSURE(into->count < RN_SIGNATURES_MAX, err, RN_E_DATA, "more than %d signatures",
-                  RN_SIGNATURES_MAX);
+        RN_ENSURE(into->count < room_of(into), err, RN_E_DATA, "more than %u signatures",
+                  (unsigned)room_of(into));
+        if (into->hybrid) {
+            into->lattices[into->count] = from->lattices[i];
+        }
         into->entries[into->count++] = from->entries[i];
     }
     return rn_ok();
@@ -157,10 +210,13 @@ static const char *signer_name(const struct rn_roster *roster, int place)
 }
 
 static bool holds_already(const struct rn_plan_signatures *verified,
-                          const struct rn_plan_signature *entry)
+                          const struct rn_plan_signatures *signatures, uint32_t index)
 {
+    const struct rn_plan_signature *entry = &signatures->entries[index];
     for (uint32_t i = 0; verified != NULL && i < verified->count; i++) {
-        if (memcmp(&verified->entries[i], entry, sizeof *entry) == 0) {
+        if (memcmp(&verified->entries[i], entry, sizeof *entry) == 0 &&
+            memcmp(lattice_of(verified, i), lattice_of(signatures, index),
+                   sizeof(struct rn_hybrid_lattice)) == 0) {
             return true;
         }
     }
@@ -182,10 +238,30 @@ static rn_result check_group(const struct rn_plan_signature *entry, bool wanted,
     return rn_ok();
 }
 
-static bool signature_holds(const struct rn_plan_signature *entry,
+/* Members of a hybrid plan bring a lattice key beside it, and nobody else does. */
+static rn_result check_lattice(const struct rn_plan_signatures *signatures, uint32_t index,
+                               bool wanted, const char *name, struct rn_error *err)
+{
+    const struct rn_hybrid_lattice *lattice = lattice_of(signatures, index);
+    RN_ENSURE(has_lattice(lattice) == wanted, err, RN_E_PEER_AUTH,
+              wanted ? "the plan signature of '%s' brings no ML-KEM key, which a plan with "
+                       "secagg.kem: hybrid needs: sign it again with `rondo plan sign`"
+                     : "the plan signature of '%s' brings an ML-KEM key, which is a member's",
+              name);
+    if (wanted) {
+        const struct rn_hybrid_public key = {*lattice, signatures->entries[index].group};
+        RN_ENSURE(rn_hybrid_public_valid(&key), err, RN_E_PEER_AUTH,
+                  "the ML-KEM key of '%s' is not canonical", name);
+    }
+    return rn_ok();
+}
+
+static bool signature_holds(const struct rn_plan_signatures *signatures, uint32_t index,
                             const uint8_t plan_hash[static 32])
 {
-    const struct statement statement = statement_of(entry, plan_hash);
+    const struct rn_plan_signature *entry = &signatures->entries[index];
+    const struct statement statement =
+        statement_of(entry, lattice_of(signatures, index), plan_hash);
     return rn_is_ok(rn_identity_verify(&entry->key, statement.tag,
                                        rn_view_of(statement.bytes, statement.length), entry->bytes,
                                        NULL));
@@ -194,7 +270,7 @@ static bool signature_holds(const struct rn_plan_signature *entry,
 /* What stands in verified, which is for the same plan and roster, is not verified again. */
 static rn_result verify(const struct rn_plan_signatures *signatures,
                         const struct rn_plan_signatures *verified,
-                        const uint8_t plan_hash[static 32], bool blind,
+                        const uint8_t plan_hash[static 32], bool blind, bool hybrid,
                         const struct rn_roster *roster, struct rn_error *err)
 {
     RN_ENSURE(memcmp(signatures->plan_hash, plan_hash, 32) == 0, err, RN_E_PEER_AUTH,
@@ -202,13 +278,17 @@ static rn_result verify(const struct rn_plan_signatures *signatures,
     RN_ENSURE(signatures->blind == blind, err, RN_E_PEER_AUTH,
               blind ? "the signatures are those of an open plan, and this one is blind"
                     : "the signatures are those of a blind plan, and this one is open");
+    RN_ENSURE(signatures->hybrid == hybrid, err, RN_E_PEER_AUTH,
+              "the signatures are those of a plan with another secagg.kem");
     for (uint32_t i = 0; i < signatures->count; i++) {
         const struct rn_plan_signature *entry = &signatures->entries[i];
         const int place = signer_place(roster, &entry->key);
         RN_ENSURE(place >= 0, err, RN_E_PEER_AUTH, "signature %u is by a key outside the roster",
                   i + 1);
         RN_TRY(check_group(entry, blind && place > 0, signer_name(roster, place), err));
-        const bool holds = holds_already(verified, entry) || signature_holds(entry, plan_hash);
+        RN_TRY(check_lattice(signatures, i, hybrid && place > 0, signer_name(roster, place), err));
+        const bool holds =
+            holds_already(verified, signatures, i) || signature_holds(signatures, i, plan_hash);
         RN_ENSURE(holds, err, RN_E_PEER_AUTH, "the plan signature of '%s' does not hold",
                   signer_name(roster, place));
     }
@@ -238,7 +318,8 @@ rn_result rn_signatures_verify(const struct rn_plan_signatures *signatures,
                                struct rn_plan_signers *out_signers, struct rn_error *err)
 {
     *out_signers = (struct rn_plan_signers){0};
-    RN_TRY(verify(signatures, NULL, plan->hash, rn_plan_is_blind(plan), roster, err));
+    RN_TRY(verify(signatures, NULL, plan->hash, rn_plan_is_blind(plan), rn_plan_is_hybrid(plan),
+                  roster, err));
     RN_TRY(rn_signatures_group_check(signatures, roster, err));
     *out_signers = signers_of(signatures, roster);
     return rn_ok();
@@ -250,7 +331,7 @@ static rn_result take(struct rn_view text, const char *source, const struct rn_r
                       struct rn_plan_signatures *merged, struct rn_error *err)
 {
     RN_TRY(rn_signatures_parse(text, source, fresh, err));
-    rn_result result = verify(fresh, into, into->plan_hash, into->blind, roster, err);
+    rn_result result = verify(fresh, into, into->plan_hash, into->blind, into->hybrid, roster, err);
     *merged = *into;
     if (rn_is_ok(result)) {
         /* One signature of each key of the roster at most: there is room. */
@@ -299,6 +380,11 @@ void rn_signatures_missing(const struct rn_plan_signers *signers, const struct r
  *     coordinator KEY SIGNATURE
  *     NAME KEY SIGNATURE GROUP-KEY
  *     group DOCUMENT           two words: no signer's line
+ *
+ * and of a hybrid one the same, but
+ *
+ *     rondo-signatures 3
+ *     NAME KEY SIGNATURE GROUP-KEY LATTICE-KEY
  */
 
 static bool line_next(struct rn_view text, size_t *at, char out[static LINE_MAX_BYTES])
@@ -320,7 +406,28 @@ static bool hex_lower(const char *text, size_t digits)
     return strspn(text, "0123456789abcdef") == digits;
 }
 
-static bool entry_parse(char *line, struct rn_plan_signature *out)
+/* The group key, and in a hybrid plan the lattice key behind it. */
+static bool group_parse(char *group, bool hybrid, struct rn_plan_signature *out,
+                        struct rn_hybrid_lattice *out_lattice)
+{
+    char *lattice = strchr(group, ' ');
+    if ((lattice != NULL) != hybrid) {
+        return false;
+    }
+    if (lattice != NULL) {
+        *lattice++ = '\0';
+        if (!hex_lower(lattice, 2 * sizeof out_lattice->bytes) ||
+            strlen(lattice) != 2 * sizeof out_lattice->bytes ||
+            !rn_hex_decode(out_lattice->bytes, sizeof out_lattice->bytes, lattice) ||
+            !has_lattice(out_lattice)) {
+            return false;
+        }
+    }
+    return hex_lower(group, 64) && rn_hex_decode(out->group.bytes, 32, group) && has_group(out);
+}
+
+static bool entry_parse(char *line, bool hybrid, struct rn_plan_signature *out,
+                        struct rn_hybrid_lattice *out_lattice)
 {
     char *key = strchr(line, ' ');
     if (key == NULL) {
@@ -335,8 +442,7 @@ static bool entry_parse(char *line, struct rn_plan_signature *out)
     char *group = strchr(bytes, ' ');
     if (group != NULL) {
         *group++ = '\0';
-        if (!hex_lower(group, 64) || !rn_hex_decode(out->group.bytes, 32, group) ||
-            !has_group(out)) {
+        if (!group_parse(group, hybrid, out, out_lattice)) {
             return false;
         }
     }
@@ -370,7 +476,8 @@ static rn_result text_parse(struct rn_view text, const char *source, struct rn_p
     RN_ENSURE(text.length <= RN_SIGNATURES_BYTES_MAX, err, RN_E_DATA, "%s: larger than %zu bytes",
               source, RN_SIGNATURES_BYTES_MAX);
     const bool headed = line_next(text, &at, line);
-    out->blind = headed && strcmp(line, BLIND_HEAD_LINE) == 0;
+    out->hybrid = headed && strcmp(line, HYBRID_HEAD_LINE) == 0;
+    out->blind = out->hybrid || (headed && strcmp(line, BLIND_HEAD_LINE) == 0);
     RN_ENSURE(out->blind || (headed && strcmp(line, HEAD_LINE) == 0), err, RN_E_DATA,
               "%s:1: expected '" HEAD_LINE "', or '" BLIND_HEAD_LINE "' of a blind plan", source);
     RN_ENSURE(line_next(text, &at, line) && strncmp(line, "plan ", 5) == 0 &&
@@ -378,6 +485,7 @@ static rn_result text_parse(struct rn_view text, const char *source, struct rn_p
               err, RN_E_DATA, "%s:2: expected 'plan' and 64 lower-case hex digits", source);
     while (at < text.length) {
         struct rn_plan_signature entry = {.bytes = {0}};
+        struct rn_hybrid_lattice lattice = {{0}};
         const unsigned number = out->count + 3;
         const bool whole = line_next(text, &at, line);
         if (whole && document_parse(line, out)) {
@@ -385,12 +493,15 @@ static rn_result text_parse(struct rn_view text, const char *source, struct rn_p
                       source, number);
             return rn_ok();
         }
-        RN_ENSURE(out->count < RN_SIGNATURES_MAX, err, RN_E_DATA, "%s:%u: more than %d signatures",
-                  source, number, RN_SIGNATURES_MAX);
-        RN_ENSURE(whole && entry_parse(line, &entry), err, RN_E_DATA,
+        RN_ENSURE(out->count < room_of(out), err, RN_E_DATA, "%s:%u: more than %u signatures",
+                  source, number, (unsigned)room_of(out));
+        RN_ENSURE(whole && entry_parse(line, out->hybrid, &entry, &lattice), err, RN_E_DATA,
                   "%s:%u: expected a name, a key and a signature", source, number);
-        RN_ENSURE(entry_find(out, &entry.key) == NULL, err, RN_E_DATA,
+        RN_ENSURE(entry_find(out, &entry.key) == out->count, err, RN_E_DATA,
                   "%s:%u: a second signature by the same key", source, number);
+        if (out->hybrid) {
+            out->lattices[out->count] = lattice;
+        }
         out->entries[out->count++] = entry;
     }
     return rn_ok();
@@ -407,9 +518,11 @@ rn_result rn_signatures_parse(struct rn_view text, const char *source,
     return result;
 }
 
-static void entry_write(const struct rn_plan_signature *entry, const char *name,
+static void entry_write(const struct rn_plan_signature *entry,
+                        const struct rn_hybrid_lattice *lattice, const char *name,
                         struct rn_buffer *out)
 {
+    char hex[2 * RN_HYBRID_LATTICE_BYTES + 1];
     char key[2 * RN_IDENTITY_PUBLIC_BYTES + 1];
     char bytes[2 * RN_SIGNATURE_BYTES + 1];
     rn_hex_encode(key, entry->key.bytes, sizeof entry->key.bytes);
@@ -418,6 +531,11 @@ static void entry_write(const struct rn_plan_signature *entry, const char *name,
     if (has_group(entry)) {
         rn_hex_encode(key, entry->group.bytes, sizeof entry->group.bytes);
         rn_buffer_format(out, " %s", key);
+    }
+    if (has_lattice(lattice)) {
+        rn_hex_encode(hex, lattice->bytes, sizeof lattice->bytes);
+        rn_buffer_append(out, " ", 1);
+        rn_buffer_append(out, hex, strlen(hex));
     }
     rn_buffer_format(out, "\n");
 }
@@ -440,16 +558,22 @@ rn_result rn_signatures_write(const struct rn_plan_signatures *signatures,
     char hash[65];
     rn_hex_encode(hash, signatures->plan_hash, sizeof signatures->plan_hash);
     out->length = 0;
-    rn_buffer_format(out, "%s\nplan %s\n", signatures->blind ? BLIND_HEAD_LINE : HEAD_LINE, hash);
-    const struct rn_plan_signature *by_place[RN_SIGNATURES_MAX] = {NULL};
+    rn_buffer_format(out, "%s\nplan %s\n",
+                     signatures->hybrid  ? HYBRID_HEAD_LINE
+                     : signatures->blind ? BLIND_HEAD_LINE
+                                         : HEAD_LINE,
+                     hash);
+    uint32_t by_place[RN_SIGNATURES_MAX] = {0}; /* index + 1; 0: has not signed */
     for (uint32_t i = 0; i < signatures->count; i++) {
         const int place = signer_place(roster, &signatures->entries[i].key);
         RN_ENSURE(place >= 0, err, RN_E_DATA, "a signature is by a key outside the roster");
-        by_place[place] = &signatures->entries[i];
+        by_place[place] = i + 1;
     }
     for (int place = 0; place <= (int)roster->count; place++) {
-        if (by_place[place] != NULL) {
-            entry_write(by_place[place], signer_name(roster, place), out);
+        if (by_place[place] > 0) {
+            const uint32_t i = by_place[place] - 1;
+            entry_write(&signatures->entries[i], lattice_of(signatures, i),
+                        signer_name(roster, place), out);
         }
     }
     document_write(signatures, out);

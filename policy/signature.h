@@ -5,7 +5,8 @@
  * signature covers both files. The file is text with one line per signer, in roster order, the
  * coordinator first, so that the same set of signatures has one byte form. Sans-I/O.
  *
- * In a blind plan each member signs its group public key with the plan, and the set may hold one
+ * In a blind plan each member signs its group public key with the plan (of a hybrid one, that of
+ * crypto/hybrid.h), and the set may hold one
  * more thing: the document that brings every member the group key (crypto/groupkey.h), which counts
  * only beside the signatures of all members (groupsign.h).
  */
@@ -24,6 +25,10 @@
 #define RN_SIGNATURES_BYTES_MAX ((size_t)512 * 1024)
 #define RN_SIGNATURES_COORDINATOR "coordinator"
 
+/* One word more in a line of a hybrid plan's: the lattice key in hex. */
+#define RN_SIGNATURES_HYBRID_MAX (RN_GROUP_HYBRID_MEMBERS_MAX + 1)
+#define RN_SIGNATURES_HYBRID_LINE_MAX (RN_SIGNATURES_LINE_MAX + 1 + 2 * RN_HYBRID_LATTICE_BYTES)
+
 /* No padding: entries are compared as bytes. */
 struct rn_plan_signature {
     struct rn_identity_public key;
@@ -34,8 +39,11 @@ struct rn_plan_signature {
 struct rn_plan_signatures {
     uint8_t plan_hash[32];
     bool blind;
+    bool hybrid; /* then blind, with RN_SIGNATURES_HYBRID_MAX entries at most */
     uint32_t count;
     struct rn_plan_signature entries[RN_SIGNATURES_MAX];
+    /* Of a hybrid plan, beside each entry: the rest of a member's group public key; else zero. */
+    struct rn_hybrid_lattice lattices[RN_SIGNATURES_HYBRID_MAX];
     uint32_t document_bytes; /* 0: there is none */
     uint8_t document[RN_GROUP_DOCUMENT_MAX];
 };

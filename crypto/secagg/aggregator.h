@@ -18,6 +18,7 @@
 #ifndef RN_CRYPTO_SECAGG_AGGREGATOR_H
 #define RN_CRYPTO_SECAGG_AGGREGATOR_H
 
+#include "base/parallel.h"
 #include "crypto/secagg/actions.h"
 #include "crypto/secagg/params.h"
 #include "crypto/secagg/spool.h"
@@ -39,6 +40,8 @@ struct rn_sa_aggregator_config {
     /* Members that earlier sessions of this roster speak against, by proof or by their silence: no
      * offer goes to them, and what they send to join is refused. They may follow to the sum. */
     struct rn_sa_set excluded;
+    /* What unmasking is split over; borrowed. NULL: the calling thread alone. */
+    const struct rn_parallel *parallel;
 };
 #define RN_SA_SPOOL_BYTES_DEFAULT ((uint64_t)4 << 30)
 

@@ -193,7 +193,7 @@ static bool open_secrets(struct rn_sa_aggregator *a)
 static rn_result take_masks_off(struct rn_sa_aggregator *a)
 {
     struct rn_sa_open_masks *RN_CLEANUP(rn_sa_open_masks_free_cleanup) masks = NULL;
-    RN_TRY(rn_sa_open_masks_new(&a->t, a->secrets, &masks, NULL));
+    RN_TRY(rn_sa_open_masks_new(&a->t, a->secrets, a->config.parallel, &masks, NULL));
     return rn_sa_open_masks_take(masks, a->vector.lanes, a->t.layout.lane_bytes, 0,
                                  a->t.layout.lanes, NULL);
 }

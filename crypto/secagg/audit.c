@@ -73,7 +73,8 @@ static void begin_chunk(struct rn_sa_audit *audit, uint32_t chunk)
 }
 
 rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t self,
-                          const uint8_t *sum_leaves, struct rn_sa_audit **out, struct rn_error *err)
+                          const uint8_t *sum_leaves, const struct rn_parallel *parallel,
+                          struct rn_sa_audit **out, struct rn_error *err)
 {
     const uint32_t members = transcript->graph.members;
     struct rn_scalar *RN_CLEANUP(rn_free_cleanup) secrets = /* opened, so no secrets any more */
@@ -82,7 +83,7 @@ rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t se
         secrets[i] = transcript->peers[i].opened;
     }
     struct rn_sa_open_masks *masks = NULL;
-    RN_TRY(rn_sa_open_masks_new(transcript, secrets, &masks, err));
+    RN_TRY(rn_sa_open_masks_new(transcript, secrets, parallel, &masks, err));
     const struct rn_sa_layout *layout = &transcript->layout;
     struct rn_sa_audit *audit = rn_alloc(1, sizeof *audit);
     *audit = (struct rn_sa_audit){.t = transcript, .self = self, .sum_leaves = sum_leaves};

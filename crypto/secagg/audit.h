@@ -11,6 +11,7 @@
 #ifndef RN_CRYPTO_SECAGG_AUDIT_H
 #define RN_CRYPTO_SECAGG_AUDIT_H
 
+#include "base/parallel.h"
 #include "crypto/secagg/messages.h"
 
 /* Does this member of the roster replay this chunk? Any n_max consecutive chunks are spread evenly;
@@ -22,11 +23,12 @@ bool rn_sa_audit_has(const struct rn_sa_transcript *transcript, uint32_t member,
 
 struct rn_sa_audit;
 
-/* Of a transcript at level RESULT, by member self of its roster. Both are borrowed; sum_leaves are
- * the layout.chunks leaves of the announced sum, which give its root. */
+/* Of a transcript at level RESULT, by member self of its roster. Pointers are borrowed; sum_leaves
+ * are the layout.chunks leaves of the announced sum, which give its root. parallel: what taking
+ * masks off is split over; NULL: the calling thread alone. */
 RN_MUST rn_result rn_sa_audit_new(const struct rn_sa_transcript *transcript, uint32_t self,
-                                  const uint8_t *sum_leaves, struct rn_sa_audit **out,
-                                  struct rn_error *err);
+                                  const uint8_t *sum_leaves, const struct rn_parallel *parallel,
+                                  struct rn_sa_audit **out, struct rn_error *err);
 /* NULL is fine. */
 void rn_sa_audit_free(struct rn_sa_audit *audit);
 

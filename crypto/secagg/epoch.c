@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define TAG_SECRET "rondo/v1 secagg epoch secret"
+#define TAG_CONTRIBUTION "rondo/v1 epoch contribution"
+#define TAG_PERMUTATION "rondo/v1 epoch permutation"
 #define TAG_COMMIT "rondo/v1 secagg epoch commit"
 #define TAG_REVEAL "rondo/v1 secagg epoch reveal"
 #define ATTEMPT_BYTES (2 * RN_HASH_BYTES + 4)
@@ -45,7 +47,7 @@ void rn_sa_epoch_contribution(const struct rn_sa_epoch_context *context,
     write_attempt(&w, context, attempt);
     rn_identity_sign(identity, TAG_SECRET, rn_view_of(message, sizeof message), signature);
     rn_kdf_sha256(out, rn_view_of(signature, sizeof signature), rn_view_of(message, sizeof message),
-                  rn_view_text("epoch contribution"));
+                  TAG_CONTRIBUTION, rn_view_of(NULL, 0));
     rn_secret_wipe(signature, sizeof signature);
 }
 
@@ -212,8 +214,8 @@ void rn_sa_epoch_permutation(const uint8_t seed[static RN_HASH_BYTES], uint32_t 
 {
     struct rn_secret32 key;
     struct rn_stream stream;
-    rn_kdf_sha256(&key, rn_view_of(seed, RN_HASH_BYTES), rn_view_of(NULL, 0),
-                  rn_view_text("epoch permutation"));
+    rn_kdf_sha256(&key, rn_view_of(seed, RN_HASH_BYTES), rn_view_of(NULL, 0), TAG_PERMUTATION,
+                  rn_view_of(NULL, 0));
     rn_stream_init(&stream, &key);
     for (uint32_t p = 0; p < members; p++) {
         out[p] = p;

@@ -9,7 +9,7 @@
 
 #define SET_MAGIC 0x43454e52u     /* "RNEC" */
 #define REVEALS_MAGIC 0x52454e52u /* "RNER" */
-#define VERSION 1u
+#define VERSION 2u
 
 /* ---- Entries */
 

@@ -29,6 +29,7 @@
 #ifndef RN_CRYPTO_SECAGG_MEMBER_H
 #define RN_CRYPTO_SECAGG_MEMBER_H
 
+#include "base/parallel.h"
 #include "crypto/secagg/actions.h"
 #include "crypto/secagg/params.h"
 
@@ -57,7 +58,8 @@ struct rn_sa_member_config {
      * session follows from them and the session id. */
     const struct rn_secret32 *seed;
     struct rn_sa_input input;
-    const struct rn_secret32 *group; /* G of a blind job; NULL of an open one */
+    const struct rn_secret32 *group;    /* G of a blind job; NULL of an open one */
+    const struct rn_parallel *parallel; /* what replay is split over; NULL: one thread */
     bool follows; /* will take no part but only follow: a spent update is then no reason to refuse
                      the offer (rn_sa_member_input still is refused), (round, attempt) has to go up
                      all the same, and the machine never votes */

@@ -112,7 +112,8 @@ static void finish_audit(struct rn_sa_member *m, struct rn_sa_actions *actions)
 static rn_result begin_audit(struct rn_sa_member *m, struct rn_sa_actions *actions,
                              struct rn_error *err)
 {
-    RN_TRY(rn_sa_audit_new(&m->t, m->config.self, m->sum_leaves, &m->audit, err));
+    RN_TRY(
+        rn_sa_audit_new(&m->t, m->config.self, m->sum_leaves, m->config.parallel, &m->audit, err));
     m->next = RN_SA_M_AUDITING;
     if (rn_sa_audit_done(m->audit)) {
         finish_audit(m, actions);

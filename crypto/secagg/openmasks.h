@@ -3,20 +3,24 @@
  * The masks that are left in the sum over U3, from the secrets that were opened: the self mask of
  * every survivor, and the pair masks of every lost member with its surviving neighbours
  * (PROTOCOL.md, "Messages", Masks). The coordinator takes them off the sum, a member that replays
- * it off one chunk. One thread.
+ * it off one chunk. Both halves, keys and lanes, are split over the processors that the caller
+ * lends: keys by member, lanes by range. The bytes are the same for every split.
  */
 #ifndef RN_CRYPTO_SECAGG_OPENMASKS_H
 #define RN_CRYPTO_SECAGG_OPENMASKS_H
 
+#include "base/parallel.h"
 #include "crypto/secagg/lanevector.h"
 #include "crypto/secagg/transcript.h"
 
 struct rn_sa_open_masks;
 
 /* secrets[i], for members i of U2: b_i of a survivor, s_i of another. RN_E_PEER_FORMAT when a point
- * of the transcript is invalid. The owner frees. */
+ * of the transcript is invalid. parallel is borrowed, by the object too; NULL: one thread. The
+ * owner frees. */
 RN_MUST rn_result rn_sa_open_masks_new(const struct rn_sa_transcript *transcript,
                                        const struct rn_scalar *secrets,
+                                       const struct rn_parallel *parallel,
                                        struct rn_sa_open_masks **out, struct rn_error *err);
 /* NULL is fine. */
 void rn_sa_open_masks_free(struct rn_sa_open_masks *masks);

@@ -12,6 +12,7 @@
 
 /* The share graph in the params hash. */
 enum { GRAPH_COMPLETE = 0, GRAPH_RING = 1 };
+enum { KEM_NONE = 0, KEM_HYBRID = 1 };
 
 static rn_result check_times(const struct rn_sa_params *params, struct rn_error *err)
 {
@@ -184,6 +185,8 @@ rn_result rn_sa_context_check(const struct rn_sa_params *params,
               "secagg: more than %u chunks; make chunks larger", RN_SA_CHUNKS_MAX);
     RN_ENSURE(context->blind || rn_secret_is_zero(context->group_hash, RN_HASH_BYTES), err,
               RN_E_CONFIG, "secagg: only a blind job has a group key");
+    RN_ENSURE(context->blind || !context->hybrid, err, RN_E_CONFIG,
+              "secagg: only a blind job's group key is hybrid");
     RN_ENSURE(context->attempt >= 1, err, RN_E_CONFIG, "secagg: attempts count from 1");
     RN_TRY(check_seed(params, context, err));
     return rn_ok();
@@ -246,7 +249,7 @@ void rn_sa_params_hash(uint8_t out[static RN_HASH_BYTES], const struct rn_sa_par
     rn_write_u32(&w, RN_MASK_PRG_AES256_CTR);
     rn_write_u32(&w, 1); /* sum check: replay */
     rn_write_u32(&w, sizes.complete ? GRAPH_COMPLETE : GRAPH_RING);
-    rn_write_u32(&w, 0); /* KEM: none */
+    rn_write_u32(&w, context->hybrid ? KEM_HYBRID : KEM_NONE);
     rn_write_u64(&w, context->elements);
     rn_write_bytes(&w, context->scales_hash, RN_HASH_BYTES);
     rn_write_u32(&w, context->blind ? 1 : 0);

@@ -19,7 +19,7 @@
 
 struct rn_roster;
 
-#define RN_SA_VERSION 4u
+#define RN_SA_VERSION 5u
 #define RN_SA_MEMBERS_MIN 3u
 /* Ring width: the sum, plus a guard bit, stays exact in a double. */
 #define RN_SA_BITS_MAX 53u
@@ -93,6 +93,7 @@ struct rn_sa_context {
     uint64_t round;
     uint32_t attempt; /* 1, 2, ...; (round, attempt) strictly increases within a plan */
     bool blind;       /* the coordinator sees neither sum nor adapter ("Blind coordinator") */
+    bool hybrid;      /* a blind job whose group key is sealed by crypto/hybrid.h too */
     uint8_t group_hash[RN_HASH_BYTES]; /* of a blind job's group key document; else zero */
     uint32_t active;   /* which parts of the adapter the vector holds, a bit each (rule A9) */
     uint64_t elements; /* d */

@@ -10,7 +10,8 @@ void rn_sa_secrets_draw(struct rn_sa_secrets *secrets, const struct rn_secret32 
 {
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
     rn_kdf_sha256(&key, rn_view_of(seed->bytes, sizeof seed->bytes),
-                  rn_view_of(session, RN_HASH_BYTES), rn_view_text("rondo/v1 secagg member"));
+                  rn_view_of(session, RN_HASH_BYTES), "rondo/v1 secagg member",
+                  rn_view_of(NULL, 0));
     rn_stream_init(&secrets->stream, &key);
     struct rn_channel_public unused;
     rn_channel_generate(&secrets->stream, &secrets->channel, &unused);

@@ -62,7 +62,7 @@ rn_result rn_sa_sum_proof_check(const struct rn_roster *roster, const struct rn_
     rn_sa_chunk_root(t, RN_SA_COORDINATOR, sum_leaves.data, root);
     RN_ENSURE(memcmp(root, t->sum_root, RN_HASH_BYTES) == 0, err, RN_E_PEER_PROTOCOL,
               "proof: not the leaves of the announced sum");
-    RN_TRY(rn_sa_audit_new(t, 0, sum_leaves.data, &audit, err));
+    RN_TRY(rn_sa_audit_new(t, 0, sum_leaves.data, NULL, &audit, err));
     RN_TRY(rn_sa_audit_read_chunk(audit, chunk, &r, &forged, err));
     RN_ENSURE(forged, err, RN_E_PEER_PROTOCOL, "proof: the announced sum is right");
     return rn_ok();

@@ -53,8 +53,8 @@ static void close_audit(struct audit *a)
 
 static void derive(const struct rn_secret32 *key, const char *purpose, struct rn_secret32 *out)
 {
-    rn_kdf_sha256(out, rn_view_of(key->bytes, sizeof(key->bytes)), rn_view_of(NULL, 0),
-                  rn_view_text(purpose));
+    rn_kdf_sha256_long(out->bytes, sizeof(out->bytes), rn_view_of(key->bytes, sizeof(key->bytes)),
+                       rn_view_of(NULL, 0), rn_view_text(purpose));
 }
 
 static rn_result draw_keys(struct audit *a, struct rn_error *err)

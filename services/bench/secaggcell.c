@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/guard.h"
-#include "base/thread.h"
+#include "base/parallel.h"
 #include "crypto/maskkey.h"
 #include "crypto/quantise.h"
 #include "crypto/random.h"
@@ -123,19 +123,23 @@ static rn_result cipher_rate(double *out, struct rn_error *err)
 
 /* ---- Threads ---- */
 
-struct part {
+struct parts {
     rn_result (*work)(void *job, uint32_t part, uint32_t parts, struct rn_mask_set *masks);
     void *job;
-    uint32_t number, parts;
-    struct rn_mask_set *masks;
-    rn_result result;
+    uint32_t count;
+    const struct rn_mask_set *masks;
+    rn_result results[RN_PARALLEL_PARTS_MAX];
 };
 
-static void *run_part(void *argument)
+static void run_part(void *job, uint32_t part)
 {
-    struct part *part = argument;
-    part->result = part->work(part->job, part->number, part->parts, part->masks);
-    return NULL;
+    struct parts *parts = job;
+    RN_CLEANUP(rn_mask_set_free_cleanup) struct rn_mask_set *masks = NULL;
+    rn_result result = rn_mask_set_copy(parts->masks, &masks, NULL);
+    if (rn_is_ok(result)) {
+        result = parts->work(parts->job, part, parts->count, masks);
+    }
+    parts->results[part] = result;
 }
 
 /* work for each part, on a thread and with a copy of the masks each; alone without threads. */
@@ -143,30 +147,17 @@ static rn_result in_parts(rn_result (*work)(void *, uint32_t, uint32_t, struct r
                           void *job, struct rn_mask_set *masks, uint32_t threads,
                           struct rn_error *err)
 {
-    struct part parts[RN_SECAGG_THREADS_MAX];
-    pthread_t ids[RN_SECAGG_THREADS_MAX];
-    uint32_t started = 0;
-    rn_result result = rn_ok();
+    struct parts parts = {work, job, threads, masks, {{0}}};
+    const struct rn_parallel parallel = rn_parallel_threads(threads);
     if (threads == 1) {
         return work(job, 0, 1, masks);
     }
-    for (; started < threads && rn_is_ok(result); started += rn_is_ok(result) ? 1 : 0) {
-        struct part *part = &parts[started];
-        *part = (struct part){work, job, started, threads, NULL, rn_ok()};
-        result = rn_mask_set_copy(masks, &part->masks, err);
-        if (rn_is_ok(result)) {
-            result = rn_thread_start(&ids[started], run_part, part, err);
-        }
-        if (!rn_is_ok(result)) {
-            rn_mask_set_free(part->masks);
-        }
+    rn_parallel_run(&parallel, threads, run_part, &parts);
+    for (uint32_t i = 0; i < threads; i++) {
+        RN_ENSURE(rn_is_ok(parts.results[i]), err, parts.results[i].code,
+                  "masking on several threads failed");
     }
-    for (uint32_t i = 0; i < started; i++) {
-        (void)pthread_join(ids[i], NULL);
-        rn_mask_set_free(parts[i].masks);
-        result = rn_is_ok(result) ? parts[i].result : result;
-    }
-    return result;
+    return rn_ok();
 }
 
 /* ---- A member ---- */

@@ -429,7 +429,8 @@ static rn_result machine_config(const struct rn_coordination *c, const struct rn
     *out = (struct rn_sa_aggregator_config){.identity = c->basis->identity,
                                             .spool_bytes_max = c->config.spool_bytes,
                                             .spool = c->config.spool,
-                                            .excluded = rn_coord_left_out(c)};
+                                            .excluded = rn_coord_left_out(c),
+                                            .parallel = c->basis->parallel};
     RN_TRY(rn_round_session(c->model, c->basis->plan, c->basis->roster, c->basis->base_hash,
                             key->round, key->attempt, rn_coord_start_of(c, key->round), key->before,
                             &out->params, &out->context, err));

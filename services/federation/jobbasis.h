@@ -7,6 +7,7 @@
 #ifndef RN_SERVICES_FEDERATION_JOBBASIS_H
 #define RN_SERVICES_FEDERATION_JOBBASIS_H
 
+#include "base/parallel.h"
 #include "crypto/identity.h"
 #include "crypto/roster.h"
 #include "policy/plan.h"
@@ -38,6 +39,7 @@ struct rn_job_basis {
     /* Fills out from the operating system; seeded in a simulation. */
     rn_result (*random)(void *context, void *out, size_t length, struct rn_error *err);
     void *random_context;
+    const struct rn_parallel *parallel; /* for taking masks off; NULL: the stepping thread alone */
 };
 
 #endif

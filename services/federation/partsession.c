@@ -42,6 +42,7 @@ static rn_result machine_config(struct rn_participation *p, uint32_t round, uint
         .seed = seed,
         .group = p->signers.group,
         .input = {read_input, p},
+        .parallel = basis->parallel,
     };
     RN_TRY(basis->random(basis->random_context, seed->bytes, sizeof(seed->bytes), err));
     RN_TRY(rn_round_session(p->config.model, basis->plan, basis->roster, basis->base_hash, round,

@@ -139,6 +139,7 @@ static rn_result fill_random(void *context, void *out, size_t length, struct rn_
 
 static void fill_basis(struct rn_jobhost *host)
 {
+    host->parallel = rn_parallel_threads(0);
     host->basis = (struct rn_job_basis){
         .plan = &host->site->plan,
         .roster = &host->site->roster,
@@ -146,6 +147,7 @@ static void fill_basis(struct rn_jobhost *host)
         .self = host->site->self,
         .reader = rn_executor_reader(host->executor),
         .random = fill_random,
+        .parallel = &host->parallel,
     };
     memcpy(host->basis.base_hash, host->site->base_hash, sizeof(host->basis.base_hash));
 }

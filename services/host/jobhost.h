@@ -86,6 +86,7 @@ struct rn_jobhost {
     const struct rn_jobhost_program *program;
     struct rn_site_files *site;
     struct rn_site_model *model;
+    struct rn_parallel parallel; /* all processors of this process */
     struct rn_job_basis basis;
     struct rn_executor *executor;
     struct rn_store *store;

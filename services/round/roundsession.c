@@ -111,6 +111,7 @@ void rn_round_session_blind(const struct rn_plan *plan, const struct rn_plan_sig
                             struct rn_sa_context *context)
 {
     context->blind = rn_plan_is_blind(plan);
+    context->hybrid = rn_plan_is_hybrid(plan);
     rn_signatures_group_hash(signatures, context->group_hash);
 }
 

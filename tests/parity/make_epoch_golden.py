@@ -14,7 +14,7 @@ SEEDS = [b"\0" + bytes([1 + i]) * 31 for i in range(MEMBERS)]  # of the identiti
 
 def contribution(place, attempt):
     message = PLAN + ROSTER + u32(attempt)
-    return hkdf(sign(SEEDS[place], "rondo/v1 secagg epoch secret", message), message, b"epoch contribution")
+    return hkdf(sign(SEEDS[place], "rondo/v1 secagg epoch secret", message), message, "epoch contribution")
 
 
 def commitment(place, attempt):
@@ -22,7 +22,7 @@ def commitment(place, attempt):
 
 
 def set_hash(places, attempt):
-    document = b"RNEC" + b"\x01\0\0\0" + PLAN + ROSTER + u32(attempt, len(places))
+    document = b"RNEC" + b"\x02\0\0\0" + PLAN + ROSTER + u32(attempt, len(places))
     for place in places:
         value = commitment(place, attempt)
         signed = PLAN + ROSTER + u32(attempt, place) + value

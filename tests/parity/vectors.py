@@ -101,6 +101,8 @@ def values():
     yield "blind(0)", sums.blind_key(session, 0)
     blind = Numbers(dict(context(), blind=1, group="08" * 32))
     yield from (("params hash of a blind job", blind.params_hash()), ("its session id", blind.session_id(b"\x06" * 32)))
+    hybrid = Numbers(dict(context(), blind=1, hybrid=1, group="08" * 32))
+    yield "params hash of a hybrid job", hybrid.params_hash()
     own = sums.self_key(session, 0, session.secret(0, "b"))
     yield "u32 lanes 5, 6, 7 of self(0)", u32(*primitives.mask_lanes(own, 4, 5, 3))
     yield "u64 lanes 5, 6, 7 of self(0)", b"".join(map(u64, primitives.mask_lanes(own, 8, 5, 3)))

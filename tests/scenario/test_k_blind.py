@@ -143,9 +143,26 @@ def refusals(scenario):
     ok("init", operator, *more, "--coordinator", "blind")
     shown = ok("plan", "show", operator)
     check("members alone see sums and the adapter" in shown, f"plan show does not say what blind means: {shown}")
+    refused(CONFIG, "seals the group key of a blind plan", "init", scenario.work / "half", *more, "--kem", "hybrid")
+
+
+def hybrid(scenario):
+    """A whole job where the build can; elsewhere it says what it takes."""
+    operator = scenario.work / "operator"
     edit(operator / "plan.yaml", "kem: none", "kem: hybrid")
-    said = refused(CONFIG, "needs libsodium 1.0.22 or later", "plan", "check", operator)
-    check(re.search(r"this build has libsodium \d", said), f"it does not say which one it has: {said}")
+    code, _, errors = rondo("plan", "check", operator)
+    if code == CONFIG and "libsodium" in errors:
+        check("needs a Rondo built with libsodium 1.0.22 or later" in errors, f"it does not say what it needs: {errors}")
+        check(re.search(r"this build has libsodium \d", errors), f"it does not say which one it has: {errors}")
+        return
+    check("ML-KEM-768" in ok("plan", "show", operator), "plan show does not say what hybrid means")
+    fed = scenario.federation("hybrid", members=3, rounds=2, coordinator="blind", kem="hybrid")
+    fed.start()
+    for process in [*fed.trainers.values(), fed.coordinator]:
+        check(process.collect() == 0, f"{process.name}: {process.tail()}")
+    head = (fed.directory / "north/plan.yaml.sigs").read_text().splitlines()[0]
+    check(head == "rondo-signatures 3", f"the signatures are not those of a hybrid plan: {head}")
+    check_adapters(fed)
 
 
 def run(scenario):
@@ -161,6 +178,7 @@ def run(scenario):
     check_blindness(scenario, fed)
     open_control(scenario)
     refusals(scenario)
+    hybrid(scenario)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ static inline bool part_opens(struct sim *sim, const struct arcs *arcs, uint32_t
         }
     }
     struct rn_sa_open_masks *RN_CLEANUP(rn_sa_open_masks_free_cleanup) masks = NULL;
-    assert_true(rn_is_ok(rn_sa_open_masks_new(&view, a->secrets, &masks, NULL)));
+    assert_true(rn_is_ok(rn_sa_open_masks_new(&view, a->secrets, NULL, &masks, NULL)));
     assert_true(rn_is_ok(rn_sa_open_masks_take(masks, sum.lanes, view.layout.lane_bytes, 0,
                                                view.layout.lanes, NULL)));
     rn_sa_vector_reduce(&sum);

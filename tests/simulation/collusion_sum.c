@@ -72,7 +72,7 @@ static void unmask(const struct plot *p, const struct face *f, struct rn_sa_vect
             assert_true(rn_is_ok(rn_sa_vector_add(out, c, part.packed, NULL)));
         }
     }
-    assert_true(rn_is_ok(rn_sa_open_masks_new(&f->t, f->opened, &masks, NULL)));
+    assert_true(rn_is_ok(rn_sa_open_masks_new(&f->t, f->opened, NULL, &masks, NULL)));
     assert_true(rn_is_ok(rn_sa_open_masks_take(masks, out->lanes, f->t.layout.lane_bytes, 0,
                                                f->t.layout.lanes, NULL)));
     rn_sa_vector_reduce(out);

@@ -39,7 +39,7 @@ count=0
 flags=(-std=gnu11 -O1 -g -D_GNU_SOURCE '-DRN_VERSION="0"' -I.)
 libraries=("$build"/policy/librn_policy.a "$build"/crypto/librn_crypto.a "$build"/base/librn_base.a
   -Wl,--wrap=rn_round_encoder_init -lprotobuf-nanopb)
-read -ra packages < <(pkg-config --libs libsodium libcrypto libssl cmocka yaml-0.1 jansson)
+read -ra packages < <(pkg-config --libs libsodium libcrypto libssl cmocka yaml-0.1 jansson fftw3)
 libraries+=("${packages[@]}" -lm -lpthread)
 
 compile() { # sources to objects in $scratch/o, two at a time

@@ -1368,3 +1368,19 @@ fault the-identity-is-what-was-never-used $once \
 fault channel-keys-are-not-looked-at $once \
   'memcmp(place, hash, RN_HASH_BYTES) != 0 && __real_rn_channel_public_valid(key)' \
   'memcmp(place, hash, RN_HASH_BYTES) != 0' test_verifyonce:test_channel_keys
+
+# ---- Unmasking on several processors
+
+fault parts-leave-a-lane-out crypto/secagg/openmasks.c \
+  'take_with_copies(r, from, r->count * (part + 1) / r->parts)' \
+  'take_with_copies(r, from, r->count * (part + 1) / r->parts - part)' \
+  test_secagg_parallel:test_backwards
+
+fault parts-take-the-same-masks crypto/secagg/openmasks.c \
+  'if (place++ % d->parts == part) {' 'if (place++ % d->parts >= part) {' \
+  test_secagg_parallel:test_threads
+
+fault the-coordinator-unmasks-alone crypto/secagg/aggregator_unmask.c \
+  'rn_sa_open_masks_new(&a->t, a->secrets, a->config.parallel, &masks, NULL)' \
+  'rn_sa_open_masks_new(&a->t, a->secrets, NULL, &masks, NULL)' \
+  test_secagg_parallel:test_backwards

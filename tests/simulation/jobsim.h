@@ -76,6 +76,7 @@ struct job_options {
     uint32_t train_percent; /* a training fails */
     uint32_t still;         /* rounds, a bit each, in which training changes nothing */
     bool blind;             /* the coordinator is blind */
+    bool hybrid;            /* its group key is sealed by X25519 and ML-KEM-768 */
     bool own_signatures;    /* members begin with theirs and the coordinator's alone */
     uint64_t collect_ms;    /* then the operator has them all; until then the coordinator's alone */
 };

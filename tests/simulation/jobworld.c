@@ -144,6 +144,7 @@ static void make_plan(struct job *job)
                    .scale_a = 0.125,
                    .scale_b = 0.125,
                    .scale_head = 0.125,
+                   .kem = o->hybrid ? RN_PLAN_KEM_HYBRID : RN_PLAN_KEM_NONE,
                    .train_soft_s = 20,
                    .train_hard_s = 120,
                    .stage_soft_s = 5,

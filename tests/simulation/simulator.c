@@ -78,6 +78,7 @@ static struct rn_sa_member_config member_config(struct sim *sim, uint32_t i,
         .seed = seed,
         .group = sim->context.blind ? &sim->group : NULL,
         .input = {read_input, &inputs[i]},
+        .parallel = sim->options.parallel,
     };
 }
 
@@ -89,6 +90,7 @@ static struct rn_sa_aggregator_config aggregator_config(struct sim *sim)
         .context = sim->context,
         .excluded = sim->excluded,
         .spool = &sim->spool.face,
+        .parallel = sim->options.parallel,
     };
     for (size_t k = 0; k < sizeof config.nonce; k += 8) {
         const uint64_t word = sim_random(sim);

@@ -36,7 +36,8 @@ struct sim_options {
     bool blind;              /* the coordinator is blind; the group key is sim->group */
     uint64_t seed;
     uint32_t drop_percent, duplicate_percent;
-    uint64_t delay_ms; /* most; 0: none */
+    uint64_t delay_ms;                  /* most; 0: none */
+    const struct rn_parallel *parallel; /* of all machines */
     sim_tamper *tamper;
     void *tamper_context;
 };

@@ -40,6 +40,30 @@ static struct job_options blind_calm(void)
 
 /* ---- Well */
 
+/* The boxes are hybrid ones; the coordinator comes back in the second round, from its journal. */
+static void test_hybrid_jobs(void **state)
+{
+    (void)state;
+    struct job_options options = blind_calm();
+    options.hybrid = true;
+    options.own_signatures = true;
+    if (!rn_hybrid_here()) {
+        print_message("libsodium is older than 1.0.22 and has no X-Wing\n");
+        skip();
+    }
+    struct job *job = job_directed(&options);
+    job_until_stage(job, 2, RN_SA_STAGE_UPLOAD, 5 * MINUTE_MS);
+    const struct rn_coordination *c = job->nodes[COORDINATOR].coordination;
+    assert_int_equal(c->signatures.document_bytes, RN_GROUP_HYBRID_DOCUMENT_BYTES(COORDINATOR));
+    job_crash(job, COORDINATOR, 2000);
+    job_until_all_end(job, RN_OK, 5 * MINUTE_MS);
+    assert_int_equal(job->sums, options.rounds);
+    for (uint32_t i = 0; i < COORDINATOR; i++) {
+        assert_int_equal(job->nodes[i].watch->finals, 1);
+    }
+    job_free(job);
+}
+
 static void test_members_publish_and_the_coordinator_does_not(void **state)
 {
     (void)state;
@@ -461,6 +485,7 @@ int main(void)
 {
     struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members_publish_and_the_coordinator_does_not),
+        cmocka_unit_test(test_hybrid_jobs),
         cmocka_unit_test(test_methods_heads_and_weights),
         cmocka_unit_test(test_disks),
         cmocka_unit_test(test_crashes_at_every_effect),

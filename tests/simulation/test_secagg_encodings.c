@@ -156,9 +156,9 @@ static void other_frames(struct sim *sim, const struct rn_sa_message *m)
         uint8_t value;
         const char *reason;
     } changes[] = {
-        {4, RN_SA_VERSION - 1, "of another protocol version; this build speaks 4"},
-        {4, RN_SA_VERSION + 1, "of another protocol version; this build speaks 4"},
-        {5, 1, "of another protocol version; this build speaks 4"},
+        {4, RN_SA_VERSION - 1, "of another protocol version; this build speaks 5"},
+        {4, RN_SA_VERSION + 1, "of another protocol version; this build speaks 5"},
+        {5, 1, "of another protocol version; this build speaks 5"},
         {6, 0, "of no known type"},
         {6, RN_SA_TYPE_LAST_, "of no known type"},
         {7, 1, "of no known type"},

@@ -817,7 +817,7 @@ fault refusals-without-end services/federation/partsession.c \
 # ---- Blind plans
 
 fault group-keys-are-not-signed policy/signature.c \
-  'out.length = sizeof out.bytes;' 'out.length = 32;' test_groupsign
+  'out.length = 32 + sizeof entry->group;' 'out.length = 32;' test_groupsign
 
 fault blind-signatures-without-keys policy/signature.c \
   'RN_ENSURE(has_group(entry) == wanted, err, RN_E_PEER_AUTH,' \
@@ -845,7 +845,37 @@ fault group-keys-do-not-follow-the-plan crypto/groupkey.c \
   'rn_identity_derive(identity, rn_view_of("", 0), "group member", out_secret);' test_groupkey
 
 fault all-members-have-one-stream crypto/maskkey.c \
-  '"blind", &index, 1, out_key);' '"blind", &index, 0, out_key);' test_groupkey
+  '"rondo/v1 secagg blind mask",
+           &index, 1' '"rondo/v1 secagg blind mask",
+           &index, 0' test_groupkey
+
+fault keys-are-named-without-a-prefix crypto/kdf.c \
+  'strncmp(tag, prefix, sizeof(prefix) - 1) != 0 ||' '' test_kdf
+
+fault fields-are-left-out-of-the-info crypto/kdf.c \
+  'rn_view_of(info, RN_TAG_BYTES + fields.length)' 'rn_view_of(info, RN_TAG_BYTES)' test_kdf
+
+fault the-first-thread-is-not-waited-for base/parallel.c \
+  'for (uint32_t i = 1; i < parts; i++) {
+        if (all[i].started' 'for (uint32_t i = 2; i < parts; i++) {
+        if (all[i].started' test_parallel
+
+# ---- Hybrid plans
+
+fault the-kem-is-not-in-the-session crypto/secagg/params.c \
+  'context->hybrid ? KEM_HYBRID : KEM_NONE' 'KEM_NONE' test_secagg_vectors
+
+fault an-open-plan-may-be-hybrid policy/plan.c \
+  'rn_plan_is_hybrid(plan) && !rn_plan_is_blind(plan)' 'false' test_plan
+
+fault a-build-without-x-wing-takes-hybrid-plans policy/plan.c \
+  'rn_plan_is_hybrid(plan) && !rn_hybrid_here()' 'false' test_plan
+
+fault hybrid-one-member-more policy/plannumbers.c \
+  'members <= RN_GROUP_HYBRID_MEMBERS_MAX' 'members <= RN_GROUP_HYBRID_MEMBERS_MAX + 1' test_plan
+
+fault boxes-of-either-kind crypto/groupkey.c \
+  'head.hybrid == keys->hybrid' 'true' test_groupkey
 
 # ---- A thousand members: limits of files, one listing of names, whom to call, how chunks are cut
 
@@ -868,11 +898,11 @@ fault wide-a-file-in-it-is-one-byte-longer policy/bundle.c \
   'return value <= RN_BUNDLE_FILE_MAX;' 'return value <= RN_BUNDLE_FILE_MAX + 1;' test_site
 
 fault wide-signatures-stand-as-they-came policy/signature.c \
-  'by_place[place] = &signatures->entries[i];' 'by_place[place * 0 + (int)i] = &signatures->entries[i];' \
+  'by_place[place] = i + 1;' 'by_place[place * 0 + (int)i] = i + 1;' \
   test_signature
 
 fault wide-one-signature-more policy/signature.c \
-  'RN_ENSURE(out->count < RN_SIGNATURES_MAX,' 'RN_ENSURE(out->count <= RN_SIGNATURES_MAX,' test_signature
+  'RN_ENSURE(out->count < room_of(out),' 'RN_ENSURE(out->count <= room_of(out),' test_signature
 
 fault wide-who-has-signed-is-missing policy/signature.c \
   'missing[i] = !signers->members[i];' 'missing[i] = signers->members[i];' test_signature

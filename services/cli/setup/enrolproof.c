@@ -33,5 +33,5 @@ void rn_join_proof(struct rn_secret32 *out_proof, const struct rn_secret32 *toke
     uint8_t salt[RN_HASH_BYTES];
     rn_sha256(salt, RN_JOIN_REQUEST_TAG, &before, 1);
     rn_kdf_sha256(out_proof, rn_view_of(token->bytes, sizeof token->bytes),
-                  rn_view_of(salt, sizeof salt), rn_view_text("rondo join proof"));
+                  rn_view_of(salt, sizeof salt), "rondo/v1 join proof", rn_view_of(NULL, 0));
 }

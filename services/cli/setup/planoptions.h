@@ -15,7 +15,7 @@ struct rn_plan_options {
     uint64_t seed, rounds;
     const char *method, *weights;
     uint64_t max_examples;
-    const char *metrics, *coordinator;
+    const char *metrics, *coordinator, *kem;
     bool evaluation, keep_best;
     uint64_t patience;
     double min_delta;

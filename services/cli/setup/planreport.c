@@ -120,6 +120,10 @@ static void print_blind(const struct rn_plan_view *view, FILE *out)
                   "  blind           members alone see sums and the adapter, and publish it; the "
                   "coordinator\n"
                   "                  learns hashes, sizes and who took part\n");
+    if (rn_plan_is_hybrid(view->plan)) {
+        (void)fprintf(out, "                  recorded uploads stay closed when X25519 falls: the "
+                           "group key is sealed by ML-KEM-768 too\n");
+    }
     if (view->roster != NULL) {
         const bool there = view->signers != NULL && view->signers->group;
         (void)fprintf(out, "  group key       %s %s\n",

@@ -35,7 +35,7 @@ def ring(n, colluding, losses):
 
 def permutation(seed, members):
     """Which member sits at each position."""
-    stream = Cipher(algorithms.ChaCha20(hkdf(seed, b"", b"epoch permutation"), bytes(16)), None).encryptor()
+    stream = Cipher(algorithms.ChaCha20(hkdf(seed, b"", "epoch permutation"), bytes(16)), None).encryptor()
 
     def below(bound):
         while True:

@@ -110,7 +110,7 @@ def on_polynomial(session, dealer, kind, holder, share):
 
 
 def channel_key(session, secret, public, dealer, holder):
-    return hkdf(x25519(secret, public), session.sid, b"share" + u32(dealer, holder) + session.t0)
+    return hkdf(x25519(secret, public), session.sid, "channel key", u32(dealer, holder) + session.t0)
 
 
 def open_entry(session, dealer, holder):

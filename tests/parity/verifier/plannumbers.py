@@ -7,7 +7,7 @@ from .primitives import H, packed_bytes, tagged_hash, u32, u64
 from .recording import VERSION, need
 
 CANARIES = 8
-PRG, SUM_CHECK, KEM = 1, 1, 0
+PRG, SUM_CHECK = 1, 1
 COMPLETE, RING = 0, 1
 
 
@@ -29,6 +29,7 @@ class Numbers:
         for name in ("colluding", "losses", "honest", "value_max", "chunk_elements", "elements", "round", "attempt",
                      "active", "blind"):
             setattr(self, name, context[name])
+        self.hybrid = context.get("hybrid", 0)  # the KEM
         self.members = n = len(members)
         self.quorum = (n + self.colluding) // 2 + 1
         ring = graph.ring(n, self.colluding, self.losses)
@@ -43,10 +44,11 @@ class Numbers:
         need(3 <= n <= 1024 and (self.seed == bytes(32)) == (not ring) and self.colluding >= 1 and self.honest >= 2 and self.colluding + self.honest <= n
              and self.losses + self.floor <= n and self.bits <= 53, "plan", "it is not feasible")
         need(self.blind in (0, 1) and (self.blind or self.group == bytes(32)), "plan", "a group key in an open job")
+        need(self.hybrid in (0, self.blind), "plan", "a hybrid group key in an open job")
 
     def params_hash(self):
         return H("params", u32(self.members, self.colluding, self.losses, self.honest), u64(self.value_max),
-                 u32(self.bits, self.chunk_elements, CANARIES, PRG, SUM_CHECK, self.graph, KEM), u64(self.elements),
+                 u32(self.bits, self.chunk_elements, CANARIES, PRG, SUM_CHECK, self.graph, self.hybrid), u64(self.elements),
                  self.scales, u32(self.blind), self.group, self.seed)
 
     def session_id(self, nonce):

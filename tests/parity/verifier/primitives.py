@@ -35,8 +35,9 @@ def H(name, *parts):
     return tagged_hash("rondo/v1 secagg " + name, *parts)
 
 
-def hkdf(ikm, salt, info):
+def hkdf(ikm, salt, name, fields=b""):
     key = hmac.new(salt, ikm, hashlib.sha256).digest()
+    info = ("rondo/v1 " + name).encode().ljust(32, b"\0") + fields
     return hmac.new(key, info + b"\x01", hashlib.sha256).digest()
 
 

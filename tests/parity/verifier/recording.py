@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .primitives import H, signed_by, tagged_hash, u32, u64
 
-VERSION = 4
+VERSION = 5
 COORDINATOR, EVERYONE = 0xFFFFFFFE, 0xFFFFFFFF
 HEADER, ENVELOPE, SET = 128, 192, 128
 TAG = "rondo/v1 secagg message"

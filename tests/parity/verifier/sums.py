@@ -54,16 +54,16 @@ def check_upload(session, member, root):
 # Masks
 
 def self_key(session, member, b):
-    return hkdf(b, session.sid, b"self" + u32(member) + session.t1)
+    return hkdf(b, session.sid, "secagg self mask", u32(member) + session.t1)
 
 
 def pair_key(session, i, j, s_i):
     shared = agree(scalar_of(s_i), session.readys[j][S])
-    return hkdf(shared, session.sid, b"mask" + u32(min(i, j), max(i, j)) + session.t1)
+    return hkdf(shared, session.sid, "secagg pair mask", u32(min(i, j), max(i, j)) + session.t1)
 
 
 def blind_key(session, member):
-    return hkdf(bytes.fromhex(session.secrets["group"]), session.sid, b"blind" + u32(member) + session.t1)
+    return hkdf(bytes.fromhex(session.secrets["group"]), session.sid, "secagg blind mask", u32(member) + session.t1)
 
 
 def stream(session, key, number):

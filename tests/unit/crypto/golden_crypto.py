@@ -223,8 +223,9 @@ def ristretto_encode(point):
 
 # The product's constructions, as its headers define them
 
-def hkdf(ikm, salt, info):
+def hkdf(ikm, salt, tag, fields):
     prk = hmac.new(salt, ikm, hashlib.sha256).digest()
+    info = tag.ljust(32, b"\0") + fields
     return hmac.new(prk, info + b"\x01", hashlib.sha256).digest()
 
 
@@ -286,13 +287,13 @@ def masking():
     for m, (s, b) in enumerate(secrets):
         show(f"point.{m}", ristretto_encode(edwards_multiply(s, base_point())))
         own = hkdf(b.to_bytes(32, "little"), SESSION,
-                   b"self" + struct.pack("<I", PLACES[m]) + T1)
+                   b"rondo/v1 secagg self mask", struct.pack("<I", PLACES[m]) + T1)
         show(f"self_key.{m}", own)
         keys[m].append((own, 1))
         for other in range(m):
             shared = edwards_multiply(s * secrets[other][0] % L, base_point())
             pair = hkdf(ristretto_encode(shared), SESSION,
-                        b"mask" + struct.pack("<II", PLACES[other], PLACES[m]) + T1)
+                        b"rondo/v1 secagg pair mask", struct.pack("<II", PLACES[other], PLACES[m]) + T1)
             show(f"pair_key.{other}.{m}", pair)
             keys[other].append((pair, 1))
             keys[m].append((pair, -1))
@@ -328,7 +329,7 @@ def channel():
     author, recipient = stream(key_of(50), 0, 32), stream(key_of(51), 0, 32)
     show("channel_public", x25519(recipient, nine))
     ends = struct.pack("<II", 0, 3)
-    key = hkdf(x25519(author, x25519(recipient, nine)), SESSION, b"share" + ends + T0)
+    key = hkdf(x25519(author, x25519(recipient, nine)), SESSION, b"rondo/v1 channel key", ends + T0)
     aad = b"rondo/v1 channel".ljust(32, b"\0") + SESSION + T0 + ends
     show("sealed", xchacha20_poly1305(key, bytes(24), aad, b"two shares and their places"))
 

@@ -6,12 +6,12 @@
 #include "tests/unit/crypto/epochworld.h"
 
 /* tests/parity/make_epoch_golden.py */
-#define GOLDEN_CONTRIBUTION "6d958aa80b758085f816c12b591d7db6102557a589b46a686bf84896a0904022"
-#define GOLDEN_COMMITMENT "1eb980b8897cbdbb07e411f8c57e8b55e032e4c8cfc5a64275d8b5e6c558a376"
-#define GOLDEN_SET "f30b8f177f5faac03f9cf22129df13b901a9778bf45e46a23b5fa22dd00f2a73"
-#define GOLDEN_SEED "6086cf0c82dfe874ebfa6551d2c994edb7a77bb73fe1ddf83201e93efb0e6470"
-#define GOLDEN_SEED_WITHOUT "17cbdd553969a12b8463b4bed8ed072744f670f1fcb66286fa43d957c8cd9e1f"
-static const uint32_t golden_permutation[10] = {4, 0, 1, 5, 6, 8, 3, 9, 2, 7};
+#define GOLDEN_CONTRIBUTION "ff78f3b8214033084eace62ae4d8741b5687503efc4d2d9167e3014ab9299d33"
+#define GOLDEN_COMMITMENT "3e930b7d8bbdb11b0d80c0005b64368335c176d6e38534655461468bf0eb940b"
+#define GOLDEN_SET "d871605e9d870a06d91f1c1af3f1e6d6408ec113a0e55a8129cc4efb06c33185"
+#define GOLDEN_SEED "040296321dd7298da0a3f8d114ff2b9b49672a408b2ea7a06b2f4fc0d665c79c"
+#define GOLDEN_SEED_WITHOUT "714abdf64c49ca4a23f17f6bda8decc7db0fd3d749897ca84e2e36d36d3f7a46"
+static const uint32_t golden_permutation[10] = {8, 1, 7, 6, 5, 3, 4, 0, 9, 2};
 
 /* ---- Honest attempts */
 

@@ -28,6 +28,7 @@ static struct rn_error error;
 static void make_members(uint32_t count)
 {
     roster.count = keys.count = count;
+    keys.hybrid = false;
     for (uint32_t i = 0; i < count; i++) {
         struct rn_secret32 seed = {{(uint8_t)(i + 1)}};
         struct rn_secret32 secret;
@@ -185,7 +186,7 @@ static void lengths(void **state)
     (void)state;
     make_members(RN_ROSTER_MEMBERS_MAX);
     rn_group_document_write(identities[0], &keys, plan_hash, &document);
-    assert_int_equal(document.length, RN_GROUP_DOCUMENT_MAX);
+    assert_int_equal(document.length, RN_GROUP_DOCUMENT_BYTES(RN_ROSTER_MEMBERS_MAX));
     assert_true(rn_is_ok(check()));
     struct rn_secret32 group;
     assert_true(rn_is_ok(open_as(RN_ROSTER_MEMBERS_MAX - 1, RN_ROSTER_MEMBERS_MAX - 1, &group)));
@@ -202,6 +203,98 @@ static void lengths(void **state)
                              .code,
                          RN_E_PEER_FORMAT);
     }
+}
+
+/* ---- Hybrid */
+
+static void make_hybrid(uint32_t count)
+{
+    make_members(count);
+    keys.hybrid = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct rn_hybrid_public key;
+        struct rn_secret32 secret;
+        rn_group_member_hybrid_key(identities[i], plan_hash, &secret, &key);
+        assert_true(rn_hybrid_public_valid(&key));
+        keys.lattices[i] = key.lattice;
+        keys.keys[i] = key.curve;
+    }
+    rn_group_document_write(identities[0], &keys, plan_hash, &document);
+}
+
+static bool cannot(void)
+{
+    if (!rn_hybrid_here()) {
+        print_message("libsodium is older than 1.0.22 and has no X-Wing\n");
+    }
+    return !rn_hybrid_here();
+}
+
+static void hybrid_boxes_open_for_their_members(void **state)
+{
+    if (cannot()) {
+        skip();
+    }
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer again = {0};
+    make_hybrid(MEMBERS);
+    assert_true(rn_is_ok(check()));
+    assert_int_equal(document.length, RN_GROUP_HYBRID_DOCUMENT_BYTES(MEMBERS));
+    rn_group_document_write(identities[0], &keys, plan_hash, &again);
+    assert_true(rn_view_equal(rn_buffer_view(&document), rn_buffer_view(&again)));
+    struct rn_secret32 first;
+    struct rn_secret32 group;
+    assert_true(rn_is_ok(open_as(0, 0, &first)));
+    for (uint32_t self = 0; self < MEMBERS; self++) {
+        for (uint32_t who = 0; who < MEMBERS; who++) {
+            assert_int_equal(open_as(self, who, &group).code, self == who ? RN_OK : RN_E_PEER_AUTH);
+            assert_int_equal(rn_secret_equal(&first, &group, sizeof group), self == who);
+        }
+    }
+    every_byte_is_signed(state);
+    what_the_maker_signs_wrongly(state);
+    keys.lattices[2].bytes[0] ^= 1; /* a member signed for another key */
+    assert_int_equal(check().code, RN_E_PEER_PROTOCOL);
+    keys.lattices[2].bytes[0] ^= 1;
+    document.data[112 + 2 * RN_GROUP_HYBRID_BOX_BYTES + 5] ^= 1;
+    sign_again();
+    assert_true(rn_is_ok(check()));
+    assert_int_equal(open_as(2, 2, &group).code, RN_E_PEER_AUTH);
+    assert_true(rn_is_ok(open_as(1, 1, &group)));
+}
+
+/* A document of one kind in a plan of the other. */
+static void kinds_are_not_mixed(void **state)
+{
+    (void)state;
+    keys.hybrid = true;
+    assert_int_equal(check().code, RN_E_PEER_PROTOCOL);
+    assert_non_null(strstr(error.text, "secagg.kem"));
+    keys.hybrid = false;
+    if (rn_hybrid_here()) {
+        make_hybrid(MEMBERS);
+        keys.hybrid = false;
+        assert_int_equal(check().code, RN_E_PEER_PROTOCOL);
+    }
+}
+
+/* As many members as a hybrid plan may have, and a count of one more. */
+static void hybrid_lengths(void **state)
+{
+    (void)state;
+    if (cannot()) {
+        skip();
+    }
+    struct rn_secret32 group;
+    make_hybrid(RN_GROUP_HYBRID_MEMBERS_MAX);
+    assert_int_equal(document.length, RN_GROUP_DOCUMENT_MAX);
+    assert_true(rn_is_ok(check()));
+    const uint32_t last = RN_GROUP_HYBRID_MEMBERS_MAX - 1;
+    assert_true(rn_is_ok(open_as(last, last, &group)));
+    document.data[108] = RN_GROUP_HYBRID_MEMBERS_MAX + 1;
+    rn_buffer_append(&document, (const uint8_t[RN_GROUP_HYBRID_BOX_BYTES]){0},
+                     RN_GROUP_HYBRID_BOX_BYTES);
+    sign_again();
+    assert_int_equal(check().code, RN_E_PEER_FORMAT);
 }
 
 /* Streams of two members, of two sessions, and of two T1 of one have nothing to do with each other.
@@ -230,6 +323,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_the_maker_signs_wrongly, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_maker_that_seals_garbage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lengths, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hybrid_boxes_open_for_their_members, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(kinds_are_not_mixed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hybrid_lengths, set_up, tear_down),
         cmocka_unit_test(every_member_has_its_own_stream),
     };
     struct rn_error err;

@@ -48,11 +48,26 @@ static void rfc5869(void **state)
         const size_t length = from_hex(okm, vectors[k].okm);
         rn_kdf_sha256_long(out, length, ikm_view, salt_view, info_view);
         assert_memory_equal(out, okm, length);
-        if (info_view.length > 0) {
-            struct rn_secret32 key;
-            rn_kdf_sha256(&key, ikm_view, salt_view, info_view);
-            assert_memory_equal(key.bytes, okm, sizeof(key.bytes));
-        }
+    }
+}
+
+/* info = tag padded to 32 bytes || fields, with the most fields, with some and with none. */
+static void purposes(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {0, 8, RN_KDF_FIELDS_MAX};
+    uint8_t info[RN_TAG_BYTES + RN_KDF_FIELDS_MAX] = "rondo/v1 pair";
+    for (size_t k = 0; k < RN_KDF_FIELDS_MAX; k++) {
+        info[RN_TAG_BYTES + k] = (uint8_t)(k + 1);
+    }
+    for (size_t k = 0; k < RN_ARRAY_LENGTH(lengths); k++) {
+        uint8_t expected[RN_SECRET_BYTES];
+        struct rn_secret32 key;
+        rn_kdf_sha256_long(expected, sizeof(expected), rn_view_text("k"), rn_view_text("s"),
+                           rn_view_of(info, RN_TAG_BYTES + lengths[k]));
+        rn_kdf_sha256(&key, rn_view_text("k"), rn_view_text("s"), "rondo/v1 pair",
+                      rn_view_of(info + RN_TAG_BYTES, lengths[k]));
+        assert_memory_equal(key.bytes, expected, sizeof(expected));
     }
 }
 
@@ -72,23 +87,39 @@ static void too_long(void)
     static uint8_t out[RN_KDF_LENGTH_MAX + 1];
     rn_kdf_sha256_long(out, sizeof(out), rn_view_text("k"), rn_view_of(NULL, 0), rn_view_text("i"));
 }
-static void no_info(void)
+static void derive(const char *tag, size_t length)
 {
+    static const uint8_t fields[RN_KDF_FIELDS_MAX + 1];
     struct rn_secret32 key;
-    rn_kdf_sha256(&key, rn_view_text("k"), rn_view_text("s"), rn_view_of(NULL, 0));
+    rn_kdf_sha256(&key, rn_view_text("k"), rn_view_text("s"), tag, rn_view_of(fields, length));
+}
+static void too_many_fields(void)
+{
+    derive("rondo/v1 pair", RN_KDF_FIELDS_MAX + 1);
+}
+static void without_prefix(void)
+{
+    derive("pair", 0);
+}
+static void another_version(void)
+{
+    derive("rondo/v10 pair", 0);
 }
 
 static void misuse_aborts(void **state)
 {
     (void)state;
     assert_aborts(too_long);
-    assert_aborts(no_info);
+    assert_aborts(too_many_fields);
+    assert_aborts(without_prefix);
+    assert_aborts(another_version);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc5869),
+        cmocka_unit_test(purposes),
         cmocka_unit_test(longest_output),
         cmocka_unit_test(misuse_aborts),
     };

@@ -208,6 +208,9 @@ static void test_blind(void **state)
     compare(v, "params hash of a blind job", hash, sizeof hash);
     rn_sa_session_id(hash, &v->params, &context, v->t.roster_hash, nonce);
     compare(v, "its session id", hash, sizeof hash);
+    context.hybrid = true;
+    rn_sa_params_hash(hash, &v->params, &context);
+    compare(v, "params hash of a hybrid job", hash, sizeof hash);
 }
 
 /* Shares of member 0: 2 + 7x + 11x^2 and 102 + 13x + 17x^2. */

@@ -226,6 +226,118 @@ static void two_group_keys_name_their_signer(void **state)
     assert_int_equal(set.count, before);
 }
 
+static void append_document(size_t bytes)
+{
+    rn_buffer_append(&text, "group ", 6);
+    for (size_t i = 0; i < bytes; i++) {
+        rn_buffer_append(&text, "00", 2);
+    }
+    rn_buffer_append(&text, "\n", 1);
+}
+
+/* ---- Hybrid plans */
+
+static struct rn_plan hybrid = {.hash = {1, 2, 3},
+                                .coordinator = RN_PLAN_COORDINATOR_BLIND,
+                                .secagg = {.kem = RN_PLAN_KEM_HYBRID}};
+
+static bool cannot(void)
+{
+    memcpy(hybrid.coordinator_key, roster.coordinator.bytes, 32);
+    if (!rn_hybrid_here()) {
+        print_message("libsodium is older than 1.0.22 and has no X-Wing\n");
+    }
+    return !rn_hybrid_here();
+}
+
+static void hybrid_text_there_and_back(void **state)
+{
+    (void)state;
+    if (cannot()) {
+        skip();
+    }
+    struct rn_secret32 group;
+    struct rn_secret32 same;
+    sign_all(&set, &hybrid);
+    assert_true(rn_is_ok(verify(&set, &hybrid)));
+    assert_true(rn_signatures_group_make(&set, &roster, identities[0], 0));
+    write_text(&set);
+    rn_signatures_init(&other, &hybrid);
+    assert_true(rn_is_ok(take_text(&other)));
+    assert_true(rn_is_ok(take_text(&other))); /* all of it held already */
+    assert_true(signers.group && signers.coordinator && signers.member_count == MEMBERS);
+    assert_true(
+        rn_is_ok(rn_signatures_group_open(&set, &roster, identities[0], 0, &group, &error)));
+    assert_true(
+        rn_is_ok(rn_signatures_group_open(&other, &roster, identities[2], 2, &same, &error)));
+    assert_true(rn_secret_equal(&group, &same, sizeof group));
+    rn_signatures_init(&other, &blind); /* of another kind of plan */
+    assert_int_equal(take_text(&other).code, RN_E_PEER_AUTH);
+    assert_int_equal(verify(&set, &blind).code, RN_E_PEER_AUTH);
+}
+
+static void hybrid_keys_and_plan_fit(void **state)
+{
+    (void)state;
+    if (cannot()) {
+        skip();
+    }
+    sign_all(&set, &hybrid);
+    set.lattices[1] = set.lattices[2]; /* another member's, not signed for */
+    assert_int_equal(verify(&set, &hybrid).code, RN_E_PEER_AUTH);
+    assert_non_null(strstr(error.text, "does not hold"));
+    memset(&set.lattices[1], 0xff, sizeof set.lattices[1]);
+    assert_int_equal(verify(&set, &hybrid).code, RN_E_PEER_AUTH);
+    assert_non_null(strstr(error.text, "not canonical"));
+    memset(&set.lattices[1], 0, sizeof set.lattices[1]);
+    assert_int_equal(verify(&set, &hybrid).code, RN_E_PEER_AUTH);
+    assert_non_null(strstr(error.text, "brings no ML-KEM key"));
+    sign_all(&set, &hybrid);
+    set.lattices[0] = set.lattices[1]; /* the coordinator with a key */
+    assert_int_equal(verify(&set, &hybrid).code, RN_E_PEER_AUTH);
+    assert_non_null(strstr(error.text, "which is a member's"));
+    sign_all(&set, &hybrid);
+    rn_signatures_init(&other, &hybrid);
+    assert_true(rn_is_ok(rn_signatures_add(&other, &hybrid, identities[1], &error)));
+    other.lattices[0].bytes[0] ^= 2;
+    assert_int_equal(rn_signatures_merge(&set, &other, &error).code, RN_E_DATA);
+    assert_non_null(strstr(error.text, "signed two group keys"));
+}
+
+/* The largest roster of a hybrid plan; one signature, one word and one byte too many. */
+static void hybrid_lengths_and_lines(void **state)
+{
+    (void)state;
+    if (cannot()) {
+        skip();
+    }
+    make_roster(RN_GROUP_HYBRID_MEMBERS_MAX);
+    memcpy(hybrid.coordinator_key, roster.coordinator.bytes, 32);
+    sign_all(&set, &hybrid);
+    assert_true(rn_signatures_group_make(&set, &roster, identities[0], 0));
+    assert_int_equal(set.document_bytes, RN_GROUP_DOCUMENT_MAX);
+    write_text(&set);
+    assert_true(text.length <= RN_SIGNATURES_BYTES_MAX);
+    rn_signatures_init(&other, &hybrid);
+    assert_true(rn_is_ok(take_text(&other)));
+    struct rn_secret32 seed = {{200, 200}};
+    struct rn_identity *stranger = rn_identity_from_seed(&seed);
+    assert_int_equal(rn_signatures_add(&other, &hybrid, stranger, &error).code, RN_E_CONFIG);
+    rn_identity_free(stranger);
+    make_roster(MEMBERS);
+    memcpy(hybrid.coordinator_key, roster.coordinator.bytes, 32);
+    sign_all(&set, &hybrid);
+    write_text(&set);
+    text.data[17] = '2'; /* a blind plan's file has no such word */
+    rn_signatures_init(&other, &blind);
+    assert_int_equal(take_text(&other).code, RN_E_DATA);
+    text.data[17] = '3';
+    text.length--;
+    rn_buffer_append(&text, "00\n", 3); /* one byte of a key too many */
+    rn_signatures_init(&other, &hybrid);
+    assert_int_equal(take_text(&other).code, RN_E_DATA);
+}
+
 /* The largest file there is fits its limit; a document of one byte more than the limit, one of
  * another length, and lines that are none are refused. */
 static void lengths_and_lines(void **state)
@@ -234,19 +346,26 @@ static void lengths_and_lines(void **state)
     make_roster(RN_ROSTER_MEMBERS_MAX);
     sign_all(&set, &blind);
     assert_true(rn_signatures_group_make(&set, &roster, identities[0], 0));
-    assert_int_equal(set.document_bytes, RN_GROUP_DOCUMENT_MAX);
+    assert_int_equal(set.document_bytes, RN_GROUP_DOCUMENT_BYTES(RN_ROSTER_MEMBERS_MAX));
     write_text(&set);
     assert_true(text.length <= RN_SIGNATURES_BYTES_MAX);
     rn_signatures_init(&other, &blind);
     assert_true(rn_is_ok(take_text(&other)));
-    text.length--; /* one byte of the document more than there may be */
-    rn_buffer_append(&text, "00\n", 3);
-    rn_signatures_init(&other, &blind);
-    assert_int_equal(take_text(&other).code, RN_E_DATA);
-    text.length -= 5; /* one fewer than its count says */
+    text.length -= 3; /* one byte of the document fewer than its count says */
     rn_buffer_append(&text, "\n", 1);
     rn_signatures_init(&other, &blind);
     assert_int_equal(take_text(&other).code, RN_E_PEER_FORMAT);
+    make_roster(MEMBERS);
+    sign_all(&set, &blind);
+    write_text(&set);
+    append_document(RN_GROUP_DOCUMENT_MAX);
+    rn_signatures_init(&other, &blind);
+    assert_int_equal(take_text(&other).code, RN_E_PEER_FORMAT);
+    write_text(&set);
+    append_document(RN_GROUP_DOCUMENT_MAX + 1);
+    rn_signatures_init(&other, &blind);
+    assert_int_equal(take_text(&other).code, RN_E_DATA);
+    assert_true(rn_signatures_group_make(&set, &roster, identities[0], 0));
     write_text(&set);
     rn_buffer_append(&text, "group 00\n", 9);
     assert_int_equal(take_text(&other).code, RN_E_DATA);
@@ -268,6 +387,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(forged_documents_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_group_keys_name_their_signer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lengths_and_lines, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hybrid_text_there_and_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hybrid_keys_and_plan_fit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hybrid_lengths_and_lines, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

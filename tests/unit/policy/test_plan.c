@@ -7,6 +7,8 @@
 #include "crypto/secagg/spent.h"
 #include "policy/plan.h"
 
+#include "crypto/groupkey.h"
+
 #include "tests/unit/policy/policytext.h"
 
 #include <setjmp.h>
@@ -123,6 +125,33 @@ static void blind_plans(void **state)
     refuse(edited(b, a, "federated: false", "federated: true"), "not with coordinator: blind");
 }
 
+/* Sealed by X25519 and ML-KEM-768 where the build can; elsewhere the plan is refused with what to
+ * do. At most 64 members. */
+static void hybrid_plans(void **state)
+{
+    (void)state;
+    char a[EDITED_MAX];
+    char b[EDITED_MAX];
+    edited(a, plan_example, "metrics: home", "metrics: summed\ncoordinator: blind");
+    edited(b, a, "  attempts: 3\n", "  attempts: 3\n  kem: hybrid\n");
+    if (!rn_hybrid_here()) {
+        refuse(b,
+               "secagg.kem: 'hybrid' (X25519 with ML-KEM-768) needs a Rondo built with libsodium "
+               "1.0.22 or later; this build has libsodium ");
+        assert_true(rn_is_ok(parse(a)));
+        plan.secagg.kem = RN_PLAN_KEM_HYBRID;
+    } else {
+        assert_true(rn_is_ok(parse(b)));
+    }
+    struct rn_plan_numbers numbers;
+    assert_true(rn_plan_is_blind(&plan) && rn_plan_is_hybrid(&plan));
+    assert_true(rn_is_ok(rn_plan_feasible(&plan, RN_GROUP_HYBRID_MEMBERS_MAX, &numbers, &error)));
+    assert_int_equal(
+        rn_plan_feasible(&plan, RN_GROUP_HYBRID_MEMBERS_MAX + 1, &numbers, &error).code,
+        RN_E_CONFIG);
+    assert_non_null(strstr(error.text, "more than the 64 of a plan with secagg.kem: hybrid"));
+}
+
 /* The most rounds that a plan can have, the measuring one too: each may stay open in the ledger. */
 static void the_longest_job_fits_the_ledger_of_spent_updates(void **state)
 {
@@ -219,7 +248,7 @@ static void refusals(void **state)
         {"metrics: home", "coordinator: closed",
          "coordinator: 'closed' is unknown: expected open or blind"},
         {"  attempts: 3\n", "  attempts: 3\n  kem: hybrid\n",
-         "secagg.kem: 'hybrid' (X25519 with ML-KEM-768) needs libsodium 1.0.22 or later"},
+         "secagg.kem: 'hybrid' seals the group key of a blind plan"},
         {"  attempts: 3\n", "  attempts: 3\n  kem: ml-kem\n",
          "secagg.kem: 'ml-kem' is unknown: expected none or hybrid"},
         {"max_examples: 0", "max_examples: 5", "only with weights: examples"},
@@ -340,6 +369,7 @@ int main(void)
         cmocka_unit_test(hash_is_of_exact_bytes),
         cmocka_unit_test(optional_fields_have_defaults),
         cmocka_unit_test(blind_plans),
+        cmocka_unit_test(hybrid_plans),
         cmocka_unit_test(the_longest_job_fits_the_ledger_of_spent_updates),
         cmocka_unit_test(refusals),
         cmocka_unit_test(refused_plan_is_zeroed),
