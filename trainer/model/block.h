@@ -55,6 +55,7 @@ struct rn_module_row {
     const char *path;
     enum rn_dim n, k;
     bool bias;
+    bool zero; /* no tensor: the base weight is zero, all comes from the adapter */
 };
 
 struct rn_step {
@@ -82,6 +83,8 @@ struct rn_program {
 
 /* Whether tokens of a sequence see each other. */
 bool rn_block_attends(const struct rn_block *block);
+/* The activation that OUT comes from, whose slope the head takes in. */
+enum rn_activation rn_block_activation(const struct rn_block *block);
 
 /* A block within the limits above; more is a bug of the caller. */
 void rn_program_whole(const struct rn_block *block, struct rn_program *out);

@@ -158,7 +158,8 @@ static const char *gradients_of_step(const struct rn_program *p, unsigned number
             return "what a norm or an attention reads is read once more";
         }
     }
-    if (step->activation != RN_ACTIVATION_NONE &&
+    const bool for_head = step->out == RN_SLOT_OUT && step->activation == RN_ACTIVATION_RELU;
+    if (step->activation != RN_ACTIVATION_NONE && !for_head &&
         (step->op != RN_OP_LINEAR || readers(p, step->out, 0, p->step_count) != 1 ||
          !linear_before(p, step->out, p->step_count))) {
         return "a slot with an activation is not read by one linear step";

@@ -86,6 +86,27 @@ rn_result rn_encoder_pack(const struct rn_encoder *encoder, const float *host_w,
                : kernels->weight_new_forward(encoder->device, host_w, n, k, out, err);
 }
 
+/* A module without a weight of its own. */
+static rn_result make_zero(struct rn_encoder *encoder, uint32_t layer, uint32_t module, bool back,
+                           struct rn_error *err)
+{
+    struct rn_encoder_layer *target = &encoder->layers[layer];
+    uint32_t n = 0;
+    uint32_t k = 0;
+    rn_module_shape(&encoder->config, module, &n, &k);
+    RN_CLEANUP(rn_free_cleanup)
+    float *zeros = rn_alloc((size_t)RN_ZERO_COLUMNS * (n > k ? n : k), sizeof(float));
+    RN_TRY(rn_encoder_pack(encoder, zeros, n, rn_zero_columns(k), false, &target->weight[module],
+                           err));
+    encoder->bytes += encoder->kernels->weight_bytes(target->weight[module]);
+    if (back) {
+        RN_TRY(rn_encoder_pack(encoder, zeros, rn_zero_columns(n), k, true,
+                               &target->zero_back[module], err));
+        encoder->bytes += encoder->kernels->weight_bytes(target->zero_back[module]);
+    }
+    return rn_ok();
+}
+
 static rn_result load_module(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
                              uint32_t layer, uint32_t module, bool back, struct rn_error *err)
 {
@@ -117,7 +138,10 @@ static rn_result load_layer(struct rn_encoder *encoder, const struct rn_safetens
     const struct rn_block *block = encoder->config.family->layer;
     const uint32_t d = encoder->config.hidden;
     for (uint32_t module = 0; module < block->module_count; module++) {
-        RN_TRY(load_module(encoder, tensors, layer, module, back != NULL && back[module], err));
+        const bool both = back != NULL && back[module];
+        RN_TRY(block->modules[module].zero
+                   ? make_zero(encoder, layer, module, both, err)
+                   : load_module(encoder, tensors, layer, module, both, err));
     }
     for (uint32_t i = 0; i < block->norm_count; i++) {
         struct rn_encoder_norm *norm = &encoder->layers[layer].norm[i];
@@ -172,7 +196,7 @@ rn_result rn_encoder_init(struct rn_encoder *out, const struct rn_kernels *kerne
         (struct rn_encoder){.kernels = kernels, .device = device, .lane = lane, .config = *config};
     out->below = checksums ? rn_alloc(config->layers, sizeof(*out->below)) : NULL;
     out->layers = rn_alloc(config->layers, sizeof(*out->layers));
-    rn_result result = load_embedding(out, tensors, err);
+    rn_result result = config->family->rows ? rn_ok() : load_embedding(out, tensors, err);
     for (uint32_t layer = 0; layer < config->layers && rn_is_ok(result); layer++) {
         if (checksums) {
             out->below[layer] = out->checksum;
@@ -207,6 +231,7 @@ void rn_encoder_clear(struct rn_encoder *encoder)
         struct rn_encoder_layer *layer = &encoder->layers[i];
         for (size_t module = 0; module < RN_MODULES_MAX; module++) {
             encoder->kernels->weight_free(encoder->device, layer->weight[module]);
+            encoder->kernels->weight_free(encoder->device, layer->zero_back[module]);
             release(encoder, layer->bias[module]);
         }
         for (size_t norm = 0; norm < RN_NORMS_MAX; norm++) {

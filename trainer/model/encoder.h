@@ -11,12 +11,22 @@
 
 struct rn_safetensors;
 
+#define RN_ZERO_COLUMNS 16u
+/* Columns of the zero matrix in the place of one with so many. */
+static inline uint32_t rn_zero_columns(uint32_t columns)
+{
+    return columns < RN_ZERO_COLUMNS ? columns : RN_ZERO_COLUMNS;
+}
+
 /* Device float32 vectors and packed weights of one layer, by the rows of its block. */
 struct rn_encoder_norm {
     float *gamma, *beta; /* [hidden] */
 };
 struct rn_encoder_layer {
     struct rn_weight *weight[RN_MODULES_MAX];
+    /* Of a module whose base is zero, `weight` is a zero matrix of its first RN_ZERO_COLUMNS inputs,
+     * so that the product costs nothing and the epilogue is all; this one is of its outputs. */
+    struct rn_weight *zero_back[RN_MODULES_MAX];
     float *bias[RN_MODULES_MAX]; /* NULL without */
     struct rn_encoder_norm norm[RN_NORMS_MAX];
 };

@@ -19,7 +19,9 @@ void rn_pass_linear(struct rn_pass *pass, uint32_t layer, uint32_t module, struc
         rn_pass_rank_update(pass, h, pass->transposed + site->transposed, pass->transposed_stride,
                             &epilogue);
     }
-    pass->kernels->linear(pass->lane, weights->weight[module], x, &epilogue, y);
+    const bool zero = adapter->encoder->config.family->layer->modules[module].zero;
+    pass->kernels->linear(pass->lane, weights->weight[module],
+                          zero ? rn_mat_cols(x, 0, rn_zero_columns(x.cols)) : x, &epilogue, y);
 }
 
 void rn_pass_site_back(struct rn_pass *pass, const struct rn_pass_active *active,
@@ -56,7 +58,11 @@ void rn_pass_linear_back(struct rn_pass *pass, const struct rn_pass_active *acti
                           &epilogue);
     }
     if (dx.data != NULL) {
-        pass->kernels->linear_back(pass->lane, adapter->encoder->layers[layer].weight[module],
-                                   source.dy, &epilogue, dx);
+        const struct rn_encoder_layer *weights = &adapter->encoder->layers[layer];
+        const bool zero = adapter->encoder->config.family->layer->modules[module].zero;
+        pass->kernels->linear_back(
+            pass->lane, zero ? weights->zero_back[module] : weights->weight[module],
+            zero ? rn_mat_cols(source.dy, 0, rn_zero_columns(source.dy.cols)) : source.dy,
+            &epilogue, dx);
     }
 }
