@@ -85,9 +85,6 @@ static rn_result layer_bytes(struct sizes *sizes, const struct rn_adapter *adapt
         rn_module_shape(c, module, &n, &k);
         if (block->modules[module].zero) {
             RN_TRY(size_of(sizes, n, rn_zero_columns(k), false, sum, err));
-            if (any && back[module]) {
-                RN_TRY(size_of(sizes, rn_zero_columns(n), k, true, sum, err));
-            }
             continue;
         }
         RN_TRY(size_of(sizes, n, k, any && back[module], sum, err));

@@ -453,7 +453,8 @@ void rn_adapter_clear(struct rn_adapter *adapter)
 void rn_adapter_wanted(const struct rn_adapter *adapter, bool full, uint32_t layer,
                        const struct rn_program *program, bool out[static RN_SLOTS_MAX])
 {
-    out[RN_SLOT_IN] = full || layer > adapter->lowest;
+    const bool below = !adapter->encoder->config.family->rows; /* an embedding */
+    out[RN_SLOT_IN] = (full && below) || layer > adapter->lowest;
     for (unsigned i = 0; i < program->step_count; i++) {
         const struct rn_step *step = &program->steps[i];
         uint8_t read[3];

@@ -95,7 +95,7 @@ bool rn_adapter_pooler_missing(const struct rn_model_config *config,
 void rn_adapter_clear(struct rn_adapter *adapter);
 
 /* The slots of a layer's program whose gradients depend on what trains: its input when something
- * below the layer does, or `full`, and whatever is computed from an adapted module. */
+ * below the layer does, or `full` (but a row of numbers: nothing is below it), and whatever is computed from an adapted module. */
 void rn_adapter_wanted(const struct rn_adapter *adapter, bool full, uint32_t layer,
                        const struct rn_program *program, bool out[static RN_SLOTS_MAX]);
 /* Whether backward goes below each of the layer's modules, that is, forms its input's gradient. */

@@ -21,10 +21,10 @@
 struct rn_example {
     const uint32_t *ids; /* NULL for a row, whose length is 1 */
     const uint8_t *type_ids;
-    const float *row; /* numbers; NULL for a text */
     uint32_t length; /* tokens, special ones included; at least 1 */
     int32_t label;   /* class from 0; -1 when unlabelled or regression */
     float target;    /* regression target; 0 otherwise */
+    const float *row; /* numbers; NULL for a text */
 };
 
 /* struct rn_dataset is declared in trainer/words.h. */

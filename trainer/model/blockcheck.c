@@ -169,6 +169,10 @@ static const char *gradients_of_step(const struct rn_program *p, unsigned number
          readers(p, step->with, number + 1, p->step_count) != 0)) {
         return "a residual's slot is not read by a linear step before, or is read after";
     }
+    if (step->op == RN_OP_LINEAR && p->block->modules[step->module].zero &&
+        step->in != RN_SLOT_IN) {
+        return "a module without a base reads what a gradient goes to";
+    }
     if (step->op == RN_OP_GATHER && readers(p, step->in, number + 1, p->step_count) != 0) {
         return "a gathered slot is read after its asked rows are";
     }

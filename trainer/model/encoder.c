@@ -87,23 +87,17 @@ rn_result rn_encoder_pack(const struct rn_encoder *encoder, const float *host_w,
 }
 
 /* A module without a weight of its own. */
-static rn_result make_zero(struct rn_encoder *encoder, uint32_t layer, uint32_t module, bool back,
+static rn_result make_zero(struct rn_encoder *encoder, uint32_t layer, uint32_t module,
                            struct rn_error *err)
 {
     struct rn_encoder_layer *target = &encoder->layers[layer];
     uint32_t n = 0;
     uint32_t k = 0;
     rn_module_shape(&encoder->config, module, &n, &k);
-    RN_CLEANUP(rn_free_cleanup)
-    float *zeros = rn_alloc((size_t)RN_ZERO_COLUMNS * (n > k ? n : k), sizeof(float));
-    RN_TRY(rn_encoder_pack(encoder, zeros, n, rn_zero_columns(k), false, &target->weight[module],
-                           err));
+    const uint32_t columns = rn_zero_columns(k);
+    RN_CLEANUP(rn_free_cleanup) float *zeros = rn_alloc((size_t)n * columns, sizeof(float));
+    RN_TRY(rn_encoder_pack(encoder, zeros, n, columns, false, &target->weight[module], err));
     encoder->bytes += encoder->kernels->weight_bytes(target->weight[module]);
-    if (back) {
-        RN_TRY(rn_encoder_pack(encoder, zeros, rn_zero_columns(n), k, true,
-                               &target->zero_back[module], err));
-        encoder->bytes += encoder->kernels->weight_bytes(target->zero_back[module]);
-    }
     return rn_ok();
 }
 
@@ -140,7 +134,7 @@ static rn_result load_layer(struct rn_encoder *encoder, const struct rn_safetens
     for (uint32_t module = 0; module < block->module_count; module++) {
         const bool both = back != NULL && back[module];
         RN_TRY(block->modules[module].zero
-                   ? make_zero(encoder, layer, module, both, err)
+                   ? make_zero(encoder, layer, module, err)
                    : load_module(encoder, tensors, layer, module, both, err));
     }
     for (uint32_t i = 0; i < block->norm_count; i++) {
@@ -231,7 +225,6 @@ void rn_encoder_clear(struct rn_encoder *encoder)
         struct rn_encoder_layer *layer = &encoder->layers[i];
         for (size_t module = 0; module < RN_MODULES_MAX; module++) {
             encoder->kernels->weight_free(encoder->device, layer->weight[module]);
-            encoder->kernels->weight_free(encoder->device, layer->zero_back[module]);
             release(encoder, layer->bias[module]);
         }
         for (size_t norm = 0; norm < RN_NORMS_MAX; norm++) {

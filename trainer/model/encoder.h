@@ -11,8 +11,9 @@
 
 struct rn_safetensors;
 
+/* Of a module whose base is zero, the weight is a zero matrix for its first inputs alone, so many:
+ * the product costs nothing, and its epilogue is all. */
 #define RN_ZERO_COLUMNS 16u
-/* Columns of the zero matrix in the place of one with so many. */
 static inline uint32_t rn_zero_columns(uint32_t columns)
 {
     return columns < RN_ZERO_COLUMNS ? columns : RN_ZERO_COLUMNS;
@@ -24,9 +25,6 @@ struct rn_encoder_norm {
 };
 struct rn_encoder_layer {
     struct rn_weight *weight[RN_MODULES_MAX];
-    /* Of a module whose base is zero, `weight` is a zero matrix of its first RN_ZERO_COLUMNS inputs,
-     * so that the product costs nothing and the epilogue is all; this one is of its outputs. */
-    struct rn_weight *zero_back[RN_MODULES_MAX];
     float *bias[RN_MODULES_MAX]; /* NULL without */
     struct rn_encoder_norm norm[RN_NORMS_MAX];
 };

@@ -58,11 +58,7 @@ void rn_pass_linear_back(struct rn_pass *pass, const struct rn_pass_active *acti
                           &epilogue);
     }
     if (dx.data != NULL) {
-        const struct rn_encoder_layer *weights = &adapter->encoder->layers[layer];
-        const bool zero = adapter->encoder->config.family->layer->modules[module].zero;
-        pass->kernels->linear_back(
-            pass->lane, zero ? weights->zero_back[module] : weights->weight[module],
-            zero ? rn_mat_cols(source.dy, 0, rn_zero_columns(source.dy.cols)) : source.dy,
-            &epilogue, dx);
+        pass->kernels->linear_back(pass->lane, adapter->encoder->layers[layer].weight[module],
+                                   source.dy, &epilogue, dx);
     }
 }
