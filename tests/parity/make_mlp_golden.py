@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Golden files of the family rondo-mlp: golden/mlp-37, from torch in float64.
+"""Golden files of the family rondo-mlp: golden/mlp-37 and golden/mlp-40, from torch in
+float64.
 
-    python3 make_mlp_golden.py            writes tests/parity/golden/mlp-37
+    python3 make_mlp_golden.py            writes tests/parity/golden/mlp-*
 
 The network is the papers': f(x) = relu(x A B) W, with A [d, r], B [r, d] and W [d, classes] as torch
 parameters; the files hold their transposes, as LoRA's lora_A, lora_B and a classifier do. Written
@@ -19,33 +20,35 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-D, R, CLASSES, RECORDS = 37, 3, 5, 18
+R, CLASSES, RECORDS = 3, 5, 18
+WIDTHS = (37, 40)  # no multiple of a vector; one of 8, as a device wants it
 SCALE = 2.0  # alpha 6 by rank 3
 DIVISOR, MEAN, DEVIATION = 255.0, 0.1307, 0.3081
 BATCH, STEPS, LR, CLIP, DP_CLIP = 6, 10, 0.05, 0.75, 0.9
 MODULE = "rondo-mlp.layer.0.linear"
-FOLDER = pathlib.Path(__file__).parent / "golden" / f"mlp-{D}"
+GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
 def uniform(rng, bound, *shape):
     return rng.uniform(-bound, bound, shape).astype(np.float32)
 
 
-def write_folder(a, b, w, pixels, labels):
-    (FOLDER / "model").mkdir(parents=True, exist_ok=True)
-    (FOLDER / "adapter").mkdir(parents=True, exist_ok=True)
-    config = {"model_type": "rondo-mlp", "input_size": D, "num_labels": CLASSES, "input_divisor": DIVISOR,
+def write_folder(folder, a, b, w, pixels, labels):
+    d = w.shape[1]
+    (folder / "model").mkdir(parents=True, exist_ok=True)
+    (folder / "adapter").mkdir(parents=True, exist_ok=True)
+    config = {"model_type": "rondo-mlp", "input_size": d, "num_labels": CLASSES, "input_divisor": DIVISOR,
               "input_mean": MEAN, "input_deviation": DEVIATION}
-    (FOLDER / "model" / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    save_file({"classifier.weight": w}, FOLDER / "model" / "model.safetensors")
+    (folder / "model" / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    save_file({"classifier.weight": w}, folder / "model" / "model.safetensors")
     adapter = {"peft_type": "LORA", "task_type": None, "r": R, "lora_alpha": R * SCALE,
                "target_modules": ["linear"], "bias": "none", "lora_dropout": 0.0, "modules_to_save": None}
-    (FOLDER / "adapter" / "adapter_config.json").write_text(json.dumps(adapter, indent=2) + "\n")
+    (folder / "adapter" / "adapter_config.json").write_text(json.dumps(adapter, indent=2) + "\n")
     save_file({f"base_model.model.{MODULE}.lora_A.weight": a, f"base_model.model.{MODULE}.lora_B.weight": b},
-              FOLDER / "adapter" / "adapter_model.safetensors")
-    lines = [",".join([f"p{i}" for i in range(D)] + ["label"])]
+              folder / "adapter" / "adapter_model.safetensors")
+    lines = [",".join([f"p{i}" for i in range(d)] + ["label"])]
     lines += [",".join([str(p) for p in row] + [str(label)]) for row, label in zip(pixels, labels)]
-    (FOLDER / "data.csv").write_text("\n".join(lines) + "\n")
+    (folder / "data.csv").write_text("\n".join(lines) + "\n")
 
 
 class Net(torch.nn.Module):
@@ -94,11 +97,12 @@ def trained(net, x, y, with_head):
     return net
 
 
-def main():
+def write(d):
+    folder = GOLDEN / f"mlp-{d}"
     rng = np.random.default_rng(20)
-    a, b, w = uniform(rng, R ** -0.5, R, D), uniform(rng, D ** -0.5, D, R), uniform(rng, CLASSES ** -0.5, CLASSES, D)
-    pixels, labels = rng.integers(0, 256, (RECORDS, D)), rng.integers(0, CLASSES, RECORDS)
-    write_folder(a, b, w, pixels, labels)
+    a, b, w = uniform(rng, R ** -0.5, R, d), uniform(rng, d ** -0.5, d, R), uniform(rng, CLASSES ** -0.5, CLASSES, d)
+    pixels, labels = rng.integers(0, 256, (RECORDS, d)), rng.integers(0, CLASSES, RECORDS)
+    write_folder(folder, a, b, w, pixels, labels)
     x = torch.tensor(((pixels / DIVISOR - MEAN) / DEVIATION).astype(np.float32).astype(np.float64))
     y = torch.tensor(labels)
     net = Net(a, b, w)
@@ -108,7 +112,14 @@ def main():
     for prefix, with_head in (("both", True), ("adapter", False)):
         done = trained(Net(a, b, w), x, y, with_head)
         out.update(done.named(prefix, (done.a, done.b, done.w)))
-    save_file(out, FOLDER / "golden.safetensors")
+    save_file(out, folder / "golden.safetensors")
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
+
+
+def main():
+    for d in WIDTHS:
+        write(d)
 
 
 if __name__ == "__main__":
