@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Labelled texts of a file, tokenised once and held as ids, or labelled rows of numbers (rows.h):
- * the form that the training loop reads. The texts themselves are not kept. Examples stand in file order; example i is record i.
+ * the form that the training loop reads. The texts themselves are not kept. Examples stand in file
+ * order; example i is record i.
  *
  * Errors name file and line and the column, never the record's text.
  */
@@ -21,9 +22,9 @@
 struct rn_example {
     const uint32_t *ids; /* NULL for a row, whose length is 1 */
     const uint8_t *type_ids;
-    uint32_t length; /* tokens, special ones included; at least 1 */
-    int32_t label;   /* class from 0; -1 when unlabelled or regression */
-    float target;    /* regression target; 0 otherwise */
+    uint32_t length;  /* tokens, special ones included; at least 1 */
+    int32_t label;    /* class from 0; -1 when unlabelled or regression */
+    float target;     /* regression target; 0 otherwise */
     const float *row; /* numbers; NULL for a text */
 };
 

@@ -34,8 +34,7 @@ static rn_result take(struct part *part, void *out, size_t bytes, struct rn_erro
 {
     const int got = gzread(part->file, out, (unsigned)bytes);
     RN_ENSURE(got == (int)bytes, err, RN_E_DATA,
-              "%s: the file is cut, damaged, or no IDX file: fewer bytes than it says",
-              part->path);
+              "%s: the file is cut, damaged, or no IDX file: fewer bytes than it says", part->path);
     return rn_ok();
 }
 

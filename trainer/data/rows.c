@@ -63,9 +63,9 @@ static size_t skip_blanks(struct rn_view text, size_t at)
     return at;
 }
 
-/* The next number's bytes; *at moves behind it and one comma. An empty cell is a number of no
- * bytes. */
-static struct rn_view next_number(struct rn_view text, size_t *at)
+/* The next number's bytes; *at moves behind it and the comma, if *out_comma. An empty cell is a
+ * number of no bytes. */
+static struct rn_view next_number(struct rn_view text, size_t *at, bool *out_comma)
 {
     size_t end = *at;
     while (end < text.length && !ends_number(text.data[end])) {
@@ -73,8 +73,8 @@ static struct rn_view next_number(struct rn_view text, size_t *at)
     }
     const struct rn_view number = rn_view_of(text.data + *at, end - *at);
     end = skip_blanks(text, end);
-    end += end < text.length && text.data[end] == ',' ? 1 : 0;
-    *at = skip_blanks(text, end);
+    *out_comma = end < text.length && text.data[end] == ',';
+    *at = skip_blanks(text, end + (*out_comma ? 1 : 0));
     return number;
 }
 
@@ -82,16 +82,17 @@ rn_result rn_row_parse(struct rn_view text, const struct rn_row_scale *scale, ui
                        float *out, struct rn_error *err)
 {
     size_t at = skip_blanks(text, 0);
+    bool comma = false;
     for (uint32_t i = 0; i < width; i++) {
         double value = 0;
         RN_ENSURE(at < text.length, err, RN_E_DATA, "the row has %u numbers, the model reads %u", i,
                   width);
-        RN_ENSURE(parse_number(next_number(text, &at), &value), err, RN_E_DATA,
+        RN_ENSURE(parse_number(next_number(text, &at, &comma), &value), err, RN_E_DATA,
                   "number %u of the row is no finite number", i + 1);
         out[i] = (float)((value / scale->divisor - scale->mean) / scale->deviation);
         RN_ENSURE(isfinite(out[i]), err, RN_E_DATA, "number %u of the row is too large", i + 1);
     }
-    RN_ENSURE(at >= text.length && (width == 0 || text.length == 0 || text.data[text.length - 1] != ','),
-              err, RN_E_DATA, "the row has more than the %u numbers that the model reads", width);
+    RN_ENSURE(at >= text.length && !comma, err, RN_E_DATA,
+              "the row has more than the %u numbers that the model reads", width);
     return rn_ok();
 }

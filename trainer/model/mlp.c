@@ -37,7 +37,8 @@ static const struct rn_block layer = {
     .step_count = RN_ARRAY_LENGTH(steps),
 };
 
-/* input_size, and how a number of a data file enters: input_divisor, input_mean, input_deviation. */
+/* input_size, and how a number of a data file enters: input_divisor, input_mean, input_deviation.
+ */
 static rn_result read_config(const json_t *root, const char *name, struct rn_model_config *out,
                              struct rn_error *err)
 {

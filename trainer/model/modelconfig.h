@@ -26,7 +26,6 @@
 
 struct rn_family; /* family.h */
 
-
 struct rn_model_config {
     const struct rn_family *family;
     uint32_t layers;

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 struct rn_new_mlp {
-    uint32_t inputs;  /* numbers of a record, 1..RN_CONFIG_HIDDEN_MAX */
-    uint32_t classes; /* 2..RN_CONFIG_LABELS_MAX */
+    uint32_t inputs;                 /* numbers of a record, 1..RN_CONFIG_HIDDEN_MAX */
+    uint32_t classes;                /* 2..RN_CONFIG_LABELS_MAX */
     double divisor, mean, deviation; /* (x / divisor - mean) / deviation; neither is 0 */
     uint64_t seed;
 };

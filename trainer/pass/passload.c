@@ -25,17 +25,16 @@ static void put_positions(const struct rn_model_config *config, const struct rn_
 /* A record's numbers in the type of the stream between layers. */
 static void put_row(const struct rn_pass *pass, const struct rn_example *example, uint32_t token)
 {
-    const uint32_t width = pass->adapter->encoder->config.hidden;
-    const enum rn_element type = pass->kernels->residual;
-    uint8_t *row = pass->host_rows + (size_t)token * width * rn_element_size(type);
+    const struct rn_mat x = pass->layers[0].slot[RN_SLOT_IN];
+    const struct rn_mat to = {pass->host_rows, x.rows, x.cols, x.cols, x.type};
     RN_BUG_IF(example->row == NULL || example->length != 1);
-    for (uint32_t i = 0; i < width; i++) {
-        if (type == RN_F64) {
-            ((double *)row)[i] = (double)example->row[i];
-        } else if (type == RN_F32) {
-            ((float *)row)[i] = example->row[i];
+    for (uint32_t i = 0; i < x.cols; i++) {
+        if (x.type == RN_F64) {
+            rn_row_f64(to, token)[i] = (double)example->row[i];
+        } else if (x.type == RN_F32) {
+            rn_row_f32(to, token)[i] = example->row[i];
         } else {
-            ((uint16_t *)row)[i] = rn_bf16_of(example->row[i]);
+            ((uint16_t *)rn_row(to, token))[i] = rn_bf16_of(example->row[i]);
         }
     }
 }

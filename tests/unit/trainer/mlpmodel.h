@@ -29,8 +29,7 @@ static inline void mlp_open(struct golden_bench *b, const struct rn_trainer_spec
     char path[RN_PATH_MAX];
     struct rn_error err;
     struct rn_trainer_spec with = *spec;
-    const struct rn_data_spec data = {
-        .path = path, .text_column = "*", .label_column = "label"};
+    const struct rn_data_spec data = {.path = path, .text_column = "*", .label_column = "label"};
     *b = (struct golden_bench){.c = &mlp_case};
     must(rn_safetensors_open(golden_path(path, "mlp-37", "golden.safetensors"), &b->golden, &err),
          &err);

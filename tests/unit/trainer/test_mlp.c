@@ -34,7 +34,8 @@ static void check(const struct golden_bench *b, const char *prefix, const char *
 {
     char full[RN_SEGMENT_NAME_MAX + 16];
     float *wanted = rn_alloc(count, sizeof(float));
-    assert_true(rn_text_format(full, sizeof(full), "%s%s%s", prefix, *name == '\0' ? "" : ".", name));
+    assert_true(
+        rn_text_format(full, sizeof(full), "%s%s%s", prefix, *name == '\0' ? "" : ".", name));
     golden_read(b, full, count, wanted);
     const double error = bf16_relative_error(found, wanted, count);
     rn_free(wanted);
@@ -358,13 +359,11 @@ static void a_new_model_is_one_of_its_seed(void **state)
                                .mean = 0.1307,
                                .deviation = 0.3081,
                                .seed = 9};
-    struct rn_trainer_spec spec = {.model_dir = fixture_folder,
-                                   .label_count = MLP_CLASSES,
-                                   .lora = {.rank = MLP_RANK,
-                                            .alpha = 6,
-                                            .targets = all,
-                                            .target_count = 1},
-                                   .seed = 9};
+    struct rn_trainer_spec spec = {
+        .model_dir = fixture_folder,
+        .label_count = MLP_CLASSES,
+        .lora = {.rank = MLP_RANK, .alpha = 6, .targets = all, .target_count = 1},
+        .seed = 9};
     struct rn_trainer *trainer = NULL;
     struct rn_error err;
     size_t count = 0;
@@ -437,7 +436,7 @@ int main(void)
         cmocka_unit_test(a_new_model_is_one_of_its_seed),
         cmocka_unit_test(the_plan_counts_what_is_taken),
     };
-    return run_in_classes(CPU_CLASSES_ALL,
-                          &(struct class_tests){"mlp", tests, RN_ARRAY_LENGTH(tests), fixture_setup,
-                                                fixture_remove});
+    return run_in_classes(
+        CPU_CLASSES_ALL,
+        &(struct class_tests){"mlp", tests, RN_ARRAY_LENGTH(tests), fixture_setup, fixture_remove});
 }

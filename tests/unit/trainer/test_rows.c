@@ -54,6 +54,7 @@ static void what_is_no_row(void **state)
         {"1,2", "has 2 numbers"},
         {"1,2,3,4", "more than the 3 numbers"},
         {"1,2,3,", "more than the 3 numbers"},
+        {"1,2,3, ", "more than the 3 numbers"},
         {"1,,3", "number 2 of the row is no finite number"},
         {",2,3", "number 1 "},
         {"1,secret,3", "number 2 "},
@@ -72,9 +73,9 @@ static void what_is_no_row(void **state)
     char digits[RN_ROW_NUMBER_BYTES_MAX + 2];
     memset(digits, '0', sizeof(digits));
     must(rn_row_parse(rn_view_of(digits, RN_ROW_NUMBER_BYTES_MAX), &plain, 1, row, &err), &err);
-    assert_failure(rn_row_parse(rn_view_of(digits, RN_ROW_NUMBER_BYTES_MAX + 1), &plain, 1, row,
-                                &err),
-                   RN_E_DATA, &err, "number 1 ");
+    assert_failure(
+        rn_row_parse(rn_view_of(digits, RN_ROW_NUMBER_BYTES_MAX + 1), &plain, 1, row, &err),
+        RN_E_DATA, &err, "number 1 ");
     assert_failure(rn_row_parse(rn_view_of("1\0", 2), &plain, 1, row, &err), RN_E_DATA, &err,
                    "number 1 ");
 }
@@ -92,8 +93,8 @@ static rn_result load(const char *path, const char *columns, bool no_header, uin
     return rn_dataset_load_rows(&plain, width, &spec, &labels, out, err);
 }
 
-static void assert_rows(const char *path, const char *columns, bool no_header,
-                        const float *wanted, uint32_t width, size_t count)
+static void assert_rows(const char *path, const char *columns, bool no_header, const float *wanted,
+                        uint32_t width, size_t count)
 {
     struct rn_error err;
     struct rn_dataset *set = NULL;
@@ -172,9 +173,8 @@ static void rows_are_no_text(void **state)
         rn_text_format(model, sizeof(model), "%s/tests/parity/golden/bert-24/model", RN_SOURCE_DIR);
     assert_true(fits);
     must(rn_tokenizer_open(model, &tokenizer, &err), &err);
-    const struct rn_data_spec spec = {.path = fixture_text("rows.csv", "a,y\n1,2\n"),
-                                      .text_column = "*",
-                                      .label_column = "y"};
+    const struct rn_data_spec spec = {
+        .path = fixture_text("rows.csv", "a,y\n1,2\n"), .text_column = "*", .label_column = "y"};
     const struct rn_label_spec labels = {.count = 3};
     assert_failure(rn_dataset_load(tokenizer, &spec, &labels, 16, &set, &err), RN_E_USAGE, &err,
                    "the model reads texts");
@@ -187,8 +187,8 @@ static void rows_are_no_text(void **state)
 #define LABELS "t-labels-idx1-ubyte"
 
 /* Two images of 1 x 3. */
-static const uint8_t images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3,
-                                 0, 7, 255, 10, 99, 100};
+static const uint8_t images[] = {0, 0, 8, 3, 0, 0, 0, 2,   0,  0,  0,
+                                 1, 0, 0, 0, 3, 0, 7, 255, 10, 99, 100};
 static const uint8_t labels_of[] = {0, 0, 8, 1, 0, 0, 0, 2, 2, 1};
 
 static const char *write_idx(const void *image, size_t image_bytes, const void *label,
@@ -223,14 +223,18 @@ struct change {
 static void what_is_no_idx_file(void **state)
 {
     (void)state;
-    static const struct change changes[] = {
-        {false, 0, 1, "no IDX file of bytes"}, {false, 2, 13, "no IDX file of bytes"},
-        {false, 3, 0, "no IDX file of bytes"}, {false, 3, 5, "no IDX file of bytes"},
-        {false, 7, 3, "labels of 1 bytes, but there are 3"}, {false, 15, 4, "more than the 3 numbers"},
-        {false, 15, 0, "a record has 1 to"},   {false, 8, 255, "a record has 1 to"},
-        {false, 4, 255, "more than"},          {true, 7, 1, "has 1 labels"},
-        {true, 3, 2, "cut"},
-        {true, 8, 3, "must hold a class number"}};
+    static const struct change changes[] = {{false, 0, 1, "no IDX file of bytes"},
+                                            {false, 2, 13, "no IDX file of bytes"},
+                                            {false, 3, 0, "no IDX file of bytes"},
+                                            {false, 3, 5, "no IDX file of bytes"},
+                                            {false, 7, 3, "labels of 1 bytes, but there are 3"},
+                                            {false, 15, 4, "more than the 3 numbers"},
+                                            {false, 15, 0, "a record has 1 to"},
+                                            {false, 8, 255, "a record has 1 to"},
+                                            {false, 4, 255, "more than"},
+                                            {true, 7, 1, "has 1 labels"},
+                                            {true, 3, 2, "cut"},
+                                            {true, 8, 3, "must hold a class number"}};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(changes); i++) {
         uint8_t image[sizeof(images)];
         uint8_t label[sizeof(labels_of)];
