@@ -83,6 +83,10 @@ static rn_result layer_bytes(struct sizes *sizes, const struct rn_adapter *adapt
         uint32_t n = 0;
         uint32_t k = 0;
         rn_module_shape(c, module, &n, &k);
+        if (block->modules[module].zero) {
+            RN_TRY(size_of(sizes, n, rn_zero_columns(k), false, sum, err));
+            continue;
+        }
         RN_TRY(size_of(sizes, n, k, any && back[module], sum, err));
         *sum += block->modules[module].bias ? n * sizeof(float) : 0;
     }
@@ -96,7 +100,8 @@ static rn_result weight_bytes(const struct rn_adapter *adapter, bool training, b
 {
     const struct rn_model_config *c = &adapter->encoder->config;
     struct sizes sizes = {.encoder = adapter->encoder};
-    const uint64_t rows = (uint64_t)c->vocabulary + c->positions + c->types + 2;
+    const uint64_t rows =
+        c->family->rows ? 0 : (uint64_t)c->vocabulary + c->positions + c->types + 2;
     *out = rows * c->hidden * sizeof(float);
     for (uint32_t layer = 0; layer < c->layers; layer++) {
         RN_TRY(layer_bytes(&sizes, adapter, training, full, layer, out, err));
@@ -233,8 +238,9 @@ static rn_result fill(const struct rn_settled *settled, const struct rn_adapter 
     if (training && request->dp) {
         add_examples(settled, adapter, &options, device, plan);
     }
+    const uint64_t of_row = adapter->encoder->config.family->rows ? d * sizeof(float) : 0;
     add(plan, RN_MEMORY_DATA, RN_MEMORY_HOST,
-        request->data_tokens * (sizeof(uint32_t) + 1) + request->data_records * 32);
+        request->data_tokens * (sizeof(uint32_t) + 1) + request->data_records * (32 + of_row));
     add(plan, RN_MEMORY_PROGRAM, RN_MEMORY_HOST, RN_MEMORY_SLACK_BYTES);
     add_cache(settled, adapter, request, plan);
     return rn_ok();

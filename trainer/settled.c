@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "trainer/model/family.h"
 #include "trainer/model/modelclasses.h"
 #include "trainer/pass/lanes.h"
 #include "trainer/text/unicodetext.h"
@@ -167,6 +168,10 @@ static rn_result settle_length(struct rn_settled *settled, struct rn_error *err)
     const uint32_t most = rn_modelconfig_length_max(&settled->model);
     uint32_t stated = 0;
 
+    if (settled->model.family->rows) {
+        settled->max_length = 1;
+        return rn_ok();
+    }
     RN_TRY(rn_tokenizer_length_max(settled->model_dir, &stated, err));
     RN_ENSURE(settled->max_length <= most, err, RN_E_CONFIG,
               "trainer: maximum length %u is above the model's %u", settled->max_length, most);

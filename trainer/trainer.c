@@ -9,10 +9,14 @@
 #include "base/guard.h"
 #include "base/memoryavailable.h"
 #include "trainer/ground/safetensors.h"
+#include "trainer/model/family.h"
 
 static rn_result open_tokenizer(struct rn_trainer *trainer, struct rn_error *err)
 {
     const uint32_t embeddings = trainer->settled.model.vocabulary;
+    if (trainer->settled.model.family->rows) {
+        return rn_ok();
+    }
     RN_TRY(rn_tokenizer_open(trainer->settled.model_dir, &trainer->tokenizer, err));
     const uint32_t ids = rn_tokenizer_vocabulary(trainer->tokenizer);
     RN_ENSURE(ids <= embeddings, err, RN_E_DATA,
@@ -211,6 +215,10 @@ rn_result rn_trainer_data_open(struct rn_trainer *trainer, const struct rn_data_
         .names = (const char *const *)trainer->settled.labels.names,
         .count = trainer->settled.labels.count != 0 ? trainer->settled.labels.count
                                                     : trainer->settled.label_count};
+    const struct rn_model_config *model = &trainer->settled.model;
+    if (model->family->rows) {
+        return rn_dataset_load_rows(&model->row, model->hidden, spec, &labels, out, err);
+    }
     return rn_dataset_load(trainer->tokenizer, spec, &labels, trainer->settled.max_length, out,
                            err);
 }

@@ -9,7 +9,8 @@
  * at a time; it uses `threads` threads inside.
  *
  * What is a function of (model directory, struct rn_trainer_spec) alone, and therefore equal on
- * every site bit for bit: the adapter after open (A from the seed, B zero), a head that the
+ * every site bit for bit: the adapter after open (A from the seed, B zero, or from the seed too on
+ * the zero base of rondo-mlp), a head that the
  * checkpoint does not contain, and the layout. After training on one machine the bits do not depend
  * on `threads` nor on how a batch is packed.
  */
@@ -203,7 +204,7 @@ RN_MUST rn_result rn_trainer_load(struct rn_trainer *trainer, const char *dir,
 /* ---- Facts ----------------------------------------------------------------------------------- */
 
 struct rn_trainer_facts {
-    const char *family;  /* "bert", "roberta" */
+    const char *family;  /* "bert", "roberta", "rondo-mlp" */
     const char *backend; /* "cpu", "cpu-bf16", "cpu-bf16-residual-f32", "ref", "cuda" */
     const char *kernels; /* "amx", "onednn-amx", "avx512bf16" (oneDNN), "avx512", "avx2", "scalar",
                             a device name */
@@ -231,6 +232,7 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
 #include "trainer/data/labellist.h"
 #include "trainer/model/modelclasses.h"
 #include "trainer/model/modelfiles.h"
+#include "trainer/model/newmlp.h"
 #include "trainer/trainertext.h"
 
 /* A skewed split of a data file, for demonstrations and experiments. */

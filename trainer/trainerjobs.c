@@ -6,6 +6,7 @@
 
 #include "base/guard.h"
 #include "trainer/learn/learn.h"
+#include "trainer/model/family.h"
 
 static bool head_trains(const struct rn_trainer *trainer)
 {
@@ -83,8 +84,10 @@ rn_result rn_trainer_save(struct rn_trainer *trainer, const char *dir, const cha
                           struct rn_error *err)
 {
     const struct rn_settled *settled = &trainer->settled;
-    const struct rn_peft_extra extra = {
-        .labels = settled->labels, .task = settled->task, .max_length = settled->max_length};
+    const struct rn_peft_extra extra = {.labels = settled->labels,
+                                        .task = settled->task,
+                                        .max_length = settled->max_length,
+                                        .own = settled->model.family->rows};
     return rn_adapter_save(&trainer->adapter, &trainer->state, trainer->lanes.lane, &extra, dir,
                            provenance, err);
 }

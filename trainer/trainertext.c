@@ -20,6 +20,11 @@ rn_result rn_text_tokenize(const char *model_dir, const struct rn_data_spec *spe
     RN_CLEANUP(rn_encoding_clear) struct rn_encoding encoding = {0};
     struct rn_record record;
 
+    struct rn_model_config config;
+
+    RN_TRY(rn_modelconfig_read(model_dir, &config, err));
+    RN_ENSURE(!config.family->rows, err, RN_E_UNSUPPORTED,
+              "%s: reads rows of numbers, so there are no tokens", model_dir);
     RN_TRY(rn_tokenizer_open(model_dir, &tokenizer, err));
     RN_TRY(rn_records_open(spec, &records, err));
     for (size_t index = 0;; index++) {
@@ -50,7 +55,9 @@ rn_result rn_model_facts_read(const char *model_dir, struct rn_model_facts *out,
     struct rn_model_config config;
 
     RN_TRY(rn_modelconfig_read(model_dir, &config, err));
-    RN_TRY(rn_tokenizer_open(model_dir, &tokenizer, err));
+    if (!config.family->rows) {
+        RN_TRY(rn_tokenizer_open(model_dir, &tokenizer, err));
+    }
     RN_TRY(rn_safetensors_open_model(model_dir, &tensors, err));
     *out = (struct rn_model_facts){
         .family = config.family->model_type,
@@ -61,7 +68,7 @@ rn_result rn_model_facts_read(const char *model_dir, struct rn_model_facts *out,
         .vocabulary = config.vocabulary,
         .positions = config.positions,
         .length_max = rn_modelconfig_length_max(&config),
-        .tokenizer_vocabulary = rn_tokenizer_vocabulary(tokenizer),
+        .tokenizer_vocabulary = tokenizer != NULL ? rn_tokenizer_vocabulary(tokenizer) : 0,
         .tensors = rn_safetensors_count(tensors),
         .files = (uint32_t)rn_safetensors_file_count(tensors),
     };

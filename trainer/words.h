@@ -52,11 +52,12 @@ struct rn_data_seen {
 
 /* The columns of a data file. */
 struct rn_data_spec {
-    const char *path;   /* TSV, CSV or JSONL; plain or gzip (recognised by content) */
-    const char *format; /* "tsv", "tsv-quoted", "csv", "csv-semicolon", "jsonl"; NULL = by the file
-                           name (recordfile.h) */
-    const char *encoding;     /* "utf-8" (NULL means it), "latin-1", "windows-1252" */
-    const char *text_column;  /* column name, or its number from 0 in a file without header */
+    const char *path;     /* TSV, CSV, JSONL or IDX; plain or gzip (recognised by content) */
+    const char *format;   /* "tsv", "tsv-quoted", "csv", "csv-semicolon", "jsonl", "idx"; NULL = by
+                             the file name (recordfile.h) */
+    const char *encoding; /* "utf-8" (NULL means it), "latin-1", "windows-1252" */
+    const char *text_column;  /* column name, or its number from 0 in a file without header.
+                                 Rows of numbers: "*", or FIRST:LAST */
     const char *pair_column;  /* second text; NULL for single sentences */
     const char *label_column; /* NULL = no labels: only for prediction */
     bool no_header;           /* TSV and CSV only */

@@ -17,6 +17,7 @@ extern const struct rn_command_def rn_cmd_evaluate;
 extern const struct rn_command_def rn_cmd_predict;
 extern const struct rn_command_def rn_cmd_tokenize;
 extern const struct rn_command_def rn_cmd_model_hash;
+extern const struct rn_command_def rn_cmd_model_new_mlp;
 extern const struct rn_command_def rn_cmd_model_inspect;
 extern const struct rn_command_def rn_cmd_data_split;
 extern const struct rn_command_def rn_cmd_bench;

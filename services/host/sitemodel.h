@@ -21,7 +21,8 @@ struct rn_site_model {
 };
 
 /* Opens the model, refusing with RN_E_MEMORY what would not fit: with_train training, otherwise
- * evaluation. The adapter is the plan's start: A from the seed, B zero. */
+ * evaluation. The adapter is the plan's start: A from the seed, B zero (or
+ * likewise: trainer.h). */
 RN_MUST rn_result rn_site_model_open(const struct rn_site_files *site, bool with_train,
                                      struct rn_site_model **out, struct rn_error *err);
 /* Opens the site's data: what to judge adapters on, if given, and with_train what to train on. */

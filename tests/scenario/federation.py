@@ -407,7 +407,8 @@ class Federation:
     """Sites below `directory`, ready to start. train: a file with the columns sentence and label."""
 
     def __init__(self, directory, members=3, rounds=2, listening=(), examples=60, dev=False, relay=False, member_dev=0,
-                 model=MODEL, train=TRAIN, labels=LABELS, collect=True, join=(), **options):  # fmt: skip
+                 model=MODEL, train=TRAIN, labels=LABELS, text="sentence", collect=True, join=(),
+                 **options):  # fmt: skip
         self.directory = directory
         self.names = list(NAMES[:members])
         self.rounds = rounds
@@ -416,7 +417,7 @@ class Federation:
         self.member_dev = member_dev  # records of each member's development set
         # So that every batch is full and the sums of example counts are known.
         check(examples % self.options["batch"] == 0, "examples must be a multiple of the batch")
-        self.model, self.train, self.labels = model, train, labels
+        self.model, self.train, self.labels, self.text = model, train, labels, text
         self.join = list(join)  # more options of `rondo join`
         self.port = free_port()
         self.relay = Relay(self.port) if relay else None
@@ -446,7 +447,7 @@ class Federation:
         options = [str(item) for key, value in self.options.items()
                    for item in ((f"--{key}",) if value is True else (f"--{key}", value))]  # fmt: skip
         if dev:
-            options += ["--dev", DEV, "--text", "sentence", "--label", "label"]
+            options += ["--dev", DEV, "--text", self.text, "--label", "label"]
         if self.relay is not None:
             options += ["--listen", f"127.0.0.1:{self.port}"]
         address = self.port if self.relay is None else self.relay.port
@@ -459,7 +460,7 @@ class Federation:
         if self.member_dev:
             more += ["--dev", self.directory / f"{name}-dev.tsv"]
         ok("join", self.directory / f"coordinator/invitations/{name}.invite", "--dir", self.directory / name,
-           "--model", self.model, "--data", self.directory / f"{name}.tsv", "--text", "sentence", "--label", "label",
+           "--model", self.model, "--data", self.directory / f"{name}.tsv", "--text", self.text, "--label", "label",
            "--threads", 1, "--log-format", "json", *more)  # fmt: skip
 
     def _enrol(self):

@@ -420,7 +420,7 @@ fault the-reference-forgets-columns trainer/kernels/ref/ref_dp.c \
   'walk->row[part->v + c]' 'walk->row[part->v]' test_clip_add
 
 fault factors-are-not-kept trainer/pass/passexamples.c \
-  'pass->kernels->rows_store(pass->lane, x, pass->each.stride, factor);' '(void)x;' test_dp_gradients
+  'pass->kernels->rows_store(pass->lane, x, each->stride, each->gradients + part->v);' '(void)x;' test_dp_gradients
 
 fault the-classifiers-factor-is-the-dense-layers trainer/pass/passexamples.c \
   'add_part(out, head->classifier_w, first + dense, d);' 'add_part(out, head->classifier_w, first, d);' \
@@ -1045,8 +1045,8 @@ fault backward-stops-above-the-lowest-module trainer/adapter/adapter.c \
   'wanted = out[read[j]];' test_walk
 
 fault backward-ends-a-layer-early trainer/adapter/adapter.c \
-  'full || layer > adapter->lowest;' \
-  'full || layer > adapter->lowest + 1;' test_walk
+  'below) || layer > adapter->lowest;' \
+  'below) || layer > adapter->lowest + 1;' test_walk
 
 fault asked-rows-are-added-to-old-ones trainer/pass/passbackward.c \
   '    const struct rn_mat to = share(w, step->in);
@@ -1718,3 +1718,59 @@ fault an-entry-goes-in-twice services/host/tlogwriter.c \
 
 fault cosignatures-of-a-checkpoint-are-forgotten services/host/tlogwriter.c \
   'writer->cosigned_since = true;' '' test_tlogmirror
+
+# ---- A network over rows of numbers
+
+fault a-network-without-its-activation trainer/model/mlp.c \
+  '.activation = RN_ACTIVATION_RELU}' '.activation = RN_ACTIVATION_NONE}' test_mlp
+
+fault the-head-takes-no-slope-in trainer/pass/passhead.c \
+  'back_dense(pass, dlogits, w, cls,
+                   rn_block_activation(adapter->encoder->config.family->layer), dcls);' \
+  'back_dense(pass, dlogits, w, cls, RN_ACTIVATION_NONE, dcls);' test_mlp
+
+fault relu-lets-a-slope-through-below-zero trainer/kernels/cpu/cpu_epilogue.body.h \
+  'return v_select_less(v_set(0.0f), kept, v_set(1.0f), v_set(0.0f));' 'return v_set(1.0f);' test_mlp \
+  trainer/kernels/cpu/cpu_avx512.c
+
+fault relu-of-the-oracle-lets-a-slope-through trainer/kernels/ref/ref_linear.c \
+  'return kept > 0.0 ? 1.0 : 0.0;' 'return 1.0;' test_mlp
+
+fault b-starts-at-zero-on-a-base-of-zero trainer/adapter/adapter.c \
+  'if (zero_base) {' 'if (false) {' test_mlp
+
+fault a-on-a-base-of-zero-starts-as-elsewhere trainer/adapter/adapter.c \
+  '(double)(zero_base ? a->rows : a->cols)' '(double)a->cols' test_mlp
+
+fault the-lone-part-keeps-no-factor-u trainer/pass/passexamples.c \
+  'each->gradients + part->u);' 'each->gradients + part->u + 1);' test_mlp
+
+fault rows-of-a-block-change-places trainer/pass/passload.c \
+  'put_row(pass, example, tokens);' 'put_row(pass, example, 0);' test_mlp
+
+fault a-zero-base-takes-all-inputs trainer/model/encoder.c \
+  'const uint32_t columns = rn_zero_columns(k);' 'const uint32_t columns = k;' test_mlp
+
+fault the-mean-is-not-taken-off trainer/data/rows.c \
+  '(value / scale->divisor - scale->mean)' '(value / scale->divisor)' test_rows
+
+fault one-number-too-many-is-let-pass trainer/data/rows.c \
+  'RN_ENSURE(at >= text.length && !comma, err' 'RN_ENSURE(at >= text.length, err' test_rows
+
+fault the-label-is-one-of-the-numbers trainer/data/recordrange.c \
+  'if (labelled && i == records->columns[RN_COLUMN_LABEL]) {' 'if (false) {' test_rows
+
+fault a-range-goes-beyond-the-columns trainer/data/recordrange.c \
+  'records->range_last == SIZE_MAX || last == records->range_last, err' 'true, err' test_rows
+
+fault labels-of-another-number-are-taken trainer/data/idxfile.c \
+  'labels->width == 1 && labels->count == idx->images.count, err' 'labels->width == 1, err' test_rows
+
+fault an-idx-record-has-no-limit trainer/data/idxfile.c \
+  'width >= 1 && width <= RN_IDX_WIDTH_MAX, err' 'width >= 1, err' test_rows
+
+fault an-idx-file-may-go-on trainer/data/idxfile.c \
+  'gzread(part->file, &byte, 1) == 0, err' 'gzread(part->file, &byte, 1) >= 0, err' test_rows
+
+fault a-text-model-takes-numbers trainer/data/dataset.c \
+  'reader->tokenizer == NULL || !rn_records_are_rows(records), err' 'true, err' test_rows

@@ -172,13 +172,16 @@ static void lay_out_head(struct rn_adapter *adapter)
     *head = (struct rn_head_places){SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
     adapter->head_first = adapter->count;
     const char *last = "classifier";
+    const bool plain = adapter->encoder->config.family->head == RN_HEAD_PLAIN;
     if (adapter->encoder->config.family->head == RN_HEAD_DENSE) {
         head->dense_w = add_segment(adapter, RN_SEGMENT_HEAD, d, d, "classifier.dense", "weight");
         head->dense_b = add_segment(adapter, RN_SEGMENT_HEAD, 1, d, "classifier.dense", "bias");
         last = "classifier.out_proj";
     }
     head->classifier_w = add_segment(adapter, RN_SEGMENT_HEAD, labels, d, last, "weight");
-    head->classifier_b = add_segment(adapter, RN_SEGMENT_HEAD, 1, labels, last, "bias");
+    if (!plain) {
+        head->classifier_b = add_segment(adapter, RN_SEGMENT_HEAD, 1, labels, last, "bias");
+    }
 }
 
 static bool is_bias(const struct rn_segment *segment)
@@ -234,8 +237,10 @@ static rn_result fill_head_tensor(const struct rn_adapter *adapter, size_t segme
                   rn_safetensors_file(tensors, 0), segment->name);
         return rn_tensor_read_finite(tensor, is_bias(segment) ? 1 : 2, shape, out, err);
     }
-    if (!is_bias(segment)) {
-        const struct rn_generator generator = rn_generator_of(seed, segment->name);
+    const struct rn_generator generator = rn_generator_of(seed, segment->name);
+    if (adapter->encoder->config.family->head == RN_HEAD_PLAIN) {
+        rn_generator_uniform(&generator, 1.0 / sqrt((double)segment->rows), segment->count, out);
+    } else if (!is_bias(segment)) {
         rn_generator_normal(&generator, RN_HEAD_DEVIATION, segment->count, out);
     }
     return rn_ok();
@@ -271,22 +276,35 @@ static rn_result fill_head(struct rn_adapter *adapter, const struct rn_adapter_s
     return rn_ok();
 }
 
-static void fill_sites(struct rn_adapter *adapter, enum rn_lora_init init, uint64_t seed,
+/* B is zero, and A within 1/sqrt(inputs); on a base of zero both are as mlp.c says. */
+static void fill_site(const struct rn_adapter *adapter, size_t number, bool zero_base,
+                      enum rn_lora_init init, uint64_t seed, float *values)
+{
+    const struct rn_segment *a = &adapter->segments[2 * number];
+    const struct rn_segment *b = &adapter->segments[2 * number + 1];
+    const struct rn_generator of_a = rn_generator_of(seed, a->name);
+    const struct rn_generator of_b = rn_generator_of(seed, b->name);
+    const double inputs = (double)(zero_base ? a->rows : a->cols);
+    if (init == RN_LORA_ORTHONORMAL) {
+        rn_generator_orthonormal(&of_a, a->rows, a->cols, values + adapter->places[2 * number]);
+    } else {
+        rn_generator_uniform(&of_a, 1.0 / sqrt(inputs), a->count,
+                             values + adapter->places[2 * number]);
+    }
+    if (zero_base) {
+        rn_generator_uniform(&of_b, 1.0 / sqrt((double)b->rows), b->count,
+                             values + adapter->places[2 * number + 1]);
+    }
+}
+
+static void fill_sites(const struct rn_adapter *adapter, enum rn_lora_init init, uint64_t seed,
                        float *values)
 {
-    for (size_t i = 0; i < adapter->segment_count; i++) {
-        const struct rn_segment *segment = &adapter->segments[i];
-        if (segment->kind != RN_SEGMENT_A) {
-            continue;
-        }
-        const struct rn_generator generator = rn_generator_of(seed, segment->name);
-        if (init == RN_LORA_ORTHONORMAL) {
-            rn_generator_orthonormal(&generator, segment->rows, segment->cols,
-                                     values + adapter->places[i]);
-        } else {
-            rn_generator_uniform(&generator, 1.0 / sqrt((double)segment->cols), segment->count,
-                                 values + adapter->places[i]);
-        }
+    const struct rn_block *block = adapter->encoder->config.family->layer;
+    for (size_t i = 0; i < adapter->site_count; i++) {
+        const struct rn_site *site = &adapter->sites[i];
+        const bool zero_base = !site->pooler && block->modules[site->module].zero;
+        fill_site(adapter, i, zero_base, init, seed, values);
     }
 }
 
@@ -435,7 +453,8 @@ void rn_adapter_clear(struct rn_adapter *adapter)
 void rn_adapter_wanted(const struct rn_adapter *adapter, bool full, uint32_t layer,
                        const struct rn_program *program, bool out[static RN_SLOTS_MAX])
 {
-    out[RN_SLOT_IN] = full || layer > adapter->lowest;
+    const bool below = !adapter->encoder->config.family->rows; /* an embedding */
+    out[RN_SLOT_IN] = (full && below) || layer > adapter->lowest;
     for (unsigned i = 0; i < program->step_count; i++) {
         const struct rn_step *step = &program->steps[i];
         uint8_t read[3];

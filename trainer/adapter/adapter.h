@@ -7,10 +7,11 @@
  *
  * The head of a RoBERTa classifier is classifier.dense (tanh) and classifier.out_proj; of a BERT
  * classifier it is `classifier`, above the pooler (dense, tanh), whose
- * own weights never train. A pooler or
- * head that the checkpoint lacks comes from the seed: weights normal with the deviation 0.02
- * (initializer_range of the families), biases zero; stream = the tensor's name.
- * A site's A comes from the stream "<module>.lora_A.weight".
+ * own weights never train; of rondo-mlp it is `classifier` without bias, read by nothing else. A
+ * pooler or head that the checkpoint lacks comes from the seed: weights normal with the deviation
+ * 0.02 (initializer_range of the families), biases zero; stream = the tensor's name. A site's A
+ * comes from the stream "<module>.lora_A.weight"; B is zero but on a base of zero, where it comes
+ * from "<module>.lora_B.weight" (mlp.c).
  */
 #ifndef RN_TRAINER_ADAPTER_H
 #define RN_TRAINER_ADAPTER_H
@@ -38,7 +39,7 @@ struct rn_site {
 /* Offsets of the head in the device vector; SIZE_MAX = not there. */
 struct rn_head_places {
     size_t dense_w, dense_b;           /* RoBERTa: [d][d], [d] */
-    size_t classifier_w, classifier_b; /* [labels][d], [labels] */
+    size_t classifier_w, classifier_b; /* [labels][d], [labels] (not of rondo-mlp) */
 };
 
 struct rn_adapter {
@@ -94,7 +95,8 @@ bool rn_adapter_pooler_missing(const struct rn_model_config *config,
 void rn_adapter_clear(struct rn_adapter *adapter);
 
 /* The slots of a layer's program whose gradients depend on what trains: its input when something
- * below the layer does, or `full`, and whatever is computed from an adapted module. */
+ * below the layer does, or `full` (but a row of numbers: nothing is below it), and whatever is
+ * computed from an adapted module. */
 void rn_adapter_wanted(const struct rn_adapter *adapter, bool full, uint32_t layer,
                        const struct rn_program *program, bool out[static RN_SLOTS_MAX]);
 /* Whether backward goes below each of the layer's modules, that is, forms its input's gradient. */

@@ -76,6 +76,7 @@ struct rn_peft_extra {
     struct rn_label_list labels;
     enum rn_task task;
     uint32_t max_length;
+    bool own; /* the model is of a family that Rondo alone has: so says the README */
 };
 
 struct rn_peft {

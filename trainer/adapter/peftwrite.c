@@ -198,7 +198,17 @@ static rn_result write_extra(const char *dir, const struct rn_peft_extra *extra,
     return write_json(dir, "rondo.json", root, err);
 }
 
-static rn_result write_readme(const char *dir, const struct rn_peft_config *config,
+static const char with_peft[] =
+    "Load it with peft:\n\n"
+    "    from transformers import AutoModelForSequenceClassification\n"
+    "    from peft import PeftModel\n"
+    "    base = AutoModelForSequenceClassification.from_pretrained(BASE)\n"
+    "    model = PeftModel.from_pretrained(base, ADAPTER)\n";
+static const char with_rondo[] =
+    "Its base model is one that Rondo alone knows:\n\n"
+    "    rondo predict --model BASE --adapter ADAPTER --data FILE --text '*'\n";
+
+static rn_result write_readme(const char *dir, const struct rn_peft_config *config, bool own,
                               const char *provenance, struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
@@ -206,12 +216,8 @@ static rn_result write_readme(const char *dir, const struct rn_peft_config *conf
 
     rn_buffer_format(&text,
                      "---\nlibrary_name: peft\ntags:\n- lora\n- rondo\n---\n\n# LoRA adapter\n\n"
-                     "Rank %u, scaling %g. Load it with peft:\n\n"
-                     "    from transformers import AutoModelForSequenceClassification\n"
-                     "    from peft import PeftModel\n"
-                     "    base = AutoModelForSequenceClassification.from_pretrained(BASE)\n"
-                     "    model = PeftModel.from_pretrained(base, ADAPTER)\n",
-                     config->rank, rn_peft_scale(config));
+                     "Rank %u, scaling %g. %s",
+                     config->rank, rn_peft_scale(config), own ? with_rondo : with_peft);
     if (provenance != NULL) {
         rn_buffer_format(&text, "\n## Provenance\n\n%s\n", provenance);
     }
@@ -236,7 +242,7 @@ rn_result rn_peft_write(const char *dir, const struct rn_peft_config *config,
     if (extra != NULL) {
         RN_TRY(write_extra(dir, extra, err));
     }
-    RN_TRY(write_readme(dir, config, provenance, err));
+    RN_TRY(write_readme(dir, config, extra != NULL && extra->own, provenance, err));
     root = config_json(config, list_modules, tensors, count);
     return write_json(dir, "adapter_config.json", root, err);
 }

@@ -15,7 +15,7 @@
 #define NAMES_TEXT_MAX 160 /* of the class names in an error sentence */
 
 struct stored {
-    size_t start; /* in ids and type_ids */
+    size_t start; /* in ids and type_ids; rows: number of the row */
     uint32_t length;
     int32_t label;
     float target;
@@ -27,6 +27,9 @@ struct rn_dataset {
     uint32_t *ids;
     uint8_t *type_ids;
     size_t tokens, token_capacity;
+    float *rows; /* [row_capacity][width] */
+    uint32_t width;
+    size_t row_capacity;
     uint32_t longest;
     size_t label_count;
     struct rn_dataset_range range;
@@ -92,8 +95,20 @@ static rn_result set_label(const struct rn_data_spec *spec, const struct rn_labe
 
 /* ---- Loading */
 
-static void append_example(struct rn_dataset *set, struct stored example,
-                           const struct rn_encoding *encoding)
+/* What a text becomes: its ids; or its numbers. */
+struct reader {
+    const struct rn_tokenizer *tokenizer; /* NULL: rows */
+    size_t max_length;
+    const struct rn_row_scale *scale;
+    struct rn_encoding encoding; /* of the present record */
+};
+
+static void reader_clear(struct reader *reader)
+{
+    rn_encoding_clear(&reader->encoding);
+}
+
+static void append_ids(struct rn_dataset *set, const struct rn_encoding *encoding)
 {
     const size_t needed = set->tokens + encoding->length;
 
@@ -103,17 +118,19 @@ static void append_example(struct rn_dataset *set, struct stored example,
         set->type_ids = rn_realloc(set->type_ids, set->token_capacity, more, sizeof *set->type_ids);
         set->token_capacity = more;
     }
+    memcpy(set->ids + set->tokens, encoding->ids, encoding->length * sizeof *set->ids);
+    memcpy(set->type_ids + set->tokens, encoding->type_ids, encoding->length);
+    set->tokens = needed;
+}
+
+static void append_example(struct rn_dataset *set, struct stored example)
+{
     if (set->count == set->capacity) {
         const size_t more = set->capacity == 0 ? 1024 : set->capacity + set->capacity / 2;
         set->examples = rn_realloc(set->examples, set->capacity, more, sizeof *set->examples);
         set->capacity = more;
     }
-    memcpy(set->ids + set->tokens, encoding->ids, encoding->length * sizeof *set->ids);
-    memcpy(set->type_ids + set->tokens, encoding->type_ids, encoding->length);
-    example.start = set->tokens;
-    example.length = (uint32_t)encoding->length;
     set->examples[set->count++] = example;
-    set->tokens = needed;
     if (example.length > set->longest) {
         set->longest = example.length;
     }
@@ -122,73 +139,129 @@ static void append_example(struct rn_dataset *set, struct stored example,
     }
 }
 
-static void widen(struct rn_dataset_range *range, const struct stored *example,
-                  const struct rn_encoding *encoding, bool first)
+static void widen_ids(struct rn_dataset_range *range, const struct rn_encoding *encoding)
 {
     for (size_t i = 0; i < encoding->length; i++) {
         range->ids = encoding->ids[i] >= range->ids ? encoding->ids[i] + 1 : range->ids;
         range->types =
             encoding->type_ids[i] >= range->types ? encoding->type_ids[i] + 1u : range->types;
     }
-    const int32_t label = example->label;
+}
+
+static void widen_labels(struct rn_dataset_range *range, int32_t label, bool first)
+{
     range->label_least = first || label < range->label_least ? label : range->label_least;
     range->label_most = first || label > range->label_most ? label : range->label_most;
 }
 
-static rn_result add_record(struct rn_dataset *set, const struct rn_tokenizer *tokenizer,
-                            const struct rn_data_spec *spec, const struct rn_label_spec *labels,
-                            size_t max_length, const struct rn_record *record,
-                            struct rn_encoding *encoding, struct rn_error *err)
+/* The record's ids, behind those of the set. */
+static rn_result read_text(struct rn_dataset *set, struct reader *reader,
+                           const struct rn_data_spec *spec, const struct rn_record *record,
+                           struct stored *out, struct rn_error *err)
 {
-    struct stored example = {0};
+    struct rn_encoding *encoding = &reader->encoding;
     const unsigned long long line = record->line;
 
-    RN_TRY(set_label(spec, labels, record, &example, err));
-    const rn_result encoded = rn_tokenizer_encode(tokenizer, record->text,
+    const rn_result encoded = rn_tokenizer_encode(reader->tokenizer, record->text,
                                                   spec->pair_column == NULL ? NULL : &record->pair,
-                                                  max_length, encoding, err);
+                                                  reader->max_length, encoding, err);
     if (!rn_is_ok(encoded)) {
         return rn_fail_context(err, encoded, "%s:%llu", spec->path, line);
     }
     RN_ENSURE(encoding->length > 0, err, RN_E_DATA,
               "%s:%llu: the text has no token, and the tokenizer adds none", spec->path, line);
-    RN_ENSURE(set->count < RN_DATASET_RECORDS_MAX, err, RN_E_DATA, "%s: more than %zu records",
-              spec->path, RN_DATASET_RECORDS_MAX);
     RN_ENSURE(set->tokens + encoding->length <= RN_DATASET_TOKENS_MAX, err, RN_E_DATA,
               "%s: more than %zu tokens", spec->path, RN_DATASET_TOKENS_MAX);
-    widen(&set->range, &example, encoding, set->count == 0);
-    append_example(set, example, encoding);
+    out->start = set->tokens;
+    out->length = (uint32_t)encoding->length;
+    widen_ids(&set->range, encoding);
+    append_ids(set, encoding);
     return rn_ok();
 }
 
-static rn_result load_all(struct rn_dataset *set, const struct rn_tokenizer *tokenizer,
+/* The record's numbers, behind those of the set. */
+static rn_result read_row(struct rn_dataset *set, const struct reader *reader,
+                          const struct rn_data_spec *spec, const struct rn_record *record,
+                          struct stored *out, struct rn_error *err)
+{
+    const size_t at = set->count * set->width;
+
+    RN_ENSURE(at + set->width <= RN_DATASET_TOKENS_MAX, err, RN_E_DATA, "%s: more than %zu numbers",
+              spec->path, RN_DATASET_TOKENS_MAX);
+    if (set->count == set->row_capacity) {
+        const size_t more = set->row_capacity == 0 ? 256 : 2 * set->row_capacity;
+        set->rows = rn_realloc(set->rows, set->row_capacity * set->width, more * set->width,
+                               sizeof *set->rows);
+        set->row_capacity = more;
+    }
+    const rn_result parsed =
+        rn_row_parse(record->text, reader->scale, set->width, set->rows + at, err);
+    if (!rn_is_ok(parsed)) {
+        return rn_fail_context(err, parsed, "%s:%llu", spec->path,
+                               (unsigned long long)record->line);
+    }
+    out->start = set->count;
+    out->length = 1;
+    set->tokens++;
+    return rn_ok();
+}
+
+static rn_result add_record(struct rn_dataset *set, struct reader *reader,
+                            const struct rn_data_spec *spec, const struct rn_label_spec *labels,
+                            const struct rn_record *record, struct rn_error *err)
+{
+    struct stored example = {0};
+
+    RN_TRY(set_label(spec, labels, record, &example, err));
+    RN_ENSURE(set->count < RN_DATASET_RECORDS_MAX, err, RN_E_DATA, "%s: more than %zu records",
+              spec->path, RN_DATASET_RECORDS_MAX);
+    RN_TRY(reader->tokenizer != NULL ? read_text(set, reader, spec, record, &example, err)
+                                     : read_row(set, reader, spec, record, &example, err));
+    widen_labels(&set->range, example.label, set->count == 0);
+    append_example(set, example);
+    return rn_ok();
+}
+
+/* Texts for a model that reads texts; a row may stand in a text column. */
+static rn_result check_kind(const struct reader *reader, const struct rn_data_spec *spec,
+                            const struct rn_records *records, struct rn_error *err)
+{
+    RN_ENSURE(reader->tokenizer == NULL || !rn_records_are_rows(records), err, RN_E_USAGE,
+              "%s: its records are rows of numbers, and the model reads texts: name the column of "
+              "the text",
+              spec->path);
+    RN_ENSURE(reader->tokenizer != NULL || spec->pair_column == NULL, err, RN_E_USAGE,
+              "%s: the model reads one row of numbers a record, and no pair of columns",
+              spec->path);
+    return rn_ok();
+}
+
+static rn_result load_all(struct rn_dataset *set, struct reader *reader,
                           const struct rn_data_spec *spec, const struct rn_label_spec *labels,
-                          size_t max_length, struct rn_error *err)
+                          struct rn_error *err)
 {
     RN_CLEANUP(rn_records_cleanup) struct rn_records *records = NULL;
-    RN_CLEANUP(rn_encoding_clear) struct rn_encoding encoding = {0};
     struct rn_record record;
 
     RN_TRY(rn_records_open(spec, &records, err));
+    RN_TRY(check_kind(reader, spec, records, err));
     for (;;) {
         bool any = false;
         RN_TRY(rn_records_next(records, &record, &any, err));
         if (!any) {
             break;
         }
-        RN_TRY(add_record(set, tokenizer, spec, labels, max_length, &record, &encoding, err));
+        RN_TRY(add_record(set, reader, spec, labels, &record, err));
     }
     RN_ENSURE(set->count > 0, err, RN_E_DATA, "%s: the file holds no record", spec->path);
     return rn_ok();
 }
 
-rn_result rn_dataset_load(const struct rn_tokenizer *tokenizer, const struct rn_data_spec *spec,
-                          const struct rn_label_spec *labels, size_t max_length,
-                          struct rn_dataset **out, struct rn_error *err)
+static rn_result load(struct rn_dataset *set, struct reader *reader,
+                      const struct rn_data_spec *spec, const struct rn_label_spec *labels,
+                      struct rn_dataset **out, struct rn_error *err)
 {
-    struct rn_dataset *set = rn_alloc(1, sizeof *set);
-
-    const rn_result result = load_all(set, tokenizer, spec, labels, max_length, err);
+    const rn_result result = load_all(set, reader, spec, labels, err);
     if (!rn_is_ok(result)) {
         rn_dataset_free(set);
         return result;
@@ -202,6 +275,26 @@ rn_result rn_dataset_load(const struct rn_tokenizer *tokenizer, const struct rn_
     return rn_ok();
 }
 
+rn_result rn_dataset_load(const struct rn_tokenizer *tokenizer, const struct rn_data_spec *spec,
+                          const struct rn_label_spec *labels, size_t max_length,
+                          struct rn_dataset **out, struct rn_error *err)
+{
+    RN_CLEANUP(reader_clear)
+    struct reader reader = {.tokenizer = tokenizer, .max_length = max_length};
+    return load(rn_alloc(1, sizeof(struct rn_dataset)), &reader, spec, labels, out, err);
+}
+
+rn_result rn_dataset_load_rows(const struct rn_row_scale *scale, uint32_t width,
+                               const struct rn_data_spec *spec, const struct rn_label_spec *labels,
+                               struct rn_dataset **out, struct rn_error *err)
+{
+    struct reader reader = {.scale = scale};
+    struct rn_dataset *set = rn_alloc(1, sizeof *set);
+    set->width = width;
+    set->range.width = width;
+    return load(set, &reader, spec, labels, out, err);
+}
+
 void rn_dataset_free(struct rn_dataset *set)
 {
     if (set == NULL) {
@@ -210,6 +303,7 @@ void rn_dataset_free(struct rn_dataset *set)
     rn_free(set->examples);
     rn_free(set->ids);
     rn_free(set->type_ids);
+    rn_free(set->rows);
     rn_free(set);
 }
 
@@ -222,9 +316,11 @@ struct rn_example rn_dataset_at(const struct rn_dataset *set, size_t index)
 {
     RN_BUG_IF(index >= set->count);
     const struct stored *example = &set->examples[index];
+    const bool rows = set->width > 0;
     return (struct rn_example){
-        .ids = set->ids + example->start,
-        .type_ids = set->type_ids + example->start,
+        .ids = rows ? NULL : set->ids + example->start,
+        .type_ids = rows ? NULL : set->type_ids + example->start,
+        .row = rows ? set->rows + example->start * set->width : NULL,
         .length = example->length,
         .label = example->label,
         .target = example->target,

@@ -17,11 +17,12 @@
 /* ---- Formats ------------------------------------------------------------------------------- */
 
 static const struct rn_record_format formats[] = {
-    {"tsv", ".tsv .tab ", '\t', false},
-    {"tsv-quoted", "", '\t', true},
-    {"csv", ".csv ", ',', true},
-    {"csv-semicolon", "", ';', true},
-    {"jsonl", ".jsonl .ndjson .jsonlines .json ", 0, false},
+    {"tsv", ".tsv .tab ", '\t', false, false},
+    {"tsv-quoted", "", '\t', true, false},
+    {"csv", ".csv ", ',', true, false},
+    {"csv-semicolon", "", ';', true, false},
+    {"jsonl", ".jsonl .ndjson .jsonlines .json ", 0, false, false},
+    {"idx", "-ubyte .idx ", 0, false, true},
 };
 
 /* Whether a file's name ends, in whatever case, with one of the endings. */
@@ -54,7 +55,8 @@ rn_result rn_record_format_find(const struct rn_data_spec *spec,
     if (spec->format != NULL) {
         return rn_fail(err, RN_E_USAGE,
                        "data format \"%.20s\" is not known (tsv, tsv-quoted, csv, csv-semicolon, "
-                       "jsonl are)",
+                       "jsonl, "
+                       "idx are)",
                        spec->format);
     }
     return rn_fail(err, RN_E_USAGE,
@@ -70,6 +72,19 @@ static bool is_number(const char *text)
     return text[0] != '\0' && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 4;
 }
 
+rn_result rn_column_number(const struct rn_records *records, const char *name, size_t *out,
+                           struct rn_error *err)
+{
+    RN_ENSURE(is_number(name), err, RN_E_USAGE,
+              "%s: without a header a column is given as its number from 0, not \"%s\"",
+              records->path, name);
+    *out = (size_t)strtoul(name, NULL, 10);
+    RN_ENSURE(*out < RN_DATASET_COLUMNS_MAX, err, RN_E_USAGE,
+              "%s: column %s is beyond the limit of %d", records->path, name,
+              RN_DATASET_COLUMNS_MAX);
+    return rn_ok();
+}
+
 rn_result rn_columns_number(struct rn_records *records, struct rn_error *err)
 {
     for (int role = 0; role < RN_COLUMN_ROLES; role++) {
@@ -77,13 +92,11 @@ rn_result rn_columns_number(struct rn_records *records, struct rn_error *err)
         if (name == NULL) {
             continue;
         }
-        RN_ENSURE(is_number(name), err, RN_E_USAGE,
-                  "%s: without a header a column is given as its number from 0, not \"%s\"",
-                  records->path, name);
-        records->columns[role] = (size_t)strtoul(name, NULL, 10);
-        RN_ENSURE(records->columns[role] < RN_DATASET_COLUMNS_MAX, err, RN_E_USAGE,
-                  "%s: column %s is beyond the limit of %d", records->path, name,
-                  RN_DATASET_COLUMNS_MAX);
+        if (role == RN_COLUMN_TEXT && rn_range_spelled(name)) {
+            RN_TRY(rn_range_find(records, err));
+        } else {
+            RN_TRY(rn_column_number(records, name, &records->columns[role], err));
+        }
     }
     return rn_ok();
 }
@@ -141,8 +154,8 @@ static rn_result no_column(const struct rn_records *records, const char *name, s
                          records->path, name, columns, hint);
 }
 
-static rn_result find_column(const struct rn_records *records, const char *name, size_t *out,
-                             struct rn_error *err)
+/* How many columns of the header have the name; *out: the last. */
+static size_t count_named(const struct rn_records *records, const char *name, size_t *out)
 {
     const struct rn_view wanted = rn_view_text(name);
     size_t found = 0;
@@ -154,6 +167,14 @@ static rn_result find_column(const struct rn_records *records, const char *name,
             found++;
         }
     }
+    return found;
+}
+
+rn_result rn_column_find(const struct rn_records *records, const char *name, size_t *out,
+                         struct rn_error *err)
+{
+    const size_t found = count_named(records, name, out);
+
     RN_ENSURE(found <= 1, err, RN_E_DATA, "%s:1: column \"%s\" occurs twice in the header",
               records->path, name);
     return found == 1 ? rn_ok() : no_column(records, name, err);
@@ -162,8 +183,15 @@ static rn_result find_column(const struct rn_records *records, const char *name,
 rn_result rn_columns_find(struct rn_records *records, struct rn_error *err)
 {
     for (int role = 0; role < RN_COLUMN_ROLES; role++) {
-        if (records->names[role] != NULL) {
-            RN_TRY(find_column(records, records->names[role], &records->columns[role], err));
+        const char *name = records->names[role];
+        if (name == NULL) {
+            continue;
+        }
+        if (role == RN_COLUMN_TEXT && rn_range_spelled(name) &&
+            count_named(records, name, &records->columns[role]) == 0) {
+            RN_TRY(rn_range_find(records, err));
+        } else {
+            RN_TRY(rn_column_find(records, name, &records->columns[role], err));
         }
     }
     return rn_ok();

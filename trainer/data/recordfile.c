@@ -138,8 +138,16 @@ rn_result rn_records_open(const struct rn_data_spec *spec, struct rn_records **o
     records->format = format;
     records->seen = spec->seen;
     rn_buffer_init(&records->record, RN_DATASET_LINE_BYTES_MAX + 16);
+    rn_buffer_init(&records->joined, RN_DATASET_LINE_BYTES_MAX + 16);
     records->fields.list = rn_alloc(RN_DATASET_COLUMNS_MAX, sizeof *records->fields.list);
     RN_TRY(set_names(records, spec, err));
+    if (format->idx) {
+        RN_ENSURE(spec->pair_column == NULL, err, RN_E_USAGE, "%s: an IDX file has no pairs",
+                  spec->path);
+        RN_TRY(rn_idx_open(records->path, spec->label_column != NULL, &records->idx, err));
+        *out = RN_TAKE(records);
+        return rn_ok();
+    }
     RN_TRY(rn_lines_open(records->path, charset, &records->lines, err));
     records->has_header = format->separator != 0 && !spec->no_header;
     if (records->has_header) {
@@ -157,7 +165,9 @@ void rn_records_free(struct rn_records *records)
         return;
     }
     rn_lines_close(&records->lines);
+    rn_idx_close(records->idx);
     rn_buffer_clear(&records->record);
+    rn_buffer_clear(&records->joined);
     rn_free(records->fields.list);
     json_decref(records->object);
     for (int role = 0; role < RN_COLUMN_ROLES; role++) {
@@ -188,9 +198,40 @@ static rn_result field_column(const struct rn_records *records, int role, struct
     return rn_ok();
 }
 
+static rn_result next_idx(struct rn_records *records, struct rn_record *out, bool *out_any,
+                          struct rn_error *err)
+{
+    records->record.length = 0;
+    RN_TRY(rn_idx_next(records->idx, &records->record, records->label, out_any, err));
+    records->first_line += *out_any ? 1 : 0;
+    *out = (struct rn_record){.text = rn_buffer_view(&records->record),
+                              .label = rn_view_text(records->label),
+                              .line = records->first_line};
+    return rn_ok();
+}
+
+bool rn_records_are_rows(const struct rn_records *records)
+{
+    return records->is_range || records->idx != NULL;
+}
+
+/* One column of the record that was read. */
+static rn_result take_column(struct rn_records *records, int role, struct rn_view *out,
+                             struct rn_error *err)
+{
+    if (records->format->separator == 0) {
+        return rn_object_column(records, role, out, err);
+    }
+    return role == RN_COLUMN_TEXT && records->is_range ? rn_range_text(records, out, err)
+                                                       : field_column(records, role, out, err);
+}
+
 rn_result rn_records_next(struct rn_records *records, struct rn_record *out, bool *out_any,
                           struct rn_error *err)
 {
+    if (records->idx != NULL) {
+        return next_idx(records, out, out_any, err);
+    }
     RN_TRY(next_raw(records, out_any, err));
     if (!*out_any) {
         return rn_ok();
@@ -201,11 +242,9 @@ rn_result rn_records_next(struct rn_records *records, struct rn_record *out, boo
     *out = (struct rn_record){.line = records->first_line};
     struct rn_view *const views[RN_COLUMN_ROLES] = {&out->text, &out->pair, &out->label};
     for (int role = 0; role < RN_COLUMN_ROLES; role++) {
-        if (records->names[role] == NULL) {
-            continue;
+        if (records->names[role] != NULL) {
+            RN_TRY(take_column(records, role, views[role], err));
         }
-        RN_TRY(records->format->separator == 0 ? rn_object_column(records, role, views[role], err)
-                                               : field_column(records, role, views[role], err));
     }
     return rn_ok();
 }

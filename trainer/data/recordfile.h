@@ -9,6 +9,10 @@
  * number or a boolean. A byte order mark at the start and a carriage return before a line feed are
  * dropped; empty lines are skipped. With a header every record has as many columns as the header.
  *
+ * A text column "*", or FIRST:LAST, of a file with separators is a range of columns: its cells but
+ * for the label's, between commas, are the text, a row of numbers (rows.h). idx: bytes of images
+ * (-ubyte, .idx; idxfile.h), which has no columns: whatever names are given.
+ *
  * A file that is something else (an archive, UTF-16, lines that end in CR) is said to be that.
  * Errors name file, line and column, never the record's text.
  */
@@ -28,7 +32,7 @@ struct rn_record {
     struct rn_view text;
     struct rn_view pair;  /* empty without a pair column */
     struct rn_view label; /* empty without a label column */
-    uint64_t line;        /* where the record starts, from 1 */
+    uint64_t line;        /* where the record starts, from 1; idx: its number */
 };
 
 struct rn_records;
@@ -39,6 +43,9 @@ RN_MUST rn_result rn_records_open(const struct rn_data_spec *spec, struct rn_rec
                                   struct rn_error *err);
 void rn_records_free(struct rn_records *records);
 void rn_records_cleanup(struct rn_records **records);
+
+/* Whether a record is numbers by its columns or bytes, and no text. */
+bool rn_records_are_rows(const struct rn_records *records);
 
 /* *out_any false at the end of the file. */
 RN_MUST rn_result rn_records_next(struct rn_records *records, struct rn_record *out, bool *out_any,

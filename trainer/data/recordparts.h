@@ -6,6 +6,7 @@
 #ifndef RN_TRAINER_RECORDPARTS_H
 #define RN_TRAINER_RECORDPARTS_H
 
+#include "trainer/data/idxfile.h"
 #include "trainer/data/recordfile.h"
 #include "trainer/ground/jsonmend.h"
 
@@ -76,6 +77,7 @@ struct rn_record_format {
     const char *endings; /* of file names, in lower case, each before a space; "": by name alone */
     char separator;      /* 0: JSONL */
     bool quoting;
+    bool idx; /* no lines: idxfile.h */
 };
 RN_MUST rn_result rn_record_format_find(const struct rn_data_spec *spec,
                                         const struct rn_record_format **out, struct rn_error *err);
@@ -91,6 +93,10 @@ struct rn_records {
     char *names[RN_COLUMN_ROLES]; /* NULL: not wanted */
     size_t columns[RN_COLUMN_ROLES];
     size_t column_count; /* of the header; 0 without one */
+    bool is_range;       /* the text column: columns range_first to range_last */
+    size_t range_first, range_last;
+    struct rn_buffer joined; /* their cells */
+    struct rn_idx *idx;      /* NULL: a file of lines */
     struct rn_data_seen *seen;
     struct rn_lines lines;
     struct rn_buffer record;
@@ -106,6 +112,18 @@ struct rn_records {
 RN_MUST rn_result rn_columns_number(struct rn_records *records, struct rn_error *err);
 RN_MUST rn_result rn_columns_find(struct rn_records *records, struct rn_error *err);
 RN_MUST rn_result rn_columns_check_count(const struct rn_records *records, struct rn_error *err);
+/* The place of one column, by the header, or by a number. */
+RN_MUST rn_result rn_column_find(const struct rn_records *records, const char *name, size_t *out,
+                                 struct rn_error *err);
+RN_MUST rn_result rn_column_number(const struct rn_records *records, const char *name, size_t *out,
+                                   struct rn_error *err);
+
+/* "*", or FIRST:LAST: such a text column is a range, unless the header has the very name. */
+bool rn_range_spelled(const char *name);
+RN_MUST rn_result rn_range_find(struct rn_records *records, struct rn_error *err);
+/* The cells of the record's range but for its label's, between commas. */
+RN_MUST rn_result rn_range_text(struct rn_records *records, struct rn_view *out,
+                                struct rn_error *err);
 
 /* The record as a JSON object, and the value of one of its columns. */
 RN_MUST rn_result rn_object_parse(struct rn_records *records, struct rn_error *err);

@@ -84,7 +84,12 @@ struct rn_lane_limits {
     uint32_t rank;
 };
 
-enum rn_activation { RN_ACTIVATION_NONE, RN_ACTIVATION_GELU, RN_ACTIVATION_TANH };
+enum rn_activation {
+    RN_ACTIVATION_NONE,
+    RN_ACTIVATION_GELU,
+    RN_ACTIVATION_TANH,
+    RN_ACTIVATION_RELU
+};
 
 /* What happens to the sum s = (row of X) . (row of W) before it is stored, in this order:
  *   s += bias[n]
@@ -95,6 +100,7 @@ enum rn_activation { RN_ACTIVATION_NONE, RN_ACTIVATION_GELU, RN_ACTIVATION_TANH 
  *   activation:   s = f(s)                    (erf-GELU: x/2 (1 + erf(x / sqrt 2)))
  *   slope != none: s *= f'(slope)             GELU: slope holds the stored `pre`
  *                                             TANH: slope holds tanh's output y, f' = 1 - y^2
+ *                                             RELU: `pre` or the output, f' = 1 above 0, else 0
  * A zeroed struct does nothing. residual may be the output matrix itself. */
 struct rn_epilogue {
     const float *bias;      /* device, [cols of the output] */
@@ -318,7 +324,7 @@ struct rn_kernels {
                        double factor, float *g);
 
     /* ---- Head: few rows, unpacked float32 parameters that may train ---- */
-    /* y[S][n] = act(x[S][k] w^T + bias), w = [n][k] */
+    /* y[S][n] = act(x[S][k] w^T + bias), w = [n][k]; bias NULL = none */
     void (*dense)(struct rn_lane *lane, struct rn_mat x, const float *w, const float *bias,
                   enum rn_activation activation, struct rn_mat y);
     /* dx[S][k] = (dy[S][n] w) * f'; slope as in rn_epilogue (data NULL = none) */

@@ -30,6 +30,10 @@ rn_result rn_learn_data_fits(const struct rn_lanes *lanes, const struct rn_datas
     const struct rn_dataset_range range = rn_dataset_range(data);
     RN_ENSURE(rn_dataset_longest(data) <= lanes->options.length, err, RN_E_DATA,
               "%s: the data was tokenised for a longer maximum length than the trainer's", job);
+    const uint32_t width = model->family->rows ? model->hidden : 0;
+    RN_ENSURE(range.width == width, err, RN_E_DATA,
+              "%s: the data are rows of %u numbers, the model reads %u (0: texts)", job,
+              range.width, width);
     RN_ENSURE(range.ids <= model->vocabulary, err, RN_E_DATA,
               "%s: the data has token ids up to %u, the model %u embeddings", job, range.ids - 1,
               model->vocabulary);

@@ -39,6 +39,15 @@ bool rn_block_attends(const struct rn_block *block)
     return found;
 }
 
+enum rn_activation rn_block_activation(const struct rn_block *block)
+{
+    enum rn_activation found = RN_ACTIVATION_NONE;
+    for (unsigned i = 0; i < block->step_count; i++) {
+        found = block->steps[i].out == RN_SLOT_OUT ? block->steps[i].activation : found;
+    }
+    return found;
+}
+
 /* Slots of which every row is needed: keys, values, and what those are made of. */
 static void find_whole(const struct rn_block *block, bool whole[static RN_SLOTS_MAX])
 {

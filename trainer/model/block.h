@@ -55,6 +55,8 @@ struct rn_module_row {
     const char *path;
     enum rn_dim n, k;
     bool bias;
+    bool zero; /* no tensor: the base weight is zero, and all comes from the adapter. Reads IN of a
+                  family of rows, whose gradient nobody asks for */
 };
 
 struct rn_step {
@@ -82,6 +84,8 @@ struct rn_program {
 
 /* Whether tokens of a sequence see each other. */
 bool rn_block_attends(const struct rn_block *block);
+/* The activation that OUT comes from, whose slope the head takes in. */
+enum rn_activation rn_block_activation(const struct rn_block *block);
 
 /* A block within the limits above; more is a bug of the caller. */
 void rn_program_whole(const struct rn_block *block, struct rn_program *out);
@@ -94,8 +98,9 @@ void rn_program_last(const struct rn_block *block, struct rn_program *out);
  *    is read; every module and norm is used by one step;
  *  - widths and roles fit the operation;
  *  - gradients: what NORM or ATTEND reads is read by it alone, for both overwrite; a slot with an
- *    activation is read by one LINEAR of the layer, whose share takes the slope in; a residual is
- *    read by an earlier LINEAR and by nothing after; nothing reads a slot after its GATHER. */
+ *    activation is read by one LINEAR of the layer, whose share takes the slope in, but for
+ *    OUT with RELU, of which the head does; a residual is read by an earlier LINEAR and by nothing
+ *    after; nothing reads a slot after its GATHER; a module of a zero base reads IN. */
 const char *rn_program_fault(const struct rn_program *program);
 
 /* The slots that a step reads: at most three, in the order in, with, also. Returns their number. */

@@ -158,7 +158,8 @@ static const char *gradients_of_step(const struct rn_program *p, unsigned number
             return "what a norm or an attention reads is read once more";
         }
     }
-    if (step->activation != RN_ACTIVATION_NONE &&
+    const bool for_head = step->out == RN_SLOT_OUT && step->activation == RN_ACTIVATION_RELU;
+    if (step->activation != RN_ACTIVATION_NONE && !for_head &&
         (step->op != RN_OP_LINEAR || readers(p, step->out, 0, p->step_count) != 1 ||
          !linear_before(p, step->out, p->step_count))) {
         return "a slot with an activation is not read by one linear step";
@@ -167,6 +168,10 @@ static const char *gradients_of_step(const struct rn_program *p, unsigned number
         (step->with == step->in || !linear_before(p, step->with, number) ||
          readers(p, step->with, number + 1, p->step_count) != 0)) {
         return "a residual's slot is not read by a linear step before, or is read after";
+    }
+    if (step->op == RN_OP_LINEAR && p->block->modules[step->module].zero &&
+        step->in != RN_SLOT_IN) {
+        return "a module without a base reads what a gradient goes to";
     }
     if (step->op == RN_OP_GATHER && readers(p, step->in, number + 1, p->step_count) != 0) {
         return "a gathered slot is read after its asked rows are";

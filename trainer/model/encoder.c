@@ -86,6 +86,21 @@ rn_result rn_encoder_pack(const struct rn_encoder *encoder, const float *host_w,
                : kernels->weight_new_forward(encoder->device, host_w, n, k, out, err);
 }
 
+/* A module without a weight of its own. */
+static rn_result make_zero(struct rn_encoder *encoder, uint32_t layer, uint32_t module,
+                           struct rn_error *err)
+{
+    struct rn_encoder_layer *target = &encoder->layers[layer];
+    uint32_t n = 0;
+    uint32_t k = 0;
+    rn_module_shape(&encoder->config, module, &n, &k);
+    const uint32_t columns = rn_zero_columns(k);
+    RN_CLEANUP(rn_free_cleanup) float *zeros = rn_alloc((size_t)n * columns, sizeof(float));
+    RN_TRY(rn_encoder_pack(encoder, zeros, n, columns, false, &target->weight[module], err));
+    encoder->bytes += encoder->kernels->weight_bytes(target->weight[module]);
+    return rn_ok();
+}
+
 static rn_result load_module(struct rn_encoder *encoder, const struct rn_safetensors *tensors,
                              uint32_t layer, uint32_t module, bool back, struct rn_error *err)
 {
@@ -117,7 +132,10 @@ static rn_result load_layer(struct rn_encoder *encoder, const struct rn_safetens
     const struct rn_block *block = encoder->config.family->layer;
     const uint32_t d = encoder->config.hidden;
     for (uint32_t module = 0; module < block->module_count; module++) {
-        RN_TRY(load_module(encoder, tensors, layer, module, back != NULL && back[module], err));
+        const bool both = back != NULL && back[module];
+        RN_TRY(block->modules[module].zero
+                   ? make_zero(encoder, layer, module, err)
+                   : load_module(encoder, tensors, layer, module, both, err));
     }
     for (uint32_t i = 0; i < block->norm_count; i++) {
         struct rn_encoder_norm *norm = &encoder->layers[layer].norm[i];
@@ -172,7 +190,7 @@ rn_result rn_encoder_init(struct rn_encoder *out, const struct rn_kernels *kerne
         (struct rn_encoder){.kernels = kernels, .device = device, .lane = lane, .config = *config};
     out->below = checksums ? rn_alloc(config->layers, sizeof(*out->below)) : NULL;
     out->layers = rn_alloc(config->layers, sizeof(*out->layers));
-    rn_result result = load_embedding(out, tensors, err);
+    rn_result result = config->family->rows ? rn_ok() : load_embedding(out, tensors, err);
     for (uint32_t layer = 0; layer < config->layers && rn_is_ok(result); layer++) {
         if (checksums) {
             out->below[layer] = out->checksum;

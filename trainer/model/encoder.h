@@ -11,6 +11,14 @@
 
 struct rn_safetensors;
 
+/* Of a module whose base is zero, the weight is a zero matrix for its first inputs alone, so many:
+ * the product costs nothing, and its epilogue is all. */
+#define RN_ZERO_COLUMNS 16u
+static inline uint32_t rn_zero_columns(uint32_t columns)
+{
+    return columns < RN_ZERO_COLUMNS ? columns : RN_ZERO_COLUMNS;
+}
+
 /* Device float32 vectors and packed weights of one layer, by the rows of its block. */
 struct rn_encoder_norm {
     float *gamma, *beta; /* [hidden] */

@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static const struct rn_family *const families[] = {&rn_family_bert, &rn_family_roberta};
+static const struct rn_family *const families[] = {&rn_family_bert, &rn_family_roberta,
+                                                   &rn_family_mlp};
 
 const struct rn_family *rn_family_at(size_t number)
 {

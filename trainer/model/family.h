@@ -11,10 +11,11 @@
 #include "trainer/model/block.h"
 #include "trainer/model/modelconfig.h"
 
-/* What reads the last layer's asked rows [S, d] (all end in the trained `classifier`):
+/* What reads the last layer's asked rows [S, d] (all end in `classifier`):
  *   POOLER  tanh(linear), frozen weights of the checkpoint ("pooler.dense"), may be adapted
- *   DENSE   tanh(linear), trained with the head ("classifier.dense", "classifier.out_proj") */
-enum rn_head_kind { RN_HEAD_POOLER, RN_HEAD_DENSE };
+ *   DENSE   tanh(linear), trained with the head ("classifier.dense", "classifier.out_proj")
+ *   PLAIN   nothing: `classifier` has no bias, and reads the layer's activation itself */
+enum rn_head_kind { RN_HEAD_POOLER, RN_HEAD_DENSE, RN_HEAD_PLAIN };
 
 struct rn_family {
     const char
@@ -27,6 +28,9 @@ struct rn_family {
      * keeping pad_id (true). */
     bool positions_from_pad;
     bool reads_types; /* token types as the tokenizer gives them; else every token has type 0 */
+    /* A record is a row of `hidden` numbers, one token: no tokenizer, no embedding. Such a family
+     * has one layer, and nothing of the four below. */
+    bool rows;
     /* Tables of the embedding and the LayerNorm after them, below the prefix. */
     const char *words, *positions, *types, *embedding_norm;
     const char *layers; /* path of the list of layers: "encoder.layer" */
@@ -37,6 +41,7 @@ struct rn_family {
 /* One row each. */
 extern const struct rn_family rn_family_bert;
 extern const struct rn_family rn_family_roberta;
+extern const struct rn_family rn_family_mlp;
 
 /* NULL when no family has this model_type; number: in the order of the list, NULL behind it. */
 const struct rn_family *rn_family_find(const char *model_type);

@@ -11,6 +11,7 @@
 #define RN_TRAINER_MODELCONFIG_H
 
 #include "base/bytes.h"
+#include "trainer/data/rows.h"
 #include "trainer/model/block.h"
 
 #define RN_CONFIG_BYTES_MAX ((size_t)4 << 20)
@@ -40,6 +41,7 @@ struct rn_model_config {
      * information. */
     float hidden_dropout;
     float attention_dropout;
+    struct rn_row_scale row; /* of a family that reads rows */
     /* Labels that the base model's own classifier knows: 0 when the file names none. */
     uint32_t label_count;
     /* What problem_type, or a single label, says of the task. */
@@ -56,7 +58,7 @@ RN_MUST rn_result rn_modelconfig_parse(struct rn_view json, const char *name,
                                        struct rn_model_config *out, struct rn_error *err);
 
 /* The longest sequence, special tokens included, that the position table can hold: positions for
- * BERT, positions - pad_id - 1 for RoBERTa. */
+ * BERT, positions - pad_id - 1 for RoBERTa; 0 where a record is no text. */
 uint32_t rn_modelconfig_length_max(const struct rn_model_config *config);
 
 /* Columns of a slot, inputs or outputs of a module. */

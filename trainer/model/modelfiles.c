@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "trainer/ground/safetensors.h"
+#include "trainer/model/family.h"
 #include "trainer/text/vocabfiles.h"
 
 #include <stdlib.h>
@@ -41,6 +42,18 @@ static void add_existing(const char *model_dir, const char *const *files, size_t
     }
 }
 
+/* Where no tokenizer.json stands: the files of an older one, which must be there. */
+static rn_result find_vocabulary(const char *model_dir, bool *out_old, struct rn_error *err)
+{
+    struct rn_model_config config;
+    RN_TRY(rn_modelconfig_read(model_dir, &config, err));
+    *out_old = !config.family->rows && !has(model_dir, "tokenizer.json");
+    RN_ENSURE(!*out_old || rn_vocabfiles_exist(model_dir), err, RN_E_NO_INPUT,
+              "%s: tokenizer.json is missing, and so is vocab.txt (or vocab.json and merges.txt)",
+              model_dir);
+    return rn_ok();
+}
+
 rn_result rn_model_files_list(const char *model_dir, char ***out_names, size_t *out_count,
                               struct rn_error *err)
 {
@@ -48,10 +61,8 @@ rn_result rn_model_files_list(const char *model_dir, char ***out_names, size_t *
     RN_TRY(rn_safetensors_open_model(model_dir, &tensors, err));
     RN_ENSURE(has(model_dir, "config.json"), err, RN_E_NO_INPUT, "%s: config.json is missing",
               model_dir);
-    const bool old = !has(model_dir, "tokenizer.json");
-    RN_ENSURE(!old || rn_vocabfiles_exist(model_dir), err, RN_E_NO_INPUT,
-              "%s: tokenizer.json is missing, and so is vocab.txt (or vocab.json and merges.txt)",
-              model_dir);
+    bool old = false;
+    RN_TRY(find_vocabulary(model_dir, &old, err));
     const size_t shards = rn_safetensors_file_count(tensors);
     char **names = rn_alloc(shards + RN_ARRAY_LENGTH(beside) + RN_ARRAY_LENGTH(vocabularies) + 1,
                             sizeof(*names));

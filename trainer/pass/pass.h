@@ -93,7 +93,8 @@ struct rn_pass {
     int32_t *host_ids, *host_types, *host_positions; /* [tokens] */
     int32_t *host_cu, *host_first, *host_labels;     /* [sequences + 1], ... */
     float *host_targets;
-    /* With a cache: rows of the residual type for [tokens], as computed and as known; [sequences]
+    /* With a cache, or a family that reads rows: rows of the residual type for [tokens], as
+     * computed and as known; [sequences]
      */
     uint8_t *host_rows, *host_known;
     struct rn_example *host_missing;

@@ -43,6 +43,18 @@ static void add_part(struct rn_pass_examples *out, size_t place, size_t bias_run
     add_run(out, place, bias->count * cols);
 }
 
+/* Without a bias both factors go behind the row. */
+static void add_lone_part(const struct rn_adapter *adapter, struct rn_pass_examples *out)
+{
+    const uint32_t labels = adapter->label_count;
+    const uint32_t d = adapter->encoder->config.hidden;
+    out->stored = out->stride = out->count;
+    out->parts[out->part_count++] = (struct rn_outer_part){
+        .u = out->stride, .v = out->stride + labels, .rows = labels, .cols = d};
+    out->stride += labels + d;
+    add_run(out, adapter->head.classifier_w, (size_t)labels * d);
+}
+
 /* Biases, which are stored, then weights, which are not. */
 static void add_head_parts(const struct rn_adapter *adapter, struct rn_pass_examples *out)
 {
@@ -68,7 +80,11 @@ void rn_pass_examples_plan(const struct rn_adapter *adapter, const struct rn_pas
     add_kind(adapter, active, RN_SEGMENT_A, out);
     add_kind(adapter, active, RN_SEGMENT_B, out);
     if (parts && active->head) {
-        add_head_parts(adapter, out);
+        if (adapter->head.classifier_b == SIZE_MAX) {
+            add_lone_part(adapter, out);
+        } else {
+            add_head_parts(adapter, out);
+        }
         return;
     }
     add_kind(adapter, active, RN_SEGMENT_HEAD, out);
@@ -88,13 +104,13 @@ static float *example_at(const struct rn_pass_examples *examples, size_t place)
     return NULL;
 }
 
-/* Where the first example's factor v of a weight goes; NULL when its elements are stored. */
-static float *factor_at(const struct rn_pass_examples *examples, size_t weight)
+/* The part of a weight; NULL when its elements are stored. */
+static const struct rn_outer_part *part_of(const struct rn_pass_examples *examples, size_t weight)
 {
     const size_t first = examples->run_count - examples->part_count;
     for (size_t i = 0; i < examples->part_count; i++) {
         if (examples->runs[first + i].place == weight) {
-            return examples->gradients + examples->parts[i].v;
+            return &examples->parts[i];
         }
     }
     return NULL;
@@ -155,11 +171,16 @@ static void row_sum(struct rn_pass *pass, struct rn_mat m, size_t place)
 void rn_pass_head_sum(struct rn_pass *pass, struct rn_mat dy, struct rn_mat x, size_t weight,
                       size_t bias)
 {
-    float *factor = pass->each.gradients != NULL ? factor_at(&pass->each, weight) : NULL;
-    if (factor != NULL) {
-        pass->kernels->rows_store(pass->lane, x, pass->each.stride, factor);
+    const struct rn_pass_examples *each = &pass->each;
+    const struct rn_outer_part *part = each->gradients != NULL ? part_of(each, weight) : NULL;
+    if (part != NULL) {
+        pass->kernels->rows_store(pass->lane, x, each->stride, each->gradients + part->v);
     } else {
         rn_pass_outer_sum(pass, NULL, dy, x, 1.0f, false, weight);
     }
-    row_sum(pass, dy, bias);
+    if (bias != SIZE_MAX) {
+        row_sum(pass, dy, bias);
+    } else if (part != NULL) {
+        pass->kernels->rows_store(pass->lane, dy, each->stride, each->gradients + part->u);
+    }
 }

@@ -53,7 +53,7 @@ static void forward_linear(struct rn_pass *pass, uint32_t layer, const struct rn
     if (step->with != RN_SLOT_NONE) {
         epilogue.residual = rn_pass_slot(pass, layer, step->with);
     }
-    if (step->activation != RN_ACTIVATION_NONE) {
+    if (step->activation != RN_ACTIVATION_NONE && step->out != RN_SLOT_OUT) {
         epilogue.pre = rn_pass_side(pass, layer, step->out);
     }
     rn_pass_linear(pass, layer, step->module, rn_pass_slot(pass, layer, step->in), epilogue,
@@ -110,8 +110,11 @@ static uint32_t first_layer(const struct rn_pass *pass)
 
 void rn_pass_prefix(struct rn_pass *pass)
 {
-    pass->kernels->embed(pass->lane, &pass->adapter->encoder->embedding, pass->ids, pass->types,
-                         pass->positions, rn_pass_slot(pass, 0, RN_SLOT_IN));
+    const struct rn_encoder *encoder = pass->adapter->encoder;
+    if (!encoder->config.family->rows) { /* those came with the load */
+        pass->kernels->embed(pass->lane, &encoder->embedding, pass->ids, pass->types,
+                             pass->positions, rn_pass_slot(pass, 0, RN_SLOT_IN));
+    }
     for (uint32_t i = 0; i < first_layer(pass); i++) {
         forward_layer(pass, i);
     }

@@ -6,14 +6,15 @@
 
 /* ---- Forward ---- */
 
-/* A layer of the head, each piece's own. */
+/* A layer of the head, each piece's own; bias SIZE_MAX: none. */
 static void forward_dense(struct rn_pass *pass, struct rn_mat x, size_t w, size_t bias,
                           enum rn_activation activation, struct rn_mat y)
 {
     for (uint32_t i = 0; i < pass->piece_count; i++) {
         const struct rn_piece *piece = &pass->pieces[i];
         pass->kernels->dense(pass->lane, rn_piece_rows(pass, piece, x),
-                             rn_piece_values(pass, piece, w), rn_piece_values(pass, piece, bias),
+                             rn_piece_values(pass, piece, w),
+                             bias == SIZE_MAX ? NULL : rn_piece_values(pass, piece, bias),
                              activation, rn_piece_rows(pass, piece, y));
     }
 }
@@ -42,8 +43,12 @@ void rn_pass_head(struct rn_pass *pass)
 {
     const struct rn_adapter *adapter = pass->adapter;
     const uint32_t count = pass->sequences.count;
-    const struct rn_mat z = rn_mat_rows(pass->z, 0, count);
-    forward_first_dense(pass, rn_mat_rows(pass->cls, 0, count), z);
+    const struct rn_mat cls = rn_mat_rows(pass->cls, 0, count);
+    const bool plain = adapter->encoder->config.family->head == RN_HEAD_PLAIN;
+    const struct rn_mat z = plain ? cls : rn_mat_rows(pass->z, 0, count);
+    if (!plain) {
+        forward_first_dense(pass, cls, z);
+    }
     forward_dense(pass, z, adapter->head.classifier_w, adapter->head.classifier_b,
                   RN_ACTIVATION_NONE, rn_mat_rows(pass->logits, 0, count));
 }
@@ -102,6 +107,21 @@ static void back_dense(struct rn_pass *pass, struct rn_mat dy, size_t w, struct 
     }
 }
 
+/* The classifier reads the layer itself, whose activation kept no more than its output. */
+static void back_plain(struct rn_pass *pass, const struct rn_pass_active *active, struct rn_mat cls,
+                       struct rn_mat dlogits, bool want_dcls, struct rn_mat dcls)
+{
+    const struct rn_adapter *adapter = pass->adapter;
+    const size_t w = adapter->head.classifier_w;
+    if (active->head) {
+        rn_pass_head_sum(pass, dlogits, cls, w, SIZE_MAX);
+    }
+    if (want_dcls) {
+        back_dense(pass, dlogits, w, cls,
+                   rn_block_activation(adapter->encoder->config.family->layer), dcls);
+    }
+}
+
 void rn_pass_head_back(struct rn_pass *pass, const struct rn_pass_active *active, bool want_dcls,
                        struct rn_mat dcls)
 {
@@ -113,6 +133,10 @@ void rn_pass_head_back(struct rn_pass *pass, const struct rn_pass_active *active
     const struct rn_mat z = rn_mat_rows(pass->z, 0, count);
     const struct rn_mat dlogits = rn_mat_rows(pass->dlogits, 0, count);
     const struct rn_mat dz = rn_mat_rows(pass->dz, 0, count);
+    if (adapter->encoder->config.family->head == RN_HEAD_PLAIN) {
+        back_plain(pass, active, cls, dlogits, want_dcls, dcls);
+        return;
+    }
     if (active->head) {
         rn_pass_head_sum(pass, dlogits, z, head->classifier_w, head->classifier_b);
     }

@@ -19,7 +19,9 @@ void rn_pass_linear(struct rn_pass *pass, uint32_t layer, uint32_t module, struc
         rn_pass_rank_update(pass, h, pass->transposed + site->transposed, pass->transposed_stride,
                             &epilogue);
     }
-    pass->kernels->linear(pass->lane, weights->weight[module], x, &epilogue, y);
+    const bool zero = adapter->encoder->config.family->layer->modules[module].zero;
+    pass->kernels->linear(pass->lane, weights->weight[module],
+                          zero ? rn_mat_cols(x, 0, rn_zero_columns(x.cols)) : x, &epilogue, y);
 }
 
 void rn_pass_site_back(struct rn_pass *pass, const struct rn_pass_active *active,

@@ -118,7 +118,8 @@ void rn_pass_rank_update(const struct rn_pass *pass, struct rn_mat h, const floa
  * example. */
 void rn_pass_outer_sum(struct rn_pass *pass, const struct rn_sequences *sequences, struct rn_mat u,
                        struct rn_mat v, float scale, bool transposed, size_t place);
-/* Those of a module of the head that sees x, one row a sequence: of its weight and its bias. */
+/* Those of a module of the head that sees x, one row a sequence: of its weight and its bias
+ * (SIZE_MAX: none). */
 void rn_pass_head_sum(struct rn_pass *pass, struct rn_mat dy, struct rn_mat x, size_t weight,
                       size_t bias);
 

@@ -114,17 +114,23 @@ struct rn_lane_limits rn_pass_lane_limits(const struct rn_adapter *adapter,
         .length = options->length,
         .width = greatest(greatest(c->hidden, c->intermediate), adapter->label_count),
         .heads = c->heads,
-        .head_dim = c->hidden / c->heads,
+        .head_dim = rn_block_attends(c->family->layer) ? c->hidden / c->heads : 1,
         .rank = adapter->config.rank,
     };
+}
+
+static size_t input_row_bytes(const struct rn_encoder *encoder)
+{
+    return encoder->config.hidden * rn_element_size(encoder->kernels->residual);
 }
 
 size_t rn_pass_host_bytes(const struct rn_adapter *adapter, const struct rn_pass_options *options,
                           bool cache)
 {
     const struct rn_encoder *encoder = adapter->encoder;
-    const size_t row = encoder->config.hidden * rn_element_size(encoder->kernels->residual);
-    const size_t of_token = 3 * sizeof(int32_t) + (cache ? 2 * row : 0);
+    const size_t row = input_row_bytes(encoder);
+    const size_t copies = cache ? 2 : encoder->config.family->rows ? 1 : 0;
+    const size_t of_token = 3 * sizeof(int32_t) + copies * row;
     const size_t of_sequence = 3 * sizeof(int32_t) + sizeof(float) + sizeof(double) +
                                adapter->label_count * sizeof(float) +
                                (cache ? sizeof(struct rn_example) : 0);
@@ -168,10 +174,11 @@ rn_result rn_pass_init(struct rn_pass *out, const struct rn_adapter *adapter,
         out->host_owner_first = rn_alloc(sequences, sizeof(int32_t));
     }
     const rn_result result = take_device(out, device, err);
-    if (rn_is_ok(result) && options->cache != NULL) {
-        const struct rn_mat x = out->layers[adapter->lowest].slot[RN_SLOT_IN];
-        const size_t row = x.cols * rn_element_size(x.type);
+    const size_t row = input_row_bytes(adapter->encoder);
+    if (options->cache != NULL || adapter->encoder->config.family->rows) {
         out->host_rows = rn_alloc(tokens, row);
+    }
+    if (options->cache != NULL) {
         out->host_known = rn_alloc(tokens, row);
         out->host_missing = rn_alloc(sequences, sizeof(*out->host_missing));
     }

@@ -107,7 +107,7 @@ static struct rn_mat take_side(const struct rn_pass *pass, struct rn_pass_arena 
     case RN_OP_ATTEND:
         return rn_pass_take_mat(arena, k->narrow, pass->options.tokens, c->heads);
     case RN_OP_LINEAR:
-        if (step->activation != RN_ACTIVATION_NONE) {
+        if (step->activation != RN_ACTIVATION_NONE && step->out != RN_SLOT_OUT) {
             const enum rn_dim n = pass->programs[0].slots[step->out].width;
             return rn_pass_take_mat(arena, k->activation, pass->options.tokens,
                                     rn_modelconfig_dim(c, n));

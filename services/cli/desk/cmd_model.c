@@ -54,6 +54,13 @@ static void print_model_json(const struct rn_model_facts *facts)
 
 static void print_model_text(const struct rn_model_facts *facts)
 {
+    if (facts->vocabulary == 0) {
+        printf("%s: rows of %u numbers\n", facts->family, facts->hidden);
+        printf("%llu tensors, %llu parameters, %llu bytes; all headers are sound\n",
+               (unsigned long long)facts->tensors, (unsigned long long)facts->parameters,
+               (unsigned long long)facts->weight_bytes);
+        return;
+    }
     printf("%s encoder: %u layers, hidden %u, %u heads, inner %u\n", facts->family, facts->layers,
            facts->hidden, facts->heads, facts->intermediate);
     printf("vocabulary %u (tokenizer %u), at most %u tokens a record\n", facts->vocabulary,

@@ -10,15 +10,17 @@
 
 #include <string.h>
 
-#define DATA_ROW                                                         \
-    {                                                                    \
-        "data", RN_OPT_FILE(struct rn_data_columns, path),               \
-            .required = true, .help = "TSV, CSV or JSONL, plain or gzip" \
+#define DATA_ROW                                                              \
+    {                                                                         \
+        "data", RN_OPT_FILE(struct rn_data_columns, path),                    \
+            .required = true, .help = "TSV, CSV, JSONL or IDX, plain or gzip" \
     }
-#define TEXT_ROW                                                                          \
-    {                                                                                     \
-        "text", RN_OPT_TEXT(struct rn_data_columns, text, "COL[,COL]"),                   \
-            .required = true, .help = "column of the text, or of the two texts of a pair" \
+#define TEXT_ROW                                                                  \
+    {                                                                             \
+        "text", RN_OPT_TEXT(struct rn_data_columns, text, "COL[,COL]"),           \
+            .required = true,                                                     \
+            .help = "column of the text, or of the two texts of a pair; rows of " \
+                    "numbers: *, or FIRST:LAST"                                   \
     }
 #define LABEL_ROW                                                     \
     {                                                                 \

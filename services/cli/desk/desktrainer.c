@@ -13,7 +13,8 @@
 
 const struct rn_option rn_desk_model_options[] = {
     {"model", RN_OPT_DIRECTORY(struct rn_desk, model), .required = true,
-     .help = "Hugging Face directory of a BERT or RoBERTa encoder"},
+     .help =
+         "Hugging Face directory of a BERT or RoBERTa encoder, or one of `rondo model new-mlp`"},
     {NULL}};
 
 const struct rn_option rn_desk_adapter_options[] = {

@@ -31,12 +31,14 @@ struct model {
     enum rn_task task;
     uint32_t max_length, labels;
     bool pairs;
+    bool rows; /* numbers, in data.csv */
 };
 
 static const struct model models[] = {
-    {"roberta-24", RN_TASK_CLASSIFICATION, 20, 3, true},
-    {"bert-40", RN_TASK_CLASSIFICATION, 23, 2, true},
-    {"roberta-56", RN_TASK_REGRESSION, 31, 1, false},
+    {"roberta-24", RN_TASK_CLASSIFICATION, 20, 3, true, false},
+    {"bert-40", RN_TASK_CLASSIFICATION, 23, 2, true, false},
+    {"roberta-56", RN_TASK_REGRESSION, 31, 1, false, false},
+    {"mlp-40", RN_TASK_CLASSIFICATION, 0, 5, false, true},
 };
 
 struct bench {
@@ -63,13 +65,13 @@ static void path_of(const struct model *m, const char *name, char out[RN_PATH_MA
 static void open_bench(struct bench *b, const struct model *m, const char *backend,
                        enum rn_head_mode head)
 {
-    static const char *const labels[] = {"0", "1", "2"};
+    static const char *const labels[] = {"0", "1", "2", "3", "4"};
     char model[RN_PATH_MAX], adapter[RN_PATH_MAX], file[RN_PATH_MAX];
     const bool regression = m->task == RN_TASK_REGRESSION;
     struct rn_error err;
     path_of(m, "model", model);
     path_of(m, "adapter", adapter);
-    path_of(m, "data.tsv", file);
+    path_of(m, m->rows ? "data.csv" : "data.tsv", file);
     const struct rn_trainer_spec spec = {.model_dir = model,
                                          .adapter_dir = adapter,
                                          .max_length = m->max_length,
@@ -81,7 +83,7 @@ static void open_bench(struct bench *b, const struct model *m, const char *backe
                                          .threads = 1,
                                          .for_training = true};
     const struct rn_data_spec data = {.path = file,
-                                      .text_column = "text",
+                                      .text_column = m->rows ? "*" : "text",
                                       .pair_column = m->pairs ? "pair" : NULL,
                                       .label_column = "label"};
     *b = (struct bench){.model = m};

@@ -115,7 +115,7 @@ static void gradients_have_rules_of_their_own(void **state)
     const struct rn_slot_row wide = {RN_ROLE_RESIDUAL, RN_DIM_HIDDEN};
     const struct rn_slot_row slots[COUNT] = {
         [X] = wide, [OUT] = wide, [A] = wide, [B] = wide, [C] = wide};
-    const struct rn_module_row row = {"one", RN_DIM_HIDDEN, RN_DIM_HIDDEN, true};
+    const struct rn_module_row row = {"one", RN_DIM_HIDDEN, RN_DIM_HIDDEN, .bias = true};
     const struct rn_module_row modules[3] = {row, row, row};
     const char *const norms[1] = {"norm"};
     struct rn_step steps[4] = {
@@ -192,7 +192,7 @@ static void without_attention_every_row_is_asked(void **state)
     (void)state;
     const struct rn_slot_row slots[3] = {
         [X] = {RN_ROLE_RESIDUAL, RN_DIM_HIDDEN}, [OUT] = {RN_ROLE_RESIDUAL, RN_DIM_HIDDEN}};
-    const struct rn_module_row row = {"one", RN_DIM_HIDDEN, RN_DIM_HIDDEN, false};
+    const struct rn_module_row row = {"one", RN_DIM_HIDDEN, RN_DIM_HIDDEN, .bias = false};
     const struct rn_step step = {RN_OP_LINEAR, .out = OUT, .in = X};
     const struct rn_block block = {slots, &row, NULL, &step, 3, 1, 0, 1};
     struct rn_program p;
@@ -268,7 +268,9 @@ static void gradients_stand_until_they_are_read(void **state)
 {
     (void)state;
     for (size_t i = 0; rn_family_at(i) != NULL; i++) {
-        check_gradients(rn_family_at(i)->layer);
+        if (!rn_family_at(i)->rows) { /* whose input has no gradient */
+            check_gradients(rn_family_at(i)->layer);
+        }
     }
     enum { A = RN_SLOT_FIRST, ASK, KEYS, VALUES, MIXED, COUNT };
     const struct rn_slot_row wide = {RN_ROLE_RESIDUAL, RN_DIM_HIDDEN};
@@ -276,7 +278,7 @@ static void gradients_stand_until_they_are_read(void **state)
     const struct rn_slot_row slots[COUNT] = {
         [X] = wide,     [OUT] = wide,     [A] = wide,     [ASK] = inner,
         [KEYS] = inner, [VALUES] = inner, [MIXED] = inner};
-    const struct rn_module_row row = {"one", RN_DIM_HIDDEN, RN_DIM_HIDDEN, true};
+    const struct rn_module_row row = {"one", RN_DIM_HIDDEN, RN_DIM_HIDDEN, .bias = true};
     const struct rn_module_row modules[5] = {row, row, row, row, row};
     const struct rn_step steps[6] = {
         {RN_OP_LINEAR, .out = A, .in = X},

@@ -87,7 +87,7 @@ static void make_examples(const struct rn_trainer *trainer, uint32_t count, cons
             rn_generator_words(&generator, (uint64_t)i * 512 + t, 0, words);
             ids[i][t] = 5 + words[0] % (vocabulary - 5);
         }
-        out[i] = (struct rn_example){ids[i], types[i], length, (int32_t)(i % 3), 0.0f};
+        out[i] = (struct rn_example){ids[i], types[i], length, (int32_t)(i % 3), 0.0f, NULL};
     }
 }
 
@@ -668,7 +668,8 @@ static void a_record_that_is_not_finite_stays_alone(void **state)
         uint32_t *ids = rn_alloc(examples[6].length, sizeof(uint32_t));
         memcpy(ids, examples[6].ids, examples[6].length * sizeof(uint32_t));
         ids[0] = poisoned;
-        const struct rn_example bad = {ids, examples[6].type_ids, examples[6].length, 0, 0.0f};
+        const struct rn_example bad = {ids, examples[6].type_ids, examples[6].length, 0, 0.0f,
+                                       NULL};
         float *row = rn_alloc(hidden, sizeof(float));
         for (size_t p = 0; p < RN_ARRAY_LENGTH(poisons); p++) {
             for (size_t i = 0; i < hidden; i++) {

@@ -19,6 +19,9 @@ RN_INLINE v16 activate(enum rn_activation f, v16 x)
         }
         return v_load(lane);
     }
+    if (f == RN_ACTIVATION_RELU) {
+        return v_max(v_set(0.0f), x); /* in this order a NaN stays one */
+    }
     v16 at;
     return f == RN_ACTIVATION_GELU ? v_gelu(x, &at) : x;
 }
@@ -27,6 +30,9 @@ RN_INLINE v16 slope(enum rn_activation f, v16 kept)
 {
     if (f == RN_ACTIVATION_TANH) {
         return v_fma(v_sub(v_set(0.0f), kept), kept, v_set(1.0f));
+    }
+    if (f == RN_ACTIVATION_RELU) {
+        return v_select_less(v_set(0.0f), kept, v_set(1.0f), v_set(0.0f));
     }
     return f == RN_ACTIVATION_GELU ? kept : v_set(1.0f);
 }

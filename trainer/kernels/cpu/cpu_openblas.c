@@ -43,6 +43,8 @@ static void finish(const struct rn_epilogue *e, struct rn_mat y)
                 s = 0.5f * s * (1.0f + erff(s * (float)M_SQRT1_2));
             } else if (e->activation == RN_ACTIVATION_TANH) {
                 s = tanhf(s);
+            } else if (e->activation == RN_ACTIVATION_RELU) {
+                s = s > 0.0f || isnan(s) ? s : 0.0f;
             }
             if (e->slope.data != NULL) {
                 const float x = rn_row_f32(e->slope, t)[c];
@@ -50,6 +52,7 @@ static void finish(const struct rn_epilogue *e, struct rn_mat y)
                 const float gelu = 0.5f * (1.0f + erff(x * (float)M_SQRT1_2)) + x * pdf;
                 s *= e->slope_of == RN_ACTIVATION_GELU   ? gelu
                      : e->slope_of == RN_ACTIVATION_TANH ? 1.0f - x * x
+                     : e->slope_of == RN_ACTIVATION_RELU ? (x > 0.0f ? 1.0f : 0.0f)
                                                          : 1.0f;
             }
             row[c] = s;

@@ -324,7 +324,8 @@ static void dense(struct rn_lane *lane, struct rn_mat x, const float *w, const f
     for (size_t t = 0; t < x.rows; t++) {
         float *out = rn_row_f32(y, t);
         for (size_t n = 0; n < y.cols; n++) {
-            out[n] = v_sum(dot_lanes(x.type, rn_row(x, t), w + n * x.cols, x.cols)) + bias[n];
+            out[n] = v_sum(dot_lanes(x.type, rn_row(x, t), w + n * x.cols, x.cols));
+            out[n] += bias != NULL ? bias[n] : 0.0f;
         }
         for (size_t c = 0; c < y.cols && activation != RN_ACTIVATION_NONE; c += RN_LANES) {
             const size_t left = v_left(c, y.cols);

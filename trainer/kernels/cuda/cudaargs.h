@@ -29,7 +29,8 @@ struct rn_cuda_mat {
     int32_t unused;
 };
 
-enum { RN_CUDA_NONE = 0, RN_CUDA_GELU = 1, RN_CUDA_TANH = 2 }; /* as enum rn_activation */
+/* as enum rn_activation */
+enum { RN_CUDA_NONE = 0, RN_CUDA_GELU = 1, RN_CUDA_TANH = 2, RN_CUDA_RELU = 3 };
 
 /* LayerNorm and its gradient. One warp a row; x, y, dy, dx are bf16 (in _any: either type). */
 struct rn_norm_args {

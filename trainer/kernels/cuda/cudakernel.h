@@ -232,12 +232,18 @@ static __device__ __forceinline__ float rn_activate(int kind, float x, float *sl
         return x * part;
     }
     *slope = x;
+    if (kind == RN_CUDA_RELU) {
+        return x <= 0.0f ? 0.0f : x;
+    }
     return kind == RN_CUDA_TANH ? tanhf(x) : x;
 }
 
-/* f' from what was kept: of GELU f' itself, tanh's its output. */
+/* f' from what was kept: of GELU f' itself, tanh's its output, of ReLU either side of it. */
 static __device__ __forceinline__ float rn_slope(int kind, float kept)
 {
+    if (kind == RN_CUDA_RELU) {
+        return kept > 0.0f ? 1.0f : 0.0f;
+    }
     return kind == RN_CUDA_GELU ? kept : kind == RN_CUDA_TANH ? 1.0f - kept * kept : 1.0f;
 }
 

@@ -12,7 +12,8 @@
 
 /* Kernels cannot include the table's header. */
 _Static_assert((int)RN_ACTIVATION_GELU == (int)RN_CUDA_GELU &&
-                   (int)RN_ACTIVATION_TANH == (int)RN_CUDA_TANH,
+                   (int)RN_ACTIVATION_TANH == (int)RN_CUDA_TANH &&
+                   (int)RN_ACTIVATION_RELU == (int)RN_CUDA_RELU,
                "activations are numbered alike");
 
 struct rn_weight {

@@ -16,6 +16,8 @@ double rn_ref_activate(enum rn_activation f, double x)
         return 0.5 * x * (1.0 + erf(x * M_SQRT1_2));
     case RN_ACTIVATION_TANH:
         return tanh(x);
+    case RN_ACTIVATION_RELU:
+        return x > 0.0 ? x : isnan(x) ? x : 0.0;
     case RN_ACTIVATION_NONE:
         break;
     }
@@ -30,6 +32,8 @@ double rn_ref_slope(enum rn_activation f, double kept)
                kept * exp(-0.5 * kept * kept) * (0.5 * M_SQRT1_2 * M_2_SQRTPI);
     case RN_ACTIVATION_TANH:
         return 1.0 - kept * kept;
+    case RN_ACTIVATION_RELU:
+        return kept > 0.0 ? 1.0 : 0.0;
     case RN_ACTIVATION_NONE:
         break;
     }
