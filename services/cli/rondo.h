@@ -20,6 +20,7 @@ extern const struct rn_command_def rn_cmd_model_hash;
 extern const struct rn_command_def rn_cmd_model_inspect;
 extern const struct rn_command_def rn_cmd_data_split;
 extern const struct rn_command_def rn_cmd_bench;
+extern const struct rn_command_def rn_cmd_simulate;
 
 /* What privacy costs. */
 extern const struct rn_command_def rn_cmd_privacy_epsilon;
