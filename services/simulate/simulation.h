@@ -8,8 +8,9 @@
  * of its update but for the rounding's key, their sum, and the next adapter (services/round). A
  * service draws the rounding's key in secret; a simulation derives it (rn_sim_rounding). So two
  * simulations of one plan give the same adapter, and so do a simulation and services whose members
- * round with its keys; services that round in secret give an adapter that differs by the roundings
- * alone: at most one quantisation step of the mean in each element and round.
+ * round with its keys (tests/scenario/test_o_simulated.py); services that round in secret give an
+ * adapter that differs by the roundings, at most one quantisation step of an element's mean in a
+ * round, and by what later rounds make of that.
  */
 #ifndef RN_SERVICES_SIMULATE_SIMULATION_H
 #define RN_SERVICES_SIMULATE_SIMULATION_H

@@ -50,7 +50,7 @@ static rn_result open_data(struct rn_sim_world *world, const struct rn_sim_world
                : rn_trainer_data_open(world->trainer, config->dev, &world->dev, err);
 }
 
-/* The model's local head becomes everybody's own. */
+/* Everybody begins with the model's local head. */
 static void open_heads(struct rn_sim_world *world)
 {
     struct rn_round_model *model = &world->model;
@@ -64,8 +64,6 @@ static void open_heads(struct rn_sim_world *world)
         memcpy(world->heads + i * world->head_count, model->local_head,
                world->head_count * sizeof(float));
     }
-    rn_free(RN_TAKE(model->local_head));
-    model->local_head_count = 0;
 }
 
 static rn_result open_all(struct rn_sim_world *world, const struct rn_sim_world_config *config,
@@ -179,8 +177,11 @@ void rn_sim_rounding(const struct rn_plan *plan, uint32_t member, uint32_t round
 static rn_result load(struct rn_sim_world *world, struct rn_error *err)
 {
     const struct rn_round_model *model = &world->model;
-    return rn_trainer_set(world->trainer, RN_MATRIX_AB, model->shared_head, model->adapter.values,
-                          model->adapter.count, err);
+    RN_TRY(rn_trainer_set(world->trainer, RN_MATRIX_AB, model->shared_head, model->adapter.values,
+                          model->adapter.count, err));
+    return model->local_head == NULL ? rn_ok()
+                                     : rn_trainer_set(world->trainer, RN_MATRIX_NONE, true,
+                                                      model->local_head, world->head_count, err);
 }
 
 static rn_result evaluate_once(struct rn_sim_world *world, double *metric, double *loss,
