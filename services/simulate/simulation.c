@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "services/simulate/simmasked.h"
 #include "services/simulate/simround.h"
 
 struct run {
@@ -17,9 +18,10 @@ struct run {
     struct rn_simulation_report *report;
     uint32_t *members; /* [clients]: of the round */
     uint32_t count;
-    uint32_t batches; /* times that the base is gone through in a round's step */
-    uint32_t batch;   /* the running one, from 0 */
-    uint32_t last;    /* step that was told last */
+    uint32_t batches;  /* times that the base is gone through in a round's step */
+    uint32_t batch;    /* the running one, from 0 */
+    uint32_t last;     /* step that was told last */
+    uint64_t begun_ms; /* of the running round */
 };
 
 void rn_simulation_report_clear(struct rn_simulation_report *report)
@@ -97,23 +99,39 @@ static rn_result write_table(const struct run *run, struct rn_error *err)
     return rn_file_write(path, rn_buffer_view(&csv), 0644, err);
 }
 
+/* The round has its sum, and the world its adapter. */
+static rn_result take_round(struct run *run, const struct rn_job_result *result,
+                            struct rn_error *err)
+{
+    const struct rn_simulation_config *config = run->config;
+    struct rn_sim_row row = row_of(run, result);
+    RN_TRY(judge(run, &row, err));
+    row.milliseconds = rn_clock_monotonic_ms() - run->begun_ms;
+    run->begun_ms = rn_clock_monotonic_ms();
+    rn_sim_rows_add(&run->report->rows, &row);
+    RN_TRY(rn_sim_state_write(config->directory, config->settings, run->world, &run->report->rows,
+                              err));
+    return write_table(run, err);
+}
+
 static rn_result one_round(struct run *run, uint32_t round, struct rn_error *err)
 {
     const struct rn_simulation_config *config = run->config;
-    const uint64_t begun = rn_clock_monotonic_ms();
     struct rn_job_result result;
     run->count =
         rn_sim_sample(run->world, config->sample, config->sample_seed, round, run->members);
     begin_progress(run);
     RN_TRY(
         rn_sim_round(run->world, round, run->members, run->count, on_progress, run, &result, err));
-    struct rn_sim_row row = row_of(run, &result);
-    RN_TRY(judge(run, &row, err));
-    row.milliseconds = rn_clock_monotonic_ms() - begun;
-    rn_sim_rows_add(&run->report->rows, &row);
-    RN_TRY(rn_sim_state_write(config->directory, config->settings, run->world, &run->report->rows,
-                              err));
-    return write_table(run, err);
+    return take_round(run, &result, err);
+}
+
+static rn_result on_summed(void *context, const struct rn_job_result *result, struct rn_error *err)
+{
+    struct run *run = context;
+    RN_TRY(take_round(run, result, err));
+    begin_progress(run);
+    return rn_ok();
 }
 
 /* ---- The job */
@@ -139,6 +157,17 @@ static rn_result finish(struct run *run, struct rn_error *err)
     return rn_sim_world_save(run->world, path, run->config->provenance, err);
 }
 
+static rn_result run_masked(struct run *run, struct rn_error *err)
+{
+    run->count = run->world->clients;
+    begin_progress(run);
+    RN_TRY(rn_sim_masked(run->world, on_progress, on_summed, run, err));
+    RN_ENSURE(run->report->rows.count == run->plan->rounds, err, RN_E_INCOMPLETE,
+              "the simulated federation ended after %u of %u rounds",
+              (unsigned)run->report->rows.count, (unsigned)run->plan->rounds);
+    return finish(run, err);
+}
+
 static rn_result run_rounds(struct run *run, struct rn_error *err)
 {
     bool found = false;
@@ -153,17 +182,28 @@ static rn_result run_rounds(struct run *run, struct rn_error *err)
     return finish(run, err);
 }
 
+static rn_result check(const struct rn_simulation_config *config, struct rn_error *err)
+{
+    RN_ENSURE(config->sample <= config->world.clients, err, RN_E_USAGE,
+              "a round cannot have %u of %u clients", (unsigned)config->sample,
+              (unsigned)config->world.clients);
+    RN_ENSURE(!config->masked || config->sample == 0 || config->sample == config->world.clients,
+              err, RN_E_USAGE, "with secure aggregation every client is in every round: no sample");
+    RN_ENSURE(!config->masked || !config->resume, err, RN_E_USAGE,
+              "a simulation with secure aggregation is not resumed; begin anew");
+    return rn_ok();
+}
+
 rn_result rn_simulation_run(const struct rn_simulation_config *config,
                             struct rn_simulation_report *out_report, struct rn_error *err)
 {
     struct run run = {.config = config, .plan = config->world.plan, .report = out_report};
     *out_report = (struct rn_simulation_report){0};
-    RN_ENSURE(config->sample <= config->world.clients, err, RN_E_USAGE,
-              "a round cannot have %u of %u clients", (unsigned)config->sample,
-              (unsigned)config->world.clients);
+    RN_TRY(check(config, err));
     RN_TRY(rn_sim_world_open(&config->world, &run.world, err));
     run.members = rn_alloc(run.world->clients, sizeof(*run.members));
-    const rn_result result = run_rounds(&run, err);
+    run.begun_ms = rn_clock_monotonic_ms();
+    const rn_result result = config->masked ? run_masked(&run, err) : run_rounds(&run, err);
     rn_free(run.members);
     rn_sim_world_close(run.world);
     return result;

@@ -25,6 +25,7 @@ typedef bool (*rn_simulation_progress_fn)(void *context, uint64_t done, uint64_t
 
 struct rn_simulation_config {
     struct rn_sim_world_config world;
+    bool masked;     /* with secure aggregation: not resumed, and everybody in every round */
     uint32_t sample; /* members of a round; 0: all */
     uint64_t sample_seed;
     uint32_t evaluate_every;         /* rounds; the last is judged in any case */

@@ -28,9 +28,10 @@ struct rn_sim_world {
     struct rn_trainer *trainer;
     struct rn_dataset **data; /* [clients] */
     uint32_t clients;
-    struct rn_dataset *dev;      /* or NULL */
-    struct rn_round_model model; /* the shared adapter as it stands; a local head in it: untrained */
-    float *heads;                /* [clients * head_count], member by member; or NULL */
+    struct rn_dataset *dev; /* or NULL */
+    struct rn_round_model
+        model;    /* the shared adapter as it stands; a local head in it: untrained */
+    float *heads; /* [clients * head_count], member by member; or NULL */
     size_t head_count;
     size_t value_count; /* adapter and head: what one member trains */
 };

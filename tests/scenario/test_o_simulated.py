@@ -100,6 +100,8 @@ def run(scenario):
     if not SEEDED.exists():
         raise Skip(f"{SEEDED} is not built")
     fed, out = equal(scenario, "rolora", rounds=3)
+    masked = simulate(fed, fed.directory / "masked", "--secagg", "on")
+    check(hashes(fed.directory / "masked") == hashes(out), f"with secure aggregation: {masked}")
     equal(scenario, "weighted", rounds=2, members=4, method="fedavg-lora", head="local", weights="examples", max_examples=100)
     fed.reset()
     serve(fed, False)

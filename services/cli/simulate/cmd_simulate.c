@@ -27,11 +27,11 @@ struct simulate_settings {
     uint64_t sample, evaluate_every;
     const char *backend, *kernels;
     uint64_t threads;
-    bool resume;
+    bool resume, overwrite;
 };
 
 /* Options that may differ between a simulation and its going on. */
-static const char *const free_options[] = {"out", "resume", "threads", NULL};
+static const char *const free_options[] = {"out", "resume", "overwrite", "threads", NULL};
 
 static bool on_progress(void *context, uint64_t done, uint64_t total, double loss)
 {
@@ -114,7 +114,8 @@ static rn_result tell(const struct rn_command *command, const struct rn_plan *pl
                                      .partition = s->data.partition,
                                      .sample = (uint32_t)s->sample,
                                      .backend = s->backend,
-                                     .judged = s->dev != NULL};
+                                     .judged = s->dev != NULL,
+                                     .masked = strcmp(s->secagg, "on") == 0};
     RN_TRY(rn_sim_report_write(&told, s->out, err));
     if (command->json) {
         return print_json(&told, err);
@@ -153,6 +154,7 @@ static rn_result simulate(struct rn_command *command, const struct rn_plan *plan
                   .data = clients->specs,
                   .clients = (uint32_t)clients->count,
                   .dev = s->dev == NULL ? NULL : &dev},
+        .masked = strcmp(s->secagg, "on") == 0,
         .sample = (uint32_t)s->sample,
         .sample_seed = s->data.seed,
         .evaluate_every = (uint32_t)s->evaluate_every,
@@ -174,7 +176,7 @@ static rn_result simulate(struct rn_command *command, const struct rn_plan *plan
 
 static rn_result folder(const struct simulate_settings *s, struct rn_error *err)
 {
-    return rn_output_directory(s->out, s->resume, 0755, err);
+    return rn_output_directory(s->out, s->resume || s->overwrite, 0755, err);
 }
 
 static rn_result run_all(struct rn_command *command, struct rn_plan *plan,
@@ -236,8 +238,12 @@ static const struct rn_option run_options[] = {
      RN_BOUNDS_ROUNDS, .help = "rounds between two judgements; the last is judged"},
     {"sample", RN_OPT_COUNT(struct simulate_settings, sample, "K"), .least = 0, .most = 1024,
      .help = "clients drawn for each round; 0: all"},
+    {"secagg", RN_OPT_CHOICE(struct simulate_settings, secagg, "off|on"), .fallback = "off",
+     .help = "on: with the keys, shares and masks of a real job, to the same adapter"},
     {"resume", RN_OPT_FLAG(struct simulate_settings, resume),
      .help = "go on from the last round in the output folder, to the same adapter"},
+    {"overwrite", RN_OPT_FLAG(struct simulate_settings, overwrite),
+     .help = "write into a folder that holds files"},
     {NULL}};
 
 static const struct rn_option machine_options[] = {
@@ -265,8 +271,8 @@ const struct rn_command_def rn_cmd_simulate = {
     .detail =
         "The rounds are those of the services: each member's training, the integers of its update, "
         "their sum and the next adapter come from the same functions, and all members go through "
-        "one frozen base together. No key, certificate or network takes part, and no privacy "
-        "follows: it is for comparing methods.\n\n"
+        "one frozen base together. No network takes part, keys only with --secagg on, and no "
+        "privacy follows: it is for comparing methods.\n\n"
         "A simulation that was stopped, by kill -9 too, goes on with --resume from its last whole "
         "round.",
     .examples = "  rondo plan new --out plan.yaml --federation study --model encoder \\\n"
