@@ -235,7 +235,8 @@ void rn_trainer_facts(const struct rn_trainer *trainer, struct rn_trainer_facts 
 #include "trainer/model/newmlp.h"
 #include "trainer/trainertext.h"
 
-/* A skewed split of a data file, for demonstrations and experiments. */
+/* Splits of a data file, for demonstrations and experiments. */
+#include "trainer/data/datapartition.h"
 #include "trainer/data/datasplit.h"
 
 /* For benchmarks: the machine's speed; a model and texts from a seed. */

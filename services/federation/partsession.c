@@ -263,12 +263,22 @@ rn_result rn_part_session_follow(struct rn_participation *p, struct rn_error *er
     return rn_part_execute(p, &actions, err);
 }
 
-static rn_result encode(struct rn_participation *p, struct rn_error *err)
+static rn_result rounding_key(const struct rn_participation *p, struct rn_secret32 *out,
+                              struct rn_error *err)
 {
     const struct rn_job_basis *basis = p->config.basis;
+    if (p->config.rounding == NULL) {
+        return basis->random(basis->random_context, out->bytes, sizeof(out->bytes), err);
+    }
+    p->config.rounding(p->config.rounding_context, p->session.round, out);
+    return rn_ok();
+}
+
+static rn_result encode(struct rn_participation *p, struct rn_error *err)
+{
     struct rn_part_session *session = &p->session;
     struct rn_secret32 RN_CLEANUP(rn_secret32_clear) key = {{0}};
-    RN_TRY(basis->random(basis->random_context, key.bytes, sizeof(key.bytes), err));
+    RN_TRY(rounding_key(p, &key, err));
     rn_part_forget_upload(p);
     RN_TRY(rn_round_update_encode(&p->update, &session->layout, &key, &session->encoder, err));
     if (session->encoder.clipped > 0) {

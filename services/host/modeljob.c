@@ -11,6 +11,7 @@
 #include "crypto/secret.h"
 #include "services/host/directoryswap.h"
 #include "services/host/worker.h"
+#include "services/round/roundtrain.h"
 
 struct rn_model_jobs {
     struct rn_site_model *model;
@@ -109,31 +110,6 @@ static rn_result load_values(struct rn_site_model *model, const float *values, s
 
 /* ---- Training */
 
-/* Optimiser state and schedule are fresh in every round, batches go on where the round before
- * stopped, and every member shuffles by its own seed. */
-static struct rn_train_spec train_spec(const struct rn_site_files *site, uint32_t round)
-{
-    const struct rn_plan_training *training = &site->plan.training;
-    const uint64_t before = (uint64_t)(round - 1) * training->steps;
-    return (struct rn_train_spec){
-        .active = (enum rn_matrix)rn_plan_active(&site->plan, round),
-        .optimizer = training->optimizer == RN_PLAN_SGD ? RN_OPTIMIZER_SGD : RN_OPTIMIZER_ADAMW,
-        .lr_a = training->lr_a,
-        .lr_b = training->lr_b,
-        .lr_head = training->lr_head,
-        .weight_decay = training->weight_decay,
-        .schedule = training->schedule == RN_PLAN_SCHEDULE_COSINE ? RN_SCHEDULE_COSINE
-                                                                  : RN_SCHEDULE_CONSTANT,
-        .warmup_steps = training->warmup_steps,
-        .clip = training->clip,
-        .batch = training->batch,
-        .steps = training->steps,
-        .shuffle = true,
-        .seed = site->plan.seed + UINT64_C(0x9e3779b97f4a7c15) * (site->self + 1),
-        .stream_offset = before,
-    };
-}
-
 static bool on_progress(void *context, const struct rn_train_progress *progress)
 {
     struct train_job *job = context;
@@ -219,7 +195,8 @@ static rn_result measure_and_train(struct train_job *job)
     if (order->round > model->site->plan.rounds) {
         return rn_ok();
     }
-    const struct rn_train_spec spec = train_spec(model->site, order->round);
+    const struct rn_train_spec spec =
+        rn_round_train_spec(&model->site->plan, model->site->self, order->round);
     if (rn_round_privacy_on(job->jobs->privacy)) {
         return train_privately(job, spec);
     }
@@ -455,20 +432,4 @@ void rn_model_jobs_publish(struct rn_model_jobs *jobs, struct rn_publish_order *
                     (model->round.shared_head || model->train != NULL);
     job->result = rn_fail(&job->err, RN_E_ROUND_ABORTED, "the service is stopping");
     rn_worker_submit(jobs->worker, (struct rn_worker_job){run_publish, answer_publish, job});
-}
-
-double rn_plan_metric_value(const struct rn_plan *plan, const struct rn_metrics *metrics)
-{
-    switch (plan->task.metric) {
-    case RN_PLAN_METRIC_F1:
-        return metrics->f1;
-    case RN_PLAN_METRIC_MATTHEWS:
-        return metrics->matthews;
-    case RN_PLAN_METRIC_PEARSON:
-        return metrics->pearson;
-    case RN_PLAN_METRIC_SPEARMAN:
-        return metrics->spearman;
-    default:
-        return metrics->accuracy;
-    }
 }

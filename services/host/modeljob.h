@@ -43,7 +43,4 @@ void rn_model_jobs_stop(struct rn_model_jobs *jobs);
 /* NULL is fine. */
 void rn_model_jobs_free(struct rn_model_jobs *jobs);
 
-/* The plan's own metric out of all. */
-double rn_plan_metric_value(const struct rn_plan *plan, const struct rn_metrics *metrics);
-
 #endif

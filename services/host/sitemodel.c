@@ -3,47 +3,19 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
-
-_Static_assert((int)RN_PLAN_HEAD_FEDERATED == (int)RN_HEAD_FEDERATED &&
-                   (int)RN_PLAN_HEAD_LOCAL == (int)RN_HEAD_LOCAL,
-               "head modes are passed through");
+#include "services/round/roundtrain.h"
 
 static rn_result open_trainer(struct rn_site_model *model, bool with_train, struct rn_error *err)
 {
-    const struct rn_plan *plan = &model->site->plan;
     const struct rn_site *site = &model->site->site;
-    const char *labels[RN_PLAN_LABELS_MAX];
-    const char *targets[RN_PLAN_TARGETS_MAX];
-    for (uint32_t i = 0; i < plan->task.labels_count; i++) {
-        labels[i] = plan->task.labels[i];
-    }
-    for (uint32_t i = 0; i < plan->lora.targets_count; i++) {
-        targets[i] = plan->lora.targets[i];
-    }
-    const bool regression = plan->task.kind == RN_PLAN_REGRESSION;
-    const struct rn_trainer_spec spec = {
-        .model_dir = model->site->model,
-        .max_length = plan->model.max_length,
-        .task = regression ? RN_TASK_REGRESSION : RN_TASK_CLASSIFICATION,
-        .labels = regression ? NULL : labels,
-        .label_count = regression ? 1 : plan->task.labels_count,
-        .lora = {.rank = plan->lora.rank,
-                 .alpha = plan->lora.alpha,
-                 .use_rslora = plan->lora.rslora,
-                 .init = plan->lora.init == RN_PLAN_INIT_ORTHONORMAL ? RN_LORA_ORTHONORMAL
-                                                                     : RN_LORA_KAIMING,
-                 .targets = targets,
-                 .target_count = plan->lora.targets_count,
-                 .layers = plan->lora.layers,
-                 .layer_count = plan->lora.layers_count},
-        .head = (enum rn_head_mode)plan->lora.head,
-        .seed = plan->seed,
-        .backend = rn_site_backend_name(site->compute.backend),
-        .kernels = rn_site_kernels_name(site->compute.kernels),
-        .threads = site->compute.threads,
-        .for_training = with_train,
-        .cache_bytes = RN_CACHE_AUTO, /* in memory: rounds come back to the same records */
-    };
+    struct rn_round_names names;
+    struct rn_trainer_spec spec;
+    rn_round_trainer_spec(&model->site->plan, &names, &spec);
+    spec.model_dir = model->site->model;
+    spec.backend = rn_site_backend_name(site->compute.backend);
+    spec.kernels = rn_site_kernels_name(site->compute.kernels);
+    spec.threads = site->compute.threads;
+    spec.for_training = with_train;
     return rn_trainer_open(&spec, &model->trainer, err);
 }
 
@@ -69,44 +41,6 @@ static rn_result open_data(struct rn_site_model *model, const char *file, struct
                : result;
 }
 
-static rn_result read_start(struct rn_site_model *model, struct rn_error *err)
-{
-    struct rn_round_model *round = &model->round;
-    struct rn_round_adapter *adapter = &round->adapter;
-    RN_TRY(rn_trainer_layout(model->trainer, RN_MATRIX_AB, round->shared_head, &adapter->segments,
-                             &adapter->segment_count, &adapter->count));
-    RN_ENSURE(adapter->count > 0 && adapter->count <= RN_ROUND_ELEMENTS_MAX, err, RN_E_CONFIG,
-              "the adapter has %zu elements, the limit is %zu", adapter->count,
-              RN_ROUND_ELEMENTS_MAX);
-    adapter->values = rn_alloc(adapter->count, sizeof(float));
-    RN_TRY(rn_trainer_get(model->trainer, RN_MATRIX_AB, round->shared_head, adapter->values,
-                          adapter->count, err));
-    rn_round_model_hash(round);
-    if (round->shared_head) {
-        return rn_ok();
-    }
-    const struct rn_segment *segments = NULL;
-    size_t count = 0;
-    RN_TRY(rn_trainer_layout(model->trainer, RN_MATRIX_NONE, true, &segments, &count,
-                             &round->local_head_count));
-    round->local_head = rn_alloc(round->local_head_count, sizeof(float));
-    return rn_trainer_get(model->trainer, RN_MATRIX_NONE, true, round->local_head,
-                          round->local_head_count, err);
-}
-
-static rn_result read_layouts(struct rn_site_model *model, struct rn_error *err)
-{
-    const enum rn_plan_head head = model->site->plan.lora.head;
-    model->round.shared_head = head != RN_PLAN_HEAD_LOCAL;
-    for (unsigned matrices = 1; matrices < 4; matrices++) {
-        struct rn_round_selection *selection = &model->round.selections[matrices];
-        RN_TRY(rn_trainer_layout(model->trainer, (enum rn_matrix)matrices,
-                                 head == RN_PLAN_HEAD_FEDERATED, &selection->segments,
-                                 &selection->segment_count, &selection->count));
-    }
-    return read_start(model, err);
-}
-
 rn_result rn_site_model_open(const struct rn_site_files *site, bool with_train,
                              struct rn_site_model **out, struct rn_error *err)
 {
@@ -114,7 +48,7 @@ rn_result rn_site_model_open(const struct rn_site_files *site, bool with_train,
     model->site = site;
     rn_result result = open_trainer(model, with_train, err);
     if (rn_is_ok(result)) {
-        result = read_layouts(model, err);
+        result = rn_round_model_open(model->trainer, &site->plan, &model->round, err);
     }
     if (!rn_is_ok(result)) {
         rn_site_model_free(model);

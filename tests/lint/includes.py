@@ -23,10 +23,12 @@ SANS_IO_ROOMS = ("crypto/secagg/", "policy/", "services/federation/", "services/
 # Inside services: whom a folder may include. The command line's kit is a library of its own.
 SERVICES = {"wire": set(), "round": set(), "store": set(), "rpc": {"wire"}, "federation": {"round", "wire"},
             "host": {"federation", "round", "store", "rpc", "wire", "cli/kit"},
+            "simulate": {"federation", "round", "store", "wire"},
             "coordinator": {"host", "federation", "round", "cli/kit"},
             "trainer": {"host", "federation", "round", "cli/kit"}, "cli/kit": set(), "bench": {"cli/kit"},
             "cli": {"cli/kit", "bench", "coordinator", "trainer"},  # the tree of commands, and the manual of all programs
             "cli/desk": {"cli", "cli/kit", "host"},
+            "cli/simulate": {"cli", "cli/kit", "cli/desk", "cli/setup", "host", "round", "simulate"},
             "cli/privacy": {"cli", "cli/kit", "host"},
             "cli/setup": {"cli", "cli/kit", "host", "round", "rpc"},
             "cli/run": {"cli", "cli/kit", "cli/desk", "cli/setup", "coordinator", "trainer", "host", "federation", "rpc",

@@ -1774,3 +1774,37 @@ fault an-idx-file-may-go-on trainer/data/idxfile.c \
 
 fault a-text-model-takes-numbers trainer/data/dataset.c \
   'reader->tokenizer == NULL || !rn_records_are_rows(records), err' 'true, err' test_rows
+
+# ---- Simulated jobs
+
+fault a-client-may-stay-without-a-record trainer/data/datapartition.c \
+  'if (empty == spec->parts) {' 'if (true) {' test_datapartition
+
+fault a-class-goes-to-its-first-owner trainer/data/datapartition.c \
+  'out[p] = owns(spec, p, class_) ? 1.0 / (double)owners : 0.0;' \
+  'out[p] = owns(spec, p, class_) ? 1.0 : 0.0;' test_datapartition
+
+fault records-are-dealt-in-their-order trainer/data/datapartition.c \
+  'rn_generator_permutation(generator, records, order);' \
+  'for (size_t i = 0; i < records; i++) order[i] = (uint32_t)i;' test_datapartition
+
+fault masked-members-round-by-another-key services/simulate/simsite.c \
+  'rn_sim_rounding(site->basis.plan, site->place, round, out_key);' \
+  'rn_sim_rounding(site->basis.plan, site->place, round + 1, out_key);' test_simulate
+
+fault members-share-one-shuffle services/simulate/simworld.c \
+  'rn_round_train_spec(world->plan, training->member, round)' \
+  'rn_round_train_spec(world->plan, 0, training->member % 2 + round)' test_simulate
+
+fault a-resumed-job-forgets-the-heads services/simulate/simstate.c \
+  'rn_read_copy(reader, world->heads, floats * sizeof(float));' '' test_simulate
+
+fault a-damaged-state-goes-through services/simulate/simstate.c \
+  'RN_ENSURE(memcmp(hash, all.data + reader.in.length, RN_HASH_BYTES) == 0, err' \
+  'RN_ENSURE(true, err' test_simulate
+
+fault another-plans-state-goes-through services/simulate/simstate.c \
+  'RN_ENSURE(memcmp(hash, settings, RN_HASH_BYTES) == 0, err' 'RN_ENSURE(true, err' test_simulate
+
+fault the-same-members-in-every-round services/simulate/simround.c \
+  'rn_write_u32(&writer, round);' 'rn_write_u32(&writer, 1);' test_simulate

@@ -7,10 +7,9 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/guard.h"
-#include "trainer/data/recordfile.h"
+#include "trainer/data/recordwrite.h"
 #include "trainer/ground/generator.h"
 
-#include <jansson.h>
 #include <string.h>
 
 static bool prefers(size_t part, size_t class_, size_t classes, size_t parts)
@@ -57,32 +56,6 @@ static rn_result class_of(const struct rn_split_spec *spec, const struct rn_reco
                    spec->data.path, (unsigned long long)record->line, spec->label_count);
 }
 
-static void set_text(json_t *object, const char *key, struct rn_view text)
-{
-    (void)json_object_set_new(object, key, json_stringn((const char *)text.data, text.length));
-}
-
-static rn_result append_record(const struct rn_split_spec *spec, const struct rn_record *record,
-                               struct rn_buffer *out, struct rn_error *err)
-{
-    json_t *object = json_object();
-    set_text(object, "text", record->text);
-    if (spec->data.pair_column != NULL) {
-        set_text(object, "pair", record->pair);
-    }
-    set_text(object, "label", record->label);
-    const size_t size = json_dumpb(object, NULL, 0, JSON_COMPACT);
-    uint8_t *place = rn_buffer_grow(out, size + 1);
-    if (place != NULL) {
-        (void)json_dumpb(object, (char *)place, size, JSON_COMPACT);
-        place[size] = '\n';
-    }
-    json_decref(object);
-    RN_ENSURE(place != NULL, err, RN_E_DATA, "%s: a part would exceed %zu bytes", spec->data.path,
-              RN_SPLIT_PART_BYTES_MAX);
-    return rn_ok();
-}
-
 static rn_result split_records(const struct rn_split_spec *spec, struct rn_records *records,
                                struct rn_buffer *parts, size_t *out_counts, struct rn_error *err)
 {
@@ -97,7 +70,7 @@ static rn_result split_records(const struct rn_split_spec *spec, struct rn_recor
         size_t class_ = 0;
         RN_TRY(class_of(spec, &record, &class_, err));
         const size_t part = choose_part(spec, class_, draw(&generator, index));
-        RN_TRY(append_record(spec, &record, &parts[part], err));
+        RN_TRY(rn_record_write(&spec->data, &record, &parts[part], err));
         out_counts[part * spec->label_count + class_]++;
     }
 }

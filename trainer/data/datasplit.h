@@ -16,7 +16,6 @@
 #include "trainer/words.h"
 
 #define RN_SPLIT_PARTS_MAX 128
-#define RN_SPLIT_PART_BYTES_MAX ((size_t)1 << 30)
 
 struct rn_split_spec {
     struct rn_data_spec data;  /* with a label column */
