@@ -33,8 +33,7 @@ static struct rn_privacy_event *without_deltas(const struct rn_privacy_event *ev
 static rn_result rdp_support(bool supported, struct rn_error *err)
 {
     RN_ENSURE(supported, err, RN_E_UNSUPPORTED,
-              "RDP has no bound for truncated batches or random allocation: account for this list "
-              "with PLD");
+              "RDP has no bound for truncated batches: account for this list with PLD");
     return rn_ok();
 }
 

@@ -5,6 +5,7 @@
  *     privacyevent.h  what happened
  *     normal.h        tails of the normal distribution; the analytic Gaussian mechanism
  *     sampledgauss.h  Renyi divergence of one sampled step, by quadrature
+ *     allocgauss.h    Renyi divergence of random allocation
  *     ordersearch.h   the best Renyi order
  *     rdp.h           Renyi divergences of lists, and what they say of (epsilon, delta)
  *     pld.h           privacy-loss distributions: certified from above and below
@@ -37,8 +38,13 @@ RN_MUST rn_result rn_privacy_events_check(const struct rn_privacy_event *events,
                                           struct rn_error *err);
 
 /* epsilon at delta, 0 < delta < 1; delta at epsilon >= 0. RN_E_UNSUPPORTED when an event is of a
+<<<<<<< HEAD
  * kind that the accountant does not know (RDP: TRUNCATED, ALLOCATION; PLD: SHARED), RN_E_DATA when
  * numerical errors cannot be bounded well enough to say anything (pld.h). */
+=======
+ * kind that the accountant does not know (RDP: TRUNCATED), RN_E_DATA when numerical
+ * errors cannot be bounded well enough to say anything (pld.h). */
+>>>>>>> alloc
 RN_MUST rn_result rn_account_epsilon(const struct rn_privacy_event *events, size_t count,
                                      double delta, enum rn_accountant accountant,
                                      struct rn_privacy_value *out, struct rn_error *err);

@@ -2,6 +2,7 @@
 #include "policy/accountant/pld.h"
 
 #include "base/guard.h"
+#include "policy/accountant/pldallocation.h"
 #include "policy/accountant/pldquery.h"
 
 #include <math.h>
@@ -22,6 +23,9 @@
 #define DELTA_GAP 4e-4
 /* A lattice that leaves this much of the gap says that it is not the lattice's. */
 #define NO_GAIN 0.9
+/* How much finer the next lattice may be at once; laws of allocations cost the square of it. */
+#define FINER 0.125
+#define FINER_ALLOCATED 0.4
 /* Below this a delta is not told apart from 0. */
 #define DELTA_LEAST 1e-280
 
@@ -37,7 +41,9 @@ static double in_limits(double h)
 
 double rn_pld_first_lattice(const struct rn_pld_events *events)
 {
-    return in_limits(events->width > 0 ? events->width / FIRST_PLACES : 1);
+    const double places =
+        events->allocated ? rn_pld_allocation_places(events->repeats) : FIRST_PLACES;
+    return in_limits(events->width > 0 ? events->width / places : 1);
 }
 
 double rn_pld_lattice(const struct rn_pld_events *events, double h)
@@ -202,14 +208,14 @@ static double gap_of(const struct query *query)
 }
 
 /* The next lattice, as the gap falls with h^2; 0 to stop. */
-static double finer(const struct query *query, double h, double *last_gap)
+static double finer(const struct query *query, double h, double least, double *last_gap)
 {
     const double gap = gap_of(query);
     if (!(gap > 1) || gap > NO_GAIN * *last_gap || isinf(query->upper[worse(query)])) {
         return 0;
     }
     *last_gap = gap;
-    const double next = h * fmin(fmax(sqrt(0.8 / gap), 0.125), 0.6);
+    const double next = h * fmin(fmax(sqrt(0.8 / gap), least), 0.6);
     return next >= RN_PLD_LATTICE_MIN ? next : 0;
 }
 
@@ -229,7 +235,7 @@ static rn_result refine(const struct rn_pld_events *events, struct query *query,
             continue;
         }
         any = true;
-        h = finer(query, h, &last_gap);
+        h = finer(query, h, events->allocated ? FINER_ALLOCATED : FINER, &last_gap);
         if (!query->epsilon_asked) { /* a coarse lattice overstates it, by powers of ten */
             query->delta = fmax(fmin(query->delta, query->upper[worse(query)]), DELTA_LEAST);
         }

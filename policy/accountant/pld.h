@@ -9,11 +9,11 @@
  * delta, or as far as RN_PLD_BINS_MAX places (pldstep.h) allow; what was reached stands in the
  * value. Events that are the same mechanism are put together: neither their order nor how a count
  * is split changes a bit of the answer. The kinds' distributions stand in pldmix.h. ALLOCATION is
- * RN_E_UNSUPPORTED: its loss is that of a sum of `slots` exponentials, and convolving those with
- * bounds on either side is not here.
+ * split into single picks (pldevents.h), whose law is that of a sum of exponentials (pldlaw.h).
  *
  * The files: pldpair (one pair of Gaussians' mixtures), pldmix (an event's mixture of pairs),
- * pldstep and pldlower (one repetition on a lattice), pldevents (a list of them), pldtilt and
+ * pldlaw, pldpoints and pldallocation (random
+ * allocation), pldstep and pldlower (one repetition on a lattice), pldevents (a list of them), pldtilt and
  * pldcompose (composition), pldread (what an array says), pld and pldattack (the questions).
  */
 #ifndef RN_POLICY_PLD_H

@@ -126,16 +126,16 @@ static void transform(struct rn_pld_composed *out, const struct rn_pld_steps *st
 
 static void sum_up(struct rn_pld_composed *out, const struct rn_pld_steps *steps)
 {
-    double log_finite = 0, repeats = 0, widest = 0;
+    double log_finite = 0, rounding = 0, widest = 0;
     for (size_t j = 0; j < steps->count; j++) {
         const struct rn_pld_step *step = &steps->step[j];
         log_finite += step->repeats * log1p(-fmin(step->infinity, 1));
         out->offset += step->repeats * step->offset;
-        repeats += step->repeats;
+        rounding += step->repeats * step->rounding;
         widest = fmax(widest, fmax(fabs(step->first), fabs(step->first + step->count)) * step->h);
     }
     out->infinity = -expm1(log_finite);
-    out->relative = expm1(repeats * RN_PLD_STEP_ROUNDING * (1 + (1 + out->lambda) * widest / 16));
+    out->relative = expm1(rounding * (1 + (1 + out->lambda) * widest / 16));
 }
 
 rn_result rn_pld_compose(struct rn_pld_composed *out, const struct rn_pld_steps *steps,

@@ -12,7 +12,7 @@
  * proved (FFTW's own is below 1) window    tilted mass beyond the window on either side is at most
  * exp(-cost) each; it wraps around and may stand anywhere in the array; from above what it should
  * have added is added, from below what it may have added is taken off masses    relative,
- * RN_PLD_STEP_ROUNDING a step, and for losses that far from 0
+ * the steps' own `rounding`, and for losses that far from 0
  *
  * From above and from below are the same array read with the bounds on either side.
  */

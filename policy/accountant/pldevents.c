@@ -18,6 +18,7 @@ static struct rn_privacy_event bare(const struct rn_privacy_event *event)
     }
     out.noise = event->noise;
     out.rate = event->kind == RN_PRIVACY_GAUSSIAN ? 1 : event->rate;
+    out.rate = event->kind == RN_PRIVACY_ALLOCATION ? 0 : out.rate;
     switch (event->kind) {
     case RN_PRIVACY_TRUNCATED:
         out.records = event->records;
@@ -58,15 +59,47 @@ static int compare(const void *left, const void *right)
     return 0;
 }
 
+/* One pick of some slots, `times` times: all records where it is one slot. */
+static void add_picks(struct rn_privacy_event *list, size_t *listed,
+                      const struct rn_privacy_event *event, uint32_t slots, uint64_t times)
+{
+    if (times > 0) {
+        struct rn_privacy_event *out = &list[(*listed)++];
+        *out = *event;
+        out->kind = slots > 1 ? RN_PRIVACY_ALLOCATION : RN_PRIVACY_POISSON;
+        out->rate = slots > 1 ? 0 : 1;
+        out->picks = slots > 1 ? 1 : 0;
+        out->slots = slots > 1 ? slots : 0;
+        out->count = event->count * times;
+    }
+}
+
+/* k picks of t slots are one pick each of k groups of slots, t / k or one more in each, where the
+ * groups are chosen by chance and told (by symmetry every choice of k is as likely; and telling
+ * only costs). */
+static void split(struct rn_privacy_event *list, size_t *listed,
+                  const struct rn_privacy_event *event)
+{
+    if (event->kind != RN_PRIVACY_ALLOCATION) {
+        list[(*listed)++] = *event;
+        return;
+    }
+    const uint32_t slots = event->slots / event->picks, more = event->slots % event->picks;
+    add_picks(list, listed, event, slots, event->picks - more);
+    add_picks(list, listed, event, slots + 1, more);
+}
+
 static struct rn_privacy_event *gather(const struct rn_privacy_event *events, size_t *count)
 {
-    struct rn_privacy_event *list = rn_alloc(*count, sizeof *list);
+    struct rn_privacy_event *list = rn_alloc(2 * *count, sizeof *list);
+    size_t listed = 0;
     for (size_t i = 0; i < *count; i++) {
-        list[i] = bare(&events[i]);
+        const struct rn_privacy_event event = bare(&events[i]);
+        split(list, &listed, &event);
     }
-    qsort(list, *count, sizeof *list, compare);
+    qsort(list, listed, sizeof *list, compare);
     size_t kept = 0;
-    for (size_t i = 0; i < *count; i++) {
+    for (size_t i = 0; i < listed; i++) {
         if (kept > 0 && compare(&list[kept - 1], &list[i]) == 0) {
             list[kept - 1].count += list[i].count;
         } else {
@@ -96,6 +129,7 @@ rn_result rn_pld_events_init(struct rn_pld_events *out, const struct rn_privacy_
     for (size_t j = 0; j < out->count; j++) {
         out->repeats += (double)list[j].count;
         out->atom = fmax(out->atom, list[j].epsilon);
+        out->allocated = out->allocated || list[j].kind == RN_PRIVACY_ALLOCATION;
     }
     for (unsigned d = 0; d < RN_PLD_DIRECTIONS; d++) {
         out->mix[d] = rn_alloc(out->count, sizeof *out->mix[d]);

@@ -14,6 +14,7 @@ struct rn_pld_events {
     size_t count;
     double repeats; /* of all events together */
     double width;   /* deviation of the composed loss, the greater of the directions */
+    bool allocated; /* one of them is a random allocation */
     double atom;    /* an epsilon of an EPSILON_DELTA event that lattices should meet; 0: none */
     struct rn_pld_mix *mix[RN_PLD_DIRECTIONS];
 };

@@ -2,6 +2,7 @@
 #include "policy/accountant/pldstep.h"
 
 #include "base/guard.h"
+#include "policy/accountant/pldallocation.h"
 
 #include <math.h>
 
@@ -275,6 +276,9 @@ static void settle_offset(struct rn_pld_step *step, const struct rn_pld_mix *mix
 rn_result rn_pld_step_below(struct rn_pld_step *step, const struct rn_pld_mix *mix, double h,
                             double tail, uint32_t bins_max, struct rn_error *err)
 {
+    if (mix->slots > 0) {
+        return rn_pld_allocation_below(step, mix, h, tail, bins_max, err);
+    }
     RN_TRY(rn_pld_step_room(step, mix, h, tail, bins_max, err));
     settle_offset(step, mix, tail);
     rn_pld_step_close(step);

@@ -2,6 +2,7 @@
 #include "policy/accountant/pldmix.h"
 
 #include "base/guard.h"
+#include "policy/accountant/pldlaw.h"
 
 #include <math.h>
 
@@ -107,11 +108,14 @@ rn_result rn_pld_mix_init(struct rn_pld_mix *mix, const struct rn_privacy_event 
                        "noise in shares has no certified privacy-loss distribution: account for "
                        "it with RDP");
     case RN_PRIVACY_ALLOCATION:
-        break;
+        RN_BUG_IF(event->picks != 1 || event->slots < 2);
+        mix->slots = event->slots;
+        mix->noise = event->noise;
+        mix->direction = direction;
+        return rn_ok();
     }
-    return rn_fail(err, RN_E_UNSUPPORTED,
-                   "random allocation (each record in a fixed number of slots) has no certified "
-                   "privacy-loss distribution here yet: plan Poisson sampling");
+    RN_BUG_IF(true);
+    return rn_ok();
 }
 
 struct moments {
@@ -128,6 +132,12 @@ static void moment_node(void *context, double mass, double loss)
 void rn_pld_mix_moments(const struct rn_pld_mix *mix, double *mean, double *variance)
 {
     struct moments moments = {.share = 1};
+    if (mix->slots > 0) {
+        const double width = rn_pld_law_width(mix->noise, mix->slots);
+        *mean = width * width / 2;
+        *variance = width * width;
+        return;
+    }
     for (unsigned i = 0; i < mix->atoms; i++) {
         moment_node(&moments, mix->atom[i].mass, mix->atom[i].loss);
     }

@@ -19,6 +19,8 @@
 #include "base/result.h"
 #include "policy/accountant/pldpair.h"
 
+/* ALLOCATION with one pick is kept as noise and slots: its pair is many-dimensional, and its
+ * likelihood ratio's law stands in pldlaw.h (pldallocation.h). */
 #define RN_PLD_PARTS_MAX 2
 #define RN_PLD_ATOMS_MAX 2
 /* Terms of the binomial sum of a TRUNCATED event. */
@@ -35,10 +37,13 @@ struct rn_pld_mix {
         double mass, loss; /* mass under P */
     } atom[RN_PLD_ATOMS_MAX];
     double infinity; /* P-mass that Q does not have at all */
+    uint32_t slots;  /* ALLOCATION: at least 2, and nothing above; else 0 */
+    double noise;    /* likewise, with the direction */
+    enum rn_pld_direction direction;
 };
 
-/* Of a checked event. RN_E_UNSUPPORTED: ALLOCATION, or a TRUNCATED event whose binomial is too wide
- * to be summed. */
+/* Of a checked event. An ALLOCATION has one pick of two slots or more (pldevents.h). RN_E_UNSUPPORTED:
+ * a TRUNCATED event whose binomial is too wide to be summed. */
 RN_MUST rn_result rn_pld_mix_init(struct rn_pld_mix *mix, const struct rn_privacy_event *event,
                                   enum rn_pld_direction direction, struct rn_error *err);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/accountant/pldpair.h"
 
+#include "policy/accountant/pldpoints.h"
+
 #include <math.h>
 
 #define SQRT_2 1.41421356237309504880
@@ -83,6 +85,9 @@ static double loss_of(const struct rn_pld_pair *pair, double y)
 
 double rn_pld_pair_loss(const struct rn_pld_pair *pair, double v)
 {
+    if (pair->points != NULL) {
+        return rn_pld_points_loss(pair->points, v);
+    }
     return pair->direction == RN_PLD_REMOVE ? loss_of(pair, v) : -loss_of(pair, -v);
 }
 
@@ -93,6 +98,9 @@ static double normal_density(double z)
 
 double rn_pld_pair_density(const struct rn_pld_pair *pair, double v)
 {
+    if (pair->points != NULL) {
+        return rn_pld_points_density(pair->points, v);
+    }
     if (pair->direction == RN_PLD_ADD) {
         return normal_density(v);
     }
@@ -160,6 +168,9 @@ static double inverse_search(const struct rn_pld_pair *pair, double loss, double
 
 double rn_pld_pair_inverse(const struct rn_pld_pair *pair, double loss, double low, double high)
 {
+    if (pair->points != NULL) {
+        return rn_pld_points_inverse(pair->points, loss, low, high);
+    }
     const bool remove = pair->direction == RN_PLD_REMOVE;
     if (pair->least == pair->most || pair->most == 1) {
         const double y = inverse_formula(pair, remove ? loss : -loss);
@@ -182,6 +193,9 @@ static double below_normal(double z)
 
 double rn_pld_pair_below(const struct rn_pld_pair *pair, double v)
 {
+    if (pair->points != NULL) {
+        return rn_pld_points_below(pair->points, v);
+    }
     if (pair->direction == RN_PLD_ADD) {
         return below_normal(v);
     }
@@ -194,6 +208,10 @@ double rn_pld_pair_below(const struct rn_pld_pair *pair, double v)
 
 double rn_pld_pair_above(const struct rn_pld_pair *pair, double v)
 {
+    if (pair->points != NULL) {
+        return rn_pld_points_below(pair->points, pair->points->count) -
+               rn_pld_points_below(pair->points, v);
+    }
     if (pair->direction == RN_PLD_ADD) {
         return below_normal(-v);
     }
@@ -222,6 +240,11 @@ static double tighten(const struct rn_pld_pair *pair, double tail, double in, do
 
 void rn_pld_pair_range(const struct rn_pld_pair *pair, double tail, double *low, double *high)
 {
+    if (pair->points != NULL) {
+        *low = 0;
+        *high = pair->points->count;
+        return;
+    }
     const double z = sqrt(-2 * log(tail)); /* P[N > z] <= exp(-z^2 / 2) / 2 */
     const bool remove = pair->direction == RN_PLD_REMOVE;
     const double first = remove ? pair->least * pair->shift : 0;
@@ -264,6 +287,10 @@ void rn_pld_pair_walk(const struct rn_pld_pair *pair, double low, double high, d
                       rn_pld_node *node, void *context)
 {
     if (!(high > low)) {
+        return;
+    }
+    if (pair->points != NULL) {
+        rn_pld_points_walk(pair->points, low, high, node, context);
         return;
     }
     const bool narrow = high - low <= NARROW && losses <= NARROW_LOSSES;

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/guard.h"
+#include "policy/accountant/pldallocation.h"
 
 #include <math.h>
 
@@ -31,7 +32,10 @@ rn_result rn_pld_step_room(struct rn_pld_step *step, const struct rn_pld_mix *mi
 {
     double least, most;
     RN_BUG_IF(!(h >= RN_PLD_LATTICE_MIN && h <= RN_PLD_LATTICE_MAX));
-    *step = (struct rn_pld_step){.repeats = mix->repeats, .h = h, .infinity = mix->infinity};
+    *step = (struct rn_pld_step){.repeats = mix->repeats,
+                                 .h = h,
+                                 .infinity = mix->infinity,
+                                 .rounding = RN_PLD_STEP_ROUNDING};
     cover(mix, tail, &least, &most);
     step->first = floor(least / h) - SPARE;
     const double count = ceil(most / h) + SPARE - step->first + 1;
@@ -101,6 +105,9 @@ static void spread_pair(struct dots *dots, const struct rn_pld_pair *pair, doubl
 rn_result rn_pld_step_above(struct rn_pld_step *step, const struct rn_pld_mix *mix, double h,
                             double tail, uint32_t bins_max, struct rn_error *err)
 {
+    if (mix->slots > 0) {
+        return rn_pld_allocation_above(step, mix, h, tail, bins_max, err);
+    }
     RN_TRY(rn_pld_step_room(step, mix, h, tail, bins_max, err));
     for (unsigned i = 0; i < mix->atoms; i++) {
         struct dots dots = {step, 1, floor(mix->atom[i].loss / h)};

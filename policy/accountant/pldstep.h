@@ -17,7 +17,8 @@
  * heaviest one (which reaches to where the losses end, where that is near), and the offset so that
  * that one drops nothing either. Both bounds are off by O(h^2).
  *
- * Relative accuracy of a mass: RN_PLD_STEP_ROUNDING, from the exponentials of the densities.
+ * Relative accuracy of a mass: RN_PLD_STEP_ROUNDING, from the exponentials of the densities; of a
+ * random allocation (pldallocation.h) that of its law too.
  */
 #ifndef RN_POLICY_PLDSTEP_H
 #define RN_POLICY_PLDSTEP_H
@@ -40,6 +41,7 @@ struct rn_pld_step {
     uint32_t count;
     double *log_mass;
     double infinity;
+    double rounding; /* relative accuracy of a mass */
 };
 
 /* A step for the mix, RN_PLD_LATTICE_MIN <= h <= RN_PLD_LATTICE_MAX; `tail` is the mass that may be

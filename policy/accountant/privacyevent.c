@@ -57,6 +57,8 @@ static rn_result event_check(const struct rn_privacy_event *event, struct rn_err
               err, RN_E_CONFIG, "its records of one person must be 1 to %u", RN_PRIVACY_GROUP_MAX);
     RN_ENSURE((fields & HAS_SLOTS) == 0 || (event->picks >= 1 && event->picks <= event->slots), err,
               RN_E_CONFIG, "its picks must be 1 to its slots");
+    RN_ENSURE((fields & HAS_SLOTS) == 0 || event->count <= RN_PRIVACY_COUNT_MAX / event->picks, err,
+              RN_E_CONFIG, "its count times its picks must be at most %llu", RN_PRIVACY_COUNT_MAX);
     RN_ENSURE((fields & HAS_EPSILON) == 0 || (event->epsilon >= 0 && event->epsilon < INFINITY &&
                                               event->delta >= 0 && event->delta < 1),
               err, RN_E_CONFIG, "its epsilon must be at least 0 and its delta 0 to below 1");

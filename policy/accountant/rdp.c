@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/accountant/rdp.h"
 
+#include "policy/accountant/allocgauss.h"
 #include "policy/accountant/sampledgauss.h"
 #include "policy/accountant/sharednoise.h"
 
@@ -40,6 +41,9 @@ bool rn_rdp_event(const struct rn_privacy_event *event, double order, double *ou
         break;
     case RN_PRIVACY_GROUP:
         once = rn_sampled_gauss_rdp(event->rate, event->noise, event->group, order);
+        break;
+    case RN_PRIVACY_ALLOCATION:
+        once = rn_allocation_gauss_rdp(event->noise, event->picks, event->slots, order);
         break;
     case RN_PRIVACY_EPSILON_DELTA:
         if (event->delta > 0) {

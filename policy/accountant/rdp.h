@@ -18,7 +18,7 @@
 #define RN_RDP_ORDER_MAX 3e4
 
 /* Divergence of order `order` > 1 of all repetitions of a checked event; +inf where there is none.
- * False: a kind that has no Renyi bound here (TRUNCATED, ALLOCATION; EPSILON_DELTA with delta > 0
+ * False: a kind that has no Renyi bound here (TRUNCATED; EPSILON_DELTA with delta > 0
  * is kept apart by the callers). */
 bool rn_rdp_event(const struct rn_privacy_event *event, double order, double *out);
 /* Sum over a list. */
