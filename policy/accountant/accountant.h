@@ -38,13 +38,8 @@ RN_MUST rn_result rn_privacy_events_check(const struct rn_privacy_event *events,
                                           struct rn_error *err);
 
 /* epsilon at delta, 0 < delta < 1; delta at epsilon >= 0. RN_E_UNSUPPORTED when an event is of a
-<<<<<<< HEAD
- * kind that the accountant does not know (RDP: TRUNCATED, ALLOCATION; PLD: SHARED), RN_E_DATA when
- * numerical errors cannot be bounded well enough to say anything (pld.h). */
-=======
- * kind that the accountant does not know (RDP: TRUNCATED), RN_E_DATA when numerical
+ * kind that the accountant does not know (RDP: TRUNCATED; PLD: SHARED), RN_E_DATA when numerical
  * errors cannot be bounded well enough to say anything (pld.h). */
->>>>>>> alloc
 RN_MUST rn_result rn_account_epsilon(const struct rn_privacy_event *events, size_t count,
                                      double delta, enum rn_accountant accountant,
                                      struct rn_privacy_value *out, struct rn_error *err);

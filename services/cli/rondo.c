@@ -13,13 +13,9 @@ static const struct rn_command_def *const desk[] = {&rn_cmd_train,
                                                     &rn_cmd_tokenize,
                                                     &rn_cmd_model_hash,
                                                     &rn_cmd_model_inspect,
-<<<<<<< HEAD
                                                     &rn_cmd_model_new_mlp,
                                                     &rn_cmd_data_split,
-=======
-                                                    &rn_cmd_data_split,
                                                     &rn_cmd_simulate,
->>>>>>> sim
                                                     &rn_cmd_bench,
                                                     NULL};
 

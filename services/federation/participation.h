@@ -58,14 +58,11 @@ struct rn_participation_config {
     uint32_t survivors_min;                      /* of the policy: raises the floor F; or 0 */
     uint64_t weight;                             /* example count of the training data */
     const char *name;                            /* own, in the roster */
-<<<<<<< HEAD
     bool log;                                    /* keep and cosign the federation's log */
-=======
     /* Where the key of a session's rounding comes from. NULL, as in every service: drawn by
      * basis->random, known to nobody. A simulation rounds alike with masks and without. */
     void (*rounding)(void *context, uint32_t round, struct rn_secret32 *out_key);
     void *rounding_context;
->>>>>>> sim
 };
 
 /* Takes up what the records say. RN_E_DATA when they do not fit together, RN_E_REFUSED when the
