@@ -13,8 +13,9 @@
  *
  * The files: pldpair (one pair of Gaussians' mixtures), pldmix (an event's mixture of pairs),
  * pldlaw, pldpoints and pldallocation (random
- * allocation), pldstep and pldlower (one repetition on a lattice), pldevents (a list of them), pldtilt and
- * pldcompose (composition), pldread (what an array says), pld and pldattack (the questions).
+ * allocation), pldstep and pldlower (one repetition on a lattice), pldevents (a list of them),
+ * pldtilt and pldcompose (composition), pldread (what an array says), pld and pldattack (the
+ * questions).
  */
 #ifndef RN_POLICY_PLD_H
 #define RN_POLICY_PLD_H

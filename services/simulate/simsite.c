@@ -208,6 +208,10 @@ static void execute(struct rn_sim_site *site, struct rn_effect *effect)
     case RN_EFFECT_PUBLISH:
         take_publish(site, effect);
         break;
+    case RN_EFFECT_LOG: /* no log is kept (config.log) */
+    case RN_EFFECT_LOG_SEND:
+    case RN_EFFECT_LOG_REPORT:
+    case RN_EFFECT_LOG_MIRROR:
     case RN_EFFECT_KEEP:
         site->keeps++;
         break;
