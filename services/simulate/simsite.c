@@ -212,6 +212,7 @@ static void execute(struct rn_sim_site *site, struct rn_effect *effect)
     case RN_EFFECT_LOG_SEND:
     case RN_EFFECT_LOG_REPORT:
     case RN_EFFECT_LOG_MIRROR:
+        break;
     case RN_EFFECT_KEEP:
         site->keeps++;
         break;
