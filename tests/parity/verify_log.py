@@ -194,6 +194,15 @@ def stated(identity, entry):
     demand(signed(identity, bytes.fromhex(entry["statement"]), message), f"statement of {entry['key']}")
 
 
+def is_members(members, entry):
+    """Not of one that left, or came anew under its name."""
+    try:
+        stated(members[entry["member"]], entry)
+        return True
+    except (Fault, KeyError):
+        return False
+
+
 def check_job(plan, entries):
     """Numbers without a gap, rounds in order, each from the adapter that the one before left."""
     adapter, last, ended = None, 0, False
@@ -224,9 +233,8 @@ def check_entries(raw, log, roster):
             if roster:
                 stated(roster[0], entry)
         elif entry["kind"] == "witness":
-            witnesses[entry["member"]] = read_key(entry["key"])
-            if roster and entry["member"] in roster[1]:
-                stated(roster[1][entry["member"]], entry)
+            if not roster or is_members(roster[1], entry):
+                witnesses[entry["member"]] = read_key(entry["key"])
         else:
             jobs.setdefault(entry["plan"], []).append(entry)
     for plan, entries in jobs.items():

@@ -6,9 +6,12 @@ command refuses with the line, whatever is in them."""
 
 import fcntl
 import json
+import pathlib
 import shutil
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "parity"))
+import verify_log  # noqa: E402
 from federation import (CONFIG, DATA, REFUSED, RETRY, USAGE, Process, check, edit, main, ok, refused, rondo, roster,
                         tensors)  # fmt: skip
 
@@ -249,6 +252,10 @@ def another_member(scenario, fed):
     fresh.rename(fed.directory / "west")
     take(fed, [*names, "west"])
     run(fed, [*names, "west"])
+    log = verify_log.verify(operator / "state/log", operator / "roster", quorum=True)
+    check(log["jobs"] == 4 and len(log["cosigned"]) == 4, f"one log over all plans and rosters: {log}")
+    for name in fed.names:
+        check(verify_log.verify(fed.directory / name / "state/log", operator / "roster")["jobs"] == 4, f"{name}'s copy")
     ok("member", "renew", operator, "west", "--days", 30)
     ok("join", operator / "renewals/west.renewal", "--dir", fed.directory / "west")
     scenario.say("the same organisation came back with new keys, and its certificate was renewed")

@@ -14,6 +14,7 @@
 #include "services/cli/setup/setupfiles.h"
 #include "services/host/siteledger.h"
 #include "services/host/siteprivacy.h"
+#include "services/host/tlogfolder.h"
 
 #define MARKER "job.sigs" /* plan.yaml.sigs while its job is moved */
 #define NAME_DIGITS 16
@@ -32,7 +33,7 @@ struct move {
 static bool stays(const char *name)
 {
     static const char *const names[] = {".",          "..",   "jobs",        "lock",
-                                        "admin.sock", MARKER, RN_SITE_LEDGER};
+                                        "admin.sock", MARKER, RN_SITE_LEDGER, RN_TLOG_FOLDER};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(names); i++) {
         if (strcmp(name, names[i]) == 0) {
             return true;
