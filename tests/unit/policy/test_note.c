@@ -5,6 +5,7 @@
  */
 #include "tlogworld.h"
 
+#include "crypto/base64.h"
 #include "policy/tlog/note.h"
 
 #define FOO_KEY "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -157,6 +158,28 @@ static void test_a_checkpoint_with_cosignatures(void **state)
     party_close(&party);
 }
 
+/* The bytes that the standard says: 4 of the key's id, 8 of time, a signature over two lines and
+ * the text. */
+static void test_what_a_cosignature_signs(void **state)
+{
+    (void)state;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
+    struct party party;
+    party_open(&party);
+    uint8_t bytes[4 + 8 + RN_SIGNATURE_BYTES];
+    size_t length = 0;
+    const char text[] = "example.org/log\n12\nroot\n";
+    rn_note_sign(rn_view_text(text), &party.keys[1], party.secrets[1], 0x0102030405060708, &line);
+    const char *digits = strrchr(rn_buffer_text(&line), ' ') + 1;
+    assert_true(
+        rn_base64_read(rn_view_of(digits, strlen(digits) - 1), bytes, sizeof bytes, &length));
+    assert_int_equal(length, sizeof bytes);
+    assert_memory_equal(bytes + 4, "\1\2\3\4\5\6\7\10", 8);
+    const char message[] = "cosignature/v1\ntime 72623859790382856\nexample.org/log\n12\nroot\n";
+    assert_true(rn_rolekey_verify(&party.keys[1].public_key, rn_view_text(message), bytes + 12));
+    party_close(&party);
+}
+
 /* A key of the other role, under the other name, of a stranger: none of them signed. */
 static void test_nobody_elses(void **state)
 {
@@ -268,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_keys_that_are_none),
         cmocka_unit_test(test_names_at_their_limit),
         cmocka_unit_test(test_a_checkpoint_with_cosignatures),
+        cmocka_unit_test(test_what_a_cosignature_signs),
         cmocka_unit_test(test_nobody_elses),
         cmocka_unit_test(test_every_changed_byte),
         cmocka_unit_test(test_limits),

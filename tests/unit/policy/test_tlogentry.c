@@ -174,6 +174,15 @@ static void test_statements(void **state)
     assert_int_equal(stated(1, &north, by_north), RN_E_PEER_AUTH);
     assert_int_equal(stated(0, &log, by_log), RN_E_PEER_AUTH);
     assert_int_equal(stated(0, &north, by_log), RN_E_PEER_AUTH);
+    struct rn_rolekey *secret = rn_tlog_key_derive(&roster, 0, identities[0]);
+    struct rn_note_key souths;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer claimed = {0};
+    uint8_t claim[RN_SIGNATURE_BYTES];
+    rn_tlog_key_public(&roster, 1, secret, &souths); /* under another member's name */
+    rn_note_key_write(&souths, &claimed);
+    rn_tlog_statement_sign(&souths, identities[0], claim);
+    assert_int_equal(stated(0, &claimed, claim), RN_E_PEER_AUTH);
+    rn_rolekey_free(secret);
     by_north[63] ^= 1;
     assert_int_equal(stated(0, &north, by_north), RN_E_PEER_AUTH);
 }
