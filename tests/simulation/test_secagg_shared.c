@@ -13,10 +13,11 @@
 #include "policy/plan.h"
 #include "policy/sharedplan.h"
 
-/* privacy.noise is 1.5, and 3 of the members of a sum are honest: 4 remain of 5, 5 of 6 or 7. */
+/* privacy.noise is 1.5, and 3 of the members of a sum are honest: 4 remain of 4 or 5, 5 of 6 or 7.
+ */
 static const struct {
     uint32_t members, colluding, losses;
-} cohorts[] = {{5, 1, 1}, {6, 2, 1}, {7, 2, 2}};
+} cohorts[] = {{4, 1, 0}, {5, 1, 1}, {6, 2, 1}, {7, 2, 2}};
 
 enum { HONEST = 3, DRAWS = 20000 };
 static const double noise = 1.5;

@@ -1808,3 +1808,110 @@ fault another-plans-state-goes-through services/simulate/simstate.c \
 
 fault the-same-members-in-every-round services/simulate/simround.c \
   'rn_write_u32(&writer, round);' 'rn_write_u32(&writer, 1);' test_simulate
+
+# ---- Noise in shares
+
+fault shared-a-sign-is-never-drawn crypto/discretenoise.c \
+  'const bool negative = chance(words, 1, 2);' \
+  'const bool negative = false;' \
+  test_discretenoise
+
+fault shared-a-zero-counts-twice crypto/discretenoise.c \
+  '(length > 0 || !negative) && is_kept' \
+  'is_kept' \
+  test_discretenoise
+
+fault shared-noise-is-laplace crypto/discretenoise.c \
+  '&& is_kept(words, (uint64_t)length, s)' \
+  '' \
+  test_discretenoise
+
+fault shared-a-fork-draws-the-same crypto/discretenoise.c \
+  'RN_BUG_IF(noise->process != getpid());' \
+  '' \
+  test_discretenoise
+
+fault shared-orders-are-whole policy/accountant/sharednoise.c \
+  'const double part = order - below;' \
+  'const double part = 0;' \
+  test_noiseshares
+
+fault shared-noise-has-a-pld policy/accountant/pldmix.c \
+  'case RN_PRIVACY_SHARED:' \
+  'case RN_PRIVACY_SHARED: add_part(mix, 1, event->grid, event->rate, 1, direction); return rn_ok();' \
+  test_noiseshares
+
+fault shared-a-share-is-rounded-down policy/ledger/privacyterms.c \
+  'ceil(noise * grid / sqrt(honest))' \
+  'floor(noise * grid / sqrt(honest))' \
+  test_sharedledger
+
+fault shared-a-group-is-sampled policy/ledger/privacyterms.c \
+  'terms->group == 1 ? rn_privacy_rate(plan->threshold) : 1' \
+  'rn_privacy_rate(plan->threshold)' \
+  test_privacyrules
+
+fault shared-a-group-moves-like-a-record policy/ledger/privacyterms.c \
+  '(double)plan->grid * terms->group' \
+  '(double)plan->grid' \
+  test_privacyrules
+
+fault shared-plans-pass-as-others policy/ledger/privacyrules.c \
+  'record->kind == rn_privacy_plan_kind(plan)' \
+  'true' \
+  test_sharedledger
+
+fault shared-any-epsilon-is-stated policy/ledger/privacyverify.c \
+  'plan->epsilon >= value.upper * (1 - RDP_SLACK)' \
+  'true' \
+  test_sharedledger
+
+fault shared-trust-is-not-asked-for policy/decideprivacy.c \
+  'q->honest <= q->policy->shared_honest' \
+  'q->policy->shared_honest > 0 || q->honest == 0' \
+  test_privacyrules
+
+fault shared-noise-has-no-room policy/sharedplan.c \
+  '(uint64_t)RN_DISCRETE_NOISE_REACH * rn_shared_deviation(plan)' \
+  '0' \
+  test_privacyrules
+
+fault shared-an-offset-of-one-member services/round/roundvector.c \
+  'const uint64_t offset = members * spec->reach;' \
+  'const uint64_t offset = spec->reach;' \
+  test_shared_round
+
+fault shared-a-step-goes-uphill services/round/roundvector.c \
+  '(float)-((double)whole' \
+  '(float)((double)whole' \
+  test_shared_round
+
+fault shared-a-session-does-not-say-its-range services/round/roundspec.c \
+  '        rn_write_u64(&writer, spec->reach);' \
+  '' \
+  test_shared_round
+
+fault shared-a-sum-has-no-noise trainer/privacy/dpstep.c \
+  '        out[i] += noise[i];' \
+  '        (void)noise;' \
+  test_noisysum
+
+fault shared-a-sum-lies-in-its-own-order trainer/privacy/dpstep.c \
+  'sum + compact_of(dp, adapter->places[i])' \
+  'sum + segment->offset' \
+  test_noisysum
+
+fault shared-each-adds-the-whole-noise services/host/roundprivacy.c \
+  'rn_shared_deviation(plan) / (double)RN_PRIVACY_GRID' \
+  'plan->privacy.noise' \
+  test_roundprivacy
+
+fault shared-noise-is-rounded services/host/roundprivacy.c \
+  'rn_dp_source_lend(source, rn_plan_is_shared(whole), out);' \
+  'rn_dp_source_lend(source, false, out);' \
+  test_roundprivacy
+
+fault shared-colluders-are-honest policy/plannumbers.c \
+  '.honest = plan->secagg.honest,' \
+  '.honest = 2,' \
+  test_secagg_shared

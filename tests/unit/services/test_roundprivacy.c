@@ -8,9 +8,11 @@
 #include "base/alloc.h"
 #include "base/guard.h"
 #include "policy/privacyquote.h"
+#include "policy/sharedplan.h"
 #include "services/host/siteprivacy.h"
 #include "tests/unit/policy/policytext.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -306,6 +308,63 @@ static void the_lineage_has_one_salt(void **state)
     assert_true(rn_view_equal(rn_buffer_view(&first), rn_buffer_view(&second)));
 }
 
+/* What a training of a shared plan would add to its sum. */
+static void share_draw(struct rn_round_privacy *privacy, uint32_t round, size_t n, int64_t *out)
+{
+    RN_CLEANUP(rn_dp_source_clear) struct rn_dp_source source = {0};
+    struct rn_dp_spec spec = {0};
+    assert_int_equal(rn_round_privacy_begin(privacy, round, start, &source, &spec, &error).code,
+                     RN_OK);
+    assert_true(spec.noise_multiplier * spec.grid == rn_shared_deviation(&site->plan));
+    spec.noise(spec.context, n, spec.noise_multiplier * spec.grid, out);
+    /* of the discrete kind: at deviation 1 it is 0 with probability 0.39894, a rounded Gaussian
+     * with 0.38292 */
+    enum { M = 100000 };
+    int64_t *small = rn_alloc(M, sizeof *small);
+    double zeros = 0;
+    spec.noise(spec.context, M, 1, small);
+    for (size_t i = 0; i < M; i++) {
+        zeros += small[i] == 0;
+    }
+    assert_true(fabs(zeros / M - 0.39894) < 4.9 * sqrt(0.24 / M));
+    rn_free(small);
+}
+
+/* privacy case 30. Noise 1.5 by two honest members: a share has half of that variance, anew in each
+ * training, also of one round, and each is charged. */
+static void a_member_adds_its_share(void **state)
+{
+    (void)state;
+    enum { N = 20000 };
+    const double share = ceil(1.5 * 0x1p20 / sqrt(2));
+    int64_t *first = rn_alloc(N, sizeof *first);
+    int64_t *second = rn_alloc(N, sizeof *second);
+    uint64_t nonprivate = 0;
+    double square = 0;
+    double both = 0;
+    site->plan.privacy.mode = RN_PLAN_PRIVACY_SHARED;
+    site->plan.training.steps = 1;
+    struct rn_round_privacy *privacy = opened();
+    share_draw(privacy, 1, N, first);
+    const double once = written(&nonprivate).divergence;
+    share_draw(privacy, 1, N, second);
+    for (size_t i = 0; i < N; i++) {
+        square += (double)first[i] * (double)first[i] / (share * share);
+        both += (double)first[i] * (double)second[i] / (share * share);
+    }
+    assert_true(fabs(square / N - 1) < 4.9 * sqrt(2.0 / N));
+    assert_true(fabs(both / N) < 4.9 / sqrt(N));
+    const int64_t sum[3] = {1, -2, 3};
+    const struct rn_view output = rn_view_of(sum, sizeof sum);
+    assert_int_equal(rn_round_privacy_end(privacy, &output, &error).code, RN_OK);
+    const struct rn_privacy_planstate plan = written(&nonprivate);
+    assert_true(plan.plan.honest == 2 && plan.plan.deviation == share);
+    assert_true(plan.begun == 2 && plan.outputs == 1 && once > 0);
+    rn_round_privacy_free(privacy);
+    rn_free(first);
+    rn_free(second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(promises_do_not_change, site_make, site_free),
         cmocka_unit_test_setup_teardown(plans_share_a_budget, site_make, site_free),
         cmocka_unit_test_setup_teardown(the_lineage_has_one_salt, site_make, site_free),
+        cmocka_unit_test_setup_teardown(a_member_adds_its_share, site_make, site_free),
     };
     return cmocka_run_group_tests_name("round privacy", tests, NULL, NULL);
 }
