@@ -1637,10 +1637,6 @@ fault masked-members-round-by-another-key services/simulate/simsite.c \
   'rn_sim_rounding(site->basis.plan, site->place, round, out_key);' \
   'rn_sim_rounding(site->basis.plan, site->place, round + 1, out_key);' test_simulate
 
-fault members-share-one-shuffle services/simulate/simworld.c \
-  'rn_round_train_spec(world->plan, training->member, round)' \
-  'rn_round_train_spec(world->plan, 0, training->member % 2 + round)' test_simulate
-
 fault a-resumed-job-forgets-the-heads services/simulate/simstate.c \
   'rn_read_copy(reader, world->heads, floats * sizeof(float));' '' test_simulate
 
@@ -1653,3 +1649,9 @@ fault another-plans-state-goes-through services/simulate/simstate.c \
 
 fault the-same-members-in-every-round services/simulate/simround.c \
   'rn_write_u32(&writer, round);' 'rn_write_u32(&writer, 1);' test_simulate
+
+fault an-interval-by-the-wrong-degrees services/cli/simulate/studyreport.c \
+  'student[count - 2]' 'student[count - 1]' test_study
+
+fault a-quick-study-forgets-the-most-clients services/cli/simulate/studyfile.c \
+  'clients[1] = clients[last];' '' test_study
