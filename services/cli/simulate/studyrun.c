@@ -260,8 +260,7 @@ static void trial_settings(const struct job *job, const struct rn_plan *plan,
     rn_buffer_append(text, plan->hash, sizeof(plan->hash));
     rn_buffer_append(text, job->training_hash, sizeof(job->training_hash));
     rn_buffer_append(text, job->test_hash, sizeof(job->test_hash));
-    rn_buffer_format(text, "%s %u %u %u %s", trial->cell->partition,
-                     (unsigned)trial->cell->clients,
+    rn_buffer_format(text, "%s %u %u %u %s", trial->cell->partition, (unsigned)trial->cell->clients,
                      (unsigned)job->study->training.evaluate_every, trial->tested ? 1u : 0u,
                      job->config->backend);
 }
