@@ -14,8 +14,8 @@
 struct rn_bar {
     char label[RN_BAR_LABEL_MAX];
     double value;     /* finite, not negative */
-    double low, high; /* an interval, drawn as a line with ends; both 0: none */
     unsigned group;   /* chooses the colour */
+    double low, high; /* an interval, drawn as a line with ends; both 0: none */
 };
 
 struct rn_bars {
