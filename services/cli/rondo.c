@@ -6,10 +6,19 @@
 
 #include "services/cli/kit/completion.h"
 
-static const struct rn_command_def *const desk[] = {
-    &rn_cmd_train,      &rn_cmd_trainer_plan, &rn_cmd_evaluate,      &rn_cmd_predict,
-    &rn_cmd_tokenize,   &rn_cmd_model_hash,   &rn_cmd_model_inspect, &rn_cmd_model_new_mlp,
-    &rn_cmd_data_split, &rn_cmd_simulate,     &rn_cmd_bench,         NULL};
+static const struct rn_command_def *const desk[] = {&rn_cmd_train,
+                                                    &rn_cmd_trainer_plan,
+                                                    &rn_cmd_evaluate,
+                                                    &rn_cmd_predict,
+                                                    &rn_cmd_tokenize,
+                                                    &rn_cmd_model_hash,
+                                                    &rn_cmd_model_inspect,
+                                                    &rn_cmd_model_new_mlp,
+                                                    &rn_cmd_data_split,
+                                                    &rn_cmd_simulate,
+                                                    &rn_cmd_simulate_study,
+                                                    &rn_cmd_bench,
+                                                    NULL};
 
 static const struct rn_command_def *const setup[] = {
     &rn_cmd_init,         &rn_cmd_invite,       &rn_cmd_join,

@@ -22,6 +22,7 @@ extern const struct rn_command_def rn_cmd_model_inspect;
 extern const struct rn_command_def rn_cmd_data_split;
 extern const struct rn_command_def rn_cmd_bench;
 extern const struct rn_command_def rn_cmd_simulate;
+extern const struct rn_command_def rn_cmd_simulate_study;
 
 /* What privacy costs. */
 extern const struct rn_command_def rn_cmd_privacy_epsilon;

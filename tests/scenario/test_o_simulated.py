@@ -6,12 +6,13 @@ the key of the members' rounding, which is secret in a service and known here (s
 the adapters must differ, by the roundings and what later rounds make of them."""
 
 import json
+import re
 import struct
 import subprocess
 import sys
 import time
 
-from federation import BIN, DEV, LIMIT, MODEL, USAGE, Skip, check, main, ok, refused, tensors
+from federation import BIN, DEV, LIMIT, MODEL, ROOT, TRAIN, USAGE, Skip, check, main, ok, refused, tensors
 
 SEEDED = BIN.parent / "tests/seededmember"
 SEED = 4711
@@ -96,6 +97,32 @@ def check_resumed(scenario, fed, out):
     scenario.say(f"killed after round {before} of {fed.rounds}, and the same adapter")
 
 
+STUDY = ROOT / "tests/bench/papers/smoke.yaml"
+SMALL = {"client_rounds": "3", "steps": "1", "methods": "[rolora]", "clients": "[3]", "seeds": "[1, 2]"}
+
+
+def check_study(scenario):
+    """A grid of one cell, two rates and two seeds; what is over is not run again, and the page is the same."""
+    yaml = STUDY.read_text()
+    for key, value in {**SMALL, "model": MODEL, "train": TRAIN, "test": DEV}.items():
+        yaml, count = re.subn(rf"^( *{key}:) .*$", rf"\1 {value}", yaml, flags=re.M)
+        check(count == 1, f"smoke.yaml holds {key} {count} times")
+    file, out = scenario.work / "study.yaml", scenario.work / "study"
+    file.write_text(yaml)
+    said = json.loads(ok("simulate", "study", file, "--out", out, "--format", "json"))
+    page = (out / "report.md").read_text()
+    check(said["runs"] == 4 and said["cells"] == 1 and len(list((out / "runs").iterdir())) == 4, f"{said}")
+    tried = {path.name: json.loads((path / "result.json").read_text())["value"] for path in (out / "runs").iterdir()}
+    rate = max((0, 1), key=lambda number: tried[f"cell-000-try-{number}-1"])
+    check({f"cell-000-test-{rate}-1", f"cell-000-test-{rate}-2"} <= set(tried), f"the chosen rate is {rate}: {tried}")
+    (out / f"runs/cell-000-test-{rate}-2/result.json").unlink()
+    ok("simulate", "study", file, "--out", out, "--quiet")
+    check((out / "report.md").read_text() == page, "the page is another one after a stop")
+    file.write_text(yaml.replace("batch: 16", "batch: 8"))
+    refused(USAGE, "is of another study", "simulate", "study", file, "--out", out)
+    scenario.say("a study of four runs")
+
+
 def run(scenario):
     if not SEEDED.exists():
         raise Skip(f"{SEEDED} is not built")
@@ -111,6 +138,7 @@ def run(scenario):
     scenario.say(f"with secret roundings the largest difference is {worst / step:.2f} steps")
     check(simulate(fed, fed.directory / "judged", "--dev", DEV)["value"] > 0, "nothing was judged")
     check_resumed(scenario, fed, out)
+    check_study(scenario)
 
 
 if __name__ == "__main__":

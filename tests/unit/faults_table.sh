@@ -1792,10 +1792,6 @@ fault masked-members-round-by-another-key services/simulate/simsite.c \
   'rn_sim_rounding(site->basis.plan, site->place, round, out_key);' \
   'rn_sim_rounding(site->basis.plan, site->place, round + 1, out_key);' test_simulate
 
-fault members-share-one-shuffle services/simulate/simworld.c \
-  'rn_round_train_spec(world->plan, training->member, round)' \
-  'rn_round_train_spec(world->plan, 0, training->member % 2 + round)' test_simulate
-
 fault a-resumed-job-forgets-the-heads services/simulate/simstate.c \
   'rn_read_copy(reader, world->heads, floats * sizeof(float));' '' test_simulate
 
@@ -1915,3 +1911,9 @@ fault shared-colluders-are-honest policy/plannumbers.c \
   '.honest = plan->secagg.honest,' \
   '.honest = 2,' \
   test_secagg_shared
+
+fault an-interval-by-the-wrong-degrees services/cli/simulate/studyreport.c \
+  'student[count - 2]' 'student[count - 1]' test_study
+
+fault a-quick-study-forgets-the-most-clients services/cli/simulate/studyfile.c \
+  'clients[1] = clients[last];' '' test_study

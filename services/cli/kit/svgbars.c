@@ -42,13 +42,22 @@ static void write_value(struct rn_buffer *out, double x, double y, double value,
     write_text(out, x, y, "start", text);
 }
 
+static void write_interval(struct rn_buffer *out, double low, double high, double y)
+{
+    const double middle = y + THICK / 2;
+    rn_buffer_format(out,
+                     "<path d=\"M%.1f %.1fH%.1fM%.1f %.1fv%.1fM%.1f %.1fv%.1f\" stroke=\"#000\" "
+                     "fill=\"none\"/>\n",
+                     low, middle, high, low, middle - 4, 8.0, high, middle - 4, 8.0);
+}
+
 rn_result rn_bars_write(const struct rn_bars *bars, struct rn_buffer *out, struct rn_error *err)
 {
     double most = bars->line;
     RN_ENSURE(bars->count > 0 && bars->count <= RN_BARS_MAX, err, RN_E_DATA,
               "nothing to plot: no bars, or more than %d", RN_BARS_MAX);
     for (size_t i = 0; i < bars->count; i++) {
-        most = fmax(most, bars->bars[i].value);
+        most = fmax(most, fmax(bars->bars[i].value, bars->bars[i].high));
     }
     const double scale = (WIDTH - LEFT - RIGHT) / (most > 0.0 ? most : 1.0);
     const double foot = TOP + LINE * (double)bars->count;
@@ -67,7 +76,11 @@ rn_result rn_bars_write(const struct rn_bars *bars, struct rn_buffer *out, struc
                          "fill=\"%s\"/>\n",
                          LEFT, y, bar->value * scale, THICK,
                          colours[bar->group % RN_ARRAY_LENGTH(colours)]);
-        write_value(out, LEFT + bar->value * scale + 6, y + THICK - 3, bar->value, bars->unit);
+        if (bar->high > 0.0) {
+            write_interval(out, LEFT + fmax(bar->low, 0.0) * scale, LEFT + bar->high * scale, y);
+        }
+        write_value(out, LEFT + fmax(bar->value, bar->high) * scale + 6, y + THICK - 3, bar->value,
+                    bars->unit);
     }
     if (bars->line > 0.0) {
         rn_buffer_format(out,

@@ -13,8 +13,9 @@
 
 struct rn_bar {
     char label[RN_BAR_LABEL_MAX];
-    double value;   /* finite, not negative */
-    unsigned group; /* chooses the colour */
+    double value;     /* finite, not negative */
+    unsigned group;   /* chooses the colour */
+    double low, high; /* an interval, drawn as a line with ends; both 0: none */
 };
 
 struct rn_bars {

@@ -118,7 +118,8 @@ static size_t occurrences(const char *text, const char *what)
 
 static void bars(void **state)
 {
-    const struct rn_bar list[] = {{"a < b & c", 1.364, 0}, {"later", 28.07, 1}, {"none", 0.0, 7}};
+    const struct rn_bar list[] = {
+        {"a < b & c", 1.364, 0, 1.0, 2.0}, {"later", 28.07, 1, 0, 0}, {"none", 0.0, 7, 0, 0}};
     struct rn_bars bars = {.title = "speed", .unit = "x", .line = 1.0, .bars = list, .count = 3};
     struct rn_buffer out = {0};
     struct rn_error err = {{0}};
@@ -127,6 +128,7 @@ static void bars(void **state)
     const char *text = rn_buffer_text(&out);
     assert_int_equal(occurrences(text, "<rect"), 4); /* the page and three bars */
     assert_non_null(strstr(text, "a &#60; b &#38; c"));
+    assert_int_equal(occurrences(text, "stroke=\"#000\""), 1); /* one interval */
     assert_non_null(strstr(text, ">1.36x<"));
     assert_non_null(strstr(text, ">28.1x<"));
     assert_int_equal(occurrences(text, "stroke-dasharray"), 1);
