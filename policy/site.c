@@ -71,7 +71,7 @@ static const struct rn_field fields[] = {
     {"model", RN_FIELD_TEXT, AT(model), .meaning = "base model, a Hugging Face directory"},
     {"data", RN_FIELD_SECTION, .optional = true},
     {"data.train", RN_FIELD_TEXT, AT(data.train), .optional = true,
-     .meaning = "TSV, CSV or JSONL, plain or gzip; a member needs it, a coordinator has none"},
+     .meaning = "TSV, CSV, JSONL or IDX, plain or gzip; a member needs it, a coordinator has none"},
     {"data.dev", RN_FIELD_TEXT, AT(data.dev), .optional = true, .meaning = "data to measure on"},
     {"data.format", RN_FIELD_WORD, AT(data.format), ONE_OF(formats), .optional = true,
      .absent = "auto",
@@ -81,7 +81,9 @@ static const struct rn_field fields[] = {
     {"data.encoding", RN_FIELD_WORD, AT(data.encoding), ONE_OF(encodings), .optional = true,
      .absent = "utf-8", .meaning = "`utf-8`, `latin-1` or `windows-1252`"},
     {"data.text", RN_FIELD_TEXT, AT(data.text),
-     .meaning = "column of the text, by name, or by number from 0 without header"},
+     .meaning = "column of the text, by name, or by number from 0 without header; of rows of "
+                "numbers `*` or "
+                "`FIRST:LAST`"},
     {"data.pair", RN_FIELD_TEXT, AT(data.pair), .optional = true,
      .meaning = "column of a second text"},
     {"data.label", RN_FIELD_TEXT, AT(data.label), .meaning = "column of the label or target"},

@@ -20,10 +20,7 @@ rn_result rn_text_tokenize(const char *model_dir, const struct rn_data_spec *spe
     RN_CLEANUP(rn_encoding_clear) struct rn_encoding encoding = {0};
     struct rn_record record;
 
-    struct rn_model_config config;
-
-    RN_TRY(rn_modelconfig_read(model_dir, &config, err));
-    RN_ENSURE(!config.family->rows, err, RN_E_UNSUPPORTED,
+    RN_ENSURE(!rn_modelconfig_reads_rows(model_dir), err, RN_E_UNSUPPORTED,
               "%s: reads rows of numbers, so there are no tokens", model_dir);
     RN_TRY(rn_tokenizer_open(model_dir, &tokenizer, err));
     RN_TRY(rn_records_open(spec, &records, err));

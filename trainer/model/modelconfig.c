@@ -109,6 +109,12 @@ rn_result rn_modelconfig_read(const char *dir, struct rn_model_config *out, stru
     return read_all(root, path, out, err);
 }
 
+bool rn_modelconfig_reads_rows(const char *dir)
+{
+    struct rn_model_config config;
+    return rn_is_ok(rn_modelconfig_read(dir, &config, NULL)) && config.family->rows;
+}
+
 uint32_t rn_modelconfig_length_max(const struct rn_model_config *config)
 {
     return config->family->positions_from_pad ? config->positions - config->pad_id - 1

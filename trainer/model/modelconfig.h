@@ -57,6 +57,10 @@ RN_MUST rn_result rn_modelconfig_read(const char *dir, struct rn_model_config *o
 RN_MUST rn_result rn_modelconfig_parse(struct rn_view json, const char *name,
                                        struct rn_model_config *out, struct rn_error *err);
 
+/* Whether the directory's config.json is there, sound, and of a family that reads rows of numbers.
+ */
+bool rn_modelconfig_reads_rows(const char *dir);
+
 /* The longest sequence, special tokens included, that the position table can hold: positions for
  * BERT, positions - pad_id - 1 for RoBERTa; 0 where a record is no text. */
 uint32_t rn_modelconfig_length_max(const struct rn_model_config *config);

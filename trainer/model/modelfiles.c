@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "trainer/ground/safetensors.h"
-#include "trainer/model/family.h"
+#include "trainer/model/modelconfig.h"
 #include "trainer/text/vocabfiles.h"
 
 #include <stdlib.h>
@@ -45,9 +45,7 @@ static void add_existing(const char *model_dir, const char *const *files, size_t
 /* Where no tokenizer.json stands: the files of an older one, which must be there. */
 static rn_result find_vocabulary(const char *model_dir, bool *out_old, struct rn_error *err)
 {
-    struct rn_model_config config;
-    RN_TRY(rn_modelconfig_read(model_dir, &config, err));
-    *out_old = !config.family->rows && !has(model_dir, "tokenizer.json");
+    *out_old = !has(model_dir, "tokenizer.json") && !rn_modelconfig_reads_rows(model_dir);
     RN_ENSURE(!*out_old || rn_vocabfiles_exist(model_dir), err, RN_E_NO_INPUT,
               "%s: tokenizer.json is missing, and so is vocab.txt (or vocab.json and merges.txt)",
               model_dir);

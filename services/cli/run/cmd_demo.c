@@ -213,7 +213,7 @@ static void print_text(const struct rn_demo *demo, struct outcome *out)
         "sent by each organisation: %.0f KiB (%.0f %% of plain LoRA: both matrices every round)\n",
         (double)demo->uplink_bytes / 1024.0,
         100.0 * (double)demo->uplink_bytes / (double)demo->uplink_lora_bytes);
-    (void)printf("adapter (loads in peft): %s\n", out->adapter);
+    (void)printf("adapter, a PEFT directory: %s\n", out->adapter);
     print_next(demo, out->adapter);
     if (demo->settings->epsilon > 0) {
         (void)printf("\nWhat \"%s\" can say to those whose records it holds (rondo privacy claims):"
