@@ -137,10 +137,12 @@ static rn_result check_private(const struct rn_yaml_index *index, const struct r
         return rn_yaml_fail(index, "training.clip", err,
                             "must be 0 with privacy, which clips each record");
     }
-    if (privacy->sampling != RN_PLAN_POISSON) {
-        return rn_yaml_fail(index, "privacy.sampling", err,
-                            "'allocation' is refused by this version, whose filter cannot charge "
-                            "it: 'poisson' alone can be used");
+    const double picks = privacy->rate * plan->training.steps;
+    if (privacy->sampling == RN_PLAN_ALLOCATION &&
+        !(fabs(picks - rn_plan_picks(plan)) <= 1e-9 * picks)) {
+        return rn_yaml_fail(index, "privacy.rate", err,
+                            "times training.steps is in how many steps of a round `allocation` "
+                            "puts each record: it must be a whole number of at least 1");
     }
     return rn_ok();
 }

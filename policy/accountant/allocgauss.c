@@ -128,8 +128,8 @@ static void go(struct walk *walk, double y, double step)
 /* ln E S^-power, power at least 1 */
 static double log_moment_add(double shift, uint32_t slots, double power)
 {
-    struct walk walk = {shift, slots, power, fmin(Y_STEP, Y_STEP_PEAK / sqrt(power)),
-                        {-INFINITY, 0}};
+    struct walk walk = {
+        shift, slots, power, fmin(Y_STEP, Y_STEP_PEAK / sqrt(power)), {-INFINITY, 0}};
     const double start = log(power);
     go(&walk, start, walk.step);
     go(&walk, start - walk.step, -walk.step);

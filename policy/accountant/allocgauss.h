@@ -4,8 +4,9 @@
  * `slots` steps. With S, the likelihood ratio of one pick of t slots (pldlaw.h), under Q:
  *
  *     REMOVE  E S^n, n whole: n! / t^n times the coefficient of z^n in
- *             (sum_k exp(a^2 k (k - 1) / 2) z^k / k!)^t             (moments of a sum; all positive)
- *     ADD     E S^-b = 1 / Gamma(b) integral_0^inf u^(b - 1) E[exp(-u X / t)]^t du, by quadrature
+ *             (sum_k exp(a^2 k (k - 1) / 2) z^k / k!)^t             (moments of a sum; all
+ * positive) ADD     E S^-b = 1 / Gamma(b) integral_0^inf u^(b - 1) E[exp(-u X / t)]^t du, by
+ * quadrature
  *
  * (order - 1) times the divergence is convex in the order, so between whole orders a straight line
  * is a bound (Wang, Balle, Kasiviswanathan 2019, corollary 10); and a pick costs no more than its

@@ -42,8 +42,8 @@ struct rn_pld_mix {
     enum rn_pld_direction direction;
 };
 
-/* Of a checked event. An ALLOCATION has one pick of two slots or more (pldevents.h). RN_E_UNSUPPORTED:
- * a TRUNCATED event whose binomial is too wide to be summed. */
+/* Of a checked event. An ALLOCATION has one pick of two slots or more (pldevents.h).
+ * RN_E_UNSUPPORTED: a TRUNCATED event whose binomial is too wide to be summed. */
 RN_MUST rn_result rn_pld_mix_init(struct rn_pld_mix *mix, const struct rn_privacy_event *event,
                                   enum rn_pld_direction direction, struct rn_error *err);
 

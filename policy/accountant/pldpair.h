@@ -25,7 +25,8 @@ enum rn_pld_direction { RN_PLD_REMOVE = 0, RN_PLD_ADD };
 struct rn_pld_points; /* pldpoints.h */
 
 struct rn_pld_pair {
-    const struct rn_pld_points *points; /* not NULL: the pair is these, borrowed; only direction counts */
+    const struct rn_pld_points
+        *points; /* not NULL: the pair is these, borrowed; only direction counts */
     enum rn_pld_direction direction;
     double shift;   /* a */
     unsigned least; /* first j with w_j > 0 */

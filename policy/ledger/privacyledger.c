@@ -197,8 +197,9 @@ double rn_privacy_ledger_filter(const struct rn_privacy_ledger *ledger, bool res
 
 static bool same_mechanism(const struct rn_privacy_event *a, const struct rn_privacy_event *b)
 {
-    return a->kind == b->kind && a->group == b->group && !(a->noise < b->noise) &&
-           !(a->noise > b->noise) && !(a->rate < b->rate) && !(a->rate > b->rate);
+    return a->kind == b->kind && a->group == b->group && a->picks == b->picks &&
+           a->slots == b->slots && !(a->noise < b->noise) && !(a->noise > b->noise) &&
+           !(a->rate < b->rate) && !(a->rate > b->rate);
 }
 
 static void event_add(struct rn_privacy_event *events, size_t *count,

@@ -222,6 +222,14 @@ rn_result rn_round_privacy_records_check(const struct rn_round_privacy *privacy,
               err, RN_E_REFUSED,
               "this site's training data has more records than its policy's privacy.records_max, "
               "the public bound that its promise stands on");
+    if (rn_round_privacy_on(privacy) &&
+        privacy->site->plan.privacy.sampling == RN_PLAN_ALLOCATION) {
+        RN_ENSURE(records <= RN_DP_ALLOCATION_PICKS_MAX / rn_plan_picks(&privacy->site->plan), err,
+                  RN_E_REFUSED,
+                  "this site's training data has too many records for the plan's random "
+                  "allocation: records times privacy.rate times training.steps is at most %llu",
+                  (unsigned long long)RN_DP_ALLOCATION_PICKS_MAX);
+    }
     return rn_ok();
 }
 
@@ -232,9 +240,11 @@ bool rn_round_privacy_on(const struct rn_round_privacy *privacy)
 
 /* ---- A training */
 
-static void spec_fill(const struct rn_plan_privacy *plan, struct rn_dp_source *source,
+static void spec_fill(const struct rn_plan *whole, struct rn_dp_source *source,
                       struct rn_dp_spec *out)
 {
+    const struct rn_plan_privacy *plan = &whole->privacy;
+    const bool allocated = plan->sampling == RN_PLAN_ALLOCATION;
     *out = (struct rn_dp_spec){
         .clip_norm = plan->clip,
         .clipping =
@@ -242,8 +252,9 @@ static void spec_fill(const struct rn_plan_privacy *plan, struct rn_dp_source *s
         .noise_multiplier = plan->noise,
         .grid = RN_PRIVACY_GRID,
         .denominator = plan->denominator,
-        .sampling = RN_DP_POISSON,
-        .threshold = rn_privacy_threshold(plan->rate),
+        .sampling = allocated ? RN_DP_ALLOCATION : RN_DP_POISSON,
+        .threshold = allocated ? 0 : rn_privacy_threshold(plan->rate),
+        .picks = allocated ? rn_plan_picks(whole) : 0,
     };
     rn_dp_source_lend(source, out);
 }
@@ -268,7 +279,7 @@ rn_result rn_round_privacy_begin(struct rn_round_privacy *privacy, uint32_t roun
     rn_log(RN_LOG_INFO, "privacy.intent", RN_LOG_NUMBER(RN_F_ROUND, round),
            RN_LOG_NUMBER(RN_F_COUNT, atomic_load(&privacy->begun)),
            RN_LOG_NUMBER(RN_F_LIMIT, rn_plan_trainings(plan)));
-    spec_fill(&plan->privacy, source, out_spec);
+    spec_fill(plan, source, out_spec);
     return rn_ok();
 }
 
