@@ -22,10 +22,12 @@
 #define EPSILON_GAP_MOST 2e-4
 #define EPSILON_GAP_ALLOCATED 5e-4 /* at most, with random allocations */
 #define DELTA_GAP 4e-4
+/* Below this a gap falls with h^2; above it by less, so one goes further. */
+#define NEAR_GAP 10
 /* A lattice that leaves this much of the gap says that it is not the lattice's. */
 #define NO_GAIN 0.9
 /* How much finer the next lattice may be at once; laws of allocations cost the square of it. */
-#define FINER 0.125
+#define FINER 0.04
 #define FINER_ALLOCATED 0.4
 /* Below this a delta is not told apart from 0. */
 #define DELTA_LEAST 1e-280
@@ -217,7 +219,7 @@ static double finer(const struct query *query, double h, double least, double *l
         return 0;
     }
     *last_gap = gap;
-    const double next = h * fmin(fmax(sqrt(0.8 / gap), least), 0.6);
+    const double next = h * fmin(fmax(sqrt((gap < NEAR_GAP ? 0.8 : 0.45) / gap), least), 0.6);
     return next >= RN_PLD_LATTICE_MIN ? next : 0;
 }
 
