@@ -1312,6 +1312,20 @@ fault the-shorter-copy-counts services/host/siteprivacy.c \
   '*out = a->whole > b->whole ? a : b;' '*out = a->whole > b->whole ? b : a;' test_siteprivacy
 
 
+# ---- Mistakes that private trainings elsewhere have made
+
+fault a-private-round-takes-the-batches-of-an-epoch services/host/roundprivacy.c \
+  'allocated ? RN_DP_ALLOCATION : RN_DP_POISSON' 'RN_DP_BATCHES' test_roundprivacy
+
+fault steps-are-what-a-training-says policy/ledger/privacyrules.c \
+  'intent->steps == open->plan.steps' 'true' test_privacyledger
+
+fault delta-may-stand-for-whole-records policy/ledger/privacyterms.c \
+  ' && terms->delta <= delta_max' '' test_privacyterms
+
+fault exact-losses-are-sent-along policy/plan.c \
+  'if (plan->metrics != RN_METRICS_HOME) {' 'if (false) {' test_privacyrules
+
 # ---- Random allocation
 
 fault allocations-spread-beyond-their-mean policy/accountant/pldlaw.c \
