@@ -129,6 +129,10 @@ static rn_result check_shared(const struct rn_yaml_index *index, const struct rn
         return rn_yaml_fail(index, "training.steps", err,
                             "must be 1 with privacy.mode: shared, where a round is one step");
     }
+    if (plan->privacy.sampling == RN_PLAN_ALLOCATION) {
+        return rn_yaml_fail(index, "privacy.sampling", err,
+                            "must be poisson with privacy.mode: shared");
+    }
     if (training->optimizer != RN_PLAN_SGD) {
         return rn_yaml_fail(index, "training.optimizer", err,
                             "must be sgd with privacy.mode: shared");
@@ -169,12 +173,17 @@ static rn_result check_private(const struct rn_yaml_index *index, const struct r
         return rn_yaml_fail(index, "training.clip", err,
                             "must be 0 with privacy, which clips each record");
     }
-    if (privacy->sampling != RN_PLAN_POISSON) {
-        return rn_yaml_fail(index, "privacy.sampling", err,
-                            "'allocation' is refused by this version, whose filter cannot charge "
-                            "it: 'poisson' alone can be used");
+    if (rn_plan_is_shared(plan)) {
+        return check_shared(index, plan, err);
     }
-    return rn_plan_is_shared(plan) ? check_shared(index, plan, err) : rn_ok();
+    const double picks = privacy->rate * plan->training.steps;
+    if (privacy->sampling == RN_PLAN_ALLOCATION &&
+        !(fabs(picks - rn_plan_picks(plan)) <= 1e-9 * picks)) {
+        return rn_yaml_fail(index, "privacy.rate", err,
+                            "times training.steps is in how many steps of a round `allocation` "
+                            "puts each record: it must be a whole number of at least 1");
+    }
+    return rn_ok();
 }
 
 static rn_result check_rest(const struct rn_yaml_index *index, const struct rn_plan *plan,

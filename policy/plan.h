@@ -198,6 +198,9 @@ static inline bool rn_plan_is_shared(const struct rn_plan *plan)
     return rn_plan_is_private(plan) && plan->privacy.mode == RN_PLAN_PRIVACY_SHARED;
 }
 
+/* With sampling `allocation`: in how many of a round's steps each record is, rate * steps. */
+uint32_t rn_plan_picks(const struct rn_plan *plan);
+
 /* Most trainings that a member ever begins in the job: one a round, and retries. */
 static inline uint64_t rn_plan_trainings(const struct rn_plan *plan)
 {

@@ -166,3 +166,8 @@ uint64_t rn_plan_attempt_seconds(const struct rn_plan *plan, uint32_t members,
     return secagg->train_hard_s + STAGES * (uint64_t)secagg->stage_hard_s +
            upload * (1 + (uint64_t)members);
 }
+
+uint32_t rn_plan_picks(const struct rn_plan *plan)
+{
+    return (uint32_t)round(plan->privacy.rate * plan->training.steps);
+}

@@ -42,13 +42,17 @@ void rn_privacy_terms_of(const struct rn_policy_privacy *privacy, struct rn_priv
 
 void rn_privacy_plan_of(const struct rn_plan *plan, struct rn_privacy_plan *out)
 {
-    const uint64_t threshold = rn_privacy_threshold(plan->privacy.rate);
+    const bool allocated = plan->privacy.sampling == RN_PLAN_ALLOCATION;
+    const uint64_t threshold =
+        allocated ? rn_plan_picks(plan) : rn_privacy_threshold(plan->privacy.rate);
     *out = (struct rn_privacy_plan){
         .method = plan->method,
         .rounds = plan->rounds,
         .trainings = (uint32_t)rn_plan_trainings(plan),
         .steps = plan->training.steps,
-        .sampler = threshold == UINT64_MAX ? RN_PRIVACY_SAMPLER_ALL : RN_PRIVACY_SAMPLER_POISSON,
+        .sampler = allocated                 ? RN_PRIVACY_SAMPLER_ALLOCATION
+                   : threshold == UINT64_MAX ? RN_PRIVACY_SAMPLER_ALL
+                                             : RN_PRIVACY_SAMPLER_POISSON,
         .threshold = threshold,
         .cap = plan->training.batch,
         .noise = plan->privacy.noise,
@@ -73,6 +77,10 @@ rn_result rn_privacy_quote(const struct rn_plan *plan, const struct rn_policy *p
     const uint64_t events = (uint64_t)out->plan.trainings * out->plan.steps;
     const struct rn_privacy_event event = rn_privacy_plan_event(&out->terms, &out->plan, events);
     const double apart = rn_privacy_terms_apart(&out->terms);
+    RN_ENSURE(out->plan.sampler != RN_PRIVACY_SAMPLER_ALLOCATION || out->terms.group == 1, err,
+              RN_E_UNSUPPORTED,
+              "privacy: allocation is accounted for one record at a time, and the policy protects "
+              "persons: the plan needs sampling poisson");
     RN_ENSURE(rn_rdp_event(&event, out->terms.order, &out->cost), err, RN_E_UNSUPPORTED,
               "privacy: the filter does not know this sampling");
     out->apart = rn_privacy_plan_cut(&out->terms, &out->plan);

@@ -20,11 +20,14 @@
 /* Where to stop refining: the gap between the bounds, of epsilon and at most; and of delta. */
 #define EPSILON_GAP 1e-3
 #define EPSILON_GAP_MOST 2e-4
+#define EPSILON_GAP_ALLOCATED 5e-4 /* at most, with random allocations */
 #define DELTA_GAP 4e-4
+/* Below this a gap falls with h^2; above it by less, so one goes further. */
+#define NEAR_GAP 10
 /* A lattice that leaves this much of the gap says that it is not the lattice's. */
 #define NO_GAIN 0.9
 /* How much finer the next lattice may be at once; laws of allocations cost the square of it. */
-#define FINER 0.125
+#define FINER 0.04
 #define FINER_ALLOCATED 0.4
 /* Below this a delta is not told apart from 0. */
 #define DELTA_LEAST 1e-280
@@ -140,11 +143,12 @@ struct query {
     double epsilon, delta;
     double upper[RN_PLD_DIRECTIONS];
     double lower;
+    double gap_most; /* of epsilon */
 };
 
 static struct query query_of(bool epsilon_asked, double epsilon, double delta)
 {
-    return (struct query){epsilon_asked, epsilon, delta, {INFINITY, INFINITY}, 0};
+    return (struct query){epsilon_asked, epsilon, delta, {INFINITY, INFINITY}, 0, EPSILON_GAP_MOST};
 }
 
 /* From below a step may be left with nothing, when no bin of it can be booked. */
@@ -202,7 +206,7 @@ static rn_result bounds(const struct rn_pld_events *events, struct query *query,
 static double gap_of(const struct query *query)
 {
     const double upper = query->upper[worse(query)];
-    const double unit = query->epsilon_asked ? fmin(EPSILON_GAP * upper, EPSILON_GAP_MOST)
+    const double unit = query->epsilon_asked ? fmin(EPSILON_GAP * upper, query->gap_most)
                                              : DELTA_GAP * fmax(upper, DELTA_LEAST);
     return upper > query->lower ? (upper - query->lower) / unit : 0;
 }
@@ -215,7 +219,7 @@ static double finer(const struct query *query, double h, double least, double *l
         return 0;
     }
     *last_gap = gap;
-    const double next = h * fmin(fmax(sqrt(0.8 / gap), least), 0.6);
+    const double next = h * fmin(fmax(sqrt((gap < NEAR_GAP ? 0.8 : 0.45) / gap), least), 0.6);
     return next >= RN_PLD_LATTICE_MIN ? next : 0;
 }
 
@@ -224,6 +228,7 @@ static rn_result refine(const struct rn_pld_events *events, struct query *query,
 {
     double h = rn_pld_first_lattice(events), last_gap = INFINITY;
     bool any = false;
+    query->gap_most = events->allocated ? EPSILON_GAP_ALLOCATED : EPSILON_GAP_MOST;
     rn_result last = rn_ok();
     for (unsigned i = 0; i < REFINEMENTS_MAX && h > 0; i++) {
         last = bounds(events, query, rn_pld_lattice(events, h), err);

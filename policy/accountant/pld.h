@@ -5,11 +5,12 @@
  * (lower). Every numerical error is bounded and added; where the bounds are worth nothing the
  * answer is RN_E_DATA and not a number.
  *
- * The lattice is refined until the bounds are 1e-3 of epsilon apart and at most 2e-4, or 4e-4 of
- * delta, or as far as RN_PLD_BINS_MAX places (pldstep.h) allow; what was reached stands in the
- * value. Events that are the same mechanism are put together: neither their order nor how a count
- * is split changes a bit of the answer. The kinds' distributions stand in pldmix.h. ALLOCATION is
- * split into single picks (pldevents.h), whose law is that of a sum of exponentials (pldlaw.h).
+ * The lattice is refined until the bounds are 1e-3 of epsilon apart and at most 2e-4 (5e-4 with
+ * random allocations), or 4e-4 of delta, or as far as RN_PLD_BINS_MAX places (pldstep.h) allow;
+ * what was reached stands in the value. Events that are the same mechanism are put together:
+ * neither their order nor how a count is split changes a bit of the answer. The kinds'
+ * distributions stand in pldmix.h. ALLOCATION is split into single picks (pldevents.h), whose law
+ * is that of a sum of exponentials (pldlaw.h).
  *
  * The files: pldpair (one pair of Gaussians' mixtures), pldmix (an event's mixture of pairs),
  * pldlaw, pldpoints and pldallocation (random

@@ -202,9 +202,10 @@ static bool equal(double a, double b)
 
 static bool same_mechanism(const struct rn_privacy_event *a, const struct rn_privacy_event *b)
 {
-    return a->kind == b->kind && a->group == b->group && equal(a->noise, b->noise) &&
-           equal(a->rate, b->rate) && a->shares == b->shares && equal(a->share, b->share) &&
-           equal(a->grid, b->grid) && equal(a->dimension, b->dimension);
+    return a->kind == b->kind && a->group == b->group && a->picks == b->picks &&
+           a->slots == b->slots && equal(a->noise, b->noise) && equal(a->rate, b->rate) &&
+           a->shares == b->shares && equal(a->share, b->share) && equal(a->grid, b->grid) &&
+           equal(a->dimension, b->dimension);
 }
 
 static void event_add(struct rn_privacy_event *events, size_t *count,

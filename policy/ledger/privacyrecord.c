@@ -25,7 +25,8 @@ static const struct rn_word units[] = {{"record", RN_PRIVACY_UNIT_RECORD},
 static const struct rn_word adjacencies[] = {{"zero-out", RN_PRIVACY_ZERO_OUT},
                                              {"add-remove", RN_PRIVACY_ADD_REMOVE}};
 static const struct rn_word samplers[] = {{"poisson", RN_PRIVACY_SAMPLER_POISSON},
-                                          {"all", RN_PRIVACY_SAMPLER_ALL}};
+                                          {"all", RN_PRIVACY_SAMPLER_ALL},
+                                          {"allocation", RN_PRIVACY_SAMPLER_ALLOCATION}};
 static const struct rn_word matrices[] = {
     {"A", RN_PRIVACY_MATRICES_A}, {"B", RN_PRIVACY_MATRICES_B}, {"A+B", RN_PRIVACY_MATRICES_BOTH}};
 static const struct rn_word rngs[] = {{"system", RN_PRIVACY_RNG_SYSTEM},

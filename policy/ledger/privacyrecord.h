@@ -44,8 +44,13 @@ enum rn_privacy_record_kind {
 enum rn_privacy_unit { RN_PRIVACY_UNIT_RECORD = 0, RN_PRIVACY_UNIT_PERSON };
 /* Neighbouring data: a unit's records emptied in their place, or added or removed. */
 enum rn_privacy_adjacency { RN_PRIVACY_ZERO_OUT = 0, RN_PRIVACY_ADD_REMOVE };
-/* Which records a step takes: each for itself with probability threshold / 2^64, or all. */
-enum rn_privacy_sampler { RN_PRIVACY_SAMPLER_POISSON = 0, RN_PRIVACY_SAMPLER_ALL };
+/* Which records a step takes: each for itself with probability threshold / 2^64; all; or each in
+ * exactly `threshold` of a training's steps, chosen by chance, for itself. */
+enum rn_privacy_sampler {
+    RN_PRIVACY_SAMPLER_POISSON = 0,
+    RN_PRIVACY_SAMPLER_ALL,
+    RN_PRIVACY_SAMPLER_ALLOCATION
+};
 enum rn_privacy_matrices {
     RN_PRIVACY_MATRICES_A = 1, /* bits RN_PLAN_MATRIX_ of policy/plan.h */
     RN_PRIVACY_MATRICES_B = 2,
@@ -90,7 +95,8 @@ struct rn_privacy_plan {
     uint32_t trainings; /* most ever begun under the plan, retries included; >= rounds */
     uint32_t steps;     /* of each training */
     enum rn_privacy_sampler sampler;
-    uint64_t threshold; /* q = threshold / 2^64; UINT64_MAX with ALL, less and >= 1 with POISSON */
+    uint64_t threshold; /* q = threshold / 2^64; UINT64_MAX with ALL, less and >= 1 with POISSON;
+                           ALLOCATION: picks, 1..steps, and q = picks / steps */
     uint32_t cap;       /* most records of a step; a larger draw is cut by a uniform choice */
     double noise;       /* multiplier: deviation of the noise / clip */
     double clip;        /* C, the norm of a record's gradient after clipping */

@@ -232,13 +232,12 @@ static double plan_cost(const struct rn_privacy_planstate *plan, uint32_t traini
 
 static void plan_derive(const struct rn_privacy_ledger *ledger, struct rn_privacy_plan *plan)
 {
-    const struct rn_privacy_event step = rn_privacy_plan_event(&ledger->terms, plan, 1);
     const double events = (double)plan->trainings * plan->steps;
     plan->deviation = plan->honest > 0 ? rn_privacy_share(plan->noise, plan->grid, plan->honest)
                                        : plan->noise * plan->grid;
     plan->cut = rn_privacy_plan_cut(&ledger->terms, plan);
     plan->filter_before = ledger->spent;
-    plan->filter_after = ledger->spent + events * rn_privacy_divergence(&ledger->terms, step);
+    plan->filter_after = ledger->spent + events * rn_privacy_plan_divergence(&ledger->terms, plan);
 }
 
 void rn_privacy_rules_derive(const struct rn_privacy_ledger *ledger,
@@ -369,9 +368,8 @@ rn_result rn_privacy_rules_budget(const struct rn_privacy_ledger *ledger,
 static void plan_apply(struct rn_privacy_ledger *ledger, const struct rn_privacy_plan *plan)
 {
     struct rn_privacy_planstate *state = &ledger->plans[ledger->plan_count++];
-    const struct rn_privacy_event step = rn_privacy_plan_event(&ledger->terms, plan, 1);
     *state = (struct rn_privacy_planstate){
-        .plan = *plan, .divergence = rn_privacy_divergence(&ledger->terms, step)};
+        .plan = *plan, .divergence = rn_privacy_plan_divergence(&ledger->terms, plan)};
     ledger->open = true;
 }
 

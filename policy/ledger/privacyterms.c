@@ -98,12 +98,19 @@ static rn_result length_check(const struct rn_privacy_plan *plan, struct rn_erro
 static rn_result sampler_check(const struct rn_privacy_plan *plan, struct rn_error *err)
 {
     const bool all = plan->threshold == UINT64_MAX;
+    RN_ENSURE(plan->cap >= 1, err, RN_E_CONFIG, "the largest batch is 0 records");
+    if (plan->sampler == RN_PRIVACY_SAMPLER_ALLOCATION) {
+        RN_ENSURE(
+            plan->threshold >= 1 && plan->threshold <= plan->steps, err, RN_E_CONFIG,
+            "the sampler allocation goes with a threshold of 1 to its steps: how many of them "
+            "take a record");
+        return rn_ok();
+    }
     RN_ENSURE(plan->sampler <= RN_PRIVACY_SAMPLER_ALL && plan->threshold >= 1 &&
                   all == (plan->sampler == RN_PRIVACY_SAMPLER_ALL),
               err, RN_E_CONFIG,
               "the sampler and its threshold do not fit: all goes with 2^64 - 1, poisson with 1 to "
               "2^64 - 2");
-    RN_ENSURE(plan->cap >= 1, err, RN_E_CONFIG, "the largest batch is 0 records");
     return rn_ok();
 }
 
@@ -116,6 +123,8 @@ static rn_result shares_check(const struct rn_privacy_plan *plan, struct rn_erro
     RN_ENSURE(plan->honest <= RN_PRIVACY_SHARES_MAX, err, RN_E_CONFIG,
               "at most %u members can share noise", RN_PRIVACY_SHARES_MAX);
     RN_ENSURE(plan->steps == 1, err, RN_E_CONFIG, "a training with shares of noise has one step");
+    RN_ENSURE(plan->sampler != RN_PRIVACY_SAMPLER_ALLOCATION, err, RN_E_CONFIG,
+              "noise in shares goes with the samplers poisson and all");
     RN_ENSURE(plan->dimension >= 1 && plan->dimension < (UINT64_C(1) << 53), err, RN_E_CONFIG,
               "with shares of noise the number of trained values must be stated");
     RN_ENSURE(rn_privacy_share(plan->noise, plan->grid, plan->honest) <=
@@ -135,6 +144,9 @@ rn_result rn_privacy_plan_check(const struct rn_privacy_terms *terms,
 {
     RN_TRY(length_check(plan, err));
     RN_TRY(sampler_check(plan, err));
+    RN_ENSURE(plan->sampler != RN_PRIVACY_SAMPLER_ALLOCATION || terms->group == 1, err, RN_E_CONFIG,
+              "the sampler allocation is accounted for one record at a time: take the unit record, "
+              "or poisson");
     RN_ENSURE(plan->grid >= 1 && plan->grid <= RN_PRIVACY_GRID_MAX, err, RN_E_CONFIG,
               "the grid is %" PRIu32 ": 1 to %u are possible", plan->grid, RN_PRIVACY_GRID_MAX);
     RN_ENSURE(within(plan->noise, RN_PRIVACY_NOISE_MIN * terms->group, RN_PRIVACY_NOISE_MAX), err,
@@ -211,6 +223,15 @@ static struct rn_privacy_event shared_event(const struct rn_privacy_terms *terms
     };
 }
 
+double rn_privacy_plan_rate(const struct rn_privacy_plan *plan)
+{
+    if (plan->sampler == RN_PRIVACY_SAMPLER_ALLOCATION) {
+        const double rate = (double)plan->threshold / plan->steps;
+        return rate < 1 ? nextafter(rate, INFINITY) : 1;
+    }
+    return rn_privacy_rate(plan->threshold);
+}
+
 struct rn_privacy_event rn_privacy_plan_event(const struct rn_privacy_terms *terms,
                                               const struct rn_privacy_plan *plan, uint64_t count)
 {
@@ -221,6 +242,13 @@ struct rn_privacy_event rn_privacy_plan_event(const struct rn_privacy_terms *ter
     if (plan->sampler == RN_PRIVACY_SAMPLER_ALL) {
         event.kind = RN_PRIVACY_GAUSSIAN;
         event.noise = plan->noise / terms->group; /* of a sum that moves by group * clip */
+        return event;
+    }
+    if (plan->sampler == RN_PRIVACY_SAMPLER_ALLOCATION) {
+        event.kind = RN_PRIVACY_ALLOCATION;
+        event.count = count / plan->steps;
+        event.picks = (uint32_t)plan->threshold;
+        event.slots = plan->steps;
         return event;
     }
     event.kind = terms->group == 1 ? RN_PRIVACY_POISSON : RN_PRIVACY_GROUP;
@@ -239,6 +267,14 @@ double rn_privacy_divergence(const struct rn_privacy_terms *terms, struct rn_pri
         return 0;
     }
     return rn_rdp_event(&event, terms->order, &divergence) ? divergence : INFINITY;
+}
+
+double rn_privacy_plan_divergence(const struct rn_privacy_terms *terms,
+                                  const struct rn_privacy_plan *plan)
+{
+    const bool allocated = plan->sampler == RN_PRIVACY_SAMPLER_ALLOCATION;
+    const uint32_t steps = allocated ? plan->steps : 1;
+    return rn_privacy_divergence(terms, rn_privacy_plan_event(terms, plan, steps)) / steps;
 }
 
 /* ---- Cutting. */
@@ -270,8 +306,7 @@ double rn_privacy_tail(uint64_t n, double q, uint64_t cap)
 
 double rn_privacy_plan_cut(const struct rn_privacy_terms *terms, const struct rn_privacy_plan *plan)
 {
-    const double tail =
-        rn_privacy_tail(terms->records_max, rn_privacy_rate(plan->threshold), plan->cap);
+    const double tail = rn_privacy_tail(terms->records_max, rn_privacy_plan_rate(plan), plan->cap);
     const double events = (double)plan->trainings * plan->steps;
     const double value = plan->honest > 0 ? plan->honest * SHARE_DISTANCE
                                           : (plan->noise * plan->grid + 1) * SAMPLER_DISTANCE;

@@ -31,13 +31,20 @@ double rn_privacy_terms_bound(const struct rn_privacy_terms *terms);
 
 /* q = threshold / 2^64 as a double, rounded up. */
 double rn_privacy_rate(uint64_t threshold);
+/* Of a step of the plan: q of its sampler, rounded up. */
+double rn_privacy_plan_rate(const struct rn_privacy_plan *plan);
 /* Deviation of one member's share of the noise, a whole number: noise * grid / sqrt(honest),
  * rounded up. */
 double rn_privacy_share(double noise, uint32_t grid, uint32_t honest);
-/* Of one step of the plan, `count` times, as the accountants see it: GAUSSIAN, POISSON or, with a
- * group, GROUP; with shares SHARED, which claims no sampling for a group. */
+/* `count` steps of the plan as the accountants see them: GAUSSIAN, POISSON or, with a group, GROUP;
+ * with shares SHARED, which claims no sampling for a group; of ALLOCATION the whole trainings that
+ * they are. */
 struct rn_privacy_event rn_privacy_plan_event(const struct rn_privacy_terms *terms,
                                               const struct rn_privacy_plan *plan, uint64_t count);
+/* Renyi divergence of one step of the plan at the terms' order; of ALLOCATION a training's share of
+ * it, which no step has for itself. +inf where there is none. */
+double rn_privacy_plan_divergence(const struct rn_privacy_terms *terms,
+                                  const struct rn_privacy_plan *plan);
 /* Renyi divergence of an event at the terms' order; +inf where there is none. */
 double rn_privacy_divergence(const struct rn_privacy_terms *terms, struct rn_privacy_event event);
 /* (1 + e^epsilon) * trainings * steps * (P[Bin(records_max, q) > cap] + dimension * eta), from

@@ -223,6 +223,14 @@ rn_result rn_round_privacy_records_check(const struct rn_round_privacy *privacy,
               err, RN_E_REFUSED,
               "this site's training data has more records than its policy's privacy.records_max, "
               "the public bound that its promise stands on");
+    if (rn_round_privacy_on(privacy) &&
+        privacy->site->plan.privacy.sampling == RN_PLAN_ALLOCATION) {
+        RN_ENSURE(records <= RN_DP_ALLOCATION_PICKS_MAX / rn_plan_picks(&privacy->site->plan), err,
+                  RN_E_REFUSED,
+                  "this site's training data has too many records for the plan's random "
+                  "allocation: records times privacy.rate times training.steps is at most %llu",
+                  (unsigned long long)RN_DP_ALLOCATION_PICKS_MAX);
+    }
     return rn_ok();
 }
 
@@ -244,6 +252,7 @@ static void spec_fill(const struct rn_plan *whole, struct rn_dp_source *source,
                       struct rn_dp_spec *out)
 {
     const struct rn_plan_privacy *plan = &whole->privacy;
+    const bool allocated = plan->sampling == RN_PLAN_ALLOCATION;
     *out = (struct rn_dp_spec){
         .clip_norm = plan->clip,
         .clipping =
@@ -251,8 +260,9 @@ static void spec_fill(const struct rn_plan *whole, struct rn_dp_source *source,
         .noise_multiplier = multiplier(whole),
         .grid = RN_PRIVACY_GRID,
         .denominator = plan->denominator,
-        .sampling = RN_DP_POISSON,
-        .threshold = rn_privacy_threshold(plan->rate),
+        .sampling = allocated ? RN_DP_ALLOCATION : RN_DP_POISSON,
+        .threshold = allocated ? 0 : rn_privacy_threshold(plan->rate),
+        .picks = allocated ? rn_plan_picks(whole) : 0,
     };
     rn_dp_source_lend(source, rn_plan_is_shared(whole), out);
 }

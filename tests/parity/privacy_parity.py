@@ -1,27 +1,34 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`rondo privacy epsilon` against Opacus and dp_accounting, on random trainings.
+"""`rondo privacy epsilon` against Opacus, dp_accounting and PLD_accounting, on random trainings.
 
-    privacy_parity.py [COUNT [SEED]]        COUNT: 1000
+    privacy_parity.py [--count 1000] [--seed 1] [--allocation] [--results FILE] [--seconds S]
 
-RONDO_BIN is the folder of the programs. What is compared depends on what can be imported:
+RONDO_BIN is the folder of the programs. Each training is drawn from the seed and its number alone. With --results every
+training that was compared is a line of FILE, and those that are there already are not compared again, so that S seconds at a
+time come to the whole. What is compared depends on what can be imported:
 
 - opacus: at the order that rondo reports, the two Renyi bounds are one number, to 1e-9 and what Opacus loses by the
   logarithm of a number close to 1; and rondo's is at most Opacus's best over its own orders.
 - dp_accounting: rondo's Renyi bound is at most its, which adds up absolute values; by PLD, rondo's upper value is not
   below dp_accounting's optimistic one and not above its pessimistic one by more than 1e-3 (of 1 or of epsilon).
   Where its FFT is not good enough (delta below 1e-13 times the steps) it says nothing.
+- PLD_accounting (--allocation, and nothing else then): random allocation. rondo's upper value is not below its lower one, not
+  above its upper one by more than 1e-3 (of 1 or of epsilon), and rondo's lower value is not above its upper one.
 
-Exit code 77 when neither is there.
+Exit code 77 when none is there.
 """
+import argparse
 import json
 import logging
 import math
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
+import time
 import warnings
 
 try:
@@ -35,6 +42,10 @@ try:
     from dp_accounting.pld import privacy_loss_distribution as distributions
 except ImportError:
     dp_accounting = None
+try:
+    import PLD_accounting as allocation
+except ImportError:
+    allocation = None
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("RONDO_BIN", ROOT / "build/release/bin"))
@@ -43,9 +54,11 @@ WORST = {}
 
 
 def rondo(plan, accountant):
-    rate, noise, steps, delta = plan
-    words = ["privacy", "epsilon", "--sampling-rate", repr(rate), "--noise-multiplier", repr(noise), "--steps", str(steps),
-             "--delta", repr(delta), "--accountant", accountant, "--format", "json", "--quiet"]
+    sampling, noise, steps, delta = plan
+    words = ["privacy", "epsilon", *(["--sampling-rate", repr(sampling)] if isinstance(sampling, float) else
+                                     ["--picks", str(sampling[0]), "--of", str(sampling[1])]),
+             "--noise-multiplier", repr(noise), "--steps", str(steps), "--delta", repr(delta), "--accountant", accountant,
+             "--format", "json", "--quiet"]
     return json.loads(subprocess.run([BIN / "rondo", *words], check=True, capture_output=True, text=True).stdout)
 
 
@@ -56,7 +69,7 @@ def keep(name, value):
 
 def check(good, plan, text):
     if not good:
-        sys.exit(f"rate {plan[0]!r}, noise {plan[1]!r}, {plan[2]} steps, delta {plan[3]!r}: {text}")
+        sys.exit(f"sampling {plan[0]!r}, noise {plan[1]!r}, {plan[2]} steps, delta {plan[3]!r}: {text}")
 
 
 def improved(rdp, order, delta):
@@ -104,6 +117,51 @@ def against_dp_accounting(plan, ours):
     keep("pld's own interval, relative", (upper - lower) / upper if upper > 0 else 0)
 
 
+def against_pld_accounting(plan):
+    (picks, slots), noise, steps, delta = plan
+    ours = rondo(plan, "pld")
+    params = allocation.PrivacyParams(sigma=noise, num_steps=slots, num_selected=picks, num_epochs=steps // slots, delta=delta)
+    upper, lower = (allocation.gaussian_allocation_epsilon_configurable(
+        params=params, bound_type=bound, config=allocation.AllocationSchemeConfig(
+            loss_discretization=width, tail_truncation=delta * 1e-4, convolution_method=method))
+        for bound, method, width in ((allocation.BoundType.DOMINATES, allocation.ConvolutionMethod.FFT, 0.01),
+                                     (allocation.BoundType.IS_DOMINATED, allocation.ConvolutionMethod.GEOM, 0.2)))
+    check(ours["lower"] <= ours["epsilon"], plan, "lower above upper")
+    check(ours["epsilon"] >= lower, plan, f"pld {ours['epsilon']} below PLD_accounting's lower {lower}")
+    check(ours["lower"] <= upper, plan, f"pld's lower {ours['lower']} above PLD_accounting's upper {upper}")
+    check(ours["epsilon"] <= upper + 1e-3 * max(1, upper), plan, f"pld {ours['epsilon']} above PLD_accounting's upper {upper}")
+    keep("allocation: pld above PLD_accounting's upper", ours["epsilon"] - upper)
+    keep("allocation: PLD_accounting's interval, relative", (upper - lower) / upper)
+    keep("allocation: pld's own interval, relative", (ours["epsilon"] - ours["lower"]) / ours["epsilon"])
+
+
+def too_long(*_):
+    raise TimeoutError
+
+
+def within_seconds(plan):
+    """PLD_accounting takes seconds to hours; the slow ones are left out."""
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(20)
+    try:
+        against_pld_accounting(plan)
+    except TimeoutError:
+        keep("allocation: PLD_accounting took too long", 1)
+    finally:
+        signal.alarm(0)
+
+
+def draw_allocation(random_):
+    """A random allocation whose epsilon lies below about 30, small enough for PLD_accounting."""
+    while True:
+        slots = int(math.exp(random_.uniform(math.log(2), math.log(20))))
+        picks = random_.choice([1, 1, 1, random_.randint(1, min(slots, 4))])
+        epochs = random_.choice([1, 1, 2, 3])
+        noise = math.exp(random_.uniform(math.log(0.7), math.log(5)))
+        if epochs * picks**2 / slots * math.expm1(min(1 / noise**2, 50)) < 12:
+            return (picks, slots), noise, epochs * slots, math.exp(random_.uniform(math.log(1e-8), math.log(1e-4)))
+
+
 def draw(random_):
     """A training whose epsilon lies below about 60; every tenth without sampling."""
     while True:
@@ -114,25 +172,63 @@ def draw(random_):
             return rate, noise, steps, math.exp(random_.uniform(math.log(1e-9), math.log(1e-3)))
 
 
-def main(count=1000, seed=1):
-    if opacus is None and dp_accounting is None:
-        print("neither opacus nor dp_accounting can be imported")
+def compare(plan, peers):
+    if allocation in peers:
+        return within_seconds(plan)
+    ours = {"rdp": rondo(plan, "rdp")}
+    if opacus in peers:
+        against_opacus(plan, ours["rdp"])
+    if dp_accounting in peers:
+        ours["pld"] = rondo(plan, "pld")
+        against_dp_accounting(plan, ours)
+
+
+def read_results(path, names):
+    """Of the trainings that were compared with these peers: numbers done, and the worst."""
+    done, skipped = set(), set()
+    for line in open(path) if path and os.path.exists(path) else []:
+        record = json.loads(line)
+        if record["against"] == names:
+            late = any(name.endswith("took too long") for name in record["worst"])
+            (skipped if late else done).add((record["seed"], record["number"]))
+            for name, value in record["worst"].items():
+                keep(name, value)
+    return done, skipped
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--allocation", action="store_true")
+    parser.add_argument("--results")
+    parser.add_argument("--seconds", type=float, default=math.inf)
+    args = parser.parse_args()
+    known = {"PLD_accounting": allocation} if args.allocation else {"opacus": opacus, "dp_accounting": dp_accounting}
+    names = [name for name, module in known.items() if module is not None]
+    if not names:
+        print(f"none of {', '.join(known)} can be imported")
         return 77
-    random_ = random.Random(int(seed))
-    for _ in range(int(count)):
-        plan = draw(random_)
-        ours = {"rdp": rondo(plan, "rdp")}
-        if opacus is not None:
-            against_opacus(plan, ours["rdp"])
-        if dp_accounting is not None:
-            ours["pld"] = rondo(plan, "pld")
-            against_dp_accounting(plan, ours)
-    names = [name for name, module in (("opacus", opacus), ("dp_accounting", dp_accounting)) if module is not None]
-    print(f"{count} trainings against {' and '.join(names)}; the worst of each comparison:")
+    (done, skipped), start = read_results(args.results, names), time.monotonic()
+    for number in range(args.count):
+        if (args.seed, number) in done | skipped or time.monotonic() - start > args.seconds:
+            continue
+        before = dict(WORST)
+        WORST.clear()
+        compare((draw_allocation if args.allocation else draw)(random.Random(f"{args.seed}/{number}")),
+                [known[name] for name in names])
+        if args.results:
+            with open(args.results, "a") as out:
+                print(json.dumps({"against": names, "seed": args.seed, "number": number, "worst": WORST}), file=out)
+        late = any(name.endswith("took too long") for name in WORST)
+        (skipped if late else done).add((args.seed, number))
+        for name, value in before.items():
+            keep(name, value)
+    print(f"{len(done)} trainings against {' and '.join(names)}, {len(skipped)} left out; the worst of each comparison:")
     for name, value in WORST.items():
         print(f"  {name}: {value:.3g}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

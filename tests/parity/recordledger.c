@@ -143,6 +143,26 @@ static void shared_persons(void)
     (void)add(record);
 }
 
+/* Each record in three of a training's steps, then in one. */
+static void allocated(void)
+{
+    struct rn_privacy_record plan = privacy_plan_record(1);
+    begin(privacy_header(owner));
+    plan.as.plan.sampler = RN_PRIVACY_SAMPLER_ALLOCATION;
+    plan.as.plan.threshold = 3;
+    plan.as.plan.cap = 10000;
+    plan.as.plan.noise = 4;
+    (void)add(plan);
+    (void)add(privacy_intent_record(1, 1));
+    (void)add(privacy_close_record(1));
+    plan = privacy_plan_record(2);
+    plan.as.plan.sampler = RN_PRIVACY_SAMPLER_ALLOCATION;
+    plan.as.plan.threshold = 1;
+    plan.as.plan.cap = 10000;
+    plan.as.plan.noise = 4;
+    (void)add(plan);
+}
+
 static struct rn_privacy_record derived(struct rn_privacy_record record)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer line = {0};
@@ -229,6 +249,8 @@ int main(int argc, char **argv)
     good("shared-persons");
     persons();
     good("persons");
+    allocated();
+    good("allocated");
     live();
     good("records");
     lies_of_trainings();

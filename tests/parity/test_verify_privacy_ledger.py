@@ -52,7 +52,7 @@ def main():
         for line in said.splitlines():
             test_bytes(test_good(folder, line))
         lies = sorted(folder.glob("lie-*.ledger"))
-        assert len(lies) >= 16 and len(said.splitlines()) == 4
+        assert len(lies) >= 17 and len(said.splitlines()) == 5
         for lie in lies:
             assert refused(lie.read_bytes()), lie.name
     print(f"{len(lies)} lies found")

@@ -6,6 +6,8 @@ Checks chain, signatures, grammar, order and budget, and computes every filter s
     verify_privacy_ledger.py FILE [--key HEX]       exit code 1 where something does not hold
 """
 import argparse
+import decimal
+import functools
 import hashlib
 import math
 import re
@@ -22,7 +24,7 @@ RECORDS = {
                       ("group", WHOLE), ("records-max", WHOLE), ("adjacency", "zero-out|add-remove"), ("epsilon", REAL),
                       ("delta", REAL), ("order", REAL), ("bound", REAL)],
     "plan": [("plan", HASH), ("name", NAME), ("method", "rolora|ffa-lora|fedavg-lora"), ("rounds", WHOLE), ("trainings", WHOLE),
-             ("steps", WHOLE), ("sampler", "poisson|all"), ("threshold", WHOLE), ("cap", WHOLE), ("noise", REAL), ("clip", REAL),
+             ("steps", WHOLE), ("sampler", "poisson|all|allocation"), ("threshold", WHOLE), ("cap", WHOLE), ("noise", REAL), ("clip", REAL),
              ("grid", WHOLE), ("denominator", REAL), ("dimension", WHOLE), ("epsilon", REAL), ("deviation", REAL), ("cut", REAL),
              ("before", REAL), ("after", REAL)],
     "intent": [("counter", WHOLE), ("plan", HASH), ("round", WHOLE), ("training", WHOLE), ("steps", WHOLE), ("adapter", HASH),
@@ -130,8 +132,68 @@ def renyi_shared(r, group, order):
     return min(whole(order), max(0.0, chord) / (order - 1))
 
 
-def renyi_plan(r, group, order):
-    return renyi_shared(r, group, order) if "honest" in r else renyi_gauss(rate(r["threshold"]), r["noise"], group, order)
+# ---- Random allocation
+
+@functools.lru_cache(None)
+def allocation_remove(s, t, n):
+    """ln E S^n, S the mean of t likelihood ratios: t-th power of a series, by its differential equation, in 50 digits."""
+    with decimal.localcontext() as context:
+        context.prec, context.Emax, context.Emin = 50, 10**9, -10**9
+        square = 1 / decimal.Decimal(s) ** 2
+        c = [(square * k * (k - 1) / 2).exp() / math.factorial(k) for k in range(n + 1)]
+        power = [decimal.Decimal(1)]
+        for m in range(1, n + 1):
+            power.append(sum((k * t - m + k) * c[k] * power[m - k] for k in range(1, m + 1)) / m)
+        return float((power[n] * math.factorial(n)).ln() - n * decimal.Decimal(t).ln())
+
+
+@functools.lru_cache(None)
+def allocation_add(s, t, b):
+    """ln E S^-b = ln of 1 / Gamma(b) times the integral of u^(b - 1) E[exp(-u X / t)]^t, over ln u."""
+    nodes = [(i / 16, math.exp(-(i / 16) ** 2 / 2) / 16 / math.sqrt(2 * math.pi)) for i in range(-16 * 40, 16 * 14)]
+    ratios = [(math.exp(min(z / s - 1 / (2 * s * s), 700)), w) for z, w in nodes]
+    step = min(0.1, 0.3 / math.sqrt(b))
+
+    def at(y):
+        u = math.exp(y) / t
+        if u < 0.3:
+            return b * y + t * math.log1p(math.fsum(w * math.expm1(-u * x) for x, w in ratios))
+        return b * y + t * math.log(math.fsum(w * math.exp(-u * x) for x, w in ratios if u * x < 700))
+    logs, y = [at(math.log(b))], math.log(b)
+    for way in (step, -step):
+        y, best = math.log(b) + way, max(logs)
+        while True:
+            value = at(y)
+            if value < max(best, max(logs)) - 45:
+                break
+            logs.append(value)
+            y += way
+    top = max(logs)
+    return top + math.log(step * math.fsum(math.exp(x - top) for x in logs)) - math.lgamma(b)
+
+
+def renyi_pick(s, t, order):
+    """One pick of t slots: straight lines between whole orders, of the larger direction; unsampled where that is less."""
+    unsampled = order / (2 * s * s)
+    low = math.floor(order)
+    if t == 1 or low + 1 > 256 or s < 0.25:
+        return unsampled
+    moment = [0.0 if n < 2 else max(allocation_remove(s, t, n), allocation_add(s, t, n - 1)) for n in (low, low + 1)]
+    return min(((low + 1 - order) * moment[0] + (order - low) * moment[1]) / (order - 1), unsampled)
+
+
+def renyi_allocation(s, picks, slots, order):
+    few, more = divmod(slots, picks)
+    return (picks - more) * renyi_pick(s, few, order) + (more * renyi_pick(s, few + 1, order) if more else 0.0)
+
+
+def renyi_plan(plan, group, order):
+    """Of one step; with allocation a training's share of it."""
+    if "honest" in plan:
+        return renyi_shared(plan, group, order)
+    if plan["sampler"] == "allocation":
+        return renyi_allocation(plan["noise"], plan["threshold"], plan["steps"], order) / plan["steps"]
+    return renyi_gauss(rate(plan["threshold"]), plan["noise"], group, order)
 
 
 def renyi_stated(e, a):
@@ -195,15 +257,18 @@ class Ledger:
     def plan(self, r):
         demand(self.open is None and r["plan"] not in self.plans, "plan: another one is open, or it ran before")
         demand(1 <= r["rounds"] <= min(r["trainings"], 10**5) and r["trainings"] <= 10**6 and 1 <= r["steps"] <= 10**6, "plan: range")
-        demand((r["threshold"] == 2**64 - 1) == (r["sampler"] == "all") and 1 <= r["threshold"] < 2**64, "plan: threshold")
+        allocated = r["sampler"] == "allocation"
+        most = r["steps"] if allocated else 2**64 - 1
+        demand((r["threshold"] == 2**64 - 1) == (r["sampler"] == "all") and 1 <= r["threshold"] <= most, "plan: threshold")
+        demand(not allocated or self.terms["group"] == 1, "plan: allocation with a group")
         demand(r["noise"] > 0 and r["clip"] > 0 and 1 <= r["grid"] <= 2**23 and r["cap"] >= 1, "plan: range")
         if "honest" in r:
             demand(1 <= r["honest"] <= 1024 and r["steps"] == 1 and 1 <= r["dimension"] < 2**53 and share_of(r) <= 2**30,
                    "plan: range of shares")
-            demand(r["deviation"] == share_of(r), "plan: deviation is not that of a share")
+            demand(not allocated and r["deviation"] == share_of(r), "plan: deviation is not that of a share")
         else:
             demand(alike(r["deviation"], r["noise"] * r["grid"]), "plan: deviation is not noise * grid")
-        q, events = rate(r["threshold"]), r["trainings"] * r["steps"]
+        q, events = r["threshold"] / r["steps"] if allocated else rate(r["threshold"]), r["trainings"] * r["steps"]
         sampler = r["dimension"] * (r["honest"] * 2.0**-183 if "honest" in r else (r["deviation"] + 1) * 2.0**-108)
         cut = (1 + math.exp(self.terms["epsilon"])) * events * (tail(self.terms["records-max"], q, r["cap"]) + sampler)
         demand(alike(r["cut"], cut, 1e-3), "plan: chance of cut draws")

@@ -1342,6 +1342,51 @@ fault the-shorter-copy-counts services/host/siteprivacy.c \
   '*out = a->whole > b->whole ? a : b;' '*out = a->whole > b->whole ? b : a;' test_siteprivacy
 
 
+# ---- Mistakes that private trainings elsewhere have made
+
+fault a-private-round-takes-the-batches-of-an-epoch services/host/roundprivacy.c \
+  'allocated ? RN_DP_ALLOCATION : RN_DP_POISSON' 'RN_DP_BATCHES' test_roundprivacy
+
+fault steps-are-what-a-training-says policy/ledger/privacyrules.c \
+  'intent->steps == open->plan.steps' 'true' test_privacyledger
+
+fault delta-may-stand-for-whole-records policy/ledger/privacyterms.c \
+  ' && terms->delta <= delta_max' '' test_privacyterms
+
+fault exact-losses-are-sent-along policy/plan.c \
+  'if (plan->metrics != RN_METRICS_HOME) {' 'if (false) {' test_privacyrules
+
+# ---- Random allocation
+
+fault allocations-spread-beyond-their-mean policy/accountant/pldlaw.c \
+  'table->share[k] = expm1((g - floor(g)) * h) / expm1(h);' 'table->share[k] = 0;' test_allocation
+
+fault what-lies-above-a-law-is-forgotten policy/accountant/pldlaw.c \
+  'law->lost += mean - mass * law->value[to];' '' test_allocation
+
+fault cells-stand-above-their-mean policy/accountant/pldlaw.c \
+  'law->value[i] / law->mass[i] : 0' '1.02 * law->value[i] / law->mass[i] : 0' test_allocation
+
+fault a-pick-of-more-slots-is-one-of-all policy/accountant/pldevents.c \
+  'add_picks(list, listed, event, slots, event->picks - more);' \
+  'add_picks(list, listed, event, event->slots, event->picks - more);' test_allocation
+
+fault an-allocation-added-is-the-one-removed policy/accountant/pldallocation.c \
+  'book(step, -place, law.h, law.mass[i]);' \
+  'book(step, -place, law.h, law.mass[i] * law.value[i] / mix->slots);' test_allocation
+
+fault a-straight-line-ends-at-an-order policy/accountant/allocgauss.c \
+  'part * high) / (order - 1)' 'part * low) / (order - 1)' test_allocation
+
+fault allocations-of-all-kinds-are-one-event policy/ledger/privacyledger.c \
+  'a->picks == b->picks &&' '' test_privacyledger
+
+fault an-allocation-is-charged-by-its-steps policy/ledger/privacyterms.c \
+  'event.count = count / plan->steps;' 'event.count = count;' test_privacyterms
+
+fault a-tenth-of-a-pick-is-a-pick policy/plan.c \
+  'fabs(picks - rn_plan_picks(plan)) <= 1e-9 * picks' 'picks > 1e-9' test_privacyrules
+
 # ---- The accountants: Renyi divergences, the filter, shares of noise, calibration
 
 fault a-square-of-the-exponent-is-rounded policy/accountant/normal.c \

@@ -69,7 +69,7 @@ static void plan_write(const struct rn_privacy_planstate *state, struct rn_buffe
                      "| %s `%.16s` | %" PRIu32 " of %" PRIu32 " | %" PRIu32
                      " | %.6g | %.6g | %.6g | %" PRIu32 " | %s %s |\n",
                      plan->name, hash, state->begun, plan->trainings, plan->steps,
-                     rn_privacy_rate(plan->threshold), plan->noise, plan->clip, plan->cap, epsilon,
+                     rn_privacy_plan_rate(plan), plan->noise, plan->clip, plan->cap, epsilon,
                      plan->honest > 0 ? "by RDP, noise shared" : "by PLD");
 }
 
@@ -169,7 +169,9 @@ static void sampling_write(const struct rn_privacy_ledger *ledger, struct rn_buf
         out,
         "## Sampling\n\n"
         "Each record is drawn for itself in each step, by 64 bits of a cryptographic generator "
-        "below a threshold (Poisson sampling), or every record is taken where the rate is 1. An "
+        "below a threshold (Poisson sampling), or every record is taken where the rate is 1. With "
+        "the sampler allocation each record is in exactly rate times steps of a training's steps, "
+        "chosen by chance for itself. An "
         "empty draw is noise, and counts. A draw beyond the largest batch is cut by a uniform "
         "choice; that this happens at all, and the deltas of other releases, take at most %.3g of "
         "delta, for which %.3g is set apart.\n\n",

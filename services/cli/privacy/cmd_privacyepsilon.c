@@ -94,6 +94,7 @@ static rn_result run_epsilon(struct rn_command *command, struct rn_error *err)
     struct attack attack;
     char epsilon[RN_PRIVACY_NUMBER_MAX];
 
+    RN_TRY(rn_privacy_ask_check(command, err));
     RN_TRY(rn_account_epsilon(&event, 1, ask->delta, rn_privacy_ask_accountant(ask), &value, err));
     RN_TRY(attack_of(ask, &event, &attack, err));
     rn_privacy_note_order(command, &value);
@@ -131,7 +132,9 @@ const struct rn_command_def rn_cmd_privacy_epsilon = {
     .exits = RN_EXITS(65, 69, 78),
     .detail =
         "Each step takes every record with probability Q, bounds its gradient, sums, and adds "
-        "Gaussian noise of S times the bound. Adjacency: one record (with --group one person's K "
+        "Gaussian noise of S times the bound. With --picks and --of each record is in exactly K of "
+        "every T steps instead, K steps chosen by chance for every record. Adjacency: one record "
+        "(with --group one person's K "
         "records) is added or removed.\n\n"
         "The number is rounded up. It holds for one training whose options were fixed before it "
         "began; epsilons of several trainings over the same records do not simply add.\n\n"
@@ -141,7 +144,9 @@ const struct rn_command_def rn_cmd_privacy_epsilon = {
     .examples = "  rondo privacy epsilon --sampling-rate 0.01 --noise-multiplier 1.1 \\\n"
                 "      --steps 3000 --delta 1e-6\n"
                 "  rondo privacy epsilon --sampling-rate 0.01 --noise-multiplier 1.1 \\\n"
-                "      --steps 3000 --delta 1e-6 --group 4 --accountant rdp --format json",
+                "      --steps 3000 --delta 1e-6 --group 4 --accountant rdp --format json\n"
+                "  rondo privacy epsilon --picks 1 --of 100 --noise-multiplier 1.1 \\\n"
+                "      --steps 3000 --delta 1e-6",
     .run = run_epsilon,
 };
 
@@ -155,6 +160,7 @@ static rn_result run_delta(struct rn_command *command, struct rn_error *err)
     struct attack attack;
     char delta[RN_PRIVACY_NUMBER_MAX];
 
+    RN_TRY(rn_privacy_ask_check(command, err));
     RN_TRY(rn_account_delta(&event, 1, ask->epsilon, rn_privacy_ask_accountant(ask), &value, err));
     RN_TRY(attack_of(ask, &event, &attack, err));
     rn_privacy_note_order(command, &value);

@@ -49,6 +49,7 @@ static rn_result run_sigma(struct rn_command *command, struct rn_error *err)
     struct rn_privacy_ask end = *ask;
     struct rn_privacy_value value;
 
+    RN_TRY(rn_privacy_ask_check(command, err));
     RN_TRY(rn_account_event_noise(&event, ask->delta, ask->epsilon, rn_privacy_ask_accountant(ask),
                                   &end.noise, err));
     RN_TRY(cost_of(&end, &value, err));
@@ -94,8 +95,10 @@ static rn_result run_steps(struct rn_command *command, struct rn_error *err)
     struct rn_privacy_ask end = *ask;
     struct rn_privacy_value value;
 
+    RN_TRY(rn_privacy_ask_check(command, err));
     RN_TRY(rn_account_event_count(&event, ask->delta, ask->epsilon, rn_privacy_ask_accountant(ask),
                                   &end.steps, err));
+    end.steps *= ask->picks > 0 ? ask->slots : 1;
     RN_TRY(cost_of(&end, &value, err));
     if (command->json) {
         printf("{\"steps\": %llu, ", (unsigned long long)end.steps);

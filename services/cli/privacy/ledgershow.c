@@ -84,7 +84,7 @@ static void print_plans(const struct rn_privacy_ledger *ledger)
         rn_privacy_number_up(state->plan.epsilon, epsilon);
         printf("  %.16s  %-20.20s %5" PRIu32 " of %4" PRIu32 " %7" PRIu32 " %10.4g %8.4g %9s%s\n",
                hash, state->plan.name, state->begun, state->plan.trainings, state->plan.steps,
-               rn_privacy_rate(state->plan.threshold), state->plan.noise, epsilon,
+               rn_privacy_plan_rate(&state->plan), state->plan.noise, epsilon,
                state->closed ? "" : "  open");
     }
 }
@@ -106,7 +106,7 @@ static json_t *plan_json(const struct rn_privacy_planstate *state)
         "{so ss si si si sI si so so so so so so ss sb}", "plan", rn_ledgershow_hash(plan->hash),
         "name", plan->name, "rounds", (int)plan->rounds, "trainings", (int)plan->trainings, "begun",
         (int)state->begun, "outputs", (json_int_t)state->outputs, "steps", (int)plan->steps, "rate",
-        rn_ledgershow_number(rn_privacy_rate(plan->threshold)), "noise",
+        rn_ledgershow_number(rn_privacy_plan_rate(plan)), "noise",
         rn_ledgershow_number(plan->noise), "clip", rn_ledgershow_number(plan->clip), "epsilon_pld",
         rn_ledgershow_number(plan->epsilon), "filter_before",
         rn_ledgershow_number(plan->filter_before), "filter_after",

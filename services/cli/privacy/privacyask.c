@@ -11,8 +11,11 @@
 
 const struct rn_option rn_privacy_sampling_options[] = {
     {"sampling-rate", RN_OPT_NUMBER(struct rn_privacy_ask, rate, "Q"), RN_BOUNDS_SAMPLING,
-     .required = true,
      .help = "probability with which a step takes each record, for itself; 1: every record"},
+    {"picks", RN_OPT_COUNT(struct rn_privacy_ask, picks, "K"), .least = 1, .most = UINT32_MAX - 1.0,
+     .help = "instead: each record is in exactly K steps, chosen by chance, of every T (--of)"},
+    {"of", RN_OPT_COUNT(struct rn_privacy_ask, slots, "T"), .least = 1, .most = UINT32_MAX - 1.0,
+     .help = "the steps of one random allocation, such as those of a round; --steps is a multiple"},
     {"group", RN_OPT_COUNT(struct rn_privacy_ask, group, "K"), .fallback = "1", RN_BOUNDS_GROUP,
      .help = "the most records of one person, where the person is what is protected"},
     {NULL}};
@@ -44,8 +47,31 @@ const struct rn_option rn_privacy_accountant_options[] = {
      .help = "pld: certified from both sides; rdp: Renyi divergences, faster and looser"},
     {NULL}};
 
+rn_result rn_privacy_ask_check(const struct rn_command *command, struct rn_error *err)
+{
+    const struct rn_privacy_ask *ask = command->settings;
+    const bool allocated = ask->picks > 0;
+    RN_ENSURE(allocated != rn_command_given(command, "sampling-rate"), err, RN_E_USAGE,
+              "give one of --sampling-rate and --picks");
+    RN_ENSURE(allocated == (ask->slots > 0), err, RN_E_USAGE,
+              "--picks K and --of T go together: K steps of every T take a record");
+    RN_ENSURE(ask->picks <= ask->slots, err, RN_E_USAGE, "--picks is at most --of");
+    RN_ENSURE(!allocated || ask->group == 1, err, RN_E_USAGE,
+              "--picks is accounted for one record at a time: not with --group");
+    RN_ENSURE(!allocated || ask->steps % ask->slots == 0, err, RN_E_USAGE,
+              "--steps must be a multiple of --of");
+    return rn_ok();
+}
+
 struct rn_privacy_event rn_privacy_ask_event(const struct rn_privacy_ask *ask)
 {
+    if (ask->picks > 0) {
+        return (struct rn_privacy_event){.kind = RN_PRIVACY_ALLOCATION,
+                                         .count = ask->steps / ask->slots,
+                                         .noise = ask->noise,
+                                         .picks = (uint32_t)ask->picks,
+                                         .slots = (uint32_t)ask->slots};
+    }
     struct rn_privacy_event event = {.kind = RN_PRIVACY_POISSON,
                                      .count = ask->steps,
                                      .noise = ask->noise,
@@ -135,6 +161,10 @@ void rn_privacy_json_end(const struct rn_command *command)
     if (rn_command_given(command, "steps")) {
         printf(", \"steps\": %llu", (unsigned long long)ask->steps);
     }
+    if (ask->picks > 0) {
+        printf(", \"picks\": %llu, \"of\": %llu", (unsigned long long)ask->picks,
+               (unsigned long long)ask->slots);
+    }
     printf("}\n");
 }
 
@@ -148,7 +178,11 @@ void rn_privacy_print_mechanism(const struct rn_privacy_ask *ask)
     } else {
         printf("Protected: one record, added or removed.\n");
     }
-    if (ask->rate == 1) {
+    if (ask->picks > 0) {
+        printf("Holds for: steps of which every %llu take each record in exactly %llu, chosen by "
+               "chance, independently and in secret; ",
+               (unsigned long long)ask->slots, (unsigned long long)ask->picks);
+    } else if (ask->rate == 1) {
         printf("Holds for: steps that take every record; ");
     } else {
         printf("Holds for: steps that take each record with probability %.6g, independently and in "

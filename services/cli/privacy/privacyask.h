@@ -24,17 +24,22 @@
 struct rn_privacy_ask {
     double rate, noise, delta, epsilon;
     uint64_t steps, group;
+    uint64_t picks, slots; /* random allocation; 0: Poisson sampling */
     const char *accountant;
 };
 
 /* Tables of one or two options over struct rn_privacy_ask; a command takes those it asks for. */
-extern const struct rn_option rn_privacy_sampling_options[]; /* --sampling-rate, --group */
+extern const struct rn_option rn_privacy_sampling_options[]; /* --sampling-rate, or
+                                                                  --picks and --of; --group */
 extern const struct rn_option rn_privacy_noise_options[];
 extern const struct rn_option rn_privacy_steps_options[];
 extern const struct rn_option rn_privacy_delta_options[];
 extern const struct rn_option rn_privacy_epsilon_options[];
 extern const struct rn_option rn_privacy_accountant_options[];
 
+/* RN_E_USAGE where the way of sampling is not one of the two, or its numbers do not fit; before
+ * anything else. */
+RN_MUST rn_result rn_privacy_ask_check(const struct rn_command *command, struct rn_error *err);
 /* All steps; what the command does not ask for is 0. */
 struct rn_privacy_event rn_privacy_ask_event(const struct rn_privacy_ask *ask);
 enum rn_accountant rn_privacy_ask_accountant(const struct rn_privacy_ask *ask);

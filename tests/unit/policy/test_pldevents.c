@@ -166,18 +166,6 @@ static void what_is_lost_for_sure_stays_lost(void **state)
     assert_true(mixed.lower > without.upper && mixed.upper <= without.upper + 1.1);
 }
 
-static void allocation_is_refused(void **state)
-{
-    (void)state;
-    const struct rn_privacy_event event = {
-        .kind = RN_PRIVACY_ALLOCATION, .count = 1, .noise = 1, .picks = 1, .slots = 10};
-    struct rn_pld_value value;
-    double tpr;
-    assert_int_equal(rn_pld_epsilon(&event, 1, 1e-5, &value, &error).code, RN_E_UNSUPPORTED);
-    assert_int_equal(rn_pld_delta(&event, 1, 1, &value, &error).code, RN_E_UNSUPPORTED);
-    assert_int_equal(rn_pld_attack(&event, 1, .01, &tpr, &error).code, RN_E_UNSUPPORTED);
-}
-
 static double attack(const struct rn_privacy_event *event, double fpr)
 {
     double tpr;
@@ -233,7 +221,6 @@ int main(void)
         cmocka_unit_test(releases_of_one_batch_are_one_event),
         cmocka_unit_test(pure_mechanisms_compose_like_responses),
         cmocka_unit_test(what_is_lost_for_sure_stays_lost),
-        cmocka_unit_test(allocation_is_refused),
         cmocka_unit_test(the_best_test_of_a_gaussian),
         cmocka_unit_test(a_test_of_a_sampled_record_is_bounded),
     };

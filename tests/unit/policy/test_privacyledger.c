@@ -373,6 +373,28 @@ static double step_cost(void)
     return rn_privacy_divergence(&terms, rn_privacy_plan_event(&terms, &plan, 1));
 }
 
+/* What differs in its picks alone is another mechanism. */
+static void allocations_are_told_apart(void **state)
+{
+    (void)state;
+    start();
+    for (uint8_t i = 1; i <= 3; i++) {
+        struct rn_privacy_record plan = privacy_plan_record(i);
+        plan.as.plan.sampler = RN_PRIVACY_SAMPLER_ALLOCATION;
+        plan.as.plan.threshold = i == 3 ? 1 : i;
+        plan.as.plan.cap = 10000;
+        plan.as.plan.noise = 8;
+        assert_int_equal(add(plan), RN_OK);
+        assert_int_equal(add(privacy_intent_record(i, 1)), RN_OK);
+        assert_int_equal(add(privacy_close_record(i)), RN_OK);
+    }
+    static struct rn_privacy_event events[RN_PRIVACY_EVENTS_MAX];
+    assert_int_equal(rn_privacy_ledger_events(ledger, false, events), 2);
+    assert_true(events[0].picks == 1 && events[0].count == 2 && events[0].slots == 40);
+    assert_true(events[1].picks == 2 && events[1].count == 1);
+    assert_true(rn_privacy_ledger_events(ledger, true, events) == 2 && events[0].count == 50);
+}
+
 static void the_budget_ends(void **state)
 {
     (void)state;
@@ -707,6 +729,7 @@ int main(void)
         cmocka_unit_test(a_plan_comes_first),
         cmocka_unit_test(a_plan_has_its_numbers),
         cmocka_unit_test(a_training_has_one_output),
+        cmocka_unit_test(allocations_are_told_apart),
         cmocka_unit_test(the_budget_ends),
         cmocka_unit_test(a_plan_that_stops_gives_back),
         cmocka_unit_test(no_choice_of_plans_passes_the_bound),

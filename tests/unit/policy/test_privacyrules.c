@@ -68,7 +68,6 @@ static void what_a_private_plan_may_not_hold(void **state)
     static const struct {
         const char *path, *value, *field;
     } cases[] = {
-        {"privacy.sampling", "allocation", "privacy.sampling"},
         {"metrics", "summed", "metrics"},
         {"weights", "examples", "weights"},
         {"training.clip", "0.5", "training.clip"},
@@ -83,6 +82,43 @@ static void what_a_private_plan_may_not_hold(void **state)
     assert_true(rn_is_ok(plan_with("privacy.clipping", "automatic")));
     assert_true(rn_plan_is_private(&plan));
     assert_int_equal(rn_plan_trainings(&plan), 5);
+}
+
+/* Each record in one of a round's 20 steps, in two, in none, in a tenth of one. */
+static void allocations_are_whole_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rate;
+        uint32_t picks;
+    } cases[] = {{"0.05", 1}, {"0.1", 2}, {"1", 20}, {"0.004", 0}, {"0.0501", 0}, {"1e-17", 0}};
+    char text[EDITED_MAX];
+    char both[EDITED_MAX];
+    for (size_t i = 0; i < RN_ARRAY_LENGTH(cases); i++) {
+        char line[64];
+        assert_true(rn_text_format(line, sizeof line, "  rate: %s\n", cases[i].rate));
+        edited(text, private_plan_example, "sampling: poisson", "sampling: allocation");
+        edited(both, text, "  rate: 0.004\n", line);
+        const rn_result parsed = rn_plan_parse(rn_view_text(both), "plan", &plan, &error);
+        assert_int_equal(parsed.code, cases[i].picks > 0 ? RN_OK : RN_E_CONFIG);
+        assert_true(cases[i].picks == 0 || rn_plan_picks(&plan) == cases[i].picks);
+    }
+    /* What the ledger will hold, and what a policy says to it. */
+    edited(text, private_plan_example, "sampling: poisson", "sampling: allocation");
+    edited(both, text, "  rate: 0.004\n", "  rate: 0.05\n");
+    assert_true(rn_is_ok(rn_plan_parse(rn_view_text(both), "plan", &plan, &error)));
+    struct rn_privacy_plan kept;
+    rn_privacy_plan_of(&plan, &kept);
+    assert_int_equal(kept.sampler, RN_PRIVACY_SAMPLER_ALLOCATION);
+    assert_int_equal(kept.threshold, 1);
+    assert_true(rn_is_ok(policy_with("privacy.rate_max", "0.04")));
+    expect(RN_POLICY_RATE_TOO_LARGE, 0);
+    assert_true(rn_is_ok(policy_with("privacy.rate_max", "0.05")));
+    plan.training.batch = 300;
+    expect(RN_POLICY_ACCEPTED, 0);
+    policy.privacy.unit = RN_POLICY_UNIT_PERSON;
+    policy.privacy.rows = 2;
+    expect(RN_POLICY_NOT_ACCOUNTABLE, 0);
 }
 
 /* The section is whole or not there. */
@@ -360,6 +396,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_private_plan_may_not_hold),
+        cmocka_unit_test(allocations_are_whole_numbers),
         cmocka_unit_test(half_a_section_is_no_section),
         cmocka_unit_test(what_a_policy_may_not_promise),
         cmocka_unit_test(every_bound_has_its_code),

@@ -2,6 +2,7 @@
  *
  * What follows from a lineage's terms: ranges, rates, events, tails, and numbers for people.
  */
+#include "policy/accountant/rdp.h"
 #include "policy/ledger/privacysummary.h"
 #include "privacyworld.h"
 
@@ -83,6 +84,36 @@ static void persons_have_records(void **state)
     assert_true(rn_privacy_plan_event(&terms, &plan, 1).noise == 0.25);
 }
 
+/* A training of 10 steps, each record in 3 of them. */
+static void allocations_are_whole_trainings(void **state)
+{
+    (void)state;
+    struct rn_privacy_terms terms = privacy_terms(owner);
+    struct rn_privacy_plan plan = privacy_plan(1);
+    plan.sampler = RN_PRIVACY_SAMPLER_ALLOCATION;
+    plan.steps = 10;
+    plan.threshold = 3;
+    const struct rn_privacy_event event = rn_privacy_plan_event(&terms, &plan, 40);
+    assert_true(event.kind == RN_PRIVACY_ALLOCATION && event.count == 4);
+    assert_true(event.picks == 3 && event.slots == 10 && !(event.noise < 1 || event.noise > 1));
+    assert_true(rn_privacy_plan_rate(&plan) > 0.3 && rn_privacy_plan_rate(&plan) < 0.3 + 1e-15);
+    double whole;
+    assert_true(rn_rdp_event(&event, terms.order, &whole));
+    const double step = rn_privacy_plan_divergence(&terms, &plan);
+    assert_true(fabs(40 * step - whole) <= 1e-12 * whole);
+    assert_true(rn_is_ok(rn_privacy_plan_check(&terms, &plan, &error)));
+    plan.threshold = 10;
+    assert_true(rn_is_ok(rn_privacy_plan_check(&terms, &plan, &error)));
+    plan.threshold = 11;
+    assert_int_equal(rn_privacy_plan_check(&terms, &plan, &error).code, RN_E_CONFIG);
+    plan.threshold = 0;
+    assert_int_equal(rn_privacy_plan_check(&terms, &plan, &error).code, RN_E_CONFIG);
+    plan.threshold = 3;
+    terms.unit = RN_PRIVACY_UNIT_PERSON;
+    terms.group = 2;
+    assert_int_equal(rn_privacy_plan_check(&terms, &plan, &error).code, RN_E_CONFIG);
+}
+
 /* P[Bin(n, q) > cap] by its recurrence. */
 static double exact_tail(unsigned n, double q, unsigned cap)
 {
@@ -154,9 +185,13 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tails_from_above),       cmocka_unit_test(terms_have_limits),
-        cmocka_unit_test(rates_are_rounded_up),   cmocka_unit_test(persons_have_records),
-        cmocka_unit_test(numbers_are_rounded_up), cmocka_unit_test(an_attacker_has_a_bound),
+        cmocka_unit_test(tails_from_above),
+        cmocka_unit_test(terms_have_limits),
+        cmocka_unit_test(rates_are_rounded_up),
+        cmocka_unit_test(persons_have_records),
+        cmocka_unit_test(allocations_are_whole_trainings),
+        cmocka_unit_test(numbers_are_rounded_up),
+        cmocka_unit_test(an_attacker_has_a_bound),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -216,7 +216,6 @@ static void kinds_without_a_bound_are_said(void **state)
 {
     const struct rn_privacy_event bad[] = {
         {.kind = RN_PRIVACY_TRUNCATED, .rate = .1, .noise = 1, .records = 9, .cap = 3, .count = 1},
-        {.kind = RN_PRIVACY_ALLOCATION, .noise = 1, .picks = 1, .slots = 4, .count = 1},
         {.kind = RN_PRIVACY_EPSILON_DELTA, .epsilon = 1, .delta = 1e-9, .count = 1},
     };
     struct rn_order_best best;

@@ -118,6 +118,11 @@ static void a_shared_plan_is_one_of_its_kind(void **state)
         record.kind = RN_PRIVACY_RECORD_PLAN; /* which has no shares */
         assert_int_equal(add(record), cases[i].honest > 0 ? RN_E_CONFIG : RN_OK);
     }
+    start();
+    struct rn_privacy_record allocated = privacy_shared_record(1);
+    allocated.as.plan.sampler = RN_PRIVACY_SAMPLER_ALLOCATION;
+    allocated.as.plan.threshold = 1;
+    assert_int_equal(add(allocated), RN_E_CONFIG);
 }
 
 /* Charged at the intent, by the share that is added; the accountants read it from the ledger. */

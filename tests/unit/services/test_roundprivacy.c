@@ -248,6 +248,34 @@ static void more_records_than_promised_train_nothing(void **state)
 }
 
 /* Terms are fixed for the life of a lineage; another lineage has a ledger of its own. */
+/* Each record in exactly 2 of a round's 20 steps: the trainer is told so, and the ledger. */
+static void an_allocation_is_the_trainers_own(void **state)
+{
+    (void)state;
+    static char text[EDITED_MAX];
+    static char both[EDITED_MAX];
+    edited(text, private_plan_example, "sampling: poisson", "sampling: allocation");
+    edited(both, text, "  rate: 0.004\n", "  rate: 0.1\n");
+    plan_read(both);
+    site->plan.training.batch = 300;
+    site->policy.privacy.rate_max = 0.1;
+    RN_CLEANUP(rn_dp_source_clear) struct rn_dp_source source = {0};
+    struct rn_round_privacy *privacy = opened();
+    struct rn_dp_spec spec = {0};
+    assert_true(rn_is_ok(rn_round_privacy_begin(privacy, 1, start, &source, &spec, &error)));
+    assert_int_equal(spec.sampling, RN_DP_ALLOCATION);
+    assert_int_equal(spec.picks, 2);
+    uint64_t nonprivate;
+    const struct rn_privacy_planstate plan = written(&nonprivate);
+    assert_int_equal(plan.plan.sampler, RN_PRIVACY_SAMPLER_ALLOCATION);
+    assert_true(plan.plan.threshold == 2 && plan.begun == 1);
+    site->policy.privacy.records_max = RN_PRIVACY_RECORDS_MAX;
+    const uint64_t most = RN_DP_ALLOCATION_PICKS_MAX / 2;
+    assert_true(rn_is_ok(rn_round_privacy_records_check(privacy, most, &error)));
+    assert_int_equal(rn_round_privacy_records_check(privacy, most + 1, &error).code, RN_E_REFUSED);
+    rn_round_privacy_free(privacy);
+}
+
 static void promises_do_not_change(void **state)
 {
     (void)state;
@@ -376,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_ledger_without_a_record_is_none, site_make, site_free),
         cmocka_unit_test_setup_teardown(more_records_than_promised_train_nothing, site_make,
                                         site_free),
+        cmocka_unit_test_setup_teardown(an_allocation_is_the_trainers_own, site_make, site_free),
         cmocka_unit_test_setup_teardown(promises_do_not_change, site_make, site_free),
         cmocka_unit_test_setup_teardown(plans_share_a_budget, site_make, site_free),
         cmocka_unit_test_setup_teardown(the_lineage_has_one_salt, site_make, site_free),
