@@ -32,7 +32,7 @@ struct move {
 /* Of the directory itself, not of a job. */
 static bool stays(const char *name)
 {
-    static const char *const names[] = {".",          "..",   "jobs",        "lock",
+    static const char *const names[] = {".",          "..",   "jobs",         "lock",
                                         "admin.sock", MARKER, RN_SITE_LEDGER, RN_TLOG_FOLDER};
     for (size_t i = 0; i < RN_ARRAY_LENGTH(names); i++) {
         if (strcmp(name, names[i]) == 0) {
