@@ -11,7 +11,8 @@
  * The end of a log (struct rn_tlog_end) is all that appending needs: the partial tiles and the
  * partial bundle. It hands out every file as soon as it is full, and the partial ones when a
  * checkpoint is to be written (rn_tlog_end_flush): files first, then the checkpoint, so that a
- * reader finds all that a checkpoint speaks of. Names never come back with other bytes.
+ * reader finds all that a checkpoint speaks of. That never comes back with other bytes; a file that
+ * no checkpoint speaks of yet may, after a crash.
  */
 #ifndef RN_POLICY_TLOG_H
 #define RN_POLICY_TLOG_H
@@ -92,6 +93,8 @@ struct rn_merkle_source rn_tlog_reader_source(struct rn_tlog_reader *reader);
 RN_MUST rn_result rn_tlog_reader_entry(const struct rn_tlog_reader *reader, uint64_t index,
                                        struct rn_buffer *bundle, struct rn_view *out,
                                        struct rn_error *err);
+/* Appends an entry of at most RN_TLOG_ENTRY_MAX bytes with its length. */
+void rn_tlog_bundle_write(struct rn_view entry, struct rn_buffer *out);
 /* The next entry of a bundle; false at its end, and where its bytes are none (then `failed`). */
 RN_MUST bool rn_tlog_bundle_next(struct rn_reader *bundle, struct rn_view *out);
 

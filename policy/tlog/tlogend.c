@@ -103,6 +103,13 @@ static rn_result push(struct rn_tlog_end *end, uint32_t level, struct rn_hash ha
     return push(end, level + 1, hash, sink, err);
 }
 
+void rn_tlog_bundle_write(struct rn_view entry, struct rn_buffer *out)
+{
+    rn_buffer_u8(out, (uint8_t)(entry.length >> 8)); /* big-endian, unlike our own */
+    rn_buffer_u8(out, (uint8_t)entry.length);
+    rn_buffer_append(out, entry.data, entry.length);
+}
+
 rn_result rn_tlog_end_append(struct rn_tlog_end *end, struct rn_view entry,
                              const struct rn_tlog_sink *sink, struct rn_error *err)
 {
@@ -111,9 +118,7 @@ rn_result rn_tlog_end_append(struct rn_tlog_end *end, struct rn_view entry,
               (unsigned long long)RN_TLOG_SIZE_MAX);
     struct rn_hash leaf;
     rn_merkle_leaf(entry, &leaf);
-    rn_buffer_u8(&end->bundle, (uint8_t)(entry.length >> 8)); /* big-endian, unlike our own */
-    rn_buffer_u8(&end->bundle, (uint8_t)entry.length);
-    rn_buffer_append(&end->bundle, entry.data, entry.length);
+    rn_tlog_bundle_write(entry, &end->bundle);
     end->size++;
     if (end->size % RN_TLOG_TILE_WIDTH == 0) {
         RN_TRY(hand_out(sink, RN_TLOG_ENTRIES, end->size / RN_TLOG_TILE_WIDTH - 1, 0,

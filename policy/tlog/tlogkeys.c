@@ -82,7 +82,6 @@ static void group_write(const struct rn_note_key *keys, uint32_t count, uint32_t
 void rn_tlog_policy_write(const struct rn_note_key *log, const struct rn_note_key *keys,
                           uint32_t count, uint32_t quorum, struct rn_buffer *out)
 {
-    uint32_t witnesses = 0;
     rn_buffer_format(out, "log ");
     rn_note_key_write(log, out);
     rn_buffer_u8(out, '\n');
@@ -91,10 +90,7 @@ void rn_tlog_policy_write(const struct rn_note_key *log, const struct rn_note_ke
             rn_buffer_format(out, "witness %s ", keys[i].name);
             rn_note_key_write(&keys[i], out);
             rn_buffer_u8(out, '\n');
-            witnesses++;
         }
     }
-    if (witnesses >= quorum && quorum > 0) {
-        group_write(keys, count, quorum, out);
-    }
+    group_write(keys, count, quorum, out);
 }

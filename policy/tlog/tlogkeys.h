@@ -41,8 +41,8 @@ RN_MUST rn_result rn_tlog_statement_verify(const struct rn_roster *roster, uint3
                                            struct rn_note_key *out, struct rn_error *err);
 
 /* Appends the file `federation.policy` (C2SP tlog-policy): the log, every witness with a key
- * (keys[place], name "" where it has none yet), and that `quorum` of them have to have cosigned. Of
- * fewer witnesses the group says all of the roster's: nothing is published then. */
+ * (keys[place], name "" where it has none yet), and that `quorum` of them, at least 1 and at most
+ * as many as there are, have to have cosigned. */
 void rn_tlog_policy_write(const struct rn_note_key *log, const struct rn_note_key *keys,
                           uint32_t count, uint32_t quorum, struct rn_buffer *out);
 

@@ -252,7 +252,7 @@ static void check_state(struct rn_coordination *c)
     struct rn_error err = {0};
     uint32_t ahead = 0;
     for (uint32_t i = 0; i < c->peer_count; i++) {
-        ahead += c->peers[i].ahead || c->peers[i].log_ahead;
+        ahead += c->peers[i].ahead || rn_coord_log_is_ahead(c, &c->peers[i]);
     }
     if (ahead <= c->basis->plan->secagg.colluding || c->phase >= RN_COORDINATION_LINGER) {
         return;

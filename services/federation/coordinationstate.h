@@ -109,7 +109,6 @@ struct rn_coord_peer {
     bool wants_epoch;      /* asked, or the drawing got on: it is told */
     bool log_known;        /* said how far its copy of the log goes: log_size */
     bool log_sent;         /* an update is on its way, or lost; it reports after it */
-    bool log_ahead;        /* has more of the log than there is here */
     uint64_t log_size;
     bool waits;          /* said that it takes no offer before it holds more signatures */
     bool wants_help;     /* behind, or just here: to be told what it lacks */
@@ -361,6 +360,12 @@ void rn_coord_log_end(struct rn_coordination *c);
 void rn_coord_log_hear(struct rn_coordination *c, uint32_t index, struct rn_view bytes);
 void rn_coord_log_grown(struct rn_coordination *c, const struct rn_input *input);
 void rn_coord_log_send(struct rn_coordination *c);
+/* Has more of the log than there is here. */
+static inline bool rn_coord_log_is_ahead(const struct rn_coordination *c,
+                                         const struct rn_coord_peer *peer)
+{
+    return peer->log_known && c->log.size > 0 && peer->log_size > c->log.size;
+}
 /* An entry is on its way into the log, or to a member that is here. */
 bool rn_coord_log_waits(const struct rn_coordination *c);
 

@@ -147,10 +147,12 @@ void rn_coord_log_hear(struct rn_coordination *c, uint32_t index, struct rn_view
                              &err);
         return;
     }
+    if (peer->log_known && report.size < peer->log_size) {
+        return; /* a copy does not shrink: it gets no more until it greets again */
+    }
     peer->log_known = true;
     peer->log_sent = false;
     peer->log_size = report.size;
-    peer->log_ahead = c->log.size > 0 && report.size > c->log.size;
     struct rn_effect *effect = rn_effects_add(c->out, RN_EFFECT_LOG_REPORT);
     effect->peer = index;
     rn_buffer_append(&effect->bytes, bytes.data, bytes.length);

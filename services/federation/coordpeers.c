@@ -194,7 +194,7 @@ static void accept(struct rn_coordination *c, uint32_t index, uint64_t connectio
     peer->furthest = peer->next_round;
     peer->since_ms = peer->advance_ms = peer->progress_ms = c->clock_ms;
     peer->wants_help = peer->wants_signatures = peer->wants_stop = true;
-    peer->waits = peer->log_known = peer->log_sent = peer->log_ahead = false;
+    peer->waits = peer->log_known = peer->log_sent = false;
     tell_peer(c, RN_JOB_MEMBER_JOINED, index, RN_OK, NULL);
     tell_members(c);
     rn_coord_signers_waits(c, index, hello->waits);

@@ -59,7 +59,8 @@ enum rn_input_kind {
     RN_INPUT_SIGNATURES, /* bytes: text of plan.yaml.sigs at this site, which has changed */
     RN_INPUT_KEPT,       /* code, text: how a KEEP ended; text is a sentence unless RN_OK */
     RN_INPUT_LOGGED,     /* number: entries in the log now, signed for; count: LOGs that ended */
-    RN_INPUT_MIRRORED,   /* code, text: how a MIRROR ended; bytes: the report to send, if any */
+    RN_INPUT_MIRRORED,   /* code, text: how a MIRROR ended; bytes: the report to send, if any;
+                            number: entries of the copy */
     RN_INPUT_DRAIN,      /* count: finish what cannot be resumed, then END; from 2 on END at once */
     RN_INPUT_ABORT,      /* text: the operator of this site ends the job */
 };

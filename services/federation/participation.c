@@ -445,6 +445,7 @@ static rn_result start(struct rn_participation *p, struct rn_error *err)
     RN_TRY(rn_part_epoch_start(p, err));
     RN_TRY(rn_part_stop_start(p, err));
     RN_TRY(rn_part_restore(p, err));
+    RN_TRY(rn_part_log_start(p, err));
     struct rn_job_event event = {.kind = RN_JOB_STARTED,
                                  .round = p->next_round,
                                  .members = basis->roster->count,

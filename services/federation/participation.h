@@ -59,6 +59,8 @@ struct rn_participation_config {
     uint64_t weight;                             /* example count of the training data */
     const char *name;                            /* own, in the roster */
     bool log;                                    /* keep and cosign the federation's log */
+    struct rn_view log_rounds; /* this plan's rounds in the copy, as in a bundle; borrowed in new */
+    uint64_t log_size;         /* of the copy */
     /* Where the key of a session's rounding comes from. NULL, as in every service: drawn by
      * basis->random, known to nobody. A simulation rounds alike with masks and without. */
     void (*rounding)(void *context, uint32_t round, struct rn_secret32 *out_key);

@@ -61,12 +61,12 @@ struct rn_part_session {
     uint64_t sent_before;
 };
 
-/* Rounds that the federation's log is ahead with at most; the newest count. */
-#define RN_PART_LOG_CLAIMS_MAX 4096u
-
 /* The federation's log, as far as it is not the driver's. */
 struct rn_part_log {
-    bool busy;                    /* the driver is at this site's copy of it */
+    bool busy;                    /* the driver is at this site's copy of it ... */
+    struct rn_buffer update;      /* ... with this update */
+    uint64_t size;                /* of the copy, as the driver said */
+    uint32_t round;               /* the last round of this plan in it */
     struct rn_job_result *claims; /* of rounds that this site has no record of yet; owned */
     size_t count, capacity;
 };
@@ -306,6 +306,8 @@ void rn_part_session_clear(struct rn_participation *p);
 
 RN_MUST rn_result rn_part_log_hear(struct rn_participation *p, struct rn_view bytes,
                                    struct rn_error *err);
+/* After the records were read: what the copy says already. */
+RN_MUST rn_result rn_part_log_start(struct rn_participation *p, struct rn_error *err);
 /* Claims about rounds that are over here by now. */
 RN_MUST rn_result rn_part_log_tick(struct rn_participation *p, struct rn_error *err);
 void rn_part_log_clear(struct rn_participation *p);

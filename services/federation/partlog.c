@@ -17,12 +17,13 @@ static bool same_hash(const uint8_t *a, const uint8_t *b)
     return memcmp(a, b, RN_HASH_BYTES) == 0;
 }
 
+/* A site that came to a session late, or again, may not have heard how many began it. */
 static bool agrees(const struct rn_job_result *claim, const struct rn_job_result *own)
 {
     return claim->outcome == own->outcome && claim->included == own->included &&
-           claim->lost == own->lost && same_hash(claim->session, own->session) &&
-           same_hash(claim->sum_hash, own->sum_hash) && same_hash(claim->before, own->before) &&
-           same_hash(claim->after, own->after);
+           (own->lost == 0 || claim->lost == own->lost) &&
+           same_hash(claim->session, own->session) && same_hash(claim->sum_hash, own->sum_hash) &&
+           same_hash(claim->before, own->before) && same_hash(claim->after, own->after);
 }
 
 static struct rn_job_result claim_of(const struct rn_tlog_entry *entry)
@@ -48,18 +49,29 @@ static rn_result check_claim(const struct rn_participation *p, const struct rn_j
     RN_TRY(rn_job_result_latest(&p->config.basis->reader, claim->round, &own, &found, err));
     RN_ENSURE(!found || agrees(claim, &own), err, RN_E_PEER_PROTOCOL,
               "the federation's log says of round %u what this site did not see: the coordinator "
-              "is not to be trusted with it. This site stops; state/log holds what it signed. Tell "
-              "the other members",
+              "is not to be trusted with it. This site stops and cosigns no more of it. Tell the "
+              "other members",
               (unsigned)claim->round);
     return rn_ok();
 }
 
-/* The log may be ahead of this site: looked at again when its own record is there. */
+static bool is_claim(const struct rn_participation *p, struct rn_view text,
+                     struct rn_job_result *out)
+{
+    struct rn_tlog_entry entry;
+    struct rn_error ignored;
+    if (!rn_is_ok(rn_tlog_entry_read(text, &entry, &ignored)) || entry.kind != RN_TLOG_ROUND ||
+        !same_hash(entry.plan, p->config.basis->plan->hash)) {
+        return false;
+    }
+    *out = claim_of(&entry);
+    return true;
+}
+
+/* What this site has no record of yet: looked at again when it has. Rounds go up in the log, so
+ * there are at most as many as the plan has. */
 static void remember(struct rn_part_log *log, const struct rn_job_result *claim)
 {
-    if (log->count == RN_PART_LOG_CLAIMS_MAX) {
-        memmove(log->claims, log->claims + 1, --log->count * sizeof *log->claims);
-    }
     if (log->count == log->capacity) {
         const size_t capacity = log->capacity == 0 ? 16 : 2 * log->capacity;
         log->claims = rn_realloc(log->claims, log->capacity, capacity, sizeof *log->claims);
@@ -68,18 +80,25 @@ static void remember(struct rn_part_log *log, const struct rn_job_result *claim)
     log->claims[log->count++] = *claim;
 }
 
-static rn_result check_entry(struct rn_participation *p, const struct rn_tlog_entry *entry,
-                             struct rn_error *err)
+/* Entries that are in this site's copy. */
+static void take_claims(struct rn_participation *p, struct rn_view entries)
 {
-    if (entry->kind != RN_TLOG_ROUND || !same_hash(entry->plan, p->config.basis->plan->hash)) {
-        return rn_ok();
+    struct rn_reader reader = rn_reader_of(entries);
+    struct rn_view text;
+    struct rn_job_result claim;
+    while (rn_tlog_bundle_next(&reader, &text)) {
+        if (is_claim(p, text, &claim) && claim.round > p->log.round) {
+            p->log.round = claim.round;
+            remember(&p->log, &claim);
+        }
     }
-    const struct rn_job_result claim = claim_of(entry);
-    if (claim.round >= p->next_round) {
-        remember(&p->log, &claim);
-        return rn_ok();
-    }
-    return check_claim(p, &claim, err);
+}
+
+rn_result rn_part_log_start(struct rn_participation *p, struct rn_error *err)
+{
+    p->log.size = p->config.log_size;
+    take_claims(p, p->config.log_rounds);
+    return rn_part_log_tick(p, err);
 }
 
 rn_result rn_part_log_tick(struct rn_participation *p, struct rn_error *err)
@@ -101,23 +120,31 @@ rn_result rn_part_log_tick(struct rn_participation *p, struct rn_error *err)
 void rn_part_log_clear(struct rn_participation *p)
 {
     rn_free(p->log.claims);
+    rn_buffer_clear(&p->log.update);
     p->log = (struct rn_part_log){0};
 }
 
-static rn_result check(struct rn_participation *p, struct rn_view bytes,
-                       struct rn_tlog_update *update, struct rn_error *err)
+/* Before anything of it is taken over: entries that can be read, rounds of this plan in order, each
+ * once, and none that this site saw otherwise. */
+static rn_result check(const struct rn_participation *p, const struct rn_tlog_update *update,
+                       struct rn_error *err)
 {
-    RN_TRY(rn_tlog_update_read(bytes, update, err));
     struct rn_reader entries = rn_reader_of(update->entries);
     struct rn_view text;
+    uint32_t last = p->log.round;
     while (rn_tlog_bundle_next(&entries, &text)) {
         struct rn_tlog_entry entry;
+        struct rn_job_result claim;
         const rn_result read = rn_tlog_entry_read(text, &entry, err);
-        if (rn_is_ok(read)) {
-            RN_TRY(check_entry(p, &entry, err));
-        } else if (read.code != RN_E_UNSUPPORTED) { /* of a later version: hashed all the same */
-            return rn_fail(err, RN_E_PEER_FORMAT, "the log has an entry that is malformed");
+        RN_ENSURE(rn_is_ok(read) || read.code == RN_E_UNSUPPORTED, err, RN_E_PEER_FORMAT,
+                  "the log has an entry that is malformed"); /* of a later version: hashed */
+        if (!is_claim(p, text, &claim)) {
+            continue;
         }
+        RN_ENSURE(claim.round > last && claim.round <= rn_plan_last_round(p->config.basis->plan),
+                  err, RN_E_PEER_FORMAT, "the log's rounds are not in order");
+        last = claim.round;
+        RN_TRY(check_claim(p, &claim, err));
     }
     return rn_ok();
 }
@@ -133,17 +160,28 @@ static rn_result settle(struct rn_participation *p, rn_result result, struct rn_
     return rn_ok();
 }
 
+static void mirror(struct rn_participation *p, struct rn_view bytes)
+{
+    struct rn_effect *effect = rn_effects_add(p->out, RN_EFFECT_LOG_MIRROR);
+    rn_buffer_append(&effect->bytes, bytes.data, bytes.length);
+    rn_buffer_clear(&p->log.update);
+    rn_buffer_append(&p->log.update, bytes.data, bytes.length);
+    p->log.busy = true;
+}
+
 rn_result rn_part_log_hear(struct rn_participation *p, struct rn_view bytes, struct rn_error *err)
 {
     struct rn_tlog_update update;
     if (!p->config.log || p->log.busy) {
         return rn_ok();
     }
-    const rn_result result = check(p, bytes, &update, err);
+    rn_result result = rn_tlog_update_read(bytes, &update, err);
+    /* One that begins elsewhere than this copy ends is not taken over. */
+    if (rn_is_ok(result) && update.from == p->log.size) {
+        result = check(p, &update, err);
+    }
     if (rn_is_ok(result)) {
-        struct rn_effect *effect = rn_effects_add(p->out, RN_EFFECT_LOG_MIRROR);
-        rn_buffer_append(&effect->bytes, bytes.data, bytes.length);
-        p->log.busy = true;
+        mirror(p, bytes);
     }
     return settle(p, result, err);
 }
@@ -151,15 +189,28 @@ rn_result rn_part_log_hear(struct rn_participation *p, struct rn_view bytes, str
 void rn_part_log_ask(struct rn_participation *p)
 {
     if (p->config.log && !p->log.busy) {
-        (void)rn_effects_add(p->out, RN_EFFECT_LOG_MIRROR); /* without an update: how it stands */
-        p->log.busy = true;
+        mirror(p, rn_view_of(NULL, 0)); /* without an update: how it stands */
     }
+}
+
+/* The copy has grown by what was sent. */
+static void take_grown(struct rn_participation *p, uint64_t size)
+{
+    struct rn_tlog_update update;
+    struct rn_error ignored;
+    if (size > p->log.size &&
+        rn_is_ok(rn_tlog_update_read(rn_buffer_view(&p->log.update), &update, &ignored))) {
+        take_claims(p, update.entries);
+    }
+    p->log.size = size;
+    rn_buffer_clear(&p->log.update);
 }
 
 rn_result rn_part_log_mirrored(struct rn_participation *p, const struct rn_input *input,
                                struct rn_error *err)
 {
     p->log.busy = false;
+    take_grown(p, input->number);
     if (p->greeted && input->bytes.length > 0) {
         const struct rn_wire_envelope envelope = {.body = RN_WIRE_LOG_REPORT,
                                                   .as.log_report = input->bytes};

@@ -87,12 +87,11 @@ void rn_jobhost_tlog_mirror(struct rn_jobhost *host, const struct rn_effect *eff
         result = rn_tlog_mirror_take(host->tlog_mirror, rn_buffer_view(&effect->bytes),
                                      rn_clock_wall_ms() / 1000, &err);
     }
-    if (rn_is_ok(result)) {
-        rn_tlog_mirror_report(host->tlog_mirror, &report);
-    }
+    rn_tlog_mirror_report(host->tlog_mirror, &report); /* what stands, whatever came of it */
     const struct rn_input input = {.kind = RN_INPUT_MIRRORED,
                                    .code = result.code,
                                    .text = rn_is_ok(result) ? NULL : err.text,
+                                   .number = rn_tlog_mirror_size(host->tlog_mirror),
                                    .bytes = rn_buffer_view(&report)};
     (void)rn_executor_post(host->executor, &input);
 }

@@ -97,6 +97,12 @@ rn_result rn_tlog_folder_read(const struct rn_tlog_folder *folder, const struct 
     return damaged(folder, end_read(folder, key, rn_buffer_view(out_note), out_end, err), err);
 }
 
+bool rn_tlog_folder_begun(const struct rn_tlog_folder *folder)
+{
+    char path[RN_PATH_MAX];
+    return rn_is_ok(rn_path_join(path, folder->path, CHECKPOINT, NULL)) && rn_file_exists(path);
+}
+
 rn_result rn_tlog_folder_first(const struct rn_tlog_folder *folder, struct rn_buffer *out,
                                struct rn_error *err)
 {

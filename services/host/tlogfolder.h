@@ -37,6 +37,8 @@ RN_MUST rn_result rn_tlog_folder_write(const struct rn_tlog_folder *folder, cons
 RN_MUST rn_result rn_tlog_folder_read(const struct rn_tlog_folder *folder,
                                       const struct rn_note_key *key, struct rn_tlog_end *out_end,
                                       struct rn_buffer *out_note, struct rn_error *err);
+/* Is there a checkpoint? */
+bool rn_tlog_folder_begun(const struct rn_tlog_folder *folder);
 /* The folder's first entry as text, for whoever does not have the key yet; RN_E_NO_INPUT where
  * there is none. */
 RN_MUST rn_result rn_tlog_folder_first(const struct rn_tlog_folder *folder, struct rn_buffer *out,

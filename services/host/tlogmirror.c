@@ -16,8 +16,7 @@ struct rn_tlog_mirror {
     struct rn_note_key key; /* own */
     struct rn_buffer key_text;
     uint8_t statement[RN_SIGNATURE_BYTES];
-    bool log_known;
-    struct rn_note_key log; /* once the first entry was seen */
+    struct rn_note_key log; /* of the copy's first entry, where there is one */
     struct rn_tlog_end end;
     struct rn_buffer note; /* the newest checkpoint: the log's signature and the own one */
 };
@@ -50,17 +49,22 @@ static rn_result log_key(const struct rn_roster *roster, struct rn_view first,
                                     entry.statement, out, err);
 }
 
+/* A checkpoint without the rest is no empty copy: then this site forgot what it cosigned. */
 static rn_result read_copy(struct rn_tlog_mirror *mirror, struct rn_error *err)
 {
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer first = {0};
-    const rn_result found = rn_tlog_folder_first(&mirror->folder, &first, err);
-    if (found.code == RN_E_NO_INPUT) {
+    if (!rn_tlog_folder_begun(&mirror->folder)) {
         rn_tlog_end_init(&mirror->end);
         return rn_ok();
     }
-    RN_TRY(found);
-    RN_TRY(log_key(mirror->roster, rn_buffer_view(&first), &mirror->log, err));
-    mirror->log_known = true;
+    rn_result result = rn_tlog_folder_first(&mirror->folder, &first, err);
+    if (rn_is_ok(result)) {
+        result = log_key(mirror->roster, rn_buffer_view(&first), &mirror->log, err);
+    }
+    if (!rn_is_ok(result)) {
+        (void)rn_fail_context(err, result, "%s: put back its newest backup", mirror->folder.path);
+        return (rn_result){RN_E_DATA};
+    }
     return rn_tlog_folder_read(&mirror->folder, &mirror->log, &mirror->end, &mirror->note, err);
 }
 
@@ -135,46 +139,47 @@ static rn_result extend(struct rn_tlog_end *end, struct rn_view entries, struct 
 }
 
 static rn_result forked(const struct rn_tlog_mirror *mirror, const struct rn_tlog_update *update,
-                        struct rn_error *err)
+                        struct rn_view bytes, struct rn_error *err)
 {
     char name[64];
     struct rn_error unwritten = {0};
     RN_BUG_IF(!rn_text_format(name, sizeof name, "fork-%llu",
                               (unsigned long long)update->checkpoint.size));
-    const bool kept =
-        rn_is_ok(rn_tlog_folder_write(&mirror->folder, name, update->note, &unwritten));
+    const bool kept = rn_is_ok(rn_tlog_folder_write(&mirror->folder, name, bytes, &unwritten));
     return rn_fail(
         err, RN_E_PEER_PROTOCOL,
-        "the coordinator signed a log of %llu entries that does not continue the one of "
-        "%llu that it showed before: a fork, or its state was put back to an older copy. "
-        "%s%s%s proves it, beside checkpoint. This site stops; tell the other members",
+        "the coordinator signed a log of %llu entries that does not follow from the %llu "
+        "that it showed before and what it sent now: a fork, or its state was put back "
+        "to an older copy. %s%s%s is what came, beside checkpoint. This site stops; tell "
+        "the other members",
         (unsigned long long)update->checkpoint.size, (unsigned long long)mirror->end.size,
-        mirror->folder.path, kept ? "/" : "", kept ? name : " (full?) does not hold what");
+        mirror->folder.path, kept ? "/" : "", kept ? name : " (full?) does not hold");
 }
 
-/* Does the log's word fit what is here? RN_OK: it goes on from it, or says nothing new. */
-static rn_result authenticate(struct rn_tlog_mirror *mirror, const struct rn_tlog_update *update,
+/* Is it the log's word? The key is that of the copy's first entry, or of the one that would be. */
+static rn_result authenticate(const struct rn_tlog_mirror *mirror,
+                              const struct rn_tlog_update *update, struct rn_note_key *out_log,
                               struct rn_error *err)
 {
     struct rn_note note;
-    if (!mirror->log_known) {
+    *out_log = mirror->log;
+    if (mirror->end.size == 0) {
         struct rn_reader entries = rn_reader_of(update->entries);
         struct rn_view first;
         RN_ENSURE(update->from == 0 && rn_tlog_bundle_next(&entries, &first), err, RN_E_PEER_FORMAT,
                   "The log does not begin with its first entry.");
-        RN_TRY(log_key(mirror->roster, first, &mirror->log, err));
-        mirror->log_known = true;
+        RN_TRY(log_key(mirror->roster, first, out_log, err));
     }
     RN_TRY(rn_note_split(update->note, &note, err));
-    RN_TRY(rn_note_verify(&note, &mirror->log, NULL, err));
-    RN_ENSURE(strcmp(update->checkpoint.origin, mirror->log.name) == 0, err, RN_E_PEER_AUTH,
+    RN_TRY(rn_note_verify(&note, out_log, NULL, err));
+    RN_ENSURE(strcmp(update->checkpoint.origin, out_log->name) == 0, err, RN_E_PEER_AUTH,
               "The checkpoint is of another log.");
     return rn_ok();
 }
 
 /* A checkpoint that is not beyond this copy: of the same beginning, or a fork. */
 static rn_result check_older(struct rn_tlog_mirror *mirror, const struct rn_tlog_update *update,
-                             struct rn_error *err)
+                             struct rn_view bytes, struct rn_error *err)
 {
     RN_CLEANUP(rn_tlog_reader_clear) struct rn_tlog_reader reader;
     const struct rn_tlog_files files = rn_tlog_folder_files(&mirror->folder);
@@ -182,7 +187,8 @@ static rn_result check_older(struct rn_tlog_mirror *mirror, const struct rn_tlog
     rn_tlog_reader_init(&reader, &files, mirror->end.size);
     const struct rn_merkle_source source = rn_tlog_reader_source(&reader);
     RN_TRY(rn_merkle_range(&source, 0, update->checkpoint.size, &root, err));
-    return rn_hash_equal(&root, &update->checkpoint.root) ? rn_ok() : forked(mirror, update, err);
+    return rn_hash_equal(&root, &update->checkpoint.root) ? rn_ok()
+                                                          : forked(mirror, update, bytes, err);
 }
 
 static rn_result write_down(struct rn_tlog_mirror *mirror, const struct held *held,
@@ -202,7 +208,7 @@ static rn_result write_down(struct rn_tlog_mirror *mirror, const struct held *he
 }
 
 static rn_result continue_with(struct rn_tlog_mirror *mirror, const struct rn_tlog_update *update,
-                               uint64_t now_s, struct rn_error *err)
+                               struct rn_view bytes, uint64_t now_s, struct rn_error *err)
 {
     RN_CLEANUP(held_clear) struct held *held = rn_alloc(1, sizeof *held);
     struct rn_hash root;
@@ -210,7 +216,7 @@ static rn_result continue_with(struct rn_tlog_mirror *mirror, const struct rn_tl
     rn_tlog_end_root(&mirror->end, &root);
     return rn_hash_equal(&root, &update->checkpoint.root)
                ? write_down(mirror, held, update, now_s, err)
-               : forked(mirror, update, err);
+               : forked(mirror, update, bytes, err);
 }
 
 rn_result rn_tlog_mirror_take(struct rn_tlog_mirror *mirror, struct rn_view bytes, uint64_t now_s,
@@ -218,21 +224,23 @@ rn_result rn_tlog_mirror_take(struct rn_tlog_mirror *mirror, struct rn_view byte
 {
     struct rn_tlog_update update;
     RN_TRY(rn_tlog_update_read(bytes, &update, err));
-    RN_TRY(authenticate(mirror, &update, err));
+    struct rn_note_key log;
+    RN_TRY(authenticate(mirror, &update, &log, err));
     if (update.checkpoint.size <= mirror->end.size) {
-        return check_older(mirror, &update, err);
+        return check_older(mirror, &update, bytes, err);
     }
     if (update.from != mirror->end.size) {
         return rn_ok(); /* the report says from where */
     }
-    const rn_result result = continue_with(mirror, &update, now_s, err);
+    const rn_result result = continue_with(mirror, &update, bytes, now_s, err);
     if (!rn_is_ok(result)) { /* as it is on the disk */
         struct rn_error ignored;
         rn_tlog_end_clear(&mirror->end);
         rn_buffer_clear(&mirror->note);
-        mirror->log_known = false;
         RN_TRY(read_copy(mirror, &ignored));
+        return result;
     }
+    mirror->log = log;
     return result;
 }
 
@@ -249,4 +257,27 @@ void rn_tlog_mirror_report(const struct rn_tlog_mirror *mirror, struct rn_buffer
         report.line = rn_buffer_view(&line);
     }
     rn_tlog_report_write(&report, out);
+}
+
+rn_result rn_tlog_mirror_rounds(const struct rn_tlog_mirror *mirror,
+                                const uint8_t plan_hash[static RN_HASH_BYTES],
+                                struct rn_buffer *out, struct rn_error *err)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bundle = {0};
+    RN_CLEANUP(rn_tlog_reader_clear) struct rn_tlog_reader reader;
+    const struct rn_tlog_files files = rn_tlog_folder_files(&mirror->folder);
+    rn_tlog_reader_init(&reader, &files, mirror->end.size);
+    for (uint64_t k = 0; k < mirror->end.size; k += RN_TLOG_TILE_WIDTH) {
+        struct rn_view text;
+        RN_TRY(rn_tlog_reader_entry(&reader, k, &bundle, &text, err));
+        struct rn_reader entries = rn_reader_of(rn_buffer_view(&bundle));
+        while (rn_tlog_bundle_next(&entries, &text)) {
+            struct rn_tlog_entry entry;
+            if (rn_is_ok(rn_tlog_entry_read(text, &entry, err)) && entry.kind == RN_TLOG_ROUND &&
+                memcmp(entry.plan, plan_hash, RN_HASH_BYTES) == 0) {
+                rn_tlog_bundle_write(text, out);
+            }
+        }
+    }
+    return rn_ok();
 }

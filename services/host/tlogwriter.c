@@ -54,8 +54,16 @@ uint32_t rn_tlog_writer_cosigned(const struct rn_tlog_writer *writer)
 
 /* ---- Checkpoints ---- */
 
+/* Of fewer witnesses than the quorum there is no policy: nothing is published yet. */
 static rn_result write_policy(const struct rn_tlog_writer *writer, struct rn_error *err)
 {
+    uint32_t witnesses = 0;
+    for (uint32_t i = 0; i < writer->config.roster->count; i++) {
+        witnesses += writer->witnesses[i].name[0] != '\0';
+    }
+    if (witnesses < writer->config.quorum) {
+        return rn_ok();
+    }
     RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
     rn_tlog_policy_write(&writer->key, writer->witnesses, writer->config.roster->count,
                          writer->config.quorum, &text);
@@ -280,6 +288,12 @@ static rn_result add_witness(struct rn_tlog_writer *writer, uint32_t place,
     return append(writer, rn_buffer_view(&text), err);
 }
 
+/* One line and no other: the note is our text and that line. */
+static bool is_one_line(struct rn_view line)
+{
+    return line.length > 0 && memchr(line.data, '\n', line.length) == line.data + line.length - 1;
+}
+
 /* Nothing of what the member wrote is kept but the line of its signature over our text. */
 static rn_result cosign(struct rn_tlog_writer *writer, uint32_t place,
                         const struct rn_tlog_report *report, struct rn_error *err)
@@ -290,6 +304,7 @@ static rn_result cosign(struct rn_tlog_writer *writer, uint32_t place,
     if (report->line.length == 0 || report->size != writer->size) {
         return rn_ok();
     }
+    RN_ENSURE(is_one_line(report->line), err, RN_E_PEER_FORMAT, "a cosignature is one line");
     rn_buffer_append(&bytes, writer->text.data, writer->text.length);
     rn_buffer_u8(&bytes, '\n');
     rn_buffer_append(&bytes, report->line.data, report->line.length);
@@ -323,9 +338,7 @@ static bool take_bundle(struct rn_reader *entries, struct rn_buffer *out, uint64
         if (out->length + 2 + entry.length > RN_TLOG_UPDATE_ENTRIES_MAX) {
             return false;
         }
-        rn_buffer_u8(out, (uint8_t)(entry.length >> 8));
-        rn_buffer_u8(out, (uint8_t)entry.length);
-        rn_buffer_append(out, entry.data, entry.length);
+        rn_tlog_bundle_write(entry, out);
         ++*to;
     }
     return true;

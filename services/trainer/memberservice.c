@@ -26,7 +26,9 @@ static rn_result check_upload(struct rn_jobhost *host, struct rn_error *err)
 static rn_result build(struct rn_jobhost *host, struct rn_now now, struct rn_effects *out_first,
                        void **out_machine, struct rn_error *err)
 {
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer rounds = {0};
     struct rn_participation *participation = NULL;
+    RN_TRY(rn_tlog_mirror_rounds(host->tlog_mirror, host->site->plan.hash, &rounds, err));
     const struct rn_participation_config config = {
         .basis = &host->basis,
         .model = &host->model->round,
@@ -36,6 +38,8 @@ static rn_result build(struct rn_jobhost *host, struct rn_now now, struct rn_eff
         .weight = host->model->train_count,
         .name = host->site->site.name,
         .log = true,
+        .log_rounds = rn_buffer_view(&rounds),
+        .log_size = rn_tlog_mirror_size(host->tlog_mirror),
     };
     const rn_result result = rn_participation_new(&config, now, out_first, &participation, err);
     *out_machine = participation;

@@ -12,7 +12,7 @@
  *   flood    sends whoever is ready hundreds of messages a second, 20 MiB, signed and unsigned
  *   amnesia  offers rounds again that its members say they are through with
  *   forged   announces a sum in which one element differs
- *   loglies  tells the federation's log that one member more was lost than was
+ *   loglies  tells the federation's log that one member more was in the sum than was
  *   twosums  announces the sum to one half of the members, and that one to the other
  *
  * A further attack is a row of the table `attacks` (hostile.h): its act may change, replace and add

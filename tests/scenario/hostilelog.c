@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loglies: the federation's log says of the attacked round that one member more was lost.
+ * loglies: the federation's log says of the attacked round that one member more was in the sum.
  */
 #include "attacks.h"
 
@@ -24,7 +24,7 @@ void __wrap_rn_tlog_entry_write(const struct rn_tlog_entry *entry, struct rn_buf
     struct rn_tlog_entry said = *entry;
     const struct rn_sa_context context = {.round = entry->round, .attempt = entry->attempt};
     if (entry->kind == RN_TLOG_ROUND && attack_strikes("loglies", &context)) {
-        said.lost++;
+        said.included++;
         attack_tell("struck", "loglies", &context);
     }
     __real_rn_tlog_entry_write(&said, out);

@@ -84,7 +84,7 @@ def said(process):
 
 
 def lies(scenario):
-    """Round 2 has one loss more in the log than it had: each member leaves, and the log there is as it was."""
+    """Round 2 has one member more in the log than it had: each member leaves, and the log there is as it was."""
     fed = scenario.federation("lies", members=4, rounds=4)
     fed.coordinator.program = BIN.parent / "tests/hostilecoordinator"
     if not fed.coordinator.program.exists():

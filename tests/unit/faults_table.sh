@@ -1740,12 +1740,17 @@ fault an-update-may-leave-entries-out policy/tlog/tlogupdate.c \
   'count == out->checkpoint.size - out->from' 'true' test_tlogentry
 
 fault a-member-cosigns-whatever-was-signed services/host/tlogmirror.c \
-  '               : forked(mirror, update, err);' \
-  '               : write_down(mirror, held, update, now_s, err);' test_tlogmirror
+  'rn_tlog_end_root(&mirror->end, &root);' 'root = update->checkpoint.root;' test_tlogmirror
 
 fault a-shorter-fork-is-none services/host/tlogmirror.c \
-  'return rn_hash_equal(&root, &update->checkpoint.root) ? rn_ok() : forked(mirror, update, err);' \
-  'return rn_ok();' test_tlogmirror
+  '                                                          : forked(mirror, update, bytes, err);' \
+  '                                                          : rn_ok();' test_tlogmirror
+
+fault a-cosignature-brings-a-text-of-its-own services/host/tlogwriter.c \
+  'RN_ENSURE(is_one_line(report->line), err' 'RN_ENSURE(true, err' test_tlogmirror
+
+fault a-copy-without-files-is-an-empty-one services/host/tlogmirror.c \
+  'if (!rn_tlog_folder_begun(&mirror->folder)) {' 'if (true) {' test_tlogmirror
 
 fault a-member-forgets-where-it-was services/host/tlogmirror.c \
   'return rn_tlog_folder_write(&mirror->folder, "checkpoint", rn_buffer_view(&mirror->note), err);' \

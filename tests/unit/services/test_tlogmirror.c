@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -308,6 +309,18 @@ static void test_cosignatures_of_others(void **state)
     assert_int_equal(rn_tlog_writer_report(writer, 0, rn_buffer_view(&bytes), &error).code,
                      RN_E_PEER_AUTH);
     assert_int_equal(rn_tlog_writer_cosigned(writer), 1);
+    /* Over a text that goes on, so that it stands below ours alone as a signature that fails. */
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer two = {0};
+    struct rn_tlog_report longer;
+    rn_buffer_clear(&bytes);
+    rn_tlog_mirror_report(mirror, &bytes);
+    assert_int_equal(rn_tlog_report_read(rn_buffer_view(&bytes), &longer, &error).code, RN_OK);
+    rn_buffer_format(&two, "X\n\n%.*s", (int)longer.line.length, (const char *)longer.line.data);
+    longer.line = rn_buffer_view(&two);
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer forged = {0};
+    rn_tlog_report_write(&longer, &forged);
+    assert_int_equal(rn_tlog_writer_report(writer, 0, rn_buffer_view(&forged), &error).code,
+                     RN_E_PEER_FORMAT);
     add_some(writer, 3, 4, 1); /* of the checkpoint before: passed over */
     assert_int_equal(report(mirror, writer, 0), RN_OK);
     assert_int_equal(rn_tlog_writer_cosigned(writer), 0);
@@ -327,6 +340,64 @@ static void expect_unreadable(const char *name)
     assert_false(rn_is_ok(rn_tlog_mirror_open(state, &roster, 0, identities[0], &copy, &error)));
     bytes.data[bytes.length / 2] ^= 1;
     assert_true(rn_is_ok(rn_file_write(path, rn_buffer_view(&bytes), 0644, &error)));
+}
+
+/* A refused update leaves nothing that makes the next one look begun. */
+static void test_the_first_entry_is_the_logs(void **state)
+{
+    (void)state;
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer update = {0};
+    add_some(writer, 0, 2, 1);
+    assert_int_equal(rn_tlog_writer_update(writer, 0, &update, &error).code, RN_OK);
+    update.data[8 + 4 + 90] ^= 1; /* of the checkpoint's signature */
+    assert_false(rn_is_ok(rn_tlog_mirror_take(mirror, rn_buffer_view(&update), NOW, &error)));
+    update.data[8 + 4 + 90] ^= 1;
+    uint8_t *kind = memmem(update.data, update.length, "\"log\"", 5);
+    assert_non_null(kind);
+    kind[1] = 'b';
+    assert_false(rn_is_ok(rn_tlog_mirror_take(mirror, rn_buffer_view(&update), NOW, &error)));
+    assert_int_equal(rn_tlog_mirror_size(mirror), 0);
+    assert_false(file_there("north/log/checkpoint"));
+    kind[1] = 'l';
+    assert_int_equal(rn_tlog_mirror_take(mirror, rn_buffer_view(&update), NOW, &error).code, RN_OK);
+}
+
+/* A checkpoint without its files is not an empty copy. */
+static void test_a_copy_restored_in_part(void **state)
+{
+    (void)state;
+    char path[RN_PATH_MAX];
+    char from[RN_PATH_MAX];
+    struct rn_tlog_mirror *copy = NULL;
+    add_some(writer, 0, 3, 1);
+    settle(writer, mirror, 0);
+    path_of("north/log/tile", from);
+    path_of("north/away", path);
+    assert_int_equal(rename(from, path), 0);
+    path_of("north", path);
+    assert_int_equal(rn_tlog_mirror_open(path, &roster, 0, identities[0], &copy, &error).code,
+                     RN_E_DATA);
+}
+
+/* This plan's rounds in the copy, for a member that starts again. */
+static void test_rounds_of_a_plan(void **state)
+{
+    (void)state;
+    static const uint8_t plan[RN_HASH_BYTES] = {1};
+    static const uint8_t other[RN_HASH_BYTES] = {2};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer text = {0};
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer rounds = {0};
+    const struct rn_tlog_entry entry = {
+        .kind = RN_TLOG_ROUND, .plan = {1}, .round = 7, .outcome = RN_OK};
+    rn_tlog_entry_write(&entry, &text);
+    assert_int_equal(rn_tlog_writer_add(writer, 0, rn_buffer_view(&text), &error).code, RN_OK);
+    add_some(writer, 1, 300, 1);
+    settle(writer, mirror, 0);
+    assert_int_equal(rn_tlog_mirror_rounds(mirror, other, &rounds, &error).code, RN_OK);
+    assert_int_equal(rounds.length, 0);
+    assert_int_equal(rn_tlog_mirror_rounds(mirror, plan, &rounds, &error).code, RN_OK);
+    assert_int_equal(rounds.length, 2 + text.length);
+    assert_memory_equal(rounds.data + 2, text.data, text.length);
 }
 
 static void test_a_damaged_copy(void **state)
@@ -352,6 +423,9 @@ int main(void)
         TEST(test_logs_of_strangers),
         TEST(test_every_changed_byte_of_an_update),
         TEST(test_cosignatures_of_others),
+        TEST(test_the_first_entry_is_the_logs),
+        TEST(test_a_copy_restored_in_part),
+        TEST(test_rounds_of_a_plan),
         TEST(test_a_damaged_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
