@@ -210,7 +210,9 @@ rn_result rn_account_event_count(const struct rn_privacy_event *event, double de
     struct trial met;
 
     RN_TRY(target_check(delta, epsilon, err));
-    RN_TRY(calibrate(&c, 1000, 1000, RN_PRIVACY_COUNT_MAX, &met, err));
+    const uint64_t once = event->kind == RN_PRIVACY_ALLOCATION ? event->picks : 1;
+    RN_ENSURE(once > 0, err, RN_E_CONFIG, "picks must be at least 1");
+    RN_TRY(calibrate(&c, 1000, 1000, RN_PRIVACY_COUNT_MAX / once, &met, err));
     *out = met.number;
     return rn_ok();
 }

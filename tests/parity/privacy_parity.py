@@ -158,7 +158,7 @@ def draw_allocation(random_):
         picks = random_.choice([1, 1, 1, random_.randint(1, min(slots, 4))])
         epochs = random_.choice([1, 1, 2, 3])
         noise = math.exp(random_.uniform(math.log(0.7), math.log(5)))
-        if epochs * picks**2 / slots * math.expm1(min(1 / noise**2, 50)) < 12:
+        if slots >= 2 * picks and epochs * picks**2 / slots * math.expm1(min(1 / noise**2, 50)) < 12:
             return (picks, slots), noise, epochs * slots, math.exp(random_.uniform(math.log(1e-8), math.log(1e-4)))
 
 
