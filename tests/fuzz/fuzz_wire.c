@@ -37,6 +37,10 @@ static void check_envelope(struct rn_view in)
     } else if (first.body == RN_WIRE_EPOCH) {
         RN_BUG_IF(!rn_view_equal(first.as.epoch, second.as.epoch));
         check_epoch(first.as.epoch);
+    } else if (first.body == RN_WIRE_LOG) {
+        RN_BUG_IF(!rn_view_equal(first.as.log, second.as.log));
+    } else if (first.body == RN_WIRE_LOG_REPORT) {
+        RN_BUG_IF(!rn_view_equal(first.as.log_report, second.as.log_report));
     } else if (first.body == RN_WIRE_STOP) {
         RN_BUG_IF(!rn_view_equal(first.as.stop, second.as.stop));
     } else if (first.body == RN_WIRE_SIGNATURES) {

@@ -17,6 +17,7 @@
 #include "base/guard.h"
 #include "crypto/secagg/epoch.h"
 #include "policy/signature.h"
+#include "policy/tlog/tlogupdate.h"
 #include "services/federation/epochmessage.h"
 #include "services/federation/jobstop.h"
 #include "services/wire/rondo.pb.h"
@@ -216,6 +217,39 @@ static void test_stop(void **state)
         assert_int_equal(rn_wire_envelope_decode(rn_buffer_view(&bytes), &out, NULL).code,
                          more == 0 ? RN_OK : RN_E_PEER_LIMIT);
     }
+}
+
+static void check_log(enum rn_wire_body body, size_t most)
+{
+    RN_CLEANUP(rn_buffer_clear) struct rn_buffer bytes = {0};
+    struct rn_wire_envelope out;
+    struct rn_wire_envelope in = {.body = body};
+    uint8_t *text = rn_alloc(most + 1, 1);
+    struct rn_view *at = body == RN_WIRE_LOG ? &in.as.log : &in.as.log_report;
+    *at = rn_view_of(text, most);
+    round_trip(&in, &out, &bytes);
+    assert_true(rn_view_equal(body == RN_WIRE_LOG ? out.as.log : out.as.log_report, *at));
+    at->length = most + 1;
+    assert_int_equal(rn_wire_envelope_encode(&in, &bytes, NULL).code, RN_E_USAGE);
+    rn_buffer_clear(&bytes); /* by hand: the field, one byte too many */
+    rn_buffer_u8(&bytes, (uint8_t)((unsigned)body << 3 | 2));
+    for (size_t rest = most + 1; rest > 0; rest >>= 7) {
+        rn_buffer_u8(&bytes, (uint8_t)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0)));
+    }
+    rn_buffer_append(&bytes, text, most + 1);
+    assert_int_equal(rn_wire_envelope_decode(rn_buffer_view(&bytes), &out, NULL).code,
+                     RN_E_PEER_LIMIT);
+    rn_free(text);
+}
+
+/* The longest of both, and one byte more. */
+static void test_log(void **state)
+{
+    (void)state;
+    assert_int_equal(RN_WIRE_LOG_MAX, RN_TLOG_UPDATE_MAX);
+    assert_int_equal(RN_WIRE_LOG_REPORT_MAX, RN_TLOG_REPORT_MAX);
+    check_log(RN_WIRE_LOG, RN_WIRE_LOG_MAX);
+    check_log(RN_WIRE_LOG_REPORT, RN_WIRE_LOG_REPORT_MAX);
 }
 
 static enum rn_code read_epoch(uint32_t kind, uint32_t attempt, size_t length)
@@ -541,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_secagg),
         cmocka_unit_test(test_epoch),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_log),
         cmocka_unit_test(test_epoch_messages),
         cmocka_unit_test(test_signatures),
         cmocka_unit_test(test_malformed_envelopes),
