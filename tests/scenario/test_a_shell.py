@@ -23,7 +23,7 @@ PROGRAMS = ("rondo", "rondo-bench")
 def commands(program):
     """Names from the help: lines of two spaces, one or two words, then the summary."""
     lines = ok("--help", program=program).splitlines()
-    return [m.group(1) for m in (re.match(r"  ([a-z]+(?: [a-z]+)?) {2,}\S", line) for line in lines) if m]
+    return [m.group(1) for m in (re.match(r"  ([a-z]+(?: [a-z-]+)?) {2,}\S", line) for line in lines) if m]
 
 
 def help_is_whole(_):
