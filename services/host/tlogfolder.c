@@ -58,7 +58,7 @@ static rn_result damaged(const struct rn_tlog_folder *folder, rn_result result,
     }
     (void)rn_fail_context(err, result,
                           "%s is not a log that was written whole; put back its newest backup, or "
-                          "take the folder away to have it filled anew by the others' copies",
+                          "the same folder of another site",
                           folder->path);
     return (rn_result){RN_E_DATA};
 }

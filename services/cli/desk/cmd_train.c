@@ -303,7 +303,7 @@ static const struct rn_option adapter_options[] = {
     {"rslora", RN_OPT_FLAG(struct train_settings, desk.lora.use_rslora),
      .help = "scaling is alpha / sqrt(rank)"},
     {"init", RN_OPT_CHOICE(struct train_settings, init, RN_CHOICES_INIT), .fallback = "kaiming",
-     .help = "start of A; B starts at zero"},
+     .help = "start of A; B starts at zero (of rondo-mlp: as A does)"},
     {"head", RN_OPT_CHOICE(struct train_settings, head, "frozen|local"), .fallback = "local",
      .help = "whether the classifier is trained"},
     {"new-head", RN_OPT_FLAG(struct train_settings, desk.new_head),

@@ -53,7 +53,7 @@ const struct rn_option rn_plan_adapter_options[] = {
     {"rslora", RN_OPT_FLAG(struct rn_plan_options, rslora),
      .help = "scaling is alpha / sqrt(rank)"},
     {"init", RN_OPT_CHOICE(struct rn_plan_options, init, RN_CHOICES_INIT), .fallback = "kaiming",
-     .help = "start of A; B starts at zero"},
+     .help = "start of A; B starts at zero (of rondo-mlp: as A does)"},
     {"targets", RN_OPT_TEXT(struct rn_plan_options, targets, "NAME,..."), .fallback = "query,value",
      .help = "modules to adapt, as in peft, or all-linear"},
     {"head", RN_OPT_CHOICE(struct rn_plan_options, head, "frozen|federated|local"),
